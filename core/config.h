@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Build-time choices of the core: only what changes code size or the layout of
+ * structs. Everything else is a field of a _config struct.
+ */
+#ifndef FP_CORE_CONFIG_H
+#define FP_CORE_CONFIG_H
+
+/* 1: byte addresses are 32 bits (storages below 4 GiB), for small devices. */
+#ifndef FP_ADDR32
+#define FP_ADDR32 0
+#endif
+
+/* Longest name of one directory entry, in bytes, without the terminator. */
+#ifndef FP_NAME_MAX
+#define FP_NAME_MAX 255
+#endif
+
+/* Longest path the VFS takes, in bytes, without the terminator. */
+#ifndef FP_PATH_MAX
+#define FP_PATH_MAX 1023
+#endif
+
+/* Bytes of driver state inside struct fp_file and struct fp_dir. */
+#ifndef FP_FILE_STATE
+#define FP_FILE_STATE 192
+#endif
+#ifndef FP_DIR_STATE
+#define FP_DIR_STATE 64
+#endif
+
+/* Mistakes of our own stop here; nothing a cable, a chip or an image causes
+ * may reach one. A firmware may define its own. */
+#ifndef FP_ASSERT
+#include <assert.h>
+#define FP_ASSERT(cond) assert(cond)
+#endif
+
+#endif
