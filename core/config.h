@@ -29,6 +29,12 @@
 #define FP_DIR_STATE 64
 #endif
 
+/* 1: CRC-32 with 64 bytes of table instead of 8 KiB, and at a sixth of the
+ * speed, for small devices. */
+#ifndef FP_CRC32_SMALL
+#define FP_CRC32_SMALL 0
+#endif
+
 /* Mistakes of our own stop here; nothing a cable, a chip or an image causes
  * may reach one. A firmware may define its own. */
 #ifndef FP_ASSERT

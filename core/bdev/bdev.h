@@ -37,6 +37,15 @@ enum {
     FP_BDEV_REMOVABLE = 32,  /* the medium may leave: NODEV */
 };
 
+/* The kinds of operation, for those that log, count or spoil them. */
+enum fp_bdev_op {
+    FP_BDEV_READ,
+    FP_BDEV_PROG,
+    FP_BDEV_ERASE,
+    FP_BDEV_SYNC,
+    FP_BDEV_OP_COUNT,
+};
+
 struct fp_bdev;
 
 struct fp_bdev_ops {

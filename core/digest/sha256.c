@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Source: FIPS 180-4, sections 4.1.2 (functions), 4.2.2 (constants), 5.1.1
+ * (padding), 5.3.3 (initial value) and 6.2.2 (computation).
+ *
+ * The message schedule is kept as a ring of 16 words instead of the 64 of the
+ * standard, for the sake of small stacks (section 6.2.3 allows it): word t is
+ * made from words t-2, t-7, t-15 and t-16, the last of which it replaces.
+ */
+#include "core/digest/sha256.h"
+
+#include "core/bytes.h"
+
+#include <string.h>
+
+static const uint32_t k[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1,
+    0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3,
+    0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
+    0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147,
+    0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13,
+    0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85, 0xa2bfe8a1, 0xa81a664b,
+    0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a,
+    0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208,
+    0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+};
+
+static uint32_t rotr(uint32_t x, unsigned n)
+{
+    return x >> n | x << (32 - n);
+}
+
+static uint32_t next_word(uint32_t w[16], unsigned t)
+{
+    uint32_t w2 = w[(t - 2) & 15], w15 = w[(t - 15) & 15];
+    uint32_t s1 = rotr(w2, 17) ^ rotr(w2, 19) ^ w2 >> 10;
+    uint32_t s0 = rotr(w15, 7) ^ rotr(w15, 18) ^ w15 >> 3;
+
+    w[t & 15] += s1 + w[(t - 7) & 15] + s0;
+    return w[t & 15];
+}
+
+static void compress(uint32_t h[8], const uint8_t *block)
+{
+    uint32_t a = h[0], b = h[1], c = h[2], d = h[3];
+    uint32_t e = h[4], f = h[5], g = h[6], i = h[7];
+    uint32_t w[16];
+
+    for (unsigned t = 0; t < 64; t++) {
+        uint32_t word, t1, t2;
+
+        if (t < 16)
+            word = w[t] = fp_get_be32(block + 4 * t);
+        else
+            word = next_word(w, t);
+
+        t1 = i + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) +
+             ((e & f) ^ (~e & g)) + k[t] + word;
+        t2 = (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) +
+             ((a & b) ^ (a & c) ^ (b & c));
+        i = g;
+        g = f;
+        f = e;
+        e = d + t1;
+        d = c;
+        c = b;
+        b = a;
+        a = t1 + t2;
+    }
+    h[0] += a;
+    h[1] += b;
+    h[2] += c;
+    h[3] += d;
+    h[4] += e;
+    h[5] += f;
+    h[6] += g;
+    h[7] += i;
+}
+
+void fp_sha256_init(struct fp_sha256 *sha)
+{
+    *sha = (struct fp_sha256){
+        .h = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
+               0x9b05688c, 0x1f83d9ab, 0x5be0cd19 },
+    };
+}
+
+void fp_sha256_update(struct fp_sha256 *sha, const void *buf, size_t size)
+{
+    const uint8_t *p = buf;
+    size_t held = (size_t)(sha->size % 64);
+
+    sha->size += size;
+    if (held > 0) {
+        size_t n = size < 64 - held ? size : 64 - held;
+
+        memcpy(sha->block + held, p, n);
+        if (held + n < 64)
+            return;
+        compress(sha->h, sha->block);
+        p += n;
+        size -= n;
+    }
+    for (; size >= 64; size -= 64, p += 64)
+        compress(sha->h, p);
+    if (size > 0)
+        memcpy(sha->block, p, size);
+}
+
+void fp_sha256_final(struct fp_sha256 *sha, uint8_t digest[FP_SHA256_SIZE])
+{
+    size_t held = (size_t)(sha->size % 64);
+    uint64_t bits = sha->size * 8;
+
+    sha->block[held++] = 0x80;
+    if (held > 56) {
+        memset(sha->block + held, 0, 64 - held);
+        compress(sha->h, sha->block);
+        held = 0;
+    }
+    memset(sha->block + held, 0, 56 - held);
+    fp_put_be32(sha->block + 56, (uint32_t)(bits >> 32));
+    fp_put_be32(sha->block + 60, (uint32_t)bits);
+    compress(sha->h, sha->block);
+    for (unsigned i = 0; i < 8; i++)
+        fp_put_be32(digest + 4 * i, sha->h[i]);
+}
