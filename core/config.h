@@ -38,8 +38,12 @@
 /* Mistakes of our own stop here; nothing a cable, a chip or an image causes
  * may reach one. A firmware may define its own. */
 #ifndef FP_ASSERT
+#if __STDC_HOSTED__
 #include <assert.h>
 #define FP_ASSERT(cond) assert(cond)
+#else
+#define FP_ASSERT(cond) ((cond) ? (void)0 : __builtin_trap())
+#endif
 #endif
 
 #endif
