@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The front end of links: finds the kind for a SPEC and passes calls on.
+ */
+#include "daemon/link/link.h"
+
+#include "daemon/link/links.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+int fpd_link_fail(struct fpd_link *link, int err, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(link->reason, sizeof link->reason, format, args);
+    va_end(args);
+    return err;
+}
+
+int fpd_link_error(int sys_errno)
+{
+    switch (sys_errno) {
+    case ENOENT:
+    case ENODEV:
+    case ENXIO:
+    case EIO:
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+        return FP_ERR_NODEV;
+    case EACCES:
+    case EPERM:
+        return FP_ERR_ACCES;
+    case EBUSY:
+    case EWOULDBLOCK:
+        return FP_ERR_BUSY;
+    case EMFILE:
+    case ENFILE:
+        return FP_ERR_NFILE;
+    case ENOMEM:
+        return FP_ERR_NOMEM;
+    case ETIMEDOUT:
+        return FP_ERR_TIMEDOUT;
+    case ECANCELED:
+        return FP_ERR_CANCELED;
+    case EINVAL:
+    case ENOTTY:
+        return FP_ERR_INVAL;
+    default:
+        return FP_ERR_IO;
+    }
+}
+
+static int find_kind(struct fpd_link *link, const char *spec, const char **rest)
+{
+    for (size_t i = 0; fpd_links[i]; i++) {
+        size_t n = strlen(fpd_links[i]->kind);
+
+        if (strncmp(spec, fpd_links[i]->kind, n) == 0 && spec[n] == ':') {
+            link->ops = fpd_links[i];
+            *rest = spec + n + 1;
+            return FP_OK;
+        }
+    }
+    if (strncmp(spec, "usb:", 4) == 0)
+        return fpd_link_fail(link, FP_ERR_NOTSUP,
+                             "usb links are not in this version yet; use the "
+                             "device's serial port: serial:PATH@BAUD");
+    return fpd_link_fail(link, FP_ERR_INVAL,
+                         "no such kind of link: '%.60s'; it is serial:PATH"
+                         "@BAUD, tcp:HOST:PORT or unix:PATH",
+                         spec);
+}
+
+int fpd_link_init(struct fpd_link *link, const char *spec)
+{
+    const char *rest = NULL;
+    int err;
+
+    *link = (struct fpd_link){ .fd = -1, .wake_fd = -1 };
+    if (strlen(spec) > FPD_LINK_SPEC_MAX)
+        return fpd_link_fail(link, FP_ERR_INVAL,
+                             "a link's SPEC has at most %d bytes",
+                             FPD_LINK_SPEC_MAX);
+    strcpy(link->spec, spec);
+    err = find_kind(link, spec, &rest);
+    if (err)
+        return err;
+    err = link->ops->parse(link, rest);
+    if (err)
+        return err;
+    link->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (link->wake_fd < 0)
+        return fpd_link_fail(link, fpd_link_error(errno), "eventfd: %s",
+                             strerrordesc_np(errno));
+    return FP_OK;
+}
+
+void fpd_link_deinit(struct fpd_link *link)
+{
+    fpd_link_close(link);
+    if (link->wake_fd >= 0)
+        close(link->wake_fd);
+    link->wake_fd = -1;
+}
+
+int fpd_link_open(struct fpd_link *link)
+{
+    link->reason[0] = '\0';
+    link->want_write = false;
+    return link->ops->open(link);
+}
+
+ssize_t fpd_link_send(struct fpd_link *link, const uint8_t *buf, size_t size)
+{
+    return link->ops->send(link, buf, size);
+}
+
+ssize_t fpd_link_recv(struct fpd_link *link, uint8_t *buf, size_t size,
+                      int timeout_ms)
+{
+    return link->ops->recv(link, buf, size, timeout_ms);
+}
+
+void fpd_link_cancel(struct fpd_link *link)
+{
+    uint64_t one = 1;
+    ssize_t n = write(link->wake_fd, &one, sizeof one);
+
+    (void)n; /* full means that it is awake anyway */
+}
+
+void fpd_link_close(struct fpd_link *link)
+{
+    if (link->fd >= 0)
+        link->ops->close(link);
+}
+
+void fpd_link_sleep(struct fpd_link *link, int timeout_ms)
+{
+    struct pollfd fd = { .fd = link->wake_fd, .events = POLLIN };
+    uint64_t count;
+
+    if (poll(&fd, 1, timeout_ms) > 0) {
+        ssize_t n = read(link->wake_fd, &count, sizeof count);
+
+        (void)n;
+    }
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A link: the byte path to a device. It moves bytes and knows no frames.
+ *
+ * SPEC    serial:PATH@BAUD[,dtr=keep|set|clear][,rts=keep|set|clear]
+ *         tcp:HOST:PORT, unix:PATH. links.c has the table of kinds.
+ * Memory  struct fpd_link is the caller's; a deinit link holds nothing
+ * Errors  negative enum fp_error, with a sentence for a person in `reason`.
+ *         FP_ERR_NODEV: it is not there (before open) or went away (after);
+ *         FP_ERR_BUSY: another program holds it
+ * Thread  one caller at a time, except fpd_link_cancel(), which any thread may
+ *         call from init to deinit
+ */
+#ifndef FPD_LINK_LINK_H
+#define FPD_LINK_LINK_H
+
+#include "core/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define FPD_LINK_SPEC_MAX   255
+#define FPD_LINK_REASON_MAX 160
+
+struct fpd_link;
+
+struct fpd_link_ops {
+    const char *kind; /* "serial" */
+    /* Takes the SPEC behind "kind:" apart into the link's fields. On
+     * FP_ERR_INVAL or FP_ERR_NOTSUP `reason` says what would be right. */
+    int (*parse)(struct fpd_link *link, const char *rest);
+    /* Blocks for 5 s at most, less when cancelled. */
+    int (*open)(struct fpd_link *link);
+    /* Hands bytes on without blocking: how many were taken, perhaps 0. */
+    ssize_t (*send)(struct fpd_link *link, const uint8_t *buf, size_t size);
+    /* Waits up to timeout_ms (-1: for ever) until bytes come, until what send
+     * had to leave could go, or until cancelled: a count, 0 for all else. */
+    ssize_t (*recv)(struct fpd_link *link, uint8_t *buf, size_t size,
+                    int timeout_ms);
+    void (*close)(struct fpd_link *link);
+};
+
+enum fpd_link_line {
+    FPD_LINE_KEEP,
+    FPD_LINE_SET,
+    FPD_LINE_CLEAR
+};
+
+struct fpd_link {
+    const struct fpd_link_ops *ops;
+    char spec[FPD_LINK_SPEC_MAX + 1];
+    char reason[FPD_LINK_REASON_MAX]; /* of the last failure */
+    uint32_t rate;                    /* baud; 0 where there is none */
+
+    /* private: what parse() found; what open() made */
+    char address[FPD_LINK_SPEC_MAX + 1]; /* a path, or a host */
+    char port[8];
+    enum fpd_link_line dtr, rts;
+    int fd;          /* -1 when closed */
+    int wake_fd;     /* an eventfd, lives from init to deinit */
+    bool want_write; /* send left something */
+};
+
+/* Takes a SPEC apart; opens nothing. FP_ERR_INVAL, FP_ERR_NOTSUP, with a
+ * sentence in link->reason; the link must be deinited only after FP_OK. */
+int fpd_link_init(struct fpd_link *link, const char *spec);
+void fpd_link_deinit(struct fpd_link *link);
+
+int fpd_link_open(struct fpd_link *link);
+ssize_t fpd_link_send(struct fpd_link *link, const uint8_t *buf, size_t size);
+ssize_t fpd_link_recv(struct fpd_link *link, uint8_t *buf, size_t size,
+                      int timeout_ms);
+/* Ends the recv or open that runs or, if none does, the next: it answers
+ * early. */
+void fpd_link_cancel(struct fpd_link *link);
+void fpd_link_close(struct fpd_link *link);
+/* Sleeps up to timeout_ms or until cancelled; the link may be closed. */
+void fpd_link_sleep(struct fpd_link *link, int timeout_ms);
+
+/* For the kinds of link: a sentence into link->reason; returns err. */
+int fpd_link_fail(struct fpd_link *link, int err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The enum fp_error of an errno. */
+int fpd_link_error(int sys_errno);
+
+#endif
