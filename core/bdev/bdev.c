@@ -34,7 +34,7 @@ int fp_bdev_prog(struct fp_bdev *dev, fp_addr off, const void *buf,
         return FP_ERR_INVAL;
     if (size == 0)
         return FP_OK;
-    if (dev->ops->prog == NULL)
+    if (dev->flags & FP_BDEV_RDONLY)
         return FP_ERR_ROFS;
     return dev->ops->prog(dev, off, buf, size);
 }
@@ -45,7 +45,7 @@ int fp_bdev_erase(struct fp_bdev *dev, uint32_t block, uint32_t count)
         return FP_ERR_INVAL;
     if (count == 0)
         return FP_OK;
-    if (dev->ops->erase == NULL)
+    if (dev->flags & FP_BDEV_RDONLY)
         return FP_ERR_ROFS;
     return dev->ops->erase(dev, block, count);
 }

@@ -35,6 +35,8 @@ enum {
     FP_BDEV_ATOMIC_PROG = 8, /* one prog_size unit lands whole or not at all */
     FP_BDEV_XIP = 16,        /* erase and prog stall the CPU */
     FP_BDEV_REMOVABLE = 32,  /* the medium may leave: NODEV */
+    FP_BDEV_RDONLY = 64,     /* prog and erase answer FP_ERR_ROFS; what is
+                                mounted on it is read-only */
 };
 
 /* The kinds of operation, for those that log, count or spoil them. */
@@ -78,7 +80,8 @@ struct fp_bdev {
 };
 
 /* The front end: checks bounds and alignment (FP_ERR_INVAL), then calls ops.
- * A size or count of 0 is FP_OK and touches nothing. */
+ * A size or count of 0 is FP_OK and touches nothing; FP_ERR_ROFS: the device is
+ * read-only. */
 int fp_bdev_read(struct fp_bdev *dev, fp_addr off, void *buf, uint32_t size);
 int fp_bdev_prog(struct fp_bdev *dev, fp_addr off, const void *buf,
                  uint32_t size);

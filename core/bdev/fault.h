@@ -38,7 +38,6 @@ enum fp_fault_bad {
     FP_FAULT_READ_FAILS = 16,  /* FP_ERR_CORRUPT: uncorrectable */
     FP_FAULT_READ_FLIPS = 32,  /* each read has one bit wrong, seldom twice
                                    the same */
-    FP_FAULT_BIT_STUCK = 64,   /* the lowest bit of each 64th byte reads 0 */
 };
 
 struct fp_fault_block {

@@ -265,21 +265,33 @@ struct fp_dir {
     uint64_t state[FP_DIR_STATE / 8];
 };
 
-/* Mounts ops on dev. ws[0..ws_size) stays the mount's until fp_fs_unmount().
- * FP_ERR_NOMEM: the workspace is too small. */
+/* Mounts ops on dev. cfg may be NULL: find out. ws[0..ws_size) stays the
+ * mount's until fp_fs_unmount(). A device that is read-only makes a read-only
+ * mount. FP_ERR_NOMEM: the workspace is too small; FP_ERR_NOTSUP: the driver
+ * cannot live on this device. */
 int fp_fs_mount(struct fp_mount *mnt, const struct fp_fs_ops *ops,
                 struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
                 size_t ws_size);
-/* FP_ERR_BUSY while files or directories are open. */
+/* FP_ERR_BUSY, and still mounted, while files or directories are open. Any
+ * other error is one of writing what was pending, and it is unmounted. */
 int fp_fs_unmount(struct fp_mount *mnt);
 
-/* Finds the driver in the NULL-ended list that fits dev best, with its
- * configuration. FP_ERR_NOENT: nothing known is there. */
+/* Makes an empty volume; what was there is gone. The workspace is as a mount's
+ * and free again afterwards. */
+int fp_fs_format(const struct fp_fs_ops *ops, struct fp_bdev *dev,
+                 const struct fp_fs_config *cfg, void *ws, size_t ws_size);
+
+/* Finds the driver in the NULL-ended list that fits dev best; cfg, in which the
+ * caller states what it knows (zero the rest), gets what was found.
+ * FP_ERR_NOENT: nothing known is there. Another error is one that a driver met
+ * where none fitted: FP_ERR_CORRUPT, say, if a volume is there but broken. */
 int fp_fs_probe(const struct fp_fs_ops *const *drivers, struct fp_bdev *dev,
                 const struct fp_fs_ops **ops, struct fp_fs_config *cfg);
 
-/* These are the table's functions behind argument checks: paths, access modes,
- * FP_ERR_ROFS on read-only volumes, FP_ERR_NOTSUP for a NULL entry. */
+/* These are the table's functions behind argument checks: paths, access modes
+ * (a read of a file not opened for reading is FP_ERR_INVAL), FP_ERR_ROFS on
+ * read-only volumes, FP_ERR_NOTSUP for a NULL entry. "/" is a directory that is
+ * there (mkdir: FP_ERR_EXIST) and stays (remove, rename: FP_ERR_BUSY). */
 int fp_fs_sync(struct fp_mount *mnt);
 int fp_fs_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st);
 int fp_fs_statfs(struct fp_mount *mnt, struct fp_statfs *st);

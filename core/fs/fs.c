@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The front end of the filesystem drivers. What is the same for every format
+ * is decided here, so that a driver is never asked for nonsense: paths are
+ * well formed, modes fit, nothing writes to a read-only volume, and the cases
+ * of rename that need no directory walk are answered.
+ */
+#include "core/fs/fs.h"
+
+#include <string.h>
+
+#define DEFAULT_MAX_FILES 4
+
+static bool is_root(const char *path)
+{
+    return path[0] == '/' && path[1] == '\0';
+}
+
+static bool is_dots(const char *name, size_t size)
+{
+    return name[0] == '.' && (size == 1 || (size == 2 && name[1] == '.'));
+}
+
+/* Absolute, single slashes between, none at the end, no "." or "..". */
+static int check_path(const char *path)
+{
+    size_t at = 0;
+
+    if (path == NULL || path[0] != '/')
+        return FP_ERR_INVAL;
+    if (is_root(path))
+        return FP_OK;
+    while (path[at] == '/') {
+        const char *name = &path[++at];
+        size_t size = 0;
+
+        while (name[size] != '\0' && name[size] != '/')
+            if (++size > FP_NAME_MAX)
+                return FP_ERR_NAMETOOLONG;
+        if (size == 0 || is_dots(name, size))
+            return FP_ERR_INVAL;
+        at += size;
+        if (at > FP_PATH_MAX)
+            return FP_ERR_NAMETOOLONG;
+    }
+    return FP_OK;
+}
+
+static bool is_rdonly(const struct fp_mount *mnt)
+{
+    return mnt->cfg.flags & FP_MOUNT_RDONLY;
+}
+
+/* What holds for every call that looks a path up. */
+static int check_look(const struct fp_mount *mnt, const char *path)
+{
+    return mnt->mounted ? check_path(path) : FP_ERR_INVAL;
+}
+
+/* What holds for every call that changes what a path names. */
+static int check_change(const struct fp_mount *mnt, const char *path)
+{
+    int err = check_look(mnt, path);
+
+    if (err)
+        return err;
+    return is_rdonly(mnt) ? FP_ERR_ROFS : FP_OK;
+}
+
+int fp_fs_probe(const struct fp_fs_ops *const *drivers, struct fp_bdev *dev,
+                const struct fp_fs_ops **ops, struct fp_fs_config *cfg)
+{
+    struct fp_fs_config best = { 0 };
+    int best_score = -1, first_err = FP_ERR_NOENT;
+
+    for (; *drivers != NULL; drivers++) {
+        struct fp_fs_config found = *cfg;
+        int score = 0, err;
+
+        if ((*drivers)->probe == NULL)
+            continue;
+        err = (*drivers)->probe(dev, &found, &score);
+        if (err && first_err == FP_ERR_NOENT)
+            first_err = err;
+        if (err || score <= best_score)
+            continue;
+        best_score = score;
+        best = found;
+        *ops = *drivers;
+    }
+    if (best_score < 0)
+        return first_err;
+    *cfg = best;
+    return FP_OK;
+}
+
+static int check_workspace(const struct fp_fs_ops *ops,
+                           const struct fp_bdev *dev,
+                           const struct fp_fs_config *cfg, size_t ws_size)
+{
+    size_t need = ops->workspace(dev, cfg);
+
+    if (need == 0)
+        return FP_ERR_NOTSUP;
+    return ws_size < need ? FP_ERR_NOMEM : FP_OK;
+}
+
+int fp_fs_format(const struct fp_fs_ops *ops, struct fp_bdev *dev,
+                 const struct fp_fs_config *cfg, void *ws, size_t ws_size)
+{
+    struct fp_fs_config use = cfg != NULL ? *cfg : (struct fp_fs_config){ 0 };
+    int err;
+
+    if (ops->format == NULL)
+        return FP_ERR_NOTSUP;
+    if (dev->flags & FP_BDEV_RDONLY)
+        return FP_ERR_ROFS;
+    if (use.max_files == 0)
+        use.max_files = DEFAULT_MAX_FILES;
+    err = check_workspace(ops, dev, &use, ws_size);
+    if (err)
+        return err;
+    return ops->format(dev, &use, ws, ws_size);
+}
+
+int fp_fs_mount(struct fp_mount *mnt, const struct fp_fs_ops *ops,
+                struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
+                size_t ws_size)
+{
+    int err;
+
+    *mnt = (struct fp_mount){
+        .ops = ops,
+        .dev = dev,
+        .ws = ws,
+        .ws_size = ws_size,
+    };
+    if (cfg != NULL)
+        mnt->cfg = *cfg;
+    if (mnt->cfg.max_files == 0)
+        mnt->cfg.max_files = DEFAULT_MAX_FILES;
+    if (dev->flags & FP_BDEV_RDONLY)
+        mnt->cfg.flags |= FP_MOUNT_RDONLY;
+    if (ops->mount == NULL)
+        return FP_ERR_NOTSUP;
+    err = check_workspace(ops, dev, &mnt->cfg, ws_size);
+    if (err)
+        return err;
+    err = ops->mount(mnt);
+    if (err)
+        return err;
+    mnt->mounted = true;
+    return FP_OK;
+}
+
+int fp_fs_unmount(struct fp_mount *mnt)
+{
+    if (!mnt->mounted)
+        return FP_ERR_INVAL;
+    if (mnt->open_count > 0)
+        return FP_ERR_BUSY;
+    mnt->mounted = false;
+    return mnt->ops->unmount == NULL ? FP_OK : mnt->ops->unmount(mnt);
+}
+
+int fp_fs_sync(struct fp_mount *mnt)
+{
+    if (!mnt->mounted)
+        return FP_ERR_INVAL;
+    if (is_rdonly(mnt) || mnt->ops->sync == NULL)
+        return FP_OK;
+    return mnt->ops->sync(mnt);
+}
+
+int fp_fs_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st)
+{
+    int err = check_look(mnt, path);
+
+    if (err)
+        return err;
+    if (mnt->ops->stat == NULL)
+        return FP_ERR_NOTSUP;
+    *st = (struct fp_stat){ 0 };
+    return mnt->ops->stat(mnt, path, st);
+}
+
+int fp_fs_statfs(struct fp_mount *mnt, struct fp_statfs *st)
+{
+    if (!mnt->mounted)
+        return FP_ERR_INVAL;
+    if (mnt->ops->statfs == NULL)
+        return FP_ERR_NOTSUP;
+    *st = (struct fp_statfs){ 0 };
+    return mnt->ops->statfs(mnt, st);
+}
+
+static bool flags_fit(uint32_t flags)
+{
+    const uint32_t all = FP_O_READ | FP_O_WRITE | FP_O_CREATE | FP_O_EXCL |
+                         FP_O_TRUNC | FP_O_APPEND | FP_O_STAGE;
+    const uint32_t staged = FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC;
+
+    if (flags & ~all || !(flags & (FP_O_READ | FP_O_WRITE)))
+        return false;
+    if (!(flags & FP_O_WRITE) && flags != FP_O_READ)
+        return false;
+    if (flags & FP_O_EXCL && !(flags & FP_O_CREATE))
+        return false;
+    return !(flags & FP_O_STAGE) || (flags & staged) == staged;
+}
+
+int fp_fs_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
+               uint32_t flags)
+{
+    int err;
+
+    file->mnt = NULL;
+    if (!flags_fit(flags))
+        return FP_ERR_INVAL;
+    err = flags & FP_O_WRITE ? check_change(mnt, path) : check_look(mnt, path);
+    if (err)
+        return err;
+    if (is_root(path))
+        return FP_ERR_ISDIR;
+    if (mnt->ops->open == NULL ||
+        (flags & FP_O_STAGE && mnt->ops->commit == NULL))
+        return FP_ERR_NOTSUP;
+
+    *file = (struct fp_file){ .mnt = mnt, .flags = flags };
+    err = mnt->ops->open(mnt, file, path, flags);
+    if (err) {
+        file->mnt = NULL;
+        return err;
+    }
+    mnt->open_count++;
+    return FP_OK;
+}
+
+static bool is_open_for(const struct fp_file *file, uint32_t flag)
+{
+    return file->mnt != NULL && (file->flags & flag) == flag;
+}
+
+int32_t fp_fs_read(struct fp_file *file, void *buf, uint32_t size)
+{
+    if (!is_open_for(file, FP_O_READ) || size > INT32_MAX)
+        return FP_ERR_INVAL;
+    if (file->mnt->ops->read == NULL)
+        return FP_ERR_NOTSUP;
+    return file->mnt->ops->read(file, buf, size);
+}
+
+int32_t fp_fs_write(struct fp_file *file, const void *buf, uint32_t size)
+{
+    if (!is_open_for(file, FP_O_WRITE) || size > INT32_MAX)
+        return FP_ERR_INVAL;
+    if (file->mnt->ops->write == NULL)
+        return FP_ERR_NOTSUP;
+    return size == 0 ? 0 : file->mnt->ops->write(file, buf, size);
+}
+
+int64_t fp_fs_seek(struct fp_file *file, int64_t off, enum fp_whence whence)
+{
+    if (!is_open_for(file, 0) || (uint32_t)whence > FP_SEEK_END)
+        return FP_ERR_INVAL;
+    if (file->mnt->ops->seek == NULL)
+        return FP_ERR_NOTSUP;
+    return file->mnt->ops->seek(file, off, whence);
+}
+
+int fp_fs_truncate(struct fp_file *file, uint64_t size)
+{
+    if (!is_open_for(file, FP_O_WRITE))
+        return FP_ERR_INVAL;
+    if (file->mnt->ops->truncate == NULL)
+        return FP_ERR_NOTSUP;
+    return file->mnt->ops->truncate(file, size);
+}
+
+int fp_fs_fsync(struct fp_file *file)
+{
+    if (!is_open_for(file, 0))
+        return FP_ERR_INVAL;
+    if (!(file->flags & FP_O_WRITE) || file->mnt->ops->fsync == NULL)
+        return FP_OK;
+    return file->mnt->ops->fsync(file);
+}
+
+int fp_fs_reserve(struct fp_file *file, uint64_t size)
+{
+    if (!is_open_for(file, FP_O_WRITE))
+        return FP_ERR_INVAL;
+    if (file->mnt->ops->reserve == NULL)
+        return FP_ERR_NOTSUP;
+    return file->mnt->ops->reserve(file, size);
+}
+
+int fp_fs_commit(struct fp_file *file, const struct fp_commit_meta *meta)
+{
+    static const struct fp_commit_meta none = { 0 };
+
+    if (!is_open_for(file, FP_O_STAGE))
+        return FP_ERR_INVAL;
+    return file->mnt->ops->commit(file, meta != NULL ? meta : &none);
+}
+
+int fp_fs_close(struct fp_file *file)
+{
+    struct fp_mount *mnt = file->mnt;
+    int err = FP_OK;
+
+    if (mnt == NULL)
+        return FP_ERR_INVAL;
+    if (mnt->ops->close != NULL)
+        err = mnt->ops->close(file);
+    file->mnt = NULL;
+    mnt->open_count--;
+    return err;
+}
+
+int fp_fs_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
+{
+    int err = check_look(mnt, path);
+
+    dir->mnt = NULL;
+    if (err)
+        return err;
+    if (mnt->ops->opendir == NULL)
+        return FP_ERR_NOTSUP;
+
+    *dir = (struct fp_dir){ .mnt = mnt };
+    err = mnt->ops->opendir(mnt, dir, path);
+    if (err) {
+        dir->mnt = NULL;
+        return err;
+    }
+    mnt->open_count++;
+    return FP_OK;
+}
+
+int fp_fs_readdir(struct fp_dir *dir, struct fp_dirent *entry)
+{
+    if (dir->mnt == NULL)
+        return FP_ERR_INVAL;
+    if (dir->mnt->ops->readdir == NULL)
+        return FP_ERR_NOTSUP;
+    entry->st = (struct fp_stat){ 0 };
+    return dir->mnt->ops->readdir(dir, entry);
+}
+
+int fp_fs_closedir(struct fp_dir *dir)
+{
+    struct fp_mount *mnt = dir->mnt;
+    int err = FP_OK;
+
+    if (mnt == NULL)
+        return FP_ERR_INVAL;
+    if (mnt->ops->closedir != NULL)
+        err = mnt->ops->closedir(dir);
+    dir->mnt = NULL;
+    mnt->open_count--;
+    return err;
+}
+
+int fp_fs_mkdir(struct fp_mount *mnt, const char *path)
+{
+    int err = check_change(mnt, path);
+
+    if (err)
+        return err;
+    if (mnt->ops->mkdir == NULL)
+        return FP_ERR_NOTSUP;
+    return is_root(path) ? FP_ERR_EXIST : mnt->ops->mkdir(mnt, path);
+}
+
+int fp_fs_remove(struct fp_mount *mnt, const char *path)
+{
+    int err = check_change(mnt, path);
+
+    if (err)
+        return err;
+    if (mnt->ops->remove == NULL)
+        return FP_ERR_NOTSUP;
+    return is_root(path) ? FP_ERR_BUSY : mnt->ops->remove(mnt, path);
+}
+
+/* `to` is `from` or lies below it: true, and *err is the answer that rename
+ * gives without moving anything. */
+static bool renames_into_itself(struct fp_mount *mnt, const char *from,
+                                const char *to, uint32_t flags, int *err)
+{
+    size_t size = strlen(from);
+    struct fp_stat st;
+
+    if (strncmp(from, to, size) != 0 || (to[size] != '\0' && to[size] != '/'))
+        return false;
+    *err = fp_fs_stat(mnt, from, &st);
+    if (*err)
+        return true;
+    if (to[size] == '\0')
+        *err = flags & FP_RENAME_NOREPLACE ? FP_ERR_EXIST : FP_OK;
+    else
+        *err = st.type == FP_TYPE_DIR ? FP_ERR_INVAL : FP_ERR_NOTDIR;
+    return true;
+}
+
+int fp_fs_rename(struct fp_mount *mnt, const char *from, const char *to,
+                 uint32_t flags)
+{
+    int err = check_change(mnt, from);
+
+    if (!err)
+        err = check_path(to);
+    if (err)
+        return err;
+    if (flags & ~(uint32_t)FP_RENAME_NOREPLACE)
+        return FP_ERR_INVAL;
+    if (mnt->ops->rename == NULL)
+        return FP_ERR_NOTSUP;
+    if (is_root(from) || is_root(to))
+        return FP_ERR_BUSY;
+    if (renames_into_itself(mnt, from, to, flags, &err))
+        return err;
+    return mnt->ops->rename(mnt, from, to, flags);
+}
+
+int32_t fp_fs_getattr(struct fp_mount *mnt, const char *path, uint8_t type,
+                      void *buf, uint32_t size)
+{
+    int err = check_look(mnt, path);
+
+    if (err)
+        return err;
+    if (mnt->ops->getattr == NULL)
+        return FP_ERR_NOTSUP;
+    return mnt->ops->getattr(mnt, path, type, buf, size);
+}
+
+int fp_fs_setattr(struct fp_mount *mnt, const char *path, uint8_t type,
+                  const void *buf, uint32_t size)
+{
+    int err = check_change(mnt, path);
+
+    if (err)
+        return err;
+    if (mnt->ops->setattr == NULL)
+        return FP_ERR_NOTSUP;
+    return mnt->ops->setattr(mnt, path, type, buf, buf != NULL ? size : 0);
+}
+
+int fp_fs_listattr(struct fp_mount *mnt, const char *path, uint8_t *types,
+                   uint32_t size)
+{
+    int err = check_look(mnt, path);
+
+    if (err)
+        return err;
+    if (mnt->ops->listattr == NULL)
+        return FP_ERR_NOTSUP;
+    return mnt->ops->listattr(mnt, path, types, size);
+}
+
+int fp_fs_settime(struct fp_mount *mnt, const char *path, int64_t mtime_ns)
+{
+    int err = check_change(mnt, path);
+
+    if (err)
+        return err;
+    if (mnt->ops->settime == NULL)
+        return FP_ERR_NOTSUP;
+    return mnt->ops->settime(mnt, path, mtime_ns);
+}
+
+int fp_fs_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx)
+{
+    if (!mnt->mounted)
+        return FP_ERR_INVAL;
+    if (mnt->ops->blocks == NULL)
+        return FP_ERR_NOTSUP;
+    return mnt->ops->blocks(mnt, fn, ctx);
+}
+
+int fp_fs_step(struct fp_mount *mnt, struct fp_step *step)
+{
+    if (!mnt->mounted || (uint32_t)step->kind > FP_STEP_GC)
+        return FP_ERR_INVAL;
+    if (step->done)
+        return FP_OK;
+    if (step->kind != FP_STEP_CHECK && is_rdonly(mnt))
+        return FP_ERR_ROFS;
+    if (mnt->ops->step == NULL)
+        return FP_ERR_NOTSUP;
+    return mnt->ops->step(mnt, step);
+}
