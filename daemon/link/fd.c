@@ -20,10 +20,8 @@ static bool was_woken(struct fpd_link *link)
     return read(link->wake_fd, &count, sizeof count) == (ssize_t)sizeof count;
 }
 
-ssize_t fpd_link_fd_send(struct fpd_link *link, const uint8_t *buf, size_t size)
+static ssize_t sent(struct fpd_link *link, ssize_t n, size_t size)
 {
-    ssize_t n = write(link->fd, buf, size);
-
     if (n < 0) {
         if (errno != EAGAIN && errno != EINTR)
             return fpd_link_fail(link, FP_ERR_NODEV, "the link broke: %s",
@@ -32,6 +30,17 @@ ssize_t fpd_link_fd_send(struct fpd_link *link, const uint8_t *buf, size_t size)
     }
     link->want_write = (size_t)n < size;
     return n;
+}
+
+ssize_t fpd_link_fd_send(struct fpd_link *link, const uint8_t *buf, size_t size)
+{
+    return sent(link, write(link->fd, buf, size), size);
+}
+
+ssize_t fpd_link_fd_send_socket(struct fpd_link *link, const uint8_t *buf,
+                                size_t size)
+{
+    return sent(link, send(link->fd, buf, size, MSG_NOSIGNAL), size);
 }
 
 /* A count, 0 when there is nothing, FP_ERR_NODEV when the peer is gone. */

@@ -12,6 +12,9 @@
 
 ssize_t fpd_link_fd_send(struct fpd_link *link, const uint8_t *buf,
                          size_t size);
+/* The same for sockets, whose broken peer must not raise SIGPIPE. */
+ssize_t fpd_link_fd_send_socket(struct fpd_link *link, const uint8_t *buf,
+                                size_t size);
 ssize_t fpd_link_fd_recv(struct fpd_link *link, uint8_t *buf, size_t size,
                          int timeout_ms);
 void fpd_link_fd_close(struct fpd_link *link);

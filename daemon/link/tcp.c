@@ -110,7 +110,7 @@ const struct fpd_link_ops fpd_link_tcp = {
     .kind = "tcp",
     .parse = tcp_parse,
     .open = tcp_open,
-    .send = fpd_link_fd_send,
+    .send = fpd_link_fd_send_socket,
     .recv = fpd_link_fd_recv,
     .close = fpd_link_fd_close,
 };

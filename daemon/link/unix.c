@@ -40,7 +40,7 @@ const struct fpd_link_ops fpd_link_unix = {
     .kind = "unix",
     .parse = unix_parse,
     .open = unix_open,
-    .send = fpd_link_fd_send,
+    .send = fpd_link_fd_send_socket,
     .recv = fpd_link_fd_recv,
     .close = fpd_link_fd_close,
 };
