@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Two maps, a bit a chunk:
+ *
+ *     since_gen          answer_gen            gen
+ *     |---- answer ------|------ fresh --------|   (now)
+ *
+ * A write sets a bit in `fresh`. A question merges fresh into the answer or
+ * puts it in its place, and from then on fresh starts empty at the present:
+ *
+ *     asked since answer_gen   the last reply arrived: answer = fresh
+ *     asked since since_gen    it was lost: answer |= fresh
+ *     asked since between      answer |= fresh, a superset of what was asked
+ *     asked since before       not known; fresh starts anew at the present
+ *
+ * Either way the answer covers [since_gen, answer_gen) again, and stays while
+ * the reader fetches it in pieces, whatever is written meanwhile.
+ */
+#include "core/bdev/gen.h"
+
+#include <string.h>
+
+#define DEFAULT_CHUNK_SIZE 4096
+
+static struct fp_bdev_gen *gen_of(struct fp_bdev *dev)
+{
+    return (struct fp_bdev_gen *)dev;
+}
+
+static uint32_t chunk_count(const struct fp_bdev *dev, uint32_t chunk_size)
+{
+    fp_addr size = fp_bdev_size(dev);
+
+    return (uint32_t)(size / chunk_size + (size % chunk_size != 0));
+}
+
+static size_t map_size(const struct fp_bdev_gen *gen)
+{
+    return (fp_bdev_gen_chunk_count(gen) + (size_t)7) / 8;
+}
+
+static bool is_set(const uint8_t *map, uint32_t chunk)
+{
+    return map[chunk / 8] >> chunk % 8 & 1;
+}
+
+/* A count that wrapped would let an old generation pass for a new one. */
+static void next_epoch(struct fp_bdev_gen *gen)
+{
+    for (unsigned i = 0; i < FP_EPOCH_SIZE; i++)
+        if (++gen->cfg.epoch[i] != 0)
+            break;
+    gen->since_gen = gen->answer_gen = 0;
+    if (gen->cfg.maps != NULL)
+        memset(gen->cfg.maps, 0, 2 * map_size(gen));
+}
+
+/* The range [off, off + size), of at least one byte, is about to change. */
+static void touch(struct fp_bdev_gen *gen, fp_addr off, fp_addr size)
+{
+    uint32_t chunk, last;
+
+    if (++gen->gen == 0)
+        next_epoch(gen);
+    if (gen->cfg.maps == NULL)
+        return;
+    chunk = (uint32_t)(off / gen->cfg.chunk_size);
+    last = (uint32_t)((off + size - 1) / gen->cfg.chunk_size);
+    for (; chunk <= last; chunk++)
+        gen->fresh[chunk / 8] |= (uint8_t)(1 << chunk % 8);
+}
+
+static int gen_read(struct fp_bdev *dev, fp_addr off, void *buf, uint32_t size)
+{
+    return fp_bdev_read(gen_of(dev)->under, off, buf, size);
+}
+
+static int gen_prog(struct fp_bdev *dev, fp_addr off, const void *buf,
+                    uint32_t size)
+{
+    struct fp_bdev_gen *gen = gen_of(dev);
+
+    if (fp_bdev_gen_is_frozen(gen))
+        return FP_ERR_BUSY;
+    touch(gen, off, size);
+    return fp_bdev_prog(gen->under, off, buf, size);
+}
+
+static int gen_erase(struct fp_bdev *dev, uint32_t block, uint32_t count)
+{
+    struct fp_bdev_gen *gen = gen_of(dev);
+
+    if (fp_bdev_gen_is_frozen(gen))
+        return FP_ERR_BUSY;
+    touch(gen, (fp_addr)block * dev->block_size,
+          (fp_addr)count * dev->block_size);
+    return fp_bdev_erase(gen->under, block, count);
+}
+
+static int gen_sync(struct fp_bdev *dev)
+{
+    return fp_bdev_sync(gen_of(dev)->under);
+}
+
+static void gen_yield(struct fp_bdev *dev)
+{
+    fp_bdev_yield(gen_of(dev)->under);
+}
+
+static const struct fp_bdev_ops gen_ops = {
+    .read = gen_read,
+    .prog = gen_prog,
+    .erase = gen_erase,
+    .sync = gen_sync,
+    .yield = gen_yield,
+};
+
+size_t fp_bdev_gen_maps_size(const struct fp_bdev *dev, uint32_t chunk_size)
+{
+    if (chunk_size == 0)
+        chunk_size = DEFAULT_CHUNK_SIZE;
+    return 2 * ((chunk_count(dev, chunk_size) + (size_t)7) / 8);
+}
+
+int fp_bdev_gen_init(struct fp_bdev_gen *gen, struct fp_bdev *under,
+                     const struct fp_bdev_gen_config *cfg)
+{
+    *gen = (struct fp_bdev_gen){
+        .bdev = *under,
+        .under = under,
+        .cfg = *cfg,
+    };
+    gen->bdev.ops = &gen_ops;
+    if (gen->cfg.chunk_size == 0)
+        gen->cfg.chunk_size = DEFAULT_CHUNK_SIZE;
+    if (cfg->maps == NULL)
+        return FP_OK;
+    if (cfg->maps_size < 2 * map_size(gen))
+        return FP_ERR_NOMEM;
+    gen->answer = cfg->maps;
+    gen->fresh = cfg->maps + map_size(gen);
+    memset(cfg->maps, 0, 2 * map_size(gen));
+    return FP_OK;
+}
+
+const uint8_t *fp_bdev_gen_epoch(const struct fp_bdev_gen *gen)
+{
+    return gen->cfg.epoch;
+}
+
+uint32_t fp_bdev_gen_now(const struct fp_bdev_gen *gen)
+{
+    return gen->gen;
+}
+
+uint32_t fp_bdev_gen_chunk_count(const struct fp_bdev_gen *gen)
+{
+    return chunk_count(&gen->bdev, gen->cfg.chunk_size);
+}
+
+uint32_t fp_bdev_gen_chunk_size(const struct fp_bdev_gen *gen)
+{
+    return gen->cfg.chunk_size;
+}
+
+int fp_bdev_gen_changed(struct fp_bdev_gen *gen, uint32_t since, uint32_t *now)
+{
+    int err = since > gen->gen || since < gen->since_gen ? FP_ERR_STALE : FP_OK;
+    size_t size = map_size(gen);
+
+    *now = gen->gen;
+    if (gen->cfg.maps == NULL)
+        return FP_ERR_NOTSUP;
+
+    if (err) {
+        memset(gen->answer, 0, size);
+        gen->since_gen = gen->gen;
+    } else if (since >= gen->answer_gen) {
+        memcpy(gen->answer, gen->fresh, size);
+        gen->since_gen = gen->answer_gen;
+    } else {
+        for (size_t i = 0; i < size; i++)
+            gen->answer[i] |= gen->fresh[i];
+    }
+    memset(gen->fresh, 0, size);
+    gen->answer_gen = gen->gen;
+    return err;
+}
+
+bool fp_bdev_gen_run(const struct fp_bdev_gen *gen, uint32_t *first,
+                     uint32_t *count)
+{
+    uint32_t end = fp_bdev_gen_chunk_count(gen), chunk = *first;
+
+    if (gen->cfg.maps == NULL)
+        return false;
+    while (chunk < end && !is_set(gen->answer, chunk))
+        chunk += chunk % 8 == 0 && gen->answer[chunk / 8] == 0 ? 8 : 1;
+    if (chunk >= end)
+        return false;
+    *first = chunk;
+    while (chunk < end && is_set(gen->answer, chunk))
+        chunk++;
+    *count = chunk - *first;
+    return true;
+}
+
+int fp_bdev_gen_freeze(struct fp_bdev_gen *gen, uint32_t ms)
+{
+    if (gen->cfg.clock_ms == NULL)
+        return FP_ERR_NOTSUP;
+    gen->frozen = true;
+    gen->frozen_at_ms = gen->cfg.clock_ms(gen->cfg.clock_ctx);
+    gen->frozen_for_ms = ms;
+    return FP_OK;
+}
+
+void fp_bdev_gen_thaw(struct fp_bdev_gen *gen)
+{
+    gen->frozen = false;
+}
+
+bool fp_bdev_gen_is_frozen(struct fp_bdev_gen *gen)
+{
+    uint32_t passed_ms;
+
+    if (!gen->frozen)
+        return false;
+    passed_ms = gen->cfg.clock_ms(gen->cfg.clock_ctx) - gen->frozen_at_ms;
+    if (passed_ms >= gen->frozen_for_ms)
+        gen->frozen = false;
+    return gen->frozen;
+}
