@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
+#include "cli/client.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#define DEFAULT_URL "http://127.0.0.1:8484"
+
+/* A description is small; a listing of some thousand files is not. What is
+ * larger than this is not the daemon's. */
+#define JSON_MAX (64u << 20)
+
+struct fpc_client {
+    CURL *curl;
+    char *url;   /* without a trailing slash */
+    char *token; /* or NULL: over the socket none is needed */
+    const char *socket;
+};
+
+/* --- where the daemon is ------------------------------------------------- */
+
+static const char *or_env(const char *given, const char *name)
+{
+    const char *value = given ? given : getenv(name);
+
+    return value && *value ? value : NULL;
+}
+
+/* The token of the daemon's default data directory, as its owner may read it;
+ * NULL when there is none. */
+static char *default_token(void)
+{
+    const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    char path[4096], line[256] = "";
+    FILE *file;
+
+    if (data && *data)
+        snprintf(path, sizeof path, "%s/flashport/admin.token", data);
+    else
+        snprintf(path, sizeof path, "%s/.local/share/flashport/admin.token",
+                 home ? home : "");
+    file = fopen(path, "r");
+    if (!file)
+        return NULL;
+    if (!fgets(line, sizeof line, file))
+        line[0] = 0;
+    fclose(file);
+    line[strcspn(line, "\r\n")] = 0;
+    return line[0] ? strdup(line) : NULL;
+}
+
+int fpc_client_new(const struct fpc_context *ctx, struct fpc_client **client)
+{
+    struct fpc_client *c = calloc(1, sizeof *c);
+    const char *url = or_env(ctx->url, "FLASHPORT_URL");
+    const char *token = or_env(ctx->token, "FLASHPORT_TOKEN");
+
+    if (!c)
+        return fpc_error("out of memory"), FPC_EXIT_FAILED;
+    /* A URL on the command line wins over a socket in the environment. */
+    c->socket = ctx->socket || !ctx->url
+                    ? or_env(ctx->socket, "FLASHPORT_SOCKET")
+                    : NULL;
+    c->url = strdup(c->socket ? "http://localhost" : url ? url : DEFAULT_URL);
+    c->token = token ? strdup(token) : c->socket ? NULL : default_token();
+    c->curl = curl_easy_init();
+    if (!c->url || !c->curl) {
+        fpc_client_free(c);
+        return fpc_error("out of memory"), FPC_EXIT_FAILED;
+    }
+    if (c->url[0] && c->url[strlen(c->url) - 1] == '/')
+        c->url[strlen(c->url) - 1] = 0;
+    *client = c;
+    return FPC_EXIT_OK;
+}
+
+void fpc_client_free(struct fpc_client *c)
+{
+    if (!c)
+        return;
+    if (c->curl)
+        curl_easy_cleanup(c->curl);
+    free(c->url);
+    free(c->token);
+    free(c);
+}
+
+/* --- one call ------------------------------------------------------------ */
+
+struct transfer {
+    CURL *curl;
+    struct fpc_call *call;
+    char *body; /* JSON: the answer's, or a problem's */
+    size_t size;
+    bool write_failed;
+};
+
+static size_t on_body(char *data, size_t unit, size_t count, void *ctx)
+{
+    struct transfer *t = ctx;
+    size_t size = unit * count;
+    long status = 0;
+    char *grown;
+
+    curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (t->call->download && status < 300) {
+        if (fwrite(data, 1, size, t->call->download) == size)
+            return size;
+        t->write_failed = true;
+        return 0;
+    }
+    if (size > JSON_MAX - t->size)
+        return 0;
+    grown = realloc(t->body, t->size + size);
+    if (!grown)
+        return 0;
+    memcpy(grown + t->size, data, size);
+    t->body = grown;
+    t->size += size;
+    return size;
+}
+
+/* Copies the value of header `name` in line[0..size) to `value`. */
+static void take_header(const char *line, size_t size, const char *name,
+                        char *value, size_t value_size)
+{
+    size_t skip = strlen(name);
+
+    if (size <= skip || strncasecmp(line, name, skip) != 0)
+        return;
+    while (skip < size && (line[skip] == ' ' || line[skip] == '\t'))
+        skip++;
+    while (size > skip && (line[size - 1] == '\r' || line[size - 1] == '\n'))
+        size--;
+    if (size - skip >= value_size)
+        return;
+    memcpy(value, line + skip, size - skip);
+    value[size - skip] = 0;
+}
+
+static size_t on_header(char *data, size_t unit, size_t count, void *ctx)
+{
+    struct transfer *t = ctx;
+    size_t size = unit * count;
+
+    take_header(data, size, "Location:", t->call->location,
+                sizeof t->call->location);
+    take_header(data, size, "Content-Type:", t->call->content_type,
+                sizeof t->call->content_type);
+    return size;
+}
+
+static size_t on_upload(char *buf, size_t unit, size_t count, void *ctx)
+{
+    struct transfer *t = ctx;
+    size_t n = fread(buf, unit, count, t->call->upload);
+
+    return n == 0 && ferror(t->call->upload) ? CURL_READFUNC_ABORT : n * unit;
+}
+
+static int on_seek(void *ctx, curl_off_t off, int whence)
+{
+    struct transfer *t = ctx;
+
+    return fseeko(t->call->upload, (off_t)off, whence) == 0
+               ? CURL_SEEKFUNC_OK
+               : CURL_SEEKFUNC_FAIL;
+}
+
+static int on_progress(void *ctx, curl_off_t down_total, curl_off_t down,
+                       curl_off_t up_total, curl_off_t up)
+{
+    struct transfer *t = ctx;
+
+    if (t->call->upload)
+        fpc_progress_update(t->call->progress, (uint64_t)up,
+                            (uint64_t)up_total);
+    else
+        fpc_progress_update(t->call->progress, (uint64_t)down,
+                            (uint64_t)down_total);
+    return 0;
+}
+
+static struct curl_slist *headers_of(struct fpc_client *c,
+                                     const struct fpc_call *call)
+{
+    struct curl_slist *list = NULL;
+    char line[512];
+
+    if (c->token) {
+        snprintf(line, sizeof line, "Authorization: Bearer %s", c->token);
+        list = curl_slist_append(list, line);
+    }
+    if (call->body)
+        list = curl_slist_append(list, "Content-Type: application/json");
+    /* The daemon refuses before it reads a body; waiting to be told to go on
+     * would only cost a turn. */
+    list = curl_slist_append(list, "Expect:");
+    for (size_t i = 0; i < sizeof call->headers / sizeof call->headers[0]; i++)
+        if (call->headers[i])
+            list = curl_slist_append(list, call->headers[i]);
+    return list;
+}
+
+static void prepare(struct fpc_client *c, struct transfer *t, const char *url,
+                    char *body)
+{
+    CURL *curl = c->curl;
+
+    curl_easy_reset(curl);
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+    if (c->socket)
+        curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, c->socket);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 10L);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, t);
+    curl_easy_setopt(curl, CURLOPT_FILETIME, 1L);
+    if (body)
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+    if (t->call->upload) {
+        curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_upload);
+        curl_easy_setopt(curl, CURLOPT_READDATA, t);
+        curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, on_seek);
+        curl_easy_setopt(curl, CURLOPT_SEEKDATA, t);
+        curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE,
+                         (curl_off_t)t->call->upload_size);
+    }
+    if (strcmp(t->call->method, "HEAD") == 0)
+        curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+    else
+        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, t->call->method);
+    if (t->call->progress) {
+        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
+    }
+}
+
+/* --- what came of it ----------------------------------------------------- */
+
+static enum fpc_exit exit_of_status(long status)
+{
+    switch (status) {
+    case 400:
+    case 405:
+    case 414:
+    case 422:
+        return FPC_EXIT_FAILED;
+    case 401:
+    case 403:
+        return FPC_EXIT_DENIED;
+    case 404:
+        return FPC_EXIT_NOT_FOUND;
+    case 409:
+    case 412:
+    case 423:
+        return FPC_EXIT_CONFLICT;
+    case 413:
+    case 507:
+        return FPC_EXIT_NO_SPACE;
+    case 503:
+    case 504:
+        return FPC_EXIT_OFFLINE;
+    default:
+        return status < 300 ? FPC_EXIT_OK : FPC_EXIT_FAILED;
+    }
+}
+
+/* A problem document as a sentence or two. */
+static void say_problem(struct fpc_client *c, const struct fpc_call *call)
+{
+    const char *title = NULL, *detail = NULL, *hint = NULL;
+
+    json_unpack(call->json, "{s?s,s?s,s?s}", "title", &title, "detail", &detail,
+                "hint", &hint);
+    if (call->status == 401 && !detail)
+        detail = c->token ? "the daemon does not know this token"
+                          : "the daemon asks for a token: give --token or "
+                            "FLASHPORT_TOKEN";
+    fputs("flashport: ", stderr);
+    if (detail || title)
+        fpc_print_name(stderr, detail ? detail : title,
+                       strlen(detail ? detail : title));
+    else
+        fprintf(stderr, "the daemon answered %ld to %s %s", call->status,
+                call->method, call->path);
+    if (hint) {
+        fputs("; ", stderr);
+        fpc_print_name(stderr, hint, strlen(hint));
+    }
+    fputc('\n', stderr);
+}
+
+static int say_unreached(struct fpc_client *c, CURLcode code,
+                         const struct transfer *t)
+{
+    if (t->write_failed)
+        return fpc_error("cannot write the output"), FPC_EXIT_FAILED;
+    if (code == CURLE_ABORTED_BY_CALLBACK)
+        return fpc_error("cannot read the file to send"), FPC_EXIT_FAILED;
+    if (t->call->status)
+        return fpc_error("the answer broke off: %s", curl_easy_strerror(code)),
+               FPC_EXIT_FAILED;
+    fpc_error("cannot reach flashportd at %s: %s",
+              c->socket ? c->socket : c->url, curl_easy_strerror(code));
+    return FPC_EXIT_NO_DAEMON;
+}
+
+int fpc_client_call(struct fpc_client *c, struct fpc_call *call)
+{
+    struct transfer t = { .curl = c->curl, .call = call };
+    size_t url_size = strlen(c->url) + strlen(call->path) + 1;
+    char *url = malloc(url_size);
+    char *body = call->body ? json_dumps(call->body, JSON_COMPACT) : NULL;
+    struct curl_slist *headers = headers_of(c, call);
+    curl_off_t modified = -1;
+    CURLcode code;
+    int status;
+
+    if (!url || !headers || (call->body && !body)) {
+        fpc_error("out of memory");
+        status = FPC_EXIT_FAILED;
+        goto out;
+    }
+    snprintf(url, url_size, "%s%s", c->url, call->path);
+    prepare(c, &t, url, body);
+    curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
+    code = curl_easy_perform(c->curl);
+    curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &call->status);
+    curl_easy_getinfo(c->curl, CURLINFO_FILETIME_T, &modified);
+    call->modified = modified;
+    if (call->progress)
+        fpc_progress_end(call->progress);
+    if (t.size)
+        call->json = json_loadb(t.body, t.size, JSON_REJECT_DUPLICATES, NULL);
+    if (code != CURLE_OK && !(call->status >= 400 && call->json)) {
+        status = say_unreached(c, code, &t);
+        goto out;
+    }
+    status = (int)exit_of_status(call->status);
+    if (status != FPC_EXIT_OK && !call->silent)
+        say_problem(c, call);
+
+out:
+    curl_slist_free_all(headers);
+    free(t.body);
+    free(body);
+    free(url);
+    return status;
+}
+
+void fpc_call_free(struct fpc_call *call)
+{
+    json_decref(call->json);
+    call->json = NULL;
+}
+
+json_t *fpc_client_get(struct fpc_client *client, const char *path,
+                       int *exit_code)
+{
+    struct fpc_call call = { .method = "GET", .path = path };
+
+    *exit_code = fpc_client_call(client, &call);
+    if (*exit_code == FPC_EXIT_OK && call.json)
+        return call.json;
+    if (*exit_code == FPC_EXIT_OK) {
+        fpc_error("the daemon's answer to %s is no JSON", path);
+        *exit_code = FPC_EXIT_FAILED;
+    }
+    fpc_call_free(&call);
+    return NULL;
+}
+
+/* --- jobs ---------------------------------------------------------------- */
+
+static bool ended(const char *state)
+{
+    return strcmp(state, "done") == 0 || strcmp(state, "failed") == 0 ||
+           strcmp(state, "cancelled") == 0;
+}
+
+static int said_outcome(const char *state, const json_t *job)
+{
+    const json_t *error = json_object_get(job, "error");
+    const char *text = NULL;
+
+    if (strcmp(state, "done") == 0)
+        return FPC_EXIT_OK;
+    if (json_is_string(error))
+        text = json_string_value(error);
+    else
+        json_unpack((json_t *)error, "{s?s}", "detail", &text);
+    fprintf(stderr, "flashport: the job %s", state);
+    if (text) {
+        fputs(": ", stderr);
+        fpc_print_name(stderr, text, strlen(text));
+    }
+    fputc('\n', stderr);
+    return FPC_EXIT_FAILED;
+}
+
+int fpc_client_wait(struct fpc_client *client, const char *location, bool quiet,
+                    json_t **job)
+{
+    struct timespec pause = { 0, 100 * 1000000L };
+    struct fpc_progress progress;
+    int status;
+
+    fpc_progress_start(&progress, "waiting", quiet);
+    for (;;) {
+        const char *state = "", *phase = NULL;
+        json_int_t done = 0, total = 0;
+
+        *job = fpc_client_get(client, location, &status);
+        if (!*job)
+            return status;
+        json_unpack(*job, "{s?s,s?s,s?{s?I,s?I}}", "state", &state, "phase",
+                    &phase, "progress", "done", &done, "total", &total);
+        if (ended(state)) {
+            fpc_progress_end(&progress);
+            return said_outcome(state, *job);
+        }
+        progress.label = phase && *phase ? phase : state;
+        fpc_progress_update(&progress, (uint64_t)done, (uint64_t)total);
+        json_decref(*job);
+        *job = NULL;
+        nanosleep(&pause, NULL);
+    }
+}
+
+void fpc_print_json(const json_t *json)
+{
+    json_dumpf(json, stdout, JSON_INDENT(2));
+    putchar('\n');
+}

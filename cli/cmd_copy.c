@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * flashport cp: files and trees between here and devices, and between devices.
+ *
+ * Here a file appears under its name only when it is whole: it is written
+ * beside it and renamed. On a device the daemon and the agent see to the same.
+ */
+#define _XOPEN_SOURCE 700
+#include "cli/client.h"
+#include "cli/listing.h"
+#include "cli/remote.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct copy {
+    struct fpc_context *ctx;
+    struct fpc_client *client;
+    bool recursive;
+    uint64_t files, bytes; /* copied so far, for --json */
+};
+
+/* A source or a target: on a device, or here. */
+struct place {
+    bool far;
+    struct fpc_remote remote;
+    char path[PATH_MAX]; /* here */
+};
+
+static int place_of(const char *text, struct place *place)
+{
+    place->far = fpc_remote_is(text);
+    if (place->far)
+        return fpc_remote_parse(text, &place->remote);
+    if (strlen(text) >= sizeof place->path) {
+        fpc_error("the path is longer than %zu bytes", sizeof place->path - 1);
+        return FPC_EXIT_USAGE;
+    }
+    strcpy(place->path, text);
+    return FPC_EXIT_OK;
+}
+
+static bool join(struct place *place, const char *name)
+{
+    size_t n = strlen(place->path);
+
+    if (place->far ? fpc_remote_join(&place->remote, name)
+                   : n + strlen(name) + 2 <= sizeof place->path) {
+        if (!place->far)
+            snprintf(place->path + n, sizeof place->path - n, "%s%s",
+                     n && place->path[n - 1] == '/' ? "" : "/", name);
+        return true;
+    }
+    fpc_error("a path becomes too long with %s", name);
+    return false;
+}
+
+static int failed(const char *path)
+{
+    fpc_error("%s: %s", path, strerror(errno));
+    return errno == ENOENT   ? FPC_EXIT_NOT_FOUND
+           : errno == ENOSPC ? FPC_EXIT_NO_SPACE
+                             : FPC_EXIT_FAILED;
+}
+
+static int look(struct copy *copy, const struct place *place, bool *exists,
+                bool *dir)
+{
+    struct stat st;
+
+    if (place->far)
+        return fpc_remote_stat(copy->client, &place->remote, exists, dir);
+    *exists = stat(place->path, &st) == 0;
+    *dir = *exists && S_ISDIR(st.st_mode);
+    return *exists || errno == ENOENT ? FPC_EXIT_OK : failed(place->path);
+}
+
+/* --- one file ------------------------------------------------------------ */
+
+static int send_file(struct copy *copy, FILE *file, int64_t size, int64_t mtime,
+                     const struct fpc_remote *to)
+{
+    char url[FPC_URL_MAX], header[64];
+    struct fpc_progress progress;
+    struct fpc_call call = { .method = "PUT",
+                             .path = url,
+                             .upload = file,
+                             .upload_size = size,
+                             .progress = &progress };
+    int status;
+
+    fpc_remote_url(to, false, url);
+    if (mtime >= 0) {
+        snprintf(header, sizeof header, "X-Flashport-Mtime: %" PRId64, mtime);
+        call.headers[0] = header;
+    }
+    fpc_progress_start(&progress, to->path, copy->ctx->quiet);
+    status = fpc_client_call(copy->client, &call);
+    fpc_progress_end(&progress);
+    fpc_call_free(&call);
+    if (status == FPC_EXIT_OK) {
+        copy->files++;
+        copy->bytes += (uint64_t)size;
+    }
+    return status;
+}
+
+static int upload(struct copy *copy, const char *path,
+                  const struct fpc_remote *to)
+{
+    FILE *file = fopen(path, "rb");
+    struct stat st;
+    int status;
+
+    if (!file)
+        return failed(path);
+    if (fstat(fileno(file), &st) != 0) {
+        status = failed(path);
+    } else if (!S_ISREG(st.st_mode)) {
+        fpc_error("%s: not a regular file", path);
+        status = FPC_EXIT_FAILED;
+    } else {
+        status = send_file(copy, file, st.st_size, st.st_mtime, to);
+    }
+    fclose(file);
+    return status;
+}
+
+static int fetch(struct copy *copy, const struct fpc_remote *from, FILE *file,
+                 int64_t *mtime)
+{
+    char url[FPC_URL_MAX];
+    struct fpc_progress progress;
+    struct fpc_call call = {
+        .method = "GET", .path = url, .download = file, .progress = &progress
+    };
+    int status;
+
+    fpc_remote_url(from, false, url);
+    fpc_progress_start(&progress, from->path, copy->ctx->quiet);
+    status = fpc_client_call(copy->client, &call);
+    fpc_progress_end(&progress);
+    *mtime = call.modified;
+    fpc_call_free(&call);
+    return status;
+}
+
+static int download(struct copy *copy, const struct fpc_remote *from,
+                    const char *path)
+{
+    char temp[PATH_MAX + 16];
+    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
+    int64_t mtime = -1;
+    int fd, status;
+    mode_t mask;
+    FILE *file;
+
+    snprintf(temp, sizeof temp, "%s.XXXXXX", path);
+    fd = mkstemp(temp);
+    file = fd < 0 ? NULL : fdopen(fd, "wb");
+    if (!file)
+        return failed(path);
+    status = fetch(copy, from, file, &mtime);
+    if (status == FPC_EXIT_OK && mtime >= 0) {
+        fflush(file);
+        times[1].tv_sec = (time_t)mtime;
+        futimens(fd, times);
+    }
+    mask = umask(0);
+    umask(mask);
+    if (status == FPC_EXIT_OK &&
+        (fflush(file) != 0 || fchmod(fd, 0666 & ~mask) != 0 || fsync(fd) != 0))
+        status = failed(path);
+    copy->bytes += status == FPC_EXIT_OK ? (uint64_t)ftello(file) : 0;
+    if (fclose(file) != 0 && status == FPC_EXIT_OK)
+        status = failed(path);
+    if (status == FPC_EXIT_OK && rename(temp, path) != 0)
+        status = failed(path);
+    if (status != FPC_EXIT_OK)
+        unlink(temp);
+    copy->files += status == FPC_EXIT_OK;
+    return status;
+}
+
+static int between(struct copy *copy, const struct fpc_remote *from,
+                   const struct fpc_remote *to)
+{
+    FILE *file = tmpfile();
+    int64_t mtime = -1;
+    int status;
+
+    if (!file)
+        return failed("a temporary file");
+    status = fetch(copy, from, file, &mtime);
+    if (status == FPC_EXIT_OK && fflush(file) != 0)
+        status = failed("a temporary file");
+    if (status == FPC_EXIT_OK) {
+        int64_t size = ftello(file);
+
+        rewind(file);
+        status = send_file(copy, file, size, mtime, to);
+    }
+    fclose(file);
+    return status;
+}
+
+static int copy_file(struct copy *copy, const struct place *from,
+                     const struct place *to)
+{
+    if (from->far && to->far)
+        return between(copy, &from->remote, &to->remote);
+    if (to->far)
+        return upload(copy, from->path, &to->remote);
+    return download(copy, &from->remote, to->path);
+}
+
+/* --- trees --------------------------------------------------------------- */
+
+static int copy_any(struct copy *copy, const struct place *from,
+                    const struct place *to);
+
+static int make_dir(struct copy *copy, const struct place *dir)
+{
+    char url[FPC_URL_MAX];
+    struct fpc_call call = { .method = "MKCOL", .path = url };
+    bool exists, is_dir;
+    int status = look(copy, dir, &exists, &is_dir);
+
+    if (status || is_dir)
+        return status;
+    if (!dir->far)
+        return mkdir(dir->path, 0777) == 0 ? FPC_EXIT_OK : failed(dir->path);
+    fpc_remote_url(&dir->remote, true, url);
+    status = fpc_client_call(copy->client, &call);
+    fpc_call_free(&call);
+    return status;
+}
+
+/* Copies the entry `name` of one directory into the other. */
+static int copy_entry(struct copy *copy, const struct place *from,
+                      const struct place *to, const char *name)
+{
+    struct place *pair = malloc(2 * sizeof *pair);
+    int status = FPC_EXIT_FAILED;
+
+    if (!pair)
+        return fpc_error("out of memory"), FPC_EXIT_FAILED;
+    pair[0] = *from;
+    pair[1] = *to;
+    if (join(&pair[0], name) && join(&pair[1], name))
+        status = copy_any(copy, &pair[0], &pair[1]);
+    free(pair);
+    return status;
+}
+
+static int copy_far_entries(struct copy *copy, const struct place *from,
+                            const struct place *to)
+{
+    struct fpc_entry entry;
+    int status;
+    json_t *doc = fpc_listing(copy->client, &from->remote, &status);
+    size_t count = json_array_size(json_object_get(doc, "entries"));
+
+    for (size_t i = 0; i < count && status == FPC_EXIT_OK; i++)
+        status = fpc_listing_entry(doc, i, &entry)
+                     ? copy_entry(copy, from, to, entry.name)
+                     : FPC_EXIT_FAILED;
+    json_decref(doc);
+    return status;
+}
+
+static int copy_near_entries(struct copy *copy, const struct place *from,
+                             const struct place *to)
+{
+    struct dirent **names;
+    int count = scandir(from->path, &names, NULL, alphasort);
+    int status = FPC_EXIT_OK;
+
+    if (count < 0)
+        return failed(from->path);
+    for (int i = 0; i < count; i++) {
+        if (status == FPC_EXIT_OK && strcmp(names[i]->d_name, ".") != 0 &&
+            strcmp(names[i]->d_name, "..") != 0)
+            status = copy_entry(copy, from, to, names[i]->d_name);
+        free(names[i]);
+    }
+    free(names);
+    return status;
+}
+
+static int copy_any(struct copy *copy, const struct place *from,
+                    const struct place *to)
+{
+    bool exists, dir;
+    int status = look(copy, from, &exists, &dir);
+
+    if (status)
+        return status;
+    if (!exists) {
+        fpc_error("%s: no such file or directory",
+                  from->far ? from->remote.path : from->path);
+        return FPC_EXIT_NOT_FOUND;
+    }
+    if (!dir)
+        return copy_file(copy, from, to);
+    if (!copy->recursive) {
+        fpc_error("%s: is a directory; copy it with -r",
+                  from->far ? from->remote.path : from->path);
+        return FPC_EXIT_USAGE;
+    }
+    status = make_dir(copy, to);
+    if (status)
+        return status;
+    return from->far ? copy_far_entries(copy, from, to)
+                     : copy_near_entries(copy, from, to);
+}
+
+/* --- the command --------------------------------------------------------- */
+
+/* Where a source goes: into the target when that is a directory. */
+static int copy_operand(struct copy *copy, const char *source,
+                        const char *target, bool many)
+{
+    size_t n = strlen(target);
+    bool must_be_dir = many || (n && target[n - 1] == '/'), exists, dir;
+    struct place from, to;
+    const char *name;
+    int status;
+
+    if ((status = place_of(source, &from)) || (status = place_of(target, &to)))
+        return status;
+    if (!from.far && !to.far)
+        return fpc_usage("cp", "one side must be on a device: DEVICE:/path");
+    status = look(copy, &to, &exists, &dir);
+    if (status)
+        return status;
+    if (must_be_dir && !dir) {
+        fpc_error("%s: not a directory", target);
+        return FPC_EXIT_USAGE;
+    }
+    if (!from.far)
+        for (n = strlen(from.path); n > 1 && from.path[n - 1] == '/';)
+            from.path[--n] = 0;
+    name = fpc_basename(from.far ? from.remote.path : from.path);
+    if (dir && *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+        !join(&to, name))
+        return FPC_EXIT_FAILED;
+    return copy_any(copy, &from, &to);
+}
+
+int fpc_cmd_cp(struct fpc_context *ctx, int argc, char **argv)
+{
+    static const struct option options[] = {
+        FPC_COMMON_OPTIONS,
+        { "recursive", no_argument, NULL, 'r' },
+        { 0 },
+    };
+    struct copy copy = { .ctx = ctx };
+    int opt, status;
+
+    while ((opt = getopt_long(argc, argv, "r", options, NULL)) != -1) {
+        if (opt == 'r')
+            copy.recursive = true;
+        else if (!fpc_common_option(ctx, opt, optarg))
+            return fpc_usage("cp", NULL);
+    }
+    if (argc - optind < 2)
+        return fpc_usage("cp", "a source and a target");
+    status = fpc_client_new(ctx, &copy.client);
+    for (int i = optind; i < argc - 1 && status == FPC_EXIT_OK; i++)
+        status =
+            copy_operand(&copy, argv[i], argv[argc - 1], argc - optind > 2);
+    fpc_client_free(copy.client);
+    if (status == FPC_EXIT_OK && ctx->json)
+        printf("{\"files\": %" PRIu64 ", \"bytes\": %" PRIu64 "}\n", copy.files,
+               copy.bytes);
+    return status;
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * flashport devices, flashport df.
+ */
+#include "cli/client.h"
+#include "cli/remote.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <string.h>
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+static void print_cell(const char *text, int width)
+{
+    int n = (int)strlen(text);
+
+    fpc_print_name(stdout, text, strlen(text));
+    printf("%*s", n < width ? width - n + 2 : 2, "");
+}
+
+static void print_device_line(const json_t *device)
+{
+    const json_t *link = json_object_get(device, "link"), *volume;
+    size_t i;
+
+    print_cell(text_of(device, "id"), 16);
+    print_cell(text_of(device, "label"), 12);
+    print_cell(text_of(device, "state"), 10);
+    print_cell(text_of(link, "name"), 24);
+    json_array_foreach(json_object_get(device, "volumes"), i, volume)
+    {
+        const char *fs = text_of(volume, "fs");
+
+        printf("%s%s", i ? " " : "", text_of(volume, "path"));
+        printf("(%s)", *fs ? fs : "unformatted");
+    }
+    if (*text_of(device, "reason")) {
+        fputs("  ", stdout);
+        fpc_print_name(stdout, text_of(device, "reason"),
+                       strlen(text_of(device, "reason")));
+    }
+    putchar('\n');
+}
+
+static void print_device_list(const json_t *doc)
+{
+    const json_t *device;
+    size_t i;
+
+    printf("%-18s%-14s%-12s%-26s%s\n", "DEVICE", "LABEL", "STATE", "LINK",
+           "VOLUMES");
+    json_array_foreach(json_object_get(doc, "devices"), i, device)
+        print_device_line(device);
+}
+
+static void print_volume(const char *device, const json_t *volume)
+{
+    json_int_t size = json_integer_value(json_object_get(volume, "size"));
+    json_int_t avail = json_integer_value(json_object_get(volume, "free"));
+    char a[16], b[16];
+    const char *fs = text_of(volume, "fs");
+
+    print_cell(device, 16);
+    print_cell(text_of(volume, "path"), 8);
+    print_cell(*fs ? fs : "-", 10);
+    if (*fs)
+        printf("%7s %7s %4d %%  %s", fpc_size_text((uint64_t)size, a),
+               fpc_size_text((uint64_t)avail, b),
+               size ? (int)((size - avail) * 100 / size) : 0,
+               json_is_true(json_object_get(volume, "writable")) ? "rw" : "ro");
+    if (*text_of(volume, "reason")) {
+        fputs("  ", stdout);
+        fpc_print_name(stdout, text_of(volume, "reason"),
+                       strlen(text_of(volume, "reason")));
+    }
+    putchar('\n');
+}
+
+static void print_storage(const json_t *storage)
+{
+    char a[16], b[16];
+
+    printf(
+        "  %-10s %s in blocks of %s\n", text_of(storage, "name"),
+        fpc_size_text(
+            (uint64_t)json_integer_value(json_object_get(storage, "size")), a),
+        fpc_size_text((uint64_t)json_integer_value(
+                          json_object_get(storage, "block_size")),
+                      b));
+}
+
+static void print_device(const json_t *device)
+{
+    const json_t *item;
+    size_t i;
+    static const char *const fields[] = { "id",       "label", "model",
+                                          "firmware", "state", "reason",
+                                          "epoch" };
+
+    for (i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        const char *text = text_of(device, fields[i]);
+
+        if (!*text)
+            continue;
+        printf("%-10s", fields[i]);
+        fpc_print_name(stdout, text, strlen(text));
+        putchar('\n');
+    }
+    puts("volumes");
+    json_array_foreach(json_object_get(device, "volumes"), i, item)
+    {
+        fputs("  ", stdout);
+        print_volume("", item);
+    }
+    puts("storages");
+    json_array_foreach(json_object_get(device, "storages"), i, item)
+        print_storage(item);
+}
+
+/* GET of one device, or of all, as *doc. */
+static int fetch(struct fpc_context *ctx, int argc, char **argv,
+                 const char *command, json_t **doc)
+{
+    static const struct option options[] = { FPC_COMMON_OPTIONS, { 0 } };
+    char url[FPC_URL_MAX] = "/api/v1/devices";
+    struct fpc_client *client;
+    int opt, status;
+
+    while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
+        if (!fpc_common_option(ctx, opt, optarg))
+            return fpc_usage(command, NULL);
+    if (argc - optind > 1)
+        return fpc_usage(command, "at most one device");
+    if (argc > optind) {
+        strcat(url, "/");
+        fpc_url_append(url, argv[optind], false);
+    }
+    status = fpc_client_new(ctx, &client);
+    if (status)
+        return status;
+    *doc = fpc_client_get(client, url, &status);
+    fpc_client_free(client);
+    return status;
+}
+
+int fpc_cmd_devices(struct fpc_context *ctx, int argc, char **argv)
+{
+    json_t *doc = NULL;
+    int status = fetch(ctx, argc, argv, "devices", &doc);
+
+    if (status)
+        return status;
+    if (ctx->json)
+        fpc_print_json(doc);
+    else if (json_object_get(doc, "devices"))
+        print_device_list(doc);
+    else
+        print_device(doc);
+    json_decref(doc);
+    return FPC_EXIT_OK;
+}
+
+static void print_volumes_of(const json_t *device)
+{
+    const json_t *volume;
+    size_t i;
+
+    json_array_foreach(json_object_get(device, "volumes"), i, volume)
+        print_volume(text_of(device, "id"), volume);
+}
+
+/* The volumes of all devices as one array, each with its device. */
+static json_t *volumes_json(json_t *devices)
+{
+    json_t *all = json_array(), *device, *volume;
+    size_t i, k;
+
+    json_array_foreach(devices, i, device)
+    {
+        json_array_foreach(json_object_get(device, "volumes"), k, volume)
+        {
+            json_t *copy = json_copy(volume);
+
+            json_object_set(copy, "device", json_object_get(device, "id"));
+            json_array_append_new(all, copy);
+        }
+    }
+    return all;
+}
+
+int fpc_cmd_df(struct fpc_context *ctx, int argc, char **argv)
+{
+    json_t *doc = NULL, *devices, *device, *all;
+    int status = fetch(ctx, argc, argv, "df", &doc);
+    size_t i;
+
+    if (status)
+        return status;
+    devices = json_object_get(doc, "devices");
+    devices = devices ? json_incref(devices) : json_pack("[O]", doc);
+    if (ctx->json) {
+        all = volumes_json(devices);
+        fpc_print_json(all);
+        json_decref(all);
+    } else {
+        printf("%-18s%-10s%-12s%7s %7s %6s  %s\n", "DEVICE", "VOLUME", "FS",
+               "SIZE", "FREE", "USED", "");
+        json_array_foreach(devices, i, device) print_volumes_of(device);
+    }
+    json_decref(devices);
+    json_decref(doc);
+    return FPC_EXIT_OK;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * flashport image: an image file, the volume in it, and what is done with it.
+ * Works offline: no daemon, no device.
+ */
+#ifndef FPC_IMAGE_IMAGE_H
+#define FPC_IMAGE_IMAGE_H
+
+#include "cli/command.h"
+#include "core/host/volume.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct fpc_image {
+    /* from the command line */
+    const char *path; /* of the image */
+    const char *verb; /* "ls" */
+    char **args;      /* operands after IMAGE */
+    int arg_count;
+    bool json, digest, raw, detailed, quiet;
+    const char *fs; /* NULL: find out */
+    bool has_offset;
+    uint64_t offset;
+    uint32_t prog_size; /* create: 0 the default */
+    struct fp_fs_config cfg;
+
+    /* while open */
+    struct fp_host_image host;
+    uint64_t found_at; /* where in the file the volume starts */
+};
+
+/* Opens the image's volume read-only. FPC_EXIT_OK; else has said on stderr
+ * what is wrong (FPC_EXIT_REFUSED: no volume that can be read). */
+int fpc_image_open(struct fpc_image *image);
+void fpc_image_close(struct fpc_image *image);
+
+/* Says what fp_error means for `path` in this image; its exit code. */
+int fpc_image_failed(const struct fpc_image *image, const char *path, int err);
+
+/* Reads a file whole, in pieces, through `take`, which may fail with its own
+ * exit code. */
+int fpc_image_read_file(struct fpc_image *image, const char *path,
+                        int (*take)(void *ctx, const void *buf, size_t size),
+                        void *ctx);
+
+/* The drivers images are opened with. */
+extern const struct fp_fs_ops *const fpc_image_drivers[];
+
+/* The verbs. */
+int fpc_image_info(struct fpc_image *image);
+int fpc_image_ls(struct fpc_image *image);
+int fpc_image_cat(struct fpc_image *image);
+int fpc_image_extract(struct fpc_image *image);
+int fpc_image_check(struct fpc_image *image);
+int fpc_image_create(struct fpc_image *image);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * flashport image info.
+ */
+#include "cli/image/image.h"
+#include "cli/out.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+
+static json_t *caps_json(uint32_t caps)
+{
+    static const struct {
+        uint32_t cap;
+        const char *name;
+    } names[] = {
+        { FP_CAP_DIRS, "dirs" },
+        { FP_CAP_STAGE, "stage" },
+        { FP_CAP_ATOMIC_REPLACE, "atomic-replace" },
+        { FP_CAP_MTIME, "mtime" },
+        { FP_CAP_ATTRS, "attrs" },
+        { FP_CAP_SEEKWRITE, "seekwrite" },
+        { FP_CAP_APPEND, "append" },
+        { FP_CAP_RENAME_DIR, "rename-dir" },
+        { FP_CAP_HOLES, "holes" },
+    };
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (caps & names[i].cap)
+            json_array_append_new(list, json_string(names[i].name));
+    return list;
+}
+
+static void print_json(const struct fpc_image *image,
+                       const struct fp_statfs *st)
+{
+    json_t *doc = json_pack(
+        "{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:b}", "fs",
+        image->host.vol.mnt.ops->name, "version", st->version, "offset",
+        (json_int_t)image->found_at, "block_size", (json_int_t)st->block_size,
+        "block_count", (json_int_t)st->block_count, "blocks_used",
+        (json_int_t)st->blocks_used, "size", (json_int_t)st->size, "free",
+        (json_int_t)st->free, "name_max", (json_int_t)st->name_max, "file_max",
+        (json_int_t)st->file_max, "caps", caps_json(st->caps), "needs_repair",
+        (int)st->needs_repair);
+
+    json_dumpf(doc, stdout, JSON_INDENT(1));
+    putchar('\n');
+    json_decref(doc);
+}
+
+static void print_text(const struct fpc_image *image,
+                       const struct fp_statfs *st)
+{
+    const struct fp_host_file *file = &image->host.file;
+    uint64_t size = st->block_size * st->block_count;
+    char text[16];
+
+    printf("filesystem   %s %s\n", image->host.vol.mnt.ops->name, st->version);
+    if (image->found_at)
+        printf("at           0x%" PRIx64 " in the file\n", image->found_at);
+    printf("size         %s: %" PRIu64 " blocks of %" PRIu32 "\n",
+           fpc_size_text(size, text), st->block_count, st->block_size);
+    if (file->size > size)
+        printf("behind it    %" PRIu64 " bytes that are no part of it\n",
+               file->size - size);
+    printf("used         %" PRIu64 " blocks, %u %%\n", st->blocks_used,
+           st->block_count ? (unsigned)(st->blocks_used * 100 / st->block_count)
+                           : 0);
+    printf("free         %s\n", fpc_size_text(st->free, text));
+    printf("names        up to %" PRIu32 " bytes\n", st->name_max);
+    printf("files        up to %" PRIu64 " bytes\n", st->file_max);
+    if (st->needs_repair)
+        puts("power cut    left something that the next write repairs: see "
+             "image check");
+}
+
+int fpc_image_info(struct fpc_image *image)
+{
+    struct fp_statfs st;
+    int err, status = fpc_image_open(image);
+
+    if (status)
+        return status;
+    err = fp_fs_statfs(&image->host.vol.mnt, &st);
+    if (err)
+        status = fpc_image_failed(image, "/", err);
+    else if (image->json)
+        print_json(image, &st);
+    else
+        print_text(image, &st);
+    fpc_image_close(image);
+    return status;
+}

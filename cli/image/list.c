@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * flashport image ls, cat.
+ */
+#include "cli/image/image.h"
+#include "cli/image/tree.h"
+#include "cli/out.h"
+#include "core/digest/sha256.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HEX_SIZE (2 * FP_SHA256_SIZE + 1)
+
+static void to_hex(const uint8_t *bytes, size_t size, char *hex)
+{
+    for (size_t i = 0; i < size; i++)
+        sprintf(hex + 2 * i, "%02x", bytes[i]);
+}
+
+static int hash(void *ctx, const void *buf, size_t size)
+{
+    fp_sha256_update(ctx, buf, size);
+    return FPC_EXIT_OK;
+}
+
+static int digest_of(struct fpc_image *image, const char *path,
+                     char hex[HEX_SIZE])
+{
+    uint8_t digest[FP_SHA256_SIZE];
+    struct fp_sha256 sha;
+    int status;
+
+    fp_sha256_init(&sha);
+    status = fpc_image_read_file(image, path, hash, &sha);
+    fp_sha256_final(&sha, digest);
+    to_hex(digest, sizeof digest, hex);
+    return status;
+}
+
+static json_t *node_json(const struct fpc_node *node, const char *sha256)
+{
+    /* NULL when the bytes are no UTF-8: then only path_hex counts. */
+    json_t *path = json_string(node->path), *item = json_object();
+    char hex[2 * FP_PATH_MAX + 1];
+
+    json_object_set_new(item, "path", path ? path : json_null());
+    if (!path) {
+        to_hex((const uint8_t *)node->path, strlen(node->path), hex);
+        json_object_set_new(item, "path_hex", json_string(hex));
+    }
+    json_object_set_new(
+        item, "type",
+        json_string(node->st.type == FP_TYPE_DIR ? "dir" : "file"));
+    json_object_set_new(item, "size", json_integer((json_int_t)node->st.size));
+    if (sha256)
+        json_object_set_new(item, "sha256", json_string(sha256));
+    return item;
+}
+
+static void print_node(const struct fpc_node *node, bool detailed, bool raw,
+                       const char *sha256)
+{
+    char size[16], time[24];
+    bool dir = node->st.type == FP_TYPE_DIR;
+
+    if (detailed)
+        printf("%c %8s  %-16s  ", dir ? 'd' : '-',
+               dir ? "-" : fpc_size_text(node->st.size, size),
+               fpc_time_text(node->st.has_mtime, node->st.mtime_ns / 1000000000,
+                             time));
+    if (sha256)
+        printf("%s  ", sha256);
+    if (raw)
+        fputs(node->path, stdout);
+    else
+        fpc_print_name(stdout, node->path, strlen(node->path));
+    puts(dir ? "/" : "");
+}
+
+static int list(struct fpc_image *image, const struct fpc_tree *tree)
+{
+    json_t *all = json_array();
+    int status = FPC_EXIT_OK;
+
+    for (size_t i = 0; i < tree->count && status == FPC_EXIT_OK; i++) {
+        const struct fpc_node *node = &tree->nodes[i];
+        char sha256[HEX_SIZE], *shown = NULL;
+
+        if (image->digest && node->st.type == FP_TYPE_FILE) {
+            status = digest_of(image, node->path, sha256);
+            shown = sha256;
+        }
+        if (status == FPC_EXIT_OK && image->json)
+            json_array_append_new(all, node_json(node, shown));
+        else if (status == FPC_EXIT_OK)
+            print_node(node, image->detailed, image->raw, shown);
+    }
+    if (status == FPC_EXIT_OK && image->json) {
+        json_dumpf(all, stdout, JSON_INDENT(1));
+        putchar('\n');
+    }
+    json_decref(all);
+    return status;
+}
+
+int fpc_image_ls(struct fpc_image *image)
+{
+    const char *root = image->arg_count ? image->args[0] : "/";
+    struct fpc_tree tree;
+    int err, status = fpc_image_open(image);
+
+    if (status)
+        return status;
+    err = fpc_tree_read(&tree, &image->host.vol.mnt, root, true);
+    if (err) {
+        status = fpc_image_failed(image, root, err);
+    } else {
+        status = list(image, &tree);
+        fpc_tree_free(&tree);
+    }
+    fpc_image_close(image);
+    return status;
+}
+
+static int to_stdout(void *ctx, const void *buf, size_t size)
+{
+    (void)ctx;
+    if (fwrite(buf, 1, size, stdout) == size)
+        return FPC_EXIT_OK;
+    fpc_error("cannot write the output");
+    return FPC_EXIT_FAILED;
+}
+
+int fpc_image_cat(struct fpc_image *image)
+{
+    int status = fpc_image_open(image);
+
+    if (status)
+        return status;
+    for (int i = 0; i < image->arg_count && status == FPC_EXIT_OK; i++)
+        status = fpc_image_read_file(image, image->args[i], to_stdout, NULL);
+    fpc_image_close(image);
+    return status;
+}

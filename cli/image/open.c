@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/image/image.h"
+
+#include "cli/out.h"
+#include "core/fs/littlefs/littlefs.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Volumes inside a larger image are looked for at multiples of this: the erase
+ * block of nearly every flash, or a multiple of it. */
+#define GRID 4096
+
+const struct fp_fs_ops *const fpc_image_drivers[] = { &fp_fs_littlefs, NULL };
+
+static int open_at(struct fpc_image *image, uint64_t offset)
+{
+    struct fp_host_file_config file = { .offset = offset };
+    struct fp_host_volume_config volume = {
+        .drivers = fpc_image_drivers,
+        .fs = image->fs,
+        .cfg = image->cfg,
+    };
+
+    volume.cfg.flags |= FP_MOUNT_RDONLY;
+    image->found_at = offset;
+    return fp_host_image_open(&image->host, image->path, &file, &volume);
+}
+
+/* FP_ERR_NOENT when there is none anywhere. */
+static int open_first(struct fpc_image *image)
+{
+    int err = open_at(image, 0);
+    uint64_t offset = GRID;
+
+    /* FP_ERR_INVAL: the offset is behind the end. */
+    while (err == FP_ERR_NOENT) {
+        err = open_at(image, offset);
+        if (err == FP_ERR_INVAL)
+            return FP_ERR_NOENT;
+        offset += GRID;
+    }
+    return err;
+}
+
+static int refused(const struct fpc_image *image, int err)
+{
+    const char *fs = image->fs ? image->fs : "littlefs";
+
+    switch (err) {
+    case FP_ERR_NOENT:
+        fpc_error("%s: no filesystem found%s", image->path,
+                  image->has_offset ? " at this offset"
+                                    : ": erased, damaged, or of a kind that "
+                                      "is not known");
+        return FPC_EXIT_REFUSED;
+    case FP_ERR_CORRUPT:
+        fpc_error("%s: the %s is damaged: it cannot be mounted", image->path,
+                  fs);
+        return FPC_EXIT_REFUSED;
+    case FP_ERR_INVAL:
+        fpc_error("%s: the volume is not as stated: give the block size and "
+                  "count it has, or leave them out",
+                  image->path);
+        return FPC_EXIT_REFUSED;
+    case FP_ERR_NOTSUP:
+        fpc_error("%s: a %s of a version or with limits that are not known",
+                  image->path, fs);
+        return FPC_EXIT_REFUSED;
+    default:
+        fpc_error("%s: %s", image->path, fp_strerror(err));
+        return (int)fpc_exit_of(err);
+    }
+}
+
+int fpc_image_open(struct fpc_image *image)
+{
+    int err;
+
+    if (image->fs && !fp_host_volume_driver(fpc_image_drivers, image->fs)) {
+        fpc_error("--fs %s: not known; there is littlefs", image->fs);
+        return FPC_EXIT_USAGE;
+    }
+    /* A file that is not there is told from one without a filesystem. */
+    struct fp_host_file file;
+    struct fp_host_file_config cfg = { .block_size = 1 };
+
+    err = fp_host_file_open(&file, image->path, &cfg);
+    if (err) {
+        fpc_error("%s: %s", image->path,
+                  err == FP_ERR_INVAL ? "the file is empty" : fp_strerror(err));
+        return err == FP_ERR_INVAL ? FPC_EXIT_REFUSED : (int)fpc_exit_of(err);
+    }
+    fp_host_file_close(&file);
+    err = image->has_offset ? open_at(image, image->offset) : open_first(image);
+    return err ? refused(image, err) : FPC_EXIT_OK;
+}
+
+void fpc_image_close(struct fpc_image *image)
+{
+    fp_host_image_close(&image->host);
+}
+
+int fpc_image_failed(const struct fpc_image *image, const char *path, int err)
+{
+    fprintf(stderr, "flashport: %s: ", image->path);
+    fpc_print_name(stderr, path, strlen(path));
+    fprintf(stderr, ": %s\n", fp_strerror(err));
+    return (int)fpc_exit_of(err);
+}
+
+int fpc_image_read_file(struct fpc_image *image, const char *path,
+                        int (*take)(void *ctx, const void *buf, size_t size),
+                        void *ctx)
+{
+    static uint8_t buf[65536];
+    struct fp_file file;
+    int status = FPC_EXIT_OK;
+    int32_t n;
+    int err = fp_fs_open(&image->host.vol.mnt, &file, path, FP_O_READ);
+
+    if (err)
+        return fpc_image_failed(image, path, err);
+    while (status == FPC_EXIT_OK &&
+           (n = fp_fs_read(&file, buf, sizeof buf)) != 0)
+        status = n < 0 ? fpc_image_failed(image, path, n)
+                       : take(ctx, buf, (size_t)n);
+    fp_fs_close(&file);
+    return status;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * flashport, the command line: files and flash of devices through flashportd,
+ * and flash images without any daemon or device.
+ */
+#include "cli/command.h"
+#include "core/error.h"
+
+#include <curl/curl.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#ifndef FP_VERSION
+#define FP_VERSION "unknown"
+#endif
+
+static const struct fpc_command commands[] = {
+    { "devices", "[DEVICE]", "list devices, or show one", NULL,
+      fpc_cmd_devices },
+    { "ls", "DEVICE:/PATH...", "list a directory",
+      "  -l, --long         type, size and time too\n", fpc_cmd_ls },
+    { "cat", "DEVICE:/PATH...", "print files", NULL, fpc_cmd_cat },
+    { "cp", "[-r] SOURCE... TARGET",
+      "copy between here and devices, or between devices",
+      "  -r, --recursive    directories with all they hold\n", fpc_cmd_cp },
+    { "mv", "DEVICE:/FROM DEVICE:/TO", "rename, replacing the target",
+      "  -n, --no-clobber   fail when the target exists\n", fpc_cmd_mv },
+    { "rm", "[-r] DEVICE:/PATH...", "delete files and empty directories",
+      "  -r, --recursive    directories with all they hold\n", fpc_cmd_rm },
+    { "mkdir", "[-p] DEVICE:/PATH...", "make directories",
+      "  -p, --parents      missing parents too; no error when it exists\n",
+      fpc_cmd_mkdir },
+    { "df", "[DEVICE]", "size and free space of volumes", NULL, fpc_cmd_df },
+    { "snapshots",
+      "[list [DEVICE] | ls ID [/PATH] | cat ID /PATH | "
+      "export ID FILE | rm ID...]",
+      "look at and into snapshots", NULL, fpc_cmd_snapshots },
+    { "backup", "DEVICE [STORAGE]", "take a snapshot of a device's flash",
+      "  -o, --output FILE  also write the image to FILE\n"
+      "  -t, --tag TAG      tag the snapshot; may be repeated\n"
+      "      --no-wait      print the job and return\n",
+      fpc_cmd_backup },
+    { "restore", "SNAPSHOT DEVICE [STORAGE]",
+      "write a snapshot back to a device",
+      "  -y, --yes          do not ask\n"
+      "      --no-wait      print the job and return\n",
+      fpc_cmd_restore },
+    { "image", "info|ls|cat|extract|check|create IMAGE ...",
+      "flash images, without daemon or device",
+      "  see: flashport image --help\n", fpc_cmd_image },
+};
+
+void fpc_error(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fputs("flashport: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+    va_end(args);
+}
+
+static const struct fpc_command *find(const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static void print_help(FILE *out)
+{
+    fputs("usage: flashport COMMAND [OPTION...] ...\n\n"
+          "Files and flash of devices; DEVICE:/path names the far side.\n\n",
+          out);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+    fputs("\nOptions of every command:\n"
+          "      --json         print JSON\n"
+          "      --quiet        no progress\n"
+          "      --url URL      the daemon (FLASHPORT_URL; "
+          "http://127.0.0.1:8484)\n"
+          "      --token TOKEN  access token (FLASHPORT_TOKEN; else the "
+          "admin.token of\n"
+          "                     the daemon's default data directory)\n"
+          "      --socket PATH  the daemon's Unix socket, instead of a URL\n"
+          "                     (FLASHPORT_SOCKET)\n"
+          "      --help         of a command: what it takes\n"
+          "      --version\n\n"
+          "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 image refused or "
+          "corrupt,\n"
+          "4 not found, 5 device offline, 6 conflict, 7 no space, 8 not "
+          "allowed,\n"
+          "9 daemon not reached.\n",
+          out);
+}
+
+static void print_command_help(const struct fpc_command *cmd, FILE *out)
+{
+    fprintf(out, "usage: flashport %s %s\n%s\n", cmd->name, cmd->args,
+            cmd->help);
+    if (cmd->more)
+        fprintf(out, "\n%s", cmd->more);
+}
+
+int fpc_usage(const char *command, const char *why)
+{
+    const struct fpc_command *cmd = find(command);
+
+    if (why)
+        fpc_error("%s", why);
+    print_command_help(cmd, stderr);
+    return FPC_EXIT_USAGE;
+}
+
+bool fpc_common_option(struct fpc_context *ctx, int opt, char *value)
+{
+    switch (opt) {
+    case 'J':
+        ctx->json = true;
+        return true;
+    case 'Q':
+        ctx->quiet = true;
+        return true;
+    case 'U':
+        ctx->url = value;
+        return true;
+    case 'T':
+        ctx->token = value;
+        return true;
+    case 'S':
+        ctx->socket = value;
+        return true;
+    default:
+        return false;
+    }
+}
+
+enum fpc_exit fpc_exit_of(int err)
+{
+    switch (err) {
+    case FP_OK:
+        return FPC_EXIT_OK;
+    case FP_ERR_NOENT:
+    case FP_ERR_NODATA:
+        return FPC_EXIT_NOT_FOUND;
+    case FP_ERR_CORRUPT:
+        return FPC_EXIT_REFUSED;
+    case FP_ERR_NOSPC:
+    case FP_ERR_FBIG:
+        return FPC_EXIT_NO_SPACE;
+    case FP_ERR_EXIST:
+    case FP_ERR_NOTEMPTY:
+    case FP_ERR_BUSY:
+    case FP_ERR_PRECOND:
+        return FPC_EXIT_CONFLICT;
+    default:
+        return FPC_EXIT_FAILED;
+    }
+}
+
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    struct fpc_context ctx = { 0 };
+    const struct fpc_command *cmd;
+    int status;
+
+    setlocale(LC_CTYPE, "");
+    if (argc < 2) {
+        print_help(stderr);
+        return FPC_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return FPC_EXIT_OK;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("flashport " FP_VERSION);
+        return FPC_EXIT_OK;
+    }
+    cmd = find(argv[1]);
+    if (!cmd) {
+        fpc_error("no such command: %s (try: flashport --help)", argv[1]);
+        return FPC_EXIT_USAGE;
+    }
+    if (wants_help(argc - 1, argv + 1) && strcmp(cmd->name, "image") != 0) {
+        print_command_help(cmd, stdout);
+        return FPC_EXIT_OK;
+    }
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    status = cmd->run(&ctx, argc - 1, argv + 1);
+    curl_global_cleanup();
+    if (fflush(stdout) != 0 && status == FPC_EXIT_OK) {
+        fpc_error("cannot write the output");
+        status = FPC_EXIT_FAILED;
+    }
+    return status;
+}

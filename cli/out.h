@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What people read: names, sizes, times, progress.
+ *
+ * Names come from devices and are hostile: what is no printable UTF-8 is shown
+ * as \xNN, so that no name can move the cursor or recolour a terminal.
+ */
+#ifndef FPC_OUT_H
+#define FPC_OUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* name[0..len) with everything unprintable escaped. */
+void fpc_print_name(FILE *out, const char *name, size_t len);
+
+/* "1.5M": at most seven characters. */
+const char *fpc_size_text(uint64_t size, char text[16]);
+
+/* "2026-11-21 07:00", local time; "-" when there is none. */
+const char *fpc_time_text(bool known, int64_t seconds, char text[24]);
+
+/* One line on a terminal's stderr, rewritten at most ten times a second;
+ * nothing when stderr is no terminal. */
+struct fpc_progress {
+    const char *label; /* what is copied; may be hostile */
+    bool on;
+    /* private */
+    int64_t start_ms, shown_ms;
+    bool shown;
+};
+
+void fpc_progress_start(struct fpc_progress *p, const char *label, bool quiet);
+void fpc_progress_update(struct fpc_progress *p, uint64_t done, uint64_t total);
+void fpc_progress_end(struct fpc_progress *p);
+
+#endif
