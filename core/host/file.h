@@ -2,6 +2,10 @@
  *
  * An image file, or a raw disk or partition, as a block device.
  *
+ * Without FP_HOST_FILE_NOR programs replace (FP_BDEV_OVERWRITE). Erasing an
+ * image file gives 0xff all the same: what is erased in an image has to be
+ * erased on the flash that the image is written to. Erasing a disk does nothing.
+ *
  * Memory  struct fp_host_file is the caller's and must stay where it is while
  *         open; nothing is allocated
  * Errors  errno becomes an enum fp_error here: NOENT, ACCES, ISDIR, NOSPC, IO,
@@ -19,11 +23,10 @@
 enum {
     FP_HOST_FILE_WRITE = 1,  /* else read-only: prog and erase are refused */
     FP_HOST_FILE_CREATE = 2, /* with WRITE: made if absent, and a regular file
-                                that is shorter than block_size * block_count
-                                grows, filled with 0xff */
+                                that is shorter than block_size * block_count,
+                                which must be stated, grows by bytes of 0xff */
     FP_HOST_FILE_NOR = 4,    /* behave as NOR flash: programs clear bits,
-                                erases give 0xff. Without it programs replace
-                                and erases do nothing (FP_BDEV_OVERWRITE) */
+                                erases give 0xff */
     FP_HOST_FILE_NOLOCK = 8, /* take no lock: reading under a running writer */
 };
 
