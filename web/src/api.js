@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+// Every call to the daemon, and the one type its refusals become.
+
+/** What the daemon, or the way to it, answered instead of what was asked. */
+export class ApiError extends Error {
+  /**
+   * @param {number} status of HTTP; 0 when the daemon was not reached
+   * @param {{title?: string, detail?: string, hint?: string, code?: string}} problem
+   */
+  constructor(status, problem) {
+    super(problem.detail || problem.title || `the daemon answered ${status}`);
+    this.status = status;
+    this.hint = problem.hint;
+    this.code = problem.code;
+  }
+}
+
+const unreached = () => new ApiError(0, { detail: 'flashportd cannot be reached', hint: 'is it still running?' });
+
+/** @param {string} text */
+function problemOf(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
+}
+
+/**
+ * @param {string} method
+ * @param {string} path "/api/v1/..." or an href of a listing
+ * @param {{body?: any, headers?: Object<string, string>}} [options]
+ */
+async function call(method, path, { body, headers = {} } = {}) {
+  const init = { method, headers: { Accept: 'application/json', ...headers } };
+  if (body !== undefined) {
+    init.body = JSON.stringify(body);
+    init.headers['Content-Type'] = 'application/json';
+  }
+  let response;
+  try {
+    response = await fetch(path, init);
+  } catch {
+    throw unreached();
+  }
+  const text = await response.text();
+  if (!response.ok) throw new ApiError(response.status, problemOf(text));
+  return { data: text ? problemOf(text) : {}, location: response.headers.get('Location') };
+}
+
+const enc = encodeURIComponent;
+const device = (id) => `/api/v1/devices/${enc(id)}`;
+
+/** One path component after another, encoded. @param {string} path "/flash/a b" */
+export const encodePath = (path) => path.split('/').map(enc).join('/');
+
+/** The URL of a file or, with a trailing slash, a directory. */
+export const fileUrl = (id, path) => `${device(id)}/fs${encodePath(path)}`;
+
+/** @typedef {{name: string, href: string, name_hex?: string, type: 'file'|'dir', size: number, mtime?: string}} Entry */
+
+export const api = {
+  devices: async () => (await call('GET', '/api/v1/devices')).data.devices,
+  device: async (id) => (await call('GET', device(id))).data,
+
+  /**
+   * A directory, all pages of it.
+   * @param {string} url with a trailing slash
+   * @returns {Promise<{entries: Entry[], writable: boolean, free: number}>}
+   */
+  async list(url) {
+    const all = (await call('GET', url)).data;
+    for (let next = all.next; next !== undefined && next !== null;) {
+      const page = (await call('GET', `${url}?cursor=${enc(next)}`)).data;
+      all.entries.push(...page.entries);
+      next = page.next;
+    }
+    return all;
+  },
+  mkdir: (url) => call('MKCOL', url),
+  remove: (url, recursive) => call('DELETE', recursive ? `${url}?recursive=1` : url),
+  rename: (url, target) => call('MOVE', url, { headers: { Destination: target, Overwrite: 'F' } }),
+
+  snapshots: async (id) => (await call('GET', `/api/v1/snapshots?device=${enc(id)}`)).data.snapshots,
+  takeSnapshot: async (id, storage) =>
+    (await call('POST', '/api/v1/snapshots', { body: { device: id, storage } })).data,
+  deleteSnapshot: (id) => call('DELETE', `/api/v1/snapshots/${enc(id)}`),
+  restore: async (id, target, storage) =>
+    (await call('POST', `/api/v1/snapshots/${enc(id)}/restore`, { body: { device: target, storage } })).data,
+  snapshotImage: (id) => `/api/v1/snapshots/${enc(id)}/image`,
+  snapshotFiles: (id, path) => `/api/v1/snapshots/${enc(id)}/fs${encodePath(path)}`,
+
+  job: async (id) => (await call('GET', `/api/v1/jobs/${enc(id)}`)).data,
+  cancelJob: (id) => call('DELETE', `/api/v1/jobs/${enc(id)}`),
+  format: (id, volume, fs) =>
+    call('POST', `${device(id)}/volumes${encodePath(volume)}`, { body: { action: 'format', fs } }),
+
+  /**
+   * Sends a file; XMLHttpRequest, because fetch tells nothing of its progress.
+   * @param {string} url
+   * @param {File} file
+   * @param {(part: number) => void} onProgress
+   * @param {{cancel?: () => void}} handle gets the function that gives up
+   */
+  upload(url, file, onProgress, handle) {
+    return new Promise((resolve, reject) => {
+      const xhr = new XMLHttpRequest();
+      xhr.open('PUT', url);
+      if (file.lastModified) xhr.setRequestHeader('X-Flashport-Mtime', String(Math.floor(file.lastModified / 1000)));
+      xhr.upload.onprogress = (e) => onProgress(e.total ? e.loaded / e.total : 0);
+      xhr.onload = () => (xhr.status < 300 ? resolve() : reject(new ApiError(xhr.status, problemOf(xhr.responseText))));
+      xhr.onerror = () => reject(unreached());
+      xhr.onabort = () => reject(new ApiError(0, { detail: 'given up', code: 'CANCELED' }));
+      handle.cancel = () => xhr.abort();
+      xhr.send(file);
+    });
+  },
+
+  /**
+   * Calls back whenever a device or a job changed; asks every few seconds
+   * where events do not get through.
+   * @param {() => void} onChange
+   */
+  watch(onChange) {
+    let timer = setInterval(onChange, 3000);
+    const source = new EventSource('/api/v1/events');
+    source.onopen = () => {
+      clearInterval(timer);
+      timer = setInterval(onChange, 15000);
+    };
+    for (const kind of ['message', 'device', 'job']) source.addEventListener(kind, onChange);
+  },
+};

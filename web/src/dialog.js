@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// Questions before what can't be undone, and messages when something failed.
+import { el } from './dom.js';
+
+/**
+ * @param {HTMLElement} form
+ * @param {() => any} value what the answer is when it was not cancelled
+ */
+function ask(form, value) {
+  return new Promise((resolve) => {
+    const dialog = el('dialog', { 'aria-labelledby': 'dialog-title' }, form);
+    dialog.addEventListener('close', () => {
+      resolve(dialog.returnValue === 'ok' ? value() : null);
+      dialog.remove();
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+const buttons = (ok, danger) => el('menu', {},
+  el('button', { value: 'cancel', formnovalidate: true, type: 'submit' }, 'Cancel'),
+  el(`button.${danger ? 'danger' : 'primary'}`, { value: 'ok', type: 'submit' }, ok));
+
+/**
+ * @param {{title: string, text: string, ok: string, danger?: boolean}} question
+ * @returns {Promise<boolean>}
+ */
+export async function confirm({ title, text, ok, danger = true }) {
+  return (await ask(el('form', { method: 'dialog' }, el('h2', { id: 'dialog-title' }, title), el('p', {}, text),
+    buttons(ok, danger)), () => true)) === true;
+}
+
+/**
+ * Asks for a name; one that a path can't hold is not taken.
+ * @param {{title: string, label: string, value?: string, ok: string}} question
+ * @returns {Promise<string|null>}
+ */
+export function askName({ title, label, value = '', ok }) {
+  const input = el('input', { type: 'text', value, required: true, autocomplete: 'off', autofocus: true, id: 'dialog-name',
+    spellcheck: 'false' });
+  input.addEventListener('input', () => input.setCustomValidity(
+    /\//.test(input.value) || ['.', '..'].includes(input.value) ? 'A name has no "/" in it and is not "." or "..".' : ''));
+  setTimeout(() => input.setSelectionRange(0, value.lastIndexOf('.') > 0 ? value.lastIndexOf('.') : value.length));
+  return ask(el('form', { method: 'dialog' }, el('h2', { id: 'dialog-title' }, title),
+    el('label', { for: 'dialog-name' }, label), input, buttons(ok, false)), () => input.value);
+}
+
+const toasts = el('div.toasts', { role: 'status', 'aria-live': 'polite' });
+
+/** Says something for a while. @param {string} text @param {'error'|'info'} kind */
+export function toast(text, kind = 'info', hint = '') {
+  if (!toasts.isConnected) document.body.append(toasts);
+  const note = el(`div.toast.${kind}`, {}, el('span', {}, text), hint ? el('small', {}, hint) : null,
+    el('button', { 'aria-label': 'Dismiss', onclick: () => note.remove() }, '×'));
+  toasts.append(note);
+  setTimeout(() => note.remove(), kind === 'error' ? 12000 : 4000);
+}
+
+/** Runs what a button does, and says so when it fails. @param {() => Promise<any>} work */
+export async function trying(work) {
+  try {
+    return await work();
+  } catch (error) {
+    if (error.code !== 'CANCELED') toast(error.message, 'error', error.hint);
+    return undefined;
+  }
+}

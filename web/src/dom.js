@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// The one way elements are made. Text is set as text, never as markup: names
+// come from devices and are hostile.
+
+/**
+ * Makes an element.
+ * @param {string} tag "button", or "button.primary" with classes
+ * @param {Object<string, any>} [props] attributes; on* are listeners; undefined and false are left out
+ * @param {...(Node|string|null|undefined|false)} children strings become text nodes
+ * @returns {HTMLElement}
+ */
+export function el(tag, props = {}, ...children) {
+  const [name, ...classes] = tag.split('.');
+  const node = document.createElement(name);
+  node.classList.add(...classes);
+  for (const [key, value] of Object.entries(props)) {
+    if (value === undefined || value === false || value === null) continue;
+    if (key.startsWith('on')) node.addEventListener(key.slice(2).toLowerCase(), value);
+    else if (value === true) node.setAttribute(key, '');
+    else node.setAttribute(key, String(value));
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+/**
+ * A name as people may read it: characters that hide, reorder or imitate are
+ * shown by their numbers.
+ * @param {string} name
+ */
+export function shownName(name) {
+  // eslint-disable-next-line no-control-regex
+  return name.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
+    (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
+}
+
+/** @param {number} size bytes */
+export function sizeText(size) {
+  const units = ['B', 'KB', 'MB', 'GB', 'TB'];
+  let unit = 0;
+  for (; size >= 1024 && unit < units.length - 1; unit++) size /= 1024;
+  return `${unit && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
+}
+
+/** @param {string|number|undefined} time RFC 3339, or seconds */
+export function timeText(time) {
+  if (time === undefined || time === null) return '';
+  const date = new Date(typeof time === 'number' ? time * 1000 : time);
+  return Number.isNaN(date.getTime()) ? '' : date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+}
+
+/**
+ * A bar of how much of something is done or used.
+ * @param {number} part 0..1
+ * @param {string} label for those who do not see it
+ */
+export function meter(part, label) {
+  const percent = Math.max(0, Math.min(100, part * 100));
+  const bar = el('div.bar', {});
+  bar.style.width = `${percent}%`;
+  return el('div.meter', { role: 'progressbar', 'aria-label': label, 'aria-valuemin': 0, 'aria-valuemax': 100,
+    'aria-valuenow': Math.round(percent) }, bar);
+}
