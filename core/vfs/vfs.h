@@ -30,8 +30,10 @@ struct fp_vfs {
 };
 
 struct fp_vfs_dir {
-    struct fp_dir dir;         /* open on a volume, or ... */
-    struct fp_vfs_mount *next; /* ... the next mount point of "/" */
+    struct fp_dir dir; /* open on a volume; "/" has what follows instead */
+    /* private */
+    struct fp_vfs *vfs;
+    uint32_t index; /* of the next mount point to tell */
     bool is_root;
 };
 
