@@ -71,10 +71,14 @@ uint32_t fp_bdev_gen_chunk_size(const struct fp_bdev_gen *gen);
 
 /* Asks what changed since generation `since` of this epoch and the current
  * one, which becomes *now. FP_OK: fp_bdev_gen_run() tells, until the next
- * question. The answer is exact when `since` is 0, what the last question
- * named or *now of it; between those it may name chunks that did not change,
- * never miss one that did. FP_ERR_STALE: too long ago, or in the future; take
- * all as changed, and *now from here on. FP_ERR_NOTSUP: without maps. */
+ * question. The answer is exact when `since` is *now of the last question or,
+ * the reply having been lost, of the one before; between those it may name
+ * chunks that did not change, never miss one that did. FP_ERR_STALE: too long
+ * ago, or in the future; take all as changed, and *now from here on.
+ * FP_ERR_NOTSUP: without maps.
+ *
+ * A reader that begins asks once, whatever the answer, so that *now is exact
+ * to ask since; then it reads, or compares digests, and asks again. */
 int fp_bdev_gen_changed(struct fp_bdev_gen *gen, uint32_t since, uint32_t *now);
 
 /* The first run of changed chunks at or behind *first: true, its start in
