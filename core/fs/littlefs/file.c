@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Open files, reading. Each has a cache in the workspace; an inline file that
+ * fits lies in it as a whole from open on, so nothing that happens to its
+ * directory changes what the handle sees.
+ */
+#include "core/fs/littlefs/lfs.h"
+
+#include <string.h>
+
+_Static_assert(sizeof(struct fp_lfs_file) <= FP_FILE_STATE,
+               "FP_FILE_STATE is too small for littlefs");
+
+int fp_lfs_file_claim(struct fp_lfs *fs, struct fp_lfs_file *f)
+{
+    for (uint32_t i = 0; i < fs->mnt->cfg.max_files; i++) {
+        if (fs->files_used >> i & 1)
+            continue;
+        fs->files_used |= 1u << i;
+        memset(f, 0, sizeof *f);
+        f->slot = (uint8_t)i;
+        f->buf = fs->files + (size_t)i * fs->file_stride;
+        f->node.what = FP_LFS_NODE_FILE;
+        f->body.kind = FP_LFS_INLINE;
+        f->cache_block = f->wblock = FP_LFS_NULL;
+        fp_lfs_pair_set(f->node.pair, FP_LFS_NULL, FP_LFS_NULL);
+        fp_lfs_pair_set(f->node.dir, FP_LFS_NULL, FP_LFS_NULL);
+        fp_lfs_node_add(fs, &f->node);
+        return FP_OK;
+    }
+    return FP_ERR_NFILE;
+}
+
+void fp_lfs_file_release(struct fp_lfs *fs, struct fp_lfs_file *f)
+{
+    fp_lfs_node_del(fs, &f->node);
+    fs->files_used &= ~(1u << f->slot);
+}
+
+/* Takes over the content of the entry at `place`. */
+int fp_lfs_file_load(struct fp_lfs *fs, struct fp_lfs_file *f,
+                     const struct fp_lfs_place *place)
+{
+    struct fp_lfs_mdir *m;
+    fp_lfs_rec rec;
+    uint8_t raw[8];
+    uint32_t off;
+    int err = fp_lfs_get(fs, place->pair, &m);
+
+    if (err)
+        return err;
+    rec = m->ents[place->id].strct;
+    off = fp_lfs_rec_off(rec);
+    fp_lfs_pair_set(f->node.pair, m->pair[0], m->pair[1]);
+    f->node.id = place->id;
+    if (fp_lfs_rec_kind(rec) == FP_LFS_INLINE) {
+        f->body.size = fp_lfs_rec_len(rec);
+        f->foreign = f->body.size > fs->cache_size;
+        if (!f->foreign)
+            err = fp_lfs_read(fs, m->pair[0], off, f->buf, f->body.size,
+                              f->body.size);
+    } else {
+        err = fp_lfs_read(fs, m->pair[0], off, raw, 8, 8);
+        f->body.size = fp_get_le32(raw + 4);
+        f->body.head = fp_get_le32(raw);
+        f->body.kind = f->body.size ? FP_LFS_CTZ : FP_LFS_INLINE;
+        if (!err && f->body.size &&
+            (f->body.head >= fs->block_count ||
+             fp_lfs_ctz_index(fs->block_size, f->body.size - 1, &off) >=
+                 fs->block_count))
+            err = FP_ERR_CORRUPT;
+    }
+    f->saved = f->body;
+    return err;
+}
+
+static int read_foreign(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
+                        uint8_t *buf, uint32_t size)
+{
+    struct fp_lfs_mdir *m;
+    int err;
+
+    if (f->stale || fp_lfs_pair_is_null(f->node.pair))
+        return FP_ERR_STALE;
+    err = fp_lfs_get(fs, f->node.pair, &m);
+    if (err)
+        return err;
+    return fp_lfs_read(fs, m->pair[0],
+                       fp_lfs_rec_off(m->ents[f->node.id].strct) + pos, buf,
+                       size, size);
+}
+
+/* Fills the file's cache from `off` on. */
+static int fill(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t block,
+                uint32_t off)
+{
+    uint32_t unit = fs->dev->read_size, start = off - off % unit;
+    uint32_t size = fp_lfs_min(fs->cache_size, fs->block_size - start);
+    int err = fp_lfs_read_raw(fs, block, start, f->buf, size);
+
+    f->cache_block = err ? FP_LFS_NULL : block;
+    f->cache_off = start;
+    f->cache_size = size;
+    return err;
+}
+
+/* Up to size bytes of one block, straight into the caller's buffer when that
+ * is large, else by way of the file's cache, or the common one while the
+ * file's holds what is being written. */
+static int read_block(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t block,
+                      uint32_t off, uint8_t *buf, uint32_t *size)
+{
+    uint32_t unit = fs->dev->read_size;
+    int err;
+
+    if (f->writing)
+        return fp_lfs_read(fs, block, off, buf, *size, *size);
+    if (f->cache_block != block || off < f->cache_off ||
+        off - f->cache_off >= f->cache_size) {
+        if (*size >= fs->cache_size && off % unit == 0) {
+            *size -= *size % unit;
+            return fp_lfs_read_raw(fs, block, off, buf, *size);
+        }
+        err = fill(fs, f, block, off);
+        if (err)
+            return err;
+    }
+    *size = fp_lfs_min(*size, f->cache_off + f->cache_size - off);
+    memcpy(buf, f->buf + (off - f->cache_off), *size);
+    return FP_OK;
+}
+
+/* The caller keeps pos + size within the body. */
+int32_t fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f,
+                            uint32_t pos, uint8_t *buf, uint32_t size)
+{
+    if (f->body.kind == FP_LFS_INLINE) {
+        if (f->foreign) {
+            int err = read_foreign(fs, f, pos, buf, size);
+
+            return err ? err : (int32_t)size;
+        }
+        memcpy(buf, f->buf + pos, size);
+        return (int32_t)size;
+    }
+    for (uint32_t done = 0; done < size;) {
+        uint32_t block, off, n;
+        uint32_t index = fp_lfs_ctz_index(fs->block_size, pos + done, &off);
+        int err = fp_lfs_ctz_find(fs, f, index, &block);
+
+        if (err)
+            return err;
+        n = fp_lfs_min(size - done, fs->block_size - off);
+        err = read_block(fs, f, block, off, buf + done, &n);
+        if (err)
+            return err;
+        done += n;
+    }
+    return (int32_t)size;
+}
+
+int fp_lfs_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
+                   uint32_t flags)
+{
+    struct fp_lfs *fs = fp_lfs_of(mnt);
+    struct fp_lfs_file *f = fp_lfs_file_of(file);
+    struct fp_lfs_place place;
+    int err = fp_lfs_lookup(fs, path, false, &place);
+
+    if (err)
+        return err;
+    if (flags & ~(uint32_t)FP_O_READ)
+        return FP_ERR_ROFS;
+    if (place.kind != FP_LFS_FILE)
+        return FP_ERR_ISDIR;
+    err = fp_lfs_file_claim(fs, f);
+    if (err)
+        return err;
+    err = fp_lfs_file_load(fs, f, &place);
+    if (err)
+        fp_lfs_file_release(fs, f);
+    return err;
+}
+
+int32_t fp_lfs_read_ro(struct fp_file *file, void *buf, uint32_t size)
+{
+    struct fp_lfs_file *f = fp_lfs_file_of(file);
+    int32_t n;
+
+    if (f->pos >= f->body.size)
+        return 0;
+    size = fp_lfs_min(size, f->body.size - f->pos);
+    n = fp_lfs_file_read_at(fp_lfs_of(file->mnt), f, f->pos, buf, size);
+    if (n > 0)
+        f->pos += (uint32_t)n;
+    return n;
+}
+
+int64_t fp_lfs_seek_ro(struct fp_file *file, int64_t off, enum fp_whence whence)
+{
+    struct fp_lfs *fs = fp_lfs_of(file->mnt);
+    struct fp_lfs_file *f = fp_lfs_file_of(file);
+    int64_t base = whence == FP_SEEK_SET   ? 0
+                   : whence == FP_SEEK_CUR ? f->pos
+                                           : f->body.size;
+
+    if (off > (int64_t)fs->file_max - base || off < -base)
+        return FP_ERR_INVAL;
+    f->pos = (uint32_t)(base + off);
+    return f->pos;
+}
+
+int fp_lfs_close_ro(struct fp_file *file)
+{
+    fp_lfs_file_release(fp_lfs_of(file->mnt), fp_lfs_file_of(file));
+    return FP_OK;
+}

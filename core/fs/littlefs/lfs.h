@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the files of the littlefs driver share: the state of a mount and the
+ * functions between them. Private to this folder.
+ *
+ * The idea the driver turns on: a metadata pair is read once, in one pass over
+ * its log, into an index of its entries (struct fp_lfs_mdir). Every lookup,
+ * listing and compaction works from that index. A commit either appends to the
+ * log and lets the same parser read on over what was written, which verifies
+ * it and brings the index up to date in one go; or, when it does not fit, its
+ * operations are first applied to the index, with records that point at the
+ * caller's bytes instead of at flash, and the index is then written out to
+ * the pair's other block. So there is one piece of code that knows what a tag
+ * does to an entry.
+ *
+ * Indexes live in slots. A pointer from fp_lfs_get() stays good until the next
+ * fp_lfs_get() of another pair, unless pinned.
+ */
+#ifndef FP_CORE_FS_LITTLEFS_LFS_H
+#define FP_CORE_FS_LITTLEFS_LFS_H
+
+#include "core/bytes.h"
+#include "core/fs/fs.h"
+#include "core/fs/littlefs/tag.h"
+
+#define FP_LFS_NULL        0xffffffffu
+#define FP_LFS_ENTRIES_MAX 256     /* no driver writes more than 254 a pair */
+#define FP_LFS_BLOCK_MIN   104     /* below it the format cannot work */
+#define FP_LFS_BLOCK_MAX   0x80000 /* records keep offsets in 19 bits */
+#define FP_LFS_FLIGHT_MAX  24
+#define FP_LFS_ANCHORS     8
+
+/* Where a tag's data lies: bits 0..18 its offset in the block, bit 19 "not on
+ * flash but operation number offset of the running commit", bits 20..29 its
+ * length, bits 30..31 a kind. A kind of 0 is no record. */
+typedef uint32_t fp_lfs_rec;
+
+enum {
+    FP_LFS_REC_OP = 0x80000
+};
+/* Kinds of a name ... */
+enum {
+    FP_LFS_FILE = 1,
+    FP_LFS_DIR = 2,
+    FP_LFS_SUPER = 3
+};
+/* ... of a structure ... */
+enum {
+    FP_LFS_DIRPAIR = 1,
+    FP_LFS_INLINE = 2,
+    FP_LFS_CTZ = 3
+};
+/* ... and of attributes. SEVERAL: look through the log; with REC_OP set they
+ * are copied from another entry. */
+enum {
+    FP_LFS_ONE = 1,
+    FP_LFS_SEVERAL = 2
+};
+
+static inline fp_lfs_rec fp_lfs_rec_make(uint32_t off, uint32_t len,
+                                         uint32_t kind)
+{
+    return off | len << 20 | kind << 30;
+}
+
+static inline uint32_t fp_lfs_rec_off(fp_lfs_rec rec)
+{
+    return rec & 0x7ffff;
+}
+
+static inline uint32_t fp_lfs_rec_len(fp_lfs_rec rec)
+{
+    return rec >> 20 & 0x3ff;
+}
+
+static inline uint32_t fp_lfs_rec_kind(fp_lfs_rec rec)
+{
+    return rec >> 30;
+}
+
+/* One entry of a directory. */
+struct fp_lfs_ent {
+    fp_lfs_rec name;
+    fp_lfs_rec strct;
+    fp_lfs_rec attr;   /* the one attribute, if there is one */
+    uint16_t hash;     /* of the name */
+    uint8_t attr_type; /* of that one attribute */
+};
+
+struct fp_lfs_gstate {
+    uint32_t tag, pair[2];
+};
+
+#define FP_LFS_G_ORPHANS 0x80000000u
+
+/* A metadata pair and the index of its entries. */
+struct fp_lfs_mdir {
+    uint32_t pair[2]; /* the current block, then the other */
+    uint32_t rev;
+    uint32_t off;     /* end of the last good commit */
+    uint32_t etag;    /* XOR base of the next tag */
+    uint32_t tail[2]; /* FP_LFS_NULL: none */
+    struct fp_lfs_gstate delta;
+    uint32_t crc; /* of the last commit: a source of randomness */
+    uint32_t fcrc_size, fcrc;
+    uint32_t stamp; /* when used last */
+    uint16_t count;
+    uint8_t pins;
+    bool valid;
+    bool hard;     /* the tail continues this directory */
+    bool erased;   /* what follows the last commit may be programmed */
+    bool trailing; /* something unfinished follows the last commit */
+    bool fallback; /* the newer half is not valid, the older serves */
+    struct fp_lfs_ent *ents;
+};
+
+struct fp_lfs_cache {
+    uint32_t block; /* FP_LFS_NULL: holds nothing */
+    uint32_t off;
+    uint32_t size;
+    uint8_t *buf;
+};
+
+enum {
+    FP_LFS_NODE_FILE,
+    FP_LFS_NODE_DIR,
+    FP_LFS_NODE_MARK
+};
+
+/* Something that stands at an entry and must follow it: an open file or
+ * directory, or a mark within an operation. */
+struct fp_lfs_node {
+    struct fp_lfs_node *next;
+    uint32_t pair[2]; /* FP_LFS_NULL: at no entry (any more) */
+    uint32_t dir[2];  /* file without an entry yet: its directory's head */
+    uint16_t id;
+    uint8_t what;
+    bool ended; /* directory: nothing follows */
+};
+
+struct fp_lfs_anchor {
+    uint32_t index, block;
+};
+
+/* Where a file's content is. */
+struct fp_lfs_body {
+    uint32_t kind; /* FP_LFS_INLINE, FP_LFS_CTZ */
+    uint32_t head;
+    uint32_t size;
+};
+
+struct fp_lfs_file {
+    struct fp_lfs_node node;
+    uint8_t *buf; /* [cache_size], then the name */
+    uint32_t pos;
+    struct fp_lfs_body body;  /* as seen through this handle */
+    struct fp_lfs_body saved; /* as of the last sync */
+    /* buf: bytes [cache_off, +cache_size) of block cache_block; an inline
+     * body that fits lies in buf as a whole. */
+    uint32_t cache_block, cache_off, cache_size;
+    uint32_t wblock, woff; /* block being written and where in it, flushed
+                              and buffered bytes together */
+    uint32_t wpos;         /* the same place as a position in the file */
+    uint16_t name_len;
+    uint8_t slot;
+    bool dirty;
+    bool writing;
+    bool foreign; /* inline, but too long for buf: read from the log */
+    bool stale;   /* foreign, and overwritten meanwhile */
+    uint8_t anchor_count;
+    struct fp_lfs_anchor anchors[FP_LFS_ANCHORS];
+};
+
+struct fp_lfs_dir {
+    struct fp_lfs_node node;
+    uint32_t hops;
+};
+
+/* One operation of a commit. */
+struct fp_lfs_op {
+    uint16_t type; /* of the tag, or FP_LFS_OP_ATTRS */
+    uint16_t id;
+    uint16_t len; /* FP_LFS_REMOVED removes an attribute */
+    bool on_flash;
+    const void *buf;     /* data in memory, or */
+    uint32_t block, off; /* on flash */
+    uint32_t end;        /* OP_ATTRS: the log's end; off: of the name */
+};
+
+/* Copies all attributes of the entry whose NAME lies at `off` in `block`. */
+#define FP_LFS_OP_ATTRS 0x800
+
+struct fp_lfs {
+    struct fp_mount *mnt;
+    struct fp_bdev *dev;
+    uint32_t block_size, block_count;
+    uint32_t cache_size;
+    uint32_t prog_size;
+    uint32_t cycles; /* metadata moves when revision + 1 divides; 0 never */
+    uint32_t minor;
+    uint32_t name_max, file_max, attr_max, inline_max;
+    uint32_t root[2];
+    uint32_t mdir_count;        /* of the thread, at mount */
+    struct fp_lfs_gstate gdisk; /* as on flash */
+    struct fp_lfs_gstate gwant; /* as the next commit shall leave it */
+    uint32_t unlinked;          /* relocations whose predecessor is pending */
+    bool doubted;  /* parents and thread do not match: see lookup.c */
+    bool failed;   /* a relocation broke off: no more writing */
+    bool prepared; /* repairs are done */
+    bool upgrade;
+
+    struct fp_lfs_cache rcache, pcache;
+    struct fp_lfs_mdir *slots;
+    uint32_t slot_count, ent_max;
+    uint32_t clock;
+    struct fp_lfs_node *nodes;
+    uint8_t *files; /* cfg.max_files times file_stride */
+    uint32_t file_stride;
+    uint32_t files_used; /* bit a file */
+
+    uint8_t *look; /* one bit a block of the window, set: in use */
+    uint32_t look_size, look_start, look_bits, look_next;
+    uint32_t flight[FP_LFS_FLIGHT_MAX]; /* allocated, referred to by nobody */
+    uint32_t flight_count;
+    uint32_t used; /* blocks in use, if used_known */
+    bool used_known;
+};
+
+/* A place in the tree. */
+struct fp_lfs_place {
+    uint32_t dir[2];  /* head of the directory that holds it */
+    uint32_t pair[2]; /* the pair and id of the entry, or where it belongs */
+    uint16_t id;
+    uint8_t kind; /* FP_LFS_FILE or FP_LFS_DIR; root: DIR */
+    bool is_root;
+    bool is_last; /* not found, and the last component was looked for */
+    uint16_t name_len;
+    const char *name; /* the last component, within the path */
+};
+
+static inline struct fp_lfs *fp_lfs_of(const struct fp_mount *mnt)
+{
+    return mnt->ws;
+}
+
+static inline uint32_t fp_lfs_min(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline uint32_t fp_lfs_align_up(uint32_t v, uint32_t unit)
+{
+    return (v + unit - 1) / unit * unit;
+}
+
+static inline bool fp_lfs_pair_is_null(const uint32_t pair[2])
+{
+    return pair[0] == FP_LFS_NULL || pair[1] == FP_LFS_NULL;
+}
+
+/* Do they share a block? After a relocation a pair keeps one. */
+static inline bool fp_lfs_pair_shares(const uint32_t a[2], const uint32_t b[2])
+{
+    return a[0] == b[0] || a[0] == b[1] || a[1] == b[0] || a[1] == b[1];
+}
+
+static inline bool fp_lfs_pair_equal(const uint32_t a[2], const uint32_t b[2])
+{
+    return (a[0] == b[0] && a[1] == b[1]) || (a[0] == b[1] && a[1] == b[0]);
+}
+
+static inline void fp_lfs_pair_set(uint32_t to[2], uint32_t a, uint32_t b)
+{
+    to[0] = a;
+    to[1] = b;
+}
+
+static inline bool fp_lfs_has_move(const struct fp_lfs_gstate *g)
+{
+    return fp_lfs_tag_type(g->tag) == FP_LFS_DELETE;
+}
+
+/* --- io.c: bytes of blocks through the read cache --- */
+
+/* Bytes at `off`, at least one and at most *avail of them; `hint` says how
+ * many from off on are likely to be wanted. */
+int fp_lfs_peek(struct fp_lfs *fs, uint32_t block, uint32_t off, uint32_t hint,
+                const uint8_t **bytes, uint32_t *avail);
+int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
+                uint32_t size, uint32_t hint);
+/* Past every cache. */
+int fp_lfs_read_raw(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
+                    uint32_t size);
+void fp_lfs_forget(struct fp_lfs *fs, uint32_t block);
+bool fp_lfs_pair_ok(const struct fp_lfs *fs, const uint32_t pair[2]);
+
+/* --- mdir.c --- */
+
+/* The pair's index, from a slot or read into one. */
+int fp_lfs_get(struct fp_lfs *fs, const uint32_t pair[2],
+               struct fp_lfs_mdir **m);
+/* Reads the pair into m, wherever m is. */
+int fp_lfs_fetch(struct fp_lfs *fs, const uint32_t pair[2],
+                 struct fp_lfs_mdir *m);
+/* Reads on behind m->off. */
+int fp_lfs_advance(struct fp_lfs *fs, struct fp_lfs_mdir *m);
+/* Reads one block's log into m, whatever the pair's other block says. */
+int fp_lfs_parse(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t block);
+void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2],
+                       const struct fp_lfs_mdir *but);
+/* What a tag does to the index. False: it contradicts the index. */
+bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
+                  uint32_t off, uint16_t hash);
+uint16_t fp_lfs_hash(uint16_t hash, const uint8_t *bytes, uint32_t size);
+/* Is this entry a file or directory with all its parts, and not the source of
+ * a pending move? */
+bool fp_lfs_ent_visible(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                        uint32_t id);
+int fp_lfs_ent_pair(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
+                    uint32_t pair[2]);
+
+/* --- attr.c --- */
+
+struct fp_lfs_attr {
+    uint8_t type;
+    uint16_t len;
+    uint32_t block, off;
+};
+
+/* The entry's attribute with the lowest number >= from. FP_ERR_NODATA: none. */
+int fp_lfs_attr_next(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                     uint32_t id, uint32_t from, struct fp_lfs_attr *attr);
+/* The same for an entry named by the place of its NAME in a log. */
+int fp_lfs_attr_scan(struct fp_lfs *fs, uint32_t block, uint32_t end,
+                     uint32_t name_off, uint32_t from,
+                     struct fp_lfs_attr *attr);
+int fp_lfs_mtime(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
+                 struct fp_stat *st);
+int32_t fp_lfs_getattr(struct fp_mount *mnt, const char *path, uint8_t type,
+                       void *buf, uint32_t size);
+int fp_lfs_listattr(struct fp_mount *mnt, const char *path, uint8_t *types,
+                    uint32_t size);
+
+/* --- lookup.c --- */
+
+int fp_lfs_lookup(struct fp_lfs *fs, const char *path, bool for_create,
+                  struct fp_lfs_place *place);
+int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], const char *name,
+                   uint32_t len, bool for_create, struct fp_lfs_place *place);
+/* The head of the directory that the entry at `place` is. */
+int fp_lfs_enter(struct fp_lfs *fs, const struct fp_lfs_place *place,
+                 uint32_t pair[2]);
+/* Orders names as the format does: <0 when `name` comes before the entry's. */
+int fp_lfs_name_cmp(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
+                    const char *name, uint32_t len, int *order);
+
+/* --- thread.c --- */
+
+/* The next pair of the thread after m; FP_ERR_NOENT at its end. */
+int fp_lfs_find_parent(struct fp_lfs *fs, const uint32_t pair[2],
+                       struct fp_lfs_place *place);
+int fp_lfs_find_pred(struct fp_lfs *fs, const uint32_t pair[2],
+                     uint32_t pred[2], bool *hard);
+void fp_lfs_gstate_xor(struct fp_lfs_gstate *to,
+                       const struct fp_lfs_gstate *by);
+bool fp_lfs_gstate_is_zero(const struct fp_lfs_gstate *g);
+
+/* --- mount.c --- */
+
+size_t fp_lfs_workspace(const struct fp_bdev *dev,
+                        const struct fp_fs_config *cfg);
+int fp_lfs_mount(struct fp_mount *mnt);
+int fp_lfs_unmount(struct fp_mount *mnt);
+int fp_lfs_statfs(struct fp_mount *mnt, struct fp_statfs *st);
+/* Lays the workspace out. block_size must be known. */
+int fp_lfs_setup(struct fp_lfs **fs, struct fp_bdev *dev,
+                 struct fp_fs_config *cfg, void *ws, size_t ws_size);
+
+/* --- probe.c --- */
+
+int fp_lfs_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score);
+
+/* --- ctz.c --- */
+
+/* Index of the block that holds byte `pos`; *off: where in it. */
+uint32_t fp_lfs_ctz_index(uint32_t block_size, uint32_t pos, uint32_t *off);
+int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *file, uint32_t index,
+                    uint32_t *block);
+/* Calls fn for every block of the list. */
+int fp_lfs_ctz_walk(struct fp_lfs *fs, uint32_t head, uint32_t size,
+                    fp_fs_block_fn fn, void *ctx);
+
+/* --- dir.c --- */
+
+int fp_lfs_stat_ent(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
+                    struct fp_stat *st);
+int fp_lfs_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st);
+int fp_lfs_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path);
+int fp_lfs_readdir(struct fp_dir *dir, struct fp_dirent *entry);
+int fp_lfs_closedir(struct fp_dir *dir);
+void fp_lfs_node_add(struct fp_lfs *fs, struct fp_lfs_node *node);
+void fp_lfs_node_del(struct fp_lfs *fs, struct fp_lfs_node *node);
+
+/* --- file.c --- */
+
+static inline struct fp_lfs_file *fp_lfs_file_of(struct fp_file *file)
+{
+    return (struct fp_lfs_file *)(void *)file->state;
+}
+
+int fp_lfs_file_claim(struct fp_lfs *fs, struct fp_lfs_file *f);
+void fp_lfs_file_release(struct fp_lfs *fs, struct fp_lfs_file *f);
+int fp_lfs_file_load(struct fp_lfs *fs, struct fp_lfs_file *f,
+                     const struct fp_lfs_place *place);
+int32_t fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f,
+                            uint32_t pos, uint8_t *buf, uint32_t size);
+int fp_lfs_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
+                   uint32_t flags);
+int32_t fp_lfs_read_ro(struct fp_file *file, void *buf, uint32_t size);
+int64_t fp_lfs_seek_ro(struct fp_file *file, int64_t off,
+                       enum fp_whence whence);
+int fp_lfs_close_ro(struct fp_file *file);
+
+/* --- blocks.c --- */
+
+/* Every block that the filesystem on flash refers to. */
+int fp_lfs_traverse(struct fp_lfs *fs, fp_fs_block_fn fn, void *ctx);
+int fp_lfs_count_used(struct fp_lfs *fs, uint32_t *used);
+int fp_lfs_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx);
+
+/* --- check.c --- */
+
+int fp_lfs_check_step(struct fp_lfs *fs, struct fp_step *step);
+int fp_lfs_step_ro(struct fp_mount *mnt, struct fp_step *step);
+
+/* --- the writing half --- */
+
+/* prog.c */
+int fp_lfs_erase(struct fp_lfs *fs, uint32_t block);
+/* Appends to the program cache; flush writes what is left of a unit with 0xff
+ * behind it. FP_ERR_CORRUPT: it does not read back as written. */
+int fp_lfs_prog(struct fp_lfs *fs, uint32_t block, uint32_t off,
+                const void *buf, uint32_t size);
+int fp_lfs_prog_flush(struct fp_lfs *fs);
+int fp_lfs_prog_checked(struct fp_lfs *fs, uint32_t block, uint32_t off,
+                        const uint8_t *buf, uint32_t size);
+
+/* alloc.c */
+int fp_lfs_alloc(struct fp_lfs *fs, uint32_t *block);
+int fp_lfs_alloc_erased(struct fp_lfs *fs, uint32_t *block);
+int fp_lfs_alloc_flight(struct fp_lfs *fs, uint32_t *block);
+int fp_lfs_alloc_fill(struct fp_lfs *fs);
+void fp_lfs_alloc_reset(struct fp_lfs *fs);
+
+/* log.c */
+struct fp_lfs_log {
+    uint32_t block, off, ptag, crc;
+};
+int fp_lfs_log_begin(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t block,
+                     uint32_t rev);
+void fp_lfs_log_append(struct fp_lfs_log *log, const struct fp_lfs_mdir *m);
+int fp_lfs_log_ram(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t tag,
+                   const void *buf);
+int fp_lfs_log_flash(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t tag,
+                     uint32_t block, uint32_t off);
+int fp_lfs_log_end(struct fp_lfs *fs, struct fp_lfs_log *log);
+
+/* compact.c */
+#define FP_LFS_SPLITS_MAX 6
+struct fp_lfs_split {
+    uint32_t id; /* entries from here on ... */
+    uint32_t pair[2];
+};
+struct fp_lfs_outcome {
+    uint32_t old[2], now[2]; /* the pair before and after */
+    bool expanded; /* all but the superblock went to splits[0], ids kept */
+    uint32_t split_count;
+    struct fp_lfs_split splits[FP_LFS_SPLITS_MAX]; /* highest ids first */
+    bool gstate_done;
+};
+/* Writes m with ops applied to it out to a fresh block. */
+int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m,
+                   const struct fp_lfs_op *ops, uint32_t op_count,
+                   bool replace_current, struct fp_lfs_outcome *out);
+/* A pair of its own with `tail`; for mkdir. */
+int fp_lfs_new_pair(struct fp_lfs *fs, const uint32_t tail[2], bool hard,
+                    uint32_t pair[2]);
+bool fp_lfs_apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m,
+                     const struct fp_lfs_op *op, uint32_t number);
+
+/* commit.c */
+/* One commit in the pair, with all that follows from it: splits, relocation,
+ * new links in parent and predecessor. `mark`, if given, is put where the
+ * entry made by the CREATE operation ends up. */
+int fp_lfs_commit(struct fp_lfs *fs, const uint32_t pair[2],
+                  const struct fp_lfs_op *ops, uint32_t op_count,
+                  struct fp_lfs_node *mark);
+/* Takes the pair out of the thread: its predecessor inherits tail and delta. */
+int fp_lfs_unlink(struct fp_lfs *fs, const uint32_t pair[2]);
+/* DELETE of an entry, or of the whole pair when it is an emptied
+ * continuation. */
+int fp_lfs_commit_delete(struct fp_lfs *fs, const uint32_t pair[2],
+                         uint32_t id);
+void fp_lfs_want_move(struct fp_lfs *fs, const uint32_t pair[2], uint32_t id);
+void fp_lfs_want_no_move(struct fp_lfs *fs);
+/* Repairs what a power cut left, once a mount; then writing may begin. */
+int fp_lfs_prepare(struct fp_lfs *fs);
+/* The end of an operation that wrote: err, or what sync answers. */
+int fp_lfs_finish(struct fp_lfs *fs, int err);
+
+/* repair.c */
+int fp_lfs_repair(struct fp_lfs *fs);
+int fp_lfs_step(struct fp_mount *mnt, struct fp_step *step);
+
+/* format.c */
+int fp_lfs_format(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
+                  size_t ws_size);
+
+/* write.c */
+int fp_lfs_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
+                uint32_t flags);
+int32_t fp_lfs_read_rw(struct fp_file *file, void *buf, uint32_t size);
+int32_t fp_lfs_write(struct fp_file *file, const void *buf, uint32_t size);
+int64_t fp_lfs_seek(struct fp_file *file, int64_t off, enum fp_whence whence);
+int fp_lfs_truncate(struct fp_file *file, uint64_t size);
+int fp_lfs_fsync(struct fp_file *file);
+int fp_lfs_reserve(struct fp_file *file, uint64_t size);
+int fp_lfs_file_commit(struct fp_file *file, const struct fp_commit_meta *meta);
+int fp_lfs_close(struct fp_file *file);
+int fp_lfs_sync(struct fp_mount *mnt);
+
+/* extend.c: the content of a file being written */
+int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f,
+                      const uint8_t *buf, uint32_t size);
+int fp_lfs_body_flush(struct fp_lfs *fs, struct fp_lfs_file *f);
+int fp_lfs_body_truncate(struct fp_lfs *fs, struct fp_lfs_file *f,
+                         uint32_t size);
+void fp_lfs_body_revert(struct fp_lfs_file *f);
+
+/* tree.c */
+int fp_lfs_mkdir(struct fp_mount *mnt, const char *path);
+int fp_lfs_remove(struct fp_mount *mnt, const char *path);
+int fp_lfs_rename(struct fp_mount *mnt, const char *from, const char *to,
+                  uint32_t flags);
+
+/* setattr.c */
+#define FP_LFS_TIME_OPS 2
+struct fp_lfs_time {
+    uint8_t bytes[FP_LFS_TIME_OPS][8];
+};
+/* The operations that give entry id the time, in the form it has. Returns how
+ * many; FP_ERR_NOTSUP when attribute 1 holds something else. */
+int fp_lfs_time_ops(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
+                    int64_t mtime_ns, struct fp_lfs_op *ops,
+                    struct fp_lfs_time *time);
+int fp_lfs_setattr(struct fp_mount *mnt, const char *path, uint8_t type,
+                   const void *buf, uint32_t size);
+int fp_lfs_settime(struct fp_mount *mnt, const char *path, int64_t mtime_ns);
+
+#endif

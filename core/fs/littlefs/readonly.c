@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table of a build that only reads.
+ */
+#include "core/fs/littlefs/lfs.h"
+#include "core/fs/littlefs/littlefs.h"
+
+const struct fp_fs_ops fp_fs_littlefs_ro = {
+    .name = "littlefs",
+    .promise = FP_PROMISE_OLD_OR_NEW,
+    .workspace = fp_lfs_workspace,
+    .probe = fp_lfs_probe,
+    .mount = fp_lfs_mount,
+    .unmount = fp_lfs_unmount,
+    .stat = fp_lfs_stat,
+    .statfs = fp_lfs_statfs,
+    .open = fp_lfs_open_ro,
+    .read = fp_lfs_read_ro,
+    .seek = fp_lfs_seek_ro,
+    .close = fp_lfs_close_ro,
+    .opendir = fp_lfs_opendir,
+    .readdir = fp_lfs_readdir,
+    .closedir = fp_lfs_closedir,
+    .getattr = fp_lfs_getattr,
+    .listattr = fp_lfs_listattr,
+    .blocks = fp_lfs_blocks,
+};
