@@ -51,7 +51,7 @@ struct fpd_jobs_config {
      * the caller's, with no lock held. May be NULL. */
     void (*changed)(void *ctx, const char *id);
     void *ctx;
-    uint32_t threads; /* jobs at once; 0: 4 */
+    uint32_t threads; /* jobs at once; 0: 16, as they mostly wait */
     uint32_t wait_ms; /* for a device that is away; 0: 600000 */
 };
 
@@ -69,13 +69,13 @@ struct fpd_backup_params {
     const char *device;
     const char *storage;
     const char *region; /* NULL: the whole storage */
-    json_t *tags;       /* object of strings, borrowed; or NULL */
+    const char *tags;   /* "a,b", as snapshot.h has them; or NULL */
     bool pinned;        /* retention leaves it alone */
 };
 /* id gets the job's. FP_ERR_NOENT: no such device, storage or region; but of a
  * device that is known and away the storage is looked at once it is back.
- * The job's result: {"snapshot":id,"new_bytes":n,"complete":bool,
- * "consistency":word,"fetched":chunks}. */
+ * FP_ERR_INVAL: tags. The job's result: {"snapshot":id,"new_bytes":n,
+ * "complete":bool,"unreadable":chunks,"consistency":word,"fetched":chunks}. */
 int fpd_jobs_backup(struct fpd_jobs *jobs, const struct fpd_backup_params *p,
                     char id[FPD_JOB_ID_SIZE], char *why, size_t size);
 
@@ -96,10 +96,15 @@ struct fpd_restore_params {
     size_t region_count;
 };
 /* Everything that can be refused without the device is refused here:
- * FP_ERR_NOENT, FP_ERR_INVAL (another chunk grid; an incomplete snapshot),
- * FP_ERR_FBIG (larger than the storage or region). The job refuses the rest
- * before its first erase. Its result: {"programmed":chunks,"same":chunks,
- * "skipped":[regions],"mounted":bool}. */
+ * FP_ERR_NOENT; FP_ERR_PRECOND: an incomplete snapshot; FP_ERR_FBIG: larger
+ * than the storage or region. The job refuses the rest before its first erase.
+ * An image that is smaller leaves what lies behind it alone.
+ * Its result: {"programmed":chunks,"same":chunks,"skipped":[regions]}.
+ *
+ * When it fails or is cancelled half-way, its error says what the device has
+ * now: either nothing was changed, or there is no filesystem any more (where
+ * one begins was erased first and is written last) until the restore is run
+ * again, which programs only what is missing. */
 int fpd_jobs_restore(struct fpd_jobs *jobs, const struct fpd_restore_params *p,
                      char id[FPD_JOB_ID_SIZE], char *why, size_t size);
 
@@ -110,7 +115,7 @@ int fpd_jobs_verify(struct fpd_jobs *jobs, const char *snapshot,
 
 /* Deletes these snapshots (none: only sweeps), at once and before it returns,
  * so that they are gone from every list; the job then frees what nothing names
- * any more. FP_ERR_NOENT: the first that is not there, none is deleted.
+ * any more. FP_ERR_NOENT, FP_ERR_ACCES (pinned): none is deleted.
  * Result: {"deleted":n,"freed_bytes":n}. */
 int fpd_jobs_prune(struct fpd_jobs *jobs, const char *const *snapshots,
                    size_t count, char id[FPD_JOB_ID_SIZE], char *why,
@@ -127,9 +132,9 @@ json_t *fpd_jobs_get(struct fpd_jobs *jobs, const char *id);
  * this id, for the next page. NULL: no memory or store. */
 json_t *fpd_jobs_list(struct fpd_jobs *jobs, const char *device,
                       const char *before, size_t limit);
-/* What happened, an array of {"time":ms,"text":sentence}, the last 200. NULL:
- * no such job. */
-json_t *fpd_jobs_log(struct fpd_jobs *jobs, const char *id);
+/* What happened, an array of {"seq":n,"time":ms,"text":sentence}, the oldest
+ * first, from behind seq `after` on, at most 200. NULL: no such job. */
+json_t *fpd_jobs_log(struct fpd_jobs *jobs, const char *id, uint32_t after);
 /* Asks for an end. A job that waits in the queue is cancelled at once; one that
  * runs, between two blocks. FP_ERR_NOENT; FP_ERR_STALE: it had ended. */
 int fpd_jobs_cancel(struct fpd_jobs *jobs, const char *id);
