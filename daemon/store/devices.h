@@ -15,8 +15,8 @@ struct fpd_store_device {
     char label[65]; /* "" without one */
     char model[33];
     char firmware[33];
-    char link[257]; /* where it was seen last */
-    char tags[256];
+    char link[257];        /* where it was seen last */
+    char tags[1024];       /* the caller's, JSON by custom; "" */
     int64_t first_seen_ms; /* unix */
     int64_t last_seen_ms;
     int64_t last_backup_ms; /* taken_ms of its newest snapshot; 0: none */

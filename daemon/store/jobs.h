@@ -3,10 +3,10 @@
  * Jobs as they are remembered: what was asked, how far it came, how it ended.
  * Running them is daemon/jobs.
  *
- * A job that a dead daemon left queued, running, waiting or cancelling is
- * failed with FP_ERR_CANCELED and "interrupted: the daemon stopped" when the
- * store is opened. The newest 10,000 ended jobs are kept, and 1,000 lines of
- * log a job.
+ * A job is unfinished while ended_ms is 0, also after the daemon died: when the
+ * store is opened such a job gets a line in its log that says it was
+ * interrupted, and _unfinished() lists it, to be taken up again or failed. The
+ * newest 10,000 ended jobs are kept, and the last 1,000 lines of log a job.
  *
  * Memory  strings in struct fpd_store_job are the caller's when it puts one,
  *         and its own on the heap when it got one: _deinit() frees them
@@ -21,25 +21,12 @@
 #define FPD_STORE_JOB_TEXT_MAX 65536 /* bytes of request or result */
 #define FPD_STORE_LOG_LINE_MAX 512
 
-enum fpd_job_state {
-    FPD_JOB_QUEUED,
-    FPD_JOB_RUNNING,
-    FPD_JOB_WAITING,
-    FPD_JOB_CANCELLING,
-    FPD_JOB_DONE,
-    FPD_JOB_FAILED,
-    FPD_JOB_CANCELLED,
-};
-/* "queued", "running" ... as the API has them; "unknown". */
-const char *fpd_job_state_name(enum fpd_job_state state);
-bool fpd_job_state_ended(enum fpd_job_state state);
-
 struct fpd_store_job {
     char id[FPD_UUID_SIZE];
-    char kind[17]; /* "backup", "restore", "prune" */
+    char kind[17];  /* "backup", "restore", "prune" */
+    char state[17]; /* "queued", "running", ...: as the API has them */
     char device[65];
-    enum fpd_job_state state;
-    char phase[33];
+    char phase[65];
     char unit[17]; /* of done and total: "bytes", "chunks" */
     uint64_t done, total;
     int64_t created_ms, started_ms, ended_ms; /* unix; 0: not yet */
@@ -51,8 +38,7 @@ struct fpd_store_job {
 
 /* Makes an id and created_ms where they are empty or 0. */
 int fpd_store_job_add(struct fpd_store *store, struct fpd_store_job *job);
-/* Everything but id, kind, device, request and created_ms. started_ms and
- * ended_ms are set here at the first state that needs them. */
+/* Everything but id, kind, device, request and created_ms. FP_ERR_NOENT. */
 int fpd_store_job_update(struct fpd_store *store,
                          const struct fpd_store_job *job);
 int fpd_store_job_get(struct fpd_store *store, const char *id,
@@ -61,6 +47,10 @@ int fpd_store_job_get(struct fpd_store *store, const char *id,
 int fpd_store_job_list(struct fpd_store *store, const char *device,
                        const char *before, struct fpd_store_job *out,
                        size_t max, size_t *count);
+/* Those without an end, the oldest first; `after` is an id or NULL. */
+int fpd_store_job_unfinished(struct fpd_store *store, const char *after,
+                             struct fpd_store_job *out, size_t max,
+                             size_t *count);
 void fpd_store_job_deinit(struct fpd_store_job *job);
 
 struct fpd_store_log_line {

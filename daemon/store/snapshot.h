@@ -30,7 +30,7 @@ struct fpd_snapshot {
     char region[17];   /* "" for the whole storage */
     char fs[17];       /* what was found in it; "" */
     char firmware[33]; /* of the device when it was taken */
-    char tags[256];    /* "a,b"; [A-Za-z0-9._:=/-], at most 63 bytes each */
+    char tags[1024];   /* the caller's, JSON by custom; "" */
     int64_t taken_ms;  /* unix */
     uint64_t off;      /* where in the storage it starts */
     uint64_t size;     /* bytes of the image */
@@ -48,7 +48,6 @@ struct fpd_snapshot {
 struct fpd_snapshot_filter {
     const char *device;  /* NULL: any */
     const char *storage; /* NULL: any */
-    const char *tag;     /* NULL: any */
     const char *before;  /* id: only older ones, for the next page; NULL */
 };
 
@@ -66,18 +65,17 @@ int fpd_store_snapshot_get(struct fpd_store *store, const char *id,
 int fpd_store_snapshot_delete(struct fpd_store *store, const char *id);
 int fpd_store_snapshot_pin(struct fpd_store *store, const char *id,
                            bool pinned);
-/* Replaces the tags. FP_ERR_INVAL: not as struct fpd_snapshot says. */
+/* Replaces the tags. FP_ERR_INVAL: longer than struct fpd_snapshot takes. */
 int fpd_store_snapshot_tag(struct fpd_store *store, const char *id,
                            const char *tags);
-/* FP_OK if tags are such that a snapshot or a device may have them. */
-int fpd_store_tags_check(const char *tags);
 
 /* ---- reading ---- */
 
+/* What a chunk is; the numbers are those of the wire's ChunkStatus. */
 enum fpd_chunk_kind {
-    FPD_KIND_CHUNK = 1,
-    FPD_KIND_FILL = 2,       /* one byte throughout */
-    FPD_KIND_UNREADABLE = 3, /* the device could not read it */
+    FPD_KIND_CHUNK = 0,
+    FPD_KIND_FILL = 1,       /* one byte throughout */
+    FPD_KIND_UNREADABLE = 2, /* the device could not read it */
 };
 
 struct fpd_snapshot_entry {

@@ -39,7 +39,7 @@ struct fpd_store;
 
 /* Makes `dir` (0700) and the databases (0600) where they are missing, brings
  * older ones up to date, and takes the folder for this process alone. Jobs
- * that a dead daemon left unfinished are failed as interrupted.
+ * that a dead daemon left unfinished get a line in their log that says so.
  * On an error why[0..size) gets a sentence for a person. FP_ERR_BUSY: another
  * process has the folder; FP_ERR_NOTSUP: a newer flashport made it;
  * FP_ERR_CORRUPT: not a store of ours, or damaged. */
