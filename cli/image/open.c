@@ -27,20 +27,44 @@ static int open_at(struct fpc_image *image, uint64_t offset)
     return fp_host_image_open(&image->host, image->path, &file, &volume);
 }
 
-/* FP_ERR_NOENT when there is none anywhere. */
+/* How sure a driver is of a volume at this offset: 0 not at all, -1 the file
+ * ends before it. */
+static int score_at(const struct fpc_image *image, uint64_t offset)
+{
+    struct fp_host_file_config cfg = { .offset = offset, .block_size = 1 };
+    struct fp_host_file file;
+    int best = 0;
+
+    if (fp_host_file_open(&file, image->path, &cfg) != FP_OK)
+        return -1;
+    for (const struct fp_fs_ops *const *ops = fpc_image_drivers; *ops; ops++) {
+        struct fp_fs_config found = image->cfg;
+        int score = 0;
+
+        if ((*ops)->probe(&file.bdev, &found, &score) == FP_OK && score > best)
+            best = score;
+    }
+    fp_host_file_close(&file);
+    return best;
+}
+
+/* FP_ERR_NOENT when there is none anywhere. A volume that keeps its anchor
+ * twice is found, less surely, one block early too: the surer neighbour is the
+ * one meant. */
 static int open_first(struct fpc_image *image)
 {
-    int err = open_at(image, 0);
+    int err = open_at(image, 0), score, next;
     uint64_t offset = GRID;
 
-    /* FP_ERR_INVAL: the offset is behind the end. */
-    while (err == FP_ERR_NOENT) {
-        err = open_at(image, offset);
-        if (err == FP_ERR_INVAL)
-            return FP_ERR_NOENT;
+    if (err != FP_ERR_NOENT)
+        return err;
+    for (score = score_at(image, offset); score >= 0; score = next) {
+        next = score_at(image, offset + GRID);
+        if (score > 0 && score >= next)
+            return open_at(image, offset);
         offset += GRID;
     }
-    return err;
+    return FP_ERR_NOENT;
 }
 
 static int refused(const struct fpc_image *image, int err)
