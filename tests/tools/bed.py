@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""A bed of real processes: agents, serial lines with a rate, and a daemon.
+
+Used by the tests that kill things and by the benches. Binaries come from
+$FP_BIN. Every process can be killed and started again as it was; what the
+sanitizers of a process said is looked at when it ends.
+"""
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import tempfile
+import time
+
+import requests
+
+BIN = pathlib.Path(os.environ.get('FP_BIN', pathlib.Path(__file__).resolve().parents[2] / 'build' / 'debug' / 'bin'))
+SANITIZER = re.compile(r'ERROR: \w+Sanitizer|runtime error:|Assertion .* failed|WARNING: ThreadSanitizer')
+
+
+def wait_for(what, ready, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        answer = ready()
+        if answer:
+            return answer
+        time.sleep(0.02)
+    raise TimeoutError(f'{what} never came')
+
+
+class Process:
+    def __init__(self, log, program, *args):
+        self.log, self.args = log, [str(BIN / program), *map(str, args)]
+        self.child = None
+
+    def start(self):
+        with open(self.log, 'ab') as log:
+            self.child = subprocess.Popen(self.args, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        return self
+
+    def output(self):
+        return pathlib.Path(self.log).read_text(errors='replace')
+
+    def kill(self):
+        """As a power cut or kill -9 does."""
+        self.child.kill()
+        self.child.wait()
+
+    def stop(self):
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGTERM)
+            try:
+                self.child.wait(30)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                self.child.wait()
+                raise AssertionError(f'{self.args[0]} did not end when told to\n{self.output()[-2000:]}')
+        found = SANITIZER.search(self.output())
+        assert not found, self.output()[found.start():][:4000]
+        assert self.child.returncode in (0, -signal.SIGTERM, -signal.SIGKILL), f'{self.args[0]}: {self.child.returncode}'
+
+
+class Bed:
+    """A folder, its processes, and the HTTP of its daemon."""
+
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix='fp-')
+        self.dir = pathlib.Path(self.folder.name)
+        self.processes, self.links, self.daemon, self.http = [], [], None, requests.Session()
+
+    def process(self, name, program, *args):
+        made = Process(self.dir / f'{name}.log', program, *args).start()
+        self.processes.append(made)
+        return made
+
+    def agent(self, name, blocks=64, block=4096, prog=256, timing='none', image=None, listen='pty', extra=()):
+        """An agent whose flash is a file, formatted where it holds no filesystem."""
+        file = image or self.dir / f'{name}.img'
+        where = self.dir / f'{name}.{listen}'
+        made = self.process(name, 'flashport-agent', '--id', name, '--storage', f'flash0={file},block={block},count={blocks},prog={prog}',
+                            '--mount', '/flash=flash0:littlefs', '--format', 'littlefs', '--timing', timing,
+                            '--listen', f'{listen}:{where}', *extra)
+        wait_for(f'{where}', lambda: os.path.lexists(where))
+        if listen == 'unix':
+            self.links.append(f'unix:{where}')
+        return made
+
+    def line(self, name, baud, *options):
+        """A serial line with a real rate to the pty of agent `name`; the daemon's end becomes a link."""
+        near, far = self.dir / f'{name}.line', self.dir / f'{name}.pty'
+        made = self.process(f'{name}-line', 'linksim', '--baud', baud, '--quiet', *options, f'tty:{far}', f'pty:{near}')
+        wait_for(f'{near}', lambda: os.path.lexists(near))
+        self.links.append(f'serial:{near}@{baud or 921600}')
+        return made
+
+    def start_daemon(self, *options):
+        links = [part for link in self.links for part in ('--link', link)]
+        self.daemon = self.process('daemon', 'flashportd', '--data', self.dir / 'store', '--listen', '127.0.0.1:0',
+                                   '--socket', self.dir / 'd.sock', *links, *options)
+        self.find_daemon()
+        return self.daemon
+
+    def find_daemon(self):
+        """The address and token that the daemon's last start printed."""
+        before = getattr(self, 'seen', 0)
+        text = wait_for('the daemon', lambda: re.search(r'(http://\S+?)/?\?token=(\S+)|listening on (http://\S+)',
+                                                        self.daemon.output()[before:]))
+        self.url = text.group(1) or text.group(3).rstrip('/')
+        token = (self.dir / 'store' / 'admin.token').read_text().strip()
+        self.http.headers['Authorization'] = f'Bearer {token}'
+
+    def restart_daemon(self):
+        self.seen = len(self.daemon.output())
+        self.daemon.start()
+        self.find_daemon()
+
+    def api(self, path):
+        return f'{self.url}/api/v1{path}'
+
+    def online(self, name, seconds=30):
+        def ready():
+            try:
+                reply = self.http.get(self.api(f'/devices/{name}'), timeout=5)
+            except requests.RequestException:
+                return False
+            return reply.status_code == 200 and reply.json()['state'] in ('online', 'busy')
+        wait_for(f'{name} online', ready, seconds)
+
+    def job(self, reply, seconds=120):
+        """Waits for the job that a request began; its last description."""
+        assert reply.status_code == 202, reply.text
+
+        def ended():
+            job = self.http.get(self.url + reply.headers['Location']).json()
+            return job if job['state'] in ('done', 'failed', 'cancelled') else None
+        return wait_for('the job', ended, seconds)
+
+    def backup(self, device, storage='flash0'):
+        return self.job(self.http.post(self.api('/snapshots'), json={'device': device, 'storage': storage}))
+
+    def close(self):
+        try:
+            if self.daemon:
+                self.daemon.stop()
+            for made in reversed(self.processes):
+                made.stop()
+        finally:
+            for made in self.processes:
+                if made.child.poll() is None:
+                    made.kill()
+            self.folder.cleanup()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
