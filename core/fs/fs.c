@@ -139,7 +139,7 @@ int fp_fs_mount(struct fp_mount *mnt, const struct fp_fs_ops *ops,
         mnt->cfg = *cfg;
     if (mnt->cfg.max_files == 0)
         mnt->cfg.max_files = DEFAULT_MAX_FILES;
-    if (dev->flags & FP_BDEV_RDONLY)
+    if (dev->flags & FP_BDEV_RDONLY || ops->write == NULL)
         mnt->cfg.flags |= FP_MOUNT_RDONLY;
     if (ops->mount == NULL)
         return FP_ERR_NOTSUP;

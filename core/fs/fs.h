@@ -145,8 +145,8 @@ enum fp_finding_level {
 typedef void (*fp_finding_fn)(void *ctx, enum fp_finding_level level,
                               uint32_t block, const char *text);
 
-/* A long job on a volume, sliced: call fp_fs_step() until `done`. Set kind, on_finding and
- * ctx, zero the rest. */
+/* A long job on a volume, sliced: call fp_fs_step() until `done`. Set kind,
+ * on_finding and ctx, zero the rest. */
 struct fp_step {
     enum fp_step_kind kind;
     fp_finding_fn on_finding;
@@ -266,9 +266,9 @@ struct fp_dir {
 };
 
 /* Mounts ops on dev. cfg may be NULL: find out. ws[0..ws_size) stays the
- * mount's until fp_fs_unmount(). A device that is read-only makes a read-only
- * mount. FP_ERR_NOMEM: the workspace is too small; FP_ERR_NOTSUP: the driver
- * cannot live on this device. */
+ * mount's until fp_fs_unmount(). A device that is read-only, or a driver that
+ * cannot write, makes a read-only mount. FP_ERR_NOMEM: the workspace is too
+ * small; FP_ERR_NOTSUP: the driver cannot live on this device. */
 int fp_fs_mount(struct fp_mount *mnt, const struct fp_fs_ops *ops,
                 struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
                 size_t ws_size);
