@@ -1,0 +1,712 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From libmicrohttpd's callbacks to routes and back.
+ *
+ * libmicrohttpd calls the handler when the headers are there, for each piece
+ * of the body, at the end of the body, and again after each resume. An answer
+ * may be queued at the first of these (the body is then not read and the
+ * connection ends) or at the end; one that is known in between has to wait
+ * until the body has been dropped.
+ */
+#include "daemon/http/http.h"
+#include "core/error.h"
+#include "daemon/http/auth.h"
+#include "daemon/http/cond.h"
+#include "daemon/http/events.h"
+#include "daemon/http/hashes.h"
+#include "daemon/http/reply.h"
+#include "daemon/http/routes.h"
+#include "daemon/http/server.h"
+#include "daemon/log.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define CONNECTIONS_MAX 512
+#define THREADS         4
+/* Of a refused body, so much is read to have the client see the answer. */
+#define DROP_MAX (1u << 20)
+#define IDLE_S   60u
+#define WATCH_MS 250
+#define GRACE_S  3
+#define LOG_SIZE 400
+
+/* ---- one call ---- */
+
+static void *call_new(void *cls, const char *uri, struct MHD_Connection *conn)
+{
+    struct fpd_http *http = cls;
+    struct fpd_call *call = calloc(1, sizeof *call);
+    const char *why = NULL;
+    int err;
+
+    if (!call)
+        return NULL;
+    call->http = http;
+    call->conn = conn;
+    call->refs = 1;
+    call->fd = -1;
+    call->started_ms = fpd_now_ms();
+    pthread_mutex_lock(&http->lock);
+    http->calls_live++;
+    pthread_mutex_unlock(&http->lock);
+    err = fpd_url_parse(&call->url, uri, &why);
+    if (err == FP_ERR_NAMETOOLONG)
+        fpd_refuse(call, 414, "target-too-long", "Request target too long",
+                   "%s", why);
+    else if (err)
+        fpd_refuse(call, 400, "bad-path", "Bad path", "%s", why);
+    return call;
+}
+
+static void call_completed(void *cls, struct MHD_Connection *conn, void **slot,
+                           enum MHD_RequestTerminationCode code)
+{
+    struct fpd_call *call = *slot;
+
+    (void)cls;
+    (void)conn;
+    (void)code;
+    if (!call)
+        return;
+    *slot = NULL;
+    if (call->status >= 100 && call->status < 600)
+        call->http->requests[call->status / 100]++;
+    fpd_log(FPD_LOG_DEBUG, "http", "%s %.200s: status=%u ms=%lld who=%s",
+            call->method, call->url.raw, call->status,
+            (long long)(fpd_now_ms() - call->started_ms), call->who);
+    if (call->response)
+        MHD_destroy_response(call->response);
+    call->response = NULL;
+    /* Whoever works for this call sees that nobody waits any more. */
+    pthread_mutex_lock(&call->http->lock);
+    call->gone = true;
+    if (call->on_gone)
+        call->on_gone(call);
+    pthread_mutex_unlock(&call->http->lock);
+    fpd_call_unref(call);
+}
+
+static void read_headers(struct fpd_call *call, const char *method)
+{
+    const union MHD_ConnectionInfo *info;
+    socklen_t domain_size = sizeof(int);
+    const char *length;
+    int domain = 0;
+
+    snprintf(call->method, sizeof call->method, "%s", method);
+    call->head = strcmp(method, "HEAD") == 0;
+    info =
+        MHD_get_connection_info(call->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (info)
+        call->fd = info->connect_fd;
+    length = fpd_call_header(call, "Content-Length");
+    call->content_size = 0;
+    if (length && !fpd_u64_parse(length, INT64_MAX, &call->content_size))
+        fpd_refuse(call, 400, "bad-length", "Bad Content-Length",
+                   "Content-Length is not a number of bytes.");
+    if (fpd_call_header(call, "Transfer-Encoding"))
+        call->content_size = FPD_SIZE_UNKNOWN;
+    call->has_body = call->content_size != 0;
+    call->unix_socket = getsockopt(call->fd, SOL_SOCKET, SO_DOMAIN, &domain,
+                                   &domain_size) == 0 &&
+                        domain == AF_UNIX;
+}
+
+static void find_device(struct fpd_call *call)
+{
+    const char *pattern = strstr(call->route->pattern, "{device}");
+    struct fpd_device_info *info;
+    const char *id = call->param[0];
+
+    if (!pattern)
+        return;
+    if (fpd_call_covers(call, id))
+        call->device = fpd_devices_find(call->http->cfg.devices, id);
+    if (!call->device) {
+        fpd_problem_hint(call, "GET /api/v1/devices lists those that are.");
+        fpd_refuse(call, 404, "unknown-device", "Unknown device",
+                   "No device has the id \"%.64s\".", id);
+        return;
+    }
+    info = call->route->kind == FPD_DEVICE ? malloc(sizeof *info) : NULL;
+    if (!info)
+        return;
+    fpd_device_describe(call->device, info);
+    if (!fpd_device_state_serves(info->state)) {
+        fpd_problem_member(call, "device", json_string(id));
+        fpd_problem(call, FP_ERR_NODEV,
+                    "The device %s is not online: it is %s%s%s.", id,
+                    fpd_device_state_name(info->state),
+                    info->reason[0] ? ": " : "", info->reason);
+    }
+    free(info);
+}
+
+static void refuse_unrouted(struct fpd_call *call, const char *allow)
+{
+    if (!allow[0]) {
+        fpd_problem_hint(call, "GET /api/v1/openapi.json tells all routes.");
+        fpd_problem(call, FP_ERR_NOENT, "There is no route %.300s.",
+                    call->url.raw);
+        return;
+    }
+    if (strcmp(call->method, "OPTIONS") == 0)
+        fpd_reply_empty(call, 204);
+    else
+        fpd_refuse(call, 405, "method", "Method not allowed",
+                   "%s can't be done here; %s can.", call->method, allow);
+    fpd_reply_header(call, "Allow", allow);
+}
+
+/* The headers are there: all that can be refused without the body is. */
+static void call_start(struct fpd_call *call, const char *method)
+{
+    char allow[160];
+
+    read_headers(call, method);
+    if (call->response || !fpd_auth_host(call))
+        return;
+    if (call->http->stopping) {
+        fpd_reply_stopping(call);
+        return;
+    }
+    if (fpd_auth_login(call) || !fpd_auth_identify(call))
+        return;
+    call->route = fpd_routes_match(fpd_routes, fpd_routes_count, call, allow,
+                                   sizeof allow);
+    /* What exists is nobody's business without a token. */
+    if (!fpd_auth_allow(call,
+                        call->route ? call->route->scope : FPD_SCOPE_READ))
+        return;
+    if (!call->route) {
+        refuse_unrouted(call, allow);
+        return;
+    }
+    find_device(call);
+    if (call->response)
+        return;
+    if (call->route->begin)
+        call->route->begin(call);
+    else if (call->content_size != FPD_SIZE_UNKNOWN &&
+             call->content_size > FPD_CALL_BODY_MAX)
+        fpd_refuse(call, 413, "body-too-large", "Body too large",
+                   "A body of this route may have %u bytes.",
+                   FPD_CALL_BODY_MAX);
+}
+
+static void collect(struct fpd_call *call, const char *data, size_t size)
+{
+    if (!call->body)
+        call->body = malloc(FPD_CALL_BODY_MAX);
+    if (!call->body) {
+        fpd_problem(call, FP_ERR_NOMEM, NULL);
+        return;
+    }
+    if (size > FPD_CALL_BODY_MAX - call->body_size) {
+        fpd_refuse(call, 413, "body-too-large", "Body too large",
+                   "A body of this route may have %u bytes.",
+                   FPD_CALL_BODY_MAX);
+        return;
+    }
+    memcpy(call->body + call->body_size, data, size);
+    call->body_size += size;
+}
+
+/* False: enough was dropped, the connection ends. */
+static bool call_data(struct fpd_call *call, const char *data, size_t size)
+{
+    call->http->body_in += size;
+    if (call->response) {
+        call->dropped += size;
+        return call->dropped <= 64ull * DROP_MAX;
+    }
+    if (call->route->data)
+        call->route->data(call, data, size);
+    else
+        collect(call, data, size);
+    return true;
+}
+
+static void call_turn(struct fpd_call *call)
+{
+    void (*next)(struct fpd_call *) = call->next;
+
+    if (call->response)
+        return;
+    if (!call->ended) {
+        call->ended = true;
+        call->route->handle(call);
+    } else if (next) {
+        call->next = NULL;
+        next(call);
+    }
+    if (!call->response && !call->suspended)
+        fpd_problem(call, FP_OK, "A handler forgot to answer.");
+}
+
+static enum MHD_Result queue(struct fpd_call *call)
+{
+    enum MHD_Result result;
+
+    if (strcmp(call->method, "HEAD") != 0 && call->has_body && !call->ended)
+        fpd_reply_header(call, "Connection", "close");
+    call->queued = true;
+    result = MHD_queue_response(call->conn, call->status, call->response);
+    MHD_destroy_response(call->response);
+    call->response = NULL;
+    return result;
+}
+
+/* Must the answer go out before the body is read? */
+static bool refuse_now(struct fpd_call *call)
+{
+    return call->response && call->has_body &&
+           (call->content_size > DROP_MAX || fpd_call_header(call, "Expect"));
+}
+
+static enum MHD_Result handle(void *cls, struct MHD_Connection *conn,
+                              const char *url, const char *method,
+                              const char *version, const char *data,
+                              size_t *size, void **slot)
+{
+    struct fpd_call *call = *slot;
+
+    (void)cls;
+    (void)conn;
+    (void)url;
+    (void)version;
+    if (!call)
+        return MHD_NO;
+    call->suspended = false;
+    if (!call->started) {
+        call->started = true;
+        call_start(call, method);
+        return refuse_now(call) ? queue(call) : MHD_YES;
+    }
+    if (*size) {
+        if (!call_data(call, data, *size))
+            return MHD_NO;
+        *size = 0;
+        return MHD_YES;
+    }
+    if (call->queued)
+        return MHD_YES;
+    call_turn(call);
+    return call->response ? queue(call) : MHD_YES;
+}
+
+/* ---- the pool, and clients that leave ---- */
+
+static void *pool_main(void *arg)
+{
+    struct fpd_http *http = arg;
+    struct fpd_call *call;
+
+    pthread_mutex_lock(&http->lock);
+    for (;;) {
+        while (!http->work_head && !http->ending)
+            pthread_cond_wait(&http->work, &http->lock);
+        call = http->work_head;
+        if (!call)
+            break;
+        http->work_head = call->next_work;
+        if (!http->work_head)
+            http->work_tail = &http->work_head;
+        pthread_mutex_unlock(&http->lock);
+        call->work(call);
+        fpd_call_wake(call, &call->work);
+        fpd_call_unref(call);
+        pthread_mutex_lock(&http->lock);
+    }
+    pthread_mutex_unlock(&http->lock);
+    return NULL;
+}
+
+/* A suspended connection is not looked at by libmicrohttpd, so this does. */
+static void watch(struct fpd_http *http, int64_t now)
+{
+    struct fpd_call *call;
+
+    pthread_mutex_lock(&http->lock);
+    for (call = http->waiting; call; call = call->next_waiting) {
+        struct pollfd fd = { .fd = call->fd, .events = POLLRDHUP };
+
+        if (call->gone || now - call->waiting_ms < WATCH_MS || call->fd < 0 ||
+            poll(&fd, 1, 0) <= 0)
+            continue;
+        call->gone = true;
+        if (call->on_gone)
+            call->on_gone(call);
+    }
+    pthread_mutex_unlock(&http->lock);
+}
+
+static void *watcher_main(void *arg)
+{
+    struct fpd_http *http = arg;
+    bool ending = false;
+
+    while (!ending) {
+        usleep(WATCH_MS * 1000);
+        watch(http, fpd_now_ms());
+        fpd_events_tick(http->events);
+        pthread_mutex_lock(&http->lock);
+        ending = http->ending;
+        pthread_mutex_unlock(&http->lock);
+    }
+    return NULL;
+}
+
+static int start_threads(struct fpd_http *http)
+{
+    for (int i = 0; i < FPD_HTTP_POOL; i++) {
+        if (pthread_create(&http->pool[i], NULL, pool_main, http) != 0)
+            return FP_ERR_NOMEM;
+        http->pool_count++;
+    }
+    http->watching =
+        pthread_create(&http->watcher, NULL, watcher_main, http) == 0;
+    return http->watching ? FP_OK : FP_ERR_NOMEM;
+}
+
+static void join_threads(struct fpd_http *http)
+{
+    pthread_mutex_lock(&http->lock);
+    http->ending = true;
+    pthread_cond_broadcast(&http->work);
+    pthread_mutex_unlock(&http->lock);
+    while (http->pool_count > 0)
+        pthread_join(http->pool[--http->pool_count], NULL);
+    if (http->watching)
+        pthread_join(http->watcher, NULL);
+    http->watching = false;
+}
+
+/* ---- listening ---- */
+
+/* "127.0.0.1:80" or "[::1]:80" into host and port. */
+static bool split_listen(const char *listen, char *host, size_t size,
+                         uint64_t *port)
+{
+    const char *colon = strrchr(listen, ':');
+    size_t n = colon ? (size_t)(colon - listen) : 0;
+    bool brackets = listen[0] == '[';
+
+    if (!colon || !fpd_u64_parse(colon + 1, 65535, port))
+        return false;
+    if (brackets && (n < 3 || listen[n - 1] != ']'))
+        return false;
+    listen += brackets;
+    n -= brackets ? 2 : 0;
+    if (n == 0 || n >= size || (!brackets && memchr(listen, ':', n)))
+        return false;
+    memcpy(host, listen, n);
+    host[n] = 0;
+    return true;
+}
+
+int fpd_http_check_listen(const char *listen, char *why, size_t size)
+{
+    char host[200];
+    uint64_t port;
+
+    if (split_listen(listen, host, sizeof host, &port))
+        return FP_OK;
+    snprintf(why, size,
+             "--listen %s: want ADDR:PORT, such as 127.0.0.1:8484 or "
+             "[::1]:8484",
+             listen);
+    return FP_ERR_INVAL;
+}
+
+static int bind_to(const struct addrinfo *ai)
+{
+    int one = 1, fd;
+
+    fd = socket(ai->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, 128) == 0)
+        return fd;
+    one = errno;
+    close(fd);
+    errno = one;
+    return -1;
+}
+
+static int listen_tcp(struct fpd_http *http, char *why, size_t size)
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+                              .ai_flags = AI_PASSIVE };
+    struct addrinfo *found = NULL;
+    struct sockaddr_storage sa;
+    socklen_t sa_len = sizeof sa;
+    char host[200], service[8] = "";
+    uint64_t port;
+    int fd, err;
+
+    err = fpd_http_check_listen(http->cfg.listen, why, size);
+    if (err)
+        return -1;
+    split_listen(http->cfg.listen, host, sizeof host, &port);
+    snprintf(service, sizeof service, "%u", (unsigned)port);
+    err = getaddrinfo(host, service, &hints, &found);
+    if (err) {
+        snprintf(why, size, "--listen %s: %s", http->cfg.listen,
+                 gai_strerror(err));
+        return -1;
+    }
+    fd = bind_to(found);
+    freeaddrinfo(found);
+    if (fd < 0) {
+        snprintf(why, size, "--listen %s: %s", http->cfg.listen,
+                 errno == EADDRINUSE
+                     ? "another program has this port; name another, or 0 "
+                       "for a free one"
+                     : strerror(errno));
+        return -1;
+    }
+    if (getsockname(fd, (struct sockaddr *)&sa, &sa_len) == 0 &&
+        getnameinfo((struct sockaddr *)&sa, sa_len, NULL, 0, service,
+                    sizeof service, NI_NUMERICSERV) == 0)
+        http->port = (uint16_t)strtoul(service, NULL, 10);
+    snprintf(http->host, sizeof http->host, strchr(host, ':') ? "[%s]" : "%s",
+             host);
+    snprintf(http->url, sizeof http->url, "http://%s:%u", http->host,
+             http->port);
+    return fd;
+}
+
+/* A socket file whose daemon is gone is in the way; a live one is not ours. */
+static bool socket_is_dead(const struct sockaddr_un *sa)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool dead = fd >= 0 &&
+                connect(fd, (const struct sockaddr *)sa, sizeof *sa) != 0 &&
+                errno == ECONNREFUSED;
+
+    if (fd >= 0)
+        close(fd);
+    return dead;
+}
+
+static int listen_unix(struct fpd_http *http, char *why, size_t size)
+{
+    struct sockaddr_un sa = { .sun_family = AF_UNIX };
+    const char *path = http->cfg.socket;
+    int fd, err;
+
+    if (strlen(path) >= sizeof sa.sun_path) {
+        snprintf(why, size, "--socket %s: longer than %zu bytes", path,
+                 sizeof sa.sun_path - 1);
+        return -1;
+    }
+    strcpy(sa.sun_path, path);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        goto fail;
+    /* Others may knock: whoever is not its owner needs a token like anyone. */
+    err = bind(fd, (struct sockaddr *)&sa, sizeof sa);
+    if (err && errno == EADDRINUSE && socket_is_dead(&sa)) {
+        unlink(path);
+        err = bind(fd, (struct sockaddr *)&sa, sizeof sa);
+    }
+    if (!err && chmod(path, 0600) == 0 && listen(fd, 128) == 0)
+        return fd;
+fail:
+    snprintf(why, size, "--socket %s: %s", path,
+             errno == EADDRINUSE ? "another daemon serves it"
+                                 : strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static void log_mhd(void *cls, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+
+static void log_mhd(void *cls, const char *fmt, va_list ap)
+{
+    char text[LOG_SIZE];
+
+    (void)cls;
+    vsnprintf(text, sizeof text, fmt, ap);
+    text[strcspn(text, "\n")] = 0;
+    fpd_log(FPD_LOG_DEBUG, "http", "%s", text);
+}
+
+/* Paths are decoded by us, once; libmicrohttpd would cut them at a %00. */
+static size_t keep_encoded(void *cls, struct MHD_Connection *conn, char *text)
+{
+    (void)cls;
+    (void)conn;
+    return strlen(text);
+}
+
+static struct MHD_Daemon *start_mhd(struct fpd_http *http, int fd,
+                                    unsigned threads)
+{
+    return MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+            MHD_USE_ERROR_LOG,
+        0, NULL, NULL, handle, http, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, threads,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(96 * 1024),
+        MHD_OPTION_NOTIFY_COMPLETED, call_completed, NULL,
+        MHD_OPTION_URI_LOG_CALLBACK, call_new, http,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL, MHD_OPTION_END);
+}
+
+static int start_listening(struct fpd_http *http, char *why, size_t size)
+{
+    int fd = listen_tcp(http, why, size);
+
+    if (fd < 0)
+        return FP_ERR_INVAL;
+    /* Made before the first request can come. */
+    if (fpd_auth_new(http, &http->auth, why, size) != FP_OK) {
+        close(fd);
+        return FP_ERR_IO;
+    }
+    http->tcp = start_mhd(http, fd, THREADS);
+    if (!http->tcp) {
+        close(fd);
+        snprintf(why, size, "libmicrohttpd does not start");
+        return FP_ERR_NOMEM;
+    }
+    if (!http->cfg.socket)
+        return FP_OK;
+    fd = listen_unix(http, why, size);
+    if (fd < 0)
+        return FP_ERR_INVAL;
+    http->unix_ = start_mhd(http, fd, 2);
+    if (!http->unix_) {
+        close(fd);
+        snprintf(why, size, "libmicrohttpd does not start");
+        return FP_ERR_NOMEM;
+    }
+    return FP_OK;
+}
+
+int fpd_http_new(const struct fpd_http_config *cfg, struct fpd_http **out,
+                 char *why, size_t size)
+{
+    struct fpd_http *http = calloc(1, sizeof *http);
+    int err = FP_ERR_NOMEM;
+
+    snprintf(why, size, "out of memory");
+    if (!http)
+        return FP_ERR_NOMEM;
+    http->cfg = *cfg;
+    http->started_ms = fpd_now_ms();
+    http->work_tail = &http->work_head;
+    pthread_mutex_init(&http->lock, NULL);
+    pthread_cond_init(&http->idle, NULL);
+    pthread_cond_init(&http->work, NULL);
+    http->events = fpd_events_new();
+    http->hashes = fpd_hashes_new();
+    if (http->events && http->hashes)
+        err = start_threads(http);
+    if (!err)
+        err = start_listening(http, why, size);
+    if (err) {
+        fpd_http_free(http);
+        return err;
+    }
+    *out = http;
+    return FP_OK;
+}
+
+const char *fpd_http_url(const struct fpd_http *http)
+{
+    return http->url;
+}
+
+static void quiesce(struct MHD_Daemon *mhd)
+{
+    int fd = mhd ? MHD_quiesce_daemon(mhd) : -1;
+
+    if (fd >= 0)
+        close(fd);
+}
+
+void fpd_http_quiesce(struct fpd_http *http)
+{
+    bool first;
+
+    pthread_mutex_lock(&http->lock);
+    first = !http->stopping;
+    http->stopping = true;
+    pthread_mutex_unlock(&http->lock);
+    if (!first)
+        return;
+    quiesce(http->tcp);
+    quiesce(http->unix_);
+    if (http->unix_)
+        unlink(http->cfg.socket);
+}
+
+/* Every wait ends; connections get a moment to send what they have. */
+static void let_go(struct fpd_http *http)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += GRACE_S;
+    pthread_mutex_lock(&http->lock);
+    while (http->waiting) {
+        struct fpd_call *call = http->waiting;
+
+        http->waiting = call->next_waiting;
+        if (http->waiting)
+            http->waiting->prev_waiting = &http->waiting;
+        call->waiting = NULL;
+        MHD_resume_connection(call->conn);
+    }
+    while (http->calls_live > 0)
+        if (pthread_cond_timedwait(&http->idle, &http->lock, &until) != 0)
+            break;
+    pthread_mutex_unlock(&http->lock);
+}
+
+void fpd_http_free(struct fpd_http *http)
+{
+    if (!http)
+        return;
+    fpd_http_quiesce(http);
+    join_threads(http);
+    let_go(http);
+    if (http->tcp)
+        MHD_stop_daemon(http->tcp);
+    if (http->unix_)
+        MHD_stop_daemon(http->unix_);
+    fpd_auth_free(http->auth);
+    fpd_events_free(http->events);
+    fpd_hashes_free(http->hashes);
+    pthread_cond_destroy(&http->work);
+    pthread_cond_destroy(&http->idle);
+    pthread_mutex_destroy(&http->lock);
+    free(http);
+}
+
+bool fpd_http_login_url(const struct fpd_http *http, char *out, size_t size)
+{
+    const char *token = fpd_auth_admin_token(http->auth);
+
+    if (!token[0])
+        return false;
+    snprintf(out, size, "%s/?token=%s", http->url, token);
+    return true;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Answers: JSON, nothing, and problem documents (RFC 9457). The one table that
+ * turns an enum fp_error into HTTP is in reply.c.
+ *
+ * Each function gives the call its answer; a second answer replaces the first.
+ */
+#ifndef FPD_HTTP_REPLY_H
+#define FPD_HTTP_REPLY_H
+
+#include "daemon/http/call.h"
+
+/* Takes the reference to `json`. */
+void fpd_reply_json(struct fpd_call *call, unsigned status, json_t *json);
+/* 204 and the like. */
+void fpd_reply_empty(struct fpd_call *call, unsigned status);
+/* Text that lives as long as the program. */
+void fpd_reply_static(struct fpd_call *call, unsigned status, const char *type,
+                      const void *data, size_t size);
+/* A header of the answer that was given. */
+void fpd_reply_header(struct fpd_call *call, const char *name,
+                      const char *value);
+/* A body of `size` bytes (FPD_SIZE_UNKNOWN: chunked) by `read`, which may
+ * suspend (fpd_call_wait) and return 0. The call lives as long. */
+void fpd_reply_stream(struct fpd_call *call, unsigned status, const char *type,
+                      uint64_t size, MHD_ContentReaderCallback read);
+
+/* A member of the problem document to come; takes the reference. */
+void fpd_problem_member(struct fpd_call *call, const char *key, json_t *value);
+/* Its hint: what to do about it. */
+void fpd_problem_hint(struct fpd_call *call, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* A failure with a number: status, type and title of the table, and the
+ * detail, a sentence. fmt NULL: the table's own. */
+void fpd_problem(struct fpd_call *call, int err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* What only HTTP knows. `type` is the last part of "/errors/unauthorized". */
+void fpd_refuse(struct fpd_call *call, unsigned status, const char *type,
+                const char *title, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+/* What a device answered, with its own words, needed, free and limit. */
+void fpd_problem_failure(struct fpd_call *call, const char *device,
+                         const char *path, int err,
+                         const struct fpd_failure *failure);
+void fpd_reply_stopping(struct fpd_call *call);
+
+/* A string for JSON out of bytes: bad UTF-8 becomes U+FFFD. */
+json_t *fpd_json_bytes(const char *text, size_t len);
+/* Status by the table, for tests and metrics; 500 for what it doesn't have. */
+unsigned fpd_problem_status(int err);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The inside of struct fpd_http, for the files of this folder.
+ */
+#ifndef FPD_HTTP_SERVER_H
+#define FPD_HTTP_SERVER_H
+
+#include "daemon/http/call.h"
+#include "daemon/http/http.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define FPD_HTTP_POOL 3
+
+struct fpd_events;
+struct fpd_auth;
+struct fpd_hashes;
+
+struct fpd_http {
+    struct fpd_http_config cfg;
+    struct MHD_Daemon *tcp;
+    struct MHD_Daemon *unix_;
+    char url[300];
+    uint16_t port;
+    struct fpd_auth *auth;
+    struct fpd_events *events;
+    struct fpd_hashes *hashes;
+    char host[256]; /* of the listen address, as a Host header has it */
+
+    /* Guards all below and the private part of calls. */
+    pthread_mutex_t lock;
+    pthread_cond_t idle; /* calls_live became 0 */
+    pthread_cond_t work; /* a job for the pool, or the end */
+    bool stopping;       /* nobody waits any more */
+    bool ending;         /* pool and watcher go */
+    int calls_live;
+    struct fpd_call *waiting;
+    struct fpd_call *work_head, **work_tail;
+    pthread_t pool[FPD_HTTP_POOL];
+    int pool_count;
+    pthread_t watcher;
+    bool watching;
+
+    /* for /metrics */
+    _Atomic uint64_t requests[6]; /* by the first digit of the status */
+    _Atomic uint64_t body_in;
+    int64_t started_ms;
+};
+
+#endif
