@@ -28,6 +28,9 @@ struct fpd_link;
 
 struct fpd_link_ops {
     const char *kind; /* "serial" */
+    /* Opening may reset the board: it stays open while it works, even when no
+     * agent answers. */
+    bool stays_open;
     /* Takes the SPEC behind "kind:" apart into the link's fields. On
      * FP_ERR_INVAL or FP_ERR_NOTSUP `reason` says what would be right. */
     int (*parse)(struct fpd_link *link, const char *rest);

@@ -177,6 +177,7 @@ static void serial_close(struct fpd_link *link)
 
 const struct fpd_link_ops fpd_link_serial = {
     .kind = "serial",
+    .stays_open = true,
     .parse = serial_parse,
     .open = serial_open,
     .send = fpd_link_fd_send,

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A device is not trusted: nothing it says reaches the registry unchecked.
+ */
+#include "daemon/device/info.h"
+
+#include "core/error.h"
+
+#include <string.h>
+
+/* The wire's numbers are ours, positive. */
+_Static_assert((int)fp_Error_ERROR_NOENT == -FP_ERR_NOENT, "NOENT");
+_Static_assert((int)fp_Error_ERROR_NOSPC == -FP_ERR_NOSPC, "NOSPC");
+_Static_assert((int)fp_Error_ERROR_CORRUPT == -FP_ERR_CORRUPT, "CORRUPT");
+_Static_assert((int)fp_Error_ERROR_STALE == -FP_ERR_STALE, "STALE");
+_Static_assert((int)fp_Error_ERROR_LEASED == -FP_ERR_LEASED, "LEASED");
+_Static_assert((int)fp_FileType_FILE_TYPE_FILE == (int)FPD_TYPE_FILE, "file");
+_Static_assert((int)fp_FileType_FILE_TYPE_DIR == (int)FPD_TYPE_DIR, "dir");
+
+static int broken(const char **why, const char *sentence)
+{
+    *why = sentence;
+    return FP_ERR_PROTO;
+}
+
+bool fpd_info_is_word(const uint8_t *bytes, size_t size, size_t max)
+{
+    if (size < 1 || size > max)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        uint8_t c = bytes[i];
+
+        if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+              (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'))
+            return false;
+    }
+    return true;
+}
+
+/* Bytes of the UTF-8 sequence at p, at most n; 0 when it is none. Source:
+ * Unicode 15, table 3-7. */
+static size_t utf8_size(const uint8_t *p, size_t n)
+{
+    size_t size = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+
+    if (p[0] < 0x80)
+        return 1;
+    if (p[0] < 0xc2 || p[0] > 0xf4 || size > n)
+        return 0;
+    for (size_t i = 1; i < size; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+        return 0;
+    return size;
+}
+
+void fpd_info_text(const uint8_t *bytes, size_t size, char *out, size_t max)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < size;) {
+        size_t n = utf8_size(bytes + i, size - i);
+        bool plain = n > 0 && bytes[i] >= 0x20 && bytes[i] != 0x7f;
+        size_t step = n > 0 ? n : 1;
+
+        if (at + step >= max)
+            break;
+        if (plain)
+            memcpy(out + at, bytes + i, step);
+        else
+            out[at] = '?';
+        at += plain ? step : 1;
+        i += step;
+    }
+    out[at] = '\0';
+}
+
+static void copy_word(char *out, const uint8_t *bytes, size_t size)
+{
+    memcpy(out, bytes, size);
+    out[size] = '\0';
+}
+
+/* "/flash" */
+static bool is_volume(const uint8_t *bytes, size_t size)
+{
+    return size >= 2 && bytes[0] == '/' &&
+           fpd_info_is_word(bytes + 1, size - 1, 15) &&
+           !(size == 2 && bytes[1] == '.') &&
+           !(size == 3 && bytes[1] == '.' && bytes[2] == '.');
+}
+
+int fpd_info_hello(const fp_HelloReply *reply, struct fpd_device_info *info,
+                   const char **why)
+{
+    if (!fpd_info_is_word(reply->device_id.bytes, reply->device_id.size,
+                          FPD_ID_MAX))
+        return broken(why, "its id is not [A-Za-z0-9._-]{1,64}");
+    if (reply->epoch.size != sizeof info->epoch)
+        return broken(why, "its epoch is not 8 bytes");
+    if (reply->max_requests < 2)
+        return broken(why, "it takes fewer than 2 requests at once");
+    if (reply->default_volume.size > 0 &&
+        !is_volume(reply->default_volume.bytes, reply->default_volume.size))
+        return broken(why, "its default volume has no proper path");
+    copy_word(info->id, reply->device_id.bytes, reply->device_id.size);
+    copy_word(info->default_volume, reply->default_volume.bytes,
+              reply->default_volume.size);
+    fpd_info_text(reply->model.bytes, reply->model.size, info->model,
+                  sizeof info->model);
+    fpd_info_text(reply->firmware.bytes, reply->firmware.size, info->firmware,
+                  sizeof info->firmware);
+    memcpy(info->epoch, reply->epoch.bytes, sizeof info->epoch);
+    info->boot_reason = reply->boot_reason;
+    info->path_max = reply->path_max;
+    info->features = reply->features;
+    return FP_OK;
+}
+
+int fpd_info_volume(const fp_VolumeReply *reply, struct fpd_volume_info *info,
+                    const char **why)
+{
+    *info = (struct fpd_volume_info){ 0 };
+    if (!is_volume(reply->path.bytes, reply->path.size))
+        return broken(why, "a volume of it has no proper path");
+    if (!fpd_info_is_word(reply->storage.bytes, reply->storage.size, 16))
+        return broken(why, "a volume of it names no proper storage");
+    if (reply->fs.size > 0 &&
+        !fpd_info_is_word(reply->fs.bytes, reply->fs.size, 16))
+        return broken(why, "a volume of it names no proper filesystem");
+    copy_word(info->path, reply->path.bytes, reply->path.size);
+    copy_word(info->storage, reply->storage.bytes, reply->storage.size);
+    copy_word(info->fs, reply->fs.bytes, reply->fs.size);
+    fpd_info_text(reply->version.bytes, reply->version.size, info->version,
+                  sizeof info->version);
+    fpd_info_text(reply->reason.bytes, reply->reason.size, info->reason,
+                  sizeof info->reason);
+    info->mounted = reply->mounted;
+    info->writable = reply->writable;
+    info->caps = reply->caps;
+    info->promise = reply->promise;
+    info->size = reply->size;
+    info->free = reply->free < reply->size ? reply->free : reply->size;
+    info->file_max = reply->file_max;
+    info->block_size = reply->block_size;
+    info->name_max =
+        reply->name_max < FPD_NAME_MAX ? reply->name_max : FPD_NAME_MAX;
+    info->fs_gen = reply->fs_gen;
+    return FP_OK;
+}
+
+static int take_region(const fp_Region *region, uint64_t size,
+                       struct fpd_region_info *info, const char **why)
+{
+    if (!fpd_info_is_word(region->name.bytes, region->name.size, 16))
+        return broken(why, "a region of it has no proper name");
+    if (region->off > size || region->size > size - region->off)
+        return broken(why, "a region of it lies outside its storage");
+    copy_word(info->name, region->name.bytes, region->name.size);
+    info->off = region->off;
+    info->size = region->size;
+    info->flags = region->flags;
+    return FP_OK;
+}
+
+int fpd_info_storage(const fp_StorageReply *reply,
+                     struct fpd_storage_info *info, const char **why)
+{
+    int err = FP_OK;
+
+    *info = (struct fpd_storage_info){ 0 };
+    if (!fpd_info_is_word(reply->name.bytes, reply->name.size, 16))
+        return broken(why, "a storage of it has no proper name");
+    if (reply->block_size == 0 || reply->block_count == 0)
+        return broken(why, "a storage of it has no blocks");
+    if (reply->chunk_size != 4096 && reply->chunk_size != 65536)
+        return broken(why, "a storage of it has chunks of neither 4096 nor "
+                           "65536 bytes");
+    copy_word(info->name, reply->name.bytes, reply->name.size);
+    info->read_size = reply->read_size;
+    info->prog_size = reply->prog_size;
+    info->block_size = reply->block_size;
+    info->block_count = reply->block_count;
+    info->flags = reply->flags;
+    info->chunk_size = reply->chunk_size;
+    info->size = (uint64_t)reply->block_size * reply->block_count;
+    info->gen = reply->gen;
+    info->gen_trusted = reply->gen_trusted;
+    info->region_count = reply->regions_count;
+    for (uint32_t i = 0; i < reply->regions_count && !err; i++)
+        err =
+            take_region(&reply->regions[i], info->size, &info->regions[i], why);
+    return err;
+}
+
+int fpd_info_stat(const fp_Entry *entry, struct fpd_stat *out, const char **why)
+{
+    if (entry->type != fp_FileType_FILE_TYPE_FILE &&
+        entry->type != fp_FileType_FILE_TYPE_DIR)
+        return broken(why, "an entry is neither file nor directory");
+    out->type = (enum fpd_type)entry->type;
+    out->size = entry->size;
+    out->has_mtime = entry->has_mtime;
+    out->mtime_ns = entry->mtime_ns;
+    return FP_OK;
+}
+
+int fpd_info_entry(const fp_Entry *entry, struct fpd_entry *out,
+                   const char **why)
+{
+    const uint8_t *name = entry->name.bytes;
+    size_t size = entry->name.size;
+
+    if (size == 0 || memchr(name, '/', size) || memchr(name, '\0', size) ||
+        (size == 1 && name[0] == '.') ||
+        (size == 2 && name[0] == '.' && name[1] == '.'))
+        return broken(why, "an entry has a name that no entry can have");
+    memcpy(out->name, name, size);
+    out->name[size] = '\0';
+    out->name_len = (uint16_t)size;
+    return fpd_info_stat(entry, &out->st, why);
+}
+
+int fpd_info_path(const char *path)
+{
+    size_t size = path ? strnlen(path, FPD_PATH_MAX + 1) : 0;
+
+    if (size == 0 || path[0] != '/')
+        return FP_ERR_INVAL;
+    if (size > FPD_PATH_MAX)
+        return FP_ERR_NAMETOOLONG;
+    if (size == 1)
+        return FP_OK;
+    for (const char *p = path; *p;) {
+        const char *name = p + 1;
+        size_t n = strcspn(name, "/");
+
+        if (n == 0 || (n == 1 && name[0] == '.') ||
+            (n == 2 && name[0] == '.' && name[1] == '.'))
+            return FP_ERR_INVAL;
+        if (n > FPD_NAME_MAX)
+            return FP_ERR_NAMETOOLONG;
+        p = name + n;
+    }
+    return FP_OK;
+}
+
+int fpd_info_error(fp_Error error)
+{
+    switch (error) {
+    case fp_Error_ERROR_NOENT:
+    case fp_Error_ERROR_IO:
+    case fp_Error_ERROR_NOMEM:
+    case fp_Error_ERROR_ACCES:
+    case fp_Error_ERROR_BUSY:
+    case fp_Error_ERROR_EXIST:
+    case fp_Error_ERROR_NODEV:
+    case fp_Error_ERROR_NOTDIR:
+    case fp_Error_ERROR_ISDIR:
+    case fp_Error_ERROR_INVAL:
+    case fp_Error_ERROR_NFILE:
+    case fp_Error_ERROR_FBIG:
+    case fp_Error_ERROR_NOSPC:
+    case fp_Error_ERROR_ROFS:
+    case fp_Error_ERROR_NAMETOOLONG:
+    case fp_Error_ERROR_NOTEMPTY:
+    case fp_Error_ERROR_NODATA:
+    case fp_Error_ERROR_PROTO:
+    case fp_Error_ERROR_CORRUPT:
+    case fp_Error_ERROR_NOTSUP:
+    case fp_Error_ERROR_TIMEDOUT:
+    case fp_Error_ERROR_STALE:
+    case fp_Error_ERROR_CANCELED:
+    case fp_Error_ERROR_OUTCOME:
+    case fp_Error_ERROR_DIGEST:
+    case fp_Error_ERROR_PRECOND:
+    case fp_Error_ERROR_LEASED:
+        return -(int)error;
+    default:
+        return FP_ERR_PROTO;
+    }
+}

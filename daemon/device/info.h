@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a device says about itself, checked and copied into plain structs.
+ * Every function answers FP_OK, or FP_ERR_PROTO with a sentence in *why (a
+ * static string).
+ */
+#ifndef FPD_DEVICE_INFO_H
+#define FPD_DEVICE_INFO_H
+
+#include "daemon/device/device.h"
+#include "proto/flashport.pb.h"
+
+int fpd_info_hello(const fp_HelloReply *reply, struct fpd_device_info *info,
+                   const char **why);
+int fpd_info_volume(const fp_VolumeReply *reply, struct fpd_volume_info *info,
+                    const char **why);
+int fpd_info_storage(const fp_StorageReply *reply,
+                     struct fpd_storage_info *info, const char **why);
+/* A directory entry: its name is one a directory can have. */
+int fpd_info_entry(const fp_Entry *entry, struct fpd_entry *out,
+                   const char **why);
+int fpd_info_stat(const fp_Entry *entry, struct fpd_stat *out,
+                  const char **why);
+/* Text of a device for a person: control characters become '?', what is no
+ * UTF-8 too. */
+void fpd_info_text(const uint8_t *bytes, size_t size, char *out, size_t max);
+/* "[A-Za-z0-9._-]{1,max}" */
+bool fpd_info_is_word(const uint8_t *bytes, size_t size, size_t max);
+/* Absolute, components without "", "." and "..", no trailing '/' but in "/":
+ * FP_OK, FP_ERR_INVAL, FP_ERR_NAMETOOLONG. */
+int fpd_info_path(const char *path);
+/* The enum fp_error of a Failure; a number that is none of ours: PROTO. */
+int fpd_info_error(fp_Error error);
+
+#endif

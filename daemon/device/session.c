@@ -1,0 +1,707 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A session in three layers, top to bottom in this file: writing (begin, send,
+ * bulk), reading (dispatch by id or stream), and the chores.
+ *
+ * An answer belongs to the call whose id it repeats. When an op goes away with
+ * answers still to come, its calls stay in the table without it: the id, and
+ * the stream of it, stay taken until the device has said its last word, so
+ * that nothing late can be mistaken for something new.
+ */
+#include "daemon/device/session.h"
+
+#include "core/digest/crc32.h"
+#include "daemon/device/info.h"
+#include "daemon/device/op.h"
+#include "daemon/device/worker.h"
+#include "daemon/log.h"
+#include "proto/message.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#define PING_MS     3000   /* of silence, before asking */
+#define REFRESH_MS  500    /* between two looks at the volumes */
+#define CALL_MAX_MS 180000 /* an answer later than this: it is no agent */
+#define SLICE_MAX   65536u
+#define SLICE_MIN   4096u
+#define RUN_MIN     32 /* equal bytes that are worth a frame of their own */
+
+/* ---- the ends of it ---- */
+
+static uint32_t now32(void)
+{
+    return (uint32_t)fpd_now_ms();
+}
+
+/* The session is over: what the link's state shall be, and why. */
+static void end(struct fpd_session *s, int err, enum fpd_device_state verdict,
+                const char *why)
+{
+    if (s->err)
+        return;
+    s->err = err;
+    s->verdict = verdict;
+    snprintf(s->reason, sizeof s->reason, "%s", why);
+}
+
+static size_t wire_send(void *ctx, const uint8_t *buf, size_t size)
+{
+    struct fpd_session *s = ctx;
+    ssize_t n;
+
+    if (s->err)
+        return 0;
+    n = fpd_link_send(s->link, buf, size);
+    if (n < 0) {
+        end(s, FP_ERR_NODEV, FPD_LOST, s->link->reason);
+        return 0;
+    }
+    return (size_t)n;
+}
+
+static void wire_console(void *ctx, const uint8_t *buf, size_t size)
+{
+    struct fpd_session *s = ctx;
+
+    if (s->device)
+        fpd_console_write(&s->device->console, buf, size);
+}
+
+/* What may wait in front of a small request: on a slow line, about 60 ms. */
+static size_t tx_size(uint32_t baud)
+{
+    size_t size = FPD_TX_SIZE;
+    size_t least = 2 * (FPD_FRAME_MAX + FP_FRAME_OVERHEAD);
+
+    if (baud > 0 && baud / 10 * 6 / 100 < size)
+        size = baud / 10 * 6 / 100;
+    return size > least ? size : least;
+}
+
+void fpd_session_start(struct fpd_session *s, struct fpd_worker *worker,
+                       struct fpd_link *link)
+{
+    struct fp_link_config cfg = {
+        .crc32 = fp_crc32,
+        .send = wire_send,
+        .console = wire_console,
+        .ctx = s,
+        .host = true,
+        .frame_max = FPD_FRAME_MAX,
+        .tx_buf = s->tx_buf,
+        .tx_size = tx_size(link->rate),
+        .rx_buf = s->rx_buf,
+        .rx_size = FPD_RX_SIZE,
+    };
+    uint8_t nonce[8];
+
+    memset(s, 0, offsetof(struct fpd_session, in));
+    s->worker = worker;
+    s->link = link;
+    s->calls_max = 2;
+    s->heard_ms = fpd_now_ms();
+    s->rate = link->rate / 10;
+    if (getrandom(nonce, sizeof nonce, 0) != (ssize_t)sizeof nonce ||
+        getrandom(&s->next_id, sizeof s->next_id, 0) < 0)
+        abort(); /* a Linux without random numbers serves nobody */
+    fp_link_init(&s->proto, &cfg, now32());
+    fp_link_start(&s->proto, nonce, now32());
+}
+
+/* ---- writing ---- */
+
+static struct fpd_call *free_call(struct fpd_session *s, bool transfer)
+{
+    struct fpd_call *found = NULL;
+    unsigned count = 0;
+
+    for (uint32_t i = 0; i < s->calls_max; i++) {
+        if (s->calls[i].id == 0) {
+            found = &s->calls[i];
+            count++;
+        }
+    }
+    return count > (transfer ? 1 : 0) ? found : NULL;
+}
+
+static uint32_t fresh_id(struct fpd_session *s)
+{
+    bool taken;
+
+    do {
+        s->next_id++;
+        taken = s->next_id == 0;
+        for (uint32_t i = 0; i < s->calls_max; i++)
+            taken |= s->calls[i].id == s->next_id;
+    } while (taken);
+    return s->next_id;
+}
+
+fp_Envelope *fpd_session_begin(struct fpd_session *s, struct fpd_op_state *op,
+                               pb_size_t tag, bool transfer)
+{
+    struct fpd_call *call = free_call(s, transfer);
+
+    if (!call || s->err)
+        return NULL;
+    s->out_frame = fp_link_alloc(&s->proto, fp_link_frame_max(&s->proto));
+    if (!s->out_frame)
+        return NULL;
+    s->out_call = call;
+    *call = (struct fpd_call){
+        .id = fresh_id(s), .tag = tag, .op = op, .sent_ms = fpd_now_ms()
+    };
+    if (op)
+        call->klass = (uint8_t)op->req->klass;
+    memset(&s->out, 0, sizeof s->out);
+    s->out.id = call->id;
+    s->out.which_body = tag;
+    return &s->out;
+}
+
+void fpd_session_drop(struct fpd_session *s)
+{
+    /* The frame was only lent: without a commit it is still the link's. */
+    s->out_call->id = 0;
+    s->out_call = NULL;
+    s->out_frame = NULL;
+}
+
+struct fpd_call *fpd_session_send(struct fpd_session *s)
+{
+    struct fpd_call *call = s->out_call;
+    int size =
+        fp_message_encode(&s->out, s->out_frame, fp_link_frame_max(&s->proto));
+
+    if (size < 0) {
+        fpd_session_drop(s);
+        return NULL;
+    }
+    fp_link_commit(&s->proto, FP_FRAME_MSG, (size_t)size);
+    s->out_call = NULL;
+    if (call->op) {
+        call->op->calls++;
+        call->op->progress_ms = call->sent_ms;
+    }
+    return call;
+}
+
+uint8_t fpd_session_stream(struct fpd_session *s)
+{
+    if (s->streams_used >= s->streams_max)
+        return 0;
+    for (unsigned i = 1; i < 256; i++) {
+        if (!s->streams[i]) {
+            s->streams[i] = true;
+            s->streams_used++;
+            return (uint8_t)i;
+        }
+    }
+    return 0;
+}
+
+void fpd_session_free_stream(struct fpd_session *s, uint8_t stream)
+{
+    if (stream && s->streams[stream]) {
+        s->streams[stream] = false;
+        s->streams_used--;
+    }
+}
+
+/* How many bytes from the start are the same. */
+static size_t run_size(const uint8_t *data, size_t size)
+{
+    size_t n = 1;
+
+    while (n < size && data[n] == data[0])
+        n++;
+    return n;
+}
+
+size_t fpd_session_bulk(struct fpd_session *s, uint8_t stream,
+                        const uint8_t *data, size_t size)
+{
+    size_t max = fp_link_frame_max(&s->proto);
+    size_t run;
+    uint8_t *frame;
+
+    if (s->err || size == 0)
+        return 0;
+    frame = fp_link_alloc(&s->proto, max);
+    if (!frame)
+        return 0;
+    run = run_size(data, size);
+    if (run >= RUN_MIN) {
+        fp_link_commit(&s->proto, FP_FRAME_BULK,
+                       fp_bulk_put_fill(frame, stream, data[0], (uint32_t)run));
+        return run;
+    }
+    if (size > max - FP_BULK_RAW_HEADER)
+        size = max - FP_BULK_RAW_HEADER;
+    memcpy(frame + FP_BULK_RAW_HEADER, data, size);
+    fp_link_commit(&s->proto, FP_FRAME_BULK,
+                   fp_bulk_put_raw(frame, stream, size));
+    return size;
+}
+
+void fpd_session_forget(struct fpd_session *s, struct fpd_op_state *op)
+{
+    for (uint32_t i = 0; i < s->calls_max; i++)
+        if (s->calls[i].id && s->calls[i].op == op)
+            s->calls[i].op = NULL;
+    op->calls = 0;
+}
+
+void fpd_session_abort_upload(struct fpd_session *s,
+                              const uint8_t upload_id[16])
+{
+    size_t max = sizeof s->aborts / sizeof s->aborts[0];
+
+    /* When all places are taken the device keeps a dead upload until it needs
+     * the room itself: it costs nothing that lasts. */
+    for (size_t i = 0; i < max; i++) {
+        if (!s->aborts[i].used) {
+            s->aborts[i].used = true;
+            memcpy(s->aborts[i].upload_id, upload_id, 16);
+            return;
+        }
+    }
+}
+
+uint32_t fpd_session_slice(const struct fpd_session *s)
+{
+    uint32_t slice = s->rate ? s->rate / 10 : SLICE_MAX;
+
+    slice = slice / SLICE_MIN * SLICE_MIN;
+    return slice < SLICE_MIN   ? SLICE_MIN
+           : slice > SLICE_MAX ? SLICE_MAX
+                               : slice;
+}
+
+unsigned fpd_session_transfers(const struct fpd_session *s,
+                               enum fpd_class klass)
+{
+    unsigned count = 0;
+
+    for (uint32_t i = 0; i < s->calls_max; i++)
+        if (s->calls[i].id && s->calls[i].stream &&
+            s->calls[i].klass <= (uint8_t)klass)
+            count++;
+    return count;
+}
+
+/* ---- chores ---- */
+
+static void say_hello(struct fpd_session *s)
+{
+    fp_Envelope *env = fpd_session_begin(s, NULL, fp_Envelope_hello_tag, false);
+    struct timespec ts;
+    struct tm tm;
+
+    if (!env)
+        return;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    localtime_r(&ts.tv_sec, &tm);
+    env->body.hello.version_min = 1;
+    env->body.hello.version_max = 1;
+    env->body.hello.nonce.size = 8;
+    if (getrandom(env->body.hello.nonce.bytes, 8, 0) != 8)
+        abort();
+    env->body.hello.unix_ms = (uint64_t)fpd_unix_ms();
+    env->body.hello.zone_min = (int32_t)(tm.tm_gmtoff / 60);
+    fpd_session_send(s);
+    s->state = FPD_SESSION_HELLO;
+}
+
+static void take_hello(struct fpd_session *s, const fp_HelloReply *reply)
+{
+    const char *why = "";
+
+    if (reply->version != 1) {
+        end(s, FP_ERR_NOTSUP, FPD_INCOMPATIBLE,
+            "its messages are of a version this daemon does not speak");
+        return;
+    }
+    if (fpd_info_hello(reply, &s->info, &why)) {
+        end(s, FP_ERR_PROTO, FPD_REFUSED, why);
+        return;
+    }
+    s->calls_max = reply->max_requests < FPD_CALLS_MAX ? reply->max_requests
+                                                       : FPD_CALLS_MAX;
+    s->streams_max = reply->max_streams < 1 ? 1 : reply->max_streams;
+    s->state = FPD_SESSION_ASKING;
+    if (fpd_worker_hello(s->worker))
+        return; /* conflict: the worker has ended the session */
+    s->volumes_dirty = true;
+    s->storages_dirty = true;
+}
+
+static void take_volume(struct fpd_session *s, const fp_VolumeReply *reply)
+{
+    const char *why = "a device has 8 volumes at most";
+
+    if (reply->present) {
+        if (s->volume_count == FPD_VOLUMES_MAX ||
+            fpd_info_volume(reply, &s->volumes[s->volume_count], &why)) {
+            end(s, FP_ERR_PROTO, FPD_REFUSED, why);
+            return;
+        }
+        s->volume_count++;
+    }
+    if (!reply->last)
+        return;
+    memcpy(s->info.volumes, s->volumes, sizeof s->info.volumes);
+    s->info.volume_count = s->volume_count;
+    s->volumes_asked = false;
+    s->volumes_known = true;
+    fpd_worker_publish(s->worker);
+}
+
+static void take_storage(struct fpd_session *s, const fp_StorageReply *reply)
+{
+    const char *why = "a device has 8 storages at most";
+    uint32_t *count = &s->info.storage_count;
+
+    if (reply->present) {
+        if (*count == FPD_STORAGES_MAX ||
+            fpd_info_storage(reply, &s->info.storages[*count], &why)) {
+            end(s, FP_ERR_PROTO, FPD_REFUSED, why);
+            return;
+        }
+        (*count)++;
+    }
+    if (!reply->last)
+        return;
+    s->storages_asked = false;
+    s->storages_known = true;
+    fpd_worker_publish(s->worker);
+}
+
+/* An answer to a request of the session's own, or to nobody any more. */
+static void chore_reply(struct fpd_session *s, const struct fpd_call *call,
+                        const fp_Envelope *env)
+{
+    if (env->which_body == fp_Envelope_failure_tag) {
+        if (call->tag == fp_Envelope_hello_tag)
+            end(s, FP_ERR_NOTSUP, FPD_INCOMPATIBLE, "it refused our Hello");
+        if (call->tag == fp_Envelope_volumes_tag)
+            s->volumes_asked = false;
+        if (call->tag == fp_Envelope_storages_tag)
+            s->storages_asked = false;
+        return;
+    }
+    if (call->tag == fp_Envelope_hello_tag &&
+        env->which_body == fp_Envelope_hello_reply_tag)
+        take_hello(s, &env->body.hello_reply);
+    else if (call->tag == fp_Envelope_volumes_tag &&
+             env->which_body == fp_Envelope_volume_reply_tag)
+        take_volume(s, &env->body.volume_reply);
+    else if (call->tag == fp_Envelope_storages_tag &&
+             env->which_body == fp_Envelope_storage_reply_tag)
+        take_storage(s, &env->body.storage_reply);
+    if (call->tag == fp_Envelope_ping_tag)
+        s->pinged = false;
+}
+
+static bool send_chore(struct fpd_session *s, pb_size_t tag)
+{
+    return fpd_session_begin(s, NULL, tag, false) && fpd_session_send(s);
+}
+
+static void send_aborts(struct fpd_session *s)
+{
+    size_t max = sizeof s->aborts / sizeof s->aborts[0];
+
+    for (size_t i = 0; i < max; i++) {
+        fp_Envelope *env;
+
+        if (!s->aborts[i].used)
+            continue;
+        env = fpd_session_begin(s, NULL, fp_Envelope_put_abort_tag, false);
+        if (!env)
+            return;
+        FPD_SET_BYTES(env->body.put_abort.upload_id, s->aborts[i].upload_id,
+                      16);
+        fpd_session_send(s);
+        s->aborts[i].used = false;
+    }
+}
+
+static void do_chores(struct fpd_session *s, int64_t now)
+{
+    bool early = s->state == FPD_SESSION_ASKING;
+
+    if (s->state < FPD_SESSION_ASKING)
+        return;
+    send_aborts(s);
+    if (s->storages_dirty && !s->storages_asked &&
+        send_chore(s, fp_Envelope_storages_tag)) {
+        s->storages_dirty = false;
+        s->storages_asked = true;
+        s->info.storage_count = 0;
+    }
+    if (s->volumes_dirty && !s->volumes_asked &&
+        (early || now - s->refreshed_ms >= REFRESH_MS) &&
+        send_chore(s, fp_Envelope_volumes_tag)) {
+        s->volumes_dirty = false;
+        s->volumes_asked = true;
+        s->volume_count = 0;
+        s->refreshed_ms = now;
+    }
+    if (now - s->heard_ms >= PING_MS && !s->pinged)
+        s->pinged = send_chore(s, fp_Envelope_ping_tag);
+}
+
+/* ---- reading ---- */
+
+/* Is this the last word on its request? */
+static bool is_last(const fp_Envelope *env)
+{
+    switch (env->which_body) {
+    case fp_Envelope_event_tag:
+    case fp_Envelope_read_reply_tag:
+        return false;
+    case fp_Envelope_volume_reply_tag:
+        return env->body.volume_reply.last;
+    case fp_Envelope_storage_reply_tag:
+        return env->body.storage_reply.last;
+    case fp_Envelope_list_reply_tag:
+        return env->body.list_reply.last;
+    case fp_Envelope_chunk_digest_reply_tag:
+        return env->body.chunk_digest_reply.last;
+    case fp_Envelope_chunk_changed_reply_tag:
+        return env->body.chunk_changed_reply.last;
+    case fp_Envelope_chunk_write_reply_tag:
+        return env->body.chunk_write_reply.done;
+    default:
+        return true;
+    }
+}
+
+static void unasked(struct fpd_session *s, const fp_Event *event)
+{
+    switch (event->kind) {
+    case fp_EventKind_EVENT_VOLUME_CHANGED:
+        s->volumes_dirty = true;
+        break;
+    case fp_EventKind_EVENT_MEDIA_IN:
+    case fp_EventKind_EVENT_MEDIA_OUT:
+        s->volumes_dirty = true;
+        s->storages_dirty = true;
+        break;
+    default:
+        break;
+    }
+}
+
+static struct fpd_call *find_call(struct fpd_session *s, uint32_t id)
+{
+    for (uint32_t i = 0; i < s->calls_max && id; i++)
+        if (s->calls[i].id == id)
+            return &s->calls[i];
+    return NULL;
+}
+
+static void op_message(struct fpd_session *s, struct fpd_call *call,
+                       const fp_Envelope *env)
+{
+    struct fpd_op_state *op = call->op;
+
+    if (op->finished)
+        return;
+    op->progress_ms = fpd_now_ms();
+    if (env->which_body != fp_Envelope_failure_tag)
+        op->ops->reply(s, op, call, env);
+    else if (op->ops->failed)
+        op->ops->failed(s, op, call, &env->body.failure);
+    else
+        fpd_op_fail_with(op, &env->body.failure);
+}
+
+static void message(struct fpd_session *s, const uint8_t *payload, size_t size)
+{
+    struct fpd_call *call;
+
+    int err = fp_message_decode(&s->in, payload, size);
+
+    if (err == FP_ERR_NOTSUP && !find_call(s, s->in.id))
+        return; /* news of a version to come */
+    if (err) {
+        end(s, FP_ERR_PROTO, FPD_REFUSED, "it sent what is no message");
+        return;
+    }
+    if (s->in.id == 0) {
+        if (s->in.which_body == fp_Envelope_event_tag)
+            unasked(s, &s->in.body.event);
+        return;
+    }
+    call = find_call(s, s->in.id);
+    if (!call) {
+        fpd_log(FPD_LOG_DEBUG, "device", "an answer to nothing: device=%s",
+                s->info.id);
+        return;
+    }
+    if (call->op)
+        op_message(s, call, &s->in);
+    else
+        chore_reply(s, call, &s->in);
+    if (!is_last(&s->in))
+        return;
+    if (call->op)
+        call->op->calls--;
+    fpd_session_free_stream(s, call->stream);
+    call->id = 0;
+}
+
+static void measure(struct fpd_session *s, size_t size, int64_t now)
+{
+    int64_t span = now - s->rate_from_ms;
+
+    /* Only spans in which something was under way throughout say anything;
+     * after a pause a new one begins. */
+    if (span > 1000 || s->rate_from_ms == 0) {
+        s->rate_from_ms = now;
+        s->rate_bytes = 0;
+        return;
+    }
+    s->rate_bytes += size;
+    if (span >= 200) {
+        uint64_t rate = s->rate_bytes * 1000 / (uint64_t)span;
+
+        if (rate > UINT32_MAX)
+            rate = UINT32_MAX;
+        /* Up at once, down slowly: two transfers halve what each sees. */
+        s->rate = rate > s->rate ? (uint32_t)rate
+                                 : s->rate - s->rate / 8 + (uint32_t)rate / 8;
+        s->rate_from_ms = now;
+        s->rate_bytes = 0;
+    }
+}
+
+/* One byte many times, in pieces; the op stops it when it is too much. */
+static void bulk_fill(struct fpd_session *s, struct fpd_call *call,
+                      const struct fp_bulk *rec)
+{
+    struct fpd_op_state *op = call->op;
+    uint8_t buf[4096];
+
+    memset(buf, rec->fill, sizeof buf);
+    for (uint32_t left = rec->size; left > 0 && !op->finished;) {
+        uint32_t n = left < sizeof buf ? left : (uint32_t)sizeof buf;
+
+        op->ops->bulk(s, op, call, buf, n);
+        left -= n;
+    }
+}
+
+static void bulk(struct fpd_session *s, const uint8_t *payload, size_t size)
+{
+    struct fp_bulk rec;
+
+    if (fp_bulk_parse(&rec, payload, size)) {
+        end(s, FP_ERR_PROTO, FPD_REFUSED, "it sent what is no bulk record");
+        return;
+    }
+    measure(s, size, fpd_now_ms());
+    for (uint32_t i = 0; i < s->calls_max; i++) {
+        struct fpd_call *call = &s->calls[i];
+
+        if (!call->id || call->stream != rec.stream || !call->op ||
+            !call->op->ops->bulk || call->op->finished)
+            continue;
+        call->op->progress_ms = fpd_now_ms();
+        if (rec.type == FP_BULK_FILL)
+            bulk_fill(s, call, &rec);
+        else
+            call->op->ops->bulk(s, call->op, call, rec.data, rec.size);
+        return;
+    }
+}
+
+static void take_frames(struct fpd_session *s)
+{
+    struct fp_link_frame frame;
+
+    while (!s->err && fp_link_peek(&s->proto, &frame)) {
+        if (frame.kind == FP_FRAME_MSG)
+            message(s, frame.payload, frame.size);
+        else if (frame.kind == FP_FRAME_BULK)
+            bulk(s, frame.payload, frame.size);
+        fp_link_take(&s->proto);
+    }
+}
+
+static void check_link(struct fpd_session *s)
+{
+    switch (fp_link_state(&s->proto)) {
+    case FP_LINK_UP:
+        if (s->state == FPD_SESSION_SYNCING) {
+            s->proto_session = fp_link_session(&s->proto);
+            say_hello(s);
+        } else if (fp_link_session(&s->proto) != s->proto_session) {
+            end(s, FP_ERR_NODEV, FPD_LOST, "the device started afresh");
+        }
+        break;
+    case FP_LINK_DOWN:
+        end(s, FP_ERR_NODEV,
+            s->state < FPD_SESSION_ASKING ? FPD_SYNCING : FPD_LOST,
+            s->state < FPD_SESSION_ASKING ? "no agent answers here"
+                                          : "the device fell silent");
+        break;
+    case FP_LINK_SYNCING:
+        if (s->state != FPD_SESSION_SYNCING)
+            end(s, FP_ERR_NODEV, FPD_LOST, "the device started afresh");
+        break;
+    }
+}
+
+static void check_calls(struct fpd_session *s, int64_t now)
+{
+    int64_t max = s->state < FPD_SESSION_READY ? 10000 : CALL_MAX_MS;
+
+    for (uint32_t i = 0; i < s->calls_max; i++)
+        if (s->calls[i].id && now - s->calls[i].sent_ms > max)
+            end(s, FP_ERR_TIMEDOUT,
+                s->state < FPD_SESSION_ASKING ? FPD_REFUSED : FPD_LOST,
+                "it does not answer what it took");
+}
+
+void fpd_session_turn(struct fpd_session *s, int timeout_ms)
+{
+    uint8_t buf[16384];
+    uint32_t wait = fp_link_poll(&s->proto, now32());
+    ssize_t n;
+
+    if (s->err)
+        return;
+    if (timeout_ms < 0 || wait < (uint32_t)timeout_ms)
+        timeout_ms = wait > 1000 ? 1000 : (int)wait;
+    n = fpd_link_recv(s->link, buf, sizeof buf, timeout_ms);
+    if (n < 0) {
+        end(s, (int)n, s->state < FPD_SESSION_ASKING ? FPD_ABSENT : FPD_LOST,
+            s->link->reason);
+        return;
+    }
+    if (s->device)
+        pthread_mutex_lock(&s->device->work);
+    struct fpd_device *locked = s->device;
+
+    if (n > 0) {
+        s->heard_ms = fpd_now_ms();
+        s->pinged = false;
+        fp_link_input(&s->proto, buf, (size_t)n, now32());
+    }
+    take_frames(s);
+    if (!s->err)
+        check_link(s);
+    if (!s->err)
+        check_calls(s, fpd_now_ms());
+    if (!s->err)
+        do_chores(s, fpd_now_ms());
+    if (locked)
+        pthread_mutex_unlock(&locked->work);
+}

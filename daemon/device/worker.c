@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The life of a link. The worker that served a device last goes on looking
+ * after its requests while the link is gone: their deadlines pass, their
+ * owners cancel. Another link that finds the device takes all that over.
+ */
+#include "daemon/device/worker.h"
+
+#include "daemon/device/op.h"
+#include "daemon/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 5000
+#define STATS_MS       500
+
+/* ---- what others see ---- */
+
+static void sum_stats(struct fpd_worker *w)
+{
+    struct fp_link_stats st = { 0 };
+    struct fpd_link_info *info = &w->info;
+
+    fp_link_get_stats(&w->session.proto, &st);
+    info->tx_bytes = w->past.tx_bytes + st.tx_bytes;
+    info->rx_bytes = w->past.rx_bytes + st.rx_bytes;
+    info->tx_frames = w->past.tx_frames + st.tx_frames;
+    info->rx_frames = w->past.rx_frames + st.rx_frames;
+    info->rx_damaged = w->past.rx_damaged + st.rx_damaged;
+    info->retransmitted = w->past.retransmitted + st.retransmitted;
+    if (w->device && w->device->owner == w)
+        w->device->info.link = *info;
+}
+
+/* The session is over: its counts join those of the ones before. */
+static void keep_stats(struct fpd_worker *w)
+{
+    struct fp_link_stats st = { 0 };
+
+    fp_link_get_stats(&w->session.proto, &st);
+    w->past.tx_bytes += st.tx_bytes;
+    w->past.rx_bytes += st.rx_bytes;
+    w->past.tx_frames += st.tx_frames;
+    w->past.rx_frames += st.rx_frames;
+    w->past.rx_damaged += st.rx_damaged;
+    w->past.retransmitted += st.retransmitted;
+}
+
+static void publish_stats(struct fpd_worker *w, int64_t now)
+{
+    if (now - w->stats_ms < STATS_MS)
+        return;
+    w->stats_ms = now;
+    pthread_mutex_lock(&w->devices->lock);
+    sum_stats(w);
+    if (w->device && w->device->owner == w && w->session.device)
+        w->device->info.last_seen_ms =
+            fpd_unix_ms() - (now - w->session.heard_ms);
+    pthread_mutex_unlock(&w->devices->lock);
+}
+
+static void set_state(struct fpd_worker *w, enum fpd_device_state state,
+                      const char *reason)
+{
+    struct fpd_device *mine = NULL;
+
+    pthread_mutex_lock(&w->devices->lock);
+    if (w->info.state != state || strcmp(w->info.reason, reason) != 0) {
+        w->info.state = state;
+        snprintf(w->info.reason, sizeof w->info.reason, "%s", reason);
+        if (w->device && w->device->owner == w) {
+            mine = w->device;
+            mine->info.state = state;
+            snprintf(mine->info.reason, sizeof mine->info.reason, "%s", reason);
+            mine->info.link = w->info;
+            if (!fpd_device_state_serves(state))
+                mine->info.online_since_ms = 0;
+        }
+    }
+    pthread_mutex_unlock(&w->devices->lock);
+    if (mine)
+        fpd_device_changed(mine);
+}
+
+/* ---- whose device it is ---- */
+
+static bool owns(struct fpd_worker *w)
+{
+    bool mine;
+
+    if (!w->device)
+        return false;
+    pthread_mutex_lock(&w->devices->lock);
+    mine = w->device->owner == w;
+    pthread_mutex_unlock(&w->devices->lock);
+    return mine;
+}
+
+/* Lets go of the device: nobody serves it now. */
+static void release(struct fpd_worker *w, int err, const char *reason)
+{
+    struct fpd_device *device = w->device;
+
+    if (!device)
+        return;
+    pthread_mutex_lock(&device->work);
+    if (owns(w)) {
+        pthread_mutex_lock(&w->devices->lock);
+        device->owner = NULL;
+        device->info.state = FPD_ABSENT;
+        device->info.online_since_ms = 0;
+        snprintf(device->info.reason, sizeof device->info.reason, "%s", reason);
+        pthread_mutex_unlock(&w->devices->lock);
+        fpd_sched_fail_all(device, err);
+        fpd_device_changed(device);
+    }
+    pthread_mutex_unlock(&device->work);
+    w->device = NULL;
+    fpd_device_unref(device);
+}
+
+/* Under device->work and devices->lock: is another link busy with it? */
+static bool taken(struct fpd_worker *w, const struct fpd_device *device)
+{
+    return device->owner && device->owner != w &&
+           (fpd_device_state_serves(device->owner->info.state) ||
+            device->owner->info.state == FPD_HELLO);
+}
+
+static void take(struct fpd_worker *w, struct fpd_device *device)
+{
+    const struct fpd_session *s = &w->session;
+
+    device->owner = w;
+    device->info.conflict[0] = '\0';
+    snprintf(w->info.device, sizeof w->info.device, "%s", device->id);
+    memcpy(device->info.model, s->info.model, sizeof device->info.model);
+    memcpy(device->info.firmware, s->info.firmware,
+           sizeof device->info.firmware);
+    device->info.link = w->info;
+    device->info.state = FPD_HELLO;
+}
+
+int fpd_worker_hello(struct fpd_worker *w)
+{
+    struct fpd_session *s = &w->session;
+    struct fpd_device *device = fpd_devices_get(w->devices, s->info.id);
+    bool conflict = false;
+
+    if (!device) {
+        s->err = FP_ERR_NOMEM;
+        s->verdict = FPD_BACKOFF;
+        return s->err;
+    }
+    if (w->device != device)
+        release(w, FP_ERR_NODEV, "another device is at its link now");
+    pthread_mutex_lock(&device->work);
+    pthread_mutex_lock(&w->devices->lock);
+    conflict = taken(w, device);
+    if (conflict) {
+        snprintf(device->info.conflict, sizeof device->info.conflict, "%s",
+                 w->link.spec);
+        snprintf(s->reason, sizeof s->reason,
+                 "%.100s serves a device with this id already",
+                 device->owner->link.spec);
+        snprintf(w->info.device, sizeof w->info.device, "%s", device->id);
+    } else {
+        take(w, device);
+    }
+    pthread_mutex_unlock(&w->devices->lock);
+    pthread_mutex_unlock(&device->work);
+    fpd_device_changed(device);
+    if (conflict) {
+        if (w->device == device)
+            w->device = NULL, fpd_device_unref(device);
+        fpd_device_unref(device);
+        s->err = FP_ERR_BUSY;
+        s->verdict = FPD_CONFLICT;
+        return s->err;
+    }
+    if (w->device)
+        fpd_device_unref(w->device);
+    w->device = device;
+    s->device = device;
+    return FP_OK;
+}
+
+void fpd_worker_publish(struct fpd_worker *w)
+{
+    struct fpd_session *s = &w->session;
+    struct fpd_device_info *info = &w->device->info;
+    bool online = false;
+
+    if (!s->volumes_known || !s->storages_known)
+        return;
+    pthread_mutex_lock(&w->devices->lock);
+    memcpy(info->epoch, s->info.epoch, sizeof info->epoch);
+    memcpy(info->default_volume, s->info.default_volume,
+           sizeof info->default_volume);
+    memcpy(info->volumes, s->info.volumes, sizeof info->volumes);
+    memcpy(info->storages, s->info.storages, sizeof info->storages);
+    info->volume_count = s->info.volume_count;
+    info->storage_count = s->info.storage_count;
+    info->boot_reason = s->info.boot_reason;
+    info->path_max = s->info.path_max;
+    info->features = s->info.features;
+    if (s->state == FPD_SESSION_ASKING) {
+        online = true;
+        w->info.connects++;
+        info->online_since_ms = fpd_unix_ms();
+    }
+    pthread_mutex_unlock(&w->devices->lock);
+    if (!online) {
+        fpd_device_changed(w->device);
+        return;
+    }
+    s->state = FPD_SESSION_READY;
+    w->backoff_ms = 0;
+    fpd_sched_online(w->device, s->info.epoch);
+    fpd_log(FPD_LOG_INFO, "device", "online: id=%s link=%s", w->device->id,
+            w->link.spec);
+    set_state(w, FPD_ONLINE, "");
+}
+
+/* ---- the thread ---- */
+
+/* Looks after the requests. Milliseconds until it wants to again; -1: never. */
+static int tend(struct fpd_worker *w, bool session)
+{
+    int timeout_ms = -1;
+
+    if (!w->device)
+        return -1;
+    pthread_mutex_lock(&w->device->work);
+    if (owns(w)) {
+        if (session && w->session.state == FPD_SESSION_READY)
+            timeout_ms = fpd_sched_run(&w->session, w->device);
+        else
+            timeout_ms = fpd_sched_wait(w->device);
+    }
+    pthread_mutex_unlock(&w->device->work);
+    return timeout_ms;
+}
+
+static void session_ended(struct fpd_worker *w)
+{
+    struct fpd_session *s = &w->session;
+
+    pthread_mutex_lock(&w->devices->lock);
+    sum_stats(w);
+    pthread_mutex_unlock(&w->devices->lock);
+    keep_stats(w);
+    if (s->device) {
+        pthread_mutex_lock(&s->device->work);
+        fpd_sched_lost(s->device);
+        pthread_mutex_unlock(&s->device->work);
+        if (s->state == FPD_SESSION_READY)
+            fpd_log(FPD_LOG_INFO, "device", "lost: id=%s link=%s reason=%s",
+                    s->device->id, w->link.spec, s->reason);
+    }
+    if (s->err)
+        set_state(w, s->verdict, s->reason);
+}
+
+/* One session on the open link. */
+static void run_session(struct fpd_worker *w)
+{
+    struct fpd_session *s = &w->session;
+
+    fpd_session_start(s, w, &w->link);
+    if (w->info.state != FPD_SYNCING)
+        set_state(w, FPD_SYNCING, "");
+    while (!s->err && !atomic_load(&w->stop)) {
+        int timeout_ms = tend(w, true);
+
+        fpd_session_turn(s, timeout_ms);
+        if (s->state == FPD_SESSION_HELLO && !s->err &&
+            w->info.state == FPD_SYNCING)
+            set_state(w, FPD_HELLO, "");
+        publish_stats(w, fpd_now_ms());
+    }
+    session_ended(w);
+}
+
+/* Does a session that ended leave a link worth trying again without opening
+ * it anew? */
+static bool link_lives(const struct fpd_worker *w)
+{
+    return w->link.ops->stays_open &&
+           (w->session.verdict == FPD_SYNCING ||
+            strcmp(w->session.reason, w->link.reason) != 0);
+}
+
+static void visit(struct fpd_worker *w)
+{
+    int err;
+
+    set_state(w, FPD_OPENING, w->info.reason);
+    err = fpd_link_open(&w->link);
+    if (err) {
+        set_state(w, err == FP_ERR_NODEV ? FPD_ABSENT : FPD_BACKOFF,
+                  w->link.reason);
+        return;
+    }
+    do {
+        run_session(w);
+    } while (!atomic_load(&w->stop) && link_lives(w) &&
+             w->session.verdict == FPD_SYNCING);
+    fpd_link_close(&w->link);
+}
+
+static void back_off(struct fpd_worker *w)
+{
+    int64_t until;
+    int64_t left;
+
+    w->backoff_ms = w->backoff_ms == 0 ? BACKOFF_MIN_MS : w->backoff_ms * 2;
+    if (w->backoff_ms > BACKOFF_MAX_MS)
+        w->backoff_ms = BACKOFF_MAX_MS;
+    until = fpd_now_ms() + w->backoff_ms;
+    while (!atomic_load(&w->stop) && (left = until - fpd_now_ms()) > 0) {
+        int timeout_ms = tend(w, false);
+
+        if (timeout_ms < 0 || timeout_ms > left)
+            timeout_ms = (int)left;
+        fpd_link_sleep(&w->link, timeout_ms);
+    }
+}
+
+static void *run(void *arg)
+{
+    struct fpd_worker *w = arg;
+
+    while (!atomic_load(&w->stop)) {
+        visit(w);
+        if (!atomic_load(&w->stop))
+            back_off(w);
+    }
+    release(w, FP_ERR_CANCELED, "its link was taken away");
+    return NULL;
+}
+
+int fpd_worker_start(struct fpd_worker *w)
+{
+    return pthread_create(&w->thread, NULL, run, w) ? FP_ERR_NOMEM : FP_OK;
+}
+
+void fpd_worker_join(struct fpd_worker *w)
+{
+    atomic_store(&w->stop, true);
+    fpd_link_cancel(&w->link);
+    pthread_join(w->thread, NULL);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A worker: the thread of one link. It opens the link, runs a session on it,
+ * and comes back when either breaks:
+ *
+ *   opening -> syncing -> hello -> online -> lost -> backoff 0.1..5 s -> opening
+ *
+ * Memory  made by fpd_worker_start(), freed by fpd_worker_stop()
+ * Thread  the thread's own, but for `info` (devices->lock), `stop` and
+ *         fpd_link_cancel()
+ */
+#ifndef FPD_DEVICE_WORKER_H
+#define FPD_DEVICE_WORKER_H
+
+#include "daemon/device/registry.h"
+#include "daemon/device/session.h"
+
+struct fpd_worker {
+    struct fpd_devices *devices;
+    struct fpd_link link;
+    pthread_t thread;
+    _Atomic bool stop;
+    /* under devices->lock */
+    struct fpd_worker *next;
+    struct fpd_link_info info;
+    /* the thread's */
+    struct fpd_device *device; /* whom it serves or served last; a reference */
+    struct fp_link_stats past; /* of the sessions before this one */
+    int64_t stats_ms;
+    int backoff_ms;
+    struct fpd_session session;
+};
+
+/* Takes over an initialised link and starts the thread. The caller puts it
+ * into the list first, or takes care that nobody needs to find it. */
+int fpd_worker_start(struct fpd_worker *worker);
+/* Asks it to end and waits until it has. Called without a lock. */
+void fpd_worker_join(struct fpd_worker *worker);
+
+/* From the session: Hello has told who it is. Non-zero: another link serves
+ * that device, and the session is over. */
+int fpd_worker_hello(struct fpd_worker *worker);
+/* From the session: its info has grown. With everything known it is online.
+ * device->work is held. */
+void fpd_worker_publish(struct fpd_worker *worker);
+
+#endif
