@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The front end of the drivers: what it answers itself never reaches the
+ * driver, what it passes on arrives unchanged.
+ */
+#include "core/bdev/ram.h"
+#include "tests/unit/fs_recorder.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct fixture {
+    uint8_t mem[4 * 128], ws[100];
+    struct fp_bdev_ram ram;
+    struct fp_mount mnt;
+    struct fp_file file;
+};
+
+static void set_up(struct fixture *f, uint32_t flags)
+{
+    const struct fp_fs_config cfg = { .flags = flags };
+
+    memset(f, 0, sizeof *f);
+    rec_answer = FP_OK;
+    rec_type = FP_TYPE_FILE;
+    fp_bdev_ram_init(&f->ram, 1, 128, 4, f->mem);
+    assert_int_equal(
+        fp_fs_mount(&f->mnt, &rec_ops, &f->ram.bdev, &cfg, f->ws, sizeof f->ws),
+        FP_OK);
+    assert_string_equal(rec_take(), "mount");
+}
+
+static void malformed_paths_stay_outside(void **state)
+{
+    static const char *const bad[] = { "",     "a",     "//",    "/a/",
+                                       "/a//", "//a",   "/a//b", "/.",
+                                       "/..",  "/a/..", "/./a",  "/a/../b" };
+    struct fixture f;
+    struct fp_stat st;
+    struct fp_dir dir;
+
+    (void)state;
+    set_up(&f, 0);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(fp_fs_stat(&f.mnt, bad[i], &st), FP_ERR_INVAL);
+        assert_int_equal(fp_fs_open(&f.mnt, &f.file, bad[i], FP_O_READ),
+                         FP_ERR_INVAL);
+        assert_int_equal(fp_fs_opendir(&f.mnt, &dir, bad[i]), FP_ERR_INVAL);
+        assert_int_equal(fp_fs_mkdir(&f.mnt, bad[i]), FP_ERR_INVAL);
+        assert_int_equal(fp_fs_remove(&f.mnt, bad[i]), FP_ERR_INVAL);
+        assert_int_equal(fp_fs_rename(&f.mnt, bad[i], "/a", 0), FP_ERR_INVAL);
+        assert_int_equal(fp_fs_rename(&f.mnt, "/a", bad[i], 0), FP_ERR_INVAL);
+    }
+    assert_int_equal(fp_fs_stat(&f.mnt, NULL, &st), FP_ERR_INVAL);
+    assert_string_equal(rec_take(), "");
+    assert_int_equal(fp_fs_stat(&f.mnt, "/...", &st), FP_OK);
+    assert_int_equal(fp_fs_stat(&f.mnt, "/.a/b..", &st), FP_OK);
+    assert_string_equal(rec_take(), "stat /.a/b..");
+}
+
+static void names_and_paths_have_a_limit(void **state)
+{
+    struct fixture f;
+    struct fp_stat st;
+    char path[11000];
+
+    (void)state;
+    set_up(&f, 0);
+    memset(path, 'n', sizeof path);
+    path[0] = '/';
+    path[1 + FP_NAME_MAX] = '\0';
+    assert_int_equal(fp_fs_stat(&f.mnt, path, &st), FP_OK);
+    path[1 + FP_NAME_MAX] = 'n';
+    path[2 + FP_NAME_MAX] = '\0';
+    assert_int_equal(fp_fs_stat(&f.mnt, path, &st), FP_ERR_NAMETOOLONG);
+
+    memset(path, 'n', sizeof path);
+    for (size_t i = 0; i < sizeof path; i += 100)
+        path[i] = '/';
+    path[FP_PATH_MAX] = '\0';
+    assert_int_equal(fp_fs_stat(&f.mnt, path, &st), FP_OK);
+    path[FP_PATH_MAX] = 'n';
+    path[FP_PATH_MAX + 1] = '\0';
+    assert_int_equal(fp_fs_stat(&f.mnt, path, &st), FP_ERR_NAMETOOLONG);
+    path[FP_PATH_MAX + 1] = 'n';
+    path[10000] = '\0';
+    assert_int_equal(fp_fs_stat(&f.mnt, path, &st), FP_ERR_NAMETOOLONG);
+}
+
+static void flags_that_contradict_are_refused(void **state)
+{
+    static const uint32_t bad[] = {
+        0,
+        FP_O_CREATE,
+        FP_O_READ | FP_O_CREATE,
+        FP_O_READ | FP_O_TRUNC,
+        FP_O_READ | FP_O_APPEND,
+        FP_O_WRITE | FP_O_EXCL,
+        FP_O_WRITE | FP_O_STAGE,
+        FP_O_WRITE | FP_O_STAGE | FP_O_CREATE,
+        FP_O_READ | 128,
+    };
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, 0);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(fp_fs_open(&f.mnt, &f.file, "/f", bad[i]),
+                         FP_ERR_INVAL);
+    assert_int_equal(fp_fs_open(&f.mnt, &f.file, "/", FP_O_READ), FP_ERR_ISDIR);
+    assert_string_equal(rec_take(), "");
+}
+
+static void a_handle_does_what_it_was_opened_for(void **state)
+{
+    const uint32_t stage = FP_O_STAGE | FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC;
+    struct fixture f;
+    uint8_t buf[4];
+
+    (void)state;
+    set_up(&f, 0);
+    assert_int_equal(fp_fs_open(&f.mnt, &f.file, "/f", FP_O_READ), FP_OK);
+    rec_take();
+    assert_int_equal(fp_fs_write(&f.file, buf, 4), FP_ERR_INVAL);
+    assert_int_equal(fp_fs_truncate(&f.file, 4), FP_ERR_INVAL);
+    assert_int_equal(fp_fs_reserve(&f.file, 4), FP_ERR_INVAL);
+    assert_int_equal(fp_fs_commit(&f.file, NULL), FP_ERR_INVAL);
+    assert_int_equal(fp_fs_fsync(&f.file), FP_OK);
+    assert_int_equal(fp_fs_read(&f.file, buf, 0x80000000), FP_ERR_INVAL);
+    assert_int_equal(fp_fs_seek(&f.file, 0, (enum fp_whence)3), FP_ERR_INVAL);
+    assert_string_equal(rec_take(), "");
+    rec_answer = 3;
+    assert_int_equal(fp_fs_read(&f.file, buf, 4), 3);
+    assert_string_equal(rec_take(), "read");
+    rec_answer = FP_OK;
+    assert_int_equal(fp_fs_close(&f.file), FP_OK);
+    rec_take();
+    assert_int_equal(fp_fs_read(&f.file, buf, 4), FP_ERR_INVAL);
+    assert_int_equal(fp_fs_close(&f.file), FP_ERR_INVAL);
+    assert_string_equal(rec_take(), "");
+
+    assert_int_equal(fp_fs_open(&f.mnt, &f.file, "/f", stage), FP_OK);
+    assert_int_equal(fp_fs_commit(&f.file, NULL), FP_OK);
+    assert_string_equal(rec_take(), "commit");
+    assert_int_equal(fp_fs_reserve(&f.file, 4), FP_ERR_NOTSUP);
+    assert_int_equal(fp_fs_close(&f.file), FP_OK);
+}
+
+static void what_is_open_keeps_the_volume(void **state)
+{
+    struct fixture f;
+    struct fp_dir dir;
+    struct fp_stat st;
+
+    (void)state;
+    set_up(&f, 0);
+    assert_int_equal(fp_fs_open(&f.mnt, &f.file, "/f", FP_O_READ), FP_OK);
+    assert_int_equal(fp_fs_opendir(&f.mnt, &dir, "/"), FP_OK);
+    assert_int_equal(fp_fs_unmount(&f.mnt), FP_ERR_BUSY);
+    /* A close that fails has closed. */
+    rec_answer = FP_ERR_IO;
+    assert_int_equal(fp_fs_close(&f.file), FP_ERR_IO);
+    assert_int_equal(fp_fs_closedir(&dir), FP_ERR_IO);
+    assert_int_equal(fp_fs_unmount(&f.mnt), FP_ERR_IO);
+    rec_take();
+    assert_int_equal(fp_fs_unmount(&f.mnt), FP_ERR_INVAL);
+    assert_int_equal(fp_fs_stat(&f.mnt, "/f", &st), FP_ERR_INVAL);
+    assert_string_equal(rec_take(), "");
+}
+
+static void an_open_that_failed_is_not_open(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, 0);
+    rec_answer = FP_ERR_NOENT;
+    assert_int_equal(fp_fs_open(&f.mnt, &f.file, "/f", FP_O_READ),
+                     FP_ERR_NOENT);
+    assert_int_equal(fp_fs_close(&f.file), FP_ERR_INVAL);
+    rec_answer = FP_OK;
+    assert_int_equal(fp_fs_unmount(&f.mnt), FP_OK);
+}
+
+static void a_read_only_volume_is_never_asked_to_write(void **state)
+{
+    struct fixture f;
+    struct fp_step step = { .kind = FP_STEP_REPAIR };
+
+    (void)state;
+    set_up(&f, FP_MOUNT_RDONLY);
+    assert_int_equal(fp_fs_open(&f.mnt, &f.file, "/f", FP_O_WRITE),
+                     FP_ERR_ROFS);
+    assert_int_equal(fp_fs_mkdir(&f.mnt, "/f"), FP_ERR_ROFS);
+    assert_int_equal(fp_fs_remove(&f.mnt, "/f"), FP_ERR_ROFS);
+    assert_int_equal(fp_fs_rename(&f.mnt, "/f", "/g", 0), FP_ERR_ROFS);
+    assert_int_equal(fp_fs_setattr(&f.mnt, "/f", 1, NULL, 0), FP_ERR_ROFS);
+    assert_int_equal(fp_fs_settime(&f.mnt, "/f", 0), FP_ERR_ROFS);
+    assert_int_equal(fp_fs_step(&f.mnt, &step), FP_ERR_ROFS);
+    assert_int_equal(fp_fs_sync(&f.mnt), FP_OK);
+    assert_string_equal(rec_take(), "");
+}
+
+static void a_device_that_takes_no_writes_makes_it_read_only(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, 0);
+    f.ram.bdev.flags |= FP_BDEV_RDONLY;
+    assert_int_equal(
+        fp_fs_mount(&f.mnt, &rec_ops, &f.ram.bdev, NULL, f.ws, sizeof f.ws),
+        FP_OK);
+    assert_int_equal(fp_fs_remove(&f.mnt, "/f"), FP_ERR_ROFS);
+    rec_take();
+    assert_int_equal(
+        fp_fs_format(&rec_ops, &f.ram.bdev, NULL, f.ws, sizeof f.ws),
+        FP_ERR_ROFS);
+    assert_string_equal(rec_take(), "");
+}
+
+static void renames_that_need_no_driver(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, 0);
+    assert_int_equal(fp_fs_rename(&f.mnt, "/", "/g", 0), FP_ERR_BUSY);
+    assert_int_equal(fp_fs_rename(&f.mnt, "/g", "/", 0), FP_ERR_BUSY);
+    assert_int_equal(fp_fs_rename(&f.mnt, "/g", "/h", 2), FP_ERR_INVAL);
+    assert_string_equal(rec_take(), "");
+    assert_int_equal(fp_fs_rename(&f.mnt, "/g", "/g", 0), FP_OK);
+    assert_int_equal(fp_fs_rename(&f.mnt, "/g", "/g", FP_RENAME_NOREPLACE),
+                     FP_ERR_EXIST);
+    assert_int_equal(fp_fs_rename(&f.mnt, "/g", "/g/h", 0), FP_ERR_NOTDIR);
+    rec_type = FP_TYPE_DIR;
+    assert_int_equal(fp_fs_rename(&f.mnt, "/g", "/g/h", 0), FP_ERR_INVAL);
+    assert_string_equal(rec_take(), "stat /g");
+    /* A longer name is not below a shorter one. */
+    assert_int_equal(fp_fs_rename(&f.mnt, "/g", "/gh", 0), FP_OK);
+    assert_string_equal(rec_take(), "rename /g /gh");
+    rec_answer = FP_ERR_NOENT;
+    assert_int_equal(fp_fs_rename(&f.mnt, "/g", "/g/h", 0), FP_ERR_NOENT);
+}
+
+static void workspaces_are_measured_first(void **state)
+{
+    struct fixture f;
+    const struct fp_fs_config cannot = { .cache_size = 13 };
+
+    (void)state;
+    set_up(&f, 0);
+    assert_int_equal(fp_fs_mount(&f.mnt, &rec_ops, &f.ram.bdev, NULL, f.ws, 99),
+                     FP_ERR_NOMEM);
+    assert_int_equal(
+        fp_fs_mount(&f.mnt, &rec_ops, &f.ram.bdev, &cannot, f.ws, 100),
+        FP_ERR_NOTSUP);
+    assert_int_equal(fp_fs_format(&rec_ops, &f.ram.bdev, NULL, f.ws, 99),
+                     FP_ERR_NOMEM);
+    assert_string_equal(rec_take(), "");
+}
+
+static int no_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
+{
+    (void)dev;
+    cfg->block_size = 1;
+    *score = 100;
+    return FP_ERR_CORRUPT;
+}
+
+static int better_probe(struct fp_bdev *dev, struct fp_fs_config *cfg,
+                        int *score)
+{
+    (void)dev;
+    cfg->block_size = cfg->page_size + 1;
+    *score = 41;
+    return FP_OK;
+}
+
+static void the_best_probe_wins(void **state)
+{
+    static const struct fp_fs_ops broken = { .probe = no_probe };
+    static const struct fp_fs_ops mute = { .probe = NULL };
+    static const struct fp_fs_ops better = { .probe = better_probe };
+    const struct fp_fs_ops *const list[] = { &broken, &rec_ops, &mute,
+                                             &better, &rec_ops, NULL };
+    const struct fp_fs_ops *ops = NULL;
+    struct fp_fs_config cfg = { .page_size = 64 };
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, 0);
+    assert_int_equal(fp_fs_probe(list, &f.ram.bdev, &ops, &cfg), FP_OK);
+    assert_ptr_equal(ops, &better);
+    assert_int_equal(cfg.block_size, 65);
+    /* None fits: the trouble that one met is told. */
+    assert_int_equal(fp_fs_probe(list + 5, &f.ram.bdev, &ops, &cfg),
+                     FP_ERR_NOENT);
+    rec_answer = FP_ERR_NOENT;
+    assert_int_equal(
+        fp_fs_probe(
+            (const struct fp_fs_ops *const[]){ &rec_ops, &broken, NULL },
+            &f.ram.bdev, &ops, &cfg),
+        FP_ERR_CORRUPT);
+    assert_int_equal(cfg.block_size, 65);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(malformed_paths_stay_outside),
+        cmocka_unit_test(names_and_paths_have_a_limit),
+        cmocka_unit_test(flags_that_contradict_are_refused),
+        cmocka_unit_test(a_handle_does_what_it_was_opened_for),
+        cmocka_unit_test(what_is_open_keeps_the_volume),
+        cmocka_unit_test(an_open_that_failed_is_not_open),
+        cmocka_unit_test(a_read_only_volume_is_never_asked_to_write),
+        cmocka_unit_test(a_device_that_takes_no_writes_makes_it_read_only),
+        cmocka_unit_test(renames_that_need_no_driver),
+        cmocka_unit_test(workspaces_are_measured_first),
+        cmocka_unit_test(the_best_probe_wins),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
