@@ -29,7 +29,7 @@
 #define FP_DIR_STATE 64
 #endif
 
-/* 1: CRC-32 with 64 bytes of table instead of 8 KiB, and at a sixth of the
+/* 1: CRC-32 with 64 bytes of table instead of 8 KiB, and at a ninth of the
  * speed, for small devices. */
 #ifndef FP_CRC32_SMALL
 #define FP_CRC32_SMALL 0
