@@ -34,24 +34,25 @@ enum fp_link_state {
 struct fp_link_config {
     /* CRC-32 as core/digest/crc32.h's fp_crc32(); a port with a CRC unit
      * passes its own. proto includes nobody, so it is handed in. */
-    uint32_t (*crc32)(uint32_t crc, const void *buf, size_t size);
+    fp_frame_crc *crc32;
     /* Gives bytes to the wire: takes the first n of them at once, n <= size,
      * and returns n; 0 when the wire is full. */
     size_t (*send)(void *ctx, const uint8_t *buf, size_t size);
-    /* Bytes between frames that are no damaged frame: the device's printf.
-     * May be NULL. */
+    /* Text between frames, the device's printf, and CONSOLE frames. May be
+     * NULL; must not call the link. */
     void (*console)(void *ctx, const uint8_t *buf, size_t size);
     void *ctx;
     bool host;           /* this end starts the handshake */
-    bool rx_stall;       /* receiving stops while flash works (XIP): grant
-                            credit only between fp_link_resume() and
-                            fp_link_hold() */
-    uint16_t frame_max;  /* largest payload this end takes or sends; the
-                            smaller of both ends' rules */
+    bool rx_stall;       /* receiving stops while flash works (XIP): grant no
+                            credit between fp_link_hold() and
+                            fp_link_resume() */
+    uint16_t frame_max;  /* largest payload this end takes or sends, 64 to
+                            4096; the smaller of both ends' rules */
     uint8_t *tx_buf;     /* frames sent and not yet acknowledged */
     size_t tx_size;      /* at least 2 * (frame_max + FP_FRAME_OVERHEAD) */
     uint8_t *rx_buf;     /* the frame being received, and those not yet taken */
-    size_t rx_size;      /* at least 2 * (frame_max + FP_FRAME_OVERHEAD) */
+    size_t rx_size;      /* at least 2 * (frame_max + FP_FRAME_OVERHEAD); more
+                            is what the other end may have under way */
     uint32_t rto_ms;     /* first retransmission timeout; 0: 250 */
     uint32_t give_up_ms; /* silence after which the link is DOWN; 0: 5000 */
 };
@@ -73,13 +74,94 @@ struct fp_link_stats {
     uint64_t console_bytes;
 };
 
-struct fp_link; /* complete below, so that a caller can place one */
+/* Encoded bytes that wait for the wire, given to send() in one piece where they
+ * fill up. A small device may define it as 256. */
+#ifndef FP_LINK_STAGE
+#define FP_LINK_STAGE 1024
+#endif
+
+/* Complete, so that a caller can place one. */
+struct fp_link {
+    /* private */
+    struct fp_link_config cfg;
+    struct fp_link_stats stats;
+    enum fp_link_state state;
+    uint32_t session;
+    uint16_t frame_max; /* negotiated */
+    uint8_t nonce[8];
+    uint32_t now_ms;   /* as told by the last call that told it */
+    uint32_t quiet_ms; /* last sign of life, or end of announced silence */
+    uint32_t syn_ms;   /* the next SYN, or the last notice */
+    uint32_t syn_wait_ms;
+    bool send_syn;
+    bool send_notice; /* device: "I know of no session" */
+
+    /* Frames committed and not yet acknowledged: a ring of records. */
+    struct fp_link_ring {
+        size_t head, tail; /* oldest record; where the next one goes */
+        size_t end;        /* wrapped: where the upper part ends */
+        bool wrapped;
+        uint16_t count;
+    } tx, rx;
+    size_t tx_room; /* place given by alloc; SIZE_MAX: none */
+    size_t tx_room_size;
+    size_t tx_new;      /* record that is sent next for the first time */
+    uint8_t tx_una;     /* number not yet acknowledged */
+    uint8_t tx_next;    /* number of the record at tx_new */
+    uint8_t tx_last;    /* number that the next commit gets */
+    uint8_t tx_lost;    /* records to be sent again */
+    uint16_t tx_credit; /* granted, counted from tx_una */
+    uint16_t tx_flight; /* used of it: sent, from tx_una on */
+    uint16_t tx_order;  /* counts transmissions of records */
+    uint16_t tx_seen;   /* the latest one known to have arrived */
+    uint32_t rto_ms;
+    uint32_t rto_from_ms;    /* since when nothing got forward */
+    uint32_t srtt8, rttvar4; /* eighths, quarters of milliseconds; 0: none */
+    uint32_t timed_ms;
+    uint8_t timed_seq;
+    bool timing;
+    uint8_t backoff;
+
+    struct fp_frame_encoder enc;
+    bool encoding;
+    bool torn;         /* the stage ends within a frame */
+    size_t enc_rec;    /* record being encoded; SIZE_MAX: none */
+    uint8_t small[16]; /* payload of a control frame */
+    uint8_t stage[FP_LINK_STAGE];
+    size_t stage_size, stage_sent;
+
+    /* The ring holds records received; at its tail the bytes of the frame that
+     * is coming in. */
+    size_t in_size;
+    uint8_t in_mode;    /* enum in_mode in link_rx.c */
+    uint8_t rx_next;    /* number awaited next: all before have come */
+    uint8_t rx_deliver; /* number that peek gives next */
+    uint32_t rx_ahead;  /* bit i: rx_next + 1 + i has come */
+    uint16_t rx_units;  /* received in order, since the session began */
+    uint16_t rx_ahead_units;
+    uint16_t rx_edge; /* granted, likewise counted */
+    size_t rx_peeked; /* record; SIZE_MAX: none */
+
+    uint8_t told_next; /* rx_next and rx_edge as last told */
+    uint16_t told_units, told_edge;
+    bool ack_now, ack_armed;
+    uint32_t ack_ms;
+    bool held;
+    uint8_t hold_no; /* of our holds */
+    uint32_t hold_ms;
+    bool poke;        /* ask for an answer */
+    bool yield;       /* answer the other end's hold... */
+    uint8_t yield_no; /* ... of this number */
+    bool yielded;
+    bool send_busy;
+    uint16_t busy_ms;
+};
 
 void fp_link_init(struct fp_link *link, const struct fp_link_config *cfg,
                   uint32_t now_ms);
 
 /* Host: start (again) with a nonce that no earlier handshake of this pair
- * used; all that was queued either way is dropped. */
+ * used, not all zero; all that was queued either way is dropped. */
 void fp_link_start(struct fp_link *link, const uint8_t nonce[8],
                    uint32_t now_ms);
 
@@ -103,12 +185,12 @@ uint16_t fp_link_frame_max(const struct fp_link *link);
  * the tx buffer is full: poll and try again. */
 uint8_t *fp_link_alloc(struct fp_link *link, size_t size);
 /* Queues what was written there, `size` at most as allocated. */
-void fp_link_commit(struct fp_link *link, enum fp_frame_kind kind,
-                    size_t size);
+void fp_link_commit(struct fp_link *link, enum fp_frame_kind kind, size_t size);
 /* Everything queued has been acknowledged. */
 bool fp_link_idle(const struct fp_link *link);
 
-/* The oldest received frame, in order; false when there is none. */
+/* The oldest received frame, in order; false when there is none. Its payload
+ * goes stale too when fp_link_session() changes. */
 bool fp_link_peek(struct fp_link *link, struct fp_link_frame *frame);
 /* Frees it. */
 void fp_link_take(struct fp_link *link);
@@ -119,9 +201,12 @@ void fp_link_send_busy(struct fp_link *link, uint32_t expected_ms);
 void fp_link_send_console(struct fp_link *link, const uint8_t *buf,
                           size_t size);
 
-/* rx_stall ends: true when no granted credit is outstanding, so that flash may
- * be touched and no byte is on its way. hold() stops granting, resume() grants
- * again. Always true on other ends. */
+/* rx_stall ends: hold() withdraws the credit and asks the other end to confirm,
+ * resume() grants again. may_stall(): true once it is certain that the other
+ * end will send no MSG or BULK, so that flash may be touched and no byte is
+ * lost; it may still acknowledge what it was sent, so wait for fp_link_idle()
+ * as well where that can be. Keep polling until then. Always true on other
+ * ends and while not UP. */
 bool fp_link_may_stall(const struct fp_link *link);
 void fp_link_hold(struct fp_link *link);
 void fp_link_resume(struct fp_link *link);

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the three parts of the link share: link.c (handshake, timers, the two
+ * rings), link_tx.c (sending) and link_rx.c (receiving).
+ */
+#ifndef FP_PROTO_LINK_PRIVATE_H
+#define FP_PROTO_LINK_PRIVATE_H
+
+#include "proto/link.h"
+
+#define FP_LINK_NONE ((size_t)-1)
+
+/* A record in a ring: size u16, kind, number, state, offset of the payload,
+ * order u16, in the host's byte order through the functions below. */
+#define FP_LINK_RECORD 8
+
+/* Credit is counted in units of 16 bytes. A frame uses up its payload and 16
+ * bytes more, which is what its record takes in the receiver's ring. */
+#define FP_LINK_UNIT 16u
+
+/* Frames under way at most: what one acknowledgement can tell about. */
+#define FP_LINK_FLIGHT_MAX 32
+
+/* Payload of an ACK frame. */
+enum {
+    FP_LINK_POKE = 1,  /* answer at once */
+    FP_LINK_HOLD = 2,  /* credit is withdrawn: confirm this number */
+    FP_LINK_YIELD = 4, /* confirmed: nothing beyond seq was sent */
+};
+
+static inline uint16_t fp_link_units(size_t payload)
+{
+    return (uint16_t)((payload + FP_LINK_UNIT + FP_LINK_UNIT - 1) /
+                      FP_LINK_UNIT);
+}
+
+static inline uint16_t fp_link_get16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] | p[1] << 8);
+}
+
+static inline void fp_link_put16(uint8_t *p, uint16_t v)
+{
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+}
+
+/* now - then, where both are of a clock that wraps; negative: yet to come */
+static inline int32_t fp_link_since(uint32_t now_ms, uint32_t then_ms)
+{
+    return (int32_t)(now_ms - then_ms);
+}
+
+/* Memory the frame coming in may take at the tail of the receiving ring. */
+static inline size_t fp_link_in_room(const struct fp_link *link)
+{
+    return (size_t)link->cfg.frame_max + FP_FRAME_OVERHEAD;
+}
+
+static inline bool fp_link_holding(const struct fp_link *link)
+{
+    return link->held && (link->rx_edge != link->rx_units);
+}
+
+/* The record after the one at `at`, whose bytes are `size`. */
+size_t fp_link_ring_next(const struct fp_link_ring *ring, size_t at,
+                         size_t size);
+
+/* link.c */
+void fp_link_up(struct fp_link *link, uint16_t peer_frame_max);
+void fp_link_down(struct fp_link *link);
+/* A SYN or SYNACK came. */
+void fp_link_on_handshake(struct fp_link *link, const struct fp_frame *frame);
+
+/* link_tx.c */
+void fp_link_tx_reset(struct fp_link *link);
+void fp_link_tx_run(struct fp_link *link);
+/* The acknowledgement in a frame's header, and the bitmap of an ACK frame. */
+void fp_link_tx_acked(struct fp_link *link, uint8_t ack, uint16_t credit,
+                      uint32_t bitmap);
+/* The retransmission timer starts anew, unless a BUSY put it off. */
+static inline void fp_link_tx_forward(struct fp_link *link)
+{
+    if (fp_link_since(link->now_ms, link->rto_from_ms) > 0)
+        link->rto_from_ms = link->now_ms;
+}
+
+/* Nothing got forward for long enough. */
+void fp_link_tx_timeout(struct fp_link *link);
+/* Frames are queued, none is under way, and credit lacks for the first. */
+bool fp_link_tx_starved(const struct fp_link *link);
+
+/* link_rx.c */
+void fp_link_rx_reset(struct fp_link *link);
+/* Grants what is free, and decides when to tell. */
+void fp_link_rx_grant(struct fp_link *link);
+
+#endif

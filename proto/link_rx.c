@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Receiving. rx_buf is a ring of records, each an accepted frame, and at its
+ * tail the bytes of the frame that is coming in:
+ *
+ *   0        head                      tail                       rx_size
+ *   |  free  | record | record | ...   | coming in, in_room()  |  free |
+ *
+ * A record and the incoming frame lie in one piece, so near the end of the
+ * buffer the tail goes back to 0. Credit is what fits for certain, however the
+ * frames fall: grant() subtracts what that may waste. Since a granted byte
+ * stays granted, a frame within its credit always finds its place; one beyond
+ * it is dropped, whatever the other end may think.
+ *
+ * Frames that come after a gap are kept, told in the bitmap of an ACK, and
+ * given out when the gap has closed.
+ */
+#include "proto/link_private.h"
+
+#include <string.h>
+
+#define ACK_DELAY_MS 10      /* so long an acknowledgement waits for company */
+#define ACK_FRAMES   8       /* and so many frames are acknowledged at once */
+#define UNITS_MAX    0x4000u /* 256 KiB */
+
+/* So many frames may wait to be taken: their numbers must not repeat. */
+#define KEPT_MAX 128
+
+enum in_mode {
+    IN_FRAME, /* so far it can be a frame */
+    IN_TEXT,  /* it can't; so far it is text */
+    IN_SKIP,  /* damaged or too long: wait for the zero */
+};
+
+void fp_link_rx_reset(struct fp_link *link)
+{
+    link->rx = (struct fp_link_ring){ 0 };
+    link->in_size = 0;
+    link->in_mode = IN_FRAME;
+    link->rx_next = 0;
+    link->rx_deliver = 0;
+    link->rx_ahead = 0;
+    link->rx_units = 0;
+    link->rx_ahead_units = 0;
+    link->rx_edge = 0;
+    link->rx_peeked = FP_LINK_NONE;
+    link->told_next = 0;
+    link->told_units = 0;
+    link->told_edge = 0;
+    link->ack_now = false;
+    link->ack_armed = false;
+    fp_link_rx_grant(link);
+}
+
+/* --- the ring -------------------------------------------------------------- */
+
+static size_t record_size(const struct fp_link *link, size_t at)
+{
+    return fp_link_units(fp_link_get16(link->cfg.rx_buf + at)) *
+           (size_t)FP_LINK_UNIT;
+}
+
+static size_t record_next(const struct fp_link *link, size_t at)
+{
+    return fp_link_ring_next(&link->rx, at, record_size(link, at));
+}
+
+/* The record of frame `seq`; FP_LINK_NONE when it is not here. */
+static size_t record_find(const struct fp_link *link, uint8_t seq)
+{
+    size_t at = link->rx.head;
+
+    for (unsigned i = 0; i < link->rx.count; i++) {
+        const uint8_t *rec = link->cfg.rx_buf + at;
+
+        if (rec[3] == seq && rec[4] == 0)
+            return at;
+        at = record_next(link, at);
+    }
+    return FP_LINK_NONE;
+}
+
+/* After a record was added: where the next frame comes in. */
+static void place(struct fp_link *link)
+{
+    struct fp_link_ring *rx = &link->rx;
+
+    if (!rx->wrapped && link->cfg.rx_size - rx->tail < fp_link_in_room(link)) {
+        rx->end = rx->tail;
+        rx->tail = 0;
+        rx->wrapped = true;
+    }
+}
+
+/* Bytes that frames may take for certain, the incoming one's room aside. */
+static size_t ring_free(const struct fp_link *link)
+{
+    const struct fp_link_ring *rx = &link->rx;
+    size_t room = fp_link_in_room(link), n;
+
+    if (rx->wrapped)
+        return rx->head - rx->tail - room;
+    n = link->cfg.rx_size - rx->tail - room;
+    if (rx->count > 0 && rx->head > room)
+        n += rx->head - room;
+    return n;
+}
+
+void fp_link_rx_grant(struct fp_link *link)
+{
+    uint16_t all =
+        (uint16_t)((link->cfg.rx_size - fp_link_in_room(link)) / FP_LINK_UNIT);
+    uint16_t frame = fp_link_units(link->frame_max);
+    size_t free = ring_free(link) / FP_LINK_UNIT;
+    uint8_t kept = (uint8_t)(link->rx_next - link->rx_deliver);
+    uint16_t edge, told, grown, come;
+
+    if (!link->held && kept < KEPT_MAX / 2) {
+        if (free > UNITS_MAX)
+            free = UNITS_MAX;
+        edge = (uint16_t)(link->rx_units + link->rx_ahead_units + free);
+        if ((int16_t)(edge - link->rx_edge) > 0)
+            link->rx_edge = edge;
+    }
+    if (link->told_next == link->rx_next && link->told_edge == link->rx_edge)
+        return;
+
+    /* Tell at once what the other end may be waiting for, the rest later. */
+    told = (uint16_t)(link->told_edge - link->rx_units);
+    grown = (uint16_t)(link->rx_edge - link->told_edge);
+    come = (uint16_t)(link->rx_units - link->told_units);
+    if (grown >= all / 4 || come >= all / 4 ||
+        (uint8_t)(link->rx_next - link->told_next) >= ACK_FRAMES ||
+        (told < frame && told + grown >= frame))
+        link->ack_now = true;
+    if (!link->ack_armed) {
+        link->ack_armed = true;
+        link->ack_ms = link->now_ms + ACK_DELAY_MS;
+    }
+}
+
+/* --- frames ---------------------------------------------------------------- */
+
+/* The gap may have closed: counts all that is in order now. */
+static void advance(struct fp_link *link, uint16_t units)
+{
+    bool more = true;
+
+    while (more) {
+        size_t at;
+
+        link->rx_units = (uint16_t)(link->rx_units + units);
+        link->rx_next++;
+        more = (link->rx_ahead & 1) != 0;
+        link->rx_ahead >>= 1;
+        if (!more)
+            break;
+        at = record_find(link, link->rx_next);
+        units = (uint16_t)(record_size(link, at) / FP_LINK_UNIT);
+        link->rx_ahead_units = (uint16_t)(link->rx_ahead_units - units);
+    }
+}
+
+/* A MSG or BULK; `frame` lies in the place of its record. */
+static void on_data(struct fp_link *link, const struct fp_frame *frame)
+{
+    uint8_t *rec = link->cfg.rx_buf + link->rx.tail;
+    uint8_t ahead = (uint8_t)(frame->seq - link->rx_next);
+    uint16_t units = fp_link_units(frame->size);
+    uint16_t granted = (uint16_t)(link->rx_edge - link->rx_units);
+
+    if (ahead >= 128 ||
+        (ahead > 0 && ahead <= 32 && link->rx_ahead >> (ahead - 1) & 1)) {
+        link->stats.duplicates++;
+        link->ack_now = true; /* ours was lost, it seems */
+        return;
+    }
+    /* A peer that counts as we do never gets here. */
+    if (ahead > 32 || frame->size > link->frame_max ||
+        link->rx_ahead_units + units > granted) {
+        link->stats.rx_damaged++;
+        link->ack_now = true;
+        return;
+    }
+
+    /* Very many very small frames that nobody takes: let them come again. */
+    if ((uint8_t)(frame->seq - link->rx_deliver) >= KEPT_MAX)
+        return;
+
+    rec[5] = (uint8_t)(frame->payload - rec);
+    fp_link_put16(rec, (uint16_t)frame->size);
+    rec[2] = frame->kind;
+    rec[3] = frame->seq;
+    rec[4] = 0;
+    link->rx.tail += units * (size_t)FP_LINK_UNIT;
+    link->rx.count++;
+    place(link);
+    if (ahead == 0) {
+        advance(link, units);
+        if (fp_link_holding(link))
+            link->ack_now = true;
+    } else {
+        link->rx_ahead |= (uint32_t)1 << (ahead - 1);
+        link->rx_ahead_units = (uint16_t)(link->rx_ahead_units + units);
+        link->ack_now = true;
+    }
+}
+
+static void on_ack(struct fp_link *link, const struct fp_frame *frame)
+{
+    const uint8_t *p = frame->payload;
+    uint32_t bitmap = 0;
+    uint8_t flags = 0;
+
+    if (frame->size >= 4)
+        bitmap = (uint32_t)fp_link_get16(p) | (uint32_t)fp_link_get16(p + 2)
+                                                  << 16;
+    if (frame->size >= 6)
+        flags = p[4];
+    fp_link_tx_acked(link, frame->ack, frame->credit, bitmap);
+    if (flags & FP_LINK_POKE)
+        link->ack_now = true;
+    if (flags & FP_LINK_HOLD) {
+        link->yield = true;
+        link->yield_no = p[5];
+    }
+    if (flags & FP_LINK_YIELD && link->held && p[5] == link->hold_no &&
+        frame->seq == link->rx_next) {
+        link->rx_edge = link->rx_units;
+        link->told_edge = link->rx_edge;
+    }
+}
+
+static void console(struct fp_link *link, const uint8_t *buf, size_t size)
+{
+    link->stats.console_bytes += size;
+    if (link->cfg.console != NULL && size > 0)
+        link->cfg.console(link->cfg.ctx, buf, size);
+}
+
+static void on_frame(struct fp_link *link, const struct fp_frame *frame)
+{
+    link->stats.rx_frames++;
+    if (frame->kind == FP_FRAME_SYN || frame->kind == FP_FRAME_SYNACK) {
+        fp_link_on_handshake(link, frame);
+        return;
+    }
+    if (frame->kind == FP_FRAME_CONSOLE) {
+        console(link, frame->payload, frame->size);
+        return;
+    }
+    if (link->state != FP_LINK_UP) {
+        link->send_notice = !link->cfg.host;
+        return;
+    }
+    link->quiet_ms = link->now_ms;
+    switch (frame->kind) {
+    case FP_FRAME_MSG:
+    case FP_FRAME_BULK:
+        if (frame->has_ack)
+            fp_link_tx_acked(link, frame->ack, frame->credit, 0);
+        on_data(link, frame);
+        break;
+    case FP_FRAME_ACK:
+        if (frame->has_ack)
+            on_ack(link, frame);
+        break;
+    case FP_FRAME_BUSY:
+        if (frame->size >= 2) {
+            link->quiet_ms += fp_link_get16(frame->payload);
+            link->rto_from_ms = link->quiet_ms; /* in the future */
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+/* --- bytes ----------------------------------------------------------------- */
+
+static bool is_text(const uint8_t *buf, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if ((buf[i] < ' ' && (buf[i] < '\a' || buf[i] > '\r') &&
+             buf[i] != 0x1b) ||
+            buf[i] == 0x7f)
+            return false;
+    return true;
+}
+
+static void text(struct fp_link *link, const uint8_t *buf, size_t size)
+{
+    if (is_text(buf, size)) {
+        console(link, buf, size);
+    } else {
+        link->stats.rx_damaged++;
+        link->in_mode = IN_SKIP;
+    }
+}
+
+/* The bytes of a segment, without a zero, as they come. */
+static void segment(struct fp_link *link, const uint8_t *buf, size_t size)
+{
+    uint8_t *in = link->cfg.rx_buf + link->rx.tail + FP_LINK_RECORD;
+    size_t room = FP_FRAME_ENCODED_MAX((size_t)link->cfg.frame_max);
+
+    if (link->in_mode == IN_FRAME) {
+        size_t n = size < room - link->in_size ? size : room - link->in_size;
+
+        memcpy(in + link->in_size, buf, n);
+        link->in_size += n;
+        buf += n;
+        size -= n;
+        if (link->in_size >= 2 && !fp_frame_starts(in[0], in[1])) {
+            link->in_mode = IN_TEXT;
+            text(link, in, link->in_size);
+        } else if (size > 0) {
+            link->stats.rx_damaged++;
+            link->in_mode = IN_SKIP;
+        }
+    }
+    if (link->in_mode == IN_TEXT && size > 0)
+        text(link, buf, size);
+}
+
+/* The zero that ends a segment. */
+static void segment_end(struct fp_link *link)
+{
+    uint8_t *in = link->cfg.rx_buf + link->rx.tail + FP_LINK_RECORD;
+    size_t size = link->in_size;
+    uint8_t mode = link->in_mode;
+    struct fp_frame frame;
+
+    link->in_size = 0;
+    link->in_mode = IN_FRAME;
+    if (mode != IN_FRAME || size == 0)
+        return;
+    if (size == 1)
+        text(link, in, 1);
+    else if (fp_frame_decode(&frame, link->cfg.crc32, in, size))
+        on_frame(link, &frame);
+    else
+        link->stats.rx_damaged++;
+    link->in_mode = IN_FRAME;
+}
+
+void fp_link_input(struct fp_link *link, const uint8_t *buf, size_t size,
+                   uint32_t now_ms)
+{
+    link->now_ms = now_ms;
+    link->stats.rx_bytes += size;
+    while (size > 0) {
+        const uint8_t *zero = memchr(buf, 0, size);
+        size_t n = zero != NULL ? (size_t)(zero - buf) : size;
+
+        if (n > 0)
+            segment(link, buf, n);
+        if (zero != NULL) {
+            segment_end(link);
+            n++;
+        }
+        buf += n;
+        size -= n;
+    }
+    if (link->state == FP_LINK_UP)
+        fp_link_rx_grant(link);
+}
+
+/* --- what the caller takes ------------------------------------------------- */
+
+bool fp_link_peek(struct fp_link *link, struct fp_link_frame *frame)
+{
+    const uint8_t *rec;
+
+    if (link->rx_deliver == link->rx_next)
+        return false;
+    link->rx_peeked = record_find(link, link->rx_deliver);
+    rec = link->cfg.rx_buf + link->rx_peeked;
+    frame->kind = (enum fp_frame_kind)rec[2];
+    frame->payload = rec + rec[5];
+    frame->size = fp_link_get16(rec);
+    return true;
+}
+
+void fp_link_take(struct fp_link *link)
+{
+    struct fp_link_ring *rx = &link->rx;
+
+    if (link->rx_peeked == FP_LINK_NONE)
+        return;
+    link->cfg.rx_buf[link->rx_peeked + 4] = 1;
+    link->rx_peeked = FP_LINK_NONE;
+    link->rx_deliver++;
+    while (rx->count > 0 && link->cfg.rx_buf[rx->head + 4] != 0) {
+        size_t next = rx->head + record_size(link, rx->head);
+
+        if (rx->wrapped && next == rx->end) {
+            next = 0;
+            rx->wrapped = false;
+        }
+        rx->head = next;
+        rx->count--;
+    }
+    if (rx->count == 0) {
+        /* All free: what is coming in moves to the start, so that nothing is
+         * wasted at the end. */
+        memmove(link->cfg.rx_buf + FP_LINK_RECORD,
+                link->cfg.rx_buf + rx->tail + FP_LINK_RECORD, link->in_size);
+        *rx = (struct fp_link_ring){ 0 };
+    }
+    fp_link_rx_grant(link);
+}

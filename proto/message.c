@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * nanopb does the parsing; here are the rules that it does not know: the whole
+ * payload is one message, and it has a body.
+ */
+#include "proto/message.h"
+
+#include <pb_decode.h>
+#include <pb_encode.h>
+#include <string.h>
+
+int fp_message_encode(const fp_Envelope *env, uint8_t *buf, size_t size)
+{
+    pb_ostream_t out = pb_ostream_from_buffer(buf, size);
+
+    if (env->which_body == 0)
+        return -fp_Error_ERROR_INVAL;
+    if (pb_encode(&out, fp_Envelope_fields, env))
+        return (int)out.bytes_written;
+
+    /* Told apart by measuring, since nanopb says it only in words. */
+    if (!pb_get_encoded_size(&size, fp_Envelope_fields, env))
+        return -fp_Error_ERROR_INVAL;
+    return -fp_Error_ERROR_FBIG;
+}
+
+int fp_message_decode(fp_Envelope *env, const uint8_t *buf, size_t size)
+{
+    pb_istream_t in = pb_istream_from_buffer(buf, size);
+
+    if (pb_decode(&in, fp_Envelope_fields, env))
+        return env->which_body != 0 ? 0 : -fp_Error_ERROR_NOTSUP;
+    env->which_body = 0; /* half a body is none */
+    return -fp_Error_ERROR_PROTO;
+}
+
+bool fp_message_set_bytes(pb_size_t *size, pb_byte_t *bytes, size_t capacity,
+                          const void *src, size_t n)
+{
+    *size = 0;
+    if (n > capacity)
+        return false;
+    if (n > 0)
+        memcpy(bytes, src, n);
+    *size = (pb_size_t)n;
+    return true;
+}
+
+bool fp_message_is_bytes(size_t size, const pb_byte_t *bytes, const void *src,
+                         size_t n)
+{
+    return size == n && (n == 0 || memcmp(bytes, src, n) == 0);
+}
+
+size_t fp_bulk_put_raw(uint8_t *payload, uint8_t stream, size_t size)
+{
+    payload[0] = stream;
+    payload[1] = FP_BULK_RAW;
+    return FP_BULK_RAW_HEADER + size;
+}
+
+size_t fp_bulk_put_fill(uint8_t *payload, uint8_t stream, uint8_t fill,
+                        uint32_t size)
+{
+    payload[0] = stream;
+    payload[1] = FP_BULK_FILL;
+    payload[2] = fill;
+    for (int i = 0; i < 4; i++)
+        payload[3 + i] = (uint8_t)(size >> 8 * i);
+    return FP_BULK_FILL_SIZE;
+}
+
+int fp_bulk_parse(struct fp_bulk *rec, const uint8_t *payload, size_t size)
+{
+    if (size < 2)
+        return -fp_Error_ERROR_PROTO;
+    *rec = (struct fp_bulk){ .stream = payload[0] };
+    switch (payload[1]) {
+    case FP_BULK_RAW:
+        rec->type = FP_BULK_RAW;
+        rec->data = payload + FP_BULK_RAW_HEADER;
+        rec->size = (uint32_t)(size - FP_BULK_RAW_HEADER);
+        break;
+    case FP_BULK_FILL:
+        if (size != FP_BULK_FILL_SIZE)
+            return -fp_Error_ERROR_PROTO;
+        rec->type = FP_BULK_FILL;
+        rec->fill = payload[2];
+        for (int i = 0; i < 4; i++)
+            rec->size |= (uint32_t)payload[3 + i] << 8 * i;
+        break;
+    case FP_BULK_LZ4:
+        return -fp_Error_ERROR_NOTSUP;
+    default:
+        return -fp_Error_ERROR_PROTO;
+    }
+    return rec->size == 0 ? -fp_Error_ERROR_PROTO : 0;
+}
