@@ -15,7 +15,7 @@
  * A maker without digests puts every chunk. What a builder has named is safe
  * from the sweep until it is freed.
  *
- * Memory  about 50 bytes a chunk, and up to 4 MiB of content on its way to disk
+ * Memory  up to 85 bytes a chunk, and up to 4 MiB of content on its way to disk
  * Thread  one at a time
  */
 #ifndef FPD_STORE_BUILDER_H
