@@ -44,6 +44,7 @@ struct fpd_call {
     char method[16];
     bool head;                          /* HEAD: as GET, without a body */
     struct fpd_device *device;          /* of {device}, a reference */
+    char device_id[FPD_ID_MAX + 1];     /* what a label stands for */
     const char *param[FPD_CALL_PARAMS]; /* {name} of the pattern, in order */
     size_t rest;                        /* the first segment of {path...} */
     uint64_t content_size; /* of the body; FPD_SIZE_UNKNOWN: chunked */

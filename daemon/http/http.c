@@ -18,6 +18,7 @@
 #include "daemon/http/routes.h"
 #include "daemon/http/server.h"
 #include "daemon/log.h"
+#include "daemon/store/devices.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -121,33 +122,48 @@ static void read_headers(struct fpd_call *call, const char *method)
                         domain == AF_UNIX;
 }
 
+static void refuse_offline(struct fpd_call *call, const char *state,
+                           const char *reason)
+{
+    fpd_problem_member(call, "device", json_string(call->param[0]));
+    fpd_problem(call, FP_ERR_NODEV,
+                "The device %s is not online: it is %s%s%s.", call->param[0],
+                state, reason[0] ? ": " : "", reason);
+}
+
+/* {device} is an id or a label; a device that is known and not here is found
+ * too, without its struct fpd_device. */
 static void find_device(struct fpd_call *call)
 {
-    const char *pattern = strstr(call->route->pattern, "{device}");
+    const struct fpd_http_config *cfg = &call->http->cfg;
     struct fpd_device_info *info;
-    const char *id = call->param[0];
+    bool known = false;
 
-    if (!pattern)
+    if (!strstr(call->route->pattern, "{device}"))
         return;
-    if (fpd_call_covers(call, id))
-        call->device = fpd_devices_find(call->http->cfg.devices, id);
-    if (!call->device) {
+    call->device = fpd_devices_find(cfg->devices, call->param[0]);
+    if (!call->device && fpd_store_device_resolve(cfg->store, call->param[0],
+                                                  call->device_id) == FP_OK) {
+        call->param[0] = call->device_id;
+        call->device = fpd_devices_find(cfg->devices, call->param[0]);
+        known = true;
+    }
+    if ((!call->device && !known) || !fpd_call_covers(call, call->param[0])) {
         fpd_problem_hint(call, "GET /api/v1/devices lists those that are.");
         fpd_refuse(call, 404, "unknown-device", "Unknown device",
-                   "No device has the id \"%.64s\".", id);
+                   "No device has the id or label \"%.64s\".", call->param[0]);
         return;
     }
-    info = call->route->kind == FPD_DEVICE ? malloc(sizeof *info) : NULL;
-    if (!info)
+    if (call->route->kind != FPD_DEVICE)
         return;
+    info = call->device ? malloc(sizeof *info) : NULL;
+    if (!info) {
+        refuse_offline(call, "absent", "");
+        return;
+    }
     fpd_device_describe(call->device, info);
-    if (!fpd_device_state_serves(info->state)) {
-        fpd_problem_member(call, "device", json_string(id));
-        fpd_problem(call, FP_ERR_NODEV,
-                    "The device %s is not online: it is %s%s%s.", id,
-                    fpd_device_state_name(info->state),
-                    info->reason[0] ? ": " : "", info->reason);
-    }
+    if (!fpd_device_state_serves(info->state))
+        refuse_offline(call, fpd_device_state_name(info->state), info->reason);
     free(info);
 }
 

@@ -109,8 +109,8 @@ json_t *fpd_json_bytes(const char *text, size_t len)
 
 /* ---- answers ---- */
 
-static void give(struct fpd_call *call, unsigned status,
-                 struct MHD_Response *response)
+void fpd_reply_give(struct fpd_call *call, unsigned status,
+                    struct MHD_Response *response)
 {
     static const char *const headers[][2] = {
         { "X-Content-Type-Options", "nosniff" },
@@ -123,6 +123,8 @@ static void give(struct fpd_call *call, unsigned status,
         { "Server", "flashport/" FPD_VERSION },
     };
 
+    if (!response)
+        return;
     if (call->response)
         MHD_destroy_response(call->response);
     call->response = response;
@@ -152,7 +154,7 @@ static void reply_document(struct fpd_call *call, unsigned status,
         free(text);
         return;
     }
-    give(call, status, response);
+    fpd_reply_give(call, status, response);
     fpd_reply_header(call, "Content-Type", type);
     fpd_reply_header(call, "Cache-Control", "no-store");
 }
@@ -184,7 +186,7 @@ void fpd_reply_static(struct fpd_call *call, unsigned status, const char *type,
 
     if (!response)
         return;
-    give(call, status, response);
+    fpd_reply_give(call, status, response);
     if (type)
         fpd_reply_header(call, "Content-Type", type);
 }
@@ -205,7 +207,7 @@ void fpd_reply_stream(struct fpd_call *call, unsigned status, const char *type,
         fpd_call_unref(call);
         return;
     }
-    give(call, status, response);
+    fpd_reply_give(call, status, response);
     fpd_reply_header(call, "Content-Type", type);
 }
 

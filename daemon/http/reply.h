@@ -17,6 +17,9 @@ void fpd_reply_empty(struct fpd_call *call, unsigned status);
 /* Text that lives as long as the program. */
 void fpd_reply_static(struct fpd_call *call, unsigned status, const char *type,
                       const void *data, size_t size);
+/* Any response, which it takes; NULL leaves the call as it is. */
+void fpd_reply_give(struct fpd_call *call, unsigned status,
+                    struct MHD_Response *response);
 /* A header of the answer that was given. */
 void fpd_reply_header(struct fpd_call *call, const char *name,
                       const char *value);

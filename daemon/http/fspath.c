@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/http/fspath.h"
+#include "core/error.h"
+#include "daemon/http/cond.h"
+#include "daemon/http/reply.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+bool fpd_fs_path(struct fpd_call *call, char *out)
+{
+    if (fpd_url_join(&call->url, call->rest, out, FPD_PATH_MAX + 1) == FP_OK)
+        return true;
+    fpd_problem_member(call, "limit", json_integer(FPD_PATH_MAX));
+    fpd_problem(call, FP_ERR_NAMETOOLONG,
+                "A path on a device may have %d bytes.", FPD_PATH_MAX);
+    return false;
+}
+
+char *fpd_fs_href(const char *prefix, const char *path)
+{
+    size_t n = strlen(prefix), len = strlen(path);
+    char *href = malloc(n + 3 * len + 2);
+
+    if (!href)
+        return NULL;
+    memcpy(href, prefix, n);
+    fpd_url_encode(path, len, true, href + n);
+    if (href[strlen(href) - 1] != '/')
+        strcat(href, "/");
+    return href;
+}
+
+void fpd_fs_fail(struct fpd_call *call, const char *path,
+                 const struct fpd_ask *ask)
+{
+    fpd_problem_failure(call, fpd_device_id(call->device), path, ask->req.err,
+                        &ask->req.failure);
+}
+
+void fpd_fs_mtime_header(struct fpd_call *call, bool has_mtime,
+                         int64_t mtime_ns)
+{
+    int64_t seconds = mtime_ns / 1000000000;
+    char date[32];
+
+    if (!has_mtime)
+        return;
+    fpd_date_format(seconds, date);
+    if (date[0])
+        fpd_reply_header(call, "Last-Modified", date);
+}
+
+/* Only what can't run as a page of ours: HTML and SVG of a device are shown as
+ * bytes to download, not as documents. */
+const char *fpd_fs_type(const char *path)
+{
+    static const char *const types[][2] = {
+        { ".txt", "text/plain; charset=utf-8" },
+        { ".log", "text/plain; charset=utf-8" },
+        { ".md", "text/plain; charset=utf-8" },
+        { ".py", "text/plain; charset=utf-8" },
+        { ".csv", "text/csv; charset=utf-8" },
+        { ".json", "application/json" },
+        { ".png", "image/png" },
+        { ".jpg", "image/jpeg" },
+        { ".jpeg", "image/jpeg" },
+        { ".gif", "image/gif" },
+        { ".bmp", "image/bmp" },
+        { ".wav", "audio/wav" },
+        { ".mp3", "audio/mpeg" },
+        { ".gz", "application/gzip" },
+        { ".zip", "application/zip" },
+    };
+    const char *dot = strrchr(path, '.');
+
+    for (size_t i = 0; dot && i < sizeof types / sizeof types[0]; i++)
+        if (strcasecmp(dot, types[i][0]) == 0)
+            return types[i][1];
+    return "application/octet-stream";
+}
+
+void fpd_fs_disposition(struct fpd_call *call, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    size_t len = strlen(name);
+    char *value;
+
+    if (!fpd_url_flag(&call->url, "download"))
+        return;
+    value = malloc(3 * len + 64);
+    if (!value)
+        return;
+    /* Source: RFC 8187; the encoded form can't break out of the header. */
+    strcpy(value, "attachment; filename*=UTF-8''");
+    fpd_url_encode(name, len, false, value + strlen(value));
+    fpd_reply_header(call, "Content-Disposition", value);
+    free(value);
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the routes under /devices/{device}/fs/ have in common: the path on the
+ * device, the file's headers, and refusing by a device's failure.
+ */
+#ifndef FPD_HTTP_FSPATH_H
+#define FPD_HTTP_FSPATH_H
+
+#include "daemon/http/call.h"
+
+/* "/flash/dir/file" of the URL's rest into out[0..FPD_PATH_MAX + 1); false
+ * after having answered 422. */
+bool fpd_fs_path(struct fpd_call *call, char *out);
+/* The absolute URL path of a directory's listing, with its trailing slash;
+ * malloc'd. prefix ends with "/fs". */
+char *fpd_fs_href(const char *prefix, const char *path);
+/* Answers with what an ask of this device failed with. */
+void fpd_fs_fail(struct fpd_call *call, const char *path,
+                 const struct fpd_ask *ask);
+/* Last-Modified, if there is one. */
+void fpd_fs_mtime_header(struct fpd_call *call, bool has_mtime,
+                         int64_t mtime_ns);
+/* Content-Type by the name, and Content-Disposition if ?download. */
+const char *fpd_fs_type(const char *path);
+void fpd_fs_disposition(struct fpd_call *call, const char *path);
+
+#endif

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What changes the tree of a device: DELETE, MOVE, COPY, MKCOL and POST ?mkdir.
+ *
+ * Deleting a directory with what is in it is many small steps of the device,
+ * so that everything else goes between them; a cut in the middle leaves the
+ * rest. The walk keeps no list: it asks for one entry of the deepest directory
+ * it is in, again and again, until there is none.
+ */
+#include "core/error.h"
+#include "daemon/http/cond.h"
+#include "daemon/http/fspath.h"
+#include "daemon/http/reply.h"
+#include "daemon/http/route.h"
+#include "daemon/http/routes.h"
+#include "daemon/http/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct change {
+    char path[FPD_PATH_MAX + 1];
+    char to[FPD_PATH_MAX + 1];
+    char at[FPD_PATH_MAX + 1]; /* recursive: where the walk is */
+    struct fpd_ask ask;
+    struct fpd_ask read; /* COPY: runs beside the PUT in `ask` */
+    struct fpd_pipe *pipe;
+    struct fpd_spool *spool;
+    uint8_t if_sha256[32];
+    bool existed, overwrite, over;
+};
+
+static void change_free(void *state)
+{
+    struct change *c = state;
+
+    if (c->ask.req.op == FPD_OP_LIST)
+        free(c->ask.req.u.list.entries);
+    fpd_pipe_unref(c->pipe);
+    fpd_spool_unref(c->spool);
+    free(c);
+}
+
+static void change_gone(struct fpd_call *call)
+{
+    struct change *c = call->state;
+
+    if (c->pipe)
+        fpd_pipe_abandon(c->pipe);
+    fpd_ask_cancel(call->device, &c->read);
+    /* A rename, remove or mkdir that is under way is done in a moment; only
+     * what waits in the queue is called back. */
+    fpd_ask_cancel(call->device, &c->ask);
+    if (c->pipe)
+        fpd_call_wake_gone(call);
+}
+
+static struct change *begin(struct fpd_call *call)
+{
+    struct change *c = calloc(1, sizeof *c);
+
+    if (!c) {
+        fpd_problem(call, FP_ERR_NOMEM, "The daemon is out of memory.");
+        return NULL;
+    }
+    call->state = c;
+    call->state_free = change_free;
+    call->on_gone = change_gone;
+    if (!fpd_fs_path(call, c->path))
+        return NULL;
+    if (c->path[1] == 0) {
+        fpd_problem(call, FP_ERR_ROFS,
+                    "The root holds only volumes and can't be changed.");
+        return NULL;
+    }
+    return c;
+}
+
+static void reply_changed(struct fpd_call *call)
+{
+    struct change *c = call->state;
+
+    if (c->ask.req.err)
+        fpd_fs_fail(call, c->path, &c->ask);
+    else
+        fpd_reply_empty(call, 204);
+}
+
+static void ask(struct fpd_call *call, struct change *c, enum fpd_op op,
+                const char *path, void (*next)(struct fpd_call *))
+{
+    if (c->ask.req.op == FPD_OP_LIST)
+        free(c->ask.req.u.list.entries);
+    c->ask.req = (struct fpd_request){ .op = op };
+    if (op == FPD_OP_STAT)
+        c->ask.req.u.stat.path = path;
+    else if (op == FPD_OP_LIST) {
+        c->ask.req.u.list.path = path;
+        c->ask.req.u.list.max = 1;
+    } else {
+        c->ask.req.u.change.path = path;
+    }
+    fpd_call_ask(call, call->device, &c->ask, next);
+}
+
+/* ---- directories ---- */
+
+static void after_mkdir(struct fpd_call *call)
+{
+    struct change *c = call->state;
+
+    if (c->ask.req.err) {
+        fpd_fs_fail(call, c->path, &c->ask);
+        return;
+    }
+    fpd_reply_empty(call, 201);
+    fpd_reply_header(call, "Location", call->url.raw);
+}
+
+void fpd_route_fs_mkdir(struct fpd_call *call)
+{
+    struct change *c;
+
+    if (call->body_size || (call->has_body && call->route->data)) {
+        fpd_refuse(call, 415, "body-unwanted", "No body wanted",
+                   "A directory is made without a body.");
+        return;
+    }
+    c = begin(call);
+    if (c)
+        ask(call, c, FPD_OP_MKDIR, c->path, after_mkdir);
+}
+
+void fpd_route_fs_post(struct fpd_call *call)
+{
+    if (fpd_url_flag(&call->url, "mkdir"))
+        fpd_route_fs_mkdir(call);
+    else
+        fpd_problem(call, FP_ERR_INVAL,
+                    "POST here makes a directory, with ?mkdir; a file is "
+                    "written with PUT.");
+}
+
+/* ---- DELETE ---- */
+
+static void step_down(struct fpd_call *call);
+
+static void after_remove(struct fpd_call *call)
+{
+    struct change *c = call->state;
+    int err = c->ask.req.err;
+
+    /* Someone else was quicker: as good. */
+    if (err && (err != FP_ERR_NOENT || strcmp(c->at, c->path) == 0)) {
+        fpd_fs_fail(call, c->at, &c->ask);
+        return;
+    }
+    if (strcmp(c->at, c->path) == 0) {
+        fpd_reply_empty(call, 204);
+        return;
+    }
+    *strrchr(c->at, '/') = 0;
+    step_down(call);
+}
+
+static void after_first(struct fpd_call *call)
+{
+    struct change *c = call->state;
+    struct fpd_request *req = &c->ask.req;
+    const struct fpd_entry *e = req->u.list.entries;
+    size_t len = strlen(c->at);
+
+    if (req->err == FP_ERR_NOTDIR || (!req->err && req->u.list.count == 0)) {
+        ask(call, c, FPD_OP_REMOVE, c->at, after_remove);
+        return;
+    }
+    if (req->err) {
+        fpd_fs_fail(call, c->at, &c->ask);
+        return;
+    }
+    if (len + e->name_len + 2 > sizeof c->at) {
+        fpd_problem(call, FP_ERR_NAMETOOLONG, NULL);
+        return;
+    }
+    c->at[len] = '/';
+    memcpy(c->at + len + 1, e->name, e->name_len);
+    c->at[len + 1 + e->name_len] = 0;
+    if (e->st.type == FPD_TYPE_DIR)
+        step_down(call);
+    else
+        ask(call, c, FPD_OP_REMOVE, c->at, after_remove);
+}
+
+static void step_down(struct fpd_call *call)
+{
+    struct change *c = call->state;
+
+    if (fpd_call_over(call)) /* nobody waits: the walk ends here */
+        fpd_problem(call, FP_ERR_CANCELED, NULL);
+    else
+        ask(call, c, FPD_OP_LIST, c->at, after_first);
+}
+
+static void after_trailing_stat(struct fpd_call *call)
+{
+    struct change *c = call->state;
+
+    if (!c->ask.req.err && c->ask.req.u.stat.st.type != FPD_TYPE_DIR)
+        c->ask.req.err = FP_ERR_NOTDIR;
+    if (c->ask.req.err)
+        fpd_fs_fail(call, c->path, &c->ask);
+    else if (fpd_url_flag(&call->url, "recursive"))
+        step_down(call);
+    else
+        ask(call, c, FPD_OP_REMOVE, c->path, reply_changed);
+}
+
+void fpd_route_fs_delete(struct fpd_call *call)
+{
+    const char *match = fpd_call_header(call, "If-Match");
+    struct change *c = begin(call);
+
+    if (!c)
+        return;
+    if (!strchr(c->path + 1, '/')) {
+        fpd_problem_hint(call, "POST {\"action\":\"format\"} to the volume "
+                               "empties it.");
+        fpd_problem(call, FP_ERR_ROFS, "A volume can't be deleted.");
+        return;
+    }
+    strcpy(c->at, c->path);
+    if (fpd_etags_kind(match) == FPD_ETAGS_LIST) {
+        if (!fpd_etags_single(match, c->if_sha256)) {
+            fpd_problem(call, FP_ERR_PRECOND,
+                        "If-Match does not name one ETag of this server.");
+            return;
+        }
+        c->ask.req = (struct fpd_request){
+            .op = FPD_OP_REMOVE,
+            .u.change = { .path = c->path, .if_sha256 = c->if_sha256 },
+        };
+        fpd_call_ask(call, call->device, &c->ask, reply_changed);
+    } else if (call->url.slash) {
+        /* The slash names a directory; a file of that name is not meant. */
+        ask(call, c, FPD_OP_STAT, c->path, after_trailing_stat);
+    } else if (fpd_url_flag(&call->url, "recursive")) {
+        step_down(call);
+    } else {
+        ask(call, c, FPD_OP_REMOVE, c->path, reply_changed);
+    }
+}
+
+/* ---- Destination ---- */
+
+/* The header is a URL or a path of one; the same device is what we can do. */
+static bool take_destination(struct fpd_call *call, struct change *c)
+{
+    const char *header = fpd_call_header(call, "Destination"), *why = "";
+    const char *overwrite = fpd_call_header(call, "Overwrite");
+    struct fpd_url to;
+    bool ok = false;
+    int err;
+
+    if (!header) {
+        fpd_problem(call, FP_ERR_INVAL,
+                    "Destination says where to: a path under /api/v1/devices/"
+                    "{id}/fs/.");
+        return false;
+    }
+    if (strncasecmp(header, "http", 4) == 0 && strstr(header, "://")) {
+        header = strchr(strstr(header, "://") + 3, '/');
+        header = header ? header : "/";
+    }
+    c->overwrite = !overwrite || (overwrite[0] | 0x20) != 'f';
+    err = fpd_url_parse(&to, header, &why);
+    if (err) {
+        fpd_problem(call, FP_ERR_INVAL, "Destination: %s", why);
+    } else if (to.count <= call->rest ||
+               strcmp(to.segment[0], call->url.segment[0]) != 0 ||
+               strcmp(to.segment[call->rest - 1], "fs") != 0) {
+        fpd_problem(call, FP_ERR_INVAL,
+                    "Destination is not a path under /api/v1/devices/{id}/"
+                    "fs/.");
+    } else if (strcmp(to.segment[3], call->url.segment[3]) != 0 &&
+               strcmp(to.segment[3], call->param[0]) != 0) {
+        fpd_refuse(call, 502, "other-device", "Another device",
+                   "Destination is on another device; read from one and "
+                   "write to the other.");
+    } else if (fpd_url_join(&to, call->rest, c->to, sizeof c->to) != FP_OK) {
+        fpd_problem(call, FP_ERR_NAMETOOLONG,
+                    "A path on a device may have %d bytes.", FPD_PATH_MAX);
+    } else {
+        ok = true;
+    }
+    fpd_url_free(&to);
+    return ok;
+}
+
+/* ---- MOVE ---- */
+
+static void after_move(struct fpd_call *call)
+{
+    struct change *c = call->state;
+
+    if (c->ask.req.err == FP_ERR_EXIST && !c->overwrite)
+        c->ask.req.err = FP_ERR_PRECOND;
+    if (c->ask.req.err)
+        fpd_fs_fail(call, c->path, &c->ask);
+    else
+        fpd_reply_empty(call, c->existed ? 204 : 201);
+}
+
+static void after_target(struct fpd_call *call)
+{
+    struct change *c = call->state;
+
+    c->existed = !c->ask.req.err;
+    if (c->ask.req.err && c->ask.req.err != FP_ERR_NOENT) {
+        fpd_fs_fail(call, c->to, &c->ask);
+        return;
+    }
+    c->ask.req = (struct fpd_request){
+        .op = FPD_OP_RENAME,
+        .u.rename = { .from = c->path,
+                      .to = c->to,
+                      .no_replace = !c->overwrite },
+    };
+    fpd_call_ask(call, call->device, &c->ask, after_move);
+}
+
+void fpd_route_fs_move(struct fpd_call *call)
+{
+    struct change *c = begin(call);
+
+    if (!c || !take_destination(call, c))
+        return;
+    /* Whether it was there decides between 201 and 204, no more. */
+    ask(call, c, FPD_OP_STAT, c->to, after_target);
+}
+
+/* ---- COPY: a READ into a PUT of the same device ---- */
+
+static void copy_more(struct fpd_call *call);
+
+static void after_copy(struct fpd_call *call)
+{
+    struct change *c = call->state;
+
+    if (c->ask.req.err == FP_ERR_EXIST && !c->overwrite)
+        c->ask.req.err = FP_ERR_PRECOND;
+    if (c->read.req.err)
+        fpd_fs_fail(call, c->path, &c->read);
+    else if (c->ask.req.err)
+        fpd_fs_fail(call, c->to, &c->ask);
+    else
+        fpd_reply_empty(call, c->ask.req.u.put.created ? 201 : 204);
+}
+
+static void copy_end(struct fpd_call *call, struct change *c, int err)
+{
+    if (err)
+        fpd_spool_fail(c->spool, err);
+    else
+        fpd_spool_end(c->spool);
+    fpd_ask_wait(call, &c->ask, after_copy);
+}
+
+static void pipe_ready(void *ctx)
+{
+    struct fpd_call *call = ctx;
+
+    fpd_call_wake(call, ((struct change *)call->state)->pipe);
+}
+
+static void spool_ready(void *ctx)
+{
+    struct fpd_call *call = ctx;
+
+    fpd_call_wake(call, ((struct change *)call->state)->spool);
+}
+
+static void copy_wait(struct fpd_call *call, struct change *c, bool for_room)
+{
+    call->next = copy_more;
+    if (!fpd_call_wait(call, for_room ? (void *)c->spool : (void *)c->pipe)) {
+        fpd_spool_fail(c->spool, FP_ERR_CANCELED);
+        fpd_reply_stopping(call);
+    } else if (for_room) {
+        fpd_spool_wake_when_writable(c->spool, spool_ready, call);
+    } else {
+        fpd_pipe_wake_when_ready(c->pipe, pipe_ready, call);
+    }
+}
+
+static void copy_more(struct fpd_call *call)
+{
+    struct change *c = call->state;
+    char buf[16384];
+    size_t got;
+    int err;
+
+    for (;;) {
+        if (!fpd_spool_writable(c->spool)) {
+            copy_wait(call, c, true);
+            return;
+        }
+        switch (fpd_pipe_read(c->pipe, buf, sizeof buf, &got)) {
+        case FPD_PIPE_DATA:
+            err = fpd_spool_write(c->spool, buf, got);
+            if (!err)
+                break;
+            fpd_pipe_abandon(c->pipe);
+            copy_end(call, c, err);
+            return;
+        case FPD_PIPE_EMPTY:
+            copy_wait(call, c, false);
+            return;
+        case FPD_PIPE_END:
+            copy_end(call, c, FP_OK);
+            return;
+        default:
+            copy_end(call, c, fpd_pipe_error(c->pipe));
+            return;
+        }
+    }
+}
+
+static void copy_opened(struct fpd_request *req)
+{
+    struct fpd_ask *read = req->ctx;
+    struct change *c = read->call->state;
+
+    c->over = true;
+    fpd_call_wake(read->call, read);
+}
+
+static void after_copy_open(struct fpd_call *call)
+{
+    struct change *c = call->state;
+    int err;
+
+    if (!c->over) {
+        fpd_fs_fail(call, c->path, &c->read);
+        return;
+    }
+    err =
+        fpd_spool_new(call->http->cfg.data, c->read.req.u.read.send, &c->spool);
+    if (err) {
+        fpd_pipe_abandon(c->pipe);
+        fpd_problem(call, err, "The copy can't be buffered.");
+        return;
+    }
+    c->ask.req = (struct fpd_request){
+        .op = FPD_OP_PUT,
+        .klass = FPD_UPLOAD,
+        .u.put = { .path = c->to,
+                   .spool = c->spool,
+                   .if_absent = !c->overwrite,
+                   .has_mtime = c->read.req.u.read.has_mtime,
+                   .mtime_ns = c->read.req.u.read.mtime_ns },
+    };
+    fpd_ask_submit(call, call->device, &c->ask);
+    copy_more(call);
+}
+
+void fpd_route_fs_copy(struct fpd_call *call)
+{
+    struct change *c = begin(call);
+
+    if (!c || !take_destination(call, c))
+        return;
+    if (strcmp(c->path, c->to) == 0) {
+        fpd_refuse(call, 403, "same", "The same file",
+                   "Source and Destination are the same.");
+        return;
+    }
+    c->pipe = fpd_pipe_new(0);
+    if (!c->pipe) {
+        fpd_problem(call, FP_ERR_NOMEM, "The daemon is out of memory.");
+        return;
+    }
+    c->read.req = (struct fpd_request){
+        .op = FPD_OP_READ,
+        .u.read = { .path = c->path, .pipe = c->pipe, .opened = copy_opened }
+    };
+    fpd_call_ask(call, call->device, &c->read, after_copy_open);
+}

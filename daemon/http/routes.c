@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/http/routes.h"
+#include "daemon/http/events.h"
+#include "daemon/http/route.h"
+
+#define API     "/api/v1"
+#define DEVICE  API "/devices/{device}"
+#define FS      DEVICE "/fs/{path...}"
+#define STORAGE DEVICE "/storages/{storage}"
+#define SNAP    API "/snapshots/{snapshot}"
+#define NONE    FPD_SCOPE_NONE
+#define READ    FPD_SCOPE_READ
+#define WRITE   FPD_SCOPE_WRITE
+#define ADMIN   FPD_SCOPE_ADMIN
+
+/* clang-format off */
+const struct fpd_route fpd_routes[] = {
+    { "GET", "/healthz", NONE, FPD_INLINE, fpd_route_healthz, 0, 0 },
+    { "GET", "/metrics", READ, FPD_INLINE, fpd_route_metrics, 0, 0 },
+    { "GET", API, READ, FPD_INLINE, fpd_route_root, 0, 0 },
+    { "GET", API "/openapi.json", READ, FPD_INLINE, fpd_route_openapi, 0, 0 },
+    { "GET", API "/events", READ, FPD_INLINE, fpd_route_events, 0, 0 },
+
+    { "GET", API "/devices", READ, FPD_INLINE, fpd_route_devices, 0, 0 },
+    { "GET", DEVICE, READ, FPD_INLINE, fpd_route_device, 0, 0 },
+    { "PATCH", DEVICE, WRITE, FPD_INLINE, fpd_route_device_patch, 0, 0 },
+    { "DELETE", DEVICE, ADMIN, FPD_INLINE, fpd_route_device_forget, 0, 0 },
+    { "GET", DEVICE "/stats", READ, FPD_DEVICE, fpd_route_device_stats, 0, 0 },
+    { "GET", DEVICE "/console", READ, FPD_INLINE, fpd_route_device_console, 0, 0 },
+    { "POST", DEVICE "/reboot", WRITE, FPD_DEVICE, fpd_route_device_reboot, 0, 0 },
+
+    { "GET", FS, READ, FPD_DEVICE, fpd_route_fs_get, 0, 0 },
+    { "PUT", FS, WRITE, FPD_DEVICE, fpd_route_fs_put, fpd_route_fs_put_begin, fpd_route_fs_put_data },
+    { "POST", FS, WRITE, FPD_DEVICE, fpd_route_fs_post, 0, 0 },
+    { "MKCOL", FS, WRITE, FPD_DEVICE, fpd_route_fs_mkdir, 0, 0 },
+    { "DELETE", FS, WRITE, FPD_DEVICE, fpd_route_fs_delete, 0, 0 },
+    { "MOVE", FS, WRITE, FPD_DEVICE, fpd_route_fs_move, 0, 0 },
+    { "COPY", FS, WRITE, FPD_DEVICE, fpd_route_fs_copy, 0, 0 },
+
+    { "GET", "/{page}", NONE, FPD_INLINE, fpd_route_web, 0, 0 },
+    { "GET", "/", NONE, FPD_INLINE, fpd_route_web, 0, 0 },
+};
+/* clang-format on */
+
+const size_t fpd_routes_count = sizeof fpd_routes / sizeof fpd_routes[0];

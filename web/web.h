@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The files that are built into the daemon: the page and the description of
+ * the API.
+ *
+ * Memory  all of it lives as long as the program
+ */
+#ifndef FPD_WEB_WEB_H
+#define FPD_WEB_WEB_H
+
+#include <stddef.h>
+
+struct fpd_web_file {
+    const char *path; /* "/app.js" */
+    const char *type;
+    const char *etag; /* with its quotes */
+    const unsigned char *data;
+    size_t size;
+};
+
+/* The file of this path, or NULL. */
+const struct fpd_web_file *fpd_web_find(const char *path);
+
+/* Made by embed.py; ends with a NULL path. */
+extern const struct fpd_web_file fpd_web_files[];
+
+#endif
