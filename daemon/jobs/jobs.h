@@ -3,7 +3,7 @@
  * Jobs: everything that takes longer than a request. A backup, a restore, a
  * verify of the store, a prune.
  *
- * A job is a row in the store from the moment _new answers, so it outlives the
+ * A job is a row in the store before its id is told, so it outlives the
  * daemon. One thread works on it at a time, from a small pool; jobs of one
  * device run one after another, those of different devices side by side. A job
  * whose device is away waits for it (state "waiting") and goes on when it is
@@ -69,12 +69,12 @@ struct fpd_backup_params {
     const char *device;
     const char *storage;
     const char *region; /* NULL: the whole storage */
-    const char *tags;   /* "a,b", as snapshot.h has them; or NULL */
+    const char *tags;   /* JSON text, up to 1023 bytes; or NULL */
     bool pinned;        /* retention leaves it alone */
 };
 /* id gets the job's. FP_ERR_NOENT: no such device, storage or region; but of a
  * device that is known and away the storage is looked at once it is back.
- * FP_ERR_INVAL: tags. The job's result: {"snapshot":id,"new_bytes":n,
+ * FP_ERR_INVAL: tags too long. The job's result: {"snapshot":id,"new_bytes":n,
  * "complete":bool,"unreadable":chunks,"consistency":word,"fetched":chunks}. */
 int fpd_jobs_backup(struct fpd_jobs *jobs, const struct fpd_backup_params *p,
                     char id[FPD_JOB_ID_SIZE], char *why, size_t size);

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The engine: the list of jobs that have not ended, and the threads that take
+ * the oldest one whose device no other job holds.
+ *
+ * When the daemon ends, a job under way is left in the store as it stands,
+ * "running": that is the note by which the next daemon takes it up, the same
+ * note that a killed daemon leaves.
+ */
+#include "daemon/jobs/engine.h"
+
+#include "core/error.h"
+#include "daemon/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    THREADS = 16,
+    WAIT_MS = 600000,
+    LIST_DEFAULT = 100,
+    LIST_MAX = 1000,
+    LOG_PAGE = 200,
+};
+
+typedef int (*runner_fn)(struct fpd_job *job);
+
+static const runner_fn runners[] = {
+    [FPD_JOB_BACKUP] = fpd_job_run_backup,
+    [FPD_JOB_RESTORE] = fpd_job_run_restore,
+    [FPD_JOB_VERIFY] = fpd_job_run_verify,
+    [FPD_JOB_PRUNE] = fpd_job_run_prune,
+};
+
+/* ---- the list ---- */
+
+/* The lock is held. */
+static struct fpd_job *find(struct fpd_jobs *jobs, const char *id)
+{
+    struct fpd_job *job = jobs->first;
+
+    while (job && strcmp(job->row.id, id) != 0)
+        job = job->next;
+    return job;
+}
+
+struct fpd_job *fpd_jobs_find(struct fpd_jobs *jobs, const char *id)
+{
+    struct fpd_job *job;
+
+    pthread_mutex_lock(&jobs->lock);
+    job = find(jobs, id);
+    if (job)
+        job->refs++;
+    pthread_mutex_unlock(&jobs->lock);
+    return job;
+}
+
+void fpd_job_unref(struct fpd_job *job)
+{
+    struct fpd_jobs *jobs = job->jobs;
+    bool last;
+
+    pthread_mutex_lock(&jobs->lock);
+    last = --job->refs == 0;
+    pthread_mutex_unlock(&jobs->lock);
+    if (last)
+        fpd_job_free(job);
+}
+
+void fpd_jobs_append(struct fpd_jobs *jobs, struct fpd_job *job)
+{
+    struct fpd_job **at = &jobs->first;
+
+    while (*at)
+        at = &(*at)->next;
+    job->next = NULL;
+    job->refs = 1;
+    *at = job;
+    pthread_cond_broadcast(&jobs->moved);
+}
+
+/* Out of the list, and its reference given back. */
+static void retire(struct fpd_jobs *jobs, struct fpd_job *job)
+{
+    pthread_mutex_lock(&jobs->lock);
+    for (struct fpd_job **at = &jobs->first; *at; at = &(*at)->next) {
+        if (*at != job)
+            continue;
+        *at = job->next;
+        break;
+    }
+    pthread_cond_broadcast(&jobs->moved);
+    pthread_mutex_unlock(&jobs->lock);
+    fpd_job_unref(job);
+}
+
+/* The lock is held. */
+static bool device_held(const struct fpd_jobs *jobs, const char *device)
+{
+    for (const struct fpd_job *job = jobs->first; job; job = job->next)
+        if (job->held && strcmp(job->device, device) == 0)
+            return true;
+    return false;
+}
+
+/* The lock is held. */
+static struct fpd_job *next_job(struct fpd_jobs *jobs)
+{
+    for (struct fpd_job *job = jobs->first; job; job = job->next)
+        if (job->state == FPD_JOB_QUEUED && !job->held &&
+            !device_held(jobs, job->device))
+            return job;
+    return NULL;
+}
+
+/* ---- running ---- */
+
+static int64_t unix_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* false: the daemon ends and the job goes on in the next. */
+static bool settle(struct fpd_job *job, int err)
+{
+    struct fpd_jobs *jobs = job->jobs;
+    bool left;
+
+    pthread_mutex_lock(&jobs->lock);
+    left = err == FP_ERR_CANCELED && !job->cancel && jobs->stopping;
+    if (!left) {
+        fpd_job_set_state(job, !err ? FPD_JOB_DONE
+                               : err == FP_ERR_CANCELED && job->cancel
+                                   ? FPD_JOB_CANCELLED
+                                   : FPD_JOB_FAILED);
+        job->row.error = err;
+        job->row.ended_ms = unix_ms();
+        if (!err)
+            job->row.detail[0] = '\0';
+    }
+    pthread_mutex_unlock(&jobs->lock);
+    return !left;
+}
+
+static void run(struct fpd_job *job)
+{
+    int err;
+
+    fpd_job_keep(job);
+    fpd_job_tell(job);
+    err = runners[job->kind](job);
+    if (err && err != FP_ERR_CANCELED)
+        fpd_log(FPD_LOG_WARN, "jobs", "a %s failed: job=%s device=%s err=%s",
+                job->row.kind, job->row.id, job->device, fp_strerror(err));
+    if (!settle(job, err))
+        return;
+    fpd_job_log(job, "%s%s%s", !job->row.error ? "Done" : "Ended",
+                job->row.detail[0] ? ": " : "", job->row.detail);
+    fpd_job_keep(job);
+}
+
+static void *thread_main(void *arg)
+{
+    struct fpd_jobs *jobs = arg;
+
+    pthread_mutex_lock(&jobs->lock);
+    while (!jobs->stopping) {
+        struct fpd_job *job = next_job(jobs);
+        char id[FPD_JOB_ID_SIZE];
+
+        if (!job) {
+            pthread_cond_wait(&jobs->moved, &jobs->lock);
+            continue;
+        }
+        job->held = true;
+        fpd_job_set_state(job, FPD_JOB_RUNNING);
+        if (!job->row.started_ms)
+            job->row.started_ms = unix_ms();
+        memcpy(id, job->row.id, sizeof(id));
+        pthread_mutex_unlock(&jobs->lock);
+        run(job);
+        retire(jobs, job);
+        if (jobs->cfg.changed)
+            jobs->cfg.changed(jobs->cfg.ctx, id);
+        pthread_mutex_lock(&jobs->lock);
+    }
+    pthread_mutex_unlock(&jobs->lock);
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static int start_threads(struct fpd_jobs *jobs)
+{
+    while (jobs->thread_count < jobs->cfg.threads) {
+        if (pthread_create(&jobs->threads[jobs->thread_count], NULL,
+                           thread_main, jobs))
+            return FP_ERR_NOMEM;
+        jobs->thread_count++;
+    }
+    return FP_OK;
+}
+
+static void init_lock(struct fpd_jobs *jobs)
+{
+    pthread_condattr_t attr;
+
+    pthread_mutex_init(&jobs->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&jobs->moved, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+int fpd_jobs_new(const struct fpd_jobs_config *cfg, struct fpd_jobs **out)
+{
+    struct fpd_jobs *jobs = calloc(1, sizeof(*jobs));
+    int err;
+
+    if (!jobs)
+        return FP_ERR_NOMEM;
+    jobs->cfg = *cfg;
+    if (!jobs->cfg.threads)
+        jobs->cfg.threads = THREADS;
+    if (jobs->cfg.threads > FPD_JOBS_THREADS_MAX)
+        jobs->cfg.threads = FPD_JOBS_THREADS_MAX;
+    if (!jobs->cfg.wait_ms)
+        jobs->cfg.wait_ms = WAIT_MS;
+    init_lock(jobs);
+    err = fpd_jobs_resume(jobs);
+    if (!err)
+        err = start_threads(jobs);
+    if (err) {
+        fpd_jobs_free(jobs);
+        return fpd_trace(err);
+    }
+    *out = jobs;
+    return FP_OK;
+}
+
+void fpd_jobs_stop(struct fpd_jobs *jobs)
+{
+    pthread_mutex_lock(&jobs->lock);
+    if (jobs->stopped) {
+        pthread_mutex_unlock(&jobs->lock);
+        return;
+    }
+    jobs->stopped = jobs->stopping = true;
+    for (struct fpd_job *job = jobs->first; job; job = job->next)
+        atomic_store(&job->interrupt, true);
+    pthread_cond_broadcast(&jobs->moved);
+    pthread_mutex_unlock(&jobs->lock);
+    for (uint32_t i = 0; i < jobs->thread_count; i++)
+        pthread_join(jobs->threads[i], NULL);
+}
+
+void fpd_jobs_free(struct fpd_jobs *jobs)
+{
+    if (!jobs)
+        return;
+    fpd_jobs_stop(jobs);
+    while (jobs->first) {
+        struct fpd_job *job = jobs->first;
+
+        jobs->first = job->next;
+        fpd_job_free(job);
+    }
+    pthread_cond_destroy(&jobs->moved);
+    pthread_mutex_destroy(&jobs->lock);
+    free(jobs);
+}
+
+/* ---- to watch and to end ---- */
+
+json_t *fpd_jobs_get(struct fpd_jobs *jobs, const char *id)
+{
+    struct fpd_store_job row;
+    struct fpd_job *job;
+    json_t *obj = NULL;
+
+    pthread_mutex_lock(&jobs->lock);
+    job = find(jobs, id);
+    if (job)
+        obj = fpd_job_json(&job->row, job);
+    pthread_mutex_unlock(&jobs->lock);
+    if (job)
+        return obj;
+    memset(&row, 0, sizeof(row));
+    if (fpd_store_job_get(jobs->cfg.store, id, &row))
+        return NULL;
+    obj = fpd_job_json(&row, NULL);
+    fpd_store_job_deinit(&row);
+    return obj;
+}
+
+static json_t *list_rows(struct fpd_jobs *jobs, struct fpd_store_job *rows,
+                         size_t count)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < count; i++) {
+        struct fpd_job *job;
+
+        pthread_mutex_lock(&jobs->lock);
+        job = find(jobs, rows[i].id);
+        json_array_append_new(array,
+                              fpd_job_json(job ? &job->row : &rows[i], job));
+        pthread_mutex_unlock(&jobs->lock);
+    }
+    return array;
+}
+
+json_t *fpd_jobs_list(struct fpd_jobs *jobs, const char *device,
+                      const char *before, size_t limit)
+{
+    struct fpd_store_job *rows;
+    json_t *array = NULL;
+    size_t count = 0;
+
+    if (!limit)
+        limit = LIST_DEFAULT;
+    if (limit > LIST_MAX)
+        limit = LIST_MAX;
+    rows = calloc(limit, sizeof(*rows));
+    if (!rows)
+        return NULL;
+    if (!fpd_store_job_list(jobs->cfg.store, device, before, rows, limit,
+                            &count))
+        array = list_rows(jobs, rows, count);
+    for (size_t i = 0; i < count; i++)
+        fpd_store_job_deinit(&rows[i]);
+    free(rows);
+    return array;
+}
+
+json_t *fpd_jobs_log(struct fpd_jobs *jobs, const char *id, uint32_t after)
+{
+    struct fpd_store_log_line *lines = calloc(LOG_PAGE, sizeof(*lines));
+    json_t *array = NULL;
+    size_t count = 0;
+
+    if (lines && !fpd_store_job_log_list(jobs->cfg.store, id, after, lines,
+                                         LOG_PAGE, &count))
+        array = json_array();
+    for (size_t i = 0; array && i < count; i++) {
+        json_t *line =
+            json_pack("{sI sI ss}", "seq", (json_int_t)lines[i].seq, "time",
+                      (json_int_t)lines[i].at_ms, "text", lines[i].text);
+        if (line)
+            json_array_append_new(array, line);
+    }
+    free(lines);
+    return array;
+}
+
+static int ended_or_unknown(struct fpd_jobs *jobs, const char *id)
+{
+    struct fpd_store_job row;
+    int err;
+
+    memset(&row, 0, sizeof(row));
+    err = fpd_store_job_get(jobs->cfg.store, id, &row);
+    if (!err)
+        fpd_store_job_deinit(&row);
+    return err ? err : FP_ERR_STALE;
+}
+
+int fpd_jobs_cancel(struct fpd_jobs *jobs, const char *id)
+{
+    struct fpd_job *job = fpd_jobs_find(jobs, id);
+    bool queued;
+
+    if (!job)
+        return ended_or_unknown(jobs, id);
+    pthread_mutex_lock(&jobs->lock);
+    queued = job->state == FPD_JOB_QUEUED && !job->held;
+    job->cancel = true;
+    if (queued) {
+        fpd_job_set_state(job, FPD_JOB_CANCELLED);
+        job->row.error = FP_ERR_CANCELED;
+        job->row.ended_ms = unix_ms();
+    } else if (!fpd_job_ended(job)) {
+        fpd_job_set_state(job, FPD_JOB_CANCELLING);
+    }
+    atomic_store(&job->interrupt, true);
+    pthread_mutex_unlock(&jobs->lock);
+    fpd_job_keep(job);
+    if (queued)
+        retire(jobs, job);
+    fpd_job_tell(job);
+    fpd_job_unref(job);
+    return FP_OK;
+}
+
+int fpd_jobs_wait(struct fpd_jobs *jobs, const char *id, uint32_t ms)
+{
+    struct timespec until;
+    bool there;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += (long)(ms % 1000) * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    pthread_mutex_lock(&jobs->lock);
+    while ((there = find(jobs, id) != NULL))
+        if (pthread_cond_timedwait(&jobs->moved, &jobs->lock, &until) ==
+            ETIMEDOUT)
+            break;
+    pthread_mutex_unlock(&jobs->lock);
+    if (there)
+        return FP_ERR_TIMEDOUT;
+    return ended_or_unknown(jobs, id) == FP_ERR_STALE ? FP_OK : FP_ERR_NOENT;
+}
+
+bool fpd_jobs_busy(struct fpd_jobs *jobs, const char *device)
+{
+    bool busy;
+
+    pthread_mutex_lock(&jobs->lock);
+    busy = device_held(jobs, device);
+    pthread_mutex_unlock(&jobs->lock);
+    return busy;
+}
