@@ -91,6 +91,40 @@ static void a_program_is_torn_in_half(void **state)
     assert_int_equal(count(&f, 0, sizeof f.mem, 0xff), sizeof f.mem - 88);
 }
 
+/* What landed is what the medium makes of it: NOR ANDs, a card replaces. */
+static void a_torn_program_lands_as_the_medium_does(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    for (int overwrite = 0; overwrite < 2; overwrite++) {
+        set_up(&f);
+        memset(f.mem, 0xf1, sizeof f.mem);
+        memset(f.buf, 0x0f, sizeof f.buf);
+        if (overwrite)
+            f.dev->flags = FP_BDEV_OVERWRITE;
+        fp_bdev_fault_cut(&f.fault, 1, FP_FAULT_TEAR_HALF);
+        assert_int_equal(fp_bdev_prog(f.dev, 0, f.buf, 64), FP_ERR_IO);
+        assert_int_equal(count(&f, 0, 32, overwrite ? 0x0f : 0x01), 32);
+        assert_int_equal(count(&f, 32, BLOCK * BLOCKS, 0xf1),
+                         BLOCK * BLOCKS - 32);
+    }
+}
+
+static void a_cut_can_be_called_off(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f);
+    fp_bdev_fault_cut(&f.fault, 1, FP_FAULT_TEAR_NONE);
+    fp_bdev_fault_cut(&f.fault, 0, FP_FAULT_TEAR_NONE);
+    assert_int_equal(fp_bdev_prog(f.dev, 0, f.buf, 64), FP_OK);
+    fp_bdev_fault_cut(&f.fault, 1, FP_FAULT_TEAR_NONE);
+    fp_bdev_fault_power_on(&f.fault);
+    assert_int_equal(fp_bdev_prog(f.dev, 0, f.buf, 64), FP_OK);
+}
+
 static void a_whole_program_may_land_without_a_word(void **state)
 {
     struct fixture f;
@@ -260,6 +294,8 @@ int main(void)
         cmocka_unit_test(nothing_fails_unasked),
         cmocka_unit_test(after_the_cut_everything_fails_until_power_returns),
         cmocka_unit_test(a_program_is_torn_in_half),
+        cmocka_unit_test(a_torn_program_lands_as_the_medium_does),
+        cmocka_unit_test(a_cut_can_be_called_off),
         cmocka_unit_test(a_whole_program_may_land_without_a_word),
         cmocka_unit_test(bits_of_a_word_are_torn),
         cmocka_unit_test(an_atomic_unit_is_never_torn),

@@ -286,8 +286,9 @@ static void the_best_probe_wins(void **state)
     static const struct fp_fs_ops broken = { .probe = no_probe };
     static const struct fp_fs_ops mute = { .probe = NULL };
     static const struct fp_fs_ops better = { .probe = better_probe };
+    static const struct fp_fs_ops as_good = { .probe = better_probe };
     const struct fp_fs_ops *const list[] = { &broken, &rec_ops, &mute,
-                                             &better, &rec_ops, NULL };
+                                             &better, &as_good, NULL };
     const struct fp_fs_ops *ops = NULL;
     struct fp_fs_config cfg = { .page_size = 64 };
     struct fixture f;
