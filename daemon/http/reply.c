@@ -285,13 +285,17 @@ void fpd_refuse(struct fpd_call *call, unsigned status, const char *type,
                 const char *title, const char *fmt, ...)
 {
     struct problem p = { .status = status, .type = type, .title = title };
-    char detail[800];
+    char detail[800], code[40] = "";
     va_list ap;
 
     va_start(ap, fmt);
     vsnprintf(detail, sizeof detail, fmt, ap);
     va_end(ap);
-    reply_problem(call, &p, "HTTP", detail);
+    for (size_t i = 0; i + 1 < sizeof code && type[i]; i++)
+        code[i] = type[i] == '-'   ? '_'
+                  : type[i] >= 'a' ? (char)(type[i] - 'a' + 'A')
+                                   : type[i];
+    reply_problem(call, &p, code, detail);
 }
 
 static void add_number(struct fpd_call *call, const char *key, uint64_t value)
