@@ -63,9 +63,9 @@ static bool is_cut(struct fp_bdev_fault *fault)
 
 /* What a programmed byte becomes: a medium that cannot replace ANDs. */
 static uint8_t landed(const struct fp_bdev_fault *fault, uint8_t old,
-                      uint8_t new)
+                      uint8_t prog)
 {
-    return fault->bdev.flags & FP_BDEV_OVERWRITE ? new : old &new;
+    return fault->bdev.flags & FP_BDEV_OVERWRITE ? prog : old & prog;
 }
 
 /* The scratch block becomes the content of `block`. */
@@ -133,7 +133,7 @@ static int prog_torn(struct fp_bdev_fault *fault, fp_addr off,
             return err;
         for (; done < end && at < block_size; done++, at++) {
             uint8_t old = fault->scratch[at];
-            uint8_t new = landed(fault, old, buf[done]);
+            uint8_t now = landed(fault, old, buf[done]);
             uint8_t mask = 0xff;
 
             if (done >= torn.whole)
