@@ -138,7 +138,7 @@ static int prog_torn(struct fp_bdev_fault *fault, fp_addr off,
 
             if (done >= torn.whole)
                 mask = (uint8_t)(torn.bits >> 8 * (done - torn.whole));
-            fault->scratch[at] = (uint8_t)((new &mask) | (old & ~mask));
+            fault->scratch[at] = (uint8_t)((now & mask) | (old & ~mask));
         }
         err = store(fault, block);
         if (err)
