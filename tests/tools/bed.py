@@ -104,7 +104,7 @@ class Bed:
     def find_daemon(self):
         """The address and token that the daemon's last start printed."""
         before = getattr(self, 'seen', 0)
-        text = wait_for('the daemon', lambda: re.search(r'(http://\S+?)/?\?token=(\S+)|listening on (http://\S+)',
+        text = wait_for('the daemon', lambda: re.search(r'(http://\S+?)/?\?token=(\S+)|serving: url=(\S+)',
                                                         self.daemon.output()[before:]))
         self.url = text.group(1) or text.group(3).rstrip('/')
         token = (self.dir / 'store' / 'admin.token').read_text().strip()
