@@ -75,7 +75,7 @@ static void wire_console(void *ctx, const uint8_t *buf, size_t size)
 static size_t tx_size(uint32_t baud)
 {
     size_t size = FPD_TX_SIZE;
-    size_t least = 2 * (FPD_FRAME_MAX + FP_FRAME_OVERHEAD);
+    size_t least = 2 * (FPD_FRAME_MAX_SLOW + FP_FRAME_OVERHEAD);
 
     if (baud > 0 && baud / 10 * 6 / 100 < size)
         size = baud / 10 * 6 / 100;
@@ -91,7 +91,7 @@ void fpd_session_start(struct fpd_session *s, struct fpd_worker *worker,
         .console = wire_console,
         .ctx = s,
         .host = true,
-        .frame_max = FPD_FRAME_MAX,
+        .frame_max = link->rate ? FPD_FRAME_MAX_SLOW : FPD_FRAME_MAX,
         .tx_buf = s->tx_buf,
         .tx_size = tx_size(link->rate),
         .rx_buf = s->rx_buf,

@@ -22,8 +22,10 @@
 
 #define FPD_CALLS_MAX 16
 #define FPD_FRAME_MAX 4096
-#define FPD_TX_SIZE   (64u * 1024u)
-#define FPD_RX_SIZE   (128u * 1024u)
+/* On a line with a rate: a long frame would hold up what is urgent. */
+#define FPD_FRAME_MAX_SLOW 2048
+#define FPD_TX_SIZE        (64u * 1024u)
+#define FPD_RX_SIZE        (128u * 1024u)
 
 struct fpd_op_state;
 struct fpd_worker;
