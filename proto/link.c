@@ -233,8 +233,12 @@ uint16_t fp_link_frame_max(const struct fp_link *link)
 
 bool fp_link_may_stall(const struct fp_link *link)
 {
-    return !link->cfg.rx_stall || link->state != FP_LINK_UP ||
-           link->rx_edge == link->rx_units;
+    if (!link->cfg.rx_stall || link->state != FP_LINK_UP)
+        return true;
+    /* Had the other end not heard of what came, it would send it again. */
+    return link->rx_edge == link->rx_units &&
+           link->told_next == link->rx_next && !link->send_busy &&
+           !link->encoding && link->stage_sent == link->stage_size;
 }
 
 void fp_link_hold(struct fp_link *link)
@@ -244,7 +248,7 @@ void fp_link_hold(struct fp_link *link)
     link->held = true;
     link->hold_no++;
     link->hold_ms = link->now_ms;
-    if (fp_link_holding(link))
+    if (fp_link_holding(link) || link->told_next != link->rx_next)
         link->ack_now = true;
 }
 

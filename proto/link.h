@@ -202,11 +202,12 @@ void fp_link_send_console(struct fp_link *link, const uint8_t *buf,
                           size_t size);
 
 /* rx_stall ends: hold() withdraws the credit and asks the other end to confirm,
- * resume() grants again. may_stall(): true once it is certain that the other
- * end will send no MSG or BULK, so that flash may be touched and no byte is
- * lost; it may still acknowledge what it was sent, so wait for fp_link_idle()
- * as well where that can be. Keep polling until then. Always true on other
- * ends and while not UP. */
+ * resume() grants again. may_stall(): true once it is certain that no MSG or
+ * BULK is on its way and that the other end has heard of all that came, so that
+ * flash may be touched and no byte is lost: hold(), poll until may_stall(),
+ * send_busy(), poll until may_stall() again, work, resume(). The other end may
+ * still acknowledge what it was sent: wait for fp_link_idle() as well where
+ * frames are queued. Always true on other ends and while not UP. */
 bool fp_link_may_stall(const struct fp_link *link);
 void fp_link_hold(struct fp_link *link);
 void fp_link_resume(struct fp_link *link);

@@ -131,7 +131,7 @@ void fp_link_rx_grant(struct fp_link *link)
     come = (uint16_t)(link->rx_units - link->told_units);
     if (grown >= all / 4 || come >= all / 4 ||
         (uint8_t)(link->rx_next - link->told_next) >= ACK_FRAMES ||
-        (told < frame && told + grown >= frame))
+        (told < frame && told + grown >= frame) || link->held)
         link->ack_now = true;
     if (!link->ack_armed) {
         link->ack_armed = true;
@@ -281,7 +281,7 @@ static void on_frame(struct fp_link *link, const struct fp_frame *frame)
 static bool is_text(const uint8_t *buf, size_t size)
 {
     for (size_t i = 0; i < size; i++)
-        if ((buf[i] < ' ' && (buf[i] < '\a' || buf[i] > '\r') &&
+        if ((buf[i] < ' ' && (buf[i] < '\b' || buf[i] > '\r') &&
              buf[i] != 0x1b) ||
             buf[i] == 0x7f)
             return false;
