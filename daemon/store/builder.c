@@ -218,7 +218,7 @@ int fpd_store_builder_offer(struct fpd_store_builder *b, uint32_t first,
             return FP_ERR_INVAL;
     err = pin(b, digests, kinds, count);
     if (!err)
-        err = fpd_reader_take(b->store, FPD_DB_STORE, &conn);
+        err = fpd_reader_begin(b->store, FPD_DB_STORE, &conn);
     if (err)
         return err;
     for (uint32_t i = 0; i < count; i++) {
@@ -232,7 +232,7 @@ int fpd_store_builder_offer(struct fpd_store_builder *b, uint32_t first,
         wanted[i] = n > 0;
         sum += n;
     }
-    fpd_reader_give(b->store, FPD_DB_STORE, conn);
+    fpd_reader_end(b->store, FPD_DB_STORE, conn);
     return err ? err : sum;
 }
 

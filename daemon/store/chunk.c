@@ -247,7 +247,7 @@ int fpd_store_have(struct fpd_store *store,
                    bool *present)
 {
     struct fpd_conn *conn;
-    int err = fpd_reader_take(store, FPD_DB_STORE, &conn);
+    int err = fpd_reader_begin(store, FPD_DB_STORE, &conn);
 
     if (err)
         return err;
@@ -260,6 +260,6 @@ int fpd_store_have(struct fpd_store *store,
         }
         present[i] = n > 0;
     }
-    fpd_reader_give(store, FPD_DB_STORE, conn);
+    fpd_reader_end(store, FPD_DB_STORE, conn);
     return err;
 }

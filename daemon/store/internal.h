@@ -84,6 +84,12 @@ int fpd_reader_take(struct fpd_store *store, enum fpd_db db,
                     struct fpd_conn **out);
 void fpd_reader_give(struct fpd_store *store, enum fpd_db db,
                      struct fpd_conn *conn);
+/* The same with one read transaction around a call's queries, which saves each
+ * of them its locks. Never kept from one call of the store to the next. */
+int fpd_reader_begin(struct fpd_store *store, enum fpd_db db,
+                     struct fpd_conn **out);
+void fpd_reader_end(struct fpd_store *store, enum fpd_db db,
+                    struct fpd_conn *conn);
 void fpd_reader_close_all(struct fpd_store *store);
 
 /* ---- chunk.c ---- */

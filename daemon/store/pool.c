@@ -45,6 +45,28 @@ void fpd_reader_give(struct fpd_store *store, enum fpd_db db,
     fpd_conn_close(conn);
 }
 
+int fpd_reader_begin(struct fpd_store *store, enum fpd_db db,
+                     struct fpd_conn **out)
+{
+    int err = fpd_reader_take(store, db, out);
+
+    if (err)
+        return err;
+    err = fpd_conn_run(*out, "BEGIN", "");
+    if (err < 0) {
+        fpd_reader_give(store, db, *out);
+        return err;
+    }
+    return FP_OK;
+}
+
+void fpd_reader_end(struct fpd_store *store, enum fpd_db db,
+                    struct fpd_conn *conn)
+{
+    fpd_conn_run(conn, "ROLLBACK", "");
+    fpd_reader_give(store, db, conn);
+}
+
 void fpd_reader_close_all(struct fpd_store *store)
 {
     for (int db = 0; db < FPD_DB_COUNT; db++) {

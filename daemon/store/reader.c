@@ -116,7 +116,7 @@ int fpd_store_snapshot_entries(struct fpd_snapshot_reader *r, uint32_t first,
 
     if (first > r->info.chunk_count || count > r->info.chunk_count - first)
         return FP_ERR_INVAL;
-    err = fpd_reader_take(r->store, FPD_DB_STORE, &conn);
+    err = fpd_reader_begin(r->store, FPD_DB_STORE, &conn);
     if (err)
         return err;
     for (uint32_t i = 0; !err && i < count; i++) {
@@ -124,7 +124,7 @@ int fpd_store_snapshot_entries(struct fpd_snapshot_reader *r, uint32_t first,
         if (!err)
             out[i] = r->nodes[0].kids[(first + i) % FPD_NODE_KIDS];
     }
-    fpd_reader_give(r->store, FPD_DB_STORE, conn);
+    fpd_reader_end(r->store, FPD_DB_STORE, conn);
     return err;
 }
 
@@ -179,7 +179,7 @@ int fpd_store_snapshot_read(struct fpd_snapshot_reader *r, uint64_t off,
 
     if (off > r->info.size || size > r->info.size - off)
         return FP_ERR_INVAL;
-    err = fpd_reader_take(r->store, FPD_DB_STORE, &conn);
+    err = fpd_reader_begin(r->store, FPD_DB_STORE, &conn);
     if (err)
         return err;
     while (size > 0) {
@@ -199,7 +199,7 @@ int fpd_store_snapshot_read(struct fpd_snapshot_reader *r, uint64_t off,
         off += n;
         size -= n;
     }
-    fpd_reader_give(r->store, FPD_DB_STORE, conn);
+    fpd_reader_end(r->store, FPD_DB_STORE, conn);
     if (damaged)
         fpd_chunk_mark_bad(r->store, damaged);
     return err;
