@@ -260,7 +260,7 @@ json_t *fpd_json_entry(const char *dir_href, const char *name, size_t name_len,
 
 /* ---- snapshots, tokens ---- */
 
-json_t *fpd_json_tags(const char *tags)
+json_t *fpd_json_words(const char *tags)
 {
     json_t *list = json_array();
 
@@ -273,7 +273,7 @@ json_t *fpd_json_tags(const char *tags)
     return list;
 }
 
-bool fpd_json_parse_tags(const json_t *json, char *out, size_t size)
+bool fpd_json_parse_words(const json_t *json, char *out, size_t size)
 {
     size_t n = 0, i;
     json_t *tag;
@@ -290,6 +290,44 @@ bool fpd_json_parse_tags(const json_t *json, char *out, size_t size)
             return false;
         n += (size_t)sprintf(out + n, "%s%s", n ? "," : "", s);
     }
+    return true;
+}
+
+json_t *fpd_json_tags(const char *tags)
+{
+    json_t *list = *tags ? json_loads(tags, 0, NULL) : NULL;
+
+    if (json_is_array(list))
+        return list;
+    json_decref(list);
+    return json_array();
+}
+
+static bool is_tag(const json_t *tag)
+{
+    const char *s = json_string_value(tag);
+    size_t len = json_string_length(tag);
+
+    if (!s || len == 0 || len > 63 || strlen(s) != len)
+        return false;
+    for (; *s; s++)
+        if ((unsigned char)*s < 0x20 || *s == 0x7f)
+            return false;
+    return true;
+}
+
+bool fpd_json_parse_tags(json_t *json, char *out, size_t size)
+{
+    size_t i, n;
+    json_t *tag;
+
+    if (!json_is_array(json))
+        return false;
+    json_array_foreach(json, i, tag) if (!is_tag(tag)) return false;
+    n = json_dumpb(json, out, size - 1, JSON_COMPACT);
+    if (n == 0 || n >= size)
+        return false;
+    out[json_array_size(json) ? n : 0] = 0;
     return true;
 }
 
@@ -323,7 +361,7 @@ json_t *fpd_json_token(const struct fpd_token *token)
     set(o, "id", json_string(token->id));
     set(o, "name", text(token->name));
     set(o, "scope", json_string(fpd_scope_name(token->scope)));
-    set(o, "devices", fpd_json_tags(token->devices));
+    set(o, "devices", fpd_json_words(token->devices));
     set(o, "created", fpd_json_time(token->created_ms));
     if (token->expires_ms)
         set(o, "expires", fpd_json_time(token->expires_ms));

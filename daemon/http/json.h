@@ -27,9 +27,18 @@ json_t *fpd_json_entry(const char *dir_href, const char *name, size_t name_len,
                        int64_t mtime_ns);
 json_t *fpd_json_snapshot(const struct fpd_snapshot *snapshot);
 json_t *fpd_json_token(const struct fpd_token *token);
-/* "a,b" to ["a","b"] and back; false: no array of strings, or too long. */
+/* Tags lie in the store as JSON text: an array of strings. "" is none. */
 json_t *fpd_json_tags(const char *tags);
-bool fpd_json_parse_tags(const json_t *json, char *out, size_t size);
+/* Out of a body: false if it is no array of strings of 1 to 63 bytes without
+ * control characters, or longer than `size` as text. */
+bool fpd_json_parse_tags(json_t *json, char *out, size_t size);
+/* What tells a client that it was false. */
+#define FPD_JSON_TAGS_WANTED                                                  \
+    "\"tags\" is an array of strings, each 1 to 63 bytes of printable text, " \
+    "about 1,000 bytes together."
+/* "a,b" to ["a","b"] and back; false: no array of such strings, or too long.*/
+json_t *fpd_json_words(const char *words);
+bool fpd_json_parse_words(const json_t *json, char *out, size_t size);
 json_t *fpd_json_time(int64_t ms);
 json_t *fpd_json_u64(uint64_t value);
 

@@ -48,6 +48,9 @@ void fpd_problem_failure(struct fpd_call *call, const char *device,
                          const struct fpd_failure *failure);
 void fpd_reply_stopping(struct fpd_call *call);
 
+/* 202, the job and its URL. (route_job.c) */
+void fpd_reply_job(struct fpd_call *call, const char *id);
+
 /* A string for JSON out of bytes: bad UTF-8 becomes U+FFFD. */
 json_t *fpd_json_bytes(const char *text, size_t len);
 /* Status by the table, for tests and metrics; 500 for what it doesn't have. */

@@ -143,15 +143,13 @@ static int set_label(struct fpd_call *call, json_t *label)
 
 static int set_tags(struct fpd_call *call, json_t *tags)
 {
-    char text[256];
+    char text[1024];
     int err = FP_ERR_INVAL;
 
     if (fpd_json_parse_tags(tags, text, sizeof text))
         err = fpd_store_device_tag(call->http->cfg.store, call->param[0], text);
     if (err == FP_ERR_INVAL)
-        fpd_problem(call, err,
-                    "\"tags\" is an array of strings of letters, digits and "
-                    "._:=/-, at most 63 bytes each, 255 together.");
+        fpd_problem(call, err, FPD_JSON_TAGS_WANTED);
     else if (err)
         fpd_problem(call, err, NULL);
     return err;

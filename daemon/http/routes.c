@@ -37,6 +37,33 @@ const struct fpd_route fpd_routes[] = {
     { "MOVE", FS, WRITE, FPD_DEVICE, fpd_route_fs_move, 0, 0 },
     { "COPY", FS, WRITE, FPD_DEVICE, fpd_route_fs_copy, 0, 0 },
 
+    { "POST", DEVICE "/volumes/{path...}", WRITE, FPD_DEVICE, fpd_route_volume, 0, 0 },
+    { "GET", STORAGE, READ, FPD_DEVICE, fpd_route_storage, 0, 0 },
+    { "GET", STORAGE "/image", READ, FPD_DEVICE, fpd_route_image_get, 0, 0 },
+    { "PUT", STORAGE "/image", WRITE, FPD_DEVICE, fpd_route_image_put, fpd_route_image_put_begin, fpd_route_image_put_data },
+
+    { "GET", API "/snapshots", READ, FPD_INLINE, fpd_route_snapshots, 0, 0 },
+    { "POST", API "/snapshots", WRITE, FPD_JOB, fpd_route_snapshot_take, 0, 0 },
+    { "GET", SNAP, READ, FPD_INLINE, fpd_route_snapshot, 0, 0 },
+    { "PATCH", SNAP, WRITE, FPD_INLINE, fpd_route_snapshot_patch, 0, 0 },
+    { "DELETE", SNAP, WRITE, FPD_INLINE, fpd_route_snapshot_delete, 0, 0 },
+    { "GET", SNAP "/image", READ, FPD_INLINE, fpd_route_snapshot_image, 0, 0 },
+    { "GET", SNAP "/fs/{path...}", READ, FPD_INLINE, fpd_route_snapshot_fs, 0, 0 },
+    { "POST", SNAP "/restore", WRITE, FPD_JOB, fpd_route_snapshot_restore, 0, 0 },
+    { "POST", SNAP "/verify", READ, FPD_JOB, fpd_route_snapshot_verify, 0, 0 },
+
+    { "GET", API "/jobs", READ, FPD_INLINE, fpd_route_jobs, 0, 0 },
+    { "GET", API "/jobs/{job}", READ, FPD_INLINE, fpd_route_job, 0, 0 },
+    { "DELETE", API "/jobs/{job}", WRITE, FPD_INLINE, fpd_route_job_cancel, 0, 0 },
+    { "POST", API "/jobs/{job}/cancel", WRITE, FPD_INLINE, fpd_route_job_cancel, 0, 0 },
+    { "GET", API "/jobs/{job}/log", READ, FPD_INLINE, fpd_route_job_log, 0, 0 },
+    { "POST", API "/store/verify", ADMIN, FPD_JOB, fpd_route_store_verify, 0, 0 },
+    { "POST", API "/store/prune", ADMIN, FPD_JOB, fpd_route_store_prune, 0, 0 },
+
+    { "GET", API "/tokens", ADMIN, FPD_INLINE, fpd_route_tokens, 0, 0 },
+    { "POST", API "/tokens", ADMIN, FPD_INLINE, fpd_route_token_add, 0, 0 },
+    { "DELETE", API "/tokens/{token}", ADMIN, FPD_INLINE, fpd_route_token_revoke, 0, 0 },
+
     { "GET", "/{page}", NONE, FPD_INLINE, fpd_route_web, 0, 0 },
     { "GET", "/", NONE, FPD_INLINE, fpd_route_web, 0, 0 },
 };

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The files inside a snapshot, read by the same filesystem core as the device
+ * uses, without any device.
+ *
+ * Mounting and walking run on the pool; a call has a mount of its own, so no
+ * two threads share one. A file's bytes are read as they are sent.
+ */
+#include "core/error.h"
+#include "core/fs/littlefs/littlefs.h"
+#include "core/host/volume.h"
+#include "daemon/http/cond.h"
+#include "daemon/http/fspath.h"
+#include "daemon/http/json.h"
+#include "daemon/http/reply.h"
+#include "daemon/http/route.h"
+#include "daemon/http/server.h"
+#include "daemon/store/bdev.h"
+#include "daemon/store/snapshot.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIMIT_DEFAULT 1000
+#define LIMIT_MAX     4096
+
+static const struct fp_fs_ops *const drivers[] = { &fp_fs_littlefs, NULL };
+
+struct look {
+    char path[FPD_PATH_MAX + 1];
+    struct fpd_snapshot_reader *reader;
+    struct fpd_store_bdev dev;
+    struct fp_host_volume vol;
+    struct fp_file file;
+    bool mounted, open;
+    struct fp_stat st;
+    int err;
+    const char *step; /* that failed */
+    uint64_t cursor, limit, next;
+    uint64_t off, len;
+    bool ranged;
+    json_t *entries;
+};
+
+static void look_free(void *state)
+{
+    struct look *l = state;
+
+    if (l->open)
+        fp_fs_close(&l->file);
+    if (l->mounted)
+        fp_host_volume_close(&l->vol);
+    fpd_store_snapshot_close(l->reader);
+    json_decref(l->entries);
+    free(l);
+}
+
+/* ---- on the pool ---- */
+
+static int mount_it(struct fpd_call *call, struct look *l)
+{
+    struct fp_host_volume_config cfg = {
+        .drivers = drivers,
+        .cfg = { .flags = FP_MOUNT_RDONLY },
+    };
+    int err;
+
+    l->step = "store";
+    err = fpd_store_snapshot_open(call->http->cfg.store, call->param[0],
+                                  &l->reader);
+    if (!err &&
+        !fpd_call_covers(call, fpd_store_snapshot_info(l->reader)->device))
+        err = FP_ERR_NOENT;
+    if (err)
+        return err;
+    l->step = "mount";
+    err = fpd_store_bdev_init(&l->dev, l->reader, 0);
+    if (!err)
+        err = fp_host_volume_open(&l->vol, &l->dev.bdev, &cfg);
+    l->mounted = !err;
+    return err;
+}
+
+static int list_dir(struct fpd_call *call, struct look *l)
+{
+    char prefix[128], *href;
+    struct fp_dirent *e = malloc(sizeof *e);
+    struct fp_dir dir;
+    uint64_t n = 0;
+    int err;
+
+    snprintf(prefix, sizeof prefix, "/api/v1/snapshots/%s/fs", call->param[0]);
+    href = fpd_fs_href(prefix, l->path);
+    l->entries = json_array();
+    err = e && href ? fp_fs_opendir(&l->vol.mnt, &dir, l->path) : FP_ERR_NOMEM;
+    if (err)
+        goto out;
+    while ((err = fp_fs_readdir(&dir, e)) == 1 && !fpd_call_over(call)) {
+        if (n++ < l->cursor)
+            continue;
+        if (json_array_size(l->entries) == l->limit) {
+            l->next = n - 1;
+            break;
+        }
+        json_array_append_new(
+            l->entries, fpd_json_entry(href, e->name, e->name_len,
+                                       e->st.type == FP_TYPE_DIR, e->st.size,
+                                       e->st.has_mtime, e->st.mtime_ns));
+    }
+    fp_fs_closedir(&dir);
+out:
+    free(e);
+    free(href);
+    return err < 0 ? err : FP_OK;
+}
+
+static void work(struct fpd_call *call)
+{
+    struct look *l = call->state;
+
+    l->err = mount_it(call, l);
+    if (l->err)
+        return;
+    l->step = "path";
+    l->err = fp_fs_stat(&l->vol.mnt, l->path, &l->st);
+    if (l->err)
+        return;
+    if (call->url.slash || l->path[1] == 0) {
+        l->err = l->st.type == FP_TYPE_DIR ? list_dir(call, l) : FP_ERR_NOTDIR;
+        return;
+    }
+    if (l->st.type == FP_TYPE_DIR) {
+        l->err = FP_ERR_ISDIR;
+        return;
+    }
+    l->err = fp_fs_open(&l->vol.mnt, &l->file, l->path, FP_O_READ);
+    l->open = !l->err;
+    l->len = l->st.size;
+}
+
+/* ---- the answer ---- */
+
+static void refuse(struct fpd_call *call, struct look *l)
+{
+    struct fpd_failure none = { 0 };
+
+    if (strcmp(l->step, "store") == 0)
+        fpd_problem(call, l->err == FP_ERR_INVAL ? FP_ERR_NOENT : l->err,
+                    l->err == FP_ERR_NOENT || l->err == FP_ERR_INVAL
+                        ? "There is no such snapshot."
+                        : NULL);
+    else if (strcmp(l->step, "mount") == 0 && l->err == FP_ERR_NOENT)
+        fpd_problem(call, FP_ERR_NOENT,
+                    "There is no filesystem at the start of this snapshot.");
+    else
+        fpd_problem_failure(call, NULL, l->path, l->err, &none);
+}
+
+static void reply_list(struct fpd_call *call, struct look *l)
+{
+    json_t *doc = json_object();
+    char next[24];
+
+    json_object_set_new(doc, "path", fpd_json_bytes(l->path, strlen(l->path)));
+    json_object_set(doc, "entries", l->entries);
+    if (l->next) {
+        snprintf(next, sizeof next, "%llu", (unsigned long long)l->next);
+        json_object_set_new(doc, "next", json_string(next));
+    }
+    json_object_set_new(doc, "writable", json_false());
+    fpd_reply_json(call, 200, doc);
+}
+
+static ssize_t read_file(void *cls, uint64_t pos, char *buf, size_t max)
+{
+    struct fpd_call *call = cls;
+    struct look *l = call->state;
+    int32_t n;
+
+    if (pos >= l->len)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (max > l->len - pos)
+        max = (size_t)(l->len - pos);
+    n = fp_fs_read(&l->file, buf, (uint32_t)max);
+    return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static bool take_range(struct fpd_call *call, struct look *l)
+{
+    const char *header = fpd_call_header(call, "If-Range")
+                             ? NULL
+                             : fpd_call_header(call, "Range");
+    char text[48];
+
+    switch (fpd_range_parse(header, l->st.size, &l->off, &l->len)) {
+    case FPD_RANGE_NEVER:
+        fpd_refuse(call, 416, "range", "Range not satisfiable",
+                   "The file has %llu bytes; the range starts behind them.",
+                   (unsigned long long)l->st.size);
+        snprintf(text, sizeof text, "bytes */%llu",
+                 (unsigned long long)l->st.size);
+        fpd_reply_header(call, "Content-Range", text);
+        return false;
+    case FPD_RANGE_OK:
+        l->ranged = true;
+        if (fp_fs_seek(&l->file, (int64_t)l->off, FP_SEEK_SET) < 0) {
+            fpd_problem(call, FP_ERR_CORRUPT, NULL);
+            return false;
+        }
+        return true;
+    default:
+        return true;
+    }
+}
+
+static void after_work(struct fpd_call *call)
+{
+    struct look *l = call->state;
+    char text[80];
+
+    if (l->err) {
+        refuse(call, l);
+        return;
+    }
+    if (l->entries) {
+        reply_list(call, l);
+        return;
+    }
+    if (!take_range(call, l))
+        return;
+    fpd_reply_stream(call, l->ranged ? 206 : 200, fpd_fs_type(l->path), l->len,
+                     read_file);
+    fpd_reply_header(call, "Accept-Ranges", "bytes");
+    fpd_reply_header(call, "Cache-Control", "private, no-cache");
+    fpd_fs_mtime_header(call, l->st.has_mtime, l->st.mtime_ns);
+    fpd_fs_disposition(call, l->path);
+    if (!l->ranged)
+        return;
+    snprintf(text, sizeof text, "bytes %llu-%llu/%llu",
+             (unsigned long long)l->off,
+             (unsigned long long)(l->off + l->len - 1),
+             (unsigned long long)l->st.size);
+    fpd_reply_header(call, "Content-Range", text);
+}
+
+static bool number(struct fpd_call *call, const char *name, uint64_t max,
+                   uint64_t *out)
+{
+    char text[24];
+
+    if (!fpd_url_query(&call->url, name, text, sizeof text) || !text[0] ||
+        fpd_u64_parse(text, max, out))
+        return true;
+    fpd_problem(call, FP_ERR_INVAL, "?%s is a number up to %llu.", name,
+                (unsigned long long)max);
+    return false;
+}
+
+void fpd_route_snapshot_fs(struct fpd_call *call)
+{
+    struct look *l = calloc(1, sizeof *l);
+
+    if (!l) {
+        fpd_problem(call, FP_ERR_NOMEM, "The daemon is out of memory.");
+        return;
+    }
+    call->state = l;
+    call->state_free = look_free;
+    l->limit = LIMIT_DEFAULT;
+    if (!fpd_fs_path(call, l->path) ||
+        !number(call, "cursor", UINT32_MAX, &l->cursor) ||
+        !number(call, "limit", LIMIT_MAX, &l->limit))
+        return;
+    if (l->limit == 0)
+        l->limit = LIMIT_DEFAULT;
+    fpd_call_offload(call, work, after_work);
+}

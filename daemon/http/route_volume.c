@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * POST to a volume: mount, unmount, format, check, repair.
+ */
+#include "core/error.h"
+#include "core/fs/fs.h"
+#include "daemon/http/fspath.h"
+#include "daemon/http/json.h"
+#include "daemon/http/reply.h"
+#include "daemon/http/route.h"
+#include "daemon/http/server.h"
+#include "daemon/jobs/jobs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FINDINGS_MAX 200
+
+struct finding {
+    uint32_t level, block;
+    char text[128];
+};
+
+struct act {
+    struct fpd_ask ask;
+    char path[FPD_PATH_MAX + 1];
+    char fs[17];
+    const char *name; /* of the action */
+    struct finding findings[FINDINGS_MAX];
+    uint32_t count;
+};
+
+static const struct {
+    const char *name;
+    enum fpd_op op;
+} actions[] = {
+    { "mount", FPD_OP_MOUNT },   { "unmount", FPD_OP_UNMOUNT },
+    { "format", FPD_OP_FORMAT }, { "check", FPD_OP_CHECK },
+    { "repair", FPD_OP_CHECK },
+};
+
+static void act_gone(struct fpd_call *call)
+{
+    fpd_ask_cancel(call->device, &((struct act *)call->state)->ask);
+}
+
+/* On the worker, while the call waits. */
+static void on_finding(struct fpd_request *req, uint32_t level, uint32_t block,
+                       const char *text)
+{
+    struct fpd_ask *ask = req->ctx;
+    struct act *a = ask->call->state;
+    struct finding *f;
+
+    if (a->count == FINDINGS_MAX)
+        return;
+    f = &a->findings[a->count++];
+    f->level = level;
+    f->block = block;
+    strncpy(f->text, text, sizeof f->text - 1);
+}
+
+static json_t *findings(const struct act *a)
+{
+    static const char *const levels[] = { "error", "warning", "pending" };
+    json_t *array = json_array();
+
+    for (uint32_t i = 0; i < a->count; i++) {
+        const struct finding *f = &a->findings[i];
+        json_t *o = json_object();
+
+        json_object_set_new(o, "level",
+                            json_string(f->level < 3 ? levels[f->level] : "?"));
+        if (f->block != UINT32_MAX)
+            json_object_set_new(o, "block", fpd_json_u64(f->block));
+        json_object_set_new(o, "text",
+                            fpd_json_bytes(f->text, strlen(f->text)));
+        json_array_append_new(array, o);
+    }
+    return array;
+}
+
+static void after_act(struct fpd_call *call)
+{
+    struct act *a = call->state;
+    const struct fpd_request *req = &a->ask.req;
+    json_t *doc;
+
+    if (req->err) {
+        fpd_fs_fail(call, a->path, &a->ask);
+        return;
+    }
+    if (req->op != FPD_OP_CHECK) {
+        fpd_reply_empty(call, 204);
+        return;
+    }
+    doc = json_object();
+    json_object_set_new(doc, "volume", json_string(a->path));
+    json_object_set_new(doc, "errors", fpd_json_u64(req->u.volume.errors));
+    json_object_set_new(doc, "warnings", fpd_json_u64(req->u.volume.warnings));
+    json_object_set_new(doc, "pending", fpd_json_u64(req->u.volume.pending));
+    json_object_set_new(doc, "findings", findings(a));
+    fpd_reply_json(call, 200, doc);
+}
+
+/* Fills the request by the body; false after having answered. */
+static bool take_action(struct fpd_call *call, struct act *a, json_t *body)
+{
+    const char *name = json_string_value(json_object_get(body, "action"));
+    const char *fs = json_string_value(json_object_get(body, "fs"));
+
+    for (size_t i = 0; name && i < sizeof actions / sizeof actions[0]; i++)
+        if (strcmp(actions[i].name, name) == 0) {
+            a->name = actions[i].name;
+            a->ask.req.op = actions[i].op;
+        }
+    if (!a->name) {
+        fpd_problem(call, FP_ERR_INVAL,
+                    "\"action\" is one of mount, unmount, format, check, "
+                    "repair.");
+        return false;
+    }
+    if (a->ask.req.op == FPD_OP_FORMAT && (!fs || strlen(fs) > 16)) {
+        fpd_problem(call, FP_ERR_INVAL,
+                    "A format names the filesystem in \"fs\", such as "
+                    "\"littlefs\".");
+        return false;
+    }
+    strcpy(a->fs, fs && strlen(fs) <= 16 ? fs : "");
+    a->ask.req.u.volume.volume = a->path;
+    a->ask.req.u.volume.fs = a->fs;
+    a->ask.req.u.volume.repair = strcmp(a->name, "repair") == 0;
+    a->ask.req.u.volume.finding = on_finding;
+    return true;
+}
+
+void fpd_route_volume(struct fpd_call *call)
+{
+    json_t *body = fpd_call_json(call, false);
+    struct act *a;
+    bool ok;
+
+    if (!body)
+        return;
+    a = calloc(1, sizeof *a);
+    if (!a) {
+        json_decref(body);
+        fpd_problem(call, FP_ERR_NOMEM, "The daemon is out of memory.");
+        return;
+    }
+    call->state = a;
+    call->state_free = free;
+    call->on_gone = act_gone;
+    ok = fpd_fs_path(call, a->path) && take_action(call, a, body);
+    json_decref(body);
+    if (!ok)
+        return;
+    if (a->ask.req.op != FPD_OP_CHECK &&
+        fpd_jobs_busy(call->http->cfg.jobs, call->param[0])) {
+        fpd_problem(call, FP_ERR_BUSY,
+                    "A job works with this device; wait for it or cancel it.");
+        return;
+    }
+    fpd_call_ask(call, call->device, &a->ask, after_act);
+}
