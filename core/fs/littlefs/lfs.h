@@ -28,7 +28,10 @@
 #define FP_LFS_BLOCK_MIN   104     /* below it the format cannot work */
 #define FP_LFS_BLOCK_MAX   0x80000 /* records keep offsets in 19 bits */
 #define FP_LFS_FLIGHT_MAX  24
-#define FP_LFS_ANCHORS     8
+/* Within the driver: this block does not take what it is given, go elsewhere
+ * with it. No caller of the driver ever sees it. */
+#define FP_LFS_BAD     (-1000)
+#define FP_LFS_ANCHORS 8
 
 /* Where a tag's data lies: bits 0..18 its offset in the block, bit 19 "not on
  * flash but operation number offset of the running commit", bits 20..29 its
@@ -158,12 +161,15 @@ struct fp_lfs_file {
     /* buf: bytes [cache_off, +cache_size) of block cache_block; an inline
      * body that fits lies in buf as a whole. */
     uint32_t cache_block, cache_off, cache_size;
-    uint32_t wblock, woff; /* block being written and where in it, flushed
+    uint32_t wblock, woff;  /* block being written and where in it, flushed
                               and buffered bytes together */
-    uint32_t wpos;         /* the same place as a position in the file */
+    uint32_t wpos;          /* the same place as a position in the file */
+    uint32_t windex, wprev; /* index of wblock, the block before it */
+    uint32_t wstart;        /* position in the file where wblock begins */
     uint16_t name_len;
     uint8_t slot;
     bool dirty;
+    bool staged;
     bool writing;
     bool foreign; /* inline, but too long for buf: read from the log */
     bool stale;   /* foreign, and overwritten meanwhile */
@@ -200,11 +206,13 @@ struct fp_lfs {
     uint32_t minor;
     uint32_t name_max, file_max, attr_max, inline_max;
     uint32_t root[2];
-    uint32_t mdir_count;        /* of the thread, at mount */
-    struct fp_lfs_gstate gdisk; /* as on flash */
-    struct fp_lfs_gstate gwant; /* as the next commit shall leave it */
-    uint32_t unlinked;          /* relocations whose predecessor is pending */
+    uint32_t mdir_count;         /* of the thread, at mount */
+    struct fp_lfs_gstate gdisk;  /* as on flash */
+    struct fp_lfs_gstate gwant;  /* as the next commit shall leave it */
+    struct fp_lfs_gstate absorb; /* delta of a pair about to be dropped */
+    uint32_t unlinked;           /* relocations whose predecessor is pending */
     bool doubted;  /* parents and thread do not match: see lookup.c */
+    bool still;    /* no moving for wear now */
     bool failed;   /* a relocation broke off: no more writing */
     bool prepared; /* repairs are done */
     bool upgrade;
@@ -356,11 +364,13 @@ int fp_lfs_name_cmp(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
 
 /* --- thread.c --- */
 
-/* The next pair of the thread after m; FP_ERR_NOENT at its end. */
+/* These search along the thread, FP_ERR_NOENT at its end. */
 int fp_lfs_find_parent(struct fp_lfs *fs, const uint32_t pair[2],
                        struct fp_lfs_place *place);
 int fp_lfs_find_pred(struct fp_lfs *fs, const uint32_t pair[2],
                      uint32_t pred[2], bool *hard);
+int fp_lfs_find_in_thread(struct fp_lfs *fs, const uint32_t pair[2],
+                          uint32_t found[2]);
 void fp_lfs_gstate_xor(struct fp_lfs_gstate *to,
                        const struct fp_lfs_gstate *by);
 bool fp_lfs_gstate_is_zero(const struct fp_lfs_gstate *g);
@@ -438,7 +448,7 @@ int fp_lfs_step_ro(struct fp_mount *mnt, struct fp_step *step);
 /* prog.c */
 int fp_lfs_erase(struct fp_lfs *fs, uint32_t block);
 /* Appends to the program cache; flush writes what is left of a unit with 0xff
- * behind it. FP_ERR_CORRUPT: it does not read back as written. */
+ * behind it. FP_LFS_BAD: it does not read back as written. */
 int fp_lfs_prog(struct fp_lfs *fs, uint32_t block, uint32_t off,
                 const void *buf, uint32_t size);
 int fp_lfs_prog_flush(struct fp_lfs *fs);

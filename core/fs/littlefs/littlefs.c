@@ -5,6 +5,15 @@
 #include "core/fs/littlefs/littlefs.h"
 #include "core/fs/littlefs/lfs.h"
 
+static int statfs_rw(struct fp_mount *mnt, struct fp_statfs *st)
+{
+    int err = fp_lfs_statfs(mnt, st);
+
+    st->caps |= FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE | FP_CAP_SEEKWRITE |
+                FP_CAP_APPEND | FP_CAP_RENAME_DIR | FP_CAP_HOLES | FP_CAP_WRITE;
+    return err;
+}
+
 const struct fp_fs_ops fp_fs_littlefs = {
     .name = "littlefs",
     .promise = FP_PROMISE_OLD_OR_NEW,
@@ -12,16 +21,28 @@ const struct fp_fs_ops fp_fs_littlefs = {
     .probe = fp_lfs_probe,
     .mount = fp_lfs_mount,
     .unmount = fp_lfs_unmount,
+    .format = fp_lfs_format,
+    .sync = fp_lfs_sync,
     .stat = fp_lfs_stat,
-    .statfs = fp_lfs_statfs,
-    .open = fp_lfs_open_ro,
-    .read = fp_lfs_read_ro,
-    .seek = fp_lfs_seek_ro,
-    .close = fp_lfs_close_ro,
+    .statfs = statfs_rw,
+    .open = fp_lfs_open,
+    .read = fp_lfs_read_rw,
+    .write = fp_lfs_write,
+    .seek = fp_lfs_seek,
+    .truncate = fp_lfs_truncate,
+    .fsync = fp_lfs_fsync,
+    .reserve = fp_lfs_reserve,
+    .commit = fp_lfs_file_commit,
+    .close = fp_lfs_close,
     .opendir = fp_lfs_opendir,
     .readdir = fp_lfs_readdir,
     .closedir = fp_lfs_closedir,
+    .mkdir = fp_lfs_mkdir,
+    .remove = fp_lfs_remove,
+    .rename = fp_lfs_rename,
     .getattr = fp_lfs_getattr,
+    .setattr = fp_lfs_setattr,
     .listattr = fp_lfs_listattr,
+    .settime = fp_lfs_settime,
     .blocks = fp_lfs_blocks,
 };

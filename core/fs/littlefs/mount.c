@@ -364,7 +364,7 @@ static int mount_found(struct fp_lfs *fs)
     fs->gwant = fs->gdisk;
     inline_max = fp_lfs_min(fs->cache_size, fs->block_size / 8);
     fs->inline_max = fp_lfs_min(inline_max, fs->attr_max);
-    fs->look_next = (w.crc ^ fs->mnt->cfg.seed) % fs->block_count;
+    fs->look_start = (w.crc ^ fs->mnt->cfg.seed) % fs->block_count;
     fs->mnt->cfg.block_count = fs->block_count;
     fs->mnt->cfg.name_max = fs->name_max;
     fs->mnt->cfg.version = 0x20000 | fs->minor;
@@ -396,6 +396,10 @@ int fp_lfs_mount(struct fp_mount *mnt)
     if (err)
         return err;
     fs->mnt = mnt;
+    /* An erase must not reach into a neighbour. */
+    if (!(mnt->cfg.flags & FP_MOUNT_RDONLY) &&
+        fs->block_size % mnt->dev->block_size)
+        return FP_ERR_INVAL;
     return mount_found(fs);
 }
 

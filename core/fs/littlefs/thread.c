@@ -77,3 +77,26 @@ int fp_lfs_find_pred(struct fp_lfs *fs, const uint32_t pair[2],
     }
     return FP_ERR_CORRUPT;
 }
+
+/* The pair in the thread that shares a block with `pair`. */
+int fp_lfs_find_in_thread(struct fp_lfs *fs, const uint32_t pair[2],
+                          uint32_t found[2])
+{
+    uint32_t at[2] = { 0, 1 };
+
+    for (uint32_t hops = 0; hops <= fs->block_count; hops++) {
+        struct fp_lfs_mdir *m;
+        int err = fp_lfs_get(fs, at, &m);
+
+        if (err)
+            return err;
+        if (fp_lfs_pair_shares(m->pair, pair)) {
+            fp_lfs_pair_set(found, m->pair[0], m->pair[1]);
+            return FP_OK;
+        }
+        if (fp_lfs_pair_is_null(m->tail))
+            return FP_ERR_NOENT;
+        fp_lfs_pair_set(at, m->tail[0], m->tail[1]);
+    }
+    return FP_ERR_CORRUPT;
+}

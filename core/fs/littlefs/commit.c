@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Commits, and what follows from them.
+ *
+ * A commit is appended to the pair's log where there is room behind it that is
+ * known to be erased; otherwise the pair is written out afresh (compact.c),
+ * which may relocate it. Then its links have to follow:
+ *
+ *     1 the new block is written             nothing leads to it yet
+ *     2 the parent's entry names the new     from now on this is the state;
+ *       pair, and the orphan flag is set     the thread still has the old pair
+ *     3 the predecessor's tail names it,     done
+ *       and the flag is cleared
+ *
+ * A continuation, reached by a hard tail, has no entry in a parent: step 3
+ * alone. Steps 2 and 3 are commits themselves and may relocate in turn. The
+ * latest relocation is always finished first, so that the searches along the
+ * thread never meet a pair whose links are behind: a stack, not a queue.
+ *
+ * A change of the global state travels with the commit that makes its
+ * operation visible: the pair's own, or after a relocation the commit of step
+ * 2 (or 3 alone).
+ */
+#include "core/fs/littlefs/lfs.h"
+
+#include <string.h>
+
+#define RELOCATIONS_MAX 12
+#define OPS_MAX         8
+
+/* --- places that follow their entries --- */
+
+static void follow_ops(struct fp_lfs_node *n, const struct fp_lfs_op *ops,
+                       uint32_t op_count)
+{
+    for (uint32_t i = 0; i < op_count; i++) {
+        if (ops[i].type == FP_LFS_CREATE) {
+            /* A listing that stands here will meet the new entry. */
+            if (ops[i].id < n->id ||
+                (ops[i].id == n->id && n->what != FP_LFS_NODE_DIR))
+                n->id++;
+        } else if (ops[i].type == FP_LFS_DELETE) {
+            if (ops[i].id == n->id && n->what != FP_LFS_NODE_DIR) {
+                fp_lfs_pair_set(n->pair, FP_LFS_NULL, FP_LFS_NULL);
+                return;
+            }
+            if (ops[i].id < n->id)
+                n->id--;
+        }
+    }
+}
+
+static void follow_outcome(struct fp_lfs_node *n,
+                           const struct fp_lfs_outcome *out)
+{
+    if (fp_lfs_pair_is_null(n->pair))
+        return;
+    for (uint32_t i = 0; i < out->split_count; i++) {
+        const struct fp_lfs_split *split = &out->splits[i];
+
+        if (n->id >= split->id) {
+            fp_lfs_pair_set(n->pair, split->pair[0], split->pair[1]);
+            n->id = (uint16_t)(n->id - split->id);
+            return;
+        }
+    }
+    fp_lfs_pair_set(n->pair, out->now[0], out->now[1]);
+}
+
+static void follow_all(struct fp_lfs *fs, const struct fp_lfs_op *ops,
+                       uint32_t op_count, const struct fp_lfs_outcome *out)
+{
+    for (struct fp_lfs_node *n = fs->nodes; n; n = n->next) {
+        if (!fp_lfs_pair_is_null(n->pair) &&
+            fp_lfs_pair_shares(n->pair, out->old)) {
+            follow_ops(n, ops, op_count);
+            follow_outcome(n, out);
+        }
+        if (!fp_lfs_pair_is_null(n->dir) &&
+            fp_lfs_pair_shares(n->dir, out->old)) {
+            const uint32_t *to = out->expanded ? out->splits[0].pair : out->now;
+
+            fp_lfs_pair_set(n->dir, to[0], to[1]);
+        }
+    }
+}
+
+/* Puts `mark` where the entry of the last CREATE ends up. */
+static void place_mark(struct fp_lfs_node *mark, const struct fp_lfs_op *ops,
+                       uint32_t op_count, const struct fp_lfs_outcome *out)
+{
+    for (uint32_t i = 0; i < op_count; i++) {
+        if (ops[i].type != FP_LFS_CREATE)
+            continue;
+        fp_lfs_pair_set(mark->pair, out->old[0], out->old[1]);
+        mark->id = ops[i].id;
+        follow_ops(mark, ops + i + 1, op_count - i - 1);
+        follow_outcome(mark, out);
+    }
+}
+
+/* --- one commit --- */
+
+static uint32_t ops_size(struct fp_lfs *fs, const struct fp_lfs_op *ops,
+                         uint32_t op_count, int *err)
+{
+    uint32_t size = 0;
+
+    *err = FP_OK;
+    for (uint32_t i = 0; i < op_count; i++) {
+        uint32_t from = 0;
+
+        if (ops[i].type != FP_LFS_OP_ATTRS) {
+            size += 4 + fp_lfs_tag_size(ops[i].len);
+            continue;
+        }
+        while (from < 256) {
+            struct fp_lfs_attr attr;
+
+            *err = fp_lfs_attr_scan(fs, ops[i].block, ops[i].end, ops[i].off,
+                                    from, &attr);
+            if (*err == FP_ERR_NODATA) {
+                *err = FP_OK;
+                break;
+            }
+            if (*err)
+                return 0;
+            size += 4u + attr.len;
+            from = attr.type + 1u;
+        }
+    }
+    return size;
+}
+
+static bool gstate_changes(const struct fp_lfs *fs,
+                           struct fp_lfs_gstate *change)
+{
+    *change = fs->gdisk;
+    fp_lfs_gstate_xor(change, &fs->gwant);
+    fp_lfs_gstate_xor(change, &fs->absorb);
+    return !fp_lfs_gstate_is_zero(change);
+}
+
+static int put_attrs(struct fp_lfs *fs, struct fp_lfs_log *log,
+                     const struct fp_lfs_op *op)
+{
+    uint32_t from = 0;
+
+    while (from < 256) {
+        struct fp_lfs_attr attr;
+        int err =
+            fp_lfs_attr_scan(fs, op->block, op->end, op->off, from, &attr);
+
+        if (!err)
+            err = fp_lfs_log_flash(
+                fs, log, fp_lfs_tag(FP_LFS_ATTR | attr.type, op->id, attr.len),
+                attr.block, attr.off);
+        if (err)
+            return err == FP_ERR_NODATA ? FP_OK : err;
+        from = attr.type + 1u;
+    }
+    return FP_OK;
+}
+
+static int put_op(struct fp_lfs *fs, struct fp_lfs_log *log,
+                  const struct fp_lfs_op *op)
+{
+    uint32_t tag = fp_lfs_tag(op->type, op->id, op->len);
+
+    if (op->type == FP_LFS_OP_ATTRS)
+        return put_attrs(fs, log, op);
+    if (op->on_flash)
+        return fp_lfs_log_flash(fs, log, tag, op->block, op->off);
+    return fp_lfs_log_ram(fs, log, tag, op->buf);
+}
+
+/* Appends to the log. FP_LFS_BAD: the flash behind it is bad, and m is as
+ * it was. */
+static int append(struct fp_lfs *fs, struct fp_lfs_mdir *m,
+                  const struct fp_lfs_op *ops, uint32_t op_count)
+{
+    struct fp_lfs_gstate delta;
+    struct fp_lfs_log log;
+    int err = FP_OK;
+
+    fp_lfs_log_append(&log, m);
+    fs->pcache.block = FP_LFS_NULL;
+    for (uint32_t i = 0; i < op_count && !err; i++)
+        err = put_op(fs, &log, &ops[i]);
+    if (!err && gstate_changes(fs, &delta)) {
+        uint8_t raw[12];
+
+        fp_lfs_gstate_xor(&delta, &m->delta);
+        fp_put_le32(raw, delta.tag);
+        fp_put_le32(raw + 4, delta.pair[0]);
+        fp_put_le32(raw + 8, delta.pair[1]);
+        err = fp_lfs_log_ram(
+            fs, &log, fp_lfs_tag(FP_LFS_MOVESTATE, FP_LFS_NO_ID, 12), raw);
+    }
+    if (!err)
+        err = fp_lfs_log_end(fs, &log);
+    if (err)
+        return err;
+    err = fp_lfs_advance(fs, m);
+    return !err && m->off != log.off ? FP_ERR_IO : err;
+}
+
+static bool fits(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                 const struct fp_lfs_op *ops, uint32_t op_count, int *err)
+{
+    struct fp_lfs_gstate change;
+    uint32_t size = ops_size(fs, ops, op_count, err);
+
+    if (gstate_changes(fs, &change))
+        size += 16;
+    return !*err && m->erased && m->count < 254 &&
+           m->count + 2u < fs->ent_max && m->off + size + 8 <= fs->block_size;
+}
+
+static int write_pair(struct fp_lfs *fs, struct fp_lfs_mdir *m,
+                      const struct fp_lfs_op *ops, uint32_t op_count,
+                      struct fp_lfs_outcome *out)
+{
+    int err;
+    bool append_failed = false;
+
+    memset(out, 0, sizeof *out);
+    fp_lfs_pair_set(out->old, m->pair[0], m->pair[1]);
+    fp_lfs_pair_set(out->now, m->pair[0], m->pair[1]);
+    out->gstate_done = true;
+    if (fits(fs, m, ops, op_count, &err)) {
+        err = append(fs, m, ops, op_count);
+        if (err != FP_LFS_BAD)
+            return err;
+        append_failed = true;
+    } else if (err) {
+        return err;
+    }
+    return fp_lfs_compact(fs, m, ops, op_count, append_failed, out);
+}
+
+static int commit_one(struct fp_lfs *fs, const uint32_t pair[2],
+                      const struct fp_lfs_op *ops, uint32_t op_count,
+                      struct fp_lfs_node *mark, struct fp_lfs_outcome *out)
+{
+    struct fp_lfs_mdir *m;
+    int err = fp_lfs_get(fs, pair, &m);
+
+    if (err)
+        return err;
+    m->pins++;
+    err = write_pair(fs, m, ops, op_count, out);
+    m->pins--;
+    if (err) {
+        m->valid = false;
+        return err;
+    }
+    if (out->gstate_done) {
+        fs->gdisk = fs->gwant;
+        fs->absorb = (struct fp_lfs_gstate){ 0 };
+    }
+    fp_lfs_drop_slots(fs, out->old, m);
+    if (out->expanded)
+        fp_lfs_pair_set(fs->root, out->splits[0].pair[0],
+                        out->splits[0].pair[1]);
+    else if (fp_lfs_pair_shares(fs->root, out->old))
+        fp_lfs_pair_set(fs->root, out->now[0], out->now[1]);
+    fs->used_known = false;
+    follow_all(fs, ops, op_count, out);
+    if (mark)
+        place_mark(mark, ops, op_count, out);
+    return FP_OK;
+}
+
+/* --- links after relocations --- */
+
+struct relocation {
+    uint32_t old[2], now[2];
+    bool parent_done;
+    bool flagged; /* counts in fs->unlinked */
+};
+
+struct links {
+    struct relocation stack[RELOCATIONS_MAX];
+    uint32_t depth;
+};
+
+static int push(struct links *links, const struct fp_lfs_outcome *out)
+{
+    struct relocation *r = &links->stack[links->depth];
+
+    if (fp_lfs_pair_equal(out->old, out->now))
+        return FP_OK;
+    if (links->depth == RELOCATIONS_MAX)
+        return FP_ERR_IO;
+    *r = (struct relocation){ 0 };
+    fp_lfs_pair_set(r->old, out->old[0], out->old[1]);
+    fp_lfs_pair_set(r->now, out->now[0], out->now[1]);
+    links->depth++;
+    return FP_OK;
+}
+
+static void want_orphans(struct fp_lfs *fs)
+{
+    if (fs->unlinked)
+        fs->gwant.tag |= FP_LFS_G_ORPHANS;
+    else
+        fs->gwant.tag &= ~FP_LFS_G_ORPHANS;
+}
+
+void fp_lfs_want_no_move(struct fp_lfs *fs)
+{
+    fs->gwant.tag &= FP_LFS_G_ORPHANS;
+    fp_lfs_pair_set(fs->gwant.pair, 0, 0);
+}
+
+void fp_lfs_want_move(struct fp_lfs *fs, const uint32_t pair[2], uint32_t id)
+{
+    fs->gwant.tag =
+        (fs->gwant.tag & FP_LFS_G_ORPHANS) | fp_lfs_tag(FP_LFS_DELETE, id, 0);
+    fp_lfs_pair_set(fs->gwant.pair, pair[0], pair[1]);
+}
+
+/* A new link in a pair. When the source of a pending move lies in the same
+ * pair, the same commit takes it out: the pair may relocate or split now, and
+ * the global state would name a place that is no longer. */
+static int relink(struct fp_lfs *fs, struct links *links,
+                  const uint32_t pair[2], uint16_t type, uint16_t id,
+                  const uint32_t to[2])
+{
+    struct fp_lfs_outcome out;
+    uint8_t raw[8];
+    struct fp_lfs_op ops[2] = {
+        { .type = type, .id = id, .len = 8, .buf = raw }
+    };
+    uint32_t op_count = 1;
+    int err;
+
+    fp_put_le32(raw, to[0]);
+    fp_put_le32(raw + 4, to[1]);
+    if (fp_lfs_has_move(&fs->gwant) &&
+        fp_lfs_pair_shares(fs->gwant.pair, pair)) {
+        ops[op_count++] = (struct fp_lfs_op){
+            .type = FP_LFS_DELETE,
+            .id = (uint16_t)fp_lfs_tag_id(fs->gwant.tag),
+        };
+        fp_lfs_want_no_move(fs);
+    }
+    err = commit_one(fs, pair, ops, op_count, NULL, &out);
+    return err ? err : push(links, &out);
+}
+
+static int link_parent(struct fp_lfs *fs, struct links *links,
+                       struct relocation *r)
+{
+    struct fp_lfs_place parent;
+    uint32_t pred[2];
+    bool hard;
+    int err = fp_lfs_find_pred(fs, r->old, pred, &hard);
+
+    r->parent_done = true;
+    if (err || hard)
+        return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
+    err = fp_lfs_find_parent(fs, r->old, &parent);
+    if (err)
+        return err == FP_ERR_NOENT ? FP_OK : err;
+    r->flagged = true;
+    fs->unlinked++;
+    want_orphans(fs);
+    return relink(fs, links, parent.pair, FP_LFS_STRUCT_DIR, parent.id, r->now);
+}
+
+static int link_pred(struct fp_lfs *fs, struct links *links,
+                     const struct relocation *r)
+{
+    uint32_t pred[2];
+    bool hard;
+    int err = fp_lfs_find_pred(fs, r->old, pred, &hard);
+
+    if (err)
+        return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
+    if (r->flagged)
+        fs->unlinked--;
+    want_orphans(fs);
+    return relink(fs, links, pred, hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL,
+                  FP_LFS_NO_ID, r->now);
+}
+
+static int settle_links(struct fp_lfs *fs, struct links *links)
+{
+    while (links->depth > 0) {
+        struct relocation *top = &links->stack[links->depth - 1];
+        int err;
+
+        if (!top->parent_done) {
+            err = link_parent(fs, links, top);
+        } else {
+            struct relocation r = *top;
+
+            links->depth--;
+            err = link_pred(fs, links, &r);
+        }
+        if (err)
+            return err;
+    }
+    return FP_OK;
+}
+
+int fp_lfs_commit(struct fp_lfs *fs, const uint32_t pair[2],
+                  const struct fp_lfs_op *ops, uint32_t op_count,
+                  struct fp_lfs_node *mark)
+{
+    struct fp_lfs_gstate wanted = fs->gdisk;
+    struct fp_lfs_outcome out;
+    struct links links = { .depth = 0 };
+    int err;
+
+    FP_ASSERT(op_count <= OPS_MAX);
+    err = commit_one(fs, pair, ops, op_count, mark, &out);
+    if (err) {
+        fs->gwant = wanted; /* nothing of it happened */
+        fs->absorb = (struct fp_lfs_gstate){ 0 };
+        return err;
+    }
+    err = push(&links, &out);
+    if (!err)
+        err = settle_links(fs, &links);
+    if (err)
+        fs->failed = true;
+    return err;
+}
+
+/* --- taking pairs and entries out --- */
+
+/* Listings that stand in a pair which is dropped go on behind it; files that
+ * were in it have been removed. */
+static void leave_pair(struct fp_lfs *fs, const uint32_t pair[2],
+                       const uint32_t tail[2], bool hard)
+{
+    for (struct fp_lfs_node *n = fs->nodes; n; n = n->next) {
+        if (!fp_lfs_pair_is_null(n->dir) && fp_lfs_pair_shares(n->dir, pair))
+            fp_lfs_pair_set(n->dir, FP_LFS_NULL, FP_LFS_NULL);
+        if (fp_lfs_pair_is_null(n->pair) || !fp_lfs_pair_shares(n->pair, pair))
+            continue;
+        n->id = 0;
+        if (n->what == FP_LFS_NODE_DIR && hard) {
+            fp_lfs_pair_set(n->pair, tail[0], tail[1]);
+        } else {
+            n->ended = true;
+            fp_lfs_pair_set(n->pair, FP_LFS_NULL, FP_LFS_NULL);
+        }
+    }
+}
+
+int fp_lfs_unlink(struct fp_lfs *fs, const uint32_t pair[2])
+{
+    uint32_t pred[2], tail[2], gone[2];
+    struct fp_lfs_op op = { .id = FP_LFS_NO_ID, .len = 8 };
+    struct fp_lfs_mdir *m;
+    uint8_t raw[8];
+    bool pred_hard, hard;
+    int err = fp_lfs_find_pred(fs, pair, pred, &pred_hard);
+
+    if (!err)
+        err = fp_lfs_get(fs, pair, &m);
+    if (err)
+        return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
+    /* The rest of an orphan must not become the rest of its predecessor. */
+    hard = m->hard && pred_hard;
+    fp_lfs_pair_set(tail, m->tail[0], m->tail[1]);
+    fp_lfs_pair_set(gone, m->pair[0], m->pair[1]);
+    fs->absorb = m->delta;
+    fp_put_le32(raw, tail[0]);
+    fp_put_le32(raw + 4, tail[1]);
+    op.type = hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL;
+    op.buf = raw;
+    err = fp_lfs_commit(fs, pred, &op, 1, NULL);
+    if (!err) {
+        leave_pair(fs, gone, tail, hard);
+        fp_lfs_drop_slots(fs, gone, NULL);
+    }
+    return err;
+}
+
+int fp_lfs_commit_delete(struct fp_lfs *fs, const uint32_t pair[2], uint32_t id)
+{
+    struct fp_lfs_op op = { .type = FP_LFS_DELETE, .id = (uint16_t)id };
+    struct fp_lfs_mdir *m;
+    uint32_t pred[2];
+    bool hard = false;
+    int err = fp_lfs_get(fs, pair, &m);
+
+    if (err)
+        return err;
+    if (m->count == 1 && id == 0) {
+        err = fp_lfs_find_pred(fs, pair, pred, &hard);
+        if (err && err != FP_ERR_NOENT)
+            return err;
+    }
+    return hard ? fp_lfs_unlink(fs, pair)
+                : fp_lfs_commit(fs, pair, &op, 1, NULL);
+}
+
+/* --- the frame of every operation that writes --- */
+
+int fp_lfs_prepare(struct fp_lfs *fs)
+{
+    int err = FP_OK;
+
+    if (fs->failed)
+        return FP_ERR_ROFS;
+    fs->flight_count = 0;
+    if (!fs->prepared)
+        err = fp_lfs_repair(fs);
+    fs->prepared = !err;
+    fs->flight_count = 0;
+    return err;
+}
+
+int fp_lfs_finish(struct fp_lfs *fs, int err)
+{
+    int synced = fp_bdev_sync(fs->dev);
+
+    fs->flight_count = 0;
+    return err ? err : synced;
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a power cut left is put right before the first write.
+ *
+ *     a pending move    its source is deleted
+ *     half-orphans      a directory relocated, the parent's entry names the
+ *                       new pair, the thread the old one: the parent is right
+ *     orphans           a directory removed, the thread still has it: out
+ *
+ * Only when the orphan flag says so does anyone look for the last two. Nothing
+ * is moved for wear meanwhile, so every correction is final and their number
+ * is bounded by that of the pairs.
+ *
+ * Source: the format page, section 6.
+ */
+#include "core/fs/littlefs/lfs.h"
+
+static int repair_move(struct fp_lfs *fs)
+{
+    uint32_t pair[2], id = fp_lfs_tag_id(fs->gdisk.tag);
+    struct fp_lfs_mdir *m;
+    int err;
+
+    if (!fp_lfs_has_move(&fs->gdisk))
+        return FP_OK;
+    err = fp_lfs_find_in_thread(fs, fs->gdisk.pair, pair);
+    if (!err)
+        err = fp_lfs_get(fs, pair, &m);
+    if (err && err != FP_ERR_NOENT)
+        return err;
+    fp_lfs_want_no_move(fs);
+    /* A move of nothing is only forgotten. */
+    if (err || id >= m->count ||
+        fp_lfs_rec_kind(m->ents[id].name) == FP_LFS_SUPER)
+        return fp_lfs_commit(fs, fs->root, NULL, 0, NULL);
+    return fp_lfs_commit_delete(fs, pair, id);
+}
+
+/* Looks at the pair behind `pred`. *changed: the thread is another now. */
+static int repair_after(struct fp_lfs *fs, const uint32_t pred[2],
+                        const uint32_t pair[2], bool drop, bool *changed)
+{
+    struct fp_lfs_place parent;
+    uint8_t raw[8];
+    struct fp_lfs_op op = {
+        .type = FP_LFS_SOFTTAIL, .id = FP_LFS_NO_ID, .len = 8, .buf = raw
+    };
+    int err = fp_lfs_find_parent(fs, pair, &parent);
+
+    *changed = false;
+    if (err == FP_ERR_NOENT) {
+        *changed = drop;
+        return drop ? fp_lfs_unlink(fs, pair) : FP_OK;
+    }
+    if (err || fp_lfs_pair_equal(parent.dir, pair))
+        return err;
+    if (drop) /* two entries for parts of one pair: not a power cut's doing */
+        return FP_OK;
+    fp_put_le32(raw, parent.dir[0]);
+    fp_put_le32(raw + 4, parent.dir[1]);
+    *changed = true;
+    return fp_lfs_commit(fs, pred, &op, 1, NULL);
+}
+
+/* One pass along the thread. After a change the same predecessor is looked at
+ * again, from the start of the thread if it moved. */
+static int repair_pass(struct fp_lfs *fs, bool drop)
+{
+    uint32_t at[2] = { 0, 1 }, corrections = 0;
+
+    for (uint32_t hops = 0; hops <= 2 * fs->block_count; hops++) {
+        struct fp_lfs_mdir *m;
+        uint32_t tail[2], pred[2];
+        bool changed = false;
+        int err = fp_lfs_get(fs, at, &m);
+
+        if (err)
+            return err;
+        if (fp_lfs_pair_is_null(m->tail))
+            return FP_OK;
+        fp_lfs_pair_set(tail, m->tail[0], m->tail[1]);
+        fp_lfs_pair_set(pred, m->pair[0], m->pair[1]);
+        if (!m->hard)
+            err = repair_after(fs, pred, tail, drop, &changed);
+        if (err)
+            return err;
+        if (!changed) {
+            fp_lfs_pair_set(at, tail[0], tail[1]);
+            continue;
+        }
+        if (++corrections > fs->block_count)
+            return FP_ERR_CORRUPT;
+        fp_lfs_pair_set(at, 0, 1);
+        hops = 0;
+    }
+    return FP_ERR_CORRUPT;
+}
+
+static int repair_orphans(struct fp_lfs *fs)
+{
+    int err;
+
+    if (!(fs->gdisk.tag & FP_LFS_G_ORPHANS))
+        return FP_OK;
+    fs->unlinked = 1; /* keeps the flag while links are being mended */
+    err = repair_pass(fs, false);
+    if (!err)
+        err = repair_pass(fs, true);
+    fs->unlinked = 0;
+    if (err)
+        return err;
+    fs->gwant.tag &= ~FP_LFS_G_ORPHANS;
+    return fp_lfs_commit(fs, fs->root, NULL, 0, NULL);
+}
+
+/* The record alone makes a volume 2.1. */
+static int upgrade(struct fp_lfs *fs)
+{
+    uint8_t record[24];
+    struct fp_lfs_op op = { .type = FP_LFS_STRUCT_INLINE,
+                            .len = 24,
+                            .buf = record };
+    struct fp_lfs_mdir *m;
+    int err;
+
+    if (!fs->upgrade)
+        return FP_OK;
+    err = fp_lfs_get(fs, fs->root, &m);
+    if (!err)
+        err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(m->ents[0].strct),
+                          record, 24, 24);
+    if (err)
+        return err;
+    fp_put_le32(record, 0x20001);
+    err = fp_lfs_commit(fs, fs->root, &op, 1, NULL);
+    if (err)
+        return err;
+    /* What was judged erased by the rules of 2.0 is judged anew. */
+    fs->minor = 1;
+    fs->mnt->cfg.version = 0x20001;
+    fs->upgrade = false;
+    for (uint32_t i = 0; i < fs->slot_count; i++)
+        fs->slots[i].valid = false;
+    return FP_OK;
+}
+
+int fp_lfs_repair(struct fp_lfs *fs)
+{
+    int err;
+
+    fs->still = true;
+    err = repair_move(fs);
+    if (!err)
+        err = repair_orphans(fs);
+    if (!err)
+        err = upgrade(fs);
+    fs->still = false;
+    return err;
+}

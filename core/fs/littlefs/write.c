@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Open files, writing: opening, syncing, staging. The content is extend.c's.
+ *
+ * A file that is new, or staged, stands at no entry: it remembers its name and
+ * the head of its directory, and finds or makes its entry when it is synced,
+ * content and name in one commit.
+ */
+#include "core/fs/littlefs/lfs.h"
+
+#include <string.h>
+
+static char *name_of(const struct fp_lfs *fs, const struct fp_lfs_file *f)
+{
+    return (char *)f->buf + fs->cache_size;
+}
+
+static uint32_t size_of(const struct fp_lfs_file *f)
+{
+    return f->writing && f->wpos > f->body.size ? f->wpos : f->body.size;
+}
+
+static struct fp_lfs_file *file_at(struct fp_lfs_node *n)
+{
+    return n->what == FP_LFS_NODE_FILE ? (struct fp_lfs_file *)(void *)n : NULL;
+}
+
+/* Is the name taken by an open file that will make its entry later? */
+static bool is_awaited(struct fp_lfs *fs, const struct fp_lfs_place *place)
+{
+    for (struct fp_lfs_node *n = fs->nodes; n; n = n->next) {
+        struct fp_lfs_file *f = file_at(n);
+
+        if (f && !f->staged && fp_lfs_pair_is_null(n->pair) &&
+            !fp_lfs_pair_is_null(n->dir) &&
+            fp_lfs_pair_shares(n->dir, place->dir) &&
+            f->name_len == place->name_len &&
+            !memcmp(name_of(fs, f), place->name, f->name_len))
+            return true;
+    }
+    return false;
+}
+
+/* --- opening --- */
+
+static void remember_name(struct fp_lfs *fs, struct fp_lfs_file *f,
+                          const struct fp_lfs_place *place)
+{
+    fp_lfs_pair_set(f->node.dir, place->dir[0], place->dir[1]);
+    memcpy(name_of(fs, f), place->name, place->name_len);
+    f->name_len = place->name_len;
+}
+
+static int attach(struct fp_lfs *fs, struct fp_lfs_file *f,
+                  const struct fp_lfs_place *place, bool found, uint32_t flags)
+{
+    if (!found || flags & FP_O_STAGE) {
+        remember_name(fs, f, place);
+        f->staged = flags & FP_O_STAGE;
+        f->dirty = true;
+        return FP_OK;
+    }
+    if (flags & FP_O_TRUNC) {
+        int err = fp_lfs_file_load(fs, f, place);
+
+        if (err && err != FP_ERR_CORRUPT)
+            return err;
+        f->body = (struct fp_lfs_body){ FP_LFS_INLINE, 0, 0 };
+        f->foreign = false;
+        f->dirty = true;
+        return FP_OK;
+    }
+    return fp_lfs_file_load(fs, f, place);
+}
+
+int fp_lfs_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
+                uint32_t flags)
+{
+    struct fp_lfs *fs = fp_lfs_of(mnt);
+    struct fp_lfs_file *f = fp_lfs_file_of(file);
+    struct fp_lfs_place place;
+    bool found;
+    int err = flags & FP_O_WRITE ? fp_lfs_prepare(fs) : FP_OK;
+
+    if (err)
+        return err;
+    err = fp_lfs_lookup(fs, path, flags & FP_O_CREATE, &place);
+    found = !err;
+    if (err && !(err == FP_ERR_NOENT && flags & FP_O_CREATE && place.is_last))
+        return err;
+    if (found && place.kind != FP_LFS_FILE)
+        return FP_ERR_ISDIR;
+    if (flags & FP_O_EXCL && (found || is_awaited(fs, &place)))
+        return FP_ERR_EXIST;
+    err = fp_lfs_file_claim(fs, f);
+    if (err)
+        return err;
+    err = attach(fs, f, &place, found, flags);
+    if (err)
+        fp_lfs_file_release(fs, f);
+    return err;
+}
+
+/* --- syncing --- */
+
+/* Handles on the same entry that read their content from the log can't any
+ * more. */
+static void make_stale(struct fp_lfs *fs, const struct fp_lfs_file *by)
+{
+    for (struct fp_lfs_node *n = fs->nodes; n; n = n->next) {
+        struct fp_lfs_file *f = file_at(n);
+
+        if (f && f != by && f->node.id == by->node.id &&
+            !fp_lfs_pair_is_null(n->pair) &&
+            fp_lfs_pair_shares(n->pair, by->node.pair))
+            f->stale = true;
+    }
+}
+
+struct save {
+    struct fp_lfs_op ops[3 + FP_LFS_TIME_OPS];
+    uint32_t op_count;
+    uint8_t head[8];
+    struct fp_lfs_time time;
+};
+
+static void add_struct(struct save *save, const struct fp_lfs_file *f,
+                       uint16_t id)
+{
+    struct fp_lfs_op *op = &save->ops[save->op_count++];
+
+    *op = (struct fp_lfs_op){ .id = id };
+    if (f->body.kind == FP_LFS_INLINE) {
+        op->type = FP_LFS_STRUCT_INLINE;
+        op->len = (uint16_t)f->body.size;
+        op->buf = f->buf;
+        return;
+    }
+    fp_put_le32(save->head, f->body.head);
+    fp_put_le32(save->head + 4, f->body.size);
+    op->type = FP_LFS_STRUCT_CTZ;
+    op->len = 8;
+    op->buf = save->head;
+}
+
+static int add_time(struct fp_lfs *fs, struct save *save,
+                    const struct fp_lfs_mdir *m, uint16_t id,
+                    const struct fp_commit_meta *meta)
+{
+    int count;
+
+    if (!meta->has_mtime)
+        return FP_OK;
+    count = fp_lfs_time_ops(fs, m, id, meta->mtime_ns,
+                            &save->ops[save->op_count], &save->time);
+    /* Attribute 1 holds something else: content goes without a time. */
+    if (count == FP_ERR_NOTSUP)
+        return FP_OK;
+    if (count < 0)
+        return count;
+    save->op_count += (uint32_t)count;
+    return FP_OK;
+}
+
+static int save_existing(struct fp_lfs *fs, struct fp_lfs_file *f,
+                         const struct fp_commit_meta *meta)
+{
+    struct save save = { .op_count = 0 };
+    struct fp_lfs_mdir *m;
+    int err = fp_lfs_get(fs, f->node.pair, &m);
+
+    if (err)
+        return err;
+    add_struct(&save, f, f->node.id);
+    err = add_time(fs, &save, m, f->node.id, meta);
+    if (!err)
+        err = fp_lfs_commit(fs, f->node.pair, save.ops, save.op_count, NULL);
+    return err;
+}
+
+static int save_new(struct fp_lfs *fs, struct fp_lfs_file *f,
+                    const struct fp_lfs_place *place,
+                    const struct fp_commit_meta *meta)
+{
+    struct save save = { .op_count = 2 };
+    int err;
+
+    save.ops[0] = (struct fp_lfs_op){ .type = FP_LFS_CREATE, .id = place->id };
+    save.ops[1] = (struct fp_lfs_op){ .type = FP_LFS_NAME_FILE,
+                                      .id = place->id,
+                                      .len = f->name_len,
+                                      .buf = name_of(fs, f) };
+    add_struct(&save, f, place->id);
+    err = add_time(fs, &save, NULL, place->id, meta);
+    if (!err)
+        err = fp_lfs_commit(fs, place->pair, save.ops, save.op_count, &f->node);
+    return err;
+}
+
+/* Finds or makes the entry of a file that stands at none. */
+static int save_by_name(struct fp_lfs *fs, struct fp_lfs_file *f,
+                        const struct fp_commit_meta *meta)
+{
+    struct fp_lfs_place place = { .name_len = f->name_len };
+    int err;
+
+    if (fp_lfs_pair_is_null(f->node.dir))
+        return FP_ERR_NOENT; /* removed, or its directory was */
+    err = fp_lfs_find_in(fs, f->node.dir, name_of(fs, f), f->name_len, true,
+                         &place);
+    if (err == FP_ERR_NOENT)
+        return save_new(fs, f, &place, meta);
+    if (err)
+        return err;
+    if (place.kind != FP_LFS_FILE)
+        return FP_ERR_ISDIR;
+    fp_lfs_pair_set(f->node.pair, place.pair[0], place.pair[1]);
+    f->node.id = place.id;
+    err = save_existing(fs, f, meta);
+    if (err)
+        fp_lfs_pair_set(f->node.pair, FP_LFS_NULL, FP_LFS_NULL);
+    return err;
+}
+
+static int save(struct fp_lfs *fs, struct fp_lfs_file *f,
+                const struct fp_commit_meta *meta)
+{
+    int err = fp_lfs_prepare(fs);
+
+    if (!err)
+        err = fp_lfs_body_flush(fs, f);
+    if (err)
+        return err;
+    err = fp_lfs_pair_is_null(f->node.pair) ? save_by_name(fs, f, meta)
+                                            : save_existing(fs, f, meta);
+    err = fp_lfs_finish(fs, err);
+    if (err)
+        return err;
+    f->saved = f->body;
+    f->dirty = f->staged = f->stale = false;
+    fp_lfs_pair_set(f->node.dir, FP_LFS_NULL, FP_LFS_NULL);
+    make_stale(fs, f);
+    return FP_OK;
+}
+
+static const struct fp_commit_meta no_meta;
+
+/* A staged file's content goes to flash, and what is cached of it is dropped:
+ * the next read is of flash. Inline content has no place there before its
+ * commit and stays in memory. */
+static int settle_stage(struct fp_lfs *fs, struct fp_lfs_file *f)
+{
+    int err = fp_lfs_body_flush(fs, f);
+
+    if (err)
+        return err;
+    if (f->body.kind == FP_LFS_CTZ)
+        f->cache_block = FP_LFS_NULL;
+    fs->rcache.block = FP_LFS_NULL;
+    f->anchor_count = 0;
+    return fp_bdev_sync(fs->dev);
+}
+
+int fp_lfs_fsync(struct fp_file *file)
+{
+    struct fp_lfs *fs = fp_lfs_of(file->mnt);
+    struct fp_lfs_file *f = fp_lfs_file_of(file);
+
+    if (f->staged)
+        return settle_stage(fs, f);
+    return f->dirty ? save(fs, f, &no_meta) : FP_OK;
+}
+
+int fp_lfs_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
+{
+    struct fp_lfs_file *f = fp_lfs_file_of(file);
+
+    if (!f->staged)
+        return FP_ERR_INVAL;
+    return save(fp_lfs_of(file->mnt), f, meta);
+}
+
+int fp_lfs_close(struct fp_file *file)
+{
+    struct fp_lfs *fs = fp_lfs_of(file->mnt);
+    struct fp_lfs_file *f = fp_lfs_file_of(file);
+    bool gone =
+        fp_lfs_pair_is_null(f->node.pair) && fp_lfs_pair_is_null(f->node.dir);
+    int err = FP_OK;
+
+    if (f->dirty && !f->staged && !gone)
+        err = save(fs, f, &no_meta);
+    fp_lfs_file_release(fs, f);
+    return err;
+}
+
+int fp_lfs_sync(struct fp_mount *mnt)
+{
+    return fp_bdev_sync(fp_lfs_of(mnt)->dev);
+}
+
+/* --- reading, writing, seeking --- */
+
+int32_t fp_lfs_read_rw(struct fp_file *file, void *buf, uint32_t size)
+{
+    int err = fp_lfs_body_flush(fp_lfs_of(file->mnt), fp_lfs_file_of(file));
+
+    return err ? err : fp_lfs_read_ro(file, buf, size);
+}
+
+int32_t fp_lfs_write(struct fp_file *file, const void *buf, uint32_t size)
+{
+    struct fp_lfs *fs = fp_lfs_of(file->mnt);
+    struct fp_lfs_file *f = fp_lfs_file_of(file);
+    int err = fp_lfs_prepare(fs);
+
+    if (err)
+        return err;
+    if (file->flags & FP_O_APPEND)
+        f->pos = size_of(f);
+    err = fp_lfs_body_write(fs, f, buf, size);
+    return err ? err : (int32_t)size;
+}
+
+int64_t fp_lfs_seek(struct fp_file *file, int64_t off, enum fp_whence whence)
+{
+    struct fp_lfs_file *f = fp_lfs_file_of(file);
+
+    if (whence == FP_SEEK_END) {
+        if (off < -(int64_t)INT32_MAX || off > INT32_MAX)
+            return FP_ERR_INVAL;
+        off += size_of(f);
+        whence = FP_SEEK_SET;
+    }
+    return fp_lfs_seek_ro(file, off, whence);
+}
+
+int fp_lfs_truncate(struct fp_file *file, uint64_t size)
+{
+    struct fp_lfs *fs = fp_lfs_of(file->mnt);
+    int err = fp_lfs_prepare(fs);
+
+    if (err)
+        return err;
+    if (size > fs->file_max)
+        return FP_ERR_FBIG;
+    return fp_lfs_body_truncate(fs, fp_lfs_file_of(file), (uint32_t)size);
+}
+
+/* --- room --- */
+
+static int count_one(void *ctx, uint32_t block, enum fp_block_use use)
+{
+    (void)block;
+    (void)use;
+    ++*(uint32_t *)ctx;
+    return FP_OK;
+}
+
+/* Blocks of open files that flash does not refer to, at most. */
+static int count_open(struct fp_lfs *fs, uint32_t *count)
+{
+    int err = FP_OK;
+
+    for (struct fp_lfs_node *n = fs->nodes; n && !err; n = n->next) {
+        const struct fp_lfs_file *f = file_at(n);
+
+        if (!f)
+            continue;
+        if (f->body.kind == FP_LFS_CTZ && f->body.size &&
+            (f->dirty || fp_lfs_pair_is_null(n->pair)))
+            err = fp_lfs_ctz_walk(fs, f->body.head, f->body.size, count_one,
+                                  count);
+        if (!err && f->writing) {
+            *count += 1;
+            if (f->windex > 0)
+                err =
+                    fp_lfs_ctz_walk(fs, f->wprev, f->wstart, count_one, count);
+        }
+    }
+    return err;
+}
+
+int fp_lfs_reserve(struct fp_file *file, uint64_t size)
+{
+    struct fp_lfs *fs = fp_lfs_of(file->mnt);
+    uint32_t used, open = 0, off, need = 2; /* for metadata */
+    int err = fp_lfs_prepare(fs);
+
+    if (err)
+        return err;
+    if (size > fs->file_max)
+        return FP_ERR_FBIG;
+    if (size > fs->inline_max)
+        need += fp_lfs_ctz_index(fs->block_size, (uint32_t)size - 1, &off) + 1;
+    err = fp_lfs_count_used(fs, &used);
+    if (!err)
+        err = count_open(fs, &open);
+    if (err)
+        return err;
+    return need > fs->block_count - used || open > fs->block_count - used - need
+               ? FP_ERR_NOSPC
+               : FP_OK;
+}
