@@ -21,7 +21,7 @@
 #include "daemon/device/session.h"
 
 #define FPD_STALL_MS      30000  /* without progress: TIMEDOUT */
-#define FPD_STALL_LONG_MS 120000 /* for hashing, checking, formatting */
+#define FPD_STALL_LONG_MS 600000 /* for hashing, checking, formatting */
 
 struct fpd_op_ops {
     size_t state_size; /* of the struct that begins with fpd_op_state */

@@ -28,10 +28,11 @@ struct chunk {
     struct fpd_op_state op;
     uint32_t chunk_size;
     uint64_t storage_size;
-    uint32_t next;     /* first chunk not asked for yet, relative */
-    uint32_t answered; /* chunks */
-    uint8_t stream;    /* WRITE */
-    bool any;          /* gen_first is set */
+    uint32_t block_size; /* of an erase */
+    uint32_t next;       /* first chunk not asked for yet, relative */
+    uint32_t answered;   /* chunks */
+    uint8_t stream;      /* WRITE */
+    bool any;            /* gen_first is set */
     struct slice slices[SLICES];
 };
 
@@ -62,6 +63,7 @@ static bool find_storage(struct fpd_session *s, struct fpd_op_state *op)
             continue;
         c->chunk_size = st->chunk_size;
         c->storage_size = st->size;
+        c->block_size = st->block_size;
         if (req->op != FPD_OP_CHUNK_CHANGED && req->u.chunk.level == 0 &&
             (uint64_t)req->u.chunk.first + req->u.chunk.count > chunks) {
             fpd_op_fail(op, FP_ERR_INVAL, "the storage has fewer chunks");
@@ -363,16 +365,30 @@ static bool send_write(struct fpd_session *s, struct fpd_op_state *op,
     return true;
 }
 
+/* A device takes only whole erase blocks: chunks until both end together. */
+static uint32_t write_unit(const struct chunk *c, uint32_t max)
+{
+    uint64_t size = c->chunk_size;
+
+    while (size % c->block_size != 0 && size / c->chunk_size < max)
+        size += c->chunk_size;
+    return (uint32_t)(size / c->chunk_size);
+}
+
 static bool write_begin(struct fpd_session *s, struct fpd_op_state *op)
 {
     struct chunk *c = chunk(op);
     struct slice *slice = &c->slices[0];
-    uint32_t left = op->req->u.chunk.count - c->next;
+    uint32_t left = op->req->u.chunk.count - c->next, unit;
 
     if (left == 0 || !find_storage(s, op))
         return false;
     *slice = (struct slice){ .first = c->next };
+    unit = write_unit(c, left);
     slice->count = slice_chunks(s, c, left);
+    slice->count -= slice->count % unit;
+    if (slice->count == 0)
+        slice->count = unit;
     slice->size = bytes_of(op, slice->first, slice->count);
     if (!send_write(s, op, slice))
         return false;

@@ -262,6 +262,8 @@ static bool put_step(struct fpd_session *s, struct fpd_op_state *op,
     fpd_spool_state(p->spool, &body);
     if (body_failed(op, &body) || op->calls > 0)
         return false;
+    if (op->step == COMPARE && body.ended && body.size != p->old.size)
+        op->step = OPEN; /* the length came last, and tells enough */
     switch (op->step) {
     case LOOK:
         return ask_path(s, op, fp_Envelope_stat_tag);

@@ -25,7 +25,7 @@
 
 #define PING_MS     3000   /* of silence, before asking */
 #define REFRESH_MS  500    /* between two looks at the volumes */
-#define CALL_MAX_MS 180000 /* an answer later than this: it is no agent */
+#define CALL_MAX_MS 900000 /* an answer later than this: it is no agent */
 #define SLICE_MAX   65536u
 #define SLICE_MIN   4096u
 #define RUN_MIN     32 /* equal bytes that are worth a frame of their own */
@@ -57,6 +57,7 @@ static size_t wire_send(void *ctx, const uint8_t *buf, size_t size)
         return 0;
     n = fpd_link_send(s->link, buf, size);
     if (n < 0) {
+        s->link_broke = true;
         end(s, FP_ERR_NODEV, FPD_LOST, s->link->reason);
         return 0;
     }
@@ -682,6 +683,7 @@ void fpd_session_turn(struct fpd_session *s, int timeout_ms)
         timeout_ms = wait > 1000 ? 1000 : (int)wait;
     n = fpd_link_recv(s->link, buf, sizeof buf, timeout_ms);
     if (n < 0) {
+        s->link_broke = true;
         end(s, (int)n, s->state < FPD_SESSION_ASKING ? FPD_ABSENT : FPD_LOST,
             s->link->reason);
         return;

@@ -55,6 +55,7 @@ struct fpd_session {
     struct fpd_device *device; /* once Hello has told whose session it is */
     enum fpd_session_state state;
     int err;                       /* why it must end; 0: it goes on */
+    bool link_broke;               /* the bytes' path itself is gone */
     enum fpd_device_state verdict; /* what to show when it ended */
     char reason[160];
 

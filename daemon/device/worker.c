@@ -284,31 +284,35 @@ static void run_session(struct fpd_worker *w)
     session_ended(w);
 }
 
-/* Does a session that ended leave a link worth trying again without opening
- * it anew? */
-static bool link_lives(const struct fpd_worker *w)
-{
-    return w->link.ops->stays_open &&
-           (w->session.verdict == FPD_SYNCING ||
-            strcmp(w->session.reason, w->link.reason) != 0);
-}
-
-static void visit(struct fpd_worker *w)
+static int open_link(struct fpd_worker *w)
 {
     int err;
 
-    set_state(w, FPD_OPENING, w->info.reason);
+    if (w->is_open)
+        return FP_OK;
+    /* A port that is not there is tried again and again; nobody needs to hear
+     * of each time. */
+    if (w->info.state != FPD_ABSENT && w->info.state != FPD_BACKOFF)
+        set_state(w, FPD_OPENING, w->info.reason);
     err = fpd_link_open(&w->link);
-    if (err) {
+    if (err)
         set_state(w, err == FP_ERR_NODEV ? FPD_ABSENT : FPD_BACKOFF,
                   w->link.reason);
+    w->is_open = !err;
+    return err;
+}
+
+/* Opens the link if it is not, and runs a session. A port whose opening may
+ * reset a board stays open as long as it works. */
+static void visit(struct fpd_worker *w)
+{
+    if (open_link(w))
         return;
+    run_session(w);
+    if (w->session.link_broke || !w->link.ops->stays_open) {
+        fpd_link_close(&w->link);
+        w->is_open = false;
     }
-    do {
-        run_session(w);
-    } while (!atomic_load(&w->stop) && link_lives(w) &&
-             w->session.verdict == FPD_SYNCING);
-    fpd_link_close(&w->link);
 }
 
 static void back_off(struct fpd_worker *w)
@@ -339,6 +343,7 @@ static void *run(void *arg)
             back_off(w);
     }
     release(w, FP_ERR_CANCELED, "its link was taken away");
+    fpd_link_close(&w->link);
     return NULL;
 }
 

@@ -28,6 +28,7 @@ struct fpd_worker {
     struct fp_link_stats past; /* of the sessions before this one */
     int64_t stats_ms;
     int backoff_ms;
+    bool is_open;
     struct fpd_session session;
 };
 
