@@ -45,6 +45,7 @@ enum {
     READINGS = 5,    /* of untrusted flash */
     REREADS = 2,     /* of a chunk that is not what was told */
     RESTARTS = 10,   /* of a device that restarts */
+    SAVE_MS = 5000,  /* between writing what came to disk */
 };
 
 struct backup {
@@ -54,6 +55,7 @@ struct backup {
     bool *dirty;      /* a chunk each: changed since it was copied */
     uint8_t *told;    /* untrusted flash: the digests of the reading before */
     uint64_t fetched; /* chunks */
+    int64_t saved_ms; /* when chunks went to disk last */
     enum fpd_consistency consistency;
     uint32_t gen;
     uint8_t digests[BATCH * FPD_DIGEST_SIZE];
@@ -226,6 +228,19 @@ static bool keeps_telling(const struct backup *b)
     return b->told != NULL;
 }
 
+/* What took seconds to fetch should not be lost with the daemon. */
+static int save(struct backup *b)
+{
+    int64_t now = fpd_now_ms();
+    int err;
+
+    if (now - b->saved_ms < SAVE_MS)
+        return FP_OK;
+    b->saved_ms = now;
+    err = fpd_store_builder_flush(b->builder);
+    return err ? store_failed(b, err) : FP_OK;
+}
+
 /* Settles [first, first + count), at most BATCH. *moved, if given: some digest
  * is another than at the reading before. */
 static int settle(struct backup *b, uint32_t first, uint32_t count, bool *moved)
@@ -243,7 +258,10 @@ static int settle(struct backup *b, uint32_t first, uint32_t count, bool *moved)
         *moved = true;
     if (told)
         memcpy(told, b->digests, size);
-    return want ? fetch_wanted(b, first, count) : FP_OK;
+    if (!want)
+        return FP_OK;
+    want = fetch_wanted(b, first, count);
+    return want ? want : save(b);
 }
 
 /* ---- rounds ---- */
@@ -282,10 +300,15 @@ static int copy_dirty(struct backup *b)
     return err;
 }
 
-/* The generation before anything is looked at. */
+/* The generation before anything is looked at: the question alone, as a device
+ * tells exactly only what changed since it was asked last. */
 static int first_gen(struct backup *b)
 {
-    return fpd_flash_digests(&b->flash, 0, 1, b->digests, b->status, &b->gen);
+    uint32_t n;
+    int err = fpd_flash_changed(&b->flash, UINT32_MAX, b->dirty, &n, &b->gen);
+
+    memset(b->dirty, 0, b->flash.count * sizeof(*b->dirty));
+    return err;
 }
 
 /* *n chunks changed since b->gen, which moves to the answer's. */
@@ -360,10 +383,8 @@ static int copy_trusted(struct backup *b)
 
 static int copy_untrusted(struct backup *b)
 {
-    int err = first_gen(b);
+    int err = copy_all(b, "comparing and copying", NULL);
 
-    if (!err)
-        err = copy_all(b, "comparing and copying", NULL);
     b->consistency = FPD_CONSISTENCY_DOUBLE_READ;
     for (int i = 0; !err && i < READINGS; i++) {
         bool moved = false;
@@ -484,6 +505,8 @@ int fpd_job_run_backup(struct fpd_job *job)
         err = copy(b);
     if (!err)
         err = commit(b);
+    else if (b->builder)
+        (void)fpd_store_builder_flush(b->builder);
     fpd_store_builder_free(b->builder);
     fpd_flash_close(&b->flash);
     free(b->dirty);

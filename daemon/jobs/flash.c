@@ -456,14 +456,16 @@ int fpd_flash_changed(struct fpd_flash *flash, uint32_t since, bool *dirty,
         return err;
     *n = 0;
     *gen = a.gen;
-    if (a.too_old) {
+    /* Not even a device that keeps no map has to be read again when nothing
+     * was programmed at all. */
+    if (a.too_old && a.gen != since) {
         *n = mark_run(flash, &all, dirty);
         return FP_OK;
     }
     if (a.runs_count > FPD_FLASH_RUNS_MAX)
         return fpd_job_fail(flash->job, FP_ERR_PROTO,
                             "The device tells more changes than were asked.");
-    for (uint32_t i = 0; i < a.runs_count; i++)
+    for (uint32_t i = 0; !a.too_old && i < a.runs_count; i++)
         *n += mark_run(flash, &runs[i], dirty);
     return FP_OK;
 }

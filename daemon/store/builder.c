@@ -318,6 +318,11 @@ static int flush(struct fpd_store_builder *b)
     return FP_OK;
 }
 
+int fpd_store_builder_flush(struct fpd_store_builder *b)
+{
+    return flush(b);
+}
+
 /* Into the batch; its data is copied into the arena. */
 static int gather(struct fpd_store_builder *b, const uint8_t digest[32],
                   const void *data, size_t size)

@@ -56,6 +56,9 @@ int fpd_store_builder_offer(struct fpd_store_builder *builder, uint32_t first,
  * FP_ERR_INVAL: no such chunk, or not its size. */
 int fpd_store_builder_put(struct fpd_store_builder *builder, uint32_t index,
                           const void *data, size_t size);
+/* What was put so far is on disk when this returns, so that who begins again
+ * after a crash is not asked for it. */
+int fpd_store_builder_flush(struct fpd_store_builder *builder);
 /* The device could not read chunk `index`, whatever was offered. */
 int fpd_store_builder_unreadable(struct fpd_store_builder *builder,
                                  uint32_t index);
