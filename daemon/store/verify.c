@@ -156,6 +156,25 @@ static int check_node(struct verify *v, const uint8_t id[16], int64_t level)
     return err;
 }
 
+/* The first and the last id of a slice that was hashed. */
+struct checked {
+    const uint8_t *first, *last;
+};
+
+static int checked_write(struct fpd_store *store, struct fpd_conn *conn,
+                         void *arg)
+{
+    const struct checked *c = arg;
+    int n = fpd_conn_run(conn,
+                         "UPDATE chunk SET checked_ms = ?3"
+                         " WHERE id BETWEEN ?1 AND ?2 AND bad = 0",
+                         "bbi", c->first, (size_t)16, c->last, (size_t)16,
+                         fpd_store_unix_ms());
+
+    (void)store;
+    return n < 0 ? n : FP_OK;
+}
+
 static int check_table(struct verify *v, const char *sql, bool nodes)
 {
     uint8_t ids[SLICE][16], after[16] = { 0 };
@@ -169,6 +188,9 @@ static int check_table(struct verify *v, const char *sql, bool nodes)
         for (unsigned i = 0; !err && i < count; i++)
             err = nodes ? check_node(v, ids[i], levels[i])
                         : check_chunk(v, ids[i], 0);
+        if (!err && !nodes && count > 0)
+            err = fpd_store_write(v->store, FPD_DB_STORE, checked_write,
+                                  &(struct checked){ ids[0], ids[count - 1] });
         if (count > 0) {
             memcpy(after, ids[count - 1], 16);
             after_size = 16;

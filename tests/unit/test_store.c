@@ -312,6 +312,11 @@ static void a_damaged_chunk_is_found_and_healed(void **state)
     assert_int_equal(v.chunks, 20);
     assert_int_equal(v.bytes, 20 * CHUNK);
     assert_int_equal(v.bad + v.missing + v.nodes_bad, 0);
+    damage(f, "store.db", "UPDATE chunk SET checked_ms = 0");
+    assert_int_equal(fpd_store_verify(f->store, NULL, NULL, NULL, &v), 0);
+    assert_int_equal(
+        ask(f, "store.db", "SELECT count(*) FROM chunk WHERE checked_ms = 0"),
+        0);
     damage(f, "store.db",
            "UPDATE blob SET data = zeroblob(length(data)) WHERE id = 1");
     /* This one unpacks well, to what another chunk is. */
