@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The loop: frames in, tasks in turn, frames out.
+ *
+ * Nothing here waits. What cannot go on (no room on the line, a frozen
+ * storage, credit still outstanding on a device whose flash stalls the CPU) is
+ * left as it is and tried again in the next poll: a message stays in the
+ * link's receive buffer until there is a task for it and room for an answer, a
+ * task stays at its step.
+ *
+ *     begin_session   a new handshake: tasks of the old one are dropped
+ *     take_frames     messages become tasks, BULK goes to its upload
+ *     run_tasks       one slice each, round robin, while there is room; at most
+ *                     one that writes a poll
+ *
+ * Where flash stalls the CPU, bytes that come in meanwhile are lost. A task
+ * that wants to write asks fp_agent_may_write(), which takes the host's credit
+ * away and says yes once none is outstanding. When a poll passes in which
+ * nobody asked, credit is granted again.
+ */
+#include "device-agent/private.h"
+
+#include "core/digest/crc32.h"
+
+#include <string.h>
+
+#define FRAMES_A_POLL   16
+#define ROUNDS_A_POLL   8
+#define FROZEN_WAIT_MS  10
+#define REBOOT_AFTER_MS 300
+#define EVENT_AFTER_MS  500
+#define FRAME_MIN       640
+#define SCRATCH_MIN     (FP_AGENT_PATH_MAX + 1) /* a path is put there too */
+
+_Static_assert(FP_AGENT_REQUESTS >= 2, "the protocol promises two requests");
+_Static_assert(FP_AGENT_UPLOADS >= 1, "an upload needs a slot");
+_Static_assert(FP_ERR_NOENT == -fp_Error_ERROR_NOENT &&
+                   FP_ERR_STALE == -fp_Error_ERROR_STALE &&
+                   FP_ERR_PROTO == -fp_Error_ERROR_PROTO &&
+                   FP_ERR_NOSPC == -fp_Error_ERROR_NOSPC &&
+                   FP_ERR_DIGEST == -fp_Error_ERROR_DIGEST &&
+                   FP_ERR_PRECOND == -fp_Error_ERROR_PRECOND &&
+                   FP_ERR_LEASED == -fp_Error_ERROR_LEASED,
+               "errors travel by core/error.h's numbers");
+
+/* ---- start and end ---- */
+
+static bool is_id(const char *id)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "abcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t size = id != NULL ? strlen(id) : 0;
+
+    return size >= 1 && size <= 64 && strspn(id, allowed) == size;
+}
+
+static bool is_short(const char *text, size_t max)
+{
+    return text != NULL && strlen(text) >= 1 && strlen(text) <= max;
+}
+
+static bool storage_is_sane(const struct fp_agent_config *cfg,
+                            const struct fp_agent_storage *storage)
+{
+    uint32_t chunk_size = fp_agent_chunk_size(storage);
+
+    if (!is_short(storage->name, 16) || storage->dev == NULL ||
+        cfg->scratch_size % storage->dev->read_size != 0 ||
+        chunk_size % storage->dev->read_size != 0 || storage->region_count > 8)
+        return false;
+    for (uint32_t i = 0; i < storage->region_count; i++)
+        if (!is_short(storage->regions[i].name, 16))
+            return false;
+    return storage->gen == NULL ||
+           fp_bdev_gen_chunk_size(storage->gen) == chunk_size;
+}
+
+static bool config_is_sane(const struct fp_agent_config *cfg)
+{
+    size_t frames = 2 * ((size_t)cfg->frame_max + FP_FRAME_OVERHEAD);
+
+    if (!is_id(cfg->id) || !is_short(cfg->model, 32) ||
+        !is_short(cfg->firmware, 32) || cfg->vfs == NULL || cfg->send == NULL)
+        return false;
+    if (cfg->frame_max < FRAME_MIN || cfg->tx_size < frames ||
+        cfg->rx_size < frames || cfg->scratch_size < SCRATCH_MIN)
+        return false;
+    for (uint32_t i = 0; i < cfg->storage_count; i++)
+        if (!storage_is_sane(cfg, &cfg->storages[i]))
+            return false;
+    for (uint32_t i = 0; i < cfg->volume_count; i++)
+        if (!is_short(cfg->volumes[i].path, FP_MOUNT_POINT_MAX + 1) ||
+            !is_short(cfg->volumes[i].storage, 16))
+            return false;
+    return true;
+}
+
+static size_t wire_send(void *ctx, const uint8_t *buf, size_t size)
+{
+    const struct fp_agent *agent = ctx;
+
+    return agent->cfg->send(agent->cfg->ctx, buf, size);
+}
+
+int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
+                  uint32_t now_ms)
+{
+    struct fp_link_config link = {
+        .crc32 = fp_crc32,
+        .send = wire_send,
+        .ctx = agent,
+        .frame_max = cfg->frame_max,
+        .tx_buf = cfg->tx_buf,
+        .tx_size = cfg->tx_size,
+        .rx_buf = cfg->rx_buf,
+        .rx_size = cfg->rx_size,
+    };
+
+    if (!config_is_sane(cfg))
+        return FP_ERR_INVAL;
+    memset(agent, 0, sizeof *agent);
+    agent->cfg = cfg;
+    agent->now_ms = now_ms;
+    if (cfg->epoch != NULL) {
+        memcpy(agent->epoch, cfg->epoch, sizeof agent->epoch);
+        agent->has_epoch = true;
+    }
+    for (uint32_t i = 0; i < cfg->storage_count; i++) {
+        cfg->storages[i].stalls = cfg->storages[i].dev->flags & FP_BDEV_XIP;
+        cfg->storages[i].restoring = false;
+        agent->rx_stall |= cfg->storages[i].stalls;
+    }
+    link.rx_stall = agent->rx_stall;
+    for (uint32_t i = 0; i < cfg->volume_count; i++)
+        (void)fp_agent_volume_mount(agent, &cfg->volumes[i]);
+    agent->volumes_changed = false;
+    fp_link_init(&agent->link, &link, now_ms);
+    agent->session = fp_link_session(&agent->link);
+    return FP_OK;
+}
+
+/* ---- tasks ---- */
+
+static void close_task(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    if (task->job != NULL && task->job->end != NULL)
+        task->job->end(agent, task);
+    task->job = NULL;
+}
+
+static void free_task(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    close_task(agent, task);
+    if (agent->block_owner == task)
+        agent->block_owner = NULL;
+    task->id = 0;
+    task->stream = 0;
+}
+
+void fp_agent_task_fail(struct fp_agent *agent, struct fp_agent_task *task,
+                        int err, const char *detail)
+{
+    if (task->err)
+        return;
+    close_task(agent, task);
+    task->err = err;
+    if (detail != NULL)
+        task->detail = detail;
+}
+
+static void send_error(struct fp_agent *agent, const struct fp_agent_task *task)
+{
+    char reason[97] = "";
+    const char *detail = task->detail;
+
+    if (detail == NULL && task->volume != NULL &&
+        (!task->volume->mounted || task->err == FP_ERR_ROFS)) {
+        fp_agent_volume_reason(task->volume, reason, sizeof reason);
+        if (reason[0] != '\0')
+            detail = reason;
+    }
+    fp_agent_send_failure(agent, task->id, task->err, detail, task->needed,
+                          task->free, task->limit);
+}
+
+bool fp_agent_may_write(struct fp_agent *agent,
+                        const struct fp_agent_storage *storage)
+{
+    if (storage == NULL)
+        return true;
+    if (storage->gen != NULL && fp_bdev_gen_is_frozen(storage->gen))
+        return false;
+    if (!storage->stalls)
+        return true;
+    agent->wants_hold = true;
+    if (!agent->holding) {
+        fp_link_hold(&agent->link);
+        agent->holding = true;
+    }
+    return fp_link_may_stall(&agent->link);
+}
+
+/* One slice. *wrote: it may have programmed or erased. */
+static bool run_task(struct fp_agent *agent, struct fp_agent_task *task,
+                     bool *wrote)
+{
+    int result;
+
+    if ((task->err || !task->computing) && !fp_agent_has_room(agent))
+        return false;
+    if (task->err) {
+        fp_agent_outcome_keep(agent, task, task->err);
+        send_error(agent, task);
+        free_task(agent, task);
+        return true;
+    }
+    if (task->job->writes) {
+        if (*wrote || !fp_agent_may_write(agent, task->storage))
+            return false;
+        *wrote = true;
+    }
+    result = task->job->step(agent, task);
+    if (result < 0) {
+        fp_agent_task_fail(agent, task, result, NULL);
+    } else if (result == FP_AGENT_DONE) {
+        fp_agent_outcome_keep(agent, task, FP_OK);
+        free_task(agent, task);
+    }
+    return result != FP_AGENT_WAIT;
+}
+
+/* Each round serves everyone once, beginning behind who was first before: a
+ * small read is through after as many frames as there are tasks. */
+static bool run_tasks(struct fp_agent *agent, bool *wrote)
+{
+    bool any = false;
+
+    for (uint32_t round = 0; round < ROUNDS_A_POLL; round++) {
+        bool progress = false;
+
+        for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++) {
+            uint32_t at = (agent->next_task + i) % FP_AGENT_REQUESTS;
+
+            if (agent->tasks[at].id != 0)
+                progress |= run_task(agent, &agent->tasks[at], wrote);
+        }
+        agent->next_task = (agent->next_task + 1) % FP_AGENT_REQUESTS;
+        any |= progress;
+        if (!progress)
+            break;
+    }
+    return any;
+}
+
+/* ---- messages ---- */
+
+static struct fp_agent_task *free_slot(struct fp_agent *agent)
+{
+    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
+        if (agent->tasks[i].id == 0)
+            return &agent->tasks[i];
+    return NULL;
+}
+
+static void refuse(struct fp_agent *agent, int err, const char *detail,
+                   uint64_t limit)
+{
+    agent->counts.refused++;
+    if (agent->in.id != 0)
+        fp_agent_send_failure(agent, agent->in.id, err, detail, 0, 0, limit);
+}
+
+/* Answers a request that was done before as it was answered then. */
+static void replay(struct fp_agent *agent,
+                   const struct fp_agent_outcome *outcome)
+{
+    bool is_commit = agent->in.which_body == fp_Envelope_put_commit_tag;
+    fp_Envelope *out;
+
+    if (outcome->err) {
+        fp_agent_send_failure(agent, agent->in.id, outcome->err, NULL, 0, 0, 0);
+        return;
+    }
+    out = fp_agent_out(agent, agent->in.id,
+                       is_commit ? fp_Envelope_put_commit_reply_tag
+                                 : fp_Envelope_done_tag);
+    if (is_commit)
+        out->body.put_commit_reply.fs_gen = outcome->fs_gen;
+    else
+        out->body.done.fs_gen = outcome->fs_gen;
+    (void)fp_agent_send(agent);
+}
+
+/* Refusals that need no task, in the order of what they say. True: refused. */
+static bool is_refused(struct fp_agent *agent)
+{
+    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++) {
+        if (agent->in.id != 0 && agent->tasks[i].id == agent->in.id) {
+            refuse(agent, FP_ERR_PROTO, "a request of this id is at work", 0);
+            return true;
+        }
+    }
+    if (agent->in.id == 0 || fp_agent_job_of(agent->in.which_body) == NULL) {
+        refuse(agent, FP_ERR_NOTSUP, "no request that this agent knows", 0);
+        return true;
+    }
+    if (free_slot(agent) == NULL) {
+        refuse(agent, FP_ERR_NFILE, "too many unanswered requests",
+               FP_AGENT_REQUESTS);
+        return true;
+    }
+    return false;
+}
+
+static bool is_running(const struct fp_agent *agent, const uint8_t op_id[8])
+{
+    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
+        if (agent->tasks[i].id != 0 && agent->tasks[i].has_op_id &&
+            memcmp(agent->tasks[i].op_id, op_id, 8) == 0)
+            return true;
+    return false;
+}
+
+static void start_task(struct fp_agent *agent)
+{
+    struct fp_agent_task *task = free_slot(agent);
+    const struct fp_agent_outcome *outcome;
+    uint8_t op_id[8];
+    int err;
+    bool has_op_id = fp_agent_op_id(&agent->in, op_id, &err);
+
+    if (err) {
+        refuse(agent, err, "an op_id is 8 bytes", 8);
+        return;
+    }
+    if (has_op_id && is_running(agent, op_id)) {
+        refuse(agent, FP_ERR_BUSY, "that operation is at work", 0);
+        return;
+    }
+    outcome = has_op_id ? fp_agent_outcome_find(agent, op_id) : NULL;
+    if (outcome != NULL) {
+        replay(agent, outcome);
+        return;
+    }
+    memset(task, 0, sizeof *task);
+    task->id = agent->in.id;
+    task->job = fp_agent_job_of(agent->in.which_body);
+    task->has_op_id = has_op_id;
+    if (has_op_id)
+        memcpy(task->op_id, op_id, 8);
+    err = task->job->start(agent, task, &agent->in);
+    if (err)
+        fp_agent_task_fail(agent, task, err, NULL);
+}
+
+/* False: there is no room for an answer now, look again later. */
+static bool take_message(struct fp_agent *agent, const uint8_t *payload,
+                         size_t size)
+{
+    if (!fp_agent_has_room(agent))
+        return false;
+    agent->counts.requests++;
+    agent->in.id = 0;
+    if (fp_message_decode(&agent->in, payload, size) != 0)
+        refuse(agent, FP_ERR_PROTO,
+               "not a message of this version, or a field is too long", 0);
+    else if (!is_refused(agent))
+        start_task(agent);
+    return true;
+}
+
+static bool take_frames(struct fp_agent *agent, bool *wrote)
+{
+    struct fp_link_frame frame;
+    bool any = false;
+
+    for (uint32_t i = 0; i < FRAMES_A_POLL && !*wrote; i++) {
+        bool taken = true;
+
+        if (!fp_link_peek(&agent->link, &frame))
+            break;
+        if (frame.kind == FP_FRAME_MSG)
+            taken = take_message(agent, frame.payload, frame.size);
+        else if (frame.kind == FP_FRAME_BULK)
+            taken = fp_agent_bulk_take(agent, frame.payload, frame.size, wrote);
+        any |= taken || *wrote;
+        if (!taken)
+            break;
+        agent->bulk_done = 0;
+        fp_link_take(&agent->link);
+    }
+    return any;
+}
+
+/* ---- sessions ---- */
+
+static void drop_session(struct fp_agent *agent)
+{
+    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
+        if (agent->tasks[i].id != 0)
+            free_task(agent, &agent->tasks[i]);
+    for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
+        agent->uploads[i].stream = 0;
+    for (uint32_t i = 0; i < agent->cfg->storage_count; i++)
+        if (agent->cfg->storages[i].gen != NULL)
+            fp_bdev_gen_thaw(agent->cfg->storages[i].gen);
+    fp_agent_restore_drop(agent);
+    agent->has_nonce = false;
+    agent->bulk_done = 0;
+}
+
+void fp_agent_deinit(struct fp_agent *agent)
+{
+    drop_session(agent);
+    for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
+        fp_agent_upload_free(&agent->uploads[i]);
+    for (uint32_t i = 0; i < agent->cfg->volume_count; i++)
+        if (agent->cfg->volumes[i].mounted)
+            (void)fp_agent_volume_unmount(agent, &agent->cfg->volumes[i]);
+}
+
+/* ---- events ---- */
+
+/* Volumes change by the hand of the application too. A host is told once things
+ * have been quiet for a while, not for every block of a running upload. */
+static void watch_volumes(struct fp_agent *agent)
+{
+    fp_Event event = { .kind = fp_EventKind_EVENT_VOLUME_CHANGED };
+    uint32_t gen = 0;
+
+    for (uint32_t i = 0; i < agent->cfg->storage_count; i++)
+        gen += fp_agent_gen(&agent->cfg->storages[i]);
+    if (gen != agent->gen_seen) {
+        agent->gen_seen = gen;
+        agent->gen_ms = agent->now_ms;
+    }
+    if (gen != agent->gen_told &&
+        agent->now_ms - agent->gen_ms >= EVENT_AFTER_MS)
+        agent->volumes_changed = true;
+    if (!agent->volumes_changed)
+        return;
+    if (fp_agent_send_event(agent, 0, &event)) {
+        agent->volumes_changed = false;
+        agent->gen_told = gen;
+    }
+}
+
+static void watch_reboot(struct fp_agent *agent)
+{
+    if (!agent->reboot_due || (!fp_link_idle(&agent->link) &&
+                               agent->now_ms - agent->reboot_ms <
+                                   REBOOT_AFTER_MS))
+        return;
+    agent->reboot_due = false;
+    fp_agent_deinit(agent);
+    agent->cfg->reboot(agent->cfg->ctx);
+}
+
+/* ---- the loop ---- */
+
+void fp_agent_input(struct fp_agent *agent, const uint8_t *buf, size_t size,
+                    uint32_t now_ms)
+{
+    fp_link_input(&agent->link, buf, size, now_ms);
+}
+
+static bool serve(struct fp_agent *agent)
+{
+    bool wrote = false, progress;
+
+    agent->wants_hold = false;
+    progress = take_frames(agent, &wrote);
+    progress |= run_tasks(agent, &wrote);
+    if (agent->holding && !agent->wants_hold) {
+        agent->holding = false;
+        fp_link_resume(&agent->link);
+        progress = true;
+    }
+    watch_volumes(agent);
+    watch_reboot(agent);
+    return progress;
+}
+
+/* Has a task or a frame been left for a time? */
+static bool is_left(struct fp_agent *agent)
+{
+    struct fp_link_frame frame;
+
+    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
+        if (agent->tasks[i].id != 0)
+            return true;
+    return fp_link_peek(&agent->link, &frame);
+}
+
+bool fp_agent_is_idle(const struct fp_agent *agent)
+{
+    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
+        if (agent->tasks[i].id != 0)
+            return false;
+    return fp_link_idle(&agent->link);
+}
+
+uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms)
+{
+    uint32_t wait;
+    bool progress = false;
+
+    agent->now_ms = now_ms;
+    wait = fp_link_poll(&agent->link, now_ms);
+    if (fp_link_session(&agent->link) != agent->session) {
+        agent->session = fp_link_session(&agent->link);
+        drop_session(agent);
+    }
+    fp_agent_uploads_expire(agent);
+    if (fp_link_state(&agent->link) != FP_LINK_UP)
+        return wait < 1000 ? wait : 1000;
+    progress = serve(agent);
+    wait = fp_link_poll(&agent->link, now_ms);
+    if (progress)
+        return 0;
+    if (is_left(agent) && wait > FROZEN_WAIT_MS)
+        wait = FROZEN_WAIT_MS;
+    return wait < 250 ? wait : 250;
+}

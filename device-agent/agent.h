@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The agent: what a firmware links in so that flashport reaches its flash.
+ *
+ *     main loop ──► fp_agent_poll() ──► link (proto) ──► send()
+ *     bytes in  ──► fp_agent_input()        │
+ *                                           ▼ messages
+ *                        tasks: one a request, worked off in slices
+ *                                           │
+ *                       vfs and filesystems ┴ block devices (core)
+ *
+ * Memory  allocates nothing. struct fp_agent, the config, its arrays and all
+ *         buffers are the caller's and stay where they are while in use. The
+ *         struct is about 12 KB with the default limits below; most of it are
+ *         paths (FP_AGENT_PATH_MAX) and two messages
+ * Time    the caller passes milliseconds of a clock that may wrap
+ * Blocks  a call of fp_agent_poll() does at most one piece of work that
+ *         writes: one call of a filesystem driver or one erase block. Reading
+ *         and hashing go by scratch_size bytes
+ * Thread  one caller at a time; the firmware uses the same vfs from the same
+ *         thread, or holds a lock around both
+ * Errors  what a host sends wrong it is told as a Failure; nothing a host or a
+ *         wire does stops the agent
+ */
+#ifndef FP_DEVICE_AGENT_AGENT_H
+#define FP_DEVICE_AGENT_AGENT_H
+
+#include "core/bdev/gen.h"
+#include "core/bdev/slice.h"
+#include "core/bdev/stats.h"
+#include "core/vfs/vfs.h"
+#include "device-agent/task.h"
+#include "proto/flashport.pb.h"
+#include "proto/link.h"
+
+/* Uploads at work or waiting to be continued, at once. */
+#ifndef FP_AGENT_UPLOADS
+#define FP_AGENT_UPLOADS 2
+#endif
+
+/* Results kept so that a request sent again answers as it did first. */
+#define FP_AGENT_OUTCOMES 8
+
+/* Flags of a region, as in flashport.proto. */
+enum {
+    FP_AGENT_REGION_RDONLY = 1,
+    FP_AGENT_REGION_XIP = 2,
+    FP_AGENT_REGION_UNIQUE = 4,
+    FP_AGENT_REGION_HIDDEN = 8,
+};
+
+struct fp_agent_region {
+    const char *name; /* at most 16 bytes */
+    uint64_t off;
+    uint64_t size;
+    uint32_t flags;
+};
+
+struct fp_agent_storage {
+    const char *name;     /* "flash0", at most 16 bytes */
+    struct fp_bdev *dev;  /* the outermost device, that everyone writes through:
+                             &gen->bdev if there is a gen */
+    struct fp_bdev_gen *gen;     /* NULL: its generation is not known */
+    struct fp_bdev_stats *stats; /* NULL: no counters */
+    uint32_t chunk_size;  /* 0: 4096, or 65536 above 256 MiB */
+    const struct fp_agent_region *regions;
+    uint32_t region_count; /* at most 8 */
+    /* private */
+    bool restoring;
+    bool stalls;
+};
+
+struct fp_agent_volume {
+    const char *path;    /* "/flash" */
+    const char *storage; /* by name */
+    const char *region;  /* NULL: the whole storage */
+    const char *fs;      /* "littlefs"; NULL: the driver that probing finds */
+    struct fp_fs_config cfg; /* cfg.flags FP_MOUNT_RDONLY: never written; its
+                                max_files counts the application's files, the
+                                tasks' and the uploads' */
+    void *ws;                /* aligned as malloc aligns */
+    size_t ws_size;
+    /* private */
+    struct fp_vfs_mount vm;
+    struct fp_bdev_slice slice;
+    struct fp_agent_storage *on;
+    bool mounted;
+    int mount_err;       /* why it is not: 0 when it was unmounted on request */
+};
+
+struct fp_agent_config {
+    const char *id;         /* [A-Za-z0-9._-]{1,64}, of silicon or of a
+                               configuration, never of restorable flash */
+    const char *model;      /* at most 32 bytes, as is firmware */
+    const char *firmware;
+    const uint8_t *epoch;   /* 8 random bytes, new at each start; NULL: the
+                               host's nonce serves, which comes with Hello */
+    uint32_t boot_reason;   /* as in HelloReply */
+
+    struct fp_vfs *vfs;     /* shared with the firmware; its drivers */
+    struct fp_agent_storage *storages;
+    uint32_t storage_count;
+    struct fp_agent_volume *volumes;
+    uint32_t volume_count;
+
+    /* The wire. As struct fp_link_config. */
+    size_t (*send)(void *ctx, const uint8_t *buf, size_t size);
+    uint16_t frame_max;     /* 640 at least, so that every message fits */
+    uint8_t *tx_buf;
+    size_t tx_size;
+    uint8_t *rx_buf;
+    size_t rx_size;
+
+    uint8_t *scratch;       /* for hashing; a multiple of every read_size, and
+                               FP_AGENT_PATH_MAX + 1 at least */
+    size_t scratch_size;
+    uint8_t *block_buf;     /* as large as the largest erase block that shall
+                               be restorable; NULL: nothing is */
+    size_t block_buf_size;
+    uint32_t upload_keep_ms; /* an interrupted upload may go on for that long;
+                                0: 60000 */
+
+    /* Optional. Random bytes; false: none to be had. */
+    bool (*entropy)(void *ctx, uint8_t *buf, size_t size);
+    /* Optional. Counter number `index` of the port's own: true and its name and
+     * value, false behind the last. */
+    bool (*counter)(void *ctx, uint32_t index, const char **name,
+                    uint64_t *value);
+    /* Optional. Restarts the device; called once the answer is out. */
+    void (*reboot)(void *ctx);
+    /* Optional. The host wants a storage for itself (begin), or gives it back
+     * (!begin). The firmware closes its files on it and answers true, or
+     * refuses. */
+    bool (*exclusive)(void *ctx, const char *storage, bool begin);
+    void *ctx;
+};
+
+struct fp_agent_upload {
+    struct fp_file file;     /* file.mnt NULL: the slot is free */
+    struct fp_agent_volume *volume;
+    uint8_t id[16];
+    uint8_t stream;          /* 0: no stream leads here in this session */
+    uint8_t mode;
+    bool has_mtime;
+    bool committing;         /* a task works on it */
+    int err;                 /* of a write; told at the commit */
+    int64_t mtime_ns;
+    uint64_t size;           /* as announced */
+    uint64_t off;            /* bytes taken so far */
+    uint64_t base;           /* append: where it begins in the file */
+    uint32_t gen_own;        /* generations that its own writing took */
+    uint32_t used_ms;        /* when something last came for it */
+    char path[FP_AGENT_PATH_MAX + 1];
+};
+
+struct fp_agent_outcome {
+    uint8_t op_id[8];
+    bool used;
+    int16_t err;
+    uint32_t fs_gen;
+};
+
+struct fp_agent_counts {
+    uint32_t requests;       /* messages taken */
+    uint32_t refused;        /* that were no request of ours */
+    uint32_t stray_bulk;     /* records for no known stream */
+};
+
+struct fp_agent {
+    struct fp_agent_counts counts;
+    /* private */
+    const struct fp_agent_config *cfg;
+    struct fp_link link;
+    uint32_t now_ms;
+    uint32_t session;
+    uint8_t epoch[FP_EPOCH_SIZE];
+    bool has_epoch;
+    bool rx_stall;
+    bool holding;            /* rx_stall: the host is not granted credit */
+    bool wants_hold;
+    uint8_t nonce[8];
+    uint32_t nonce_count;
+    bool has_nonce;
+    uint8_t host_nonce[8];
+    bool reboot_due;
+    uint32_t reboot_ms;
+    uint32_t bulk_done;      /* bytes taken of the record in front */
+    uint32_t next_task;      /* who is served first next time */
+    bool volumes_changed;    /* an Event is due */
+    uint32_t gen_seen, gen_told, gen_ms;
+    struct fp_agent_task tasks[FP_AGENT_REQUESTS];
+    struct fp_agent_upload uploads[FP_AGENT_UPLOADS];
+    struct fp_agent_outcome outcomes[FP_AGENT_OUTCOMES];
+    uint32_t next_outcome;
+    struct fp_agent_task *block_owner; /* whose block is in block_buf */
+    fp_Envelope in, out;
+};
+
+/* Mounts what can be mounted and waits for a host. FP_ERR_INVAL: a name, size
+ * or buffer in cfg breaks the rules above. A volume that cannot be mounted is
+ * no error: it says why in the list of volumes. */
+int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
+                  uint32_t now_ms);
+
+/* Closes files, gives up uploads and unmounts, so that all is on flash. */
+void fp_agent_deinit(struct fp_agent *agent);
+
+/* Bytes that came in. */
+void fp_agent_input(struct fp_agent *agent, const uint8_t *buf, size_t size,
+                    uint32_t now_ms);
+
+/* Does what can be done now. Returns the milliseconds until it wants to be
+ * called again if nothing comes in before: 0 while there is work. */
+uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms);
+
+/* True unless rx_stall media are to be written soon: the port may sleep. */
+bool fp_agent_is_idle(const struct fp_agent *agent);
+
+/* Makes an empty filesystem (fs NULL: the volume's, else the first driver's)
+ * and mounts it. FP_ERR_BUSY: files are open on it. */
+int fp_agent_format(struct fp_agent *agent, struct fp_agent_volume *volume,
+                    const char *fs);
+
+/* Why a volume is not mounted or read-only, as a phrase; "" when it is neither.
+ */
+void fp_agent_volume_reason(const struct fp_agent_volume *volume, char *dst,
+                            size_t size);
+
+#endif

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a device says of itself: Hello, Ping, Stats, Storages; a Nonce; Reboot.
+ */
+#include "device-agent/private.h"
+
+#include <string.h>
+
+#define VERSION 1
+
+/* ---- Hello ---- */
+
+static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
+                       const fp_Envelope *in)
+{
+    const fp_HelloRequest *hello = &in->body.hello;
+
+    if (hello->version_min > VERSION || hello->version_max < VERSION) {
+        task->limit = VERSION;
+        return fp_agent_because(task, FP_ERR_NOTSUP,
+                                "this agent speaks version 1 of the messages");
+    }
+    memset(agent->host_nonce, 0, sizeof agent->host_nonce);
+    memcpy(agent->host_nonce, hello->nonce.bytes, hello->nonce.size);
+    if (!agent->has_epoch) {
+        memcpy(agent->epoch, agent->host_nonce, sizeof agent->epoch);
+        agent->has_epoch = true;
+    }
+    return FP_OK;
+}
+
+/* Longest that a step may be silent: an erase or a format, of which BUSY tells
+ * in advance. */
+#define BUSY_MAX_MS 30000
+
+static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    const struct fp_agent_config *cfg = agent->cfg;
+    fp_Envelope *out = fp_agent_out(agent, task->id,
+                                    fp_Envelope_hello_reply_tag);
+    fp_HelloReply *hello = &out->body.hello_reply;
+    struct fp_vfs_mount *vm = fp_vfs_default(cfg->vfs);
+
+    hello->version = VERSION;
+    FP_AGENT_TEXT(hello->device_id, cfg->id);
+    FP_AGENT_TEXT(hello->model, cfg->model);
+    FP_AGENT_TEXT(hello->firmware, cfg->firmware);
+    hello->epoch.size = FP_EPOCH_SIZE;
+    memcpy(hello->epoch.bytes, agent->epoch, FP_EPOCH_SIZE);
+    hello->boot_reason = cfg->boot_reason;
+    hello->rx_bytes = (uint32_t)cfg->rx_size;
+    hello->max_requests = FP_AGENT_REQUESTS;
+    hello->max_streams = FP_AGENT_REQUESTS;
+    hello->max_files = FP_AGENT_UPLOADS;
+    hello->path_max = FP_AGENT_PATH_MAX;
+    hello->busy_max_ms = BUSY_MAX_MS;
+    hello->rx_stall = agent->rx_stall;
+    hello->features = 0;
+    if (vm != NULL)
+        FP_AGENT_TEXT(hello->default_volume, vm->path);
+    return fp_agent_send(agent);
+}
+
+const struct fp_agent_job fp_agent_job_hello = {
+    .start = hello_start,
+    .step = hello_step,
+};
+
+/* ---- Ping ---- */
+
+static int nothing_start(struct fp_agent *agent, struct fp_agent_task *task,
+                         const fp_Envelope *in)
+{
+    (void)agent;
+    (void)task;
+    (void)in;
+    return FP_OK;
+}
+
+static int ping_step(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    return fp_agent_done(agent, task);
+}
+
+const struct fp_agent_job fp_agent_job_ping = {
+    .start = nothing_start,
+    .step = ping_step,
+};
+
+/* ---- Nonce: what a destructive request must name, so that one that was meant
+ * for another session, or another device, does nothing here ---- */
+
+static void make_nonce(struct fp_agent *agent)
+{
+    uint8_t digest[FP_SHA256_SIZE];
+    struct fp_sha256 sha;
+
+    if (agent->cfg->entropy != NULL &&
+        agent->cfg->entropy(agent->cfg->ctx, agent->nonce, sizeof agent->nonce))
+        return;
+    agent->nonce_count++;
+    fp_sha256_init(&sha);
+    fp_sha256_update(&sha, agent->epoch, sizeof agent->epoch);
+    fp_sha256_update(&sha, agent->host_nonce, sizeof agent->host_nonce);
+    fp_sha256_update(&sha, &agent->nonce_count, sizeof agent->nonce_count);
+    fp_sha256_final(&sha, digest);
+    memcpy(agent->nonce, digest, sizeof agent->nonce);
+}
+
+static int nonce_step(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    fp_Envelope *out;
+
+    make_nonce(agent);
+    agent->has_nonce = true;
+    out = fp_agent_out(agent, task->id, fp_Envelope_nonce_reply_tag);
+    out->body.nonce_reply.nonce.size = sizeof agent->nonce;
+    memcpy(out->body.nonce_reply.nonce.bytes, agent->nonce,
+           sizeof agent->nonce);
+    return fp_agent_send(agent);
+}
+
+bool fp_agent_nonce_is(const struct fp_agent *agent, const pb_byte_t *nonce,
+                       size_t size)
+{
+    return agent->has_nonce && size == sizeof agent->nonce &&
+           memcmp(agent->nonce, nonce, size) == 0;
+}
+
+const struct fp_agent_job fp_agent_job_nonce = {
+    .start = nothing_start,
+    .step = nonce_step,
+};
+
+/* ---- Reboot ---- */
+
+static int reboot_start(struct fp_agent *agent, struct fp_agent_task *task,
+                        const fp_Envelope *in)
+{
+    (void)in;
+    if (agent->cfg->reboot == NULL)
+        return fp_agent_because(task, FP_ERR_NOTSUP,
+                                "this device cannot restart itself");
+    return FP_OK;
+}
+
+static int reboot_step(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    agent->reboot_due = true;
+    agent->reboot_ms = agent->now_ms;
+    return fp_agent_done(agent, task);
+}
+
+const struct fp_agent_job fp_agent_job_reboot = {
+    .start = reboot_start,
+    .step = reboot_step,
+};
+
+/* ---- Stats: a flat list of counters, numbered; the cursor is a number ---- */
+
+#define LINK_COUNTERS    8
+#define AGENT_COUNTERS   3
+#define STORAGE_COUNTERS (4 * FP_BDEV_OP_COUNT)
+
+static void link_counter(struct fp_agent *agent, uint32_t index, char *name,
+                         size_t size, uint64_t *value)
+{
+    static const char *const names[LINK_COUNTERS] = {
+        "link.tx_bytes",   "link.rx_bytes",      "link.tx_frames",
+        "link.rx_frames",  "link.rx_damaged",    "link.retransmitted",
+        "link.duplicates", "link.console_bytes",
+    };
+    struct fp_link_stats st;
+
+    fp_link_get_stats(&agent->link, &st);
+    const uint64_t values[LINK_COUNTERS] = {
+        st.tx_bytes,   st.rx_bytes,      st.tx_frames,  st.rx_frames,
+        st.rx_damaged, st.retransmitted, st.duplicates, st.console_bytes,
+    };
+
+    fp_agent_append(name, size, names[index]);
+    *value = values[index];
+}
+
+static void agent_counter(const struct fp_agent *agent, uint32_t index,
+                          char *name, size_t size, uint64_t *value)
+{
+    static const char *const names[AGENT_COUNTERS] = {
+        "agent.requests", "agent.refused", "agent.stray_bulk"
+    };
+    const uint32_t values[AGENT_COUNTERS] = { agent->counts.requests,
+                                              agent->counts.refused,
+                                              agent->counts.stray_bulk };
+
+    fp_agent_append(name, size, names[index]);
+    *value = values[index];
+}
+
+static void storage_counter(const struct fp_agent_storage *storage,
+                            uint32_t index, char *name, size_t size,
+                            uint64_t *value)
+{
+    static const char *const ops[FP_BDEV_OP_COUNT] = { ".read", ".prog",
+                                                       ".erase", ".sync" };
+    static const char *const kinds[4] = { "s", "_bytes", "_us", "_errors" };
+    const struct fp_bdev_count *count = &storage->stats->count[index / 4];
+    const uint64_t values[4] = { count->calls, count->bytes, count->time_us,
+                                 count->errors };
+
+    fp_agent_append(name, size, storage->name);
+    fp_agent_append(name, size, ops[index / 4]);
+    fp_agent_append(name, size, kinds[index % 4]);
+    *value = values[index % 4];
+}
+
+static bool counter(struct fp_agent *agent, uint32_t index, char *name,
+                    size_t size, uint64_t *value)
+{
+    const struct fp_agent_config *cfg = agent->cfg;
+    const char *own;
+
+    name[0] = '\0';
+    if (index < LINK_COUNTERS) {
+        link_counter(agent, index, name, size, value);
+        return true;
+    }
+    index -= LINK_COUNTERS;
+    if (index < AGENT_COUNTERS) {
+        agent_counter(agent, index, name, size, value);
+        return true;
+    }
+    index -= AGENT_COUNTERS;
+    for (uint32_t i = 0; i < cfg->storage_count; i++) {
+        if (cfg->storages[i].stats == NULL)
+            continue;
+        if (index < STORAGE_COUNTERS) {
+            storage_counter(&cfg->storages[i], index, name, size, value);
+            return true;
+        }
+        index -= STORAGE_COUNTERS;
+    }
+    if (cfg->counter == NULL || !cfg->counter(cfg->ctx, index, &own, value))
+        return false;
+    fp_agent_append(name, size, own);
+    return true;
+}
+
+static int stats_start(struct fp_agent *agent, struct fp_agent_task *task,
+                       const fp_Envelope *in)
+{
+    (void)agent;
+    task->index = in->body.stats.cursor;
+    return FP_OK;
+}
+
+static int stats_step(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    fp_Envelope *out = fp_agent_out(agent, task->id,
+                                    fp_Envelope_stats_reply_tag);
+    fp_StatsReply *reply = &out->body.stats_reply;
+    const pb_size_t max = sizeof reply->counters / sizeof reply->counters[0];
+    uint32_t index = task->index;
+    char name[33];
+    uint64_t value;
+
+    while (reply->counters_count < max &&
+           counter(agent, index, name, sizeof name, &value)) {
+        fp_Counter *c = &reply->counters[reply->counters_count++];
+
+        FP_AGENT_TEXT(c->name, name);
+        c->value = value;
+        index++;
+    }
+    reply->last = !counter(agent, index, name, sizeof name, &value);
+    return fp_agent_send(agent);
+}
+
+const struct fp_agent_job fp_agent_job_stats = {
+    .start = stats_start,
+    .step = stats_step,
+};
+
+/* ---- Storages: one message each ---- */
+
+static void tell_storage(const struct fp_agent_storage *storage,
+                         fp_StorageReply *reply)
+{
+    reply->present = true;
+    FP_AGENT_TEXT(reply->name, storage->name);
+    reply->read_size = storage->dev->read_size;
+    reply->prog_size = storage->dev->prog_size;
+    reply->block_size = storage->dev->block_size;
+    reply->block_count = storage->dev->block_count;
+    reply->flags = storage->dev->flags;
+    reply->chunk_size = fp_agent_chunk_size(storage);
+    reply->gen = fp_agent_gen(storage);
+    reply->gen_trusted = storage->gen != NULL;
+    for (uint32_t i = 0; i < storage->region_count; i++) {
+        fp_Region *region = &reply->regions[reply->regions_count++];
+
+        FP_AGENT_TEXT(region->name, storage->regions[i].name);
+        region->off = storage->regions[i].off;
+        region->size = storage->regions[i].size;
+        region->flags = storage->regions[i].flags;
+    }
+}
+
+static int storages_step(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    fp_Envelope *out = fp_agent_out(agent, task->id,
+                                    fp_Envelope_storage_reply_tag);
+    fp_StorageReply *reply = &out->body.storage_reply;
+    int err;
+
+    if (task->index < agent->cfg->storage_count)
+        tell_storage(&agent->cfg->storages[task->index], reply);
+    reply->last = ++task->index >= agent->cfg->storage_count;
+    err = fp_agent_send(agent);
+    if (err)
+        return err;
+    return out->body.storage_reply.last ? FP_AGENT_DONE : FP_AGENT_MORE;
+}
+
+const struct fp_agent_job fp_agent_job_storages = {
+    .start = nothing_start,
+    .step = storages_step,
+};

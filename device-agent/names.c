@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From the names in a request to the volume or storage they mean.
+ */
+#include "device-agent/private.h"
+
+#include <string.h>
+
+int fp_agent_path(struct fp_agent_task *task, char dst[FP_AGENT_PATH_MAX + 1],
+                  const pb_byte_t *bytes, size_t size)
+{
+    if (size == 0 || bytes[0] != '/')
+        return fp_agent_because(task, FP_ERR_INVAL,
+                                "a path begins with '/', as in /flash/a.txt");
+    if (memchr(bytes, '\0', size) != NULL)
+        return fp_agent_because(task, FP_ERR_INVAL, "a NUL byte in a path");
+    if (size > FP_AGENT_PATH_MAX) {
+        task->limit = FP_AGENT_PATH_MAX;
+        return fp_agent_because(task, FP_ERR_NAMETOOLONG,
+                                "the path is longer than this device takes");
+    }
+    memcpy(dst, bytes, size);
+    dst[size] = '\0';
+    return FP_OK;
+}
+
+/* Does `path` lead to a volume that is known but not mounted? */
+static void blame_volume(struct fp_agent *agent, struct fp_agent_task *task,
+                         const char *path)
+{
+    for (uint32_t i = 0; i < agent->cfg->volume_count; i++) {
+        struct fp_agent_volume *volume = &agent->cfg->volumes[i];
+        size_t size = strlen(volume->path);
+
+        if (strncmp(path, volume->path, size) == 0 &&
+            (path[size] == '\0' || path[size] == '/'))
+            task->volume = volume;
+    }
+    if (task->volume == NULL)
+        task->detail = "no volume is mounted there";
+}
+
+int fp_agent_locate(struct fp_agent *agent, struct fp_agent_task *task,
+                    const char *path)
+{
+    struct fp_vfs_mount *vm;
+    const char *rest;
+    int err = fp_vfs_resolve(agent->cfg->vfs, path, &vm, &rest);
+
+    if (err == FP_ERR_ISDIR)
+        return FP_OK;
+    if (err == FP_ERR_NOENT)
+        blame_volume(agent, task, path);
+    if (err == FP_ERR_INVAL)
+        task->detail = "a path has no empty, \".\" or \"..\" component";
+    if (err)
+        return err;
+    for (uint32_t i = 0; i < agent->cfg->volume_count; i++) {
+        if (&agent->cfg->volumes[i].vm == vm) {
+            task->volume = &agent->cfg->volumes[i];
+            task->storage = task->volume->on;
+        }
+    }
+    return FP_OK;
+}
+
+int fp_agent_find_volume(struct fp_agent *agent, struct fp_agent_task *task,
+                         const pb_byte_t *name, size_t size)
+{
+    for (uint32_t i = 0; i < agent->cfg->volume_count; i++) {
+        struct fp_agent_volume *volume = &agent->cfg->volumes[i];
+
+        if (strlen(volume->path) == size &&
+            memcmp(volume->path, name, size) == 0) {
+            task->volume = volume;
+            task->storage = volume->on;
+            return FP_OK;
+        }
+    }
+    return fp_agent_because(task, FP_ERR_NOENT, "no volume has that path");
+}
+
+int fp_agent_find_storage(struct fp_agent *agent, struct fp_agent_task *task,
+                          const pb_byte_t *name, size_t size)
+{
+    for (uint32_t i = 0; i < agent->cfg->storage_count; i++) {
+        struct fp_agent_storage *storage = &agent->cfg->storages[i];
+
+        if (strlen(storage->name) == size &&
+            memcmp(storage->name, name, size) == 0) {
+            task->storage = storage;
+            return FP_OK;
+        }
+    }
+    return fp_agent_because(task, FP_ERR_NOENT, "no storage has that name");
+}
+
+bool fp_agent_is_rdonly(const struct fp_agent_volume *volume)
+{
+    return volume->vm.mnt.cfg.flags & FP_MOUNT_RDONLY ||
+           volume->vm.mnt.dev->flags & FP_BDEV_RDONLY;
+}
+
+uint32_t fp_agent_gen(const struct fp_agent_storage *storage)
+{
+    if (storage == NULL || storage->gen == NULL)
+        return 0;
+    return fp_bdev_gen_now(storage->gen);
+}
+
+uint64_t fp_agent_storage_size(const struct fp_agent_storage *storage)
+{
+    return fp_bdev_size(storage->dev);
+}
+
+uint32_t fp_agent_chunk_size(const struct fp_agent_storage *storage)
+{
+    if (storage->chunk_size != 0)
+        return storage->chunk_size;
+    return fp_agent_storage_size(storage) > 256u * 1024 * 1024 ? 65536 : 4096;
+}

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * flashport-agent: a device that is a process. The agent library is the very one
+ * that a board links in; this is its port to POSIX: files as flash, a
+ * pseudo-terminal or a socket as the wire, poll() as the main loop.
+ *
+ * SIGTERM and SIGINT close in good order. SIGKILL is a power cut.
+ */
+#include "core/fs/littlefs/littlefs.h"
+#include "device-agent/agent.h"
+#include "device-agent/ports/posix/flash.h"
+#include "device-agent/ports/posix/wire.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* What a UART's FIFO keeps while the CPU stalls. */
+#define FIFO_SIZE    6
+#define EARLY_SIZE   65536
+#define SCRATCH_SIZE 4096
+
+static const struct fp_fs_ops *const drivers[] = { &fp_fs_littlefs, NULL };
+
+struct app {
+    struct fp_port_options options;
+    struct fp_port_wire wire;
+    struct fp_port_flash flashes[FP_PORT_STORAGES];
+    struct fp_agent_storage storages[FP_PORT_STORAGES];
+    struct fp_agent_region regions[FP_PORT_STORAGES][FP_PORT_REGIONS];
+    struct fp_agent_volume volumes[FP_PORT_VOLUMES];
+    struct fp_vfs vfs;
+    struct fp_agent_config cfg;
+    struct fp_agent agent;
+    uint8_t epoch[FP_EPOCH_SIZE];
+    /* Bytes that came before the CPU stalled, and what the FIFO kept. */
+    uint8_t early[EARLY_SIZE];
+    size_t early_size;
+    uint64_t stall_lost;
+};
+
+static struct app app;
+static volatile sig_atomic_t stop;
+
+static void on_signal(int number)
+{
+    (void)number;
+    stop = 1;
+}
+
+static void *need(size_t size)
+{
+    void *memory = calloc(1, size);
+
+    if (memory == NULL)
+        fp_port_usage("not enough memory");
+    return memory;
+}
+
+/* ---- the wire, and a CPU that stalls ---- */
+
+static size_t wire_send(void *ctx, const uint8_t *buf, size_t size)
+{
+    (void)ctx;
+    return fp_port_wire_send(&app.wire, buf, size);
+}
+
+/* All that is in the kernel came in before: it was received. Of what comes
+ * while the CPU stalls only as much is kept as a FIFO holds. */
+static void on_stall(void *ctx, int begins)
+{
+    uint8_t lost[4096];
+    size_t n, kept = 0;
+
+    (void)ctx;
+    if (begins) {
+        while (app.early_size < EARLY_SIZE) {
+            n = fp_port_wire_recv(&app.wire, app.early + app.early_size,
+                                  EARLY_SIZE - app.early_size);
+            if (n == 0)
+                return;
+            app.early_size += n;
+        }
+        return;
+    }
+    while ((n = fp_port_wire_recv(&app.wire, lost, sizeof lost)) > 0) {
+        size_t keep = FIFO_SIZE - kept < n ? FIFO_SIZE - kept : n;
+
+        if (keep > EARLY_SIZE - app.early_size)
+            keep = EARLY_SIZE - app.early_size;
+        memcpy(app.early + app.early_size, lost, keep);
+        app.early_size += keep;
+        kept += keep;
+        app.stall_lost += n - keep;
+    }
+}
+
+static bool counter(void *ctx, uint32_t index, const char **name,
+                    uint64_t *value)
+{
+    (void)ctx;
+    *name = "posix.stall_lost_bytes";
+    *value = app.stall_lost;
+    return index == 0;
+}
+
+static bool entropy(void *ctx, uint8_t *buf, size_t size)
+{
+    (void)ctx;
+    return getrandom(buf, size, 0) == (ssize_t)size;
+}
+
+/* ---- putting it together ---- */
+
+static uint32_t find_storage(const char *option, const char *name)
+{
+    for (uint32_t i = 0; i < app.options.storage_count; i++)
+        if (strcmp(app.options.storages[i].name, name) == 0)
+            return i;
+    fp_port_usage("%s: no --storage is called '%s'", option, name);
+}
+
+static void add_regions(void)
+{
+    for (uint32_t i = 0; i < app.options.region_count; i++) {
+        const struct fp_port_region_option *o = &app.options.regions[i];
+        uint32_t at = find_storage("--region", o->storage);
+        struct fp_agent_storage *storage = &app.storages[at];
+        uint64_t size = fp_bdev_size(storage->dev);
+        uint32_t block = storage->dev->block_size;
+
+        if (storage->region_count == FP_PORT_REGIONS)
+            fp_port_usage("--region %s: at most %d a storage", o->name,
+                          FP_PORT_REGIONS);
+        if (o->off > size || o->size > size - o->off || o->off % block != 0 ||
+            o->size % block != 0)
+            fp_port_usage("--region %s: not whole blocks of %u bytes within "
+                          "%s, which has %llu",
+                          o->name, block, o->storage,
+                          (unsigned long long)size);
+        app.regions[at][storage->region_count++] = (struct fp_agent_region){
+            .name = o->name, .off = o->off, .size = o->size
+        };
+    }
+}
+
+static void add_storages(void)
+{
+    for (uint32_t i = 0; i < app.options.storage_count; i++) {
+        for (uint32_t j = 0; j < i; j++)
+            if (strcmp(app.options.storages[i].name,
+                       app.options.storages[j].name) == 0)
+                fp_port_usage("--storage: '%s' is given twice",
+                              app.options.storages[i].name);
+        fp_port_flash_open(&app.flashes[i], &app.options, i, app.epoch,
+                           on_stall, NULL);
+        app.storages[i] = (struct fp_agent_storage){
+            .name = app.options.storages[i].name,
+            .dev = &app.flashes[i].gen.bdev,
+            .gen = &app.flashes[i].gen,
+            .stats = &app.flashes[i].stats,
+            .regions = app.regions[i],
+        };
+    }
+}
+
+/* Workspace for whatever may be found or made there: a filesystem with blocks
+ * as the probe says, or one of ours. */
+static void add_workspace(struct fp_agent_volume *volume)
+{
+    struct fp_bdev *dev = app.storages[find_storage("--mount",
+                                                    volume->storage)]
+                              .dev;
+    size_t size = 0;
+
+    for (uint32_t i = 0; drivers[i] != NULL; i++) {
+        struct fp_fs_config own = volume->cfg, found = volume->cfg;
+        int score;
+        size_t n = drivers[i]->workspace(dev, &own);
+
+        size = n > size ? n : size;
+        if (drivers[i]->probe(dev, &found, &score) == FP_OK) {
+            n = drivers[i]->workspace(dev, &found);
+            size = n > size ? n : size;
+        }
+    }
+    volume->ws_size = size > 65536 ? size : 65536;
+    volume->ws = need(volume->ws_size);
+}
+
+static void add_volume(uint32_t index)
+{
+    const struct fp_port_volume_option *o = &app.options.volumes[index];
+    struct fp_agent_volume *volume = &app.volumes[index];
+
+    for (uint32_t i = 0; i < index; i++)
+        if (strcmp(app.volumes[i].path, o->path) == 0)
+            fp_port_usage("--mount: '%s' is given twice", o->path);
+    *volume = (struct fp_agent_volume){ .path = o->path,
+                                        .storage = o->on,
+                                        .fs = o->fs };
+    for (uint32_t i = 0; i < app.options.region_count; i++) {
+        if (strcmp(app.options.regions[i].name, o->on) == 0) {
+            volume->storage = app.options.regions[i].storage;
+            volume->region = o->on;
+        }
+    }
+    for (uint32_t i = 0; o->fs != NULL; i++) {
+        if (drivers[i] == NULL)
+            fp_port_usage("--mount %s: no driver is called '%s'", o->path,
+                          o->fs);
+        if (strcmp(drivers[i]->name, o->fs) == 0)
+            break;
+    }
+    volume->cfg.max_files = FP_AGENT_REQUESTS + FP_AGENT_UPLOADS + 2;
+    if (app.options.read_only)
+        volume->cfg.flags = FP_MOUNT_RDONLY;
+    add_workspace(volume);
+}
+
+static void configure(void)
+{
+    const struct fp_port_options *o = &app.options;
+    size_t buf_size = (o->frame + (size_t)FP_FRAME_OVERHEAD) * o->buffers;
+    size_t block = 0;
+
+    for (uint32_t i = 0; i < o->storage_count; i++)
+        if (app.storages[i].dev->block_size > block)
+            block = app.storages[i].dev->block_size;
+    app.cfg = (struct fp_agent_config){
+        .id = o->id,
+        .model = "posix",
+        .firmware = FP_PORT_VERSION,
+        .epoch = app.epoch,
+        .boot_reason = 1,
+        .vfs = &app.vfs,
+        .storages = app.storages,
+        .storage_count = o->storage_count,
+        .volumes = app.volumes,
+        .volume_count = o->volume_count,
+        .send = wire_send,
+        .frame_max = (uint16_t)o->frame,
+        .tx_buf = need(buf_size),
+        .tx_size = buf_size,
+        .rx_buf = need(buf_size),
+        .rx_size = buf_size,
+        .scratch = need(SCRATCH_SIZE),
+        .scratch_size = SCRATCH_SIZE,
+        .block_buf = need(block),
+        .block_buf_size = block,
+        .entropy = entropy,
+        .counter = counter,
+    };
+}
+
+/* --format: only where there is nothing; damage is for a person to look at. */
+static void format_empty(void)
+{
+    for (uint32_t i = 0; i < app.options.volume_count; i++) {
+        struct fp_agent_volume *volume = &app.volumes[i];
+        char reason[97];
+        int err;
+
+        if (volume->mounted)
+            continue;
+        if (app.options.format != NULL && volume->mount_err == FP_ERR_NOENT) {
+            err = fp_agent_format(&app.agent, volume, app.options.format);
+            if (err == FP_OK)
+                continue;
+            fprintf(stderr, "flashport-agent: cannot format %s: %s\n",
+                    volume->path, fp_strerror(err));
+        }
+        fp_agent_volume_reason(volume, reason, sizeof reason);
+        fprintf(stderr, "flashport-agent: %s is not mounted: %s\n",
+                volume->path, reason);
+    }
+}
+
+static void serve(void)
+{
+    uint8_t buf[16384];
+
+    while (!stop) {
+        uint32_t wait = fp_agent_poll(&app.agent, fp_port_now_ms(NULL));
+        size_t n;
+
+        if (app.early_size > 0) {
+            fp_agent_input(&app.agent, app.early, app.early_size,
+                           fp_port_now_ms(NULL));
+            app.early_size = 0;
+            wait = 0;
+        }
+        fp_port_wire_wait(&app.wire, wait < 1000 ? (int)wait : 1000);
+        n = fp_port_wire_recv(&app.wire, buf, sizeof buf);
+        if (n > 0)
+            fp_agent_input(&app.agent, buf, n, fp_port_now_ms(NULL));
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct sigaction act = { .sa_handler = on_signal };
+
+    fp_port_options(&app.options, argc, argv);
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGINT, &act, NULL);
+    act.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &act, NULL);
+    if (!entropy(NULL, app.epoch, sizeof app.epoch))
+        fp_port_usage("no random numbers: %s", strerror(errno));
+    fp_vfs_init(&app.vfs, drivers);
+    add_storages();
+    add_regions();
+    for (uint32_t i = 0; i < app.options.volume_count; i++)
+        add_volume(i);
+    configure();
+    if (fp_agent_init(&app.agent, &app.cfg, fp_port_now_ms(NULL)) != FP_OK)
+        fp_port_usage("--id: '%s' has other than 1 to 64 of A-Z a-z 0-9 . _ -, "
+                      "or a read size is larger than 4096",
+                      app.options.id);
+    format_empty();
+    if (fp_port_wire_open(&app.wire, app.options.listen) != 0) {
+        fp_port_wire_close(&app.wire);
+        fp_port_usage("--listen %s", app.wire.error);
+    }
+    fprintf(stderr, "flashport-agent: %s serves on %s\n", app.options.id,
+            app.options.listen);
+    serve();
+    fp_agent_deinit(&app.agent);
+    for (uint32_t i = 0; i < app.options.storage_count; i++)
+        fp_port_flash_close(&app.flashes[i]);
+    fp_port_wire_close(&app.wire);
+    return 0;
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+#include "device-agent/ports/posix/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char help[] =
+    "usage: flashport-agent --id ID --storage SPEC... --mount SPEC... --listen WIRE\n"
+    "\n"
+    "A simulated device: a file as its flash, served over a wire.\n"
+    "\n"
+    "  --id ID               what the device is known by: [A-Za-z0-9._-]{1,64}\n"
+    "  --storage NAME=FILE,block=N[,count=N][,prog=N][,read=N]\n"
+    "                        a file as flash of erase blocks of N bytes. A file\n"
+    "                        that is missing is made, erased, of count blocks\n"
+    "  --region NAME=STORAGE@OFF+SIZE\n"
+    "                        a named range of a storage\n"
+    "  --mount PATH=STORAGE[:FS]\n"
+    "                        a volume on a storage or region; without FS the\n"
+    "                        filesystem that is found there\n"
+    "  --format FS           format where no filesystem is found\n"
+    "  --ram                 work on a copy in memory, leave the files as they are\n"
+    "  --read-only           mount every volume read-only\n"
+    "  --timing MODEL        none, nor, internal or sd: take as long as such a part\n"
+    "  --trace               tell every operation of the flash on stderr\n"
+    "  --frame N             largest frame, 640 to 16384 bytes (1024)\n"
+    "  --buffers N           frames that each buffer holds, 2 to 64 (8)\n"
+    "  --listen WIRE         pty:PATH, tcp:127.0.0.1:PORT or unix:PATH\n"
+    "  --help, --version\n"
+    "\n"
+    "Sizes are in bytes, or with K or M behind, or 0x...\n";
+
+void fp_port_usage(const char *format, ...)
+{
+    va_list args;
+
+    fputs("flashport-agent: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputs("\n(flashport-agent --help tells all options)\n", stderr);
+    exit(2);
+}
+
+static uint64_t number(const char *option, const char *text, uint64_t max)
+{
+    char *end;
+    unsigned long long value;
+
+    errno = 0;
+    value = strtoull(text, &end, 0);
+    if (*end == 'K' || *end == 'M') {
+        unsigned long long unit = *end++ == 'K' ? 1024 : 1024 * 1024;
+
+        if (value > UINT64_MAX / unit)
+            errno = ERANGE;
+        value *= unit;
+    }
+    if (errno != 0 || end == text || *end != '\0' || text[0] == '-' ||
+        value == 0 || value > max)
+        fp_port_usage("%s: '%s' is no number from 1 to %llu", option, text,
+                      (unsigned long long)max);
+    return value;
+}
+
+/* Like number(), yet 0 is one. */
+static uint64_t offset(const char *option, const char *text)
+{
+    if (strcmp(text, "0") == 0)
+        return 0;
+    return number(option, text, INT64_MAX);
+}
+
+/* Cuts `text` at the first `at`; what is behind it, or NULL. */
+static char *cut(char *text, char at)
+{
+    char *found = strchr(text, at);
+
+    if (found != NULL)
+        *found++ = '\0';
+    return found;
+}
+
+static void add_storage(struct fp_port_options *o, char *text)
+{
+    struct fp_port_storage_option *s = &o->storages[o->storage_count];
+    char *field, *value;
+
+    if (o->storage_count == FP_PORT_STORAGES)
+        fp_port_usage("--storage: at most %d storages", FP_PORT_STORAGES);
+    *s = (struct fp_port_storage_option){ .name = text };
+    field = cut(text, '=');
+    if (field == NULL || text[0] == '\0' || strlen(text) > 16)
+        fp_port_usage("--storage: give NAME=FILE,block=N; the name has 1 to "
+                      "16 bytes");
+    s->file = field;
+    for (field = cut(field, ','); field != NULL;) {
+        char *next = cut(field, ',');
+        uint32_t *to;
+
+        value = cut(field, '=');
+        to = strcmp(field, "block") == 0   ? &s->block
+             : strcmp(field, "count") == 0 ? &s->count
+             : strcmp(field, "prog") == 0  ? &s->prog
+             : strcmp(field, "read") == 0  ? &s->read
+                                           : NULL;
+        if (to == NULL || value == NULL)
+            fp_port_usage("--storage %s: '%s' is none of block=N, count=N, "
+                          "prog=N, read=N",
+                          s->name, field);
+        *to = (uint32_t)number("--storage", value, UINT32_MAX);
+        field = next;
+    }
+    if (s->block == 0)
+        fp_port_usage("--storage %s: give the size of an erase block, as in "
+                      "block=4096",
+                      s->name);
+    o->storage_count++;
+}
+
+static void add_region(struct fp_port_options *o, char *text)
+{
+    struct fp_port_region_option *r = &o->regions[o->region_count];
+    char *storage = cut(text, '='), *off, *size;
+
+    off = storage != NULL ? cut(storage, '@') : NULL;
+    size = off != NULL ? cut(off, '+') : NULL;
+    if (size == NULL || text[0] == '\0' || strlen(text) > 16)
+        fp_port_usage("--region: give NAME=STORAGE@OFF+SIZE; the name has 1 "
+                      "to 16 bytes");
+    if (o->region_count == sizeof o->regions / sizeof o->regions[0])
+        fp_port_usage("--region: too many regions");
+    *r = (struct fp_port_region_option){
+        .name = text,
+        .storage = storage,
+        .off = offset("--region", off),
+        .size = number("--region", size, INT64_MAX),
+    };
+    o->region_count++;
+}
+
+static void add_volume(struct fp_port_options *o, char *text)
+{
+    struct fp_port_volume_option *v = &o->volumes[o->volume_count];
+    char *on = cut(text, '=');
+
+    if (on == NULL || text[0] != '/' || strlen(text) > 16 ||
+        strlen(text) < 2 || strchr(text + 1, '/') != NULL)
+        fp_port_usage("--mount: give PATH=STORAGE[:FS]; PATH is one name as "
+                      "in /flash, of at most 16 bytes");
+    if (o->volume_count == FP_PORT_VOLUMES)
+        fp_port_usage("--mount: at most %d volumes", FP_PORT_VOLUMES);
+    *v = (struct fp_port_volume_option){ .path = text, .on = on };
+    v->fs = cut(on, ':');
+    o->volume_count++;
+}
+
+enum {
+    OPT_ID = 256,
+    OPT_STORAGE,
+    OPT_REGION,
+    OPT_MOUNT,
+    OPT_FORMAT,
+    OPT_RAM,
+    OPT_READ_ONLY,
+    OPT_TIMING,
+    OPT_TRACE,
+    OPT_FRAME,
+    OPT_BUFFERS,
+    OPT_LISTEN,
+    OPT_HELP,
+    OPT_VERSION,
+};
+
+static void take(struct fp_port_options *o, int option, char *arg)
+{
+    switch (option) {
+    case OPT_ID:
+        o->id = arg;
+        break;
+    case OPT_STORAGE:
+        add_storage(o, arg);
+        break;
+    case OPT_REGION:
+        add_region(o, arg);
+        break;
+    case OPT_MOUNT:
+        add_volume(o, arg);
+        break;
+    case OPT_FORMAT:
+        o->format = arg;
+        break;
+    case OPT_RAM:
+        o->ram = true;
+        break;
+    case OPT_READ_ONLY:
+        o->read_only = true;
+        break;
+    case OPT_TIMING:
+        o->timing = fp_port_timing_find(arg);
+        if (o->timing == NULL)
+            fp_port_usage("--timing: '%s' is none of none, nor, internal, sd",
+                          arg);
+        break;
+    case OPT_TRACE:
+        o->trace = true;
+        break;
+    case OPT_FRAME:
+        o->frame = (uint32_t)number("--frame", arg, 16384);
+        if (o->frame < 640)
+            fp_port_usage("--frame: 640 bytes at least, for the largest "
+                          "message");
+        break;
+    case OPT_BUFFERS:
+        o->buffers = (uint32_t)number("--buffers", arg, 64);
+        if (o->buffers < 2)
+            fp_port_usage("--buffers: 2 at least");
+        break;
+    case OPT_LISTEN:
+        o->listen = arg;
+        break;
+    case OPT_HELP:
+        fputs(help, stdout);
+        exit(0);
+    case OPT_VERSION:
+        puts("flashport-agent " FP_PORT_VERSION);
+        exit(0);
+    default: /* getopt has said what is wrong */
+        fputs("(flashport-agent --help tells all options)\n", stderr);
+        exit(2);
+    }
+}
+
+void fp_port_options(struct fp_port_options *o, int argc, char **argv)
+{
+    static const struct option longs[] = {
+        { "id", required_argument, NULL, OPT_ID },
+        { "storage", required_argument, NULL, OPT_STORAGE },
+        { "region", required_argument, NULL, OPT_REGION },
+        { "mount", required_argument, NULL, OPT_MOUNT },
+        { "format", required_argument, NULL, OPT_FORMAT },
+        { "ram", no_argument, NULL, OPT_RAM },
+        { "read-only", no_argument, NULL, OPT_READ_ONLY },
+        { "timing", required_argument, NULL, OPT_TIMING },
+        { "trace", no_argument, NULL, OPT_TRACE },
+        { "frame", required_argument, NULL, OPT_FRAME },
+        { "buffers", required_argument, NULL, OPT_BUFFERS },
+        { "listen", required_argument, NULL, OPT_LISTEN },
+        { "help", no_argument, NULL, OPT_HELP },
+        { "version", no_argument, NULL, OPT_VERSION },
+        { NULL, 0, NULL, 0 },
+    };
+    int option;
+
+    *o = (struct fp_port_options){ .frame = 1024, .buffers = 8 };
+    o->timing = fp_port_timing_find("none");
+    while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1)
+        take(o, option, optarg);
+    if (optind < argc)
+        fp_port_usage("'%s' is no option", argv[optind]);
+    if (o->id == NULL)
+        fp_port_usage("--id is missing");
+    if (o->listen == NULL)
+        fp_port_usage("--listen is missing");
+    if (o->storage_count == 0)
+        fp_port_usage("--storage is missing");
+}

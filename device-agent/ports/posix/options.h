@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The command line of flashport-agent, taken apart but not yet acted upon.
+ *
+ * Memory  strings point into argv, which is cut up in place
+ * Errors  a sentence on stderr and exit code 2
+ */
+#ifndef FP_DEVICE_AGENT_PORTS_POSIX_OPTIONS_H
+#define FP_DEVICE_AGENT_PORTS_POSIX_OPTIONS_H
+
+#include "device-agent/ports/posix/timing.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FP_PORT_STORAGES 8
+#define FP_PORT_VOLUMES  8
+#define FP_PORT_REGIONS  8 /* a storage */
+
+struct fp_port_storage_option {
+    const char *name, *file;
+    uint32_t block, count, prog, read; /* 0: not given */
+};
+
+struct fp_port_region_option {
+    const char *name, *storage;
+    uint64_t off, size;
+};
+
+struct fp_port_volume_option {
+    const char *path, *on, *fs; /* on: a storage or a region; fs NULL: any */
+};
+
+struct fp_port_options {
+    const char *id, *listen, *format;
+    struct fp_port_storage_option storages[FP_PORT_STORAGES];
+    struct fp_port_volume_option volumes[FP_PORT_VOLUMES];
+    struct fp_port_region_option regions[FP_PORT_STORAGES * FP_PORT_REGIONS];
+    uint32_t storage_count, volume_count, region_count;
+    const struct fp_port_timing *timing;
+    uint32_t frame, buffers;
+    bool ram, trace, read_only;
+};
+
+void fp_port_options(struct fp_port_options *options, int argc, char **argv);
+/* "flashport-agent: " and the sentence, then exit(2). */
+_Noreturn void fp_port_usage(const char *format, ...)
+    __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the parts of the agent share. A job is the code of one kind of request,
+ * a task one such request at work.
+ */
+#ifndef FP_DEVICE_AGENT_PRIVATE_H
+#define FP_DEVICE_AGENT_PRIVATE_H
+
+#include "device-agent/agent.h"
+#include "proto/message.h"
+
+/* What a step answers, besides a negative enum fp_error, which becomes the
+ * Failure. */
+enum {
+    FP_AGENT_DONE = 0, /* the last reply is sent */
+    FP_AGENT_MORE = 1, /* there is more to do: call again */
+    FP_AGENT_WAIT = 2, /* nothing to do until something comes in */
+};
+
+struct fp_agent_job {
+    /* Checks the request and copies what is needed of it; nothing is sent. */
+    int (*start)(struct fp_agent *agent, struct fp_agent_task *task,
+                 const fp_Envelope *in);
+    /* One slice. There is room for one frame unless task->computing. */
+    int (*step)(struct fp_agent *agent, struct fp_agent_task *task);
+    /* Optional. Closes what is open, however the task ended. */
+    void (*end)(struct fp_agent *agent, struct fp_agent_task *task);
+    bool writes; /* its steps program or erase: waits while that must not be */
+};
+
+extern const struct fp_agent_job fp_agent_job_hello, fp_agent_job_ping,
+    fp_agent_job_stats, fp_agent_job_reboot, fp_agent_job_nonce,
+    fp_agent_job_volumes, fp_agent_job_storages, fp_agent_job_stat,
+    fp_agent_job_list, fp_agent_job_read, fp_agent_job_digest,
+    fp_agent_job_put_open, fp_agent_job_put_commit, fp_agent_job_put_abort,
+    fp_agent_job_mkdir, fp_agent_job_remove, fp_agent_job_rename,
+    fp_agent_job_truncate, fp_agent_job_attr_get, fp_agent_job_attr_set,
+    fp_agent_job_mount, fp_agent_job_unmount, fp_agent_job_format,
+    fp_agent_job_check, fp_agent_job_chunk_digest, fp_agent_job_chunk_changed,
+    fp_agent_job_chunk_read, fp_agent_job_chunk_write, fp_agent_job_freeze,
+    fp_agent_job_thaw, fp_agent_job_restore_begin, fp_agent_job_restore_end;
+
+/* NULL: a message that is no request. */
+const struct fp_agent_job *fp_agent_job_of(pb_size_t tag);
+
+/* ---- agent.c ---- */
+
+/* May `storage` be programmed now? Not while it is frozen; and where flash
+ * stalls the CPU only once no byte is on its way. */
+bool fp_agent_may_write(struct fp_agent *agent,
+                        const struct fp_agent_storage *storage);
+/* Ends the task with a Failure once there is room for it. Closes at once what
+ * it had open. `detail` is constant text, or NULL. */
+void fp_agent_task_fail(struct fp_agent *agent, struct fp_agent_task *task,
+                        int err, const char *detail);
+
+/* ---- reply.c ---- */
+
+/* Sets the sentence that goes with an error, and returns the error. */
+int fp_agent_because(struct fp_agent_task *task, int err, const char *detail);
+/* The envelope to fill in: id and kind are set, the rest is zero. */
+fp_Envelope *fp_agent_out(struct fp_agent *agent, uint32_t id, pb_size_t tag);
+/* Sends it: FP_ERR_FBIG when it does not fit a frame, FP_ERR_NOMEM when there
+ * is no room now. */
+int fp_agent_send(struct fp_agent *agent);
+/* Sends Done and answers FP_AGENT_DONE. */
+int fp_agent_done(struct fp_agent *agent, const struct fp_agent_task *task);
+void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
+                           const char *detail, uint64_t needed, uint64_t free,
+                           uint64_t limit);
+/* An Event, if there is room: false if not. */
+bool fp_agent_send_event(struct fp_agent *agent, uint32_t id,
+                         const fp_Event *event);
+bool fp_agent_has_room(struct fp_agent *agent);
+/* Copies text into a bytes field, cut to what fits. */
+#define FP_AGENT_TEXT(field, text)                                             \
+    ((field).size = fp_agent_text((field).bytes, sizeof((field).bytes), (text)))
+pb_size_t fp_agent_text(pb_byte_t *dst, size_t capacity, const char *text);
+/* Appends to dst[0..size), always terminated. */
+void fp_agent_append(char *dst, size_t size, const char *text);
+
+/* ---- names.c: paths, volumes, storages ---- */
+
+/* A path out of a message: FP_ERR_INVAL, FP_ERR_NAMETOOLONG. */
+int fp_agent_path(struct fp_agent_task *task, char dst[FP_AGENT_PATH_MAX + 1],
+                  const pb_byte_t *bytes, size_t size);
+#define FP_AGENT_PATH(task, dst, field)                                        \
+    fp_agent_path((task), (dst), (field).bytes, (field).size)
+/* Which volume and storage a path leads to, into the task. "/" leads to none,
+ * which is FP_OK here. */
+int fp_agent_locate(struct fp_agent *agent, struct fp_agent_task *task,
+                    const char *path);
+int fp_agent_find_volume(struct fp_agent *agent, struct fp_agent_task *task,
+                         const pb_byte_t *name, size_t size);
+int fp_agent_find_storage(struct fp_agent *agent, struct fp_agent_task *task,
+                          const pb_byte_t *name, size_t size);
+bool fp_agent_is_rdonly(const struct fp_agent_volume *volume);
+uint32_t fp_agent_gen(const struct fp_agent_storage *storage);
+uint32_t fp_agent_chunk_size(const struct fp_agent_storage *storage);
+uint64_t fp_agent_storage_size(const struct fp_agent_storage *storage);
+
+/* ---- volume.c ---- */
+
+int fp_agent_volume_mount(struct fp_agent *agent,
+                          struct fp_agent_volume *volume);
+/* Gives up what the agent itself has open there, then unmounts. */
+int fp_agent_volume_unmount(struct fp_agent *agent,
+                            struct fp_agent_volume *volume);
+/* Is something of a host's open on it: an upload with a stream, a task? */
+bool fp_agent_volume_in_use(struct fp_agent *agent,
+                            const struct fp_agent_volume *volume,
+                            const struct fp_agent_task *but);
+
+/* ---- info.c ---- */
+
+bool fp_agent_nonce_is(const struct fp_agent *agent, const pb_byte_t *nonce,
+                       size_t size);
+
+/* ---- bulk.c ---- */
+
+/* Where the bytes of a stream come from: read [off, off + size). */
+struct fp_agent_source {
+    int (*read)(struct fp_agent *agent, struct fp_agent_task *task,
+                uint64_t off, uint8_t *buf, uint32_t size);
+    uint32_t align; /* sizes are a multiple of that, but the last */
+};
+/* Sends the next frame of [*off, *off + *left): raw, or a run of one byte as a
+ * fill record. Moves both on; adds to the CRC if there is one. */
+int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
+                       const struct fp_agent_source *source, uint64_t *off,
+                       uint64_t *left, uint32_t *crc);
+/* Takes the record in front; false while it is not wholly taken. *wrote: flash
+ * may have been programmed for it. */
+bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
+                        size_t size, bool *wrote);
+bool fp_agent_stream_in_use(struct fp_agent *agent, uint32_t stream);
+/* A stream number out of a message: 1..255 and free. */
+int fp_agent_stream(struct fp_agent *agent, struct fp_agent_task *task,
+                    uint32_t stream);
+
+/* ---- put.c ---- */
+
+/* One piece of a stream: FP_AGENT_WAIT when it cannot be taken now. */
+int fp_agent_put_write(struct fp_agent *agent, struct fp_agent_upload *upload,
+                       const uint8_t *buf, uint32_t size);
+void fp_agent_upload_free(struct fp_agent_upload *upload);
+/* Frees what nobody went on with in time. True when one was. */
+void fp_agent_uploads_expire(struct fp_agent *agent);
+
+/* ---- restore.c ---- */
+
+/* Bytes that complete the block being collected: a piece is no larger, since
+ * writing a block uses scratch, where the piece may lie. */
+uint32_t fp_agent_blocks_room(const struct fp_agent_task *task);
+int fp_agent_blocks_write(struct fp_agent *agent, struct fp_agent_task *task,
+                          const uint8_t *buf, uint32_t size);
+/* A lost link ends it, without mounting. */
+void fp_agent_restore_drop(struct fp_agent *agent);
+
+/* ---- outcome.c ---- */
+
+/* The op_id in a request: false when it has none. FP_ERR_INVAL in *err when it
+ * is not 8 bytes. */
+bool fp_agent_op_id(const fp_Envelope *in, uint8_t op_id[8], int *err);
+const struct fp_agent_outcome *fp_agent_outcome_find(
+    const struct fp_agent *agent, const uint8_t op_id[8]);
+void fp_agent_outcome_keep(struct fp_agent *agent,
+                           const struct fp_agent_task *task, int err);
+
+#endif

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Read and Digest: a file, or a range of one, sent or hashed in slices. Each
+ * keeps its own handle, so that reads go side by side.
+ */
+#include "device-agent/private.h"
+
+/* What Read and Digest share: the file open at `off`, st and left set. `len` 0
+ * is to the end; a range that reaches over the end is cut. */
+static int open_range(struct fp_agent *agent, struct fp_agent_task *task,
+                      const pb_byte_t *path_bytes, size_t path_size,
+                      uint64_t off, uint64_t len)
+{
+    struct fp_agent_read *read = &task->u.read;
+    char *path = (char *)agent->cfg->scratch; /* needed only here */
+    int err = fp_agent_path(task, path, path_bytes, path_size);
+
+    if (!err)
+        err = fp_agent_locate(agent, task, path);
+    if (!err)
+        err = fp_vfs_stat(agent->cfg->vfs, path, &read->st);
+    if (!err && read->st.type == FP_TYPE_DIR)
+        err = FP_ERR_ISDIR;
+    if (!err && off > read->st.size)
+        err = fp_agent_because(task, FP_ERR_INVAL,
+                               "the offset is behind the end of the file");
+    if (!err)
+        err = fp_vfs_open(agent->cfg->vfs, &read->file, path, FP_O_READ);
+    if (err)
+        return err;
+    read->left = read->st.size - off;
+    if (len != 0 && len < read->left)
+        read->left = len;
+    read->at = off;
+    if (off != 0 && fp_fs_seek(&read->file, (int64_t)off, FP_SEEK_SET) < 0)
+        return FP_ERR_IO;
+    return FP_OK;
+}
+
+static void read_end(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    (void)agent;
+    if (task->u.read.file.mnt != NULL)
+        (void)fp_fs_close(&task->u.read.file);
+}
+
+/* ---- Read ---- */
+
+static int read_start(struct fp_agent *agent, struct fp_agent_task *task,
+                      const fp_Envelope *in)
+{
+    const fp_ReadRequest *request = &in->body.read;
+    int err = fp_agent_stream(agent, task, request->stream);
+
+    if (!err)
+        err = open_range(agent, task, request->path.bytes, request->path.size,
+                         request->off, request->len);
+    if (err)
+        return err;
+    if (request->has_if_gen && request->if_gen != fp_agent_gen(task->storage))
+        return fp_agent_because(task, FP_ERR_STALE,
+                                "the volume changed meanwhile");
+    task->u.read.crc = 0xffffffff;
+    return FP_OK;
+}
+
+/* Reads go on where the last one ended; only a run that was followed too far
+ * costs a seek. */
+static int file_read(struct fp_agent *agent, struct fp_agent_task *task,
+                     uint64_t off, uint8_t *buf, uint32_t size)
+{
+    struct fp_file *file = &task->u.read.file;
+    int64_t at = fp_fs_seek(file, 0, FP_SEEK_CUR);
+    int32_t n;
+
+    (void)agent;
+    if (at >= 0 && at != (int64_t)off)
+        at = fp_fs_seek(file, (int64_t)off, FP_SEEK_SET);
+    if (at < 0)
+        return (int)at;
+    n = fp_fs_read(file, buf, size);
+    if (n < 0)
+        return (int)n;
+    /* Shorter than its size when it was opened: it was cut since. */
+    return (uint32_t)n == size ? FP_OK : FP_ERR_STALE;
+}
+
+static int tell_read(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    struct fp_agent_read *read = &task->u.read;
+    fp_Envelope *out = fp_agent_out(agent, task->id,
+                                    fp_Envelope_read_reply_tag);
+    fp_ReadReply *reply = &out->body.read_reply;
+    int err;
+
+    reply->size = read->st.size;
+    reply->len = read->left;
+    reply->fs_gen = fp_agent_gen(task->storage);
+    reply->has_mtime = read->st.has_mtime;
+    reply->mtime_ns = read->st.mtime_ns;
+    err = fp_agent_send(agent);
+    read->told = err == FP_OK;
+    return err ? err : FP_AGENT_MORE;
+}
+
+static int read_step(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    static const struct fp_agent_source source = { file_read, 1 };
+    struct fp_agent_read *read = &task->u.read;
+    uint64_t before = read->left;
+    fp_Envelope *out;
+    int got;
+
+    if (!read->told)
+        return tell_read(agent, task);
+    if (read->left > 0) {
+        got = fp_agent_bulk_send(agent, task, &source, &read->at, &read->left,
+                                 &read->crc);
+        read->sent += before - read->left;
+        return got;
+    }
+    out = fp_agent_out(agent, task->id, fp_Envelope_read_end_tag);
+    out->body.read_end.len = read->sent;
+    out->body.read_end.crc32 = ~read->crc;
+    return fp_agent_send(agent);
+}
+
+const struct fp_agent_job fp_agent_job_read = {
+    .start = read_start,
+    .step = read_step,
+    .end = read_end,
+};
+
+/* ---- Digest ---- */
+
+static int digest_start(struct fp_agent *agent, struct fp_agent_task *task,
+                        const fp_Envelope *in)
+{
+    const fp_DigestRequest *request = &in->body.digest;
+    int err = open_range(agent, task, request->path.bytes, request->path.size,
+                         request->off, request->len);
+
+    fp_sha256_init(&task->u.read.sha);
+    task->computing = err == FP_OK;
+    return err;
+}
+
+static int digest_step(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    struct fp_agent_read *read = &task->u.read;
+    uint32_t n = (uint32_t)agent->cfg->scratch_size;
+    fp_Envelope *out;
+    int err;
+
+    if (read->left > 0) {
+        if (n > read->left)
+            n = (uint32_t)read->left;
+        err = file_read(agent, task, read->at, agent->cfg->scratch, n);
+        if (err)
+            return err;
+        fp_sha256_update(&read->sha, agent->cfg->scratch, n);
+        read->at += n;
+        read->left -= n;
+        return FP_AGENT_MORE;
+    }
+    if (task->computing) {
+        task->computing = false; /* from here on there must be room */
+        return FP_AGENT_MORE;
+    }
+    out = fp_agent_out(agent, task->id, fp_Envelope_digest_reply_tag);
+    out->body.digest_reply.sha256.size = FP_SHA256_SIZE;
+    fp_sha256_final(&read->sha, out->body.digest_reply.sha256.bytes);
+    out->body.digest_reply.size = read->st.size;
+    out->body.digest_reply.fs_gen = fp_agent_gen(task->storage);
+    return fp_agent_send(agent);
+}
+
+const struct fp_agent_job fp_agent_job_digest = {
+    .start = digest_start,
+    .step = digest_step,
+    .end = read_end,
+};

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Answers: one envelope is built at a time, in agent->out, and encoded straight
+ * into the link's buffer.
+ */
+#include "device-agent/private.h"
+
+#include <string.h>
+
+/* Room for the largest frame, so that whatever the next step says will fit. */
+bool fp_agent_has_room(struct fp_agent *agent)
+{
+    return fp_link_alloc(&agent->link, fp_link_frame_max(&agent->link)) != NULL;
+}
+
+int fp_agent_because(struct fp_agent_task *task, int err, const char *detail)
+{
+    task->detail = detail;
+    return err;
+}
+
+fp_Envelope *fp_agent_out(struct fp_agent *agent, uint32_t id, pb_size_t tag)
+{
+    memset(&agent->out, 0, sizeof agent->out);
+    agent->out.id = id;
+    agent->out.which_body = tag;
+    return &agent->out;
+}
+
+int fp_agent_send(struct fp_agent *agent)
+{
+    size_t max = fp_link_frame_max(&agent->link);
+    uint8_t *frame = fp_link_alloc(&agent->link, max);
+    int size;
+
+    if (frame == NULL)
+        return FP_ERR_NOMEM;
+    size = fp_message_encode(&agent->out, frame, max);
+    if (size < 0)
+        return size;
+    fp_link_commit(&agent->link, FP_FRAME_MSG, (size_t)size);
+    return FP_OK;
+}
+
+int fp_agent_done(struct fp_agent *agent, const struct fp_agent_task *task)
+{
+    fp_Envelope *out = fp_agent_out(agent, task->id, fp_Envelope_done_tag);
+
+    out->body.done.fs_gen = fp_agent_gen(task->storage);
+    return fp_agent_send(agent);
+}
+
+void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
+                           const char *detail, uint64_t needed, uint64_t free,
+                           uint64_t limit)
+{
+    fp_Envelope *out = fp_agent_out(agent, id, fp_Envelope_failure_tag);
+    fp_Failure *failure = &out->body.failure;
+
+    failure->error = (fp_Error)-err;
+    FP_AGENT_TEXT(failure->detail, detail != NULL ? detail : fp_strerror(err));
+    failure->needed = needed;
+    failure->free = free;
+    failure->limit = limit;
+    if (fp_agent_send(agent) == FP_OK)
+        return;
+    /* A peer that negotiated tiny frames gets at least the number. */
+    failure->detail.size = 0;
+    (void)fp_agent_send(agent);
+}
+
+bool fp_agent_send_event(struct fp_agent *agent, uint32_t id,
+                         const fp_Event *event)
+{
+    fp_Envelope *out;
+
+    if (!fp_agent_has_room(agent))
+        return false;
+    out = fp_agent_out(agent, id, fp_Envelope_event_tag);
+    out->body.event = *event;
+    return fp_agent_send(agent) == FP_OK;
+}
+
+/* Cut before a UTF-8 sequence, never within one. */
+pb_size_t fp_agent_text(pb_byte_t *dst, size_t capacity, const char *text)
+{
+    size_t size = strlen(text);
+
+    if (size > capacity)
+        for (size = capacity; size > 0; size--)
+            if (((uint8_t)text[size] & 0xc0) != 0x80)
+                break;
+    memcpy(dst, text, size);
+    return (pb_size_t)size;
+}
+
+void fp_agent_append(char *dst, size_t size, const char *text)
+{
+    size_t at = strlen(dst), n = strlen(text);
+
+    if (n > size - 1 - at)
+        n = size - 1 - at;
+    memcpy(dst + at, text, n);
+    dst[at + n] = '\0';
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Restore: exclusive use of a storage, and writing its blocks.
+ *
+ * A block is collected in block_buf, compared with what is on flash, and only
+ * if it differs erased and programmed, skipping what is erased in the target
+ * too. There is one such buffer, so ChunkWrites take turns: each says "send the
+ * BULK now" when the buffer is its own, and the host sends nothing before.
+ *
+ * Where only bits have to be cleared nothing needs an erase; but that a medium
+ * may be programmed over is FP_BDEV_REPROG's to say.
+ */
+#include "device-agent/private.h"
+
+#include <string.h>
+
+/* ---- RestoreBegin, RestoreEnd ---- */
+
+static int restore_begin_start(struct fp_agent *agent,
+                               struct fp_agent_task *task,
+                               const fp_Envelope *in)
+{
+    const fp_RestoreBeginRequest *request = &in->body.restore_begin;
+    int err = fp_agent_find_storage(agent, task, request->storage.bytes,
+                                    request->storage.size);
+
+    if (err)
+        return err;
+    if (!fp_agent_nonce_is(agent, request->nonce.bytes, request->nonce.size))
+        return fp_agent_because(task, FP_ERR_PRECOND,
+                                "restoring needs a nonce of this session");
+    if (agent->cfg->block_buf == NULL ||
+        agent->cfg->block_buf_size < task->storage->dev->block_size)
+        return fp_agent_because(task, FP_ERR_NOTSUP,
+                                "this device has no buffer for such a block");
+    if (task->storage->dev->flags & FP_BDEV_RDONLY)
+        return fp_agent_because(task, FP_ERR_ROFS,
+                                "the storage is write-protected");
+    return FP_OK;
+}
+
+/* Gives the storage back to whoever had it, without mounting. */
+static void release(struct fp_agent *agent, struct fp_agent_storage *storage)
+{
+    storage->restoring = false;
+    if (agent->cfg->exclusive != NULL)
+        (void)agent->cfg->exclusive(agent->cfg->ctx, storage->name, false);
+}
+
+static void mount_all(struct fp_agent *agent,
+                      const struct fp_agent_storage *storage)
+{
+    for (uint32_t i = 0; i < agent->cfg->volume_count; i++)
+        if (agent->cfg->volumes[i].on == storage)
+            (void)fp_agent_volume_mount(agent, &agent->cfg->volumes[i]);
+    agent->volumes_changed = true;
+}
+
+/* The volumes of a storage, all or none. */
+static int unmount_all(struct fp_agent *agent,
+                       const struct fp_agent_storage *storage)
+{
+    int err = FP_OK;
+
+    for (uint32_t i = 0; i < agent->cfg->volume_count && !err; i++) {
+        struct fp_agent_volume *volume = &agent->cfg->volumes[i];
+
+        if (volume->on != storage || !volume->mounted)
+            continue;
+        err = fp_agent_volume_unmount(agent, volume);
+        if (!volume->mounted)
+            err = FP_OK; /* what it could not write is overwritten anyway */
+    }
+    return err;
+}
+
+static int restore_begin_step(struct fp_agent *agent,
+                              struct fp_agent_task *task)
+{
+    struct fp_agent_storage *storage = task->storage;
+    int err;
+
+    if (storage->restoring)
+        return fp_agent_done(agent, task);
+    if (agent->cfg->exclusive != NULL &&
+        !agent->cfg->exclusive(agent->cfg->ctx, storage->name, true))
+        return fp_agent_because(task, FP_ERR_BUSY,
+                                "the firmware needs the storage now");
+    err = unmount_all(agent, storage);
+    if (err) {
+        mount_all(agent, storage);
+        release(agent, storage);
+        return fp_agent_because(task, err,
+                                "the application has files open there");
+    }
+    storage->restoring = true;
+    return fp_agent_done(agent, task);
+}
+
+const struct fp_agent_job fp_agent_job_restore_begin = {
+    .start = restore_begin_start,
+    .step = restore_begin_step,
+    .writes = true,
+};
+
+static int restore_end_start(struct fp_agent *agent, struct fp_agent_task *task,
+                             const fp_Envelope *in)
+{
+    const fp_RestoreEndRequest *request = &in->body.restore_end;
+
+    return fp_agent_find_storage(agent, task, request->storage.bytes,
+                                 request->storage.size);
+}
+
+static int restore_end_step(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    if (agent->block_owner != NULL &&
+        agent->block_owner->storage == task->storage)
+        return fp_agent_because(task, FP_ERR_BUSY, "a ChunkWrite is at work");
+    if (!task->storage->restoring)
+        return fp_agent_done(agent, task);
+    release(agent, task->storage);
+    mount_all(agent, task->storage);
+    return fp_agent_done(agent, task);
+}
+
+const struct fp_agent_job fp_agent_job_restore_end = {
+    .start = restore_end_start,
+    .step = restore_end_step,
+    .writes = true,
+};
+
+void fp_agent_restore_drop(struct fp_agent *agent)
+{
+    for (uint32_t i = 0; i < agent->cfg->storage_count; i++)
+        if (agent->cfg->storages[i].restoring)
+            release(agent, &agent->cfg->storages[i]);
+}
+
+/* ---- ChunkWrite ---- */
+
+static int chunk_write_start(struct fp_agent *agent, struct fp_agent_task *task,
+                             const fp_Envelope *in)
+{
+    const fp_ChunkWriteRequest *request = &in->body.chunk_write;
+    struct fp_agent_blocks *blocks = &task->u.blocks;
+    uint64_t chunk_size, size, end;
+    int err = fp_agent_find_storage(agent, task, request->storage.bytes,
+                                    request->storage.size);
+
+    if (err)
+        return err;
+    if (!task->storage->restoring ||
+        !fp_agent_nonce_is(agent, request->nonce.bytes, request->nonce.size))
+        return fp_agent_because(task, FP_ERR_PRECOND,
+                                "ChunkWrite needs RestoreBegin and its nonce");
+    chunk_size = fp_agent_chunk_size(task->storage);
+    size = fp_agent_storage_size(task->storage);
+    blocks->off = request->first * chunk_size;
+    end = (request->first + (uint64_t)request->count) * chunk_size;
+    end = end < size ? end : size;
+    if (request->count == 0 || blocks->off >= end ||
+        blocks->off % task->storage->dev->block_size != 0 ||
+        end % task->storage->dev->block_size != 0) {
+        task->limit = task->storage->dev->block_size;
+        return fp_agent_because(task, FP_ERR_INVAL,
+                                "chunks to write make whole erase blocks");
+    }
+    blocks->left = end - blocks->off;
+    return fp_agent_stream(agent, task, request->stream);
+}
+
+/* Two pieces at a time of block_buf against flash, through scratch. */
+static int differs(struct fp_agent *agent, struct fp_bdev *dev, fp_addr off,
+                   bool *yes)
+{
+    uint32_t max = (uint32_t)agent->cfg->scratch_size;
+
+    *yes = false;
+    for (uint32_t at = 0; at < dev->block_size && !*yes; at += max) {
+        uint32_t n = dev->block_size - at < max ? dev->block_size - at : max;
+        int err = fp_bdev_read(dev, off + at, agent->cfg->scratch, n);
+
+        /* What can't be read is what a restore is for. */
+        *yes = err || memcmp(agent->cfg->scratch, agent->cfg->block_buf + at,
+                             n) != 0;
+    }
+    return FP_OK;
+}
+
+static bool is_erased(const uint8_t *buf, uint32_t size)
+{
+    return buf[0] == 0xff && memcmp(buf, buf + 1, size - 1) == 0;
+}
+
+static int program(struct fp_agent *agent, struct fp_bdev *dev, fp_addr off)
+{
+    const uint8_t *buf = agent->cfg->block_buf;
+    bool skips = dev->flags & FP_BDEV_ERASED_FF &&
+                 !(dev->flags & FP_BDEV_OVERWRITE);
+    uint32_t unit = dev->prog_size, at = 0;
+
+    while (at < dev->block_size) {
+        uint32_t n = unit;
+        int err;
+
+        if (skips && is_erased(buf + at, unit)) {
+            at += unit;
+            continue;
+        }
+        while (at + n < dev->block_size && n < 4096 &&
+               !(skips && is_erased(buf + at + n, unit)))
+            n += unit;
+        err = fp_bdev_prog(dev, off + at, buf + at, n);
+        if (err)
+            return err;
+        at += n;
+    }
+    return FP_OK;
+}
+
+/* The block in block_buf to its place; then it is read back. */
+static int write_block(struct fp_agent *agent, struct fp_bdev *dev, fp_addr off)
+{
+    bool yes;
+    int err = differs(agent, dev, off, &yes);
+
+    if (err || !yes)
+        return err;
+    err = fp_bdev_erase(dev, (uint32_t)(off / dev->block_size), 1);
+    if (!err)
+        err = program(agent, dev, off);
+    if (!err)
+        err = fp_bdev_sync(dev);
+    if (!err)
+        err = differs(agent, dev, off, &yes);
+    return !err && yes ? FP_ERR_IO : err;
+}
+
+uint32_t fp_agent_blocks_room(const struct fp_agent_task *task)
+{
+    return task->storage->dev->block_size - task->u.blocks.filled;
+}
+
+int fp_agent_blocks_write(struct fp_agent *agent, struct fp_agent_task *task,
+                          const uint8_t *buf, uint32_t size)
+{
+    struct fp_agent_blocks *blocks = &task->u.blocks;
+    struct fp_bdev *dev = task->storage->dev;
+
+    if (task->err || blocks->err)
+        return FP_AGENT_MORE; /* failed: what still comes is swallowed */
+    if (!blocks->told || size > blocks->left) {
+        fp_agent_task_fail(agent, task, FP_ERR_PROTO,
+                           blocks->told ? "more bytes came than announced"
+                                        : "bytes came before they were due");
+        return FP_AGENT_MORE;
+    }
+    if (!fp_agent_may_write(agent, task->storage))
+        return FP_AGENT_WAIT;
+    memcpy(agent->cfg->block_buf + blocks->filled, buf, size);
+    blocks->filled += size;
+    blocks->left -= size;
+    if (blocks->filled < dev->block_size)
+        return FP_AGENT_MORE;
+    blocks->err = write_block(agent, dev, (fp_addr)blocks->off);
+    blocks->off += dev->block_size;
+    blocks->filled = 0;
+    return FP_AGENT_MORE;
+}
+
+static int chunk_write_step(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    struct fp_agent_blocks *blocks = &task->u.blocks;
+    fp_ChunkWriteReply *reply;
+    int err;
+
+    if (blocks->err)
+        return blocks->err;
+    if (!blocks->told && agent->block_owner != NULL)
+        return FP_AGENT_WAIT;
+    if (blocks->told && blocks->left > 0)
+        return FP_AGENT_WAIT;
+    agent->block_owner = task;
+    reply = &fp_agent_out(agent, task->id, fp_Envelope_chunk_write_reply_tag)
+                 ->body.chunk_write_reply;
+    reply->done = blocks->told;
+    reply->gen = fp_agent_gen(task->storage);
+    err = fp_agent_send(agent);
+    if (err || blocks->told)
+        return err;
+    blocks->told = true;
+    return FP_AGENT_MORE;
+}
+
+static void chunk_write_end(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    if (agent->block_owner == task)
+        agent->block_owner = NULL;
+}
+
+const struct fp_agent_job fp_agent_job_chunk_write = {
+    .start = chunk_write_start,
+    .step = chunk_write_step,
+    .end = chunk_write_end,
+};

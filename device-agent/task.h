@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A task: one request at work. Private to the agent; here because struct
+ * fp_agent is placed by its caller and so must be complete.
+ *
+ * A request is copied out of its frame into a task at once, so that a long one
+ * never holds up those behind it. Then fp_agent_poll() calls the task's step
+ * again and again, each time for one slice, in turn with the other tasks.
+ */
+#ifndef FP_DEVICE_AGENT_TASK_H
+#define FP_DEVICE_AGENT_TASK_H
+
+#include "core/digest/sha256.h"
+#include "core/vfs/vfs.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Requests unanswered at once, 2 at least. */
+#ifndef FP_AGENT_REQUESTS
+#define FP_AGENT_REQUESTS 4
+#endif
+
+/* Longest path that is taken, in bytes; messages carry 512 at most. */
+#ifndef FP_AGENT_PATH_MAX
+#define FP_AGENT_PATH_MAX 512
+#endif
+
+/* Chunk digests in one reply; flashport.options has the same number. */
+#define FP_AGENT_DIGESTS 32
+/* Chunks in one ChunkRead, likewise. */
+#define FP_AGENT_CHUNKS 64
+
+struct fp_agent_storage;
+struct fp_agent_volume;
+struct fp_agent_upload;
+struct fp_agent_job;
+
+struct fp_agent_names {
+    char from[FP_AGENT_PATH_MAX + 1]; /* or the only one */
+    char to[FP_AGENT_PATH_MAX + 1];
+    uint64_t size;
+    bool no_replace;
+};
+
+struct fp_agent_remove {
+    char path[FP_AGENT_PATH_MAX + 1];
+    struct fp_file file;
+    struct fp_sha256 sha;
+    uint8_t want[FP_SHA256_SIZE];
+    bool hashing;
+};
+
+struct fp_agent_attr {
+    char path[FP_AGENT_PATH_MAX + 1];
+    uint8_t type;
+    bool remove;
+    uint16_t size;
+    uint8_t value[256];
+};
+
+struct fp_agent_list {
+    struct fp_vfs_dir dir;
+    struct fp_dirent entry; /* read, not yet sent */
+    bool is_open, has_entry;
+    uint32_t skip, limit;   /* limit 0: all */
+    uint32_t at;            /* index of what comes next */
+};
+
+struct fp_agent_read {
+    struct fp_file file;
+    struct fp_stat st;
+    uint64_t at, left;      /* position in the file; bytes to go */
+    uint64_t sent;
+    uint32_t crc;
+    bool told;              /* ReadReply is out */
+    struct fp_sha256 sha;   /* Digest */
+};
+
+struct fp_agent_commit {
+    struct fp_agent_upload *upload;
+    uint8_t want[FP_SHA256_SIZE];
+    uint8_t old[FP_SHA256_SIZE];
+    bool has_old, if_absent, has_gen;
+    uint32_t gen;
+    uint8_t phase;
+    uint8_t tries;
+    uint64_t left;
+    uint32_t gen_before;    /* of the hash of the old file */
+    struct fp_file file;    /* the old one */
+    struct fp_sha256 sha;
+};
+
+struct fp_agent_check {
+    struct fp_step step;
+    uint32_t lost;          /* findings that found no room on the line */
+};
+
+struct fp_agent_format_args {
+    char fs[17];
+    bool told;              /* BUSY is out */
+};
+
+struct fp_agent_chunks {
+    uint32_t first, count;  /* of what is asked, in the level's unit */
+    uint32_t level;
+    uint32_t at;            /* level 0: chunks done */
+    uint32_t in_chunk;      /* bytes of the current chunk done */
+    uint32_t gen_first;
+    uint32_t reply_first;   /* of the digests collected below */
+    uint32_t collected;
+    bool uniform, unreadable, upper_unreadable, started;
+    uint8_t fill;
+    struct fp_sha256 sha;   /* of the chunk */
+    struct fp_sha256 upper; /* of its digests */
+    uint8_t digests[16 * FP_AGENT_DIGESTS];
+    uint8_t status[FP_AGENT_CHUNKS];
+};
+
+struct fp_agent_changed {
+    uint32_t gen;
+    uint32_t next;          /* chunk to look at next */
+    bool too_old;
+};
+
+struct fp_agent_blocks {
+    uint64_t off, left;     /* of the storage, of the BULK to come */
+    uint32_t filled;        /* bytes in block_buf */
+    bool told;              /* "send the BULK now" is out */
+    int err;
+};
+
+struct fp_agent_task {
+    uint32_t id;            /* 0: free */
+    const struct fp_agent_job *job;
+    uint8_t stream;         /* 0: none */
+    bool computing;         /* the next slice needs no room on the line */
+    bool has_op_id;
+    int err;                /* failed: the Failure waits for room */
+    const char *detail;
+    uint64_t needed, free, limit;
+    uint8_t op_id[8];
+    struct fp_agent_storage *storage; /* that it touches, or NULL */
+    struct fp_agent_volume *volume;   /* likewise */
+    uint32_t index;                   /* lists: the next one */
+    union {
+        struct fp_agent_names names;
+        struct fp_agent_remove remove;
+        struct fp_agent_attr attr;
+        struct fp_agent_list list;
+        struct fp_agent_read read;
+        struct fp_agent_commit commit;
+        struct fp_agent_check check;
+        struct fp_agent_format_args format;
+        struct fp_agent_chunks chunks;
+        struct fp_agent_changed changed;
+        struct fp_agent_blocks blocks;
+    } u;
+};
+
+#endif
