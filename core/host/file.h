@@ -4,7 +4,8 @@
  *
  * Without FP_HOST_FILE_NOR programs replace (FP_BDEV_OVERWRITE). Erasing an
  * image file gives 0xff all the same: what is erased in an image has to be
- * erased on the flash that the image is written to. Erasing a disk does nothing.
+ * erased on the flash that the image is written to. Erasing a disk does
+ * nothing.
  *
  * Memory  struct fp_host_file is the caller's and must stay where it is while
  *         open; nothing is allocated
