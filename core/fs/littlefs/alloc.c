@@ -65,6 +65,11 @@ static int fill(struct fp_lfs *fs)
             err = mark_file(fs, (const struct fp_lfs_file *)(const void *)n);
     for (uint32_t i = 0; i < fs->flight_count; i++)
         (void)mark(fs, fs->flight[i], FP_BLOCK_METADATA);
+    /* Until all its links are new, flash still leads to the old pair. */
+    for (uint32_t i = 0; i < fs->moved_count; i++) {
+        (void)mark(fs, fs->moved[i].old[0], FP_BLOCK_METADATA);
+        (void)mark(fs, fs->moved[i].old[1], FP_BLOCK_METADATA);
+    }
     if (err)
         fs->look_bits = 0; /* half marked is worse than not at all */
     return err;

@@ -13,9 +13,10 @@
  *       and the flag is cleared
  *
  * A continuation, reached by a hard tail, has no entry in a parent: step 3
- * alone. Steps 2 and 3 are commits themselves and may relocate in turn. The
- * latest relocation is always finished first, so that the searches along the
- * thread never meet a pair whose links are behind: a stack, not a queue.
+ * alone. Steps 2 and 3 are commits themselves. They never move a pair for
+ * wear, but a bad block may make them relocate in turn: the latest relocation
+ * is finished first, and whoever follows the old link of a pair that is not
+ * finished is led to the new one (fs->moved).
  *
  * A change of the global state travels with the commit that makes its
  * operation visible: the pair's own, or after a relocation the commit of step
@@ -25,8 +26,7 @@
 
 #include <string.h>
 
-#define RELOCATIONS_MAX 12
-#define OPS_MAX         8
+#define OPS_MAX 8
 
 /* --- places that follow their entries --- */
 
@@ -281,18 +281,23 @@ struct relocation {
 };
 
 struct links {
-    struct relocation stack[RELOCATIONS_MAX];
+    struct relocation stack[FP_LFS_MOVES_MAX];
     uint32_t depth;
 };
 
-static int push(struct links *links, const struct fp_lfs_outcome *out)
+static int push(struct fp_lfs *fs, struct links *links,
+                const struct fp_lfs_outcome *out)
 {
     struct relocation *r = &links->stack[links->depth];
+    struct fp_lfs_moved *moved = &fs->moved[fs->moved_count];
 
     if (fp_lfs_pair_equal(out->old, out->now))
         return FP_OK;
-    if (links->depth == RELOCATIONS_MAX)
+    if (links->depth == FP_LFS_MOVES_MAX || fs->moved_count == FP_LFS_MOVES_MAX)
         return FP_ERR_IO;
+    fs->moved_count++;
+    fp_lfs_pair_set(moved->old, out->old[0], out->old[1]);
+    fp_lfs_pair_set(moved->now, out->now[0], out->now[1]);
     *r = (struct relocation){ 0 };
     fp_lfs_pair_set(r->old, out->old[0], out->old[1]);
     fp_lfs_pair_set(r->now, out->now[0], out->now[1]);
@@ -333,11 +338,13 @@ static int relink(struct fp_lfs *fs, struct links *links,
     struct fp_lfs_op ops[2] = {
         { .type = type, .id = id, .len = 8, .buf = raw }
     };
-    uint32_t op_count = 1;
+    uint32_t op_count = 1, last[2];
     int err;
 
-    fp_put_le32(raw, to[0]);
-    fp_put_le32(raw + 4, to[1]);
+    fp_lfs_pair_set(last, to[0], to[1]);
+    fp_lfs_resolve(fs, last);
+    fp_put_le32(raw, last[0]);
+    fp_put_le32(raw + 4, last[1]);
     if (fp_lfs_has_move(&fs->gwant) &&
         fp_lfs_pair_shares(fs->gwant.pair, pair)) {
         ops[op_count++] = (struct fp_lfs_op){
@@ -347,7 +354,7 @@ static int relink(struct fp_lfs *fs, struct links *links,
         fp_lfs_want_no_move(fs);
     }
     err = commit_one(fs, pair, ops, op_count, NULL, &out);
-    return err ? err : push(links, &out);
+    return err ? err : push(fs, links, &out);
 }
 
 static int link_parent(struct fp_lfs *fs, struct links *links,
@@ -413,6 +420,7 @@ int fp_lfs_commit(struct fp_lfs *fs, const uint32_t pair[2],
     struct fp_lfs_gstate wanted = fs->gdisk;
     struct fp_lfs_outcome out;
     struct links links = { .depth = 0 };
+    bool still = fs->still;
     int err;
 
     FP_ASSERT(op_count <= OPS_MAX);
@@ -422,9 +430,12 @@ int fp_lfs_commit(struct fp_lfs *fs, const uint32_t pair[2],
         fs->absorb = (struct fp_lfs_gstate){ 0 };
         return err;
     }
-    err = push(&links, &out);
+    err = push(fs, &links, &out);
+    fs->still = true;
     if (!err)
         err = settle_links(fs, &links);
+    fs->still = still;
+    fs->moved_count = 0;
     if (err)
         fs->failed = true;
     return err;

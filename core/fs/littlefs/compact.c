@@ -21,10 +21,9 @@
 
 #include <string.h>
 
-#define OVERHEAD    40u  /* revision, tail, move state, CRC */
-#define ENTRIES_OK  254u /* from here on a pair is split */
-#define BAD_TRIES   16
-#define FLIGHT_CALM 8u
+#define OVERHEAD   40u  /* revision, tail, move state, CRC */
+#define ENTRIES_OK 254u /* from here on a pair is split */
+#define BAD_TRIES  16
 
 struct job {
     struct fp_lfs *fs;
@@ -409,10 +408,7 @@ static int split(const struct job *job, struct part *lower)
 
 static bool wear_is_due(const struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
-    /* One relocation leads to commits in other pairs, which may be due as
-     * well: enough is enough for one operation. */
-    return fs->cycles && !fs->still && fs->flight_count < FLIGHT_CALM &&
-           (m->rev + 1) % fs->cycles == 0;
+    return fs->cycles && !fs->still && (m->rev + 1) % fs->cycles == 0;
 }
 
 static bool is_anchor(const struct fp_lfs_mdir *m)

@@ -28,6 +28,7 @@
 #define FP_LFS_BLOCK_MIN   104     /* below it the format cannot work */
 #define FP_LFS_BLOCK_MAX   0x80000 /* records keep offsets in 19 bits */
 #define FP_LFS_FLIGHT_MAX  24
+#define FP_LFS_MOVES_MAX   12
 /* Within the driver: this block does not take what it is given, go elsewhere
  * with it. No caller of the driver ever sees it. */
 #define FP_LFS_BAD     (-1000)
@@ -196,6 +197,12 @@ struct fp_lfs_op {
 /* Copies all attributes of the entry whose NAME lies at `off` in `block`. */
 #define FP_LFS_OP_ATTRS 0x800
 
+/* A pair that the running operation relocated. Until every link is new,
+ * whoever follows an old one is led to the new pair. */
+struct fp_lfs_moved {
+    uint32_t old[2], now[2];
+};
+
 struct fp_lfs {
     struct fp_mount *mnt;
     struct fp_bdev *dev;
@@ -230,6 +237,8 @@ struct fp_lfs {
     uint32_t look_size, look_start, look_bits, look_next;
     uint32_t flight[FP_LFS_FLIGHT_MAX]; /* allocated, referred to by nobody */
     uint32_t flight_count;
+    struct fp_lfs_moved moved[FP_LFS_MOVES_MAX];
+    uint32_t moved_count;
     uint32_t used; /* blocks in use, if used_known */
     bool used_known;
 };
@@ -307,6 +316,8 @@ bool fp_lfs_pair_ok(const struct fp_lfs *fs, const uint32_t pair[2]);
 /* The pair's index, from a slot or read into one. */
 int fp_lfs_get(struct fp_lfs *fs, const uint32_t pair[2],
                struct fp_lfs_mdir **m);
+/* Where a pair is that may have been relocated by the running operation. */
+void fp_lfs_resolve(const struct fp_lfs *fs, uint32_t pair[2]);
 /* Reads the pair into m, wherever m is. */
 int fp_lfs_fetch(struct fp_lfs *fs, const uint32_t pair[2],
                  struct fp_lfs_mdir *m);

@@ -432,12 +432,21 @@ int fp_lfs_fetch(struct fp_lfs *fs, const uint32_t given[2],
 
 /* --- slots --- */
 
-int fp_lfs_get(struct fp_lfs *fs, const uint32_t pair[2],
+void fp_lfs_resolve(const struct fp_lfs *fs, uint32_t pair[2])
+{
+    for (uint32_t i = 0; i < fs->moved_count; i++)
+        if (fp_lfs_pair_equal(pair, fs->moved[i].old))
+            fp_lfs_pair_set(pair, fs->moved[i].now[0], fs->moved[i].now[1]);
+}
+
+int fp_lfs_get(struct fp_lfs *fs, const uint32_t given[2],
                struct fp_lfs_mdir **m)
 {
     struct fp_lfs_mdir *victim = NULL;
+    uint32_t pair[2] = { given[0], given[1] };
     int err;
 
+    fp_lfs_resolve(fs, pair);
     for (uint32_t i = 0; i < fs->slot_count; i++) {
         struct fp_lfs_mdir *slot = &fs->slots[i];
 
