@@ -304,6 +304,17 @@ static void add_number(struct fpd_call *call, const char *key, uint64_t value)
                        json_integer((json_int_t)(value & INT64_MAX)));
 }
 
+/* A device's phrase with a capital and a full stop. */
+static void sentence(const char *phrase, size_t max, char *out, size_t size)
+{
+    size_t n = (size_t)snprintf(out, size, "%.*s", (int)max, phrase);
+
+    if (out[0] >= 'a' && out[0] <= 'z')
+        out[0] = (char)(out[0] - 'a' + 'A');
+    if (n + 1 < size && !strchr(".!?", out[n - 1]))
+        strcpy(out + n, ".");
+}
+
 void fpd_problem_failure(struct fpd_call *call, const char *device,
                          const char *path, int err,
                          const struct fpd_failure *failure)
@@ -323,7 +334,8 @@ void fpd_problem_failure(struct fpd_call *call, const char *device,
                  (unsigned long long)failure->free,
                  (unsigned long long)failure->needed);
     }
-    if (failure->limit) {
+    if (failure->limit && (err == FP_ERR_NAMETOOLONG || err == FP_ERR_FBIG ||
+                           err == FP_ERR_NFILE)) {
         add_number(call, "limit", failure->limit);
         if (err == FP_ERR_NAMETOOLONG)
             snprintf(detail, sizeof detail,
@@ -334,7 +346,9 @@ void fpd_problem_failure(struct fpd_call *call, const char *device,
                      "A file may have %llu bytes here, and this has more.",
                      (unsigned long long)failure->limit);
     }
-    if (failure->detail[0])
+    /* A device that has only the error's own phrase to say adds nothing. */
+    if (failure->detail[0] &&
+        strncmp(failure->detail, fp_strerror(err), sizeof failure->detail))
         snprintf(detail, sizeof detail, "%.*s", (int)sizeof failure->detail,
                  failure->detail);
     if (err == FP_ERR_ISDIR)

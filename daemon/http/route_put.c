@@ -30,7 +30,8 @@ struct put {
     EVP_MD_CTX *hash; /* of the body, when a digest was promised */
     uint8_t promised[32], if_sha256[32];
     bool must_exist;
-    bool done; /* the spool has its end, or its failure */
+    bool done;   /* the spool has its end, or its failure */
+    int refused; /* by us, after the body came; 0: not */
 };
 
 static void put_free(void *state)
@@ -262,8 +263,19 @@ static void after_put(struct fpd_call *call)
 {
     struct put *p = call->state;
     struct fpd_request *req = &p->ask.req;
+    struct fpd_spool_state body;
     char etag[FPD_ETAG_SIZE];
 
+    if (p->refused) {
+        fpd_problem(call, p->refused,
+                    p->refused == FP_ERR_PRECOND
+                        ? "There is no file of this name to replace."
+                    : p->refused == FP_ERR_DIGEST
+                        ? "The body does not have the digest that its header "
+                          "gives; the old file is untouched."
+                        : NULL);
+        return;
+    }
     if (req->err) {
         if (req->err == FP_ERR_EXIST && req->u.put.if_absent)
             req->err = FP_ERR_PRECOND;
@@ -275,9 +287,10 @@ static void after_put(struct fpd_call *call)
         fpd_fs_fail(call, p->path, &p->ask);
         return;
     }
+    fpd_spool_state(p->spool, &body);
     fpd_hashes_put(call->http->hashes, fpd_device_id(call->device), req->epoch,
-                   p->path, req->u.put.fs_gen, req->u.put.sha256);
-    fpd_etag(req->u.put.sha256, etag);
+                   p->path, req->u.put.fs_gen, body.sha256);
+    fpd_etag(body.sha256, etag);
     fpd_reply_empty(call, req->u.put.created ? 201 : 204);
     fpd_reply_header(call, "ETag", etag);
     if (req->u.put.created)
@@ -286,8 +299,10 @@ static void after_put(struct fpd_call *call)
 
 static void fail_spool(struct fpd_call *call, struct put *p, int err)
 {
-    if (!p->done)
+    if (!p->done) {
+        p->refused = err;
         fpd_spool_fail(p->spool, err);
+    }
     p->done = true;
     fpd_ask_wait(call, &p->ask, after_put);
 }
