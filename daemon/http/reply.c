@@ -349,8 +349,8 @@ void fpd_problem_failure(struct fpd_call *call, const char *device,
     /* A device that has only the error's own phrase to say adds nothing. */
     if (failure->detail[0] &&
         strncmp(failure->detail, fp_strerror(err), sizeof failure->detail))
-        snprintf(detail, sizeof detail, "%.*s", (int)sizeof failure->detail,
-                 failure->detail);
+        sentence(failure->detail, sizeof failure->detail, detail,
+                 sizeof detail);
     if (err == FP_ERR_ISDIR)
         fpd_problem_hint(call, "A directory is listed by its name with a "
                                "trailing slash.");
