@@ -522,6 +522,26 @@ static void a_lost_link_is_noticed_and_starts_afresh(void **state)
     line_free(line);
 }
 
+/* The first row of PROTOCOL.md's table, with the zero that goes before. */
+static void the_handshake_has_the_bytes_of_the_protocol_page(void **state)
+{
+    static const uint8_t syn[] = { 0x00, 0x02, 0x11, 0x01, 0x04, 0x7a,
+                                   0x07, 0x01, 0x0e, 0x04, 0x01, 0x02,
+                                   0x03, 0x04, 0x05, 0x06, 0x07, 0x08,
+                                   0x17, 0xce, 0x4d, 0x96, 0x00 };
+    struct line *line = line_new(16);
+
+    (void)state;
+    end_init(&line->host, true, 1024, 8192, 1024 + 48 + 0x077a * 16,
+             &line->to_device, line->now);
+    fp_link_start(&line->host.link, (const uint8_t *)"\1\2\3\4\5\6\7\10",
+                  line->now);
+    fp_link_poll(&line->host.link, line->now);
+    assert_int_equal(line->to_device.size, sizeof syn);
+    assert_memory_equal(line->to_device.queue, syn, sizeof syn);
+    line_free(line);
+}
+
 static void a_repeated_syn_is_answered_without_a_reset(void **state)
 {
     struct line *line = line_new(12);
@@ -742,6 +762,7 @@ int main(void)
         cmocka_unit_test(stalls_and_damage_together_still_deliver),
         cmocka_unit_test(an_idle_host_yields_when_asked_and_can_still_begin),
         cmocka_unit_test(a_lost_link_is_noticed_and_starts_afresh),
+        cmocka_unit_test(the_handshake_has_the_bytes_of_the_protocol_page),
         cmocka_unit_test(a_repeated_syn_is_answered_without_a_reset),
         cmocka_unit_test(a_dead_line_ends_in_down),
         cmocka_unit_test(a_device_that_was_reset_is_noticed_at_once),
