@@ -84,8 +84,8 @@ static void put_end(struct fpd_session *s, struct fpd_op_state *op)
 
     fpd_spool_on_data(p->spool, NULL, NULL);
     if (s && p->opened && op->req->err)
-        fpd_session_abort_upload(s, p->upload_id);
-    if (s)
+        fpd_session_abort_upload(s, p->upload_id, p->stream);
+    else if (s)
         fpd_session_free_stream(s, p->stream);
     if (op->finished && op->req->err)
         fpd_spool_abandon(p->spool);

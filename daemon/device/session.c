@@ -258,7 +258,7 @@ void fpd_session_forget(struct fpd_session *s, struct fpd_op_state *op)
 }
 
 void fpd_session_abort_upload(struct fpd_session *s,
-                              const uint8_t upload_id[16])
+                              const uint8_t upload_id[16], uint8_t stream)
 {
     size_t max = sizeof s->aborts / sizeof s->aborts[0];
 
@@ -267,6 +267,7 @@ void fpd_session_abort_upload(struct fpd_session *s,
     for (size_t i = 0; i < max; i++) {
         if (!s->aborts[i].used) {
             s->aborts[i].used = true;
+            s->aborts[i].stream = stream;
             memcpy(s->aborts[i].upload_id, upload_id, 16);
             return;
         }
@@ -289,7 +290,7 @@ unsigned fpd_session_transfers(const struct fpd_session *s,
     unsigned count = 0;
 
     for (uint32_t i = 0; i < s->calls_max; i++)
-        if (s->calls[i].id && s->calls[i].stream &&
+        if (s->calls[i].id && s->calls[i].stream && s->calls[i].op &&
             s->calls[i].klass <= (uint8_t)klass)
             count++;
     return count;
@@ -418,6 +419,7 @@ static void send_aborts(struct fpd_session *s)
     size_t max = sizeof s->aborts / sizeof s->aborts[0];
 
     for (size_t i = 0; i < max; i++) {
+        struct fpd_call *call;
         fp_Envelope *env;
 
         if (!s->aborts[i].used)
@@ -427,7 +429,9 @@ static void send_aborts(struct fpd_session *s)
             return;
         FPD_SET_BYTES(env->body.put_abort.upload_id, s->aborts[i].upload_id,
                       16);
-        fpd_session_send(s);
+        call = fpd_session_send(s);
+        if (call)
+            call->stream = s->aborts[i].stream;
         s->aborts[i].used = false;
     }
 }

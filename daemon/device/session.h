@@ -81,6 +81,7 @@ struct fpd_session {
     bool pinged;
     struct {
         bool used;
+        uint8_t stream; /* stays taken until the device has let go of it */
         uint8_t upload_id[16];
     } aborts[4]; /* uploads to be given up */
 
@@ -122,9 +123,9 @@ size_t fpd_session_bulk(struct fpd_session *s, uint8_t stream,
                         const uint8_t *data, size_t size);
 /* The op is gone: what is still answered for it is dropped. */
 void fpd_session_forget(struct fpd_session *s, struct fpd_op_state *op);
-/* Gives an upload up, when the link has room for that. */
+/* Gives an upload up, when the link has room for that, and then its stream. */
 void fpd_session_abort_upload(struct fpd_session *s,
-                              const uint8_t upload_id[16]);
+                              const uint8_t upload_id[16], uint8_t stream);
 
 /* Bytes that a slice may have now: about 100 ms of the line, at most 64 KiB. */
 uint32_t fpd_session_slice(const struct fpd_session *s);
