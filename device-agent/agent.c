@@ -447,9 +447,9 @@ static void watch_volumes(struct fp_agent *agent)
 
 static void watch_reboot(struct fp_agent *agent)
 {
-    if (!agent->reboot_due || (!fp_link_idle(&agent->link) &&
-                               agent->now_ms - agent->reboot_ms <
-                                   REBOOT_AFTER_MS))
+    if (!agent->reboot_due ||
+        (!fp_link_idle(&agent->link) &&
+         agent->now_ms - agent->reboot_ms < REBOOT_AFTER_MS))
         return;
     agent->reboot_due = false;
     fp_agent_deinit(agent);

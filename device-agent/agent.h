@@ -57,12 +57,12 @@ struct fp_agent_region {
 };
 
 struct fp_agent_storage {
-    const char *name;     /* "flash0", at most 16 bytes */
-    struct fp_bdev *dev;  /* the outermost device, that everyone writes through:
+    const char *name;    /* "flash0", at most 16 bytes */
+    struct fp_bdev *dev; /* the outermost device, that everyone writes through:
                              &gen->bdev if there is a gen */
     struct fp_bdev_gen *gen;     /* NULL: its generation is not known */
     struct fp_bdev_stats *stats; /* NULL: no counters */
-    uint32_t chunk_size;  /* 0: 4096, or 65536 above 256 MiB */
+    uint32_t chunk_size;         /* 0: 4096, or 65536 above 256 MiB */
     const struct fp_agent_region *regions;
     uint32_t region_count; /* at most 8 */
     /* private */
@@ -85,19 +85,19 @@ struct fp_agent_volume {
     struct fp_bdev_slice slice;
     struct fp_agent_storage *on;
     bool mounted;
-    int mount_err;       /* why it is not: 0 when it was unmounted on request */
+    int mount_err; /* why it is not: 0 when it was unmounted on request */
 };
 
 struct fp_agent_config {
-    const char *id;         /* [A-Za-z0-9._-]{1,64}, of silicon or of a
+    const char *id;    /* [A-Za-z0-9._-]{1,64}, of silicon or of a
                                configuration, never of restorable flash */
-    const char *model;      /* at most 32 bytes, as is firmware */
+    const char *model; /* at most 32 bytes, as is firmware */
     const char *firmware;
-    const uint8_t *epoch;   /* 8 random bytes, new at each start; NULL: the
+    const uint8_t *epoch; /* 8 random bytes, new at each start; NULL: the
                                host's nonce serves, which comes with Hello */
-    uint32_t boot_reason;   /* as in HelloReply */
+    uint32_t boot_reason; /* as in HelloReply */
 
-    struct fp_vfs *vfs;     /* shared with the firmware; its drivers */
+    struct fp_vfs *vfs; /* shared with the firmware; its drivers */
     struct fp_agent_storage *storages;
     uint32_t storage_count;
     struct fp_agent_volume *volumes;
@@ -105,16 +105,16 @@ struct fp_agent_config {
 
     /* The wire. As struct fp_link_config. */
     size_t (*send)(void *ctx, const uint8_t *buf, size_t size);
-    uint16_t frame_max;     /* 640 at least, so that every message fits */
+    uint16_t frame_max; /* 640 at least, so that every message fits */
     uint8_t *tx_buf;
     size_t tx_size;
     uint8_t *rx_buf;
     size_t rx_size;
 
-    uint8_t *scratch;       /* for hashing; a multiple of every read_size, and
+    uint8_t *scratch; /* for hashing; a multiple of every read_size, and
                                FP_AGENT_PATH_MAX + 1 at least */
     size_t scratch_size;
-    uint8_t *block_buf;     /* as large as the largest erase block that shall
+    uint8_t *block_buf; /* as large as the largest erase block that shall
                                be restorable; NULL: nothing is */
     size_t block_buf_size;
     uint32_t upload_keep_ms; /* an interrupted upload may go on for that long;
@@ -136,20 +136,20 @@ struct fp_agent_config {
 };
 
 struct fp_agent_upload {
-    struct fp_file file;     /* file.mnt NULL: the slot is free */
+    struct fp_file file; /* file.mnt NULL: the slot is free */
     struct fp_agent_volume *volume;
     uint8_t id[16];
-    uint8_t stream;          /* 0: no stream leads here in this session */
+    uint8_t stream; /* 0: no stream leads here in this session */
     uint8_t mode;
     bool has_mtime;
-    bool committing;         /* a task works on it */
-    int err;                 /* of a write; told at the commit */
+    bool committing; /* a task works on it */
+    int err;         /* of a write; told at the commit */
     int64_t mtime_ns;
-    uint64_t size;           /* as announced */
-    uint64_t off;            /* bytes taken so far */
-    uint64_t base;           /* append: where it begins in the file */
-    uint32_t gen_own;        /* generations that its own writing took */
-    uint32_t used_ms;        /* when something last came for it */
+    uint64_t size;    /* as announced */
+    uint64_t off;     /* bytes taken so far */
+    uint64_t base;    /* append: where it begins in the file */
+    uint32_t gen_own; /* generations that its own writing took */
+    uint32_t used_ms; /* when something last came for it */
     char path[FP_AGENT_PATH_MAX + 1];
 };
 
@@ -161,9 +161,9 @@ struct fp_agent_outcome {
 };
 
 struct fp_agent_counts {
-    uint32_t requests;       /* messages taken */
-    uint32_t refused;        /* that were no request of ours */
-    uint32_t stray_bulk;     /* records for no known stream */
+    uint32_t requests;   /* messages taken */
+    uint32_t refused;    /* that were no request of ours */
+    uint32_t stray_bulk; /* records for no known stream */
 };
 
 struct fp_agent {
@@ -176,7 +176,7 @@ struct fp_agent {
     uint8_t epoch[FP_EPOCH_SIZE];
     bool has_epoch;
     bool rx_stall;
-    bool holding;            /* rx_stall: the host is not granted credit */
+    bool holding; /* rx_stall: the host is not granted credit */
     bool wants_hold;
     uint8_t nonce[8];
     uint32_t nonce_count;
@@ -184,9 +184,9 @@ struct fp_agent {
     uint8_t host_nonce[8];
     bool reboot_due;
     uint32_t reboot_ms;
-    uint32_t bulk_done;      /* bytes taken of the record in front */
-    uint32_t next_task;      /* who is served first next time */
-    bool volumes_changed;    /* an Event is due */
+    uint32_t bulk_done;   /* bytes taken of the record in front */
+    uint32_t next_task;   /* who is served first next time */
+    bool volumes_changed; /* an Event is due */
     uint32_t gen_seen, gen_told, gen_ms;
     struct fp_agent_task tasks[FP_AGENT_REQUESTS];
     struct fp_agent_upload uploads[FP_AGENT_UPLOADS];

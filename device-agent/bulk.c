@@ -71,8 +71,9 @@ int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
     n -= n % source->align;
     n = at_most(*left, n);
     if (n == 0)
-        return fp_agent_because(task, FP_ERR_NOTSUP,
-                                "a frame is smaller than a read of this medium");
+        return fp_agent_because(
+            task, FP_ERR_NOTSUP,
+            "a frame is smaller than a read of this medium");
     err = source->read(agent, task, *off, data, n);
     if (err)
         return err;

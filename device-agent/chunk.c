@@ -15,10 +15,10 @@
 
 #include <string.h>
 
-#define FANOUT           256
-#define FREEZE_MAX_MS    500
-#define DIGEST_SIZE      16
-#define REPLY_OVERHEAD   48
+#define FANOUT         256
+#define FREEZE_MAX_MS  500
+#define DIGEST_SIZE    16
+#define REPLY_OVERHEAD 48
 
 static uint32_t chunk_count(const struct fp_agent_storage *storage)
 {
@@ -94,8 +94,8 @@ static uint32_t reply_max(const struct fp_agent *agent)
 {
     uint32_t room = fp_link_frame_max(&agent->link);
 
-    room = room > REPLY_OVERHEAD ? (room - REPLY_OVERHEAD) / (DIGEST_SIZE + 1)
-                                 : 0;
+    room =
+        room > REPLY_OVERHEAD ? (room - REPLY_OVERHEAD) / (DIGEST_SIZE + 1) : 0;
     if (room == 0)
         return 1;
     return room < FP_AGENT_DIGESTS ? room : FP_AGENT_DIGESTS;
@@ -156,8 +156,8 @@ static int hash_slice(struct fp_agent *agent, struct fp_agent_task *task)
     uint8_t *buf = agent->cfg->scratch;
     uint32_t left = chunk_bytes(task->storage, c->at) - c->in_chunk;
     uint32_t n = (uint32_t)agent->cfg->scratch_size;
-    fp_addr off = (fp_addr)c->at * fp_agent_chunk_size(task->storage) +
-                  c->in_chunk;
+    fp_addr off =
+        (fp_addr)c->at * fp_agent_chunk_size(task->storage) + c->in_chunk;
     int err;
 
     n = n < left ? n : left;
@@ -171,8 +171,8 @@ static int hash_slice(struct fp_agent *agent, struct fp_agent_task *task)
     }
     if (c->in_chunk == 0)
         c->fill = buf[0];
-    c->uniform = c->uniform && buf[0] == c->fill &&
-                 memcmp(buf, buf + 1, n - 1) == 0;
+    c->uniform =
+        c->uniform && buf[0] == c->fill && memcmp(buf, buf + 1, n - 1) == 0;
     fp_sha256_update(&c->sha, buf, n);
     c->in_chunk += n;
     return FP_OK;
@@ -181,8 +181,8 @@ static int hash_slice(struct fp_agent *agent, struct fp_agent_task *task)
 static int send_digests(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_chunks *c = &task->u.chunks;
-    fp_Envelope *out = fp_agent_out(agent, task->id,
-                                    fp_Envelope_chunk_digest_reply_tag);
+    fp_Envelope *out =
+        fp_agent_out(agent, task->id, fp_Envelope_chunk_digest_reply_tag);
     fp_ChunkDigestReply *reply = &out->body.chunk_digest_reply;
     int err;
 
@@ -240,8 +240,8 @@ static int changed_start(struct fp_agent *agent, struct fp_agent_task *task,
     if (task->storage->gen == NULL)
         return fp_agent_because(task, FP_ERR_NOTSUP,
                                 "the generation of this storage is not kept");
-    err = fp_bdev_gen_changed(task->storage->gen, request->since,
-                              &changed->gen);
+    err =
+        fp_bdev_gen_changed(task->storage->gen, request->since, &changed->gen);
     changed->too_old = err == FP_ERR_STALE || err == FP_ERR_NOTSUP;
     return changed->too_old ? FP_OK : err;
 }
@@ -249,8 +249,8 @@ static int changed_start(struct fp_agent *agent, struct fp_agent_task *task,
 static int changed_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_changed *changed = &task->u.changed;
-    fp_Envelope *out = fp_agent_out(agent, task->id,
-                                    fp_Envelope_chunk_changed_reply_tag);
+    fp_Envelope *out =
+        fp_agent_out(agent, task->id, fp_Envelope_chunk_changed_reply_tag);
     fp_ChunkChangedReply *reply = &out->body.chunk_changed_reply;
     const pb_size_t max = sizeof reply->runs / sizeof reply->runs[0];
     uint32_t first = changed->next, count = 0;

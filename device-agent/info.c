@@ -36,8 +36,8 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
 static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     const struct fp_agent_config *cfg = agent->cfg;
-    fp_Envelope *out = fp_agent_out(agent, task->id,
-                                    fp_Envelope_hello_reply_tag);
+    fp_Envelope *out =
+        fp_agent_out(agent, task->id, fp_Envelope_hello_reply_tag);
     fp_HelloReply *hello = &out->body.hello_reply;
     struct fp_vfs_mount *vm = fp_vfs_default(cfg->vfs);
 
@@ -185,9 +185,9 @@ static void link_counter(struct fp_agent *agent, uint32_t index, char *name,
 static void agent_counter(const struct fp_agent *agent, uint32_t index,
                           char *name, size_t size, uint64_t *value)
 {
-    static const char *const names[AGENT_COUNTERS] = {
-        "agent.requests", "agent.refused", "agent.stray_bulk"
-    };
+    static const char *const names[AGENT_COUNTERS] = { "agent.requests",
+                                                       "agent.refused",
+                                                       "agent.stray_bulk" };
     const uint32_t values[AGENT_COUNTERS] = { agent->counts.requests,
                                               agent->counts.refused,
                                               agent->counts.stray_bulk };
@@ -255,8 +255,8 @@ static int stats_start(struct fp_agent *agent, struct fp_agent_task *task,
 
 static int stats_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
-    fp_Envelope *out = fp_agent_out(agent, task->id,
-                                    fp_Envelope_stats_reply_tag);
+    fp_Envelope *out =
+        fp_agent_out(agent, task->id, fp_Envelope_stats_reply_tag);
     fp_StatsReply *reply = &out->body.stats_reply;
     const pb_size_t max = sizeof reply->counters / sizeof reply->counters[0];
     uint32_t index = task->index;
@@ -307,8 +307,8 @@ static void tell_storage(const struct fp_agent_storage *storage,
 
 static int storages_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
-    fp_Envelope *out = fp_agent_out(agent, task->id,
-                                    fp_Envelope_storage_reply_tag);
+    fp_Envelope *out =
+        fp_agent_out(agent, task->id, fp_Envelope_storage_reply_tag);
     fp_StorageReply *reply = &out->body.storage_reply;
     int err;
 

@@ -73,7 +73,7 @@ bool fp_agent_send_event(struct fp_agent *agent, uint32_t id,
                          const fp_Event *event);
 bool fp_agent_has_room(struct fp_agent *agent);
 /* Copies text into a bytes field, cut to what fits. */
-#define FP_AGENT_TEXT(field, text)                                             \
+#define FP_AGENT_TEXT(field, text) \
     ((field).size = fp_agent_text((field).bytes, sizeof((field).bytes), (text)))
 pb_size_t fp_agent_text(pb_byte_t *dst, size_t capacity, const char *text);
 /* Appends to dst[0..size), always terminated. */
@@ -84,7 +84,7 @@ void fp_agent_append(char *dst, size_t size, const char *text);
 /* A path out of a message: FP_ERR_INVAL, FP_ERR_NAMETOOLONG. */
 int fp_agent_path(struct fp_agent_task *task, char dst[FP_AGENT_PATH_MAX + 1],
                   const pb_byte_t *bytes, size_t size);
-#define FP_AGENT_PATH(task, dst, field)                                        \
+#define FP_AGENT_PATH(task, dst, field) \
     fp_agent_path((task), (dst), (field).bytes, (field).size)
 /* Which volume and storage a path leads to, into the task. "/" leads to none,
  * which is FP_OK here. */

@@ -160,8 +160,8 @@ static int put_open_start(struct fp_agent *agent, struct fp_agent_task *task,
         return fp_agent_because(task, FP_ERR_INVAL, "no such way to write");
     if (request->size > INT64_MAX)
         return FP_ERR_FBIG;
-    upload = find_upload(agent, request->upload_id.bytes,
-                         request->upload_id.size);
+    upload =
+        find_upload(agent, request->upload_id.bytes, request->upload_id.size);
     if (upload != NULL && upload->committing)
         return fp_agent_because(task, FP_ERR_BUSY, "it is being committed");
     if (upload != NULL)
@@ -178,8 +178,7 @@ static int put_open_start(struct fp_agent *agent, struct fp_agent_task *task,
     memcpy(task->u.names.to, request->upload_id.bytes, sizeof upload->id);
     task->u.names.to[16] = (char)request->mode;
     task->u.names.to[17] = (char)request->has_mtime;
-    memcpy(task->u.names.to + 18, &request->mtime_ns,
-           sizeof request->mtime_ns);
+    memcpy(task->u.names.to + 18, &request->mtime_ns, sizeof request->mtime_ns);
     return FP_OK;
 }
 
@@ -189,8 +188,8 @@ static int put_resume(struct fp_agent_task *task,
 {
     const struct fp_agent_names *names = &task->u.names;
 
-    if (strcmp(upload->path, names->from) != 0 ||
-        upload->size != names->size || upload->mode != (uint8_t)names->to[16])
+    if (strcmp(upload->path, names->from) != 0 || upload->size != names->size ||
+        upload->mode != (uint8_t)names->to[16])
         return fp_agent_because(task, FP_ERR_INVAL,
                                 "that upload_id is of another file or size");
     return FP_OK;
@@ -296,8 +295,8 @@ static int commit_start(struct fp_agent *agent, struct fp_agent_task *task,
 {
     const fp_PutCommitRequest *request = &in->body.put_commit;
     struct fp_agent_commit *commit = &task->u.commit;
-    struct fp_agent_upload *upload = find_upload(
-        agent, request->upload_id.bytes, request->upload_id.size);
+    struct fp_agent_upload *upload =
+        find_upload(agent, request->upload_id.bytes, request->upload_id.size);
     bool has_pre = request->has_if_gen || request->if_absent ||
                    request->if_sha256.size != 0;
 
@@ -328,8 +327,8 @@ static int commit_start(struct fp_agent *agent, struct fp_agent_task *task,
     commit->if_absent = request->if_absent;
     commit->has_gen = request->has_if_gen;
     commit->gen = request->if_gen;
-    commit->phase = upload->mode == fp_PutMode_PUT_APPEND ? PHASE_APPEND_PRE
-                                                          : PHASE_SYNC;
+    commit->phase =
+        upload->mode == fp_PutMode_PUT_APPEND ? PHASE_APPEND_PRE : PHASE_SYNC;
     upload->committing = true;
     return FP_OK;
 }
@@ -406,15 +405,15 @@ static int commit_verify(struct fp_agent *agent, struct fp_agent_task *task)
     if (memcmp(digest, commit->want, sizeof digest) != 0)
         return give_up(task, FP_ERR_DIGEST,
                        "what is on flash has another SHA-256");
-    commit->phase = commit->upload->mode == fp_PutMode_PUT_STAGED ? PHASE_PRE
-                                                                  : PHASE_LAND;
+    commit->phase =
+        commit->upload->mode == fp_PutMode_PUT_STAGED ? PHASE_PRE : PHASE_LAND;
     return FP_AGENT_MORE;
 }
 
 static void after_pre(struct fp_agent_commit *commit)
 {
-    commit->phase = commit->upload->mode == fp_PutMode_PUT_APPEND ? PHASE_SYNC
-                                                                  : PHASE_LAND;
+    commit->phase =
+        commit->upload->mode == fp_PutMode_PUT_APPEND ? PHASE_SYNC : PHASE_LAND;
 }
 
 static int commit_pre(struct fp_agent *agent, struct fp_agent_task *task)
@@ -539,8 +538,8 @@ static int abort_start(struct fp_agent *agent, struct fp_agent_task *task,
                        const fp_Envelope *in)
 {
     const fp_PutAbortRequest *request = &in->body.put_abort;
-    struct fp_agent_upload *upload = find_upload(
-        agent, request->upload_id.bytes, request->upload_id.size);
+    struct fp_agent_upload *upload =
+        find_upload(agent, request->upload_id.bytes, request->upload_id.size);
 
     if (upload == NULL)
         return FP_OK; /* as wanted */

@@ -88,8 +88,8 @@ static int file_read(struct fp_agent *agent, struct fp_agent_task *task,
 static int tell_read(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_read *read = &task->u.read;
-    fp_Envelope *out = fp_agent_out(agent, task->id,
-                                    fp_Envelope_read_reply_tag);
+    fp_Envelope *out =
+        fp_agent_out(agent, task->id, fp_Envelope_read_reply_tag);
     fp_ReadReply *reply = &out->body.read_reply;
     int err;
 

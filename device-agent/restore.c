@@ -182,8 +182,8 @@ static int differs(struct fp_agent *agent, struct fp_bdev *dev, fp_addr off,
         int err = fp_bdev_read(dev, off + at, agent->cfg->scratch, n);
 
         /* What can't be read is what a restore is for. */
-        *yes = err || memcmp(agent->cfg->scratch, agent->cfg->block_buf + at,
-                             n) != 0;
+        *yes = err ||
+               memcmp(agent->cfg->scratch, agent->cfg->block_buf + at, n) != 0;
     }
     return FP_OK;
 }
@@ -196,8 +196,8 @@ static bool is_erased(const uint8_t *buf, uint32_t size)
 static int program(struct fp_agent *agent, struct fp_bdev *dev, fp_addr off)
 {
     const uint8_t *buf = agent->cfg->block_buf;
-    bool skips = dev->flags & FP_BDEV_ERASED_FF &&
-                 !(dev->flags & FP_BDEV_OVERWRITE);
+    bool skips =
+        dev->flags & FP_BDEV_ERASED_FF && !(dev->flags & FP_BDEV_OVERWRITE);
     uint32_t unit = dev->prog_size, at = 0;
 
     while (at < dev->block_size) {

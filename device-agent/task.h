@@ -63,18 +63,18 @@ struct fp_agent_list {
     struct fp_vfs_dir dir;
     struct fp_dirent entry; /* read, not yet sent */
     bool is_open, has_entry;
-    uint32_t skip, limit;   /* limit 0: all */
-    uint32_t at;            /* index of what comes next */
+    uint32_t skip, limit; /* limit 0: all */
+    uint32_t at;          /* index of what comes next */
 };
 
 struct fp_agent_read {
     struct fp_file file;
     struct fp_stat st;
-    uint64_t at, left;      /* position in the file; bytes to go */
+    uint64_t at, left; /* position in the file; bytes to go */
     uint64_t sent;
     uint32_t crc;
-    bool told;              /* ReadReply is out */
-    struct fp_sha256 sha;   /* Digest */
+    bool told;            /* ReadReply is out */
+    struct fp_sha256 sha; /* Digest */
 };
 
 struct fp_agent_commit {
@@ -86,28 +86,28 @@ struct fp_agent_commit {
     uint8_t phase;
     uint8_t tries;
     uint64_t left;
-    uint32_t gen_before;    /* of the hash of the old file */
-    struct fp_file file;    /* the old one */
+    uint32_t gen_before; /* of the hash of the old file */
+    struct fp_file file; /* the old one */
     struct fp_sha256 sha;
 };
 
 struct fp_agent_check {
     struct fp_step step;
-    uint32_t lost;          /* findings that found no room on the line */
+    uint32_t lost; /* findings that found no room on the line */
 };
 
 struct fp_agent_format_args {
     char fs[17];
-    bool told;              /* BUSY is out */
+    bool told; /* BUSY is out */
 };
 
 struct fp_agent_chunks {
-    uint32_t first, count;  /* of what is asked, in the level's unit */
+    uint32_t first, count; /* of what is asked, in the level's unit */
     uint32_t level;
-    uint32_t at;            /* level 0: chunks done */
-    uint32_t in_chunk;      /* bytes of the current chunk done */
+    uint32_t at;       /* level 0: chunks done */
+    uint32_t in_chunk; /* bytes of the current chunk done */
     uint32_t gen_first;
-    uint32_t reply_first;   /* of the digests collected below */
+    uint32_t reply_first; /* of the digests collected below */
     uint32_t collected;
     bool uniform, unreadable, upper_unreadable, started;
     uint8_t fill;
@@ -119,24 +119,24 @@ struct fp_agent_chunks {
 
 struct fp_agent_changed {
     uint32_t gen;
-    uint32_t next;          /* chunk to look at next */
+    uint32_t next; /* chunk to look at next */
     bool too_old;
 };
 
 struct fp_agent_blocks {
-    uint64_t off, left;     /* of the storage, of the BULK to come */
-    uint32_t filled;        /* bytes in block_buf */
-    bool told;              /* "send the BULK now" is out */
+    uint64_t off, left; /* of the storage, of the BULK to come */
+    uint32_t filled;    /* bytes in block_buf */
+    bool told;          /* "send the BULK now" is out */
     int err;
 };
 
 struct fp_agent_task {
-    uint32_t id;            /* 0: free */
+    uint32_t id; /* 0: free */
     const struct fp_agent_job *job;
-    uint8_t stream;         /* 0: none */
-    bool computing;         /* the next slice needs no room on the line */
+    uint8_t stream; /* 0: none */
+    bool computing; /* the next slice needs no room on the line */
     bool has_op_id;
-    int err;                /* failed: the Failure waits for room */
+    int err; /* failed: the Failure waits for room */
     const char *detail;
     uint64_t needed, free, limit;
     uint8_t op_id[8];

@@ -16,7 +16,8 @@ static const struct fp_fs_ops *find_driver(const struct fp_agent *agent,
 {
     const struct fp_fs_ops *const *driver = agent->cfg->vfs->drivers;
 
-    while (*driver != NULL && name != NULL && strcmp((*driver)->name, name) != 0)
+    while (*driver != NULL && name != NULL &&
+           strcmp((*driver)->name, name) != 0)
         driver++;
     return *driver;
 }
@@ -256,8 +257,8 @@ static void tell_volume(struct fp_agent_volume *volume, fp_VolumeReply *reply)
 
 static int volumes_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
-    fp_Envelope *out = fp_agent_out(agent, task->id,
-                                    fp_Envelope_volume_reply_tag);
+    fp_Envelope *out =
+        fp_agent_out(agent, task->id, fp_Envelope_volume_reply_tag);
     fp_VolumeReply *reply = &out->body.volume_reply;
     int err;
 

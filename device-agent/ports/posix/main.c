@@ -139,8 +139,7 @@ static void add_regions(void)
             o->size % block != 0)
             fp_port_usage("--region %s: not whole blocks of %u bytes within "
                           "%s, which has %llu",
-                          o->name, block, o->storage,
-                          (unsigned long long)size);
+                          o->name, block, o->storage, (unsigned long long)size);
         app.regions[at][storage->region_count++] = (struct fp_agent_region){
             .name = o->name, .off = o->off, .size = o->size
         };
@@ -171,9 +170,8 @@ static void add_storages(void)
  * as the probe says, or one of ours. */
 static void add_workspace(struct fp_agent_volume *volume)
 {
-    struct fp_bdev *dev = app.storages[find_storage("--mount",
-                                                    volume->storage)]
-                              .dev;
+    struct fp_bdev *dev =
+        app.storages[find_storage("--mount", volume->storage)].dev;
     size_t size = 0;
 
     for (uint32_t i = 0; drivers[i] != NULL; i++) {

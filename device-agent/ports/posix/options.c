@@ -9,13 +9,16 @@
 #include <string.h>
 
 static const char help[] =
-    "usage: flashport-agent --id ID --storage SPEC... --mount SPEC... --listen WIRE\n"
+    "usage: flashport-agent --id ID --storage SPEC... --mount SPEC... --listen "
+    "WIRE\n"
     "\n"
     "A simulated device: a file as its flash, served over a wire.\n"
     "\n"
-    "  --id ID               what the device is known by: [A-Za-z0-9._-]{1,64}\n"
+    "  --id ID               what the device is known by: "
+    "[A-Za-z0-9._-]{1,64}\n"
     "  --storage NAME=FILE,block=N[,count=N][,prog=N][,read=N]\n"
-    "                        a file as flash of erase blocks of N bytes. A file\n"
+    "                        a file as flash of erase blocks of N bytes. A "
+    "file\n"
     "                        that is missing is made, erased, of count blocks\n"
     "  --region NAME=STORAGE@OFF+SIZE\n"
     "                        a named range of a storage\n"
@@ -23,9 +26,11 @@ static const char help[] =
     "                        a volume on a storage or region; without FS the\n"
     "                        filesystem that is found there\n"
     "  --format FS           format where no filesystem is found\n"
-    "  --ram                 work on a copy in memory, leave the files as they are\n"
+    "  --ram                 work on a copy in memory, leave the files as they "
+    "are\n"
     "  --read-only           mount every volume read-only\n"
-    "  --timing MODEL        none, nor, internal or sd: take as long as such a part\n"
+    "  --timing MODEL        none, nor, internal or sd: take as long as such a "
+    "part\n"
     "  --trace               tell every operation of the flash on stderr\n"
     "  --frame N             largest frame, 640 to 16384 bytes (1024)\n"
     "  --buffers N           frames that each buffer holds, 2 to 64 (8)\n"
@@ -148,8 +153,8 @@ static void add_volume(struct fp_port_options *o, char *text)
     struct fp_port_volume_option *v = &o->volumes[o->volume_count];
     char *on = cut(text, '=');
 
-    if (on == NULL || text[0] != '/' || strlen(text) > 16 ||
-        strlen(text) < 2 || strchr(text + 1, '/') != NULL)
+    if (on == NULL || text[0] != '/' || strlen(text) > 16 || strlen(text) < 2 ||
+        strchr(text + 1, '/') != NULL)
         fp_port_usage("--mount: give PATH=STORAGE[:FS]; PATH is one name as "
                       "in /flash, of at most 16 bytes");
     if (o->volume_count == FP_PORT_VOLUMES)

@@ -85,8 +85,8 @@ static int timed_read(struct fp_bdev *dev, fp_addr off, void *buf,
     const struct fp_port_timing *t = timed->timing;
     int err = fp_bdev_read(timed->under, off, buf, size);
 
-    take(timed, t->read_call_us * (uint64_t)1000 +
-                    (uint64_t)size * t->read_ns_a_byte);
+    take(timed,
+         t->read_call_us * (uint64_t)1000 + (uint64_t)size * t->read_ns_a_byte);
     return err;
 }
 

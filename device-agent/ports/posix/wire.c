@@ -17,8 +17,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-__attribute__((format(printf, 2, 3))) static int fail(
-    struct fp_port_wire *wire, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static int fail(struct fp_port_wire *wire,
+                                                      const char *format, ...)
 {
     va_list args;
 
