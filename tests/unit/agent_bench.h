@@ -9,6 +9,7 @@
 
 #include "core/bdev/fault.h"
 #include "core/bdev/ram.h"
+#include "core/bdev/trace.h"
 #include "core/digest/crc32.h"
 #include "core/fs/littlefs/littlefs.h"
 #include "device-agent/agent.h"
@@ -41,6 +42,7 @@ struct bench {
     struct fp_bdev_ram ram;
     uint8_t fault_block[BLOCK_SIZE];
     struct fp_bdev_fault fault;
+    struct fp_bdev_trace trace;
     struct fp_bdev_stats stats;
     struct fp_bdev_gen gen;
     uint8_t maps[64];
@@ -58,7 +60,9 @@ struct bench {
     struct pipe_end to_agent, to_host;
     uint32_t now_ms, nonce, next_id;
     uint32_t extra_flags; /* of the flash */
-    bool refuses;         /* the firmware keeps its storage */
+    uint32_t rash_writes; /* while bytes might have been on their way */
+    bool is_up;
+    bool refuses; /* the firmware keeps its storage */
     unsigned reboots;
     /* what came in for the request under way */
     fp_Envelope replies[REPLIES_MAX];
@@ -111,6 +115,15 @@ static inline void bench_reboot(void *ctx)
     ((struct bench *)ctx)->reboots++;
 }
 
+static inline void bench_watch(void *ctx, const struct fp_bdev_event *event)
+{
+    struct bench *b = ctx;
+
+    if ((event->op == FP_BDEV_PROG || event->op == FP_BDEV_ERASE) && b->is_up &&
+        !fp_link_may_stall(&b->agent.link))
+        b->rash_writes++;
+}
+
 /* The stack and the agent start, as a device does with the flash it has. */
 static inline void bench_start(struct bench *b)
 {
@@ -125,7 +138,8 @@ static inline void bench_start(struct bench *b)
     fp_bdev_ram_init(&b->ram, 16, BLOCK_SIZE, BLOCK_COUNT, b->flash);
     b->ram.bdev.flags |= b->extra_flags;
     fp_bdev_fault_init(&b->fault, &b->ram.bdev, b->fault_block, 1);
-    fp_bdev_stats_init(&b->stats, &b->fault.bdev, NULL);
+    fp_bdev_trace_init(&b->trace, &b->fault.bdev, bench_watch, b);
+    fp_bdev_stats_init(&b->stats, &b->trace.bdev, NULL);
     memcpy(gen.epoch, epoch, sizeof epoch);
     assert_int_equal(fp_bdev_gen_init(&b->gen, &b->stats.bdev, &gen), 0);
     b->drivers[0] = &fp_fs_littlefs;
@@ -246,6 +260,7 @@ static inline void bench_connect(struct bench *b)
     for (int i = 0; i < 5000 && fp_link_state(&b->host) != FP_LINK_UP; i++)
         bench_turn(b);
     assert_int_equal(fp_link_state(&b->host), FP_LINK_UP);
+    b->is_up = true;
 }
 
 static inline struct bench *bench_new(bool formatted)
