@@ -4,7 +4,13 @@
  * device's on another, BULK frames of 1 KiB one way and then the other, and a
  * line of JSON a direction. What joins the two ttys is tests/tools/linksim.
  *
- *   link_bench TTY_HOST TTY_DEVICE [KIB]
+ *   linksim --baud 921600 [--flip 1e-5] pty:/tmp/a pty:/tmp/b &
+ *   link_bench /tmp/a /tmp/b [KIB]
+ *
+ * The whole way, through daemon and agent, is what link.py measures; this one
+ * is for tuning the link, and is compiled by hand:
+ *   cc -std=c11 -D_GNU_SOURCE -O2 -I. tests/bench/link_bench.c \
+ *      proto/link*.c proto/frame.c core/digest/crc32.c -o link_bench
  */
 #include "core/digest/crc32.h"
 #include "proto/link.h"
