@@ -251,6 +251,7 @@ static int settle(struct backup *b, uint32_t first, uint32_t count, bool *moved)
     int want;
 
     memset(b->wanted, 0, sizeof(b->wanted));
+    fpd_job_limit(b->job, "hash");
     want = offer(b, first, count, b->digests, b->status, b->wanted);
     if (want < 0)
         return want;
@@ -272,7 +273,7 @@ static int copy_all(struct backup *b, const char *phase, bool *moved)
     int err = FP_OK;
 
     fpd_job_phase(b->job, phase, "bytes", b->flash.size);
-    fpd_job_limit(b->job, "hash");
+    b->flash.progress_unit = 1;
     for (uint32_t i = 0; !err && i < count; i += BATCH) {
         uint32_t n = count - i < BATCH ? count - i : BATCH;
         uint64_t done = (uint64_t)(i + n) * b->flash.chunk_size;
@@ -321,7 +322,8 @@ static int frozen_round(struct backup *b, uint32_t *n)
 {
     int err = fpd_flash_freeze(&b->flash, FREEZE_MS);
 
-    if (err == FP_ERR_NODEV || err == FP_ERR_TIMEDOUT || err == FP_ERR_BUSY) {
+    if (err == FP_ERR_NODEV || err == FP_ERR_TIMEDOUT || err == FP_ERR_BUSY ||
+        err == FP_ERR_NFILE) {
         /* A busy or lost device is asked again by the next try. */
         *n = 1;
         return fpd_job_sleep(b->job, 100);

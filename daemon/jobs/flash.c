@@ -272,18 +272,19 @@ static const struct fpd_storage_info *find_storage(
     return NULL;
 }
 
-/* A volume tells its storage, or its region where it lies in one. */
+/* A volume tells the storage it lies on, not where: among regions it is known
+ * by its size. */
 static void find_volume(struct fpd_flash *flash,
                         const struct fpd_device_info *info)
 {
-    const char *at = flash->region[0] ? flash->region : flash->storage;
-
     flash->fs[0] = '\0';
     flash->fs_block_size = 0;
     for (uint32_t i = 0; i < info->volume_count; i++) {
         const struct fpd_volume_info *vol = &info->volumes[i];
 
-        if (strcmp(vol->storage, at) != 0 || !vol->mounted)
+        if (strcmp(vol->storage, flash->storage) != 0 || !vol->mounted)
+            continue;
+        if (flash->info.region_count && vol->size != flash->size)
             continue;
         snprintf(flash->fs, sizeof(flash->fs), "%s", vol->fs);
         flash->fs_block_size = vol->block_size;
@@ -393,7 +394,10 @@ uint32_t fpd_flash_chunk_len(const struct fpd_flash *flash, uint32_t index)
 
 uint32_t fpd_flash_slice(const struct fpd_flash *flash)
 {
-    return FPD_FLASH_SLICE / flash->chunk_size;
+    /* Long enough that the pause between two does not count, short enough
+     * that a slow line shows progress each second. */
+    return (flash->baud ? FPD_FLASH_SLICE / 4 : FPD_FLASH_SLICE) /
+           flash->chunk_size;
 }
 
 /* ---- reading ---- */
@@ -566,8 +570,13 @@ void fpd_flash_tell_limit(struct fpd_flash *flash)
 {
     double rate = fpd_job_rate(flash->job);
 
-    /* Ten bits a byte on the line; frames and others take their share. */
-    if (flash->baud && rate > 0)
+    /* Ten bits a byte on the line; frames and others take their share. What a
+     * link without a rate could carry nobody knows. */
+    if (!flash->baud || rate <= 0)
+        fpd_job_limit(flash->job, NULL);
+    else
         fpd_job_limit(flash->job,
-                      rate > 0.07 * (double)flash->baud ? "link" : "flash");
+                      rate * flash->progress_unit > 0.07 * flash->baud
+                          ? "link"
+                          : "flash");
 }

@@ -24,8 +24,8 @@
  * refused before anything is sized by its word. */
 #define FPD_FLASH_CHUNKS_MAX (1u << 22)
 
-/* Bytes of one slice of a transfer, so that others get their turn. */
-#define FPD_FLASH_SLICE 65536u
+/* The most bytes of one request; daemon/device lets others in between. */
+#define FPD_FLASH_SLICE 262144u
 
 /* Runs of changed chunks kept of one answer. */
 #define FPD_FLASH_RUNS_MAX 256u
@@ -39,7 +39,8 @@ struct fpd_flash {
     char firmware[33];
     char fs[17]; /* of the volume that the device has there; "" */
     uint32_t fs_block_size;
-    uint32_t baud; /* 0: not a serial line */
+    uint32_t baud;        /* 0: not a serial line */
+    double progress_unit; /* bytes of one unit of the job's progress */
     uint8_t epoch[8];
     uint64_t off;  /* of the range in the storage, bytes */
     uint64_t size; /* of the range, bytes */
@@ -68,7 +69,7 @@ int fpd_flash_locate(struct fpd_flash *flash, const char *device,
 
 /* Bytes of chunk `index`: chunk_size, or less for the last. */
 uint32_t fpd_flash_chunk_len(const struct fpd_flash *flash, uint32_t index);
-/* Chunks that go into one slice. */
+/* Chunks that go into one request. */
 uint32_t fpd_flash_slice(const struct fpd_flash *flash);
 
 /* digests[0..16*count), status[0..count). *gen, if given: the storage's
@@ -94,8 +95,8 @@ int fpd_flash_write(struct fpd_flash *flash, uint32_t first, uint32_t count,
 /* Mounts again what is there. */
 int fpd_flash_end(struct fpd_flash *flash);
 
-/* "link" or "flash", by how fast the job's bytes come on a line whose speed is
- * known; told to the job. */
+/* Tells the job what holds it back: "link" or "flash", by how fast bytes come
+ * on a line whose speed is known. */
 void fpd_flash_tell_limit(struct fpd_flash *flash);
 
 #endif

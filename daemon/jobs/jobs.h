@@ -74,7 +74,8 @@ struct fpd_backup_params {
 };
 /* id gets the job's. FP_ERR_NOENT: no such device, storage or region; but of a
  * device that is known and away the storage is looked at once it is back.
- * FP_ERR_INVAL: tags too long. The job's result: {"snapshot":id,"new_bytes":n,
+ * FP_ERR_INVAL: tags too long; here and below FP_ERR_NFILE: too many jobs wait
+ * already. The job's result: {"snapshot":id,"new_bytes":n,
  * "complete":bool,"unreadable":chunks,"consistency":word,"fetched":chunks}. */
 int fpd_jobs_backup(struct fpd_jobs *jobs, const struct fpd_backup_params *p,
                     char id[FPD_JOB_ID_SIZE], char *why, size_t size);

@@ -591,6 +591,7 @@ static int pass(struct restore *r)
     fpd_job_log(r->job, "%" PRIu32 " of %" PRIu32 " chunks differ", differ,
                 image_chunks(r));
     fpd_job_phase(r->job, PHASE_PROGRAM, "chunks", differ);
+    r->flash.progress_unit = r->flash.chunk_size;
     r->done = 0;
     err = erase_anchors(r);
     if (!err)

@@ -19,6 +19,18 @@
 #include <time.h>
 
 #define PRUNE_MAX 1000u /* snapshots of one request */
+#define QUEUE_MAX 1000u /* jobs that have not ended */
+
+static bool is_full(struct fpd_jobs *jobs)
+{
+    uint32_t count = 0;
+
+    pthread_mutex_lock(&jobs->lock);
+    for (const struct fpd_job *job = jobs->first; job; job = job->next)
+        count++;
+    pthread_mutex_unlock(&jobs->lock);
+    return count >= QUEUE_MAX;
+}
 
 static int refuse(char *why, size_t size, int err, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
@@ -41,6 +53,12 @@ int fpd_jobs_submit(struct fpd_jobs *jobs, struct fpd_job *job,
 
     if (!job)
         return refuse(why, size, FP_ERR_NOMEM, "Out of memory.");
+    if (is_full(jobs)) {
+        fpd_job_free(job);
+        return refuse(why, size, FP_ERR_NFILE,
+                      "%u jobs wait already; try again when some have ended.",
+                      QUEUE_MAX);
+    }
     err = fpd_store_job_add(jobs->cfg.store, &job->row);
     if (err) {
         fpd_job_free(job);

@@ -245,7 +245,8 @@ void fpd_device_describe(struct fpd_device *device, struct fpd_device_info *out)
     snprintf(out->firmware, sizeof(out->firmware), "1.2");
     out->state = device->offline ? FPD_LOST : FPD_ONLINE;
     out->epoch[0] = device->epoch;
-    out->link.kind = "unix";
+    out->link.kind = "serial";
+    out->link.rate = 921600;
     out->storage_count = 1;
     snprintf(st->name, sizeof(st->name), "flash0");
     st->read_size = st->prog_size = 1;
