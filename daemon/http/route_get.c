@@ -37,6 +37,7 @@ struct get {
     uint64_t size, off, len, sent;
     uint32_t fs_gen;
     int64_t mtime_ns;
+    uint8_t epoch[8];
 };
 
 static void get_free(void *state)
@@ -75,8 +76,8 @@ static void hash_all(struct fpd_call *call, struct get *g)
         return;
     EVP_MD_CTX_free(g->hash);
     g->hash = NULL;
-    fpd_hashes_put(call->http->hashes, fpd_device_id(call->device),
-                   g->read.req.epoch, g->path, g->fs_gen, g->sha256);
+    fpd_hashes_put(call->http->hashes, fpd_device_id(call->device), g->epoch,
+                   g->path, g->fs_gen, g->sha256);
 }
 
 static ssize_t read_body(void *cls, uint64_t pos, char *buf, size_t max)
@@ -151,6 +152,19 @@ static void remember(struct fpd_call *call, struct get *g,
         fpd_etag(g->sha256, g->etag);
 }
 
+/* Of a READ that goes on: a request tells its epoch at its end. */
+static void current_epoch(struct fpd_call *call, uint8_t epoch[8])
+{
+    struct fpd_device_info *info = malloc(sizeof *info);
+
+    memset(epoch, 0, 8);
+    if (!info)
+        return;
+    fpd_device_describe(call->device, info);
+    memcpy(epoch, info->epoch, 8);
+    free(info);
+}
+
 static void start_read(struct fpd_call *call);
 static void look(struct fpd_call *call);
 
@@ -182,7 +196,8 @@ static void after_open(struct fpd_call *call)
     g->has_mtime = req->u.read.has_mtime;
     g->mtime_ns = req->u.read.mtime_ns;
     g->len = req->u.read.send;
-    remember(call, g, req->epoch);
+    current_epoch(call, g->epoch);
+    remember(call, g, g->epoch);
     if (!g->ranged && !g->has_tag) {
         g->hash = EVP_MD_CTX_new();
         if (g->hash)

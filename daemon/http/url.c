@@ -64,7 +64,7 @@ static int add_segment(struct fpd_url *url, const char *in, size_t len,
     char *start = *out;
 
     if (url->count == FPD_URL_SEGMENTS) {
-        *why = "The path has too many components; 128 is the limit.";
+        *why = "The path has too many components; 520 is the limit.";
         return FP_ERR_NAMETOOLONG;
     }
     *out = decode_segment(in, len, start, why);

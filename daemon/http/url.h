@@ -18,7 +18,7 @@
 #include <stddef.h>
 
 #define FPD_URL_MAX      8192 /* bytes of the raw target */
-#define FPD_URL_SEGMENTS 128
+#define FPD_URL_SEGMENTS 520
 
 struct fpd_url {
     char *buf;

@@ -1,0 +1,598 @@
+# SPDX-License-Identifier: MIT
+"""The REST API as its users meet it: real daemon, real agent, requests and curl.
+
+Expected statuses are those of the error table and of RFC 9110; expected bytes
+are those that were sent.
+"""
+import base64
+import concurrent.futures
+import hashlib
+import json
+import random
+import re
+import socket
+import subprocess
+import threading
+import time
+import urllib.parse
+
+import pytest
+import requests
+
+from bed import BIN, wait_for
+from conftest import add_agent
+
+JSON = {'Content-Type': 'application/json'}
+HEADERS = ('X-Content-Type-Options', 'Referrer-Policy', 'Content-Security-Policy')
+
+
+def etag(data):
+    return f'"{hashlib.sha256(data).hexdigest()}"'
+
+
+def content(size, seed=1):
+    return random.Random(seed).randbytes(size)
+
+
+def problem(reply, status, code=None):
+    """The reply is a problem document of this status; gives it."""
+    assert reply.status_code == status, (reply.status_code, reply.text)
+    assert reply.headers['Content-Type'] == 'application/problem+json'
+    doc = reply.json()
+    assert doc['status'] == status and doc['type'].startswith('/errors/')
+    assert doc['title'] and doc['detail'] and doc['instance'].startswith('/')
+    if code:
+        assert doc['code'] == code, doc
+    return doc
+
+
+# --- files -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('size', [0, 1, 255, 4096, 100_000, 400_000])
+def test_what_is_put_is_got(bed, folder, size):
+    data = content(size, size)
+    first = bed.http.put(f'{folder}/f', data=data)
+    assert first.status_code == 201 and first.headers['ETag'] == etag(data)
+    got = bed.http.get(f'{folder}/f')
+    assert got.status_code == 200 and got.content == data
+    assert got.headers['ETag'] == etag(data)
+    assert bed.http.put(f'{folder}/f', data=data).status_code == 204
+    head = bed.http.head(f'{folder}/f')
+    assert head.status_code == 200 and head.headers['Content-Length'] == str(size) and not head.content
+
+
+def test_a_chunked_upload_of_unknown_length(bed, folder):
+    data = content(150_000)
+    reply = bed.http.put(f'{folder}/f', data=iter([data[:1], data[1:70_000], data[70_000:]]))
+    assert reply.status_code == 201
+    assert bed.http.get(f'{folder}/f').content == data
+
+
+def test_identical_content_programs_nothing(bed, folder):
+    data = content(50_000)
+    bed.http.put(f'{folder}/f', data=data)
+
+    def writes():
+        counters = bed.http.get(bed.api('/devices/dev/stats')).json()['counters']
+        return counters['flash0.progs'], counters['flash0.erases']
+    before = writes()
+    assert bed.http.put(f'{folder}/f', data=data).status_code == 204
+    assert writes() == before
+
+
+@pytest.mark.parametrize('value, status, first, count', [
+    ('bytes=0-9', 206, 0, 10), ('bytes=4090-4105', 206, 4090, 16), ('bytes=-7', 206, 9993, 7), ('bytes=9990-', 206, 9990, 10),
+    ('bytes=0-99999', 206, 0, 10_000), ('bytes=5-1', 200, 0, 10_000), ('bytes=0-1,4-5', 200, 0, 10_000), ('bytes=10000-', 416, 0, 0)])
+def test_ranges(bed, folder, value, status, first, count):
+    data = content(10_000)
+    bed.http.put(f'{folder}/f', data=data)
+    got = bed.http.get(f'{folder}/f', headers={'Range': value})
+    assert got.status_code == status
+    if status == 416:
+        assert got.headers['Content-Range'] == 'bytes */10000'
+        return
+    assert got.content == data[first:first + count]
+    if status == 206:
+        assert got.headers['Content-Range'] == f'bytes {first}-{first + count - 1}/10000'
+
+
+def test_conditions(bed, folder):
+    old, new, other = content(3000, 1), content(3000, 2), content(3000, 3)
+    url = f'{folder}/f'
+    problem(bed.http.put(url, data=old, headers={'If-Match': '*'}), 412, 'PRECOND')
+    assert bed.http.put(url, data=old, headers={'If-None-Match': '*'}).status_code == 201
+    problem(bed.http.put(url, data=new, headers={'If-None-Match': '*'}), 412, 'PRECOND')
+    problem(bed.http.put(url, data=new, headers={'If-Match': etag(other)}), 412, 'PRECOND')
+    assert bed.http.get(url).content == old
+    assert bed.http.put(url, data=new, headers={'If-Match': etag(old)}).status_code == 204
+    assert bed.http.put(url, data=other, headers={'If-Match': '*'}).status_code == 204
+    same = bed.http.get(url, headers={'If-None-Match': f'"x", W/{etag(other)}'})
+    assert same.status_code == 304 and not same.content
+    assert bed.http.get(url, headers={'If-None-Match': etag(new)}).content == other
+    problem(bed.http.get(url, headers={'If-Match': etag(new)}), 412)
+    assert bed.http.get(url, headers={'If-Range': etag(new), 'Range': 'bytes=0-1'}).status_code == 200
+    assert bed.http.get(url, headers={'If-Range': etag(other), 'Range': 'bytes=0-1'}).status_code == 206
+    problem(bed.http.delete(url, headers={'If-Match': etag(new)}), 412)
+    assert bed.http.delete(url, headers={'If-Match': etag(other)}).status_code == 204
+
+
+def test_digests_travel_both_ways(bed, folder):
+    data = content(20_000)
+    right = 'sha-256=:' + base64.b64encode(hashlib.sha256(data).digest()).decode() + ':'
+    wrong = 'sha-256=:' + base64.b64encode(hashlib.sha256(b'').digest()).decode() + ':'
+    problem(bed.http.put(f'{folder}/f', data=data, headers={'Repr-Digest': wrong}), 422, 'DIGEST')
+    problem(bed.http.get(f'{folder}/f'), 404)
+    problem(bed.http.put(f'{folder}/f', data=data, headers={'Content-Digest': 'sha-256=:x:'}), 400)
+    assert bed.http.put(f'{folder}/f', data=data, headers={'Repr-Digest': right}).status_code == 201
+    assert bed.http.get(f'{folder}/f', headers={'Want-Repr-Digest': 'sha-256=10'}).headers['Repr-Digest'] == right
+
+
+def test_modification_times(bed, folder):
+    url = f'{folder}/f'
+    assert bed.http.put(url, data=b'x', headers={'X-Flashport-Mtime': '784111777.5'}).status_code == 201
+    assert bed.http.get(url).headers['Last-Modified'] == 'Sun, 06 Nov 1994 08:49:37 GMT'
+    entry = bed.http.get(f'{folder}/').json()['entries'][0]
+    assert entry['mtime'] == '1994-11-06T08:49:37.500Z'
+    assert bed.http.get(url, headers={'If-Modified-Since': 'Sun, 06 Nov 1994 08:49:37 GMT'}).status_code == 304
+    assert bed.http.get(url, headers={'If-Modified-Since': 'Sun, 06 Nov 1994 08:49:36 GMT'}).status_code == 200
+    problem(bed.http.put(url, data=b'x', headers={'X-Flashport-Mtime': 'now'}), 400)
+
+
+def test_directories(bed, folder):
+    problem(bed.http.request('MKCOL', f'{folder}/'), 409, 'EXIST')
+    assert bed.http.put(f'{folder}/made/', data=b'').status_code == 201
+    assert bed.http.post(f'{folder}/also?mkdir').status_code == 201
+    bed.http.put(f'{folder}/made/f', data=b'1')
+    problem(bed.http.get(f'{folder}/made'), 409, 'ISDIR')
+    problem(bed.http.get(f'{folder}/made/f/'), 409, 'NOTDIR')
+    problem(bed.http.put(f'{folder}/made/f/g', data=b''), 409, 'NOTDIR')
+    problem(bed.http.put(f'{folder}/none/f', data=b''), 404, 'NOENT')
+    problem(bed.http.delete(f'{folder}/made/'), 409, 'NOTEMPTY')
+    problem(bed.http.delete(f'{folder}/made/f/'), 409, 'NOTDIR')
+    assert bed.http.head(f'{folder}/made/').status_code == 200
+    names = {e['name']: e['type'] for e in bed.http.get(f'{folder}/').json()['entries']}
+    assert names == {'made': 'dir', 'also': 'dir'}
+    bed.http.put(f'{folder}/made/deep/', data=b'')
+    bed.http.put(f'{folder}/made/deep/g', data=b'2')
+    assert bed.http.delete(f'{folder}/made/?recursive=1').status_code == 204
+    problem(bed.http.get(f'{folder}/made/'), 404)
+
+
+def test_a_listing_comes_in_pages(bed, folder):
+    for i in range(7):
+        bed.http.put(f'{folder}/f{i}', data=b'x' * i)
+    seen, cursor = [], ''
+    while cursor is not None:
+        page = bed.http.get(f'{folder}/', params={'limit': 3, 'cursor': cursor}).json()
+        assert len(page['entries']) <= 3
+        seen += [(e['name'], e['size']) for e in page['entries']]
+        cursor = page.get('next')
+    assert sorted(seen) == [(f'f{i}', i) for i in range(7)]
+    problem(bed.http.get(f'{folder}/?cursor=x'), 400)
+
+
+def test_move_and_copy(bed, folder):
+    a, b = content(5000, 1), content(5000, 2)
+    bed.http.put(f'{folder}/a', data=a)
+    bed.http.put(f'{folder}/b', data=b)
+    path = urllib.parse.urlsplit(folder).path
+
+    def to(name, **more):
+        return {'Destination': f'{path}/{name}', **more}
+    problem(bed.http.request('MOVE', f'{folder}/a', headers=to('b', Overwrite='F')), 412)
+    assert bed.http.request('MOVE', f'{folder}/a', headers=to('c')).status_code == 201
+    assert bed.http.request('COPY', f'{folder}/c', headers=to('d')).status_code == 201
+    assert bed.http.request('COPY', f'{folder}/c', headers=to('b')).status_code == 204
+    problem(bed.http.request('COPY', f'{folder}/c', headers=to('b', Overwrite='F')), 412)
+    assert [bed.http.get(f'{folder}/{n}').status_code for n in 'abcd'] == [404, 200, 200, 200]
+    assert all(bed.http.get(f'{folder}/{n}').content == a for n in 'bcd')
+    assert bed.http.request('MOVE', f'{folder}/c', headers={'Destination': f'{folder}/b'}).status_code == 204
+    problem(bed.http.request('MOVE', f'{folder}/none', headers=to('e')), 404)
+    problem(bed.http.request('MOVE', f'{folder}/b'), 400)
+    problem(bed.http.request('MOVE', f'{folder}/b', headers={'Destination': '/elsewhere'}), 400)
+    problem(bed.http.request('COPY', f'{folder}/b', headers=to('b')), 403)
+
+
+# --- names -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('name', [b'a b', b'%41', b'\xc3\xa4', b'\xff\xfe', b'<script>', b'"\\', b'x\ny', b'...', b'a' * 200])
+def test_hostile_names_round_trip(bed, folder, name):
+    url = f'{folder}/' + urllib.parse.quote_from_bytes(name, safe='')
+    assert bed.http.put(url, data=name).status_code == 201
+    entry, = bed.http.get(f'{folder}/').json()['entries']
+    assert urllib.parse.unquote_to_bytes(entry['href'].rsplit('/', 1)[1]) == name
+    assert bed.http.get(bed.url + entry['href']).content == name
+    try:
+        assert entry['name'] == name.decode() and 'name_hex' not in entry
+    except UnicodeDecodeError:
+        assert bytes.fromhex(entry['name_hex']) == name and '\ufffd' in entry['name']
+
+
+@pytest.mark.parametrize('path, status', [
+    ('/flash/../flash/x', 400), ('/flash/%2e%2e/x', 400), ('/flash/./x', 400), ('/flash/a%00b', 400), ('/flash/a%2fb', 400),
+    ('/flash//x', 400), ('/flash/%zz', 400), ('/flash/%252e%252e', 404), ('/flash/' + 'a' * 256, 422), ('/flash/' + 'a/' * 300 + 'a', 422),
+    ('/flash/' + 'a' * 10_000, 414), ('/nowhere/x', 404)],
+    ids=lambda value: str(value)[:24])
+def test_bad_paths(bed, curl, path, status):
+    got, body = curl(bed.api('/devices/dev/fs') + path)
+    assert got == status, body
+    assert json.loads(body)['status'] == status
+
+
+def test_content_of_devices_can_not_run_as_a_page(bed, folder):
+    bed.http.put(f'{folder}/x.html', data=b'<script>alert(1)</script>')
+    got = bed.http.get(f'{folder}/x.html')
+    assert got.headers['Content-Type'] == 'application/octet-stream'
+    assert all(h in got.headers for h in HEADERS)
+    got = bed.http.get(f'{folder}/x.html?download')
+    assert got.headers['Content-Disposition'] == "attachment; filename*=UTF-8''x.html"
+
+
+# --- space -------------------------------------------------------------------
+
+
+def test_a_full_volume_keeps_what_it_had(bed, folder):
+    old = content(1000)
+    bed.http.put(f'{folder}/f', data=old)
+    doc = problem(bed.http.put(f'{folder}/f', data=content(2 << 20)), 507, 'NOSPC')
+    assert doc['needed'] == 2 << 20 and 0 < doc['free'] < 1 << 20
+    doc = problem(bed.http.put(f'{folder}/f', data=content((1 << 20) - 4096)), 507, 'NOSPC')
+    assert doc['needed'] >= (1 << 20) - 4096
+    assert bed.http.get(f'{folder}/f').content == old
+    assert bed.http.put(f'{folder}/g', data=b'still works').status_code == 201
+
+
+# --- many at once, and those who leave ---------------------------------------
+
+
+def test_many_clients_at_once(bed, folder):
+    files = {f'f{i}': content(20_000 + i, i) for i in range(12)}
+
+    def round_trip(item):
+        name, data = item
+        with requests.Session() as s:
+            s.headers.update(bed.http.headers)
+            assert s.put(f'{folder}/{name}', data=data).status_code == 201
+            return s.get(f'{folder}/{name}').content == data
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(round_trip, files.items()))
+
+
+def connect(bed):
+    url = urllib.parse.urlsplit(bed.url)
+    return socket.create_connection((url.hostname, url.port))
+
+
+def request_head(bed, method, url, *more):
+    path = urllib.parse.urlsplit(url).path
+    lines = [f'{method} {path} HTTP/1.1', 'Host: localhost', f'Authorization: {bed.http.headers["Authorization"]}', *more, '', '']
+    return '\r\n'.join(lines).encode()
+
+
+def test_a_client_that_leaves_half_way_leaves_the_old_file(bed, folder):
+    old = content(5000)
+    bed.http.put(f'{folder}/f', data=old)
+    for sent in (0, 1, 1000, 99_999):
+        with connect(bed) as s:
+            s.sendall(request_head(bed, 'PUT', f'{folder}/f', 'Content-Length: 100000') + content(sent, 9))
+        wait_for('an answer', lambda: bed.http.get(f'{folder}/').status_code == 200)
+        assert bed.http.get(f'{folder}/f').content == old
+    assert [e['name'] for e in bed.http.get(f'{folder}/').json()['entries']] == ['f']
+
+
+def test_a_client_that_does_not_read_holds_up_nobody(bed, folder):
+    data = content(400_000)
+    bed.http.put(f'{folder}/big', data=data)
+    idle = []
+    for _ in range(3):
+        s = connect(bed)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.sendall(request_head(bed, 'GET', f'{folder}/big'))
+        idle.append(s)
+    assert bed.http.put(f'{folder}/small', data=b'x', timeout=30).status_code == 201
+    assert bed.http.get(f'{folder}/small', timeout=30).content == b'x'
+    for s in idle:
+        s.close()
+    assert bed.http.get(f'{folder}/big', timeout=30).content == data
+
+
+@pytest.mark.parametrize('raw, status', [
+    (b'GET /healthz HTTP/1.1\r\n\r\n', 400), (b'GET /healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n', 421),
+    (b'PUT /api/v1/devices HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n', 400),
+    (b'GET ' + b'/a' * 40_000 + b' HTTP/1.1\r\nHost: localhost\r\n\r\n', 414),
+    (b'GET / HTTP/1.1\r\nHost: localhost\r\nX: ' + b'a' * 200_000 + b'\r\n\r\n', 431)])
+def test_broken_requests(bed, raw, status):
+    with connect(bed) as s:
+        s.settimeout(20)
+        try:
+            s.sendall(raw)
+            answer = s.recv(4096)
+        except ConnectionError:
+            answer = b''
+    # What libmicrohttpd cannot parse it may also just hang up on.
+    assert not answer or int(answer.split()[1]) in (status, 400, 413, 431), answer[:200]
+    assert bed.http.get(f'{bed.url}/healthz').status_code == 200
+
+
+# --- who may -----------------------------------------------------------------
+
+
+def test_nothing_without_a_token(bed):
+    for path in ('/api/v1', '/api/v1/devices', '/api/v1/nothing', '/metrics', '/api/v1/devices/dev/fs/'):
+        reply = requests.get(bed.url + path)
+        problem(reply, 401)
+        assert reply.headers['WWW-Authenticate'].startswith('Bearer')
+        problem(requests.get(bed.url + path, headers={'Authorization': 'Bearer fp_wrong'}), 401)
+        problem(requests.get(bed.url + path, headers={'Authorization': 'Basic YTpi'}), 401)
+    assert requests.get(bed.url + '/healthz').text == 'ok\n'
+    page = requests.get(bed.url + '/')
+    assert page.status_code == 200 and all(h in page.headers for h in HEADERS)
+
+
+def test_scopes_and_devices_of_tokens(bed, folder):
+    def token(**body):
+        reply = bed.http.post(bed.api('/tokens'), json={'name': 't', **body})
+        assert reply.status_code == 201, reply.text
+        session = requests.Session()
+        session.headers['Authorization'] = 'Bearer ' + reply.json()['token']
+        return session, reply.json()['id']
+    reader, reader_id = token(scope='read')
+    other, _ = token(scope='write', devices=['other'])
+    assert reader.get(f'{folder}/').status_code == 200
+    problem(reader.put(f'{folder}/f', data=b''), 403)
+    problem(reader.delete(f'{folder}/'), 403)
+    problem(reader.get(bed.api('/tokens')), 403)
+    assert other.get(bed.api('/devices')).json()['devices'] == []
+    problem(other.get(f'{folder}/'), 404)
+    problem(other.post(bed.api('/snapshots'), json={'device': 'dev', 'storage': 'flash0'}), 404)
+    listed = bed.http.get(bed.api('/tokens')).json()['tokens']
+    assert reader_id in [t['id'] for t in listed] and 'token' not in listed[0]
+    assert bed.http.delete(bed.api(f'/tokens/{reader_id}')).status_code == 204
+    problem(reader.get(f'{folder}/'), 401)
+    for bad in ({'name': 't', 'scope': 'root'}, {'scope': 'read'}, {'name': 't', 'scope': 'read', 'expires_in_s': 0}):
+        problem(bed.http.post(bed.api('/tokens'), json=bad), 400)
+
+
+def test_the_url_that_is_printed_opens(bed, folder):
+    shown = re.search(r'http://\S+/\?token=\S+', bed.daemon.output()).group()
+    browser = requests.Session()
+    first = browser.get(shown, allow_redirects=False)
+    assert first.status_code == 303 and first.headers['Location'] == '/'
+    cookie = first.headers['Set-Cookie']
+    assert 'HttpOnly' in cookie and 'SameSite=Strict' in cookie
+    assert browser.get(bed.api('/devices')).status_code == 200
+    problem(browser.put(f'{folder}/f', data=b''), 403)
+    problem(browser.put(f'{folder}/f', data=b'', headers={'Origin': 'http://evil.example'}), 403)
+    assert browser.put(f'{folder}/f', data=b'', headers={'Origin': bed.url}).status_code == 201
+    problem(requests.get(f'{bed.url}/?token=fp_wrong', allow_redirects=False), 401)
+
+
+def test_the_socket_needs_no_token_from_its_owner(bed):
+    done = subprocess.run(['curl', '-sS', '--unix-socket', str(bed.dir / 'd.sock'), 'http://any/api/v1/devices'], capture_output=True, timeout=30)
+    assert [d['id'] for d in json.loads(done.stdout)['devices']] == ['dev']
+    assert (bed.dir / 'd.sock').stat().st_mode & 0o777 == 0o600
+    assert (bed.dir / 'store' / 'admin.token').stat().st_mode & 0o777 == 0o600
+
+
+# --- the rest of the tree ----------------------------------------------------
+
+
+def test_methods(bed):
+    reply = bed.http.request('FOO', bed.api('/devices'))
+    problem(reply, 405)
+    assert reply.headers['Allow'] == 'GET, HEAD, OPTIONS'
+    reply = bed.http.options(bed.api('/devices/dev/fs/flash'))
+    assert reply.status_code == 204 and {'PUT', 'MOVE', 'MKCOL'} <= set(reply.headers['Allow'].split(', '))
+    problem(bed.http.get(bed.api('/no/such')), 404)
+    problem(bed.http.get(bed.api('/devices/none')), 404)
+
+
+def test_bodies_that_are_no_json(bed):
+    for data, headers, status in ((b'{', JSON, 400), (b'[]', JSON, 400), (b'{"device":1,"device":2}', JSON, 400),
+                                  (b'{}', {'Content-Type': 'text/plain'}, 415), (b'x' * 70_000, JSON, 413), (b'{}', JSON, 400)):
+        problem(bed.http.post(bed.api('/snapshots'), data=data, headers=headers), status)
+
+
+def test_labels_and_tags(bed):
+    url = bed.api('/devices/dev')
+    assert bed.http.patch(url, json={'label': 'über eins', 'tags': ['a', 'b c']}).json()['label'] == 'über eins'
+    device = bed.http.get(bed.api('/devices/' + urllib.parse.quote('über eins'))).json()
+    assert device['id'] == 'dev' and device['tags'] == ['a', 'b c']
+    for bad in ({'label': 'a/b'}, {'label': 7}, {'tags': 'a'}, {'tags': ['']}, {'id': 'x'}):
+        problem(bed.http.patch(url, json=bad), 400)
+    assert bed.http.patch(url, json={'label': None, 'tags': []}).json()['label'] is None
+    problem(bed.http.delete(url), 409, 'BUSY')
+
+
+def test_snapshots_from_take_to_delete(bed, folder, tmp_path):
+    data = content(60_000)
+    path = urllib.parse.urlsplit(folder).path.split('/fs/flash')[1]
+    bed.http.put(f'{folder}/f', data=data)
+    job = bed.job(bed.http.post(bed.api('/snapshots'), json={'device': 'dev', 'storage': 'flash0', 'tags': ['t']}))
+    assert job['state'] == 'done', job
+    url = bed.api('/snapshots/' + job['result']['snapshot'])
+    snapshot = bed.http.get(url).json()
+    assert (snapshot['device'], snapshot['storage'], snapshot['complete'], snapshot['tags']) == ('dev', 'flash0', True, ['t'])
+    assert snapshot['id'] in [s['id'] for s in bed.http.get(bed.api('/snapshots?device=dev')).json()['snapshots']]
+
+    image = bed.http.get(f'{url}/image')
+    assert len(image.content) == snapshot['size'] == 1 << 20
+    assert image.content == (bed.dir / 'dev.img').read_bytes() == bed.http.get(bed.api('/devices/dev/storages/flash0/image')).content
+    part = bed.http.get(f'{url}/image', headers={'Range': 'bytes=4000-5000'})
+    assert part.status_code == 206 and part.content == image.content[4000:5001]
+    assert bed.http.get(f'{url}/image', headers={'If-None-Match': image.headers['ETag']}).status_code == 304
+
+    assert bed.http.get(f'{url}/fs{path}/f').content == data
+    assert bed.http.get(f'{url}/fs{path}/f', headers={'Range': 'bytes=-9'}).content == data[-9:]
+    assert [e['name'] for e in bed.http.get(f'{url}/fs{path}/').json()['entries']] == ['f']
+    problem(bed.http.get(f'{url}/fs/none'), 404)
+    problem(bed.http.get(f'{url}/fs{path}'), 409, 'ISDIR')
+
+    bed.http.put(f'{folder}/f', data=b'changed')
+    job = bed.job(bed.http.post(f'{url}/restore', json={'device': 'dev', 'storage': 'flash0'}))
+    assert job['state'] == 'done', job
+    assert bed.http.get(f'{folder}/f').content == data
+    job = bed.job(bed.http.post(f'{url}/verify'))
+    assert job['state'] == 'done', job
+
+    assert bed.http.patch(url, json={'pinned': True}).json()['pinned'] is True
+    problem(bed.http.delete(url), 403)
+    bed.http.patch(url, json={'pinned': False})
+    assert bed.http.delete(url).status_code == 204
+    problem(bed.http.get(url), 404)
+    problem(bed.http.get(f'{url}/image'), 404)
+    problem(bed.http.get(f'{url}/fs/'), 404)
+
+
+def test_an_uploaded_image_is_restored(bed, folder):
+    bed.http.put(f'{folder}/f', data=b'one')
+    url = bed.api('/devices/dev/storages/flash0/image')
+    image = bed.http.get(url).content
+    bed.http.put(f'{folder}/f', data=b'two')
+    job = bed.job(bed.http.put(url, data=image))
+    assert job['state'] == 'done', job
+    assert bed.http.get(f'{folder}/f').content == b'one'
+    problem(bed.http.put(url, data=image + b'x'), 413)
+    problem(bed.http.put(url, data=iter([b'x'])), 411)
+    problem(bed.http.get(bed.api('/devices/dev/storages/none')), 404)
+
+
+def test_storages_and_volumes(bed):
+    storage = bed.http.get(bed.api('/devices/dev/storages/flash0')).json()
+    assert (storage['size'], storage['block_size'], storage['chunk_size']) == (1 << 20, 4096, 4096)
+    assert storage['use']['erases'] >= 0
+    url = bed.api('/devices/dev/volumes/flash')
+    found = bed.http.post(url, json={'action': 'check'}).json()
+    assert found['errors'] == 0, found
+    problem(bed.http.post(url, json={'action': 'explode'}), 400)
+    problem(bed.http.post(url, json={'action': 'format'}), 400)
+
+
+def test_jobs_are_listed_and_unknown_things_are_404(bed):
+    bed.backup('dev')
+    jobs = bed.http.get(bed.api('/jobs?device=dev&limit=1')).json()
+    assert len(jobs['jobs']) == 1 and jobs['next'] == jobs['jobs'][0]['id']
+    log = bed.http.get(bed.api(f'/jobs/{jobs["jobs"][0]["id"]}/log')).json()
+    assert isinstance(log['log'], list)
+    problem(bed.http.delete(bed.api(f'/jobs/{jobs["jobs"][0]["id"]}')), 409)
+    for path in ('/jobs/nope', '/jobs/nope/log', '/snapshots/nope', '/snapshots/nope/fs/', '/snapshots/nope/image'):
+        problem(bed.http.get(bed.api(path)), 404)
+    problem(bed.http.delete(bed.api('/tokens/nope')), 404)
+    problem(bed.http.post(bed.api('/snapshots'), json={'device': 'none', 'storage': 'flash0'}), 404)
+
+
+def test_events_tell_what_changes(bed, folder):
+    with bed.http.get(bed.api('/events'), stream=True, timeout=30) as stream:
+        lines = stream.iter_lines()
+        assert next(lines).startswith(b':')
+        bed.http.patch(bed.api('/devices/dev'), json={'tags': ['seen']})
+        for line in lines:
+            if line.startswith(b'data: ') and json.loads(line[6:]).get('tags') == ['seen']:
+                break
+
+
+def test_metrics_and_openapi(bed):
+    text = bed.http.get(f'{bed.url}/metrics').text
+    assert 'flashport_link_up{' in text and re.search(r'^flashport_store_snapshots \d+$', text, re.M)
+    spec = bed.http.get(bed.api('/openapi.json')).json()
+    assert spec['openapi'].startswith('3.') and '/api/v1/devices' in spec['paths']
+
+
+# --- devices that go, daemons that stop --------------------------------------
+
+
+def test_a_device_that_is_away(fresh):
+    agent = add_agent(fresh, 'dev', 'unix')
+    fresh.start_daemon()
+    fresh.online('dev')
+    url = fresh.api('/devices/dev/fs/flash/f')
+    data = content(30_000)
+    assert fresh.http.put(url, data=data).status_code == 201
+    agent.kill()
+    wait_for('the loss', lambda: fresh.http.get(fresh.api('/devices/dev')).json()['state'] not in ('online', 'busy'))
+    doc = problem(fresh.http.get(url), 503, 'NODEV')
+    assert doc['device'] == 'dev' and doc['retry_after_s'] > 0
+    problem(fresh.http.put(url, data=b'x'), 503)
+    (fresh.dir / 'dev.unix').unlink(missing_ok=True)
+    agent.start()
+    fresh.online('dev')
+    assert fresh.http.get(url).content == data
+    agent.kill()
+    wait_for('the loss', lambda: fresh.http.get(fresh.api('/devices/dev')).json()['state'] not in ('online', 'busy'))
+    fresh.daemon.stop()
+    fresh.restart_daemon()
+    known = fresh.http.get(fresh.api('/devices/dev')).json()
+    assert known['state'] != 'online' and known['model'] == 'posix'
+    problem(fresh.http.get(fresh.api('/devices/dev/fs/flash/f')), 503, 'NODEV')
+    assert fresh.http.delete(fresh.api('/devices/dev')).status_code == 204
+    problem(fresh.http.get(fresh.api('/devices/dev')), 404)
+
+
+def test_the_daemon_stops_in_order_whatever_goes_on(fresh):
+    """Waiting uploads, unread downloads, events: none keeps it, none breaks it."""
+    add_agent(fresh, 'dev', 'unix', blocks=512, timing='nor')
+    fresh.start_daemon()
+    fresh.online('dev')
+    base = fresh.api('/devices/dev/fs/flash')
+    data = content(500_000)
+    assert fresh.http.put(f'{base}/f', data=data).status_code == 201
+    clients = []
+    for head in (request_head(fresh, 'GET', f'{base}/f'), request_head(fresh, 'GET', fresh.api('/events')),
+                 request_head(fresh, 'PUT', f'{base}/g', 'Content-Length: 400000') + data[:300_000],
+                 request_head(fresh, 'PUT', f'{base}/h', 'Content-Length: 400000') + data[:10],
+                 request_head(fresh, 'GET', fresh.api('/devices/dev/storages/flash0/image'))):
+        s = connect(fresh)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        threading.Thread(target=lambda s=s, head=head: send_quietly(s, head), daemon=True).start()
+        clients.append(s)
+    time.sleep(0.3)
+    fresh.daemon.stop()
+    for s in clients:
+        s.close()
+    assert fresh.daemon.child.returncode == 0
+
+
+def send_quietly(s, data):
+    try:
+        s.sendall(data)
+    except OSError:
+        pass
+
+
+@pytest.mark.parametrize('args, words', [
+    (['--listen', 'nonsense'], 'want ADDR:PORT'), (['--link', 'parallel:0'], 'parallel:0'), (['--nope'], 'no such option'),
+    (['stray'], 'not an option'), (['--config', '/nonexistent.json'], '/nonexistent.json')])
+def test_a_wrong_command_line_is_told(tmp_path, args, words):
+    done = subprocess.run([BIN / 'flashportd', '--data', tmp_path / 'd', *args], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2 and words in done.stderr and done.stderr.startswith('flashportd: '), done.stderr
+    assert not (tmp_path / 'd').exists()
+
+
+def test_config_is_checked_and_links_reloaded(fresh):
+    config = fresh.dir / 'config.json'
+    config.write_text(json.dumps({'link': []}))
+    done = subprocess.run([BIN / 'flashportd', '--config', config, '--check-config'], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    add_agent(fresh, 'dev', 'unix')
+    link, fresh.links = fresh.links, []
+    fresh.start_daemon('--config', config)
+    assert fresh.http.get(fresh.api('/devices')).json() == {'devices': [], 'links': []}
+    config.write_text(json.dumps({'link': link}))
+    fresh.daemon.child.send_signal(1)
+    fresh.online('dev')
+    config.write_text('{"link":')
+    fresh.daemon.child.send_signal(1)
+    wait_for('the complaint', lambda: 'nothing was reloaded' in fresh.daemon.output())
+    fresh.online('dev')
+
+
+def test_two_daemons_do_not_share_a_folder_or_a_port(fresh):
+    fresh.start_daemon()
+    port = urllib.parse.urlsplit(fresh.url).port
+    for args, words in ((['--data', fresh.dir / 'store', '--listen', '127.0.0.1:0'], 'another'),
+                        (['--data', fresh.dir / 'two', '--listen', f'127.0.0.1:{port}'], 'another program has this port')):
+        done = subprocess.run([BIN / 'flashportd', *args], capture_output=True, text=True, timeout=30)
+        assert done.returncode == 1 and words in done.stderr, done.stderr
