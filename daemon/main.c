@@ -7,9 +7,9 @@
 #include "daemon/config.h"
 #include "daemon/device/device.h"
 #include "daemon/http/http.h"
+#include "daemon/http/presence.h"
 #include "daemon/jobs/jobs.h"
 #include "daemon/log.h"
-#include "daemon/presence.h"
 #include "daemon/store/store.h"
 
 #include <errno.h>

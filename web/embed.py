@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""embed.py OUT.c FILE...: the files as C arrays, for web/web.h.
+"""embed.py OUT.c FILE...: the files as C arrays, for daemon/http/webfile.h.
 
 The word VERSION in index.html becomes a digest of all files, so that an asset
 URL changes when, and only when, something did.
@@ -21,7 +21,7 @@ TYPES = {
 def main(out, *names):
     files = [(pathlib.Path(n).name, pathlib.Path(n).suffix, pathlib.Path(n).read_bytes()) for n in names]
     version = hashlib.sha256(b''.join(data for _, _, data in files)).hexdigest()[:12]
-    text = ['/* SPDX-License-Identifier: MIT */', '/* Made by web/embed.py. */', '#include "web/web.h"', '']
+    text = ['/* SPDX-License-Identifier: MIT */', '/* Made by web/embed.py. */', '#include "daemon/http/webfile.h"', '']
     rows = []
     for i, (name, suffix, data) in enumerate(files):
         if suffix == '.html':

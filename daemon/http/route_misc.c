@@ -7,8 +7,8 @@
 #include "daemon/http/reply.h"
 #include "daemon/http/route.h"
 #include "daemon/http/server.h"
+#include "daemon/http/webfile.h"
 #include "daemon/store/store.h"
-#include "web/web.h"
 
 #include <stdarg.h>
 #include <stdio.h>

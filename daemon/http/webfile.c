@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "web/web.h"
+#include "daemon/http/webfile.h"
 
 #include <string.h>
 

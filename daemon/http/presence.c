@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/presence.h"
+#include "daemon/http/presence.h"
 #include "core/error.h"
 #include "daemon/device/device.h"
 #include "daemon/log.h"

@@ -5,8 +5,8 @@
  *
  * Thread  changed() from any, and never waits
  */
-#ifndef FPD_PRESENCE_H
-#define FPD_PRESENCE_H
+#ifndef FPD_HTTP_PRESENCE_H
+#define FPD_HTTP_PRESENCE_H
 
 struct fpd_presence;
 struct fpd_devices;

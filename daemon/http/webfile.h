@@ -5,8 +5,8 @@
  *
  * Memory  all of it lives as long as the program
  */
-#ifndef FPD_WEB_WEB_H
-#define FPD_WEB_WEB_H
+#ifndef FPD_HTTP_WEBFILE_H
+#define FPD_HTTP_WEBFILE_H
 
 #include <stddef.h>
 
@@ -21,7 +21,7 @@ struct fpd_web_file {
 /* The file of this path, or NULL. */
 const struct fpd_web_file *fpd_web_find(const char *path);
 
-/* Made by embed.py; ends with a NULL path. */
+/* Made by web/embed.py; ends with a NULL path. */
 extern const struct fpd_web_file fpd_web_files[];
 
 #endif
