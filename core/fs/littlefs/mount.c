@@ -320,7 +320,10 @@ static int match_children(struct fp_lfs *fs, struct walk *w)
             return err;
         fp_lfs_pair_set(at, m->tail[0], m->tail[1]);
     }
-    fs->doubted = w->children != w->heads;
+    /* While a relocation is half done the two differ, and the thread has an old
+     * version of some directory: nothing to judge entries by. */
+    fs->doubted = w->children != w->heads &&
+                  !(fs->gdisk.tag & FP_LFS_G_ORPHANS);
     return FP_OK;
 }
 
