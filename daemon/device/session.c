@@ -27,7 +27,7 @@
 #define REFRESH_MS  500    /* between two looks at the volumes */
 #define CALL_MAX_MS 900000 /* an answer later than this: it is no agent */
 #define SLICE_MAX   65536u
-#define SLICE_MIN   4096u
+#define SLICE_MIN   2048u
 #define RUN_MIN     32 /* equal bytes that are worth a frame of their own */
 
 /* ---- the ends of it ---- */
@@ -276,12 +276,13 @@ void fpd_session_abort_upload(struct fpd_session *s,
 
 uint32_t fpd_session_slice(const struct fpd_session *s)
 {
-    uint32_t slice = s->rate ? s->rate / 10 : SLICE_MAX;
+    /* Two slices are under way at once, and all of both may lie in front of
+     * something small: 50 ms each keeps that below the 200 ms promised. */
+    uint32_t slice = s->rate ? s->rate / 20 / 1024 * 1024 : SLICE_MAX;
 
-    slice = slice / SLICE_MIN * SLICE_MIN;
-    return slice < SLICE_MIN   ? SLICE_MIN
-           : slice > SLICE_MAX ? SLICE_MAX
-                               : slice;
+    if (slice < SLICE_MIN)
+        return SLICE_MIN;
+    return slice > SLICE_MAX ? SLICE_MAX : slice;
 }
 
 unsigned fpd_session_transfers(const struct fpd_session *s,
@@ -579,8 +580,8 @@ static void measure(struct fpd_session *s, size_t size, int64_t now)
 
         if (rate > UINT32_MAX)
             rate = UINT32_MAX;
-        /* Up at once, down slowly: two transfers halve what each sees. */
-        s->rate = rate > s->rate ? (uint32_t)rate
+        /* Up fast, down slowly: two transfers halve what each sees. */
+        s->rate = rate > s->rate ? s->rate / 2 + (uint32_t)rate / 2
                                  : s->rate - s->rate / 8 + (uint32_t)rate / 8;
         s->rate_from_ms = now;
         s->rate_bytes = 0;
