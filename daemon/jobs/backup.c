@@ -56,6 +56,7 @@ struct backup {
     uint8_t *told;    /* untrusted flash: the digests of the reading before */
     uint64_t fetched; /* chunks */
     int64_t saved_ms; /* when chunks went to disk last */
+    bool sweeps;      /* through all chunks, which is what progress counts */
     enum fpd_consistency consistency;
     uint32_t gen;
     uint8_t digests[BATCH * FPD_DIGEST_SIZE];
@@ -178,6 +179,13 @@ static int put(struct backup *b, uint32_t first, uint32_t i,
     return err ? store_failed(b, err) : FP_OK;
 }
 
+static void tell_swept(struct backup *b, uint32_t chunks)
+{
+    uint64_t done = (uint64_t)chunks * b->flash.chunk_size;
+
+    fpd_job_progress(b->job, done < b->flash.size ? done : b->flash.size);
+}
+
 /* One slice of the link: chunks i to i + count of the batch. */
 static int fetch(struct backup *b, uint32_t first, uint32_t i, uint32_t count)
 {
@@ -189,6 +197,8 @@ static int fetch(struct backup *b, uint32_t first, uint32_t i, uint32_t count)
             err = put(b, first, i + k,
                       b->data + (size_t)k * b->flash.chunk_size, status[k]);
     fpd_flash_tell_limit(&b->flash);
+    if (!err && b->sweeps)
+        tell_swept(b, first + i + count);
     return err;
 }
 
@@ -274,19 +284,20 @@ static int copy_all(struct backup *b, const char *phase, bool *moved)
 
     fpd_job_phase(b->job, phase, "bytes", b->flash.size);
     b->flash.progress_unit = 1;
+    b->sweeps = true;
     for (uint32_t i = 0; !err && i < count; i += BATCH) {
         uint32_t n = count - i < BATCH ? count - i : BATCH;
-        uint64_t done = (uint64_t)(i + n) * b->flash.chunk_size;
 
         err = settle(b, i, n, moved);
-        fpd_job_progress(b->job, done < b->flash.size ? done : b->flash.size);
+        tell_swept(b, i + n);
     }
+    b->sweeps = false;
     return err;
 }
 
 static int copy_dirty(struct backup *b)
 {
-    uint32_t count = b->flash.count, n;
+    uint32_t count = b->flash.count, done = 0, n;
     int err = FP_OK;
 
     for (uint32_t i = 0; !err && i < count; i += n ? n : 1) {
@@ -297,6 +308,8 @@ static int copy_dirty(struct backup *b)
         err = settle(b, i, n, NULL);
         if (!err)
             memset(b->dirty + i, 0, n * sizeof(*b->dirty));
+        done += n;
+        fpd_job_progress(b->job, done);
     }
     return err;
 }
