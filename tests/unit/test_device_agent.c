@@ -19,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -467,6 +468,66 @@ static void a_request_ends_when_the_device_does_not_come_back(void **state)
     close_bench(&b);
 }
 
+/* Kills at moments that a seed chooses, in uploads and renames. Whatever a
+ * request answered is true afterwards, and nothing is ever half. */
+static void what_was_answered_holds_whenever_the_agent_dies(void **state)
+{
+    enum {
+        ROUNDS = 40,
+        SIZE = 60000
+    };
+    const char *text = getenv("FP_SEED");
+    unsigned seed = text ? (unsigned)atoi(text) : (unsigned)time(NULL);
+    uint8_t *now = some_bytes(SIZE, seed);
+    bool at_b = false;
+    struct bench b;
+
+    (void)state;
+    print_message("FP_SEED=%u\n", seed);
+    open_bench(&b, seed % 2 == 0, "littlefs");
+    assert_int_equal(put(&b, "/flash/f", now, SIZE), FP_OK);
+    assert_int_equal(put(&b, "/flash/a", now, 100), FP_OK);
+    for (int round = 0; round < ROUNDS; round++) {
+        uint8_t *next = some_bytes(SIZE, seed + (unsigned)round + 1);
+        struct upload up = { .req = { .op = FPD_OP_PUT,
+                                      .klass = FPD_UPLOAD,
+                                      .done = upload_done,
+                                      .u.put.path = "/flash/f" } };
+        struct upload mv = { .req = { .op = FPD_OP_RENAME,
+                                      .done = upload_done } };
+        struct fpd_request gone = { .op = FPD_OP_STAT };
+        struct fpd_spool *spool;
+
+        assert_int_equal(fpd_spool_new(b.dir, SIZE, &spool), FP_OK);
+        assert_int_equal(fpd_spool_write(spool, next, SIZE), FP_OK);
+        assert_int_equal(fpd_spool_end(spool), FP_OK);
+        up.req.ctx = &up;
+        up.req.u.put.spool = spool;
+        mv.req.ctx = &mv;
+        mv.req.u.rename.from = at_b ? "/flash/b" : "/flash/a";
+        mv.req.u.rename.to = at_b ? "/flash/a" : "/flash/b";
+        assert_int_equal(fpd_device_submit(b.device, &up.req), FP_OK);
+        assert_int_equal(fpd_device_submit(b.device, &mv.req), FP_OK);
+        usleep((useconds_t)(rand_r(&seed) % 60000));
+        kill_agent(&b);
+        start_agent(&b);
+        while (!atomic_load(&up.done) || !atomic_load(&mv.done))
+            nap();
+        assert_int_equal(up.req.err, FP_OK);
+        assert_int_equal(mv.req.err, FP_OK);
+        at_b = !at_b;
+        wait_state(&b, true);
+        assert_file(&b, "/flash/f", next, SIZE);
+        assert_file(&b, at_b ? "/flash/b" : "/flash/a", now, 100);
+        gone.u.stat.path = at_b ? "/flash/a" : "/flash/b";
+        assert_int_equal(run_op(&b, &gone), FP_ERR_NOENT);
+        fpd_spool_unref(spool);
+        free(next);
+    }
+    free(now);
+    close_bench(&b);
+}
+
 /* ---- images ---- */
 
 static void read_image(struct bench *b, uint8_t *image)
@@ -630,6 +691,7 @@ int main(void)
         cmocka_unit_test(an_upload_survives_the_agents_death),
         cmocka_unit_test(the_old_file_is_whole_after_an_upload_that_failed),
         cmocka_unit_test(a_request_ends_when_the_device_does_not_come_back),
+        cmocka_unit_test(what_was_answered_holds_whenever_the_agent_dies),
         cmocka_unit_test(chunks_are_those_of_the_image),
         cmocka_unit_test(a_frozen_storage_takes_no_writes_until_thawed),
         cmocka_unit_test(an_image_is_written_back),
