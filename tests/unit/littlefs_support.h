@@ -298,4 +298,64 @@ static inline void lfs_assert_same(const char *what, json_t *got,
     }
 }
 
+/* --- checking --- */
+
+struct lfs_findings {
+    uint32_t errors, warnings, pending;
+};
+
+static inline void lfs_print_finding(void *ctx, enum fp_finding_level level,
+                                     uint32_t block, const char *text)
+{
+    static const char *const names[] = { "error", "warning", "pending" };
+
+    if (ctx)
+        fprintf(stderr, "%s: %s: block %d: %s\n", (const char *)ctx,
+                names[level], (int)block, text);
+}
+
+/* Our own check, all slices. `what` names the volume in its output. */
+static inline struct lfs_findings lfs_check(struct fp_mount *mnt,
+                                            const char *what)
+{
+    struct fp_step step = { .kind = FP_STEP_CHECK,
+                            .on_finding = lfs_print_finding,
+                            .ctx = (void *)(uintptr_t)what };
+    struct lfs_findings found;
+
+    while (!step.done)
+        assert_int_equal(fp_fs_step(mnt, &step), FP_OK);
+    found.errors = step.errors;
+    found.warnings = step.warnings;
+    found.pending = step.pending;
+    return found;
+}
+
+/* The checker that knows nothing of the driver. */
+static inline void lfs_check_image(const char *what, const uint8_t *mem,
+                                   uint32_t block_size, uint32_t block_count,
+                                   uint32_t prog_size, const char *options)
+{
+    char file[] = "/tmp/fp-lfs-XXXXXX", cmd[700];
+    int fd = mkstemp(file);
+    FILE *out = fdopen(fd, "wb");
+
+    assert_non_null(out);
+    assert_int_equal(fwrite(mem, block_size, block_count, out), block_count);
+    fclose(out);
+    snprintf(cmd, sizeof cmd,
+             "/usr/bin/python3 " FP_TEST_TOOLS "/littlefs_check.py %s "
+             "--block-size %u --prog-size %u %s >%s.txt 2>&1",
+             options, block_size, prog_size, file, file);
+    if (system(cmd)) {
+        snprintf(cmd, sizeof cmd, "grep -v '^file\\|^dir' %s.txt >&2", file);
+        if (system(cmd))
+            print_message("no output\n");
+        fail_msg("%s: the checker objects, see %s", what, file);
+    }
+    snprintf(cmd, sizeof cmd, "%s.txt", file);
+    remove(cmd);
+    remove(file);
+}
+
 #endif

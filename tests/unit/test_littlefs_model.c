@@ -544,34 +544,6 @@ struct geometry {
     int32_t cycles;
 };
 
-static void check_image(const char *what, const struct geometry *g,
-                        const uint8_t *mem)
-{
-    char file[] = "/tmp/fp-lfs-XXXXXX", cmd[600];
-    int fd = mkstemp(file);
-    FILE *out = fdopen(fd, "wb");
-    int status;
-
-    assert_non_null(out);
-    assert_int_equal(fwrite(mem, g->block_size, g->block_count, out),
-                     g->block_count);
-    fclose(out);
-    snprintf(cmd, sizeof cmd,
-             "/usr/bin/python3 " FP_TEST_TOOLS "/littlefs_check.py --settled "
-             "--block-size %u --prog-size %u %s >%s.txt 2>&1",
-             g->block_size, g->prog_size, file, file);
-    status = system(cmd);
-    if (status) {
-        snprintf(cmd, sizeof cmd, "grep -v '^file\\|^dir' %s.txt >&2", file);
-        if (system(cmd))
-            print_message("no output\n");
-        fail_msg("%s: the checker objects, see %s", what, file);
-    }
-    snprintf(cmd, sizeof cmd, "%s.txt", file);
-    remove(cmd);
-    remove(file);
-}
-
 static void run(const struct geometry *g, uint32_t ops)
 {
     static void (*const kinds[])(void) = {
@@ -586,6 +558,7 @@ static void run(const struct geometry *g, uint32_t ops)
                                 .version = g->version,
                                 .block_cycles = g->cycles,
                                 .max_files = OPEN + 1 };
+    struct lfs_findings found;
     void *ws;
     char what[100];
 
@@ -618,8 +591,11 @@ static void run(const struct geometry *g, uint32_t ops)
     for (int k = 0; k < OPEN; k++)
         close_handle(&handles[k]);
     compare();
+    found = lfs_check(&mnt, what);
+    assert_int_equal(found.errors + found.warnings + found.pending, 0);
     lfs_unmount(&mnt);
-    check_image(what, g, mem);
+    lfs_check_image(what, mem, g->block_size, g->block_count, g->prog_size,
+                    "--settled");
     print_message("%s: %u operations, %u found no space\n", what, ops, full);
     for (int i = 0; i < NODES; i++)
         if (nodes[i].used)

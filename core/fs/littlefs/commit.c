@@ -266,6 +266,7 @@ static int commit_one(struct fp_lfs *fs, const uint32_t pair[2],
     else if (fp_lfs_pair_shares(fs->root, out->old))
         fp_lfs_pair_set(fs->root, out->now[0], out->now[1]);
     fs->used_known = false;
+    fs->changes++;
     follow_all(fs, ops, op_count, out);
     if (mark)
         place_mark(mark, ops, op_count, out);

@@ -239,7 +239,8 @@ struct fp_lfs {
     uint32_t flight_count;
     struct fp_lfs_moved moved[FP_LFS_MOVES_MAX];
     uint32_t moved_count;
-    uint32_t used; /* blocks in use, if used_known */
+    uint32_t changes; /* commits so far */
+    uint32_t used;    /* blocks in use, if used_known */
     bool used_known;
 };
 

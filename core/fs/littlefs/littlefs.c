@@ -45,4 +45,5 @@ const struct fp_fs_ops fp_fs_littlefs = {
     .listattr = fp_lfs_listattr,
     .settime = fp_lfs_settime,
     .blocks = fp_lfs_blocks,
+    .step = fp_lfs_step,
 };

@@ -322,8 +322,8 @@ static int match_children(struct fp_lfs *fs, struct walk *w)
     }
     /* While a relocation is half done the two differ, and the thread has an old
      * version of some directory: nothing to judge entries by. */
-    fs->doubted = w->children != w->heads &&
-                  !(fs->gdisk.tag & FP_LFS_G_ORPHANS);
+    fs->doubted =
+        w->children != w->heads && !(fs->gdisk.tag & FP_LFS_G_ORPHANS);
     return FP_OK;
 }
 

@@ -24,4 +24,5 @@ const struct fp_fs_ops fp_fs_littlefs_ro = {
     .getattr = fp_lfs_getattr,
     .listattr = fp_lfs_listattr,
     .blocks = fp_lfs_blocks,
+    .step = fp_lfs_step_ro,
 };
