@@ -47,24 +47,48 @@ bool fpd_call_wait(struct fpd_call *call, const void *token)
     return may;
 }
 
+/* The lock is held. */
+static void end_wait(struct fpd_call *call)
+{
+    if (call->held) {
+        call->woken = true;
+        return;
+    }
+    unlink_waiting(call);
+    MHD_resume_connection(call->conn);
+}
+
 void fpd_call_wake(struct fpd_call *call, const void *token)
 {
     struct fpd_http *http = call->http;
 
     pthread_mutex_lock(&http->lock);
-    if (call->waiting && call->waiting == token) {
-        unlink_waiting(call);
-        MHD_resume_connection(call->conn);
-    }
+    if (call->waiting && call->waiting == token)
+        end_wait(call);
     pthread_mutex_unlock(&http->lock);
 }
 
 void fpd_call_wake_gone(struct fpd_call *call)
 {
-    if (!call->waiting)
-        return;
-    unlink_waiting(call);
-    MHD_resume_connection(call->conn);
+    struct fpd_http *http = call->http;
+
+    pthread_mutex_lock(&http->lock);
+    if (call->waiting)
+        end_wait(call);
+    pthread_mutex_unlock(&http->lock);
+}
+
+void fpd_call_release(struct fpd_call *call)
+{
+    struct fpd_http *http = call->http;
+
+    pthread_mutex_lock(&http->lock);
+    call->held = false;
+    if (call->woken)
+        end_wait(call);
+    call->woken = false;
+    pthread_mutex_unlock(&http->lock);
+    fpd_call_unref(call);
 }
 
 struct fpd_call *fpd_call_ref(struct fpd_call *call)
@@ -137,10 +161,7 @@ static void ask_done(struct fpd_request *req)
     struct fpd_ask *ask = req->ctx;
     struct fpd_call *call = ask->call;
 
-    /* Under the lock: fpd_ask_cancel() looks at it there. */
-    pthread_mutex_lock(&call->http->lock);
     ask->done = true;
-    pthread_mutex_unlock(&call->http->lock);
     fpd_call_wake(call, ask);
     fpd_call_unref(call);
 }

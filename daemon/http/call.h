@@ -65,8 +65,8 @@ struct fpd_call {
     void (*state_free)(void *state);
     void (*next)(struct fpd_call *call);
     /* The client left, or the call is over: end what works for it, so that the
-     * wait ends too. Under the lock of all waits: it must not block, and may
-     * come twice. NULL: the wait ends soon by itself. */
+     * wait ends too. On another thread, but never beside a handler or reader of
+     * this call; may come twice. NULL: the wait ends soon by itself. */
     void (*on_gone)(struct fpd_call *call);
 
     /* The answer. */
@@ -85,6 +85,8 @@ struct fpd_call {
     int fd;
     const void *waiting; /* what it waits for; NULL: it runs */
     int64_t waiting_ms;  /* since when */
+    bool held;           /* on_gone runs: a wake comes into force after it */
+    bool woken;          /* there was one */
     uint64_t dropped;
     struct fpd_call *next_waiting, **prev_waiting;
     struct fpd_call *next_work;

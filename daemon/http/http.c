@@ -90,9 +90,9 @@ static void call_completed(void *cls, struct MHD_Connection *conn, void **slot,
     /* Whoever works for this call sees that nobody waits any more. */
     pthread_mutex_lock(&call->http->lock);
     call->gone = true;
+    pthread_mutex_unlock(&call->http->lock);
     if (call->on_gone)
         call->on_gone(call);
-    pthread_mutex_unlock(&call->http->lock);
     fpd_call_unref(call);
 }
 
@@ -347,23 +347,44 @@ static void *pool_main(void *arg)
     return NULL;
 }
 
-/* A suspended connection is not looked at by libmicrohttpd, so this does. */
-static void watch(struct fpd_http *http, int64_t now)
+/* Up to `max` calls that wait and whose client has left, each with a reference
+ * and held. A suspended connection is not looked at by libmicrohttpd, so this
+ * does. */
+static size_t find_gone(struct fpd_http *http, struct fpd_call **out,
+                        size_t max)
 {
+    int64_t now = fpd_now_ms();
     struct fpd_call *call;
+    size_t count = 0;
 
     pthread_mutex_lock(&http->lock);
-    for (call = http->waiting; call; call = call->next_waiting) {
+    for (call = http->waiting; call && count < max; call = call->next_waiting) {
         struct pollfd fd = { .fd = call->fd, .events = POLLRDHUP };
 
         if (call->gone || now - call->waiting_ms < WATCH_MS || call->fd < 0 ||
             poll(&fd, 1, 0) <= 0)
             continue;
         call->gone = true;
-        if (call->on_gone)
-            call->on_gone(call);
+        call->held = true;
+        call->refs++;
+        out[count++] = call;
     }
     pthread_mutex_unlock(&http->lock);
+    return count;
+}
+
+/* What on_gone calls takes locks of its own that workers hold when they wake a
+ * call, so it runs without ours; the hold keeps the handler away meanwhile. */
+static void watch(struct fpd_http *http)
+{
+    struct fpd_call *gone[32];
+    size_t count = find_gone(http, gone, sizeof gone / sizeof gone[0]);
+
+    for (size_t i = 0; i < count; i++) {
+        if (gone[i]->on_gone)
+            gone[i]->on_gone(gone[i]);
+        fpd_call_release(gone[i]);
+    }
 }
 
 static void *watcher_main(void *arg)
@@ -373,7 +394,7 @@ static void *watcher_main(void *arg)
 
     while (!ending) {
         usleep(WATCH_MS * 1000);
-        watch(http, fpd_now_ms());
+        watch(http);
         fpd_events_tick(http->events);
         pthread_mutex_lock(&http->lock);
         ending = http->ending;

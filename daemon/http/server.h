@@ -48,4 +48,7 @@ struct fpd_http {
     int64_t started_ms;
 };
 
+/* Ends a hold, and gives back the reference that came with it (call.c). */
+void fpd_call_release(struct fpd_call *call);
+
 #endif
