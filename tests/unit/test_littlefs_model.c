@@ -351,6 +351,15 @@ static void op_open(void)
     }
 }
 
+/* After a failed write the handle is back at its last sync. */
+static void abandon(struct handle *h)
+{
+    fp_fs_close(&h->file);
+    h->used = false;
+    free(h->body.data);
+    h->path[0] = 0;
+}
+
 static void op_use(void)
 {
     struct handle *h = &handles[rnd(OPEN)];
@@ -373,11 +382,7 @@ static void op_use(void)
             buf[i] = (uint8_t)rnd(256);
         n = fp_fs_write(&h->file, buf, size);
         if (spared(n)) {
-            /* The handle is back at its last sync. */
-            fp_fs_close(&h->file);
-            h->used = false;
-            free(h->body.data);
-            h->path[0] = 0;
+            abandon(h);
             return;
         }
         assert_int_equal(n, size);
@@ -393,7 +398,12 @@ static void op_use(void)
     } else {
         uint32_t left = h->pos < h->body.size ? h->body.size - h->pos : 0;
 
+        /* A read finishes what was being written, which may take a block. */
         n = fp_fs_read(&h->file, got, size);
+        if (spared(n)) {
+            abandon(h);
+            return;
+        }
         assert_int_equal(n, size < left ? size : left);
         if (n > 0)
             assert_memory_equal(got, h->body.data + h->pos, (size_t)n);
@@ -411,10 +421,7 @@ static void op_truncate(void)
         return;
     err = fp_fs_truncate(&h->file, size);
     if (spared(err)) {
-        fp_fs_close(&h->file);
-        h->used = false;
-        free(h->body.data);
-        h->path[0] = 0;
+        abandon(h);
         return;
     }
     assert_int_equal(err, FP_OK);
