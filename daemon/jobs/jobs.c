@@ -127,26 +127,31 @@ static int64_t unix_ms(void)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/* false: the daemon ends and the job goes on in the next. */
-static bool settle(struct fpd_job *job, int err)
+/* The daemon ends, and the job goes on in the next. */
+static bool will_go_on(struct fpd_job *job, int err)
 {
-    struct fpd_jobs *jobs = job->jobs;
     bool left;
 
-    pthread_mutex_lock(&jobs->lock);
-    left = err == FP_ERR_CANCELED && !job->cancel && jobs->stopping;
-    if (!left) {
-        fpd_job_set_state(job, !err ? FPD_JOB_DONE
-                               : err == FP_ERR_CANCELED && job->cancel
-                                   ? FPD_JOB_CANCELLED
-                                   : FPD_JOB_FAILED);
-        job->row.error = err;
-        job->row.ended_ms = unix_ms();
-        if (!err)
-            job->row.detail[0] = '\0';
-    }
-    pthread_mutex_unlock(&jobs->lock);
-    return !left;
+    pthread_mutex_lock(&job->jobs->lock);
+    left = err == FP_ERR_CANCELED && !job->cancel && job->jobs->stopping;
+    pthread_mutex_unlock(&job->jobs->lock);
+    return left;
+}
+
+static void settle(struct fpd_job *job, int err)
+{
+    bool cancelled;
+
+    pthread_mutex_lock(&job->jobs->lock);
+    cancelled = err == FP_ERR_CANCELED && job->cancel;
+    fpd_job_set_state(job, !err        ? FPD_JOB_DONE
+                           : cancelled ? FPD_JOB_CANCELLED
+                                       : FPD_JOB_FAILED);
+    job->row.error = err;
+    job->row.ended_ms = unix_ms();
+    if (!err)
+        job->row.detail[0] = '\0';
+    pthread_mutex_unlock(&job->jobs->lock);
 }
 
 static void run(struct fpd_job *job)
@@ -159,10 +164,12 @@ static void run(struct fpd_job *job)
     if (err && err != FP_ERR_CANCELED)
         fpd_log(FPD_LOG_WARN, "jobs", "a %s failed: job=%s device=%s err=%s",
                 job->row.kind, job->row.id, job->device, fp_strerror(err));
-    if (!settle(job, err))
+    if (will_go_on(job, err))
         return;
-    fpd_job_log(job, "%s%s%s", !job->row.error ? "Done" : "Ended",
-                job->row.detail[0] ? ": " : "", job->row.detail);
+    fpd_job_log(job, "%s%s%s", err ? "Ended" : "Done",
+                err && job->row.detail[0] ? ": " : "",
+                err ? job->row.detail : "");
+    settle(job, err);
     fpd_job_keep(job);
 }
 
