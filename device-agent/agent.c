@@ -509,6 +509,11 @@ uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms)
     wait = fp_link_poll(&agent->link, now_ms);
     if (fp_link_session(&agent->link) != agent->session) {
         agent->session = fp_link_session(&agent->link);
+        agent->in_session = true;
+        drop_session(agent);
+    }
+    if (agent->in_session && fp_link_state(&agent->link) == FP_LINK_DOWN) {
+        agent->in_session = false; /* the host is gone: so is what it held */
         drop_session(agent);
     }
     fp_agent_uploads_expire(agent);

@@ -126,6 +126,9 @@ struct fp_agent_config {
      * value, false behind the last. */
     bool (*counter)(void *ctx, uint32_t index, const char **name,
                     uint64_t *value);
+    /* Optional. So many bytes were hashed: a simulated device takes the time
+     * that a small CPU would. */
+    void (*hashed)(void *ctx, uint32_t size);
     /* Optional. Restarts the device; called once the answer is out. */
     void (*reboot)(void *ctx);
     /* Optional. The host wants a storage for itself (begin), or gives it back
@@ -173,6 +176,7 @@ struct fp_agent {
     struct fp_link link;
     uint32_t now_ms;
     uint32_t session;
+    bool in_session;
     uint8_t epoch[FP_EPOCH_SIZE];
     bool has_epoch;
     bool rx_stall;

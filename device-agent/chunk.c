@@ -173,7 +173,7 @@ static int hash_slice(struct fp_agent *agent, struct fp_agent_task *task)
         c->fill = buf[0];
     c->uniform =
         c->uniform && buf[0] == c->fill && memcmp(buf, buf + 1, n - 1) == 0;
-    fp_sha256_update(&c->sha, buf, n);
+    fp_agent_hash(agent, &c->sha, buf, n);
     c->in_chunk += n;
     return FP_OK;
 }

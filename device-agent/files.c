@@ -108,7 +108,7 @@ static int remove_hash(struct fp_agent *agent, struct fp_agent_task *task)
 
     if (n < 0)
         return (int)n;
-    fp_sha256_update(&remove->sha, agent->cfg->scratch, (size_t)n);
+    fp_agent_hash(agent, &remove->sha, agent->cfg->scratch, (uint32_t)n);
     if (n > 0)
         return FP_AGENT_MORE;
     fp_sha256_final(&remove->sha, digest);

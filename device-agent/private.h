@@ -56,6 +56,9 @@ void fp_agent_task_fail(struct fp_agent *agent, struct fp_agent_task *task,
 
 /* ---- reply.c ---- */
 
+void fp_agent_hash(struct fp_agent *agent, struct fp_sha256 *sha,
+                   const uint8_t *buf, uint32_t size);
+
 /* Sets the sentence that goes with an error, and returns the error. */
 int fp_agent_because(struct fp_agent_task *task, int err, const char *detail);
 /* The envelope to fill in: id and kind are set, the rest is zero. */

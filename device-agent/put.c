@@ -397,7 +397,7 @@ static int commit_verify(struct fp_agent *agent, struct fp_agent_task *task)
         if (got <= 0)
             return give_up(task, got < 0 ? (int)got : FP_ERR_IO,
                            "the upload can't be read back from flash");
-        fp_sha256_update(&commit->sha, agent->cfg->scratch, (size_t)got);
+        fp_agent_hash(agent, &commit->sha, agent->cfg->scratch, (uint32_t)got);
         commit->left -= (uint32_t)got;
         return FP_AGENT_MORE;
     }
@@ -456,7 +456,7 @@ static int commit_old(struct fp_agent *agent, struct fp_agent_task *task)
     if (got < 0)
         return give_up(task, (int)got, "the old file can't be read");
     if (got > 0) {
-        fp_sha256_update(&commit->sha, agent->cfg->scratch, (size_t)got);
+        fp_agent_hash(agent, &commit->sha, agent->cfg->scratch, (uint32_t)got);
         return FP_AGENT_MORE;
     }
     (void)fp_fs_close(&commit->file);

@@ -158,7 +158,7 @@ static int digest_step(struct fp_agent *agent, struct fp_agent_task *task)
         err = file_read(agent, task, read->at, agent->cfg->scratch, n);
         if (err)
             return err;
-        fp_sha256_update(&read->sha, agent->cfg->scratch, n);
+        fp_agent_hash(agent, &read->sha, agent->cfg->scratch, n);
         read->at += n;
         read->left -= n;
         return FP_AGENT_MORE;

@@ -13,6 +13,14 @@ bool fp_agent_has_room(struct fp_agent *agent)
     return fp_link_alloc(&agent->link, fp_link_frame_max(&agent->link)) != NULL;
 }
 
+void fp_agent_hash(struct fp_agent *agent, struct fp_sha256 *sha,
+                   const uint8_t *buf, uint32_t size)
+{
+    fp_sha256_update(sha, buf, size);
+    if (agent->cfg->hashed != NULL)
+        agent->cfg->hashed(agent->cfg->ctx, size);
+}
+
 int fp_agent_because(struct fp_agent_task *task, int err, const char *detail)
 {
     task->detail = detail;

@@ -24,7 +24,8 @@ static void tell(void *ctx, const struct fp_bdev_event *event)
 {
     const struct fp_port_flash *flash = ctx;
 
-    fprintf(stderr, "%s %s off=0x%llx size=%llu err=%d\n", flash->name,
+    fprintf(stderr, "%llu %s %s off=0x%llx size=%llu err=%d\n",
+            (unsigned long long)fp_port_now_us(NULL), flash->name,
             fp_bdev_op_name(event->op), (unsigned long long)event->off,
             (unsigned long long)event->size, event->err);
 }
@@ -117,6 +118,7 @@ void fp_port_flash_open(struct fp_port_flash *flash,
     if (strcmp(o->timing->name, "none") != 0) {
         fp_port_timed_init(&flash->timed, dev, o->timing, stall, ctx);
         dev = &flash->timed.bdev;
+        flash->is_timed = true;
     }
     if (o->trace) {
         fp_bdev_trace_init(&flash->trace, dev, tell, flash);

@@ -22,9 +22,10 @@ struct fp_port_flash {
     const char *name;
     struct fp_bdev_gen gen;
     struct fp_bdev_stats stats;
+    struct fp_port_timed timed;
+    bool is_timed;
     /* private */
     struct fp_bdev_trace trace;
-    struct fp_port_timed timed;
     struct fp_host_file file;
     struct fp_bdev_ram ram;
     uint8_t *memory, *maps;

@@ -107,6 +107,14 @@ static bool counter(void *ctx, uint32_t index, const char **name,
     return index == 0;
 }
 
+/* One CPU, whichever storage the bytes are of. */
+static void hashed(void *ctx, uint32_t size)
+{
+    (void)ctx;
+    if (app.flashes[0].is_timed)
+        fp_port_timed_hash(&app.flashes[0].timed, size);
+}
+
 static bool entropy(void *ctx, uint8_t *buf, size_t size)
 {
     (void)ctx;
@@ -251,6 +259,7 @@ static void configure(void)
         .block_buf_size = block,
         .entropy = entropy,
         .counter = counter,
+        .hashed = hashed,
     };
 }
 

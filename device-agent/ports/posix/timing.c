@@ -20,19 +20,22 @@ static const struct fp_port_timing timings[] = {
       .prog_call_us = 5,
       .prog_us_a_unit = 400,
       .prog_unit = 256,
-      .erase_us = 45000 },
+      .erase_us = 45000,
+      .hash_ns_a_byte = 300 },
     { .name = "internal",
       .read_ns_a_byte = 15,
       .prog_us_a_unit = 41,
       .prog_unit = 4,
       .erase_us = 85000,
+      .hash_ns_a_byte = 800,
       .flags = FP_BDEV_XIP },
     { .name = "sd",
       .read_call_us = 400,
       .read_ns_a_byte = 400,
       .prog_call_us = 300,
       .prog_us_a_unit = 1000,
-      .prog_unit = 512 },
+      .prog_unit = 512,
+      .hash_ns_a_byte = 300 },
 };
 
 const struct fp_port_timing *fp_port_timing_find(const char *name)
@@ -70,6 +73,11 @@ static void take(struct fp_port_timed *timed, uint64_t ns)
     (void)nanosleep(&ts, NULL); /* a signal may end it early: made up for */
     slept = now_ns() - start;
     timed->owed_ns = timed->owed_ns > slept ? timed->owed_ns - slept : 0;
+}
+
+void fp_port_timed_hash(struct fp_port_timed *timed, uint32_t size)
+{
+    take(timed, (uint64_t)size * timed->timing->hash_ns_a_byte);
 }
 
 static void stall(struct fp_port_timed *timed, int begins)

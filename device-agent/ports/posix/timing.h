@@ -15,6 +15,9 @@
  *   sd        card over SPI: 512-byte blocks replaced in 1 ms with a command
  *             overhead of 0.3 ms, read in 0.4 ms, erase is a hint
  *
+ * SHA-256 takes 50 cycles a byte in C on a Cortex-M4: 0.8 us at 64 MHz
+ * (internal), 0.3 us at 168 MHz (nor, sd).
+ *
  * Memory  `under` is borrowed and must outlive the device
  * Errors  those of the device below
  */
@@ -27,8 +30,9 @@ struct fp_port_timing {
     const char *name;
     uint32_t read_call_us, read_ns_a_byte;
     uint32_t prog_call_us, prog_us_a_unit, prog_unit;
-    uint32_t erase_us; /* each block; 0: an erase is a hint */
-    uint32_t flags;    /* FP_BDEV_* that come with it */
+    uint32_t erase_us;       /* each block; 0: an erase is a hint */
+    uint32_t hash_ns_a_byte; /* SHA-256 in software on such a device's CPU */
+    uint32_t flags;          /* FP_BDEV_* that come with it */
 };
 
 /* NULL: there is none of that name. "none" is all zeros. */
@@ -48,5 +52,8 @@ struct fp_port_timed {
 void fp_port_timed_init(struct fp_port_timed *timed, struct fp_bdev *under,
                         const struct fp_port_timing *timing,
                         void (*stall)(void *ctx, int begins), void *ctx);
+
+/* The CPU hashed so many bytes. Interrupts run meanwhile: nothing is lost. */
+void fp_port_timed_hash(struct fp_port_timed *timed, uint32_t size);
 
 #endif
