@@ -48,7 +48,7 @@ enum fpd_device_state {
     FPD_SYNCING,      /* waiting for the link's handshake */
     FPD_HELLO,        /* asking who it is */
     FPD_ONLINE,       /* serves requests */
-    FPD_BUSY,         /* online, and said it will be silent for a while */
+    FPD_BUSY,         /* online, but silent for over a second though asked */
     FPD_LOST,         /* was online; the link broke */
     FPD_BACKOFF,      /* waiting to try again */
     FPD_CONFLICT,     /* another link serves a device of this id */

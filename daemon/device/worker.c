@@ -15,6 +15,7 @@
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
 #define STATS_MS       500
+#define BUSY_MS        1000
 
 /* ---- what others see ---- */
 
@@ -121,6 +122,22 @@ static void release(struct fpd_worker *w, int err, const char *reason)
     fpd_device_unref(device);
 }
 
+/* Our link no longer tells the id of a device that another link serves. */
+static void end_conflict(struct fpd_worker *w)
+{
+    struct fpd_device *rival = w->rival;
+
+    if (!rival)
+        return;
+    pthread_mutex_lock(&w->devices->lock);
+    if (strcmp(rival->info.conflict, w->link.spec) == 0)
+        rival->info.conflict[0] = '\0';
+    w->rival = NULL;
+    pthread_mutex_unlock(&w->devices->lock);
+    fpd_device_changed(rival);
+    fpd_device_unref(rival);
+}
+
 /* Under device->work and devices->lock: is another link busy with it? */
 static bool taken(struct fpd_worker *w, const struct fpd_device *device)
 {
@@ -173,9 +190,15 @@ int fpd_worker_hello(struct fpd_worker *w)
     pthread_mutex_unlock(&device->work);
     fpd_device_changed(device);
     if (conflict) {
-        if (w->device == device)
-            w->device = NULL, fpd_device_unref(device);
-        fpd_device_unref(device);
+        if (w->device == device) {
+            w->device = NULL;
+            fpd_device_unref(device);
+        }
+        if (w->rival != device)
+            end_conflict(w);
+        if (w->rival)
+            fpd_device_unref(device);
+        w->rival = device; /* with the reference */
         s->err = FP_ERR_BUSY;
         s->verdict = FPD_CONFLICT;
         return s->err;
@@ -184,6 +207,7 @@ int fpd_worker_hello(struct fpd_worker *w)
         fpd_device_unref(w->device);
     w->device = device;
     s->device = device;
+    end_conflict(w);
     return FP_OK;
 }
 
@@ -260,8 +284,33 @@ static void session_ended(struct fpd_worker *w)
             fpd_log(FPD_LOG_INFO, "device", "lost: id=%s link=%s reason=%s",
                     s->device->id, w->link.spec, s->reason);
     }
-    if (s->err)
-        set_state(w, s->verdict, s->reason);
+    if (!s->err)
+        return;
+    if (s->verdict >= FPD_CONFLICT &&
+        strcmp(w->told, s->reason) != 0) /* once, not at each try */
+        fpd_log(FPD_LOG_WARN, "device", "%s: link=%s reason=%s",
+                fpd_device_state_name(s->verdict), w->link.spec, s->reason);
+    snprintf(w->told, sizeof w->told, "%s",
+             s->verdict >= FPD_CONFLICT ? s->reason : "");
+    set_state(w, s->verdict, s->reason);
+}
+
+/* A device whose flash works hears and says nothing; the link waits for it,
+ * and whoever looks is told why nothing moves. */
+static void tell_busy(struct fpd_worker *w)
+{
+    const struct fpd_session *s = &w->session;
+    bool silent = fpd_now_ms() - s->heard_ms > BUSY_MS;
+    bool asked = false;
+
+    if (s->err || s->state != FPD_SESSION_READY)
+        return;
+    for (uint32_t i = 0; i < s->calls_max; i++)
+        asked |= s->calls[i].id != 0;
+    if (silent && asked && w->info.state == FPD_ONLINE)
+        set_state(w, FPD_BUSY, "the device is at work and silent");
+    else if (!silent && w->info.state == FPD_BUSY)
+        set_state(w, FPD_ONLINE, "");
 }
 
 /* One session on the open link. */
@@ -279,6 +328,7 @@ static void run_session(struct fpd_worker *w)
         if (s->state == FPD_SESSION_HELLO && !s->err &&
             w->info.state == FPD_SYNCING)
             set_state(w, FPD_HELLO, "");
+        tell_busy(w);
         publish_stats(w, fpd_now_ms());
     }
     session_ended(w);
@@ -295,6 +345,8 @@ static int open_link(struct fpd_worker *w)
     if (w->info.state != FPD_ABSENT && w->info.state != FPD_BACKOFF)
         set_state(w, FPD_OPENING, w->info.reason);
     err = fpd_link_open(&w->link);
+    if (err)
+        end_conflict(w);
     if (err)
         set_state(w, err == FP_ERR_NODEV ? FPD_ABSENT : FPD_BACKOFF,
                   w->link.reason);
@@ -343,6 +395,7 @@ static void *run(void *arg)
             back_off(w);
     }
     release(w, FP_ERR_CANCELED, "its link was taken away");
+    end_conflict(w);
     fpd_link_close(&w->link);
     return NULL;
 }

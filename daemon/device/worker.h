@@ -25,10 +25,12 @@ struct fpd_worker {
     struct fpd_link_info info;
     /* the thread's */
     struct fpd_device *device; /* whom it serves or served last; a reference */
+    struct fpd_device *rival;  /* whose other link is in our way, or NULL */
     struct fp_link_stats past; /* of the sessions before this one */
     int64_t stats_ms;
     int backoff_ms;
     bool is_open;
+    char told[160]; /* the refusal last logged */
     struct fpd_session session;
 };
 

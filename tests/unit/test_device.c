@@ -1053,6 +1053,13 @@ static void a_second_link_with_the_same_id_is_a_conflict(void **state)
     assert_memory_equal(info.epoch, "epoch--1", 8);
     assert_int_equal(twin->seen[fp_Envelope_volumes_tag], 0); /* no traffic */
 
+    /* The twin leaves: nothing is left of the conflict. */
+    assert_int_equal(fpd_devices_remove_link(b.devices, spec), FP_OK);
+    fpd_device_describe(b.device, &info);
+    assert_string_equal(info.conflict, "");
+    assert_int_equal(fpd_devices_add_link(b.devices, spec, why, sizeof why),
+                     FP_OK);
+
     /* When the first is gone, the device is where the second link is. */
     assert_int_equal(fpd_devices_remove_link(b.devices, b.spec), FP_OK);
     do {
@@ -1094,6 +1101,46 @@ static void deadlines_and_cancels_end_what_the_device_does_not(void **state)
     fpd_device_cancel(b.device, &canceled);
     reader_wait(&r);
     assert_int_equal(canceled.err, FP_ERR_CANCELED);
+    close_bench(&b);
+}
+
+static _Atomic bool peer_may_go_on;
+
+static bool fall_silent(struct peer *p, const fp_Envelope *in)
+{
+    (void)p;
+    while (in->which_body == fp_Envelope_digest_tag &&
+           !atomic_load(&peer_may_go_on))
+        nap();
+    return false;
+}
+
+static void a_device_at_work_is_busy_not_lost(void **state)
+{
+    struct reader r = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER,
+                        false };
+    struct fpd_request req = { .op = FPD_OP_DIGEST,
+                               .done = reader_done,
+                               .ctx = &r,
+                               .u.digest.path = "/flash/file" };
+    struct fpd_device_info info;
+    struct bench b;
+
+    (void)state;
+    atomic_store(&peer_may_go_on, false);
+    open_bench(&b, fall_silent);
+    wait_online(&b);
+    assert_int_equal(fpd_device_submit(b.device, &req), FP_OK);
+    do {
+        nap();
+        fpd_device_describe(b.device, &info);
+    } while (info.state == FPD_ONLINE);
+    assert_int_equal(info.state, FPD_BUSY);
+    assert_true(fpd_device_state_serves(info.state));
+    atomic_store(&peer_may_go_on, true);
+    reader_wait(&r);
+    assert_int_equal(req.err, FP_OK);
+    wait_online(&b);
     close_bench(&b);
 }
 
@@ -1178,6 +1225,7 @@ int main(void)
         cmocka_unit_test(noise_is_no_device),
         cmocka_unit_test(a_second_link_with_the_same_id_is_a_conflict),
         cmocka_unit_test(deadlines_and_cancels_end_what_the_device_does_not),
+        cmocka_unit_test(a_device_at_work_is_busy_not_lost),
         cmocka_unit_test(the_queue_is_bounded_and_stop_fails_what_waits),
         cmocka_unit_test(an_offline_device_says_nodev),
     };
