@@ -174,12 +174,32 @@ static void add_storages(void)
     }
 }
 
+/* The device that a volume lies on: a storage, or a slice of it that lives as
+ * long as this call's caller needs it to look. */
+static struct fp_bdev *device_of(const struct fp_agent_volume *volume,
+                                 struct fp_bdev_slice *slice)
+{
+    const struct fp_agent_storage *storage =
+        &app.storages[find_storage("--mount", volume->storage)];
+
+    for (uint32_t i = 0; i < storage->region_count; i++) {
+        const struct fp_agent_region *region = &storage->regions[i];
+
+        if (volume->region != NULL &&
+            strcmp(region->name, volume->region) == 0 &&
+            fp_bdev_slice_init(slice, storage->dev, region->off,
+                               region->size) == FP_OK)
+            return &slice->bdev;
+    }
+    return storage->dev;
+}
+
 /* Workspace for whatever may be found or made there: a filesystem with blocks
  * as the probe says, or one of ours. */
 static void add_workspace(struct fp_agent_volume *volume)
 {
-    struct fp_bdev *dev =
-        app.storages[find_storage("--mount", volume->storage)].dev;
+    struct fp_bdev_slice slice;
+    struct fp_bdev *dev = device_of(volume, &slice);
     size_t size = 0;
 
     for (uint32_t i = 0; drivers[i] != NULL; i++) {
