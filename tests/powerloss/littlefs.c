@@ -334,6 +334,17 @@ static void run_checker(int at, uint32_t nth, int tear)
     }
 }
 
+/* The driver's own check: a cut leaves pending work, never an error. */
+static int check(void)
+{
+    struct fp_step all = { .kind = FP_STEP_CHECK };
+    int err = FP_OK;
+
+    while (!err && !all.done)
+        err = fp_fs_step(&mnt, &all);
+    return !err && all.errors + all.warnings ? FP_ERR_CORRUPT : err;
+}
+
 /* A write, and its undoing: the first of them repairs. */
 static int touch(void)
 {
@@ -349,6 +360,7 @@ static void look(int at, uint32_t nth, int tear, const uint32_t want[2],
 {
     uint32_t sum = 0;
     bool sample = ++cuts % check_every == 0;
+    struct fp_statfs st;
     int err;
 
     fp_bdev_fault_power_on(&fault);
@@ -361,6 +373,9 @@ static void look(int at, uint32_t nth, int tear, const uint32_t want[2],
         complain("neither old nor new", at, nth, tear, err);
         return;
     }
+    err = check();
+    if (err)
+        complain("check, as cut", at, nth, tear, err);
     if (again)
         fp_bdev_fault_cut(&fault, again, FP_FAULT_TEAR_HALF);
     err = touch();
@@ -381,6 +396,12 @@ static void look(int at, uint32_t nth, int tear, const uint32_t want[2],
         if (!err && sum != old)
             err = FP_ERR_CORRUPT;
     }
+    if (!err)
+        err = check();
+    if (!err)
+        err = fp_fs_statfs(&mnt, &st);
+    if (!err && st.needs_repair)
+        err = FP_ERR_CORRUPT;
     if (err)
         complain("after repair", at, nth, tear, err);
     if (sample)
