@@ -33,8 +33,9 @@
 
 #define CONNECTIONS_MAX 512
 #define THREADS         4
-/* Of a refused body, so much is read to have the client see the answer. */
-#define DROP_MAX (1u << 20)
+/* Of a refused body so much is read and dropped: a client that sends without
+ * asking (browsers do) sees an answer only when it has sent all. */
+#define DROP_MAX (64u << 20)
 #define IDLE_S   60u
 #define WATCH_MS 250
 #define GRACE_S  3
@@ -243,7 +244,7 @@ static bool call_data(struct fpd_call *call, const char *data, size_t size)
     call->http->body_in += size;
     if (call->response) {
         call->dropped += size;
-        return call->dropped <= 64ull * DROP_MAX;
+        return call->dropped <= DROP_MAX;
     }
     if (call->route->data)
         call->route->data(call, data, size);
@@ -286,7 +287,9 @@ static enum MHD_Result queue(struct fpd_call *call)
 static bool refuse_now(struct fpd_call *call)
 {
     return call->response && call->has_body &&
-           (call->content_size > DROP_MAX || fpd_call_header(call, "Expect"));
+           ((call->content_size != FPD_SIZE_UNKNOWN &&
+             call->content_size > DROP_MAX) ||
+            fpd_call_header(call, "Expect"));
 }
 
 static enum MHD_Result handle(void *cls, struct MHD_Connection *conn,

@@ -30,10 +30,10 @@ struct fpd_http {
 
     /* Guards all below and the private part of calls. */
     pthread_mutex_t lock;
-    pthread_cond_t idle; /* calls_live became 0 */
-    pthread_cond_t work; /* a job for the pool, or the end */
-    bool stopping;       /* nobody waits any more */
-    bool ending;         /* pool and watcher go */
+    pthread_cond_t idle;   /* calls_live became 0 */
+    pthread_cond_t work;   /* a job for the pool, or the end */
+    _Atomic bool stopping; /* nobody waits any more */
+    bool ending;           /* pool and watcher go */
     int calls_live;
     struct fpd_call *waiting;
     struct fpd_call *work_head, **work_tail;
