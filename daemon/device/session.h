@@ -110,7 +110,7 @@ fp_Envelope *fpd_session_begin(struct fpd_session *s, struct fpd_op_state *op,
                                pb_size_t tag, bool transfer);
 /* Sends it. NULL: it does not fit the device's frames. */
 struct fpd_call *fpd_session_send(struct fpd_session *s);
-/* Begins and sends again what was begun, with nothing sent: gives up. */
+/* Instead of sending: what was begun is forgotten. */
 void fpd_session_drop(struct fpd_session *s);
 
 /* A stream number not in use, or 0. It is freed with the call it is given to,
