@@ -3,7 +3,7 @@
  * A worker: the thread of one link. It opens the link, runs a session on it,
  * and comes back when either breaks:
  *
- *   opening -> syncing -> hello -> online -> lost -> backoff 0.1..5 s -> opening
+ *   opening -> syncing -> hello -> online -> lost -> backoff -> opening
  *
  * Memory  made by fpd_worker_start(), freed by fpd_worker_stop()
  * Thread  the thread's own, but for `info` (devices->lock), `stop` and
