@@ -42,11 +42,9 @@ static uint64_t cuts, checked, check_every = 2000, failures;
 static void complain(const char *what, int step, uint32_t nth, int tear,
                      int err)
 {
-    char name[64];
-    FILE *out;
+    char name[] = "/tmp/powerloss-failed-XXXXXX";
+    FILE *out = fdopen(mkstemp(name), "wb");
 
-    snprintf(name, sizeof name, "/tmp/powerloss-%" PRIu64 ".img", failures);
-    out = fopen(name, "wb");
     if (out) {
         (void)!fwrite(mem, 1, mem_size, out);
         fclose(out);
@@ -314,24 +312,25 @@ static int mount_now(void)
  * until the next write to it. */
 static void run_checker(int at, uint32_t nth, int tear)
 {
-    char cmd[600];
-    FILE *out = fopen("/tmp/powerloss-check.img", "wb");
+    char image[] = "/tmp/powerloss-XXXXXX", cmd[600];
+    FILE *out = fdopen(mkstemp(image), "wb");
 
-    if (!out)
+    if (!out || fwrite(mem, 1, mem_size, out) != mem_size || fclose(out))
         exit(1);
-    (void)!fwrite(mem, 1, mem_size, out);
-    fclose(out);
     checked++;
     snprintf(cmd, sizeof cmd,
              "/usr/bin/python3 " FP_TEST_TOOLS "/littlefs_check.py "
-             "--block-size %u --prog-size %u /tmp/powerloss-check.img "
-             ">/tmp/powerloss-check.txt",
-             geo->block_size, geo->prog_size);
+             "--block-size %u --prog-size %u %s >%s.txt",
+             geo->block_size, geo->prog_size, image, image);
     if (system(cmd)) {
         complain("the checker objects", at, nth, tear, FP_ERR_CORRUPT);
-        if (system("grep -v '^file\\|^dir' /tmp/powerloss-check.txt >&2"))
+        snprintf(cmd, sizeof cmd, "grep -v '^file\\|^dir' %s.txt >&2", image);
+        if (system(cmd))
             exit(1);
     }
+    snprintf(cmd, sizeof cmd, "%s.txt", image);
+    remove(cmd);
+    remove(image);
 }
 
 /* The driver's own check: a cut leaves pending work, never an error. */

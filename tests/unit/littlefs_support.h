@@ -88,7 +88,8 @@ static inline void lfs_image_free(struct lfs_image *image)
 static inline int lfs_mount(struct fp_mount *mnt, struct fp_bdev *dev,
                             const struct fp_fs_config *cfg)
 {
-    size_t size = fp_fs_littlefs.workspace(dev, cfg);
+    static const struct fp_fs_config none;
+    size_t size = fp_fs_littlefs.workspace(dev, cfg ? cfg : &none);
     void *ws = malloc(size ? size : 1);
     int err;
 

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What littlefs.h promises about open files, names, times and versions, each
+ * shown by hand.
+ */
+#include "tests/unit/littlefs_support.h"
+
+#include "core/bdev/fault.h"
+#include "core/bytes.h"
+
+#define BLOCK  512
+#define BLOCKS 128
+
+static uint8_t mem[BLOCK * BLOCKS];
+static struct fp_bdev_ram ram;
+static struct fp_mount mnt;
+static struct fp_fs_config config;
+
+static void format(uint32_t version)
+{
+    size_t size;
+    void *ws;
+
+    memset(mem, 0xff, sizeof mem);
+    fp_bdev_ram_init(&ram, 16, BLOCK, BLOCKS, mem);
+    config = (struct fp_fs_config){ .version = version };
+    size = fp_fs_littlefs.workspace(&ram.bdev, &config);
+    ws = malloc(size);
+    assert_int_equal(
+        fp_fs_format(&fp_fs_littlefs, &ram.bdev, &config, ws, size), FP_OK);
+    free(ws);
+    config.version = 0;
+    assert_int_equal(lfs_mount(&mnt, &ram.bdev, &config), FP_OK);
+}
+
+static void finish(void)
+{
+    struct lfs_findings found = lfs_check(&mnt, "volume");
+
+    assert_int_equal(found.errors + found.warnings + found.pending, 0);
+    lfs_unmount(&mnt);
+    lfs_check_image("volume", mem, BLOCK, BLOCKS, 16, "--settled --upgraded");
+}
+
+static void put(const char *path, const char *text)
+{
+    struct fp_file file;
+
+    assert_int_equal(
+        fp_fs_open(&mnt, &file, path, FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC),
+        FP_OK);
+    assert_int_equal(fp_fs_write(&file, text, (uint32_t)strlen(text)),
+                     strlen(text));
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+}
+
+static void assert_reads(struct fp_file *file, const char *text)
+{
+    char buf[100];
+
+    assert_int_equal(fp_fs_seek(file, 0, FP_SEEK_SET), 0);
+    assert_int_equal(fp_fs_read(file, buf, sizeof buf), strlen(text));
+    assert_memory_equal(buf, text, strlen(text));
+}
+
+static void assert_holds(const char *path, const char *text)
+{
+    struct fp_file file;
+
+    assert_int_equal(fp_fs_open(&mnt, &file, path, FP_O_READ), FP_OK);
+    assert_reads(&file, text);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+}
+
+static void a_reader_keeps_what_it_opened(void **state)
+{
+    struct fp_file reader;
+
+    (void)state;
+    format(0);
+    put("/f", "old");
+    assert_int_equal(fp_fs_open(&mnt, &reader, "/f", FP_O_READ), FP_OK);
+    put("/f", "newer");
+    assert_reads(&reader, "old");
+    assert_holds("/f", "newer");
+    assert_int_equal(fp_fs_close(&reader), FP_OK);
+    finish();
+}
+
+static void of_two_writers_the_last_to_sync_wins(void **state)
+{
+    struct fp_file a, b;
+
+    (void)state;
+    format(0);
+    put("/f", "old");
+    assert_int_equal(fp_fs_open(&mnt, &a, "/f", FP_O_READ | FP_O_WRITE), FP_OK);
+    assert_int_equal(fp_fs_open(&mnt, &b, "/f", FP_O_READ | FP_O_WRITE), FP_OK);
+    assert_int_equal(fp_fs_write(&a, "A", 1), 1);
+    assert_int_equal(fp_fs_write(&b, "BB", 2), 2);
+    assert_int_equal(fp_fs_fsync(&b), FP_OK);
+    assert_holds("/f", "BBd");
+    assert_int_equal(fp_fs_close(&a), FP_OK);
+    assert_holds("/f", "Ald");
+    assert_int_equal(fp_fs_close(&b), FP_OK);
+    assert_holds("/f", "Ald");
+    finish();
+}
+
+/* The blocks of a removed file stay its until it is closed, however much is
+ * written meanwhile. */
+static void a_removed_file_stays_until_closed(void **state)
+{
+    static char text[3 * BLOCK], more[BLOCK];
+    char got[sizeof text];
+    struct fp_file file;
+
+    (void)state;
+    format(0);
+    memset(text, 't', sizeof text - 1);
+    memset(more, 'm', sizeof more - 1);
+    put("/f", text);
+    assert_int_equal(fp_fs_open(&mnt, &file, "/f", FP_O_READ | FP_O_WRITE),
+                     FP_OK);
+    assert_int_equal(fp_fs_remove(&mnt, "/f"), FP_OK);
+    for (int i = 0; i < 2 * BLOCKS; i++)
+        put("/g", more);
+    assert_int_equal(fp_fs_read(&file, got, sizeof got), sizeof text - 1);
+    assert_memory_equal(got, text, sizeof text - 1);
+    assert_int_equal(fp_fs_write(&file, "x", 1), 1);
+    assert_int_equal(fp_fs_fsync(&file), FP_ERR_NOENT);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    finish();
+}
+
+static void a_renamed_file_stays_open_under_its_new_name(void **state)
+{
+    struct fp_file file;
+
+    (void)state;
+    format(0);
+    put("/f", "one");
+    assert_int_equal(fp_fs_mkdir(&mnt, "/d"), FP_OK);
+    assert_int_equal(fp_fs_open(&mnt, &file, "/f", FP_O_WRITE), FP_OK);
+    assert_int_equal(fp_fs_write(&file, "two", 3), 3);
+    assert_int_equal(fp_fs_rename(&mnt, "/f", "/d/g", 0), FP_OK);
+    assert_int_equal(fp_fs_rename(&mnt, "/d/g", "/d/h", 0), FP_OK);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    assert_holds("/d/h", "two");
+    finish();
+}
+
+static void a_new_file_appears_with_its_first_sync(void **state)
+{
+    struct fp_file a, b;
+    struct fp_stat st;
+    uint32_t flags = FP_O_WRITE | FP_O_CREATE | FP_O_EXCL;
+
+    (void)state;
+    format(0);
+    assert_int_equal(fp_fs_open(&mnt, &a, "/f", flags), FP_OK);
+    assert_int_equal(fp_fs_stat(&mnt, "/f", &st), FP_ERR_NOENT);
+    assert_int_equal(fp_fs_open(&mnt, &b, "/f", flags), FP_ERR_EXIST);
+    assert_int_equal(fp_fs_fsync(&a), FP_OK);
+    assert_int_equal(fp_fs_stat(&mnt, "/f", &st), FP_OK);
+    assert_int_equal(fp_fs_close(&a), FP_OK);
+    finish();
+}
+
+static void a_staged_file_is_unseen_until_committed(void **state)
+{
+    uint32_t flags =
+        FP_O_READ | FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC | FP_O_STAGE;
+    struct fp_commit_meta meta = { true, 42 };
+    struct fp_file file;
+    struct fp_stat st;
+
+    (void)state;
+    format(0);
+    put("/f", "old");
+    assert_int_equal(fp_fs_setattr(&mnt, "/f", 9, "kept", 4), FP_OK);
+    assert_int_equal(fp_fs_open(&mnt, &file, "/f", flags), FP_OK);
+    assert_int_equal(fp_fs_write(&file, "staged", 6), 6);
+    assert_int_equal(fp_fs_fsync(&file), FP_OK);
+    assert_reads(&file, "staged");
+    assert_holds("/f", "old");
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    assert_holds("/f", "old");
+
+    assert_int_equal(fp_fs_open(&mnt, &file, "/f", flags), FP_OK);
+    assert_int_equal(fp_fs_write(&file, "staged", 6), 6);
+    assert_int_equal(fp_fs_commit(&file, &meta), FP_OK);
+    assert_holds("/f", "staged");
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    assert_int_equal(fp_fs_stat(&mnt, "/f", &st), FP_OK);
+    assert_true(st.has_mtime);
+    assert_int_equal(st.mtime_ns, 42);
+    assert_int_equal(fp_fs_getattr(&mnt, "/f", 9, NULL, 0), 4);
+    finish();
+}
+
+/* Each entry that stays is listed exactly once, though the directory splits
+ * and shrinks in the middle. */
+static void a_listing_survives_changes(void **state)
+{
+    bool seen[60] = { false };
+    struct fp_dirent entry;
+    struct fp_dir dir;
+    char path[32];
+    int got, listed = 0;
+
+    (void)state;
+    format(0);
+    assert_int_equal(fp_fs_mkdir(&mnt, "/d"), FP_OK);
+    for (int i = 0; i < 30; i++) {
+        snprintf(path, sizeof path, "/d/keep%02d", i);
+        put(path, "0123456789");
+    }
+    assert_int_equal(fp_fs_opendir(&mnt, &dir, "/d"), FP_OK);
+    while ((got = fp_fs_readdir(&dir, &entry)) > 0) {
+        int i = atoi(entry.name + 4);
+
+        if (!strncmp(entry.name, "keep", 4)) {
+            assert_false(seen[i]);
+            seen[i] = true;
+        }
+        if (++listed > 60)
+            continue;
+        snprintf(path, sizeof path, "/d/add%02d", listed);
+        put(path, "0123456789");
+        if (listed % 2) {
+            snprintf(path, sizeof path, "/d/add%02d", listed / 2 + 1);
+            assert_int_equal(fp_fs_remove(&mnt, path), FP_OK);
+        }
+    }
+    assert_int_equal(got, 0);
+    for (int i = 0; i < 30; i++)
+        assert_true(seen[i]);
+    assert_int_equal(fp_fs_closedir(&dir), FP_OK);
+    finish();
+}
+
+static void times_keep_the_form_a_file_has(void **state)
+{
+    uint8_t raw[8];
+    struct fp_stat st;
+
+    (void)state;
+    format(0);
+    put("/py", "x");
+    put("/esp", "x");
+    put("/other", "x");
+    assert_int_equal(fp_fs_setattr(&mnt, "/esp", 't', "\1\0\0\0", 4), FP_OK);
+    assert_int_equal(fp_fs_setattr(&mnt, "/other", 1, "mine", 4), FP_OK);
+    assert_int_equal(fp_fs_stat(&mnt, "/esp", &st), FP_OK);
+    assert_int_equal(st.mtime_ns, 1000000000);
+    assert_int_equal(fp_fs_settime(&mnt, "/py", 5000000001), FP_OK);
+    assert_int_equal(fp_fs_settime(&mnt, "/esp", 5000000001), FP_OK);
+    assert_int_equal(fp_fs_settime(&mnt, "/other", 5), FP_ERR_NOTSUP);
+
+    assert_int_equal(fp_fs_getattr(&mnt, "/py", 1, raw, 8), 8);
+    assert_int_equal(fp_get_le64(raw), 5000000001);
+    assert_int_equal(fp_fs_getattr(&mnt, "/esp", 't', raw, 8), 4);
+    assert_int_equal(fp_get_le32(raw), 5);
+    assert_int_equal(fp_fs_getattr(&mnt, "/esp", 1, raw, 8), FP_ERR_NODATA);
+    finish();
+}
+
+static void version_2_0_stays_unless_upgraded(void **state)
+{
+    struct fp_statfs st;
+
+    (void)state;
+    format(0x20000);
+    put("/f", "x");
+    assert_int_equal(fp_fs_statfs(&mnt, &st), FP_OK);
+    assert_string_equal(st.version, "2.0");
+    lfs_unmount(&mnt);
+    lfs_check_image("2.0", mem, BLOCK, BLOCKS, 16, "--settled");
+
+    config = (struct fp_fs_config){ .options = "upgrade=1" };
+    assert_int_equal(lfs_mount(&mnt, &ram.bdev, &config), FP_OK);
+    put("/g", "y");
+    assert_int_equal(fp_fs_statfs(&mnt, &st), FP_OK);
+    assert_string_equal(st.version, "2.1");
+    assert_holds("/f", "x");
+    finish();
+}
+
+static void there_is_room_or_there_is_not(void **state)
+{
+    struct fp_file file;
+
+    (void)state;
+    format(0);
+    assert_int_equal(fp_fs_open(&mnt, &file, "/f", FP_O_WRITE | FP_O_CREATE),
+                     FP_OK);
+    assert_int_equal(fp_fs_reserve(&file, 120 * 500), FP_OK);
+    assert_int_equal(fp_fs_reserve(&file, BLOCK * BLOCKS), FP_ERR_NOSPC);
+    assert_int_equal(fp_fs_reserve(&file, 1ull << 31), FP_ERR_FBIG);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    finish();
+}
+
+static void what_cannot_be_mounted_is_refused(void **state)
+{
+    struct fp_fs_config cfg = { .block_size = 256 };
+    uint8_t ws[64];
+
+    (void)state;
+    format(0);
+    lfs_unmount(&mnt);
+    assert_int_equal(
+        fp_fs_mount(&mnt, &fp_fs_littlefs, &ram.bdev, NULL, ws, sizeof ws),
+        FP_ERR_NOMEM);
+    assert_int_equal(lfs_mount(&mnt, &ram.bdev, &cfg), FP_ERR_INVAL);
+    cfg.block_size = 100;
+    assert_int_not_equal(lfs_mount(&mnt, &ram.bdev, &cfg), FP_OK);
+    memset(mem, 0xff, sizeof mem);
+    assert_int_equal(lfs_mount(&mnt, &ram.bdev, NULL), FP_ERR_CORRUPT);
+}
+
+/* The nth program, erase or read fails, once, for n = 1, 2, 3 ... until the
+ * operation is through: it then says so, or it copes; the volume stays sound,
+ * and a mount afterwards finds the old or the new. */
+static void copes_with(enum fp_bdev_op op)
+{
+    static uint8_t scratch[BLOCK], before[sizeof mem];
+    struct fp_bdev_fault fault;
+    uint32_t nth, failed = 0;
+
+    format(0);
+    put("/f", "old");
+    assert_int_equal(fp_fs_mkdir(&mnt, "/d"), FP_OK);
+    lfs_unmount(&mnt);
+    memcpy(before, mem, sizeof mem);
+    for (nth = 1; nth < 200; nth++) {
+        struct lfs_findings found;
+        struct fp_stat st;
+        int err;
+
+        memcpy(mem, before, sizeof mem);
+        fp_bdev_fault_init(&fault, &ram.bdev, scratch, 1);
+        assert_int_equal(lfs_mount(&mnt, &fault.bdev, NULL), FP_OK);
+        fp_bdev_fault_fail(&fault, op, nth);
+        err = fp_fs_rename(&mnt, "/f", "/d/g", 0);
+        fp_bdev_fault_fail(&fault, op, 0);
+        failed += err != FP_OK;
+        lfs_unmount(&mnt);
+        assert_int_equal(lfs_mount(&mnt, &ram.bdev, NULL), FP_OK);
+        if (fp_fs_stat(&mnt, "/f", &st) == FP_OK) {
+            assert_int_not_equal(err, FP_OK);
+            assert_holds("/f", "old");
+        } else {
+            assert_holds("/d/g", "old");
+        }
+        found = lfs_check(&mnt, "after a failed call");
+        assert_int_equal(found.errors, 0);
+        lfs_unmount(&mnt);
+        if (!err && nth > 60)
+            break;
+    }
+    print_message("%u of %u failures were passed on\n", failed, nth);
+}
+
+static void a_failing_call_is_passed_on_or_coped_with(void **state)
+{
+    (void)state;
+    copes_with(FP_BDEV_PROG);
+    copes_with(FP_BDEV_ERASE);
+    copes_with(FP_BDEV_READ);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_reader_keeps_what_it_opened),
+        cmocka_unit_test(of_two_writers_the_last_to_sync_wins),
+        cmocka_unit_test(a_removed_file_stays_until_closed),
+        cmocka_unit_test(a_renamed_file_stays_open_under_its_new_name),
+        cmocka_unit_test(a_new_file_appears_with_its_first_sync),
+        cmocka_unit_test(a_staged_file_is_unseen_until_committed),
+        cmocka_unit_test(a_listing_survives_changes),
+        cmocka_unit_test(times_keep_the_form_a_file_has),
+        cmocka_unit_test(version_2_0_stays_unless_upgraded),
+        cmocka_unit_test(there_is_room_or_there_is_not),
+        cmocka_unit_test(what_cannot_be_mounted_is_refused),
+        cmocka_unit_test(a_failing_call_is_passed_on_or_coped_with),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
