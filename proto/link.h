@@ -115,6 +115,9 @@ struct fp_link {
     uint16_t tx_order;  /* counts transmissions of records */
     uint16_t tx_seen;   /* the latest one known to have arrived */
     uint32_t rto_ms;
+    uint32_t rto_min8;       /* eighths; grows where the other end is silent */
+    uint32_t silence_ms;     /* how long the last such silence was; 0: none */
+    uint32_t silent_ms;      /* when the silence began that the timer broke */
     uint32_t rto_from_ms;    /* since when nothing got forward */
     uint32_t srtt8, rttvar4; /* eighths, quarters of milliseconds; 0: none */
     uint32_t timed_ms;
@@ -145,6 +148,7 @@ struct fp_link {
     uint8_t told_next; /* rx_next and rx_edge as last told */
     uint16_t told_units, told_edge;
     bool ack_now, ack_armed;
+    bool rx_again; /* something came again since the last ACK */
     uint32_t ack_ms;
     bool held;
     uint8_t hold_no; /* of our holds */

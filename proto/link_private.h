@@ -26,6 +26,7 @@ enum {
     FP_LINK_POKE = 1,  /* answer at once */
     FP_LINK_HOLD = 2,  /* credit is withdrawn: confirm this number */
     FP_LINK_YIELD = 4, /* confirmed: nothing beyond seq was sent */
+    FP_LINK_AGAIN = 8, /* something came that had come before */
 };
 
 static inline uint16_t fp_link_units(size_t payload)
@@ -78,6 +79,8 @@ void fp_link_tx_run(struct fp_link *link);
 /* The acknowledgement in a frame's header, and the bitmap of an ACK frame. */
 void fp_link_tx_acked(struct fp_link *link, uint8_t ack, uint16_t credit,
                       uint32_t bitmap);
+/* The other end had already what the timer sent again. */
+void fp_link_tx_again(struct fp_link *link);
 /* The retransmission timer starts anew, unless a BUSY put it off. */
 static inline void fp_link_tx_forward(struct fp_link *link)
 {

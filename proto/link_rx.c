@@ -49,6 +49,7 @@ void fp_link_rx_reset(struct fp_link *link)
     link->told_edge = 0;
     link->ack_now = false;
     link->ack_armed = false;
+    link->rx_again = false;
     fp_link_rx_grant(link);
 }
 
@@ -172,7 +173,8 @@ static void on_data(struct fp_link *link, const struct fp_frame *frame)
     if (ahead >= 128 ||
         (ahead > 0 && ahead <= 32 && link->rx_ahead >> (ahead - 1) & 1)) {
         link->stats.duplicates++;
-        link->ack_now = true; /* ours was lost, it seems */
+        link->rx_again = true; /* ours was lost, or late */
+        link->ack_now = true;
         return;
     }
     /* A peer that counts as we do never gets here. */
@@ -220,6 +222,8 @@ static void on_ack(struct fp_link *link, const struct fp_frame *frame)
     fp_link_tx_acked(link, frame->ack, frame->credit, bitmap);
     if (flags & FP_LINK_POKE)
         link->ack_now = true;
+    if (flags & FP_LINK_AGAIN)
+        fp_link_tx_again(link);
     if (flags & FP_LINK_HOLD) {
         link->yield = true;
         link->yield_no = p[5];

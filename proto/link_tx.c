@@ -19,18 +19,21 @@
 
 #include <string.h>
 
-#define RTO_MIN_MS  40
-#define RTO_MAX_MS  2000
-#define BACKOFF_MAX 4
-#define CONSOLE_MAX 240
-#define NOTICE_MS   100
+#define RTO_MIN_MS     40
+#define RTO_PATIENT_MS 160 /* what silences may raise it to */
+#define RTO_MAX_MS     2000
+#define RTO_BACKED_MS  640 /* no use in waiting longer: nothing is congested */
+#define BACKOFF_MAX    4
+#define CONSOLE_MAX    240
+#define NOTICE_MS      100
 
 /* States of a record, in its byte 4. */
 enum {
     TX_SENT = 1,
     TX_ARRIVED = 2,
     TX_LOST = 4,
-    TX_AGAIN = 8, /* sent more than once: tells nothing about time */
+    TX_AGAIN = 8,  /* sent more than once: tells nothing about time */
+    TX_TIMED = 16, /* and by the timer, after a silence */
 };
 
 void fp_link_tx_reset(struct fp_link *link)
@@ -47,6 +50,8 @@ void fp_link_tx_reset(struct fp_link *link)
     link->tx_order = 0;
     link->tx_seen = 0;
     link->rto_ms = link->cfg.rto_ms;
+    link->rto_min8 = RTO_MIN_MS * 8;
+    link->silence_ms = 0;
     link->rto_from_ms = link->now_ms;
     link->srtt8 = 0;
     link->rttvar4 = 0;
@@ -156,10 +161,30 @@ static void reap(struct fp_link *link)
 
 /* --- what comes back ------------------------------------------------------- */
 
+/* The timer was wrong: the other end was only busy, with its flash say, for
+ * longer than it ever took to answer. Such a silence would never be measured,
+ * and all be sent twice; so the next one of that length is waited out. */
+void fp_link_tx_again(struct fp_link *link)
+{
+    uint32_t least = link->silence_ms + RTO_MIN_MS / 2;
+
+    if (link->silence_ms == 0)
+        return;
+    link->silence_ms = 0;
+    if (least > RTO_PATIENT_MS)
+        least = RTO_PATIENT_MS;
+    if (link->rto_min8 < least * 8)
+        link->rto_min8 = least * 8;
+    if (link->rto_ms < least)
+        link->rto_ms = least;
+}
+
 static void arrived(struct fp_link *link, uint8_t *rec)
 {
     uint16_t order = fp_link_get16(rec + 6);
 
+    if (rec[4] & TX_TIMED)
+        link->silence_ms = link->now_ms - link->silent_ms;
     if (rec[4] & TX_LOST)
         link->tx_lost--;
     rec[4] = (uint8_t)((rec[4] & ~TX_LOST) | TX_ARRIVED);
@@ -169,7 +194,8 @@ static void arrived(struct fp_link *link, uint8_t *rec)
     fp_link_tx_forward(link);
 }
 
-/* RFC 6298, with a floor that covers the other end's delay of ACKs. */
+/* RFC 6298, with a floor that covers the other end's delay of ACKs, and rises
+ * for a while where it proved too low. */
 static void measure(struct fp_link *link)
 {
     int32_t rtt = fp_link_since(link->now_ms, link->timed_ms);
@@ -188,8 +214,10 @@ static void measure(struct fp_link *link)
         link->rttvar4 = link->rttvar4 - link->rttvar4 / 4 + size;
     }
     link->rto_ms = link->srtt8 / 8 + link->rttvar4 + RTO_MIN_MS / 2;
-    if (link->rto_ms < RTO_MIN_MS)
-        link->rto_ms = RTO_MIN_MS;
+    if (link->rto_min8 > RTO_MIN_MS * 8)
+        link->rto_min8--;
+    if (link->rto_ms < link->rto_min8 / 8)
+        link->rto_ms = link->rto_min8 / 8;
     if (link->rto_ms > RTO_MAX_MS)
         link->rto_ms = RTO_MAX_MS;
 }
@@ -253,9 +281,11 @@ void fp_link_tx_timeout(struct fp_link *link)
 {
     size_t at = link->tx.head;
 
+    if (link->backoff == 0)
+        link->silent_ms = link->rto_from_ms;
     link->rto_from_ms = link->now_ms;
     if (link->backoff < BACKOFF_MAX &&
-        link->rto_ms << link->backoff < RTO_MAX_MS)
+        link->rto_ms << link->backoff < RTO_BACKED_MS)
         link->backoff++;
     link->timing = false;
     if (link->tx_una == link->tx_next) {
@@ -267,7 +297,7 @@ void fp_link_tx_timeout(struct fp_link *link)
 
         if (rec[3] == link->tx_una && !(rec[4] & (TX_ARRIVED | TX_LOST)) &&
             at != link->enc_rec) {
-            rec[4] |= TX_LOST;
+            rec[4] |= TX_LOST | TX_TIMED;
             link->tx_lost++;
             return;
         }
@@ -353,6 +383,9 @@ static void begin_ack(struct fp_link *link)
     }
     link->poke = false;
     link->yield = false;
+    if (link->rx_again)
+        p[4] |= FP_LINK_AGAIN;
+    link->rx_again = false;
     if (p[4] != 0)
         size = 6;
     begin(link, FP_FRAME_ACK, link->tx_next, p, size);
@@ -370,13 +403,15 @@ static void begin_record(struct fp_link *link, size_t at)
 static void begin_lost(struct fp_link *link)
 {
     size_t at = link->tx.head;
+    uint8_t *rec;
 
     while (!(record(link, at)[4] & TX_LOST))
         at = record_next(link, at);
-    record(link, at)[4] = TX_SENT | TX_AGAIN;
+    rec = record(link, at);
+    rec[4] = (uint8_t)(TX_SENT | TX_AGAIN | (rec[4] & TX_TIMED));
     link->tx_lost--;
     link->stats.retransmitted++;
-    if (link->timing && record(link, at)[3] == link->timed_seq)
+    if (link->timing && rec[3] == link->timed_seq)
         link->timing = false;
     begin_record(link, at);
 }

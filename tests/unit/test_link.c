@@ -54,7 +54,9 @@ struct end {
     uint32_t sent, got, total, salt;
     double take; /* chance a millisecond that the oldest frame is taken */
     uint32_t size_max;
+    uint32_t give_up_ms;
     bool stall, busy_told;
+    uint32_t busy_ms; /* of every 100: hears nothing, what comes in waits */
     uint32_t stall_until, held_since;
     uint64_t lost_in_stall, stalls;
 };
@@ -102,6 +104,7 @@ static void end_init(struct end *end, bool host, uint16_t frame_max,
         .host = host,
         .rx_stall = end->stall,
         .frame_max = frame_max,
+        .give_up_ms = end->give_up_ms,
         .tx_size = tx_size,
         .rx_size = rx_size,
     };
@@ -290,6 +293,13 @@ static void stall(struct line *line, struct end *end)
 static void tick(struct line *line)
 {
     line->now++;
+    if (line->now % 100 < line->device.busy_ms) {
+        carry(line, &line->to_host, &line->host);
+        consume(&line->host, &line->device);
+        produce(&line->host);
+        fp_link_poll(&line->host.link, line->now);
+        return;
+    }
     carry(line, &line->to_device, &line->device);
     carry(line, &line->to_host, &line->host);
     stall(line, &line->device);
@@ -385,6 +395,9 @@ static void every_frame_comes_once_over_bad_lines(void **state)
         print_message("seed %u\n", (unsigned)seed);
         line->host.size_max = line->device.size_max = max;
         line->device.take = seed % 3 == 0 ? 0.05 : 1;
+        /* Of tiny frames most come damaged here, and giving up after 5 s would
+         * be right now and then. */
+        line->host.give_up_ms = line->device.give_up_ms = 60000;
         end_init(&line->host, true, 1024, tiny ? 2 * (1024 + 48) : 16384, 32768,
                  &line->to_device, line->now);
         end_init(&line->device, false, max, 2u * (max + 48u),
@@ -417,6 +430,31 @@ static void nothing_is_lost_while_flash_stalls_a_device(void **state)
     assert_int_equal(line->device.lost_in_stall, 0);
     fp_link_get_stats(&line->device.link, &st);
     assert_int_equal(st.rx_damaged, 0);
+    line_free(line);
+}
+
+/* A device that erases is silent for longer than usual; nothing is lost, so
+ * hardly anything may be sent twice once the host has learnt it. */
+static void a_busy_device_is_waited_for(void **state)
+{
+    struct line *line = line_new(9);
+    struct fp_link_stats st;
+
+    (void)state;
+    end_init(&line->host, true, 1024, 5529, 32768, &line->to_device, line->now);
+    end_init(&line->device, false, 1024, 8576, 8576, &line->to_host, line->now);
+    line->host.size_max = 16;
+    line_start(line);
+    for (int i = 0; i < 40; i++) { /* short ones, one by one: quick answers */
+        line->host.total++;
+        run(line, 1000);
+    }
+    line->host.size_max = 1024;
+    line->device.busy_ms = 70;
+    line->host.total = 1000;
+    run(line, 3600000);
+    fp_link_get_stats(&line->host.link, &st);
+    assert_in_range(st.retransmitted, 0, 20);
     line_free(line);
 }
 
@@ -759,6 +797,7 @@ int main(void)
         cmocka_unit_test(a_clean_line_never_retransmits),
         cmocka_unit_test(every_frame_comes_once_over_bad_lines),
         cmocka_unit_test(nothing_is_lost_while_flash_stalls_a_device),
+        cmocka_unit_test(a_busy_device_is_waited_for),
         cmocka_unit_test(stalls_and_damage_together_still_deliver),
         cmocka_unit_test(an_idle_host_yields_when_asked_and_can_still_begin),
         cmocka_unit_test(a_lost_link_is_noticed_and_starts_afresh),
