@@ -23,7 +23,7 @@
 
 /* Bytes of driver state inside struct fp_file and struct fp_dir. */
 #ifndef FP_FILE_STATE
-#define FP_FILE_STATE 192
+#define FP_FILE_STATE 224
 #endif
 #ifndef FP_DIR_STATE
 #define FP_DIR_STATE 64

@@ -9,8 +9,9 @@
  *     0 <---------------- 4           pointer 2
  *
  * A file keeps the blocks that its last walk passed (anchors, highest index
- * first): a sequential reader takes about one step a block, a random one
- * starts from the nearest ahead.
+ * first), which serves a sequential reader, about one step a block; and seven
+ * blocks at equal distances of a power of two (the grid), which serve a random
+ * one. A walk starts from the nearest known block at or behind its target.
  *
  * Source: the format page, section 7.
  */
@@ -73,18 +74,35 @@ static void remember(struct fp_lfs_file *f, uint32_t index, uint32_t block)
     f->anchors[f->anchor_count++] = (struct fp_lfs_anchor){ index, block };
 }
 
-int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t index,
-                    uint32_t *block)
+/* The nearest known block from `index` on. */
+static uint32_t nearest(struct fp_lfs_file *f, uint32_t index, uint32_t last,
+                        uint32_t step, uint32_t *block)
 {
-    uint32_t off, at = fp_lfs_ctz_index(fs->block_size, f->body.size - 1, &off);
+    uint32_t at = last, j = (index + (1u << step) - 1) >> step;
 
     *block = f->body.head;
+    if (j > 0 && j <= FP_LFS_ANCHORS && f->grid_known >> (j - 1) & 1) {
+        at = j << step;
+        *block = f->grid[j - 1];
+    }
     while (f->anchor_count && f->anchors[f->anchor_count - 1].index < index)
         f->anchor_count--;
-    if (f->anchor_count) {
+    if (f->anchor_count && f->anchors[f->anchor_count - 1].index < at) {
         at = f->anchors[f->anchor_count - 1].index;
         *block = f->anchors[f->anchor_count - 1].block;
     }
+    return at;
+}
+
+int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t index,
+                    uint32_t *block)
+{
+    uint32_t off, at, step = 0;
+    uint32_t last = fp_lfs_ctz_index(fs->block_size, f->body.size - 1, &off);
+
+    while (last >> step > FP_LFS_ANCHORS)
+        step++;
+    at = nearest(f, index, last, step, block);
     while (at > index) {
         uint32_t k = fp_lfs_min(log2_floor(at - index), ctz(at));
         int err = read_pointer(fs, *block, k, block);
@@ -93,6 +111,10 @@ int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t index,
             return err;
         at -= 1u << k;
         remember(f, at, *block);
+        if (at && !(at & ((1u << step) - 1))) {
+            f->grid[(at >> step) - 1] = *block;
+            f->grid_known |= (uint8_t)(1u << ((at >> step) - 1));
+        }
     }
     return *block < fs->block_count ? FP_OK : FP_ERR_CORRUPT;
 }

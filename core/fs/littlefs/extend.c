@@ -254,7 +254,7 @@ static int finish(struct fp_lfs *fs, struct fp_lfs_file *f)
     f->body = (struct fp_lfs_body){ FP_LFS_CTZ, f->wblock, f->wpos };
     f->writing = false;
     f->foreign = false;
-    f->anchor_count = 0;
+    fp_lfs_ctz_forget(f);
     f->cache_block = FP_LFS_NULL;
     return FP_OK;
 }
@@ -303,7 +303,7 @@ void fp_lfs_body_revert(struct fp_lfs_file *f)
 {
     f->body = f->saved;
     f->writing = f->dirty = false;
-    f->anchor_count = 0;
+    fp_lfs_ctz_forget(f);
     f->cache_block = FP_LFS_NULL;
     /* The cache has held other things since; the log has it. */
     f->foreign = f->body.kind == FP_LFS_INLINE && f->body.size > 0;
@@ -416,7 +416,7 @@ static int shrink(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t size)
         f->cache_block = FP_LFS_NULL;
     }
     f->body.size = size;
-    f->anchor_count = 0;
+    fp_lfs_ctz_forget(f);
     return FP_OK;
 }
 

@@ -174,8 +174,12 @@ struct fp_lfs_file {
     bool writing;
     bool foreign; /* inline, but too long for buf: read from the log */
     bool stale;   /* foreign, and overwritten meanwhile */
+    /* Where blocks of the body are: those that the last walk passed, highest
+     * index first, and a grid over the whole file (ctz.c). */
     uint8_t anchor_count;
+    uint8_t grid_known; /* bit j: grid[j] */
     struct fp_lfs_anchor anchors[FP_LFS_ANCHORS];
+    uint32_t grid[FP_LFS_ANCHORS]; /* block of index (j + 1) << step */
 };
 
 struct fp_lfs_dir {
@@ -408,6 +412,12 @@ int fp_lfs_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score);
 uint32_t fp_lfs_ctz_index(uint32_t block_size, uint32_t pos, uint32_t *off);
 int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *file, uint32_t index,
                     uint32_t *block);
+/* The body is another: forget where its blocks are. */
+static inline void fp_lfs_ctz_forget(struct fp_lfs_file *f)
+{
+    f->anchor_count = f->grid_known = 0;
+}
+
 /* Calls fn for every block of the list. */
 int fp_lfs_ctz_walk(struct fp_lfs *fs, uint32_t head, uint32_t size,
                     fp_fs_block_fn fn, void *ctx);

@@ -241,7 +241,8 @@ static int sum_children(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
         int err;
 
         if (fp_lfs_rec_kind(m->ents[id].strct) != FP_LFS_DIRPAIR ||
-            !fp_lfs_ent_visible(fs, m, id))
+            fp_lfs_rec_kind(m->ents[id].name) != FP_LFS_DIR ||
+            fp_lfs_rec_len(m->ents[id].strct) < 8)
             continue;
         err = fp_lfs_ent_pair(fs, m, id, pair);
         if (err)
@@ -279,7 +280,7 @@ static int take_mdir(struct fp_lfs *fs, struct walk *w,
     fp_lfs_gstate_xor(&fs->gdisk, &m->delta);
     w->crc ^= m->crc;
     fs->mdir_count++;
-    return FP_OK;
+    return sum_children(fs, m, &w->children);
 }
 
 static int walk_thread(struct fp_lfs *fs, struct walk *w)
@@ -304,27 +305,27 @@ static int walk_thread(struct fp_lfs *fs, struct walk *w)
     }
 }
 
-/* Whether a directory entry counts depends on a pending move, so the entries
- * are summed once the global state is known. */
+/* The source of a pending move was summed before the global state was known;
+ * it does not count. */
 static int match_children(struct fp_lfs *fs, struct walk *w)
 {
-    uint32_t at[2] = { 0, 1 };
+    uint32_t id = fp_lfs_tag_id(fs->gdisk.tag), pair[2];
+    struct fp_lfs_mdir *m;
+    int err = FP_ERR_NOENT;
 
-    for (uint32_t i = 0; i < fs->mdir_count; i++) {
-        struct fp_lfs_mdir *m;
-        int err = fp_lfs_get(fs, at, &m);
-
-        if (!err)
-            err = sum_children(fs, m, &w->children);
-        if (err)
-            return err;
-        fp_lfs_pair_set(at, m->tail[0], m->tail[1]);
-    }
+    if (fp_lfs_has_move(&fs->gdisk))
+        err = fp_lfs_find_in_thread(fs, fs->gdisk.pair, pair);
+    if (!err)
+        err = fp_lfs_get(fs, pair, &m);
+    if (!err && id < m->count &&
+        fp_lfs_rec_kind(m->ents[id].name) == FP_LFS_DIR &&
+        fp_lfs_ent_pair(fs, m, id, pair) == FP_OK)
+        w->children -= mix(pair);
     /* While a relocation is half done the two differ, and the thread has an old
      * version of some directory: nothing to judge entries by. */
     fs->doubted =
         w->children != w->heads && !(fs->gdisk.tag & FP_LFS_G_ORPHANS);
-    return FP_OK;
+    return err == FP_ERR_NOENT ? FP_OK : err;
 }
 
 static void drop_all(struct fp_lfs *fs)
