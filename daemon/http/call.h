@@ -89,6 +89,8 @@ struct fpd_call {
     bool woken;          /* there was one */
     uint64_t dropped;
     struct fpd_call *next_waiting, **prev_waiting;
+    _Atomic int64_t heard_ms; /* when a piece of the body last came */
+    struct fpd_call *next_receiving, **prev_receiving; /* NULL: it is not */
     struct fpd_call *next_work;
     void (*work)(struct fpd_call *call);
     int64_t started_ms;

@@ -69,6 +69,32 @@ static void *call_new(void *cls, const char *uri, struct MHD_Connection *conn)
     return call;
 }
 
+static void receiving_begins(struct fpd_call *call)
+{
+    struct fpd_http *http = call->http;
+
+    call->heard_ms = fpd_now_ms();
+    pthread_mutex_lock(&http->lock);
+    call->next_receiving = http->receiving;
+    call->prev_receiving = &http->receiving;
+    if (http->receiving)
+        http->receiving->prev_receiving = &call->next_receiving;
+    http->receiving = call;
+    pthread_mutex_unlock(&http->lock);
+}
+
+static void receiving_ends(struct fpd_call *call)
+{
+    pthread_mutex_lock(&call->http->lock);
+    if (call->prev_receiving) {
+        *call->prev_receiving = call->next_receiving;
+        if (call->next_receiving)
+            call->next_receiving->prev_receiving = call->prev_receiving;
+    }
+    call->prev_receiving = NULL;
+    pthread_mutex_unlock(&call->http->lock);
+}
+
 static void call_completed(void *cls, struct MHD_Connection *conn, void **slot,
                            enum MHD_RequestTerminationCode code)
 {
@@ -88,6 +114,7 @@ static void call_completed(void *cls, struct MHD_Connection *conn, void **slot,
     if (call->response)
         MHD_destroy_response(call->response);
     call->response = NULL;
+    receiving_ends(call);
     /* Whoever works for this call sees that nobody waits any more. */
     pthread_mutex_lock(&call->http->lock);
     call->gone = true;
@@ -309,9 +336,12 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn,
     if (!call->started) {
         call->started = true;
         call_start(call, method);
+        if (call->has_body)
+            receiving_begins(call);
         return refuse_now(call) ? queue(call) : MHD_YES;
     }
     if (*size) {
+        call->heard_ms = fpd_now_ms();
         if (!call_data(call, data, *size))
             return MHD_NO;
         *size = 0;
@@ -319,6 +349,7 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn,
     }
     if (call->queued)
         return MHD_YES;
+    receiving_ends(call);
     call_turn(call);
     return call->response ? queue(call) : MHD_YES;
 }
@@ -390,6 +421,25 @@ static void watch(struct fpd_http *http)
     }
 }
 
+/* libmicrohttpd 0.9.75 with epoll does not always see an end that came together
+ * with the last bytes before it, and would keep a broken upload, and its place
+ * at the device, until the connection times out. */
+static void end_broken_uploads(struct fpd_http *http)
+{
+    int64_t now = fpd_now_ms();
+    struct fpd_call *call;
+
+    pthread_mutex_lock(&http->lock);
+    for (call = http->receiving; call; call = call->next_receiving) {
+        struct pollfd fd = { .fd = call->fd, .events = POLLRDHUP };
+
+        if (!call->waiting && now - call->heard_ms >= 2 * WATCH_MS &&
+            call->fd >= 0 && poll(&fd, 1, 0) > 0)
+            shutdown(call->fd, SHUT_RDWR);
+    }
+    pthread_mutex_unlock(&http->lock);
+}
+
 static void *watcher_main(void *arg)
 {
     struct fpd_http *http = arg;
@@ -398,6 +448,7 @@ static void *watcher_main(void *arg)
     while (!ending) {
         usleep(WATCH_MS * 1000);
         watch(http);
+        end_broken_uploads(http);
         fpd_events_tick(http->events);
         pthread_mutex_lock(&http->lock);
         ending = http->ending;

@@ -36,6 +36,7 @@ struct fpd_http {
     bool ending;           /* pool and watcher go */
     int calls_live;
     struct fpd_call *waiting;
+    struct fpd_call *receiving; /* whose body is not all here */
     struct fpd_call *work_head, **work_tail;
     pthread_t pool[FPD_HTTP_POOL];
     int pool_count;
