@@ -170,7 +170,7 @@ static void walk(struct fp_mount *mnt)
             continue;
         while (fp_fs_readdir(&dir, &entry) > 0 && count < 300)
             if (strlen(todo[i]) + entry.name_len < FP_PATH_MAX)
-                snprintf(todo[count++], sizeof todo[0], "%s/%s",
+                snprintf(todo[count++], sizeof todo[0], "%.1022s/%.255s",
                          i ? todo[i] : "", entry.name);
         fp_fs_closedir(&dir);
     }

@@ -187,7 +187,7 @@ int fp_lfs_listattr(struct fp_mount *mnt, const char *path, uint8_t *types,
     struct fp_lfs *fs = fp_lfs_of(mnt);
     struct fp_lfs_mdir *m;
     struct fp_lfs_attr attr;
-    uint32_t id, from = 0, count = 0;
+    uint32_t id = 0, from = 0, count = 0;
     int err = find(fs, path, &m, &id);
 
     while (!err && from < 256) {
