@@ -167,7 +167,7 @@ static void frame_fill(const struct end *end, uint32_t n, uint8_t *buf,
 {
     for (size_t i = 0; i < size; i++)
         buf[i] =
-            n % 3 == 0 ? 0 : (uint8_t)((i * 31 + n * 7 + end->salt) >> (n % 4));
+            (uint8_t)(n % 3 == 0 ? 0 : (i * 31 + n * 7 + end->salt) >> (n % 4));
 }
 
 static void produce(struct end *end)

@@ -5,9 +5,10 @@
  * microseconds; they are a model to show faults of flow control with, not a
  * measurement of any one chip.
  *
- *   nor       SPI NOR, W25Q64JV class: page of 256 bytes programmed in 0.4 ms,
- *             sector of 4 KiB erased in 45 ms, read at 5 MB/s over SPI at 40
- *             MHz. The CPU is free meanwhile
+ *   nor       SPI NOR, MX25L12845G class: page of 256 bytes programmed in 0.25
+ *             ms, sector of 4 KiB erased in 25 ms, read at 5 MB/s over SPI at
+ *             40 MHz. The CPU is free meanwhile. (A W25Q128JV takes 0.4 and 45
+ *             ms: it stores 77 KB/s at best, less than 921,600 baud carry)
  *   internal  flash of the MCU itself, nRF52 class: word of 4 bytes in 41 us,
  *             page erased in 85 ms; read as memory. The CPU stalls while it is
  *             written (FP_BDEV_XIP): what comes in beyond a UART's FIFO of 6
