@@ -35,18 +35,24 @@ def make_bed(timing, baud, latency_ms, flip):
     return bed
 
 
+def flash_us(bed):
+    counters = bed.http.get(bed.api('/devices/bench/stats')).json()['counters']
+    return sum(value for name, value in counters.items() if name.startswith('flash0.') and name.endswith('_us'))
+
+
 def goodput(bed, size, baud):
-    """One PUT and one GET of random bytes: shares of the line rate, up and down."""
-    content, rate = os.urandom(size), baud / 10
+    """One PUT and one GET of random bytes: shares of the line rate up and down, and of the PUT's time that flash worked."""
+    content, rate, before = os.urandom(size), baud / 10, flash_us(bed)
     start = time.monotonic()
     reply = bed.http.put(bed.api(f'{FS}/big'), data=content)
     up = time.monotonic() - start
     assert reply.status_code in (201, 204), reply.text
+    flash = (flash_us(bed) - before) / 1e6 / up
     start = time.monotonic()
     back = bed.http.get(bed.api(f'{FS}/big')).content
     down = time.monotonic() - start
     assert hashlib.sha256(back).digest() == hashlib.sha256(content).digest(), 'wrong bytes came back'
-    return size / up / rate, size / down / rate
+    return size / up / rate, size / down / rate, flash
 
 
 def small_during(bed, large):
@@ -79,15 +85,15 @@ def main():
     p.add_argument('--baud', type=int, default=921600)
     args = p.parse_args()
     print(f'{args.size} random bytes at {args.baud} baud, 8N1: share of {args.baud // 10} B/s, median of {args.runs}\n')
-    print(f'{"timing":8} {"latency":>8} {"damaged":>8} {"up":>7} {"down":>7}')
+    print(f'{"timing":8} {"latency":>8} {"damaged":>8} {"up":>7} {"down":>7}   flash at work during the PUT')
     for timing in ('none', 'nor'):
         for latency in (0, 1):
             for flip in (0, 1e-5):
                 bed = make_bed(timing, args.baud, latency, flip)
                 runs = [goodput(bed, args.size, args.baud) for _ in range(args.runs)]
                 bed.close()
-                up, down = (statistics.median(r[i] for r in runs) for i in (0, 1))
-                print(f'{timing:8} {latency:>5} ms {flip:>8g} {up:7.3f} {down:7.3f}', flush=True)
+                up, down, flash = (statistics.median(r[i] for r in runs) for i in range(3))
+                print(f'{timing:8} {latency:>5} ms {flip:>8g} {up:7.3f} {down:7.3f}   {flash:.0%}', flush=True)
     print('\na small GET (512 bytes) while something large runs, slowest of all, in ms')
     bed = make_bed('nor', args.baud, 1, 0)
     bed.http.put(bed.api(f'{FS}/small'), data=b's' * 512)
