@@ -21,6 +21,8 @@
  * - A new file takes its name with its first fsync or close, in one commit
  *   together with its content. Until then nobody finds it; FP_O_EXCL does
  *   take notice of it.
+ * - A staged file small enough to be stored inline has no place on flash of
+ *   its own and stays in memory until its commit, which is read back.
  * - A removed or replaced file stays readable and writable through handles
  *   that were open; its blocks are free once the last one is closed. fsync
  *   of a removed file is FP_ERR_NOENT; close is FP_OK, its content is gone.
@@ -34,6 +36,7 @@
  * Errors  FP_ERR_CORRUPT when a pair that is needed has no valid half, or its
  *         content contradicts itself; a volume whose relocation of metadata
  *         failed half-way is FP_ERR_ROFS until mounted again.
+ * Source  docs/formats/littlefs.md, which the files here call the format page
  */
 #ifndef FP_CORE_FS_LITTLEFS_LITTLEFS_H
 #define FP_CORE_FS_LITTLEFS_LITTLEFS_H
