@@ -182,7 +182,8 @@ static void after_open(struct fpd_call *call)
         if (g->tries++ < 2 && g->has_tag) {
             fpd_pipe_abandon(g->pipe);
             fpd_ask_cancel(call->device, &g->read);
-            g->has_tag = g->ranged = g->opened = false;
+            g->has_tag = g->ranged = false;
+            g->opened = false;
             fpd_ask_wait(call, &g->read, look);
             return;
         }
