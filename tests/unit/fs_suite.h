@@ -13,9 +13,6 @@
 struct fs_suite_row {
     const struct fp_fs_ops *ops;
     uint32_t prog_size, block_size, block_count;
-    /* A known fault: what each_failing_call_then_a_write finds is skipped with
-     * this sentence. NULL: none. */
-    const char *fault_after_error;
 };
 
 /* Runs every test on every row, as one group of cmocka; returns the number of

@@ -19,6 +19,7 @@
 
 #define RESTARTS  4u
 #define CTZ_SLICE 16u
+#define UNIT_MIN  16u /* a torn program is taken to reach that far */
 
 enum {
     PAIRS,
@@ -116,6 +117,49 @@ static const char *show(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 
 /* --- one pair --- */
 
+/* Where the first byte behind the last commit is that differs from the one
+ * right behind it, as no erased flash does; the block's size: nowhere. */
+static int first_dirty(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                       uint32_t *dirty)
+{
+    uint8_t bytes[32], first = 0;
+
+    for (*dirty = m->off; *dirty < fs->block_size;) {
+        uint32_t n = fp_lfs_min(fs->block_size - *dirty, sizeof bytes);
+        int err = fp_lfs_read(fs, m->pair[0], *dirty, bytes, n, n);
+
+        if (err)
+            return err;
+        if (*dirty == m->off)
+            first = bytes[0];
+        for (uint32_t i = 0; i < n; i++, ++*dirty)
+            if (bytes[i] != first)
+                return FP_OK;
+    }
+    return FP_OK;
+}
+
+/* An FCRC says that one program unit behind the commit is erased, and the next
+ * commits trust the rest of the block to be so too. */
+static int check_rest(struct fp_lfs *fs, struct fp_step *step,
+                      const struct fp_lfs_mdir *m)
+{
+    uint32_t dirty, unit = m->fcrc_size > UNIT_MIN ? m->fcrc_size : UNIT_MIN;
+    int err = m->erased ? first_dirty(fs, m, &dirty) : FP_OK;
+
+    if (err || !m->erased || dirty == fs->block_size)
+        return err;
+    if (dirty - m->off < unit)
+        say(step, FP_FINDING_PENDING, m->pair[0],
+            "a torn program follows the last commit, at byte %u", dirty);
+    else
+        say(step, FP_FINDING_ERROR, m->pair[0],
+            "byte %u behind the last commit is not erased: a later commit "
+            "would be programmed over it",
+            dirty);
+    return FP_OK;
+}
+
 static void check_mdir(struct fp_step *step, const struct check *c,
                        const struct fp_lfs_mdir *m)
 {
@@ -154,14 +198,16 @@ static int check_parent(struct fp_lfs *fs, struct fp_step *step,
     err = fp_lfs_find_parent(fs, pair, &parent);
     if (err == FP_ERR_NOENT) {
         say(step, flagged ? FP_FINDING_PENDING : FP_FINDING_ERROR, pair[0],
-            "pair {%u,%u} is in the thread, but no directory entry names it%s",
+            "pair {%u,%u} is in the thread, but no directory entry names it: "
+            "an orphan%s",
             pair[0], pair[1],
             flagged ? "" : ", and no flag says that this is known");
         return FP_OK;
     }
     if (!err && !fp_lfs_pair_equal(parent.dir, pair))
         say(step, flagged ? FP_FINDING_PENDING : FP_FINDING_ERROR, pair[0],
-            "pair {%u,%u} of the thread is {%u,%u} for its directory entry%s",
+            "pair {%u,%u} of the thread is {%u,%u} for its directory entry: a "
+            "half-orphan%s",
             pair[0], pair[1], parent.dir[0], parent.dir[1],
             flagged ? "" : ", and no flag says that this is known");
     return err;
@@ -411,6 +457,9 @@ static int enter_pair(struct fp_lfs *fs, struct fp_step *step, struct check *c,
     if (c->soft || !c->begun)
         c->has_before = false;
     check_mdir(step, c, *m);
+    err = check_rest(fs, step, *m);
+    if (err)
+        return err;
     c->begun = true;
     if (!c->soft)
         return FP_OK;

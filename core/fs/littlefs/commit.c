@@ -253,6 +253,11 @@ static int commit_one(struct fp_lfs *fs, const uint32_t pair[2],
     m->pins--;
     if (err) {
         m->valid = false;
+        /* It may have landed all the same, when only the reading behind it
+         * failed: then memory says less than flash, and writing on could lose
+         * a file. Only these two are known to come before anything happens. */
+        if (err != FP_ERR_NOSPC && err != FP_ERR_BUSY)
+            fs->failed = true;
         return err;
     }
     if (out->gstate_done) {

@@ -187,7 +187,9 @@ int fp_lfs_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
         if (size ? !second_at(&src, size) : !(size = guess(&src)))
             return FP_ERR_NOENT;
     }
+    /* Surest where both halves of the pair are there: one half alone is also
+     * what the pair looks like from one block further on or before. */
+    *score = err ? 60 : second_at(&src, size) ? 100 : 80;
     cfg->block_size = size;
-    *score = 100;
     return FP_OK;
 }
