@@ -42,8 +42,8 @@ enum {
     FP_CAP_SEEKWRITE = 32,
     FP_CAP_APPEND = 64,
     FP_CAP_RENAME_DIR = 128,
-    FP_CAP_HOLES = 256,        /* seeking past the end and writing */
-    FP_CAP_WRITE = 512,        /* the driver can write this volume at all */
+    FP_CAP_HOLES = 256, /* seeking past the end and writing */
+    FP_CAP_WRITE = 512, /* the driver can write this volume at all */
 };
 
 /* Flags of open. */
@@ -60,9 +60,16 @@ enum {
     FP_O_STAGE = 64,
 };
 
-enum fp_whence { FP_SEEK_SET, FP_SEEK_CUR, FP_SEEK_END };
+enum fp_whence {
+    FP_SEEK_SET,
+    FP_SEEK_CUR,
+    FP_SEEK_END
+};
 
-enum fp_type { FP_TYPE_FILE = 1, FP_TYPE_DIR = 2 };
+enum fp_type {
+    FP_TYPE_FILE = 1,
+    FP_TYPE_DIR = 2
+};
 
 /* Flags of a mount. */
 enum {
@@ -87,10 +94,10 @@ struct fp_fs_config {
 };
 
 struct fp_stat {
-    uint8_t type;      /* enum fp_type */
+    uint8_t type; /* enum fp_type */
     bool has_mtime;
-    uint64_t size;     /* 0 for a directory */
-    int64_t mtime_ns;  /* valid if has_mtime */
+    uint64_t size;    /* 0 for a directory */
+    int64_t mtime_ns; /* valid if has_mtime */
 };
 
 struct fp_dirent {
@@ -101,17 +108,17 @@ struct fp_dirent {
 };
 
 struct fp_statfs {
-    uint32_t block_size;   /* of the filesystem */
+    uint32_t block_size; /* of the filesystem */
     uint64_t block_count;
-    uint64_t blocks_used;  /* every block that something refers to */
-    uint64_t size;         /* bytes in the volume */
-    uint64_t free;         /* bytes that a file could take, about */
-    uint32_t caps;         /* FP_CAP_* */
+    uint64_t blocks_used; /* every block that something refers to */
+    uint64_t size;        /* bytes in the volume */
+    uint64_t free;        /* bytes that a file could take, about */
+    uint32_t caps;        /* FP_CAP_* */
     uint32_t name_max;
     uint64_t file_max;
-    uint64_t files_max;    /* 0: bounded by space only */
-    char version[8];       /* of the format, "2.1"; "" where it has none */
-    bool needs_repair;     /* a power cut left something that the next write
+    uint64_t files_max; /* 0: bounded by space only */
+    char version[8];    /* of the format, "2.1"; "" where it has none */
+    bool needs_repair;  /* a power cut left something that the next write
                               puts right */
 };
 
@@ -132,7 +139,11 @@ struct fp_commit_meta {
     int64_t mtime_ns;
 };
 
-enum fp_step_kind { FP_STEP_CHECK, FP_STEP_REPAIR, FP_STEP_GC };
+enum fp_step_kind {
+    FP_STEP_CHECK,
+    FP_STEP_REPAIR,
+    FP_STEP_GC
+};
 
 enum fp_finding_level {
     FP_FINDING_ERROR,   /* data is lost or will be */
@@ -163,10 +174,13 @@ enum {
 };
 
 /* What a power cut may do, in a word for a UI. */
-enum fp_promise { FP_PROMISE_NONE, FP_PROMISE_OLD_OR_NEW };
+enum fp_promise {
+    FP_PROMISE_NONE,
+    FP_PROMISE_OLD_OR_NEW
+};
 
 struct fp_fs_ops {
-    const char *name;        /* "littlefs" */
+    const char *name; /* "littlefs" */
     enum fp_promise promise;
 
     /* Bytes of workspace that a mount (or a format) on dev with cfg needs, 0
@@ -177,8 +191,8 @@ struct fp_fs_ops {
      * *score is 0..100 and cfg has what was found (block_size among it).
      * FP_ERR_NOENT: none here. */
     int (*probe)(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score);
-    int (*format)(struct fp_bdev *dev, const struct fp_fs_config *cfg,
-                  void *ws, size_t ws_size);
+    int (*format)(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
+                  size_t ws_size);
 
     /* mnt->dev, cfg, ws and ws_size are set. Reads only; what a power cut left
      * is repaired before the first write. */
@@ -248,7 +262,7 @@ struct fp_mount {
     void *ws;                /* aligned as malloc aligns */
     size_t ws_size;
     /* private */
-    uint32_t open_count;     /* files and directories open */
+    uint32_t open_count; /* files and directories open */
     bool mounted;
 };
 

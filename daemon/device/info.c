@@ -83,21 +83,26 @@ static void copy_word(char *out, const uint8_t *bytes, size_t size)
     out[size] = '\0';
 }
 
+/* A word that can stand in a path: neither "." nor "..". */
+static bool is_component(const uint8_t *bytes, size_t size, size_t max)
+{
+    return fpd_info_is_word(bytes, size, max) &&
+           !(size <= 2 && bytes[0] == '.' && bytes[size - 1] == '.');
+}
+
 /* "/flash" */
 static bool is_volume(const uint8_t *bytes, size_t size)
 {
     return size >= 2 && bytes[0] == '/' &&
-           fpd_info_is_word(bytes + 1, size - 1, 15) &&
-           !(size == 2 && bytes[1] == '.') &&
-           !(size == 3 && bytes[1] == '.' && bytes[2] == '.');
+           is_component(bytes + 1, size - 1, 15);
 }
 
 int fpd_info_hello(const fp_HelloReply *reply, struct fpd_device_info *info,
                    const char **why)
 {
-    if (!fpd_info_is_word(reply->device_id.bytes, reply->device_id.size,
-                          FPD_ID_MAX))
-        return broken(why, "its id is not [A-Za-z0-9._-]{1,64}");
+    if (!is_component(reply->device_id.bytes, reply->device_id.size,
+                      FPD_ID_MAX))
+        return broken(why, "its id is not [A-Za-z0-9._-]{1,64}, or is . or ..");
     if (reply->epoch.size != sizeof info->epoch)
         return broken(why, "its epoch is not 8 bytes");
     if (reply->max_requests < 2)
@@ -125,7 +130,7 @@ int fpd_info_volume(const fp_VolumeReply *reply, struct fpd_volume_info *info,
     *info = (struct fpd_volume_info){ 0 };
     if (!is_volume(reply->path.bytes, reply->path.size))
         return broken(why, "a volume of it has no proper path");
-    if (!fpd_info_is_word(reply->storage.bytes, reply->storage.size, 16))
+    if (!is_component(reply->storage.bytes, reply->storage.size, 16))
         return broken(why, "a volume of it names no proper storage");
     if (reply->fs.size > 0 &&
         !fpd_info_is_word(reply->fs.bytes, reply->fs.size, 16))
@@ -171,7 +176,7 @@ int fpd_info_storage(const fp_StorageReply *reply,
     int err = FP_OK;
 
     *info = (struct fpd_storage_info){ 0 };
-    if (!fpd_info_is_word(reply->name.bytes, reply->name.size, 16))
+    if (!is_component(reply->name.bytes, reply->name.size, 16))
         return broken(why, "a storage of it has no proper name");
     if (reply->block_size == 0 || reply->block_count == 0)
         return broken(why, "a storage of it has no blocks");

@@ -384,30 +384,53 @@ static void take_storage(struct fpd_session *s, const fp_StorageReply *reply)
     fpd_worker_publish(s->worker);
 }
 
+/* A chore was refused. Without its volumes and storages a device is none. */
+static void chore_failed(struct fpd_session *s, pb_size_t tag)
+{
+    switch (tag) {
+    case fp_Envelope_hello_tag:
+        end(s, FP_ERR_NOTSUP, FPD_INCOMPATIBLE, "it refused our Hello");
+        return;
+    case fp_Envelope_volumes_tag:
+        s->volumes_asked = false;
+        break;
+    case fp_Envelope_storages_tag:
+        s->storages_asked = false;
+        break;
+    default:
+        return;
+    }
+    if (s->state < FPD_SESSION_READY)
+        end(s, FP_ERR_PROTO, FPD_REFUSED,
+            "it does not tell its volumes and storages");
+}
+
 /* An answer to a request of the session's own, or to nobody any more. */
 static void chore_reply(struct fpd_session *s, const struct fpd_call *call,
                         const fp_Envelope *env)
 {
-    if (env->which_body == fp_Envelope_failure_tag) {
-        if (call->tag == fp_Envelope_hello_tag)
-            end(s, FP_ERR_NOTSUP, FPD_INCOMPATIBLE, "it refused our Hello");
-        if (call->tag == fp_Envelope_volumes_tag)
-            s->volumes_asked = false;
-        if (call->tag == fp_Envelope_storages_tag)
-            s->storages_asked = false;
-        return;
-    }
-    if (call->tag == fp_Envelope_hello_tag &&
-        env->which_body == fp_Envelope_hello_reply_tag)
-        take_hello(s, &env->body.hello_reply);
-    else if (call->tag == fp_Envelope_volumes_tag &&
-             env->which_body == fp_Envelope_volume_reply_tag)
-        take_volume(s, &env->body.volume_reply);
-    else if (call->tag == fp_Envelope_storages_tag &&
-             env->which_body == fp_Envelope_storage_reply_tag)
-        take_storage(s, &env->body.storage_reply);
+    pb_size_t expected =
+        call->tag == fp_Envelope_hello_tag     ? fp_Envelope_hello_reply_tag
+        : call->tag == fp_Envelope_volumes_tag ? fp_Envelope_volume_reply_tag
+        : call->tag == fp_Envelope_storages_tag
+            ? fp_Envelope_storage_reply_tag
+            : 0; /* whatever it says tells that it lives */
+
     if (call->tag == fp_Envelope_ping_tag)
         s->pinged = false;
+    if (env->which_body == fp_Envelope_failure_tag)
+        chore_failed(s, call->tag);
+    else if (expected == 0 || env->which_body == fp_Envelope_event_tag)
+        return;
+    else if (env->which_body != expected)
+        end(s, FP_ERR_PROTO, FPD_REFUSED,
+            "it answered something else than was asked");
+    else if (expected == fp_Envelope_hello_reply_tag)
+        take_hello(s, &env->body.hello_reply);
+    else if (expected == fp_Envelope_volume_reply_tag)
+        take_volume(s, &env->body.volume_reply);
+    else
+        take_storage(s, &env->body.storage_reply);
 }
 
 static bool send_chore(struct fpd_session *s, pb_size_t tag)
@@ -672,7 +695,7 @@ static void check_calls(struct fpd_session *s, int64_t now)
     for (uint32_t i = 0; i < s->calls_max; i++)
         if (s->calls[i].id && now - s->calls[i].sent_ms > max)
             end(s, FP_ERR_TIMEDOUT,
-                s->state < FPD_SESSION_ASKING ? FPD_REFUSED : FPD_LOST,
+                s->state < FPD_SESSION_READY ? FPD_REFUSED : FPD_LOST,
                 "it does not answer what it took");
 }
 

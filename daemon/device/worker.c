@@ -70,7 +70,8 @@ static void set_state(struct fpd_worker *w, enum fpd_device_state state,
     pthread_mutex_lock(&w->devices->lock);
     if (w->info.state != state || strcmp(w->info.reason, reason) != 0) {
         w->info.state = state;
-        snprintf(w->info.reason, sizeof w->info.reason, "%s", reason);
+        if (reason != w->info.reason)
+            snprintf(w->info.reason, sizeof w->info.reason, "%s", reason);
         if (w->device && w->device->owner == w) {
             mine = w->device;
             mine->info.state = state;
@@ -319,15 +320,17 @@ static void run_session(struct fpd_worker *w)
     struct fpd_session *s = &w->session;
 
     fpd_session_start(s, w, &w->link);
+    /* Why the last try failed is worth knowing until one succeeds: most of the
+     * time there is another under way. */
     if (w->info.state != FPD_SYNCING)
-        set_state(w, FPD_SYNCING, "");
+        set_state(w, FPD_SYNCING, w->info.reason);
     while (!s->err && !atomic_load(&w->stop)) {
         int timeout_ms = tend(w, true);
 
         fpd_session_turn(s, timeout_ms);
         if (s->state == FPD_SESSION_HELLO && !s->err &&
             w->info.state == FPD_SYNCING)
-            set_state(w, FPD_HELLO, "");
+            set_state(w, FPD_HELLO, w->info.reason);
         tell_busy(w);
         publish_stats(w, fpd_now_ms());
     }
