@@ -102,6 +102,7 @@ test('directories are browsed', async () => {
 
 test('a file is uploaded by the button, shown, and downloaded as it was', async () => {
   await page.goto(`${new URL(url).origin}/#/devices/harbour/files/flash/`);
+  await page.locator('.crumbs a', { hasText: 'harbour' }).waitFor();
   const content = Buffer.from(Array.from({ length: 50000 }, (_, i) => (i * 7919) >> 3 & 255));
   await page.locator('#upload-files').setInputFiles({ name: 'firmware notes.bin', mimeType: 'application/octet-stream', buffer: content });
   await page.locator('tr[data-name="firmware notes.bin"]').waitFor();

@@ -6,6 +6,15 @@ import { el, meter, shownName, sizeText, timeText } from './dom.js';
 export const filesLink = (id, path) => `#/devices/${encodeURIComponent(id)}/files${path.split('/').map(encodeURIComponent).join('/')}`;
 export const snapshotsLink = (id) => `#/devices/${encodeURIComponent(id)}/snapshots`;
 
+/**
+ * What can be looked at of one device.
+ * @param {string} id
+ * @param {'files'|'snapshots'} here
+ */
+export const tabs = (id, here) => el('nav.tabs', { 'aria-label': id },
+  el('a', { href: filesLink(id, '/'), 'aria-current': here === 'files' && 'page' }, 'Files'),
+  el('a', { href: snapshotsLink(id), 'aria-current': here === 'snapshots' && 'page' }, 'Snapshots'));
+
 function volumeRow(device, volume) {
   const name = el('span.path', {}, volume.path);
   if (!volume.fs) {

@@ -2,7 +2,7 @@
 // A directory on a device: browse, upload, download, make, rename, delete.
 import { api, fileUrl } from './api.js';
 import { askName, confirm, toast, trying } from './dialog.js';
-import { filesLink } from './devices.js';
+import { filesLink, tabs } from './devices.js';
 import { el, shownName, sizeText, timeText } from './dom.js';
 import { upload } from './tray.js';
 
@@ -118,7 +118,7 @@ export async function filesView(id, path, reload) {
     ? el('table.files', {}, el('thead', {}, el('tr', {}, ...['Name', 'Size', 'Modified'].map((h) => el('th', { scope: 'col' }, h)), el('th', {}))),
       el('tbody', {}, ...sorted.map((entry) => row(id, path, entry, writable, reload))))
     : el('p.empty', {}, writable ? 'Nothing here. Drop files to upload them.' : 'Nothing here.');
-  const view = el('main.device', {}, crumbs(id, path), writable ? toolbar(id, path, send, reload) : null, body,
+  const view = el('main.device', {}, tabs(id, 'files'), crumbs(id, path), writable ? toolbar(id, path, send, reload) : null, body,
     path === '/' ? null : el('p.free', {}, `${sizeText(listing.free)} free${listing.writable ? '' : ' · read-only'}`));
   if (writable) acceptDrops(view, send);
   return view;

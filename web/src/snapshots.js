@@ -2,6 +2,7 @@
 // Snapshots of a device: take, browse, download, restore, delete.
 import { api } from './api.js';
 import { confirm, trying } from './dialog.js';
+import { tabs } from './devices.js';
 import { el, shownName, sizeText, timeText } from './dom.js';
 import { follow } from './tray.js';
 
@@ -59,7 +60,7 @@ export async function snapshotsView(id, reload) {
   const [device, snapshots] = await Promise.all([api.device(id), api.snapshots(id)]);
   const online = device.state === 'online' || device.state === 'busy';
   const heads = ['Taken', 'Storage', 'Filesystem', 'Size', 'New', 'State'];
-  return el('main.device', {}, crumbs(id),
+  return el('main.device', {}, tabs(id, 'snapshots'), crumbs(id),
     el('div.toolbar', {}, ...(device.storages || []).map((storage) => el('button.primary',
       { disabled: !online, 'data-storage': storage.name, onclick: () => take(id, storage.name, reload) },
       `Take snapshot of ${storage.name}`))),
@@ -75,7 +76,7 @@ export async function snapshotFilesView(id, snapshot, path) {
   const up = path.split('/').filter(Boolean);
   const trail = up.flatMap((part, i) => [' / ', el('a', { href: browseLink(id, snapshot, `/${up.slice(0, i + 1).join('/')}/`) }, shownName(part))]);
   const last = (entry) => entry.href.replace(/\/$/, '').split('/').pop();
-  return el('main.device', {}, crumbs(id, ' / ', el('a', { href: browseLink(id, snapshot, '/') }, snapshot.slice(0, 13)), ...trail),
+  return el('main.device', {}, tabs(id, 'snapshots'), crumbs(id, ' / ', el('a', { href: browseLink(id, snapshot, '/') }, snapshot.slice(0, 13)), ...trail),
     listing.entries.length ? el('table.files', {}, el('tbody', {}, ...listing.entries.map((entry) => el('tr', { 'data-name': entry.name },
       el('td.name', {}, entry.type === 'dir'
         ? el('a.dir', { href: `${browseLink(id, snapshot, path)}${last(entry)}/` }, shownName(entry.name))
