@@ -44,9 +44,6 @@ enum fpd_range fpd_range_parse(const char *header, uint64_t size, uint64_t *off,
  * RFC 9110 are read too. */
 bool fpd_date_parse(const char *text, int64_t *seconds);
 void fpd_date_format(int64_t seconds, char out[32]);
-/* RFC 3339, UTC, milliseconds where they aren't 0. */
-void fpd_time_format(int64_t ms, char out[32]);
-
 /* `sha-256=:BASE64:` in a Repr-Digest or Content-Digest (RFC 9530).
  * 1: found, 0: other algorithms only, -1: malformed. */
 int fpd_digest_parse(const char *header, uint8_t sha256[32]);

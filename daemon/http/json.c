@@ -7,6 +7,7 @@
 #include "daemon/http/server.h"
 #include "daemon/http/url.h"
 #include "daemon/store/devices.h"
+#include "daemon/time.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -149,8 +149,10 @@ static void settle(struct fpd_job *job, int err)
                                        : FPD_JOB_FAILED);
     job->row.error = err;
     job->row.ended_ms = unix_ms();
-    if (!err)
+    if (!err) {
         job->row.detail[0] = '\0';
+        job->row.done = job->row.total; /* nothing is left to do */
+    }
     pthread_mutex_unlock(&job->jobs->lock);
 }
 

@@ -5,6 +5,7 @@
 #include "daemon/jobs/engine.h"
 
 #include "core/error.h"
+#include "daemon/time.h"
 
 #include <string.h>
 
@@ -40,8 +41,11 @@ static void set_text(json_t *obj, const char *key, const char *text)
 
 static void set_time(json_t *obj, const char *key, int64_t ms)
 {
+    char text[32];
+
+    fpd_time_format(ms, text);
     if (ms)
-        json_object_set_new(obj, key, json_integer(ms));
+        json_object_set_new(obj, key, json_string(text));
 }
 
 /* A device's words may be no UTF-8, which JSON cannot carry. */

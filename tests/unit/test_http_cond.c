@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "daemon/http/cond.h"
+#include "daemon/time.h"
 
 #include <string.h>
 
