@@ -15,7 +15,7 @@ static void content_with_another_digest_does_not_land(void **state)
 {
     struct bench *b = bench_new(true);
     fp_PutCommitRequest *commit;
-    uint64_t off;
+    uint64_t off = 0;
 
     (void)state;
     fill_random(data, 5000, 1);
@@ -33,7 +33,7 @@ static void content_with_another_digest_does_not_land(void **state)
 static void an_upload_goes_on_after_a_lost_link(void **state)
 {
     struct bench *b = bench_new(true);
-    uint64_t off;
+    uint64_t off = 0;
 
     (void)state;
     fill_random(data, 50000, 2);
@@ -59,7 +59,7 @@ static void an_upload_goes_on_after_a_lost_link(void **state)
 static void an_upload_left_alone_is_given_up(void **state)
 {
     struct bench *b = bench_new(true);
-    uint64_t off;
+    uint64_t off = 0;
 
     (void)state;
     fill_random(data, 5000, 2);
@@ -79,7 +79,7 @@ static void an_upload_left_alone_is_given_up(void **state)
 static void uploads_beyond_the_places_wait_for_one_left_alone(void **state)
 {
     struct bench *b = bench_new(true);
-    uint64_t off;
+    uint64_t off = 0;
     char id = 'a';
 
     (void)state;
@@ -104,7 +104,7 @@ static void a_file_that_does_not_fit_is_refused_before_its_first_byte(void **s)
 {
     struct bench *b = bench_new(true);
     uint32_t writes = b->fault.writes;
-    uint64_t off;
+    uint64_t off = 0;
 
     (void)s;
     assert_int_equal(put_open(b, "/flash/a", 'a', FLASH_SIZE * 2,
@@ -119,7 +119,7 @@ static void a_file_that_does_not_fit_is_refused_before_its_first_byte(void **s)
 static void more_or_fewer_bytes_than_announced_do_not_land(void **state)
 {
     struct bench *b = bench_new(true);
-    uint64_t off;
+    uint64_t off = 0;
 
     (void)state;
     assert_int_equal(
@@ -137,7 +137,7 @@ static void more_or_fewer_bytes_than_announced_do_not_land(void **state)
 static int put_if(struct bench *b, fp_PutCommitRequest *how, const char *text)
 {
     fp_PutCommitRequest *commit;
-    uint64_t off;
+    uint64_t off = 0;
 
     assert_int_equal(
         put_open(b, "/flash/a", 'p', strlen(text), fp_PutMode_PUT_STAGED, &off),
@@ -179,7 +179,7 @@ static void an_append_lands_behind_and_fails_whole(void **state)
 {
     struct bench *b = bench_new(true);
     fp_PutCommitRequest *commit;
-    uint64_t off;
+    uint64_t off = 0;
 
     (void)state;
     assert_int_equal(put(b, "/flash/a", 'a', (const uint8_t *)"one", 3), 0);
@@ -203,7 +203,7 @@ static void in_place_gives_the_old_file_up_for_room(void **state)
 {
     static uint8_t large[FLASH_SIZE * 3 / 5];
     struct bench *b = bench_new(true);
-    uint64_t off;
+    uint64_t off = 0;
 
     (void)state;
     fill_random(large, sizeof large, 9);
@@ -245,7 +245,7 @@ static void a_retried_commit_answers_as_the_first_did(void **state)
 {
     struct bench *b = bench_new(true);
     fp_PutCommitRequest *commit;
-    uint64_t off;
+    uint64_t off = 0;
     uint32_t gen;
 
     (void)state;
@@ -334,7 +334,7 @@ static void flash_that_keeps_other_bytes_is_noticed_at_the_commit(void **state)
 {
     struct bench *b = bench_new(true);
     struct fp_fault_block bad[BLOCK_COUNT];
-    uint64_t off;
+    uint64_t off = 0;
     int err;
 
     (void)state;
