@@ -20,7 +20,7 @@ import pytest
 import requests
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'tools'))
-from bed import BIN, Bed  # noqa: E402
+from bed import BIN, Bed, wait_for  # noqa: E402
 
 TOOLS = pathlib.Path(__file__).resolve().parent.parent / 'tools'
 NAMES = [f'/flash/{d}{n}' for d in ('', 'dir/') for n in ('a', 'b', 'c')]
@@ -75,16 +75,22 @@ def random_op(rnd, files):
     return delete(rnd.choice(sorted(files)))
 
 
+def get(bed, path):
+    """GET that goes on after a 503, as Retry-After asks: the daemon may not have noticed the kill yet."""
+    def answered():
+        reply = bed.http.get(bed.api(f'/devices/dev/fs{path}'))
+        return None if reply.status_code == 503 else reply
+    reply = wait_for(path, answered, 60)
+    assert reply.status_code == 200, reply.text
+    return reply
+
+
 def read_all(bed):
     found = {}
     for folder in ('/flash/', '/flash/dir/'):
-        reply = bed.http.get(bed.api(f'/devices/dev/fs{folder}'))
-        assert reply.status_code == 200, reply.text
-        for entry in reply.json()['entries']:
+        for entry in get(bed, folder).json()['entries']:
             if entry['type'] == 'file':
-                content = bed.http.get(bed.api(f'/devices/dev/fs{folder}{entry["name"]}'))
-                assert content.status_code == 200, content.text
-                found[folder + entry['name']] = content.content
+                found[folder + entry['name']] = get(bed, folder + entry['name']).content
     return found
 
 
