@@ -4,6 +4,7 @@
  * and flash images without any daemon or device.
  */
 #include "cli/command.h"
+#include "cli/out.h"
 #include "core/error.h"
 
 #include <curl/curl.h>
@@ -54,13 +55,17 @@ static const struct fpc_command commands[] = {
 
 void fpc_error(const char *format, ...)
 {
+    /* Paths come from devices and are hostile: the whole of it is printed as a
+     * name, so that none of it can move the cursor. */
+    char text[8192];
     va_list args;
 
     va_start(args, format);
-    fputs("flashport: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    fputs("flashport: ", stderr);
+    fpc_print_name(stderr, text, strlen(text));
+    fputc('\n', stderr);
 }
 
 static const struct fpc_command *find(const char *name)

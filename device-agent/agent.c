@@ -51,6 +51,9 @@ static bool is_id(const char *id)
                                   "abcdefghijklmnopqrstuvwxyz0123456789._-";
     size_t size = id != NULL ? strlen(id) : 0;
 
+    /* It stands in paths, where these two mean something else. */
+    if (size <= 2 && size > 0 && id[0] == '.' && id[size - 1] == '.')
+        return false;
     return size >= 1 && size <= 64 && strspn(id, allowed) == size;
 }
 

@@ -53,6 +53,7 @@ struct fpd_op_state *fpd_op_new(struct fpd_request *req, int *err)
     op->req = req;
     op->device = req->device;
     op->progress_ms = fpd_now_ms();
+    op->stall_ms = ops->stall_ms;
     /* Retries are told apart by this: it must differ from every other. */
     if (getrandom(op->op_id, sizeof op->op_id, 0) != (ssize_t)sizeof op->op_id)
         abort();

@@ -53,6 +53,7 @@ struct fpd_op_state {
     bool sent;      /* something that changes the device went out */
     bool blocked;   /* it wants to send and the link takes nothing */
     bool finished;
+    int64_t stall_ms; /* from ops; an op may change it as it gets on */
     uint8_t op_id[8];
     uint8_t epoch[8];    /* of the device it talked to last; zeros: none */
     int64_t progress_ms; /* when something last moved */
@@ -93,8 +94,9 @@ extern const struct fpd_op_ops fpd_op_chunk_write;
 int fpd_sched_run(struct fpd_session *s, struct fpd_device *device);
 /* One turn without a link. */
 int fpd_sched_wait(struct fpd_device *device);
-/* The session ended: every call is gone. */
-void fpd_sched_lost(struct fpd_device *device);
+/* The session ended: every call is gone. broken: because of what the device
+ * sent, so what waits for an answer fails instead of being asked again. */
+void fpd_sched_lost(struct fpd_device *device, bool broken);
 /* A new session serves. */
 void fpd_sched_online(struct fpd_device *device, const uint8_t epoch[8]);
 /* Fails everything. */

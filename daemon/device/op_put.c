@@ -75,6 +75,7 @@ static int put_init(struct fpd_op_state *op)
     op->req->u.put.created = op->req->u.put.unchanged = false;
     p->spool = fpd_spool_ref(op->req->u.put.spool);
     fpd_spool_on_data(p->spool, wake, op->device);
+    op->stall_ms = FPD_STALL_MS; /* of LOOK: a Stat is quick */
     return FP_OK;
 }
 
@@ -297,6 +298,7 @@ static void looked(struct fpd_op_state *op)
     struct fpd_spool_state body;
 
     fpd_spool_state(p->spool, &body);
+    op->stall_ms = FPD_STALL_LONG_MS;
     if (p->exists && p->old.type == FPD_TYPE_DIR) {
         fpd_op_fail(op, FP_ERR_ISDIR, "there is a directory of this name");
         return;

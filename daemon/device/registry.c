@@ -278,15 +278,42 @@ static struct fpd_device *device_new(struct fpd_devices *devices,
     return device;
 }
 
+/* The lock is held. A device that names itself anew at each reconnect makes as
+ * many as it likes: beyond the limit the one that has been away longest goes.
+ * The store remembers those that were here. NULL: there is room; else the list
+ * has let go of it, and the caller shall. */
+static struct fpd_device *make_room(struct fpd_devices *devices)
+{
+    struct fpd_device **oldest = NULL, *gone = NULL;
+    uint32_t count = 0;
+
+    for (struct fpd_device **at = &devices->list; *at; at = &(*at)->next) {
+        const struct fpd_device *device = *at;
+
+        count++;
+        if (!device->owner && !device->accepted &&
+            (!oldest ||
+             device->info.last_seen_ms < (*oldest)->info.last_seen_ms))
+            oldest = at;
+    }
+    if (count < FPD_DEVICES_MAX || !oldest)
+        return NULL;
+    gone = *oldest;
+    *oldest = gone->next;
+    return gone;
+}
+
 struct fpd_device *fpd_devices_get(struct fpd_devices *devices, const char *id)
 {
     struct fpd_device **at;
-    struct fpd_device *device;
+    struct fpd_device *device, *gone = NULL;
 
     pthread_mutex_lock(&devices->lock);
     at = find_device(devices, id);
     device = *at;
     if (!device || strcmp(device->id, id) != 0) {
+        gone = make_room(devices);
+        at = find_device(devices, id); /* what it pointed into may be gone */
         device = device_new(devices, id);
         if (device) {
             device->next = *at;
@@ -296,6 +323,7 @@ struct fpd_device *fpd_devices_get(struct fpd_devices *devices, const char *id)
     if (device)
         fpd_device_ref(device);
     pthread_mutex_unlock(&devices->lock);
+    fpd_device_unref(gone);
     return device;
 }
 

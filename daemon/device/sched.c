@@ -98,7 +98,7 @@ static int64_t check(struct fpd_op_state *op, int64_t now)
             fpd_op_fail(op, FP_ERR_NODEV, "the device did not come back");
         when = sooner(when, until);
     } else if (op->calls > 0 || op->blocked) {
-        int64_t until = op->progress_ms + op->ops->stall_ms;
+        int64_t until = op->progress_ms + op->stall_ms;
 
         if (now >= until)
             fpd_op_fail(op, FP_ERR_TIMEDOUT, "the device makes no progress");
@@ -229,9 +229,12 @@ int fpd_sched_wait(struct fpd_device *device)
     return check_all(device);
 }
 
-void fpd_sched_lost(struct fpd_device *device)
+void fpd_sched_lost(struct fpd_device *device, bool broken)
 {
     for (struct fpd_op_state *op = device->ops; op; op = op->next) {
+        /* What was being answered would be answered like that again. */
+        if (broken && op->calls > 0)
+            fpd_op_broken(op, "the device answered what no agent may");
         op->calls = 0;
         op->blocked = false;
         if (!op->offline_ms)

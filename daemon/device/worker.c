@@ -242,7 +242,6 @@ void fpd_worker_publish(struct fpd_worker *w)
         return;
     }
     s->state = FPD_SESSION_READY;
-    w->backoff_ms = 0;
     fpd_sched_online(w->device, s->info.epoch);
     fpd_log(FPD_LOG_INFO, "device", "online: id=%s link=%s", w->device->id,
             w->link.spec);
@@ -279,12 +278,16 @@ static void session_ended(struct fpd_worker *w)
     keep_stats(w);
     if (s->device) {
         pthread_mutex_lock(&s->device->work);
-        fpd_sched_lost(s->device);
+        fpd_sched_lost(s->device, s->verdict == FPD_REFUSED);
         pthread_mutex_unlock(&s->device->work);
         if (s->state == FPD_SESSION_READY)
             fpd_log(FPD_LOG_INFO, "device", "lost: id=%s link=%s reason=%s",
                     s->device->id, w->link.spec, s->reason);
     }
+    /* A device that was online is looked for at once; one that came online
+     * only to break the rules is not asked ten times a second. */
+    if (s->state == FPD_SESSION_READY && s->verdict != FPD_REFUSED)
+        w->backoff_ms = 0;
     if (!s->err)
         return;
     if (s->verdict >= FPD_CONFLICT &&
