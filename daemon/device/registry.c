@@ -279,9 +279,9 @@ static struct fpd_device *device_new(struct fpd_devices *devices,
 }
 
 /* The lock is held. A device that names itself anew at each reconnect makes as
- * many as it likes: beyond the limit the one that has been away longest goes.
- * The store remembers those that were here. NULL: there is room; else the list
- * has let go of it, and the caller shall. */
+ * many as it likes: at the limit the one that has been away longest leaves the
+ * list. The store remembers it. Gives that one, with the list's reference, or
+ * NULL where there is room or all are in use. */
 static struct fpd_device *make_room(struct fpd_devices *devices)
 {
     struct fpd_device **oldest = NULL, *gone = NULL;
@@ -291,7 +291,9 @@ static struct fpd_device *make_room(struct fpd_devices *devices)
         const struct fpd_device *device = *at;
 
         count++;
-        if (!device->owner && !device->accepted &&
+        /* One reference is the list's own; without the lock nobody gets
+         * another. */
+        if (atomic_load(&device->refs) == 1 &&
             (!oldest ||
              device->info.last_seen_ms < (*oldest)->info.last_seen_ms))
             oldest = at;

@@ -20,8 +20,7 @@
 #include <pthread.h>
 
 #define FPD_CONSOLE_SIZE (64u * 1024u)
-/* Known to this run, absent ones included; those that are served always have
- * their place. */
+/* In the list, absent ones included; those in use always have their place. */
 #define FPD_DEVICES_MAX 1000u
 
 struct fpd_worker;

@@ -2,6 +2,7 @@
 #include "daemon/http/auth.h"
 #include "core/error.h"
 #include "daemon/http/reply.h"
+#include "daemon/http/routes.h"
 #include "daemon/http/server.h"
 #include "daemon/log.h"
 
@@ -15,6 +16,7 @@
 #include <strings.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SESSIONS_MAX 64
@@ -229,13 +231,16 @@ static bool session_new(struct fpd_auth *auth, const struct fpd_token *token,
 static bool session_find(struct fpd_auth *auth, const char *id,
                          struct fpd_token *token)
 {
-    int64_t now = fpd_now_ms();
+    int64_t now = fpd_now_ms(), date = (int64_t)time(NULL) * 1000;
     bool found = false;
 
     pthread_mutex_lock(&auth->lock);
     for (size_t i = 0; i < SESSIONS_MAX; i++) {
         struct session *s = &auth->sessions[i];
 
+        /* A session is never good for longer than the token it came from. */
+        if (s->token.expires_ms && s->token.expires_ms <= date)
+            continue;
         if (s->until_ms > now && CRYPTO_memcmp(s->id, id, 64) == 0) {
             *token = s->token;
             found = true;
@@ -361,6 +366,14 @@ static bool is_foreign(struct fpd_call *call)
            !strstr(origin, "://") || strcmp(strstr(origin, "://") + 3, host);
 }
 
+/* What concerns the whole daemon (tokens, the store) is not for a token that
+ * is good for some devices only: it could make itself one for all. */
+static bool is_beyond(const struct fpd_call *call, enum fpd_scope scope)
+{
+    return scope == FPD_SCOPE_ADMIN && call->devices &&
+           !strstr(call->route->pattern, "{device}");
+}
+
 bool fpd_auth_allow(struct fpd_call *call, enum fpd_scope scope)
 {
     if (scope == FPD_SCOPE_NONE)
@@ -373,6 +386,11 @@ bool fpd_auth_allow(struct fpd_call *call, enum fpd_scope scope)
         fpd_refuse(call, 403, "scope", "The token may not do this",
                    "This needs a token of scope \"%s\"; yours is \"%s\".",
                    fpd_scope_name(scope), fpd_scope_name(call->scope));
+        return false;
+    }
+    if (is_beyond(call, scope)) {
+        fpd_refuse(call, 403, "scope", "The token may not do this",
+                   "This concerns all devices; yours is a token for some.");
         return false;
     }
     if (is_foreign(call)) {

@@ -4,6 +4,7 @@
 #include "daemon/http/cond.h"
 #include "daemon/http/json.h"
 #include "daemon/http/reply.h"
+#include "daemon/http/route.h"
 #include "daemon/http/server.h"
 #include "daemon/jobs/jobs.h"
 
@@ -114,12 +115,8 @@ void fpd_events_tick(struct fpd_events *events)
 static bool is_visible(struct client *c, const struct change *change,
                        json_t *doc)
 {
-    json_t *device = json_object_get(doc, "device");
-
-    if (change->kind == KIND_DEVICE)
-        return fpd_call_covers(c->call, change->id);
-    return !json_is_string(device) ||
-           fpd_call_covers(c->call, json_string_value(device));
+    return change->kind == KIND_DEVICE ? fpd_call_covers(c->call, change->id)
+                                       : fpd_route_job_visible(c->call, doc);
 }
 
 static void say(struct client *c, const char *event, uint64_t id, json_t *doc)

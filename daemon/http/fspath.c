@@ -33,11 +33,35 @@ char *fpd_fs_href(const char *prefix, const char *path)
     return href;
 }
 
+/* How long a name may be in the volume at `path`; 0: not known. */
+static uint64_t name_max(struct fpd_device *device, const char *path)
+{
+    struct fpd_device_info *info = malloc(sizeof *info);
+    uint64_t max = 0;
+
+    if (!info)
+        return 0;
+    fpd_device_describe(device, info);
+    for (uint32_t i = 0; i < info->volume_count; i++) {
+        const struct fpd_volume_info *v = &info->volumes[i];
+        size_t len = strlen(v->path);
+
+        if (strncmp(v->path, path, len) == 0 && path[len] == '/')
+            max = v->name_max;
+    }
+    free(info);
+    return max;
+}
+
 void fpd_fs_fail(struct fpd_call *call, const char *path,
                  const struct fpd_ask *ask)
 {
+    struct fpd_failure failure = ask->req.failure;
+
+    if (ask->req.err == FP_ERR_NAMETOOLONG && !failure.limit)
+        failure.limit = name_max(call->device, path);
     fpd_problem_failure(call, fpd_device_id(call->device), path, ask->req.err,
-                        &ask->req.failure);
+                        &failure);
 }
 
 void fpd_fs_mtime_header(struct fpd_call *call, bool has_mtime,

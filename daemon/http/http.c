@@ -164,6 +164,7 @@ static void refuse_offline(struct fpd_call *call, const char *state,
 static void find_device(struct fpd_call *call)
 {
     const struct fpd_http_config *cfg = &call->http->cfg;
+    const char *asked = call->param[0];
     struct fpd_device_info *info;
     bool known = false;
 
@@ -178,8 +179,9 @@ static void find_device(struct fpd_call *call)
     }
     if ((!call->device && !known) || !fpd_call_covers(call, call->param[0])) {
         fpd_problem_hint(call, "GET /api/v1/devices lists those that are.");
+        /* As it was asked: whose label it is stays hidden too. */
         fpd_refuse(call, 404, "unknown-device", "Unknown device",
-                   "No device has the id or label \"%.64s\".", call->param[0]);
+                   "No device has the id or label \"%.64s\".", asked);
         return;
     }
     if (call->route->kind != FPD_DEVICE)
@@ -606,7 +608,8 @@ static int listen_unix(struct fpd_http *http, char *why, size_t size)
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         goto fail;
-    /* Others may knock: whoever is not its owner needs a token like anyone. */
+    /* Nobody can knock before listen(), and from then on only its owner and
+     * root, who needs a token like anyone. */
     err = bind(fd, (struct sockaddr *)&sa, sizeof sa);
     if (err && errno == EADDRINUSE && socket_is_dead(&sa)) {
         unlink(path);

@@ -360,6 +360,28 @@ void fpd_problem_failure(struct fpd_call *call, const char *device,
         fpd_problem(call, err, NULL);
 }
 
+void fpd_reply_content_range(struct fpd_call *call, uint64_t off, uint64_t len,
+                             uint64_t size)
+{
+    char text[80];
+
+    snprintf(text, sizeof text, "bytes %llu-%llu/%llu", (unsigned long long)off,
+             (unsigned long long)(off + len - 1), (unsigned long long)size);
+    fpd_reply_header(call, "Content-Range", text);
+}
+
+void fpd_reply_range_never(struct fpd_call *call, const char *what,
+                           uint64_t size)
+{
+    char text[48];
+
+    fpd_refuse(call, 416, "range", "Range not satisfiable",
+               "%s has %llu bytes; the range starts behind them.", what,
+               (unsigned long long)size);
+    snprintf(text, sizeof text, "bytes */%llu", (unsigned long long)size);
+    fpd_reply_header(call, "Content-Range", text);
+}
+
 void fpd_reply_stopping(struct fpd_call *call)
 {
     fpd_refuse(call, 503, "stopping", "The daemon is stopping",

@@ -28,6 +28,13 @@ void fpd_reply_header(struct fpd_call *call, const char *name,
 void fpd_reply_stream(struct fpd_call *call, unsigned status, const char *type,
                       uint64_t size, MHD_ContentReaderCallback read);
 
+/* Content-Range of a 206 that has `len` bytes from `off` on, of `size`. */
+void fpd_reply_content_range(struct fpd_call *call, uint64_t off, uint64_t len,
+                             uint64_t size);
+/* 416: `what` ("The file") has `size` bytes, and the range starts behind. */
+void fpd_reply_range_never(struct fpd_call *call, const char *what,
+                           uint64_t size);
+
 /* A member of the problem document to come; takes the reference. */
 void fpd_problem_member(struct fpd_call *call, const char *key, json_t *value);
 /* Its hint: what to do about it. */

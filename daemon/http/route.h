@@ -49,6 +49,9 @@ void fpd_route_jobs(struct fpd_call *call);
 void fpd_route_job(struct fpd_call *call);
 void fpd_route_job_log(struct fpd_call *call);
 void fpd_route_job_cancel(struct fpd_call *call);
+/* May the caller see this job (JSON)? One of a device of its token, or one
+ * about a snapshot of such a device. */
+bool fpd_route_job_visible(const struct fpd_call *call, json_t *job);
 void fpd_route_store_verify(struct fpd_call *call);
 void fpd_route_store_prune(struct fpd_call *call);
 void fpd_route_tokens(struct fpd_call *call);

@@ -347,10 +347,21 @@ static void copy_more(struct fpd_call *call);
 static void after_copy(struct fpd_call *call)
 {
     struct change *c = call->state;
+    /* The PUT failed, and the READ with it. */
+    bool cut = fpd_pipe_abandoned(c->pipe);
 
+    if (!fpd_ask_done(&c->ask)) { /* nobody waits any more */
+        fpd_problem(call, FP_ERR_CANCELED, NULL);
+        return;
+    }
+    /* The pipe had its end a moment before the READ has its own. */
+    if (!cut && !fpd_ask_done(&c->read)) {
+        fpd_ask_wait(call, &c->read, after_copy);
+        return;
+    }
     if (c->ask.req.err == FP_ERR_EXIST && !c->overwrite)
         c->ask.req.err = FP_ERR_PRECOND;
-    if (c->read.req.err)
+    if (!cut && c->read.req.err)
         fpd_fs_fail(call, c->path, &c->read);
     else if (c->ask.req.err)
         fpd_fs_fail(call, c->to, &c->ask);
@@ -442,7 +453,10 @@ static void after_copy_open(struct fpd_call *call)
     int err;
 
     if (!c->over) {
-        fpd_fs_fail(call, c->path, &c->read);
+        if (fpd_ask_done(&c->read))
+            fpd_fs_fail(call, c->path, &c->read);
+        else
+            fpd_problem(call, FP_ERR_CANCELED, NULL);
         return;
     }
     err =

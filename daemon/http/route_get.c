@@ -126,19 +126,13 @@ static void tag_headers(struct fpd_call *call, struct get *g)
 
 static void file_headers(struct fpd_call *call, struct get *g)
 {
-    char range[80];
-
     tag_headers(call, g);
     fpd_reply_header(call, "Accept-Ranges", "bytes");
     fpd_reply_header(call, "Cache-Control", "private, no-cache");
     fpd_fs_mtime_header(call, g->has_mtime, g->mtime_ns);
     fpd_fs_disposition(call, g->path);
-    if (!g->ranged)
-        return;
-    snprintf(
-        range, sizeof range, "bytes %llu-%llu/%llu", (unsigned long long)g->off,
-        (unsigned long long)(g->off + g->len - 1), (unsigned long long)g->size);
-    fpd_reply_header(call, "Content-Range", range);
+    if (g->ranged)
+        fpd_reply_content_range(call, g->off, g->len, g->size);
 }
 
 static void remember(struct fpd_call *call, struct get *g,
@@ -293,7 +287,6 @@ static bool range_holds(struct fpd_call *call, struct get *g)
 static void decide(struct fpd_call *call)
 {
     struct get *g = call->state;
-    char range[48];
 
     if (refuses(call, g)) {
         fpd_problem(call, FP_ERR_PRECOND,
@@ -311,13 +304,7 @@ static void decide(struct fpd_call *call)
         switch (fpd_range_parse(fpd_call_header(call, "Range"), g->size,
                                 &g->off, &g->len)) {
         case FPD_RANGE_NEVER:
-            fpd_refuse(call, 416, "range", "Range not satisfiable",
-                       "The file has %llu bytes; the range starts behind "
-                       "them.",
-                       (unsigned long long)g->size);
-            snprintf(range, sizeof range, "bytes */%llu",
-                     (unsigned long long)g->size);
-            fpd_reply_header(call, "Content-Range", range);
+            fpd_reply_range_never(call, "The file", g->size);
             return;
         case FPD_RANGE_OK:
             g->ranged = true;

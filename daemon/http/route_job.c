@@ -6,6 +6,8 @@
 #include "daemon/http/route.h"
 #include "daemon/http/server.h"
 #include "daemon/jobs/jobs.h"
+#include "daemon/store/devices.h"
+#include "daemon/store/snapshot.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,14 +25,29 @@ void fpd_reply_job(struct fpd_call *call, const char *id)
     fpd_reply_header(call, "Location", location);
 }
 
-/* The job of the URL, of a device that the caller may see; NULL after having
- * answered. */
+bool fpd_route_job_visible(const struct fpd_call *call, json_t *job)
+{
+    const char *device = json_string_value(json_object_get(job, "device"));
+    json_t *params = json_object_get(job, "params");
+    const char *id = json_string_value(json_object_get(params, "snapshot"));
+    struct fpd_snapshot s;
+
+    if (!call->devices)
+        return true;
+    if (device)
+        return fpd_call_covers(call, device);
+    /* A job of the store is nobody's, unless it is about one snapshot. */
+    return id &&
+           fpd_store_snapshot_get(call->http->cfg.store, id, &s) == FP_OK &&
+           fpd_call_covers(call, s.device);
+}
+
+/* The job of the URL, if the caller may see it; NULL after having answered. */
 static json_t *find_job(struct fpd_call *call)
 {
     json_t *doc = fpd_jobs_get(call->http->cfg.jobs, call->param[0]);
-    const char *device = json_string_value(json_object_get(doc, "device"));
 
-    if (doc && (!device || fpd_call_covers(call, device)))
+    if (doc && fpd_route_job_visible(call, doc))
         return doc;
     json_decref(doc);
     fpd_problem(call, FP_ERR_NOENT, "There is no job \"%.64s\".",
@@ -48,32 +65,33 @@ void fpd_route_job(struct fpd_call *call)
 
 static void drop_invisible(struct fpd_call *call, json_t *jobs)
 {
-    for (size_t i = json_array_size(jobs); i > 0; i--) {
-        json_t *device = json_object_get(json_array_get(jobs, i - 1), "device");
-
-        if (json_is_string(device) &&
-            !fpd_call_covers(call, json_string_value(device)))
+    for (size_t i = json_array_size(jobs); i > 0; i--)
+        if (!fpd_route_job_visible(call, json_array_get(jobs, i - 1)))
             json_array_remove(jobs, i - 1);
-    }
 }
 
 void fpd_route_jobs(struct fpd_call *call)
 {
-    char device[65], cursor[40], text[16];
+    char device[65], id[65], cursor[40], text[16];
+    const char *of = NULL;
     uint64_t limit = LIMIT_DEFAULT;
-    bool by_device, more;
     json_t *jobs, *doc;
+    bool more;
 
     if (fpd_url_query(&call->url, "limit", text, sizeof text) &&
         (!fpd_u64_parse(text, LIMIT_MAX, &limit) || limit == 0)) {
         fpd_problem(call, FP_ERR_INVAL, "?limit is 1 to %d.", LIMIT_MAX);
         return;
     }
-    by_device = fpd_url_query(&call->url, "device", device, sizeof device);
+    if (fpd_url_query(&call->url, "device", device, sizeof device))
+        /* A label is as good as an id. */
+        of =
+            fpd_store_device_resolve(call->http->cfg.store, device, id) == FP_OK
+                ? id
+                : device;
     more =
         fpd_url_query(&call->url, "cursor", cursor, sizeof cursor) && cursor[0];
-    jobs = fpd_jobs_list(call->http->cfg.jobs, by_device ? device : NULL,
-                         more ? cursor : NULL, limit);
+    jobs = fpd_jobs_list(call->http->cfg.jobs, of, more ? cursor : NULL, limit);
     if (!jobs) {
         fpd_problem(call, FP_OK, "The store does not list its jobs.");
         return;

@@ -88,6 +88,18 @@ static void quote(const char *in, char *out, size_t size)
     out[n] = 0;
 }
 
+/* Those that the caller may see, moved to the front. */
+static size_t visible_links(struct fpd_call *call, struct fpd_link_info *links,
+                            size_t count)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (fpd_call_covers(call, links[i].device))
+            links[n++] = links[i];
+    return n;
+}
+
 static void put_links(struct text *t, const struct fpd_link_info *links,
                       size_t count)
 {
@@ -175,7 +187,8 @@ void fpd_route_metrics(struct fpd_call *call)
     put(&t, "flashport_http_body_bytes_total %llu\n",
         (unsigned long long)http->body_in);
     count = fpd_devices_links(http->cfg.devices, links, LINKS);
-    put_links(&t, links, count < LINKS ? count : LINKS);
+    count = visible_links(call, links, count < LINKS ? count : LINKS);
+    put_links(&t, links, count);
     put_store(&t, http->cfg.store);
     free(links);
     response =

@@ -29,9 +29,11 @@ struct put {
     struct fpd_spool *spool;
     EVP_MD_CTX *hash; /* of the body, when a digest was promised */
     uint8_t promised[32], if_sha256[32];
-    bool must_exist;
-    bool done;   /* the spool has its end, or its failure */
-    int refused; /* by us, after the body came; 0: not */
+    bool must_exist, has_since;
+    int64_t since; /* seconds, of If-Unmodified-Since */
+    bool done;     /* the spool has its end, or its failure */
+    int refused;   /* by us, after the body came; 0: not */
+    const char *why;
 };
 
 static void put_free(void *state)
@@ -101,9 +103,10 @@ static bool take_digest(struct fpd_call *call, struct put *p)
         if (found == 0)
             continue;
         p->hash = EVP_MD_CTX_new();
-        if (p->hash)
-            EVP_DigestInit_ex(p->hash, EVP_sha256(), NULL);
-        return true;
+        if (p->hash && EVP_DigestInit_ex(p->hash, EVP_sha256(), NULL) == 1)
+            return true;
+        fpd_problem(call, FP_ERR_NOMEM, "The daemon is out of memory.");
+        return false;
     }
     return true;
 }
@@ -112,6 +115,7 @@ static bool take_conditions(struct fpd_call *call, struct put *p)
 {
     const char *match = fpd_call_header(call, "If-Match");
     const char *none = fpd_call_header(call, "If-None-Match");
+    const char *since = fpd_call_header(call, "If-Unmodified-Since");
 
     if (fpd_etags_kind(none) == FPD_ETAGS_ANY) {
         p->ask.req.u.put.if_absent = true;
@@ -131,6 +135,8 @@ static bool take_conditions(struct fpd_call *call, struct put *p)
             return false;
         }
         p->ask.req.u.put.if_sha256 = p->if_sha256;
+    } else if (since) {
+        p->has_since = fpd_date_parse(since, &p->since);
     }
     return true;
 }
@@ -266,14 +272,14 @@ static void after_put(struct fpd_call *call)
     struct fpd_spool_state body;
     char etag[FPD_ETAG_SIZE];
 
+    if (!fpd_ask_done(&p->ask)) {
+        /* The client left; the upload goes on, and its request is not ours to
+         * read before it is over. */
+        fpd_problem(call, FP_ERR_CANCELED, NULL);
+        return;
+    }
     if (p->refused) {
-        fpd_problem(call, p->refused,
-                    p->refused == FP_ERR_PRECOND
-                        ? "There is no file of this name to replace."
-                    : p->refused == FP_ERR_DIGEST
-                        ? "The body does not have the digest that its header "
-                          "gives; the old file is untouched."
-                        : NULL);
+        fpd_problem(call, p->refused, p->why ? "%s" : NULL, p->why);
         return;
     }
     if (req->err) {
@@ -297,10 +303,12 @@ static void after_put(struct fpd_call *call)
         fpd_reply_header(call, "Location", call->url.raw);
 }
 
-static void fail_spool(struct fpd_call *call, struct put *p, int err)
+static void fail_spool(struct fpd_call *call, struct put *p, int err,
+                       const char *why)
 {
     if (!p->done) {
         p->refused = err;
+        p->why = why;
         fpd_spool_fail(p->spool, err);
     }
     p->done = true;
@@ -315,7 +323,9 @@ static void finish(struct fpd_call *call)
     if (p->hash && !p->done &&
         (EVP_DigestFinal_ex(p->hash, sha256, NULL) != 1 ||
          memcmp(sha256, p->promised, sizeof sha256) != 0)) {
-        fail_spool(call, p, FP_ERR_DIGEST);
+        fail_spool(call, p, FP_ERR_DIGEST,
+                   "The body does not have the digest that its header gives; "
+                   "the old file is untouched.");
         return;
     }
     if (!p->done)
@@ -327,11 +337,19 @@ static void finish(struct fpd_call *call)
 static void after_stat(struct fpd_call *call)
 {
     struct put *p = call->state;
+    const struct fpd_stat *st = &p->stat.req.u.stat.st;
+    int err = fpd_ask_done(&p->stat) ? p->stat.req.err : FP_ERR_CANCELED;
 
-    if (p->stat.req.err)
-        fail_spool(call, p,
-                   p->stat.req.err == FP_ERR_NOENT ? FP_ERR_PRECOND
-                                                   : p->stat.req.err);
+    if (err == FP_ERR_NOENT && p->must_exist)
+        fail_spool(call, p, FP_ERR_PRECOND,
+                   "There is no file of this name to replace.");
+    else if (err && err != FP_ERR_NOENT)
+        fail_spool(call, p, err, NULL);
+    /* What has no time can't have changed since one. */
+    else if (!err && p->has_since && st->has_mtime &&
+             st->mtime_ns / 1000000000 > p->since)
+        fail_spool(call, p, FP_ERR_PRECOND,
+                   "The file was changed after If-Unmodified-Since.");
     else
         finish(call);
 }
@@ -344,7 +362,7 @@ void fpd_route_fs_put(struct fpd_call *call)
         fpd_route_fs_mkdir(call);
         return;
     }
-    if (!p->must_exist) {
+    if (!p->must_exist && !p->has_since) {
         finish(call);
         return;
     }

@@ -186,21 +186,16 @@ static ssize_t read_file(void *cls, uint64_t pos, char *buf, size_t max)
     return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
-static bool take_range(struct fpd_call *call, struct look *l)
+static bool take_range(struct fpd_call *call, struct look *l, const char *etag)
 {
-    const char *header = fpd_call_header(call, "If-Range")
+    const char *if_range = fpd_call_header(call, "If-Range");
+    const char *header = if_range && strcmp(if_range, etag) != 0
                              ? NULL
                              : fpd_call_header(call, "Range");
-    char text[48];
 
     switch (fpd_range_parse(header, l->st.size, &l->off, &l->len)) {
     case FPD_RANGE_NEVER:
-        fpd_refuse(call, 416, "range", "Range not satisfiable",
-                   "The file has %llu bytes; the range starts behind them.",
-                   (unsigned long long)l->st.size);
-        snprintf(text, sizeof text, "bytes */%llu",
-                 (unsigned long long)l->st.size);
-        fpd_reply_header(call, "Content-Range", text);
+        fpd_reply_range_never(call, "The file", l->st.size);
         return false;
     case FPD_RANGE_OK:
         l->ranged = true;
@@ -216,8 +211,9 @@ static bool take_range(struct fpd_call *call, struct look *l)
 
 static void after_work(struct fpd_call *call)
 {
+    const char *none = fpd_call_header(call, "If-None-Match");
     struct look *l = call->state;
-    char text[80];
+    char etag[48];
 
     if (l->err) {
         refuse(call, l);
@@ -227,21 +223,25 @@ static void after_work(struct fpd_call *call)
         reply_list(call, l);
         return;
     }
-    if (!take_range(call, l))
+    /* A snapshot never changes, so its id is a tag for each file in it. */
+    snprintf(etag, sizeof etag, "\"%.40s\"",
+             fpd_store_snapshot_info(l->reader)->id);
+    if (none && fpd_etags_have(none, etag, true)) {
+        fpd_reply_empty(call, 304);
+        fpd_reply_header(call, "ETag", etag);
+        return;
+    }
+    if (!take_range(call, l, etag))
         return;
     fpd_reply_stream(call, l->ranged ? 206 : 200, fpd_fs_type(l->path), l->len,
                      read_file);
+    fpd_reply_header(call, "ETag", etag);
     fpd_reply_header(call, "Accept-Ranges", "bytes");
     fpd_reply_header(call, "Cache-Control", "private, no-cache");
     fpd_fs_mtime_header(call, l->st.has_mtime, l->st.mtime_ns);
     fpd_fs_disposition(call, l->path);
-    if (!l->ranged)
-        return;
-    snprintf(text, sizeof text, "bytes %llu-%llu/%llu",
-             (unsigned long long)l->off,
-             (unsigned long long)(l->off + l->len - 1),
-             (unsigned long long)l->st.size);
-    fpd_reply_header(call, "Content-Range", text);
+    if (l->ranged)
+        fpd_reply_content_range(call, l->off, l->len, l->st.size);
 }
 
 static bool number(struct fpd_call *call, const char *name, uint64_t max,

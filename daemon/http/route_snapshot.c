@@ -248,12 +248,30 @@ void fpd_route_snapshot_verify(struct fpd_call *call)
 
 #define REGIONS_MAX 16
 
+/* A name that is left out in silence would be flash that stays as it is. */
+static bool take_regions(json_t *list, const char *out[REGIONS_MAX],
+                         size_t *count)
+{
+    json_t *region;
+    size_t i;
+
+    if (!json_is_array(list) || json_array_size(list) > REGIONS_MAX)
+        return false;
+    json_array_foreach(list, i, region)
+    {
+        if (!json_is_string(region))
+            return false;
+        out[(*count)++] = json_string_value(region);
+    }
+    return true;
+}
+
 static void start_restore(struct fpd_call *call, json_t *body,
                           const struct fpd_snapshot *s)
 {
     char device[65], id[FPD_JOB_ID_SIZE], why[300] = "";
     const char *regions[REGIONS_MAX];
-    json_t *list = json_object_get(body, "regions"), *region;
+    json_t *list = json_object_get(body, "regions");
     struct fpd_restore_params params = {
         .device = resolve(call, text_of(body, "device"), device),
         .storage = text_of(body, "storage"),
@@ -262,7 +280,6 @@ static void start_restore(struct fpd_call *call, json_t *body,
         .incomplete = json_is_true(json_object_get(body, "incomplete")),
         .regions = regions,
     };
-    size_t i;
     int err;
 
     if (!params.device)
@@ -271,9 +288,11 @@ static void start_restore(struct fpd_call *call, json_t *body,
         params.storage = s->storage;
     if (!has_device(call, params.device, params.storage))
         return;
-    json_array_foreach(list, i, region) if (params.region_count < REGIONS_MAX &&
-                                            json_is_string(region))
-        regions[params.region_count++] = json_string_value(region);
+    if (list && !take_regions(list, regions, &params.region_count)) {
+        fpd_problem(call, FP_ERR_INVAL,
+                    "\"regions\" is an array of up to %d names.", REGIONS_MAX);
+        return;
+    }
     err = fpd_jobs_restore(call->http->cfg.jobs, &params, id, why, sizeof why);
     if (err)
         fpd_problem(call, err, why[0] ? "%s" : NULL, why);
@@ -355,7 +374,6 @@ static bool image_range(struct fpd_call *call, struct image *im,
 {
     const struct fpd_snapshot *s = fpd_store_snapshot_info(im->reader);
     const char *if_range = fpd_call_header(call, "If-Range");
-    char text[48];
 
     im->len = s->size;
     if (if_range && strcmp(if_range, etag) != 0)
@@ -363,12 +381,7 @@ static bool image_range(struct fpd_call *call, struct image *im,
     switch (fpd_range_parse(fpd_call_header(call, "Range"), s->size, &im->off,
                             &im->len)) {
     case FPD_RANGE_NEVER:
-        fpd_refuse(call, 416, "range", "Range not satisfiable",
-                   "The image has %llu bytes; the range starts behind them.",
-                   (unsigned long long)s->size);
-        snprintf(text, sizeof text, "bytes */%llu",
-                 (unsigned long long)s->size);
-        fpd_reply_header(call, "Content-Range", text);
+        fpd_reply_range_never(call, "The image", s->size);
         return false;
     case FPD_RANGE_OK:
         im->ranged = true;
@@ -392,13 +405,8 @@ static void reply_image(struct fpd_call *call, struct image *im,
     snprintf(text, sizeof text, "attachment; filename=\"%s-%s-%.8s.img\"",
              s->device, s->storage, s->id + 28);
     fpd_reply_header(call, "Content-Disposition", text);
-    if (!im->ranged)
-        return;
-    snprintf(text, sizeof text, "bytes %llu-%llu/%llu",
-             (unsigned long long)im->off,
-             (unsigned long long)(im->off + im->len - 1),
-             (unsigned long long)s->size);
-    fpd_reply_header(call, "Content-Range", text);
+    if (im->ranged)
+        fpd_reply_content_range(call, im->off, im->len, s->size);
 }
 
 void fpd_route_snapshot_image(struct fpd_call *call)

@@ -254,13 +254,8 @@ static void after_first(struct fpd_call *call)
     text[0] = '"';
     sprintf(text + 17, "-%u\"", (unsigned)im->gen);
     fpd_reply_header(call, "ETag", text);
-    if (!im->ranged)
-        return;
-    snprintf(text, sizeof text, "bytes %llu-%llu/%llu",
-             (unsigned long long)im->off,
-             (unsigned long long)(im->off + im->len - 1),
-             (unsigned long long)im->storage.size);
-    fpd_reply_header(call, "Content-Range", text);
+    if (im->ranged)
+        fpd_reply_content_range(call, im->off, im->len, im->storage.size);
 }
 
 static bool image_alloc(struct image *im)
@@ -277,22 +272,19 @@ static bool image_alloc(struct image *im)
     return true;
 }
 
-/* The range asked for; false after having answered. */
+/* The range asked for; false after having answered. With If-Range all is sent:
+ * whether the flash is still what the client has a part of is known only when
+ * its first chunk is there. HEAD tells of the whole. */
 static bool image_range(struct fpd_call *call, struct image *im)
 {
-    char text[48];
+    bool all = call->head || fpd_call_header(call, "If-Range");
 
     im->off = 0;
     im->len = im->storage.size;
-    switch (fpd_range_parse(fpd_call_header(call, "Range"), im->storage.size,
-                            &im->off, &im->len)) {
+    switch (fpd_range_parse(all ? NULL : fpd_call_header(call, "Range"),
+                            im->storage.size, &im->off, &im->len)) {
     case FPD_RANGE_NEVER:
-        fpd_refuse(call, 416, "range", "Range not satisfiable",
-                   "The storage has %llu bytes; the range starts behind them.",
-                   (unsigned long long)im->storage.size);
-        snprintf(text, sizeof text, "bytes */%llu",
-                 (unsigned long long)im->storage.size);
-        fpd_reply_header(call, "Content-Range", text);
+        fpd_reply_range_never(call, "The storage", im->storage.size);
         return false;
     case FPD_RANGE_OK:
         im->ranged = true;

@@ -117,6 +117,17 @@ def test_conditions(bed, folder):
     assert bed.http.delete(url, headers={'If-Match': etag(other)}).status_code == 204
 
 
+def test_if_unmodified_since_guards_a_put(bed, folder):
+    url = f'{folder}/f'
+    then = 'Sun, 06 Nov 1994 08:49:37 GMT'
+    before, after = 'Sun, 06 Nov 1994 08:49:36 GMT', 'Sun, 06 Nov 1994 08:49:38 GMT'
+    assert bed.http.put(url, data=b'new', headers={'If-Unmodified-Since': before}).status_code == 201
+    bed.http.put(url, data=b'old', headers={'Last-Modified': then})
+    problem(bed.http.put(url, data=b'lost', headers={'If-Unmodified-Since': before}), 412, 'PRECOND')
+    assert bed.http.get(url).content == b'old'
+    assert bed.http.put(url, data=b'kept', headers={'If-Unmodified-Since': after}).status_code == 204
+
+
 def test_digests_travel_both_ways(bed, folder):
     data = content(20_000)
     right = 'sha-256=:' + base64.b64encode(hashlib.sha256(data).digest()).decode() + ':'
@@ -356,6 +367,55 @@ def test_scopes_and_devices_of_tokens(bed, folder):
         problem(bed.http.post(bed.api('/tokens'), json=bad), 400)
 
 
+def as_token(bed, **body):
+    """A session that carries a new token."""
+    reply = bed.http.post(bed.api('/tokens'), json={'name': 't', **body})
+    assert reply.status_code == 201, reply.text
+    session = requests.Session()
+    session.headers['Authorization'] = 'Bearer ' + reply.json()['token']
+    return session
+
+
+def test_a_token_for_one_device_stays_in_it(bed):
+    """Not even an admin's, if it names devices, reaches the others or makes itself a wider one."""
+    taken = bed.backup('dev')['result']['snapshot']
+    bed.http.patch(bed.api('/devices/dev'), json={'label': 'hidden'})
+    other = as_token(bed, scope='admin', devices=['other'])
+    mine = as_token(bed, scope='admin', devices=['dev'])
+    for session in (other, mine):
+        problem(session.post(bed.api('/tokens'), json={'name': 'all', 'scope': 'admin'}), 403)
+        problem(session.get(bed.api('/tokens')), 403)
+        problem(session.post(bed.api('/store/prune')), 403)
+    assert 'dev' not in problem(other.get(bed.api('/devices/hidden')), 404)['detail'].replace('device', '')
+    assert 'device="dev"' in mine.get(bed.url + '/metrics').text
+    assert 'device="dev"' not in other.get(bed.url + '/metrics').text
+    bed.http.patch(bed.api('/devices/dev'), json={'label': None})
+
+    snapshot = bed.api(f'/snapshots/{taken}')
+    for path in ('', '/image', '/fs/'):
+        assert mine.get(snapshot + path).status_code == 200
+        problem(other.get(snapshot + path), 404)
+    verify = mine.post(f'{snapshot}/verify')
+    job = bed.url + verify.headers['Location']
+    assert mine.get(job).status_code == 200
+    problem(other.get(job), 404)
+    problem(other.post(f'{job}/cancel'), 404)
+    assert verify.json()['id'] not in [j['id'] for j in other.get(bed.api('/jobs')).json()['jobs']]
+    bed.job(verify)
+    whole = bed.http.post(bed.api('/store/verify'))
+    problem(mine.delete(bed.url + whole.headers['Location']), 404)
+    bed.job(whole)
+
+
+def test_a_session_ends_with_its_token(bed):
+    made = bed.http.post(bed.api('/tokens'), json={'name': 't', 'scope': 'read', 'expires_in_s': 2}).json()['token']
+    browser = requests.Session()
+    assert browser.get(f'{bed.url}/?token={made}', allow_redirects=False).status_code == 303
+    bearer = {'Authorization': f'Bearer {made}'}
+    wait_for('the end of the token', lambda: requests.get(bed.api('/devices'), headers=bearer).status_code == 401)
+    problem(browser.get(bed.api('/devices')), 401)
+
+
 def test_the_url_that_is_printed_opens(bed, folder):
     shown = re.search(r'http://\S+/\?token=\S+', bed.daemon.output()).group()
     browser = requests.Session()
@@ -445,6 +505,37 @@ def test_snapshots_from_take_to_delete(bed, folder, tmp_path):
     problem(bed.http.get(url), 404)
     problem(bed.http.get(f'{url}/image'), 404)
     problem(bed.http.get(f'{url}/fs/'), 404)
+
+
+def test_files_of_a_snapshot_have_tags(bed, folder):
+    data = content(20_000)
+    bed.http.put(f'{folder}/f', data=data)
+    path = folder.split('/fs/flash')[1]
+    url = bed.api(f'/snapshots/{bed.backup("dev")["result"]["snapshot"]}/fs{path}/f')
+    tag = bed.http.get(url).headers['ETag']
+    assert bed.http.get(url, headers={'If-None-Match': tag}).status_code == 304
+    assert bed.http.get(url, headers={'If-None-Match': '"x"'}).content == data
+    part = bed.http.get(url, headers={'If-Range': tag, 'Range': 'bytes=5-9'})
+    assert part.status_code == 206 and part.content == data[5:10]
+    assert bed.http.get(url, headers={'If-Range': '"x"', 'Range': 'bytes=5-9'}).content == data
+    problem(bed.http.get(url + 'x', headers={'If-None-Match': tag}), 404)
+
+
+def test_regions_of_a_restore_are_names(bed):
+    url = bed.api(f'/snapshots/{bed.backup("dev")["result"]["snapshot"]}/restore')
+    for bad in ('fs', [1], ['r'] * 17):
+        problem(bed.http.post(url, json={'regions': bad}), 400)
+
+
+def test_part_of_an_image_is_not_sent_for_another(bed):
+    """A client that goes on with a download says what it has a part of; the flash may have changed since."""
+    url = bed.api('/devices/dev/storages/flash0/image')
+    part = bed.http.get(url, headers={'Range': 'bytes=4000-5000'})
+    assert part.status_code == 206 and part.headers['Content-Range'] == f'bytes 4000-5000/{1 << 20}'
+    whole = bed.http.get(url, headers={'Range': 'bytes=4000-5000', 'If-Range': '"another"'})
+    assert whole.status_code == 200 and len(whole.content) == 1 << 20
+    head = bed.http.head(url, headers={'Range': 'bytes=4000-5000'})
+    assert head.status_code == 200 and head.headers['Content-Length'] == str(1 << 20)
 
 
 def test_an_uploaded_image_is_restored(bed, folder):

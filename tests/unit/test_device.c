@@ -6,6 +6,7 @@
 #include "daemon/device/device.h"
 
 #include "core/error.h"
+#include "daemon/device/registry.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -1195,6 +1196,43 @@ static void an_offline_device_says_nodev(void **state)
     close_bench(&b);
 }
 
+static void count_device(void *ctx, struct fpd_device *device)
+{
+    (void)device;
+    (*(unsigned *)ctx)++;
+}
+
+/* A device that calls itself something else at each of 10,000 reconnects. */
+static void ids_without_end_do_not_fill_the_memory(void **state)
+{
+    struct fpd_devices *devices;
+    struct fpd_device *first, *device;
+    unsigned count = 0;
+    char id[16];
+
+    (void)state;
+    assert_int_equal(fpd_devices_new(NULL, &devices), FP_OK);
+    first = fpd_devices_get(devices, "d-first");
+    for (int i = 0; i < 10000; i++) {
+        snprintf(id, sizeof id, "d%d", i);
+        device = fpd_devices_get(devices, id);
+        assert_non_null(device);
+        assert_string_equal(fpd_device_id(device), id);
+        fpd_device_unref(device);
+    }
+    fpd_devices_each(devices, count_device, &count);
+    assert_in_range(count, 1, FPD_DEVICES_MAX);
+    /* What somebody uses stays, and so does the newest. */
+    device = fpd_devices_find(devices, "d-first");
+    assert_ptr_equal(device, first);
+    fpd_device_unref(device);
+    fpd_device_unref(first);
+    device = fpd_devices_find(devices, "d9999");
+    assert_non_null(device);
+    fpd_device_unref(device);
+    fpd_devices_free(devices);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1228,6 +1266,7 @@ int main(void)
         cmocka_unit_test(a_device_at_work_is_busy_not_lost),
         cmocka_unit_test(the_queue_is_bounded_and_stop_fails_what_waits),
         cmocka_unit_test(an_offline_device_says_nodev),
+        cmocka_unit_test(ids_without_end_do_not_fill_the_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

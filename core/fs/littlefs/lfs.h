@@ -27,6 +27,7 @@
 #define FP_LFS_ENTRIES_MAX 256     /* no driver writes more than 254 a pair */
 #define FP_LFS_BLOCK_MIN   104     /* below it the format cannot work */
 #define FP_LFS_BLOCK_MAX   0x80000 /* records keep offsets in 19 bits */
+#define FP_LFS_FILES_MAX   32      /* open at once; a bit each in a word */
 #define FP_LFS_FLIGHT_MAX  24
 #define FP_LFS_MOVES_MAX   12
 /* Within the driver: this block does not take what it is given, go elsewhere

@@ -17,7 +17,6 @@
 
 #define CACHE_DEFAULT  256u
 #define FILES_DEFAULT  4u
-#define FILES_MAX      32u
 #define CYCLES_DEFAULT 500
 #define ALIGN          16u
 
@@ -76,7 +75,7 @@ static bool lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
     l->cache_size = fp_lfs_align_up(l->cache_size, dev->prog_size);
     l->cache_size = fp_lfs_min(l->cache_size, l->block_size);
     l->files = cfg->max_files ? cfg->max_files : FILES_DEFAULT;
-    if (l->files > FILES_MAX)
+    if (l->files > FP_LFS_FILES_MAX)
         return false;
     l->file_stride = round_up(l->cache_size + FP_NAME_MAX + 1);
     l->look_size = option(cfg->options, "lookahead",

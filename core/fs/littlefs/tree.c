@@ -274,40 +274,49 @@ static uint16_t source_id(const struct move *mv)
     return (uint16_t)(id + (mv->to.id <= id));
 }
 
-/* Handles of the renamed file go where it went. */
-static void follow_rename(struct fp_lfs *fs, const struct fp_lfs_node *from,
-                          const struct fp_lfs_node *to)
-{
-    for (struct fp_lfs_node *n = fs->nodes; n; n = n->next)
-        if (n != from && n->what == FP_LFS_NODE_FILE && n->id == from->id &&
-            !fp_lfs_pair_is_null(n->pair) &&
-            fp_lfs_pair_shares(n->pair, from->pair)) {
-            fp_lfs_pair_set(n->pair, to->pair[0], to->pair[1]);
-            n->id = to->id;
-        }
-}
+/* Handles of the file that is renamed. Any of the commits may take the source
+ * out, and the handles would take that for their file's end: they are noted
+ * before, and go where the new entry went. */
+struct parked {
+    struct fp_lfs_node *nodes[FP_LFS_FILES_MAX];
+    uint32_t count;
+};
 
-/* One commit does all. Handles would take the DELETE for theirs, so they are
- * parked on the new entry by hand afterwards. */
-static int rename_within(struct fp_lfs *fs, struct move *mv,
-                         struct fp_lfs_node *to)
+static void park(struct fp_lfs *fs, const struct move *mv,
+                 struct parked *parked)
 {
-    struct fp_lfs_node *parked[32];
-    uint32_t count = 0;
-    int err;
-
+    parked->count = 0;
     for (struct fp_lfs_node *n = fs->nodes; n; n = n->next)
         if (n->what == FP_LFS_NODE_FILE && n->id == mv->from.id &&
             !fp_lfs_pair_is_null(n->pair) &&
-            fp_lfs_pair_shares(n->pair, mv->from.pair))
-            parked[count++] = n;
+            fp_lfs_pair_shares(n->pair, mv->from.pair) &&
+            parked->count < FP_LFS_FILES_MAX)
+            parked->nodes[parked->count++] = n;
+}
+
+/* Once the new entry is on flash; `to` is at no entry before. */
+static void unpark(const struct parked *parked, const struct fp_lfs_node *to)
+{
+    if (fp_lfs_pair_is_null(to->pair))
+        return;
+    for (uint32_t i = 0; i < parked->count; i++) {
+        fp_lfs_pair_set(parked->nodes[i]->pair, to->pair[0], to->pair[1]);
+        parked->nodes[i]->id = to->id;
+    }
+}
+
+/* One commit does all. */
+static int rename_within(struct fp_lfs *fs, struct move *mv,
+                         struct fp_lfs_node *to)
+{
+    struct parked parked;
+    int err;
+
+    park(fs, mv, &parked);
     add_op(mv,
            (struct fp_lfs_op){ .type = FP_LFS_DELETE, .id = source_id(mv) });
     err = fp_lfs_commit(fs, mv->to.pair, mv->ops, mv->op_count, to);
-    for (uint32_t i = 0; i < count && !fp_lfs_pair_is_null(to->pair); i++) {
-        fp_lfs_pair_set(parked[i]->pair, to->pair[0], to->pair[1]);
-        parked[i]->id = to->id;
-    }
+    unpark(&parked, to);
     return err;
 }
 
@@ -332,17 +341,19 @@ static int rename_across(struct fp_lfs *fs, struct move *mv,
                          struct fp_lfs_node *to)
 {
     struct fp_lfs_node from = { .what = FP_LFS_NODE_MARK, .id = mv->from.id };
+    struct parked parked;
     int err;
 
+    park(fs, mv, &parked);
     fp_lfs_pair_set(from.pair, mv->from.pair[0], mv->from.pair[1]);
     fp_lfs_pair_set(from.dir, FP_LFS_NULL, FP_LFS_NULL);
     fp_lfs_node_add(fs, &from);
     fp_lfs_want_move(fs, mv->from.pair, mv->from.id);
     err = fp_lfs_commit(fs, mv->to.pair, mv->ops, mv->op_count, to);
+    unpark(&parked, to);
     if (!err) {
         /* The new links of a relocation may have taken the source along. */
         if (fp_lfs_has_move(&fs->gdisk)) {
-            follow_rename(fs, &from, to);
             fp_lfs_want_no_move(fs);
             err = fp_lfs_commit_delete(fs, from.pair, from.id);
         } else {
