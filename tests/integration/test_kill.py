@@ -31,15 +31,18 @@ class Model:
 
     def __init__(self):
         self.states = [{}]          # each a dict name -> content; the truth is one of them
+        self.history = []           # what was done, for whoever reads a failure
 
     def apply(self, change, known):
         after = [change(dict(s)) for s in self.states]
         self.states = after if known == 'done' else self.states if known == 'refused' else self.states + after
 
-    def settle(self, found):
-        wrong = 'the files are neither the old nor the new ones: ' + str(
-            {k: (len(v), [len(s[k]) if k in s else None for s in self.states]) for k, v in found.items()})
-        assert found in self.states, wrong
+    def settle(self, found, keep=lambda: None):
+        if found not in self.states:
+            keep()
+            sizes = [{k: len(v) for k, v in s.items()} for s in (found, *self.states)]
+            pytest.fail('\n'.join(['the files are neither the old nor the new ones:', f'found {sizes[0]}', *map(str, sizes[1:]),
+                                   'after', *self.history[-12:]]))
         self.states = [found]
 
 
@@ -143,7 +146,9 @@ def test_kills_at_random_moments(tmp_path):
             status = answers[0]
             model.apply(op[3], 'done' if status and status < 300 else 'refused' if status in (404, 409, 412, 507) else 'open')
             bed.online('dev', 60)
-            model.settle(read_all(bed))
+            model.history.append(f'{i} {op[0]} {op[1]} {len(op[2].get("data", b""))} {op[2].get("headers", "")} -> {status}, '
+                                 f'{victim} killed')
+            model.settle(read_all(bed), lambda: keep(bed, tmp_path))
             if i % 20 == 0:
                 shutil.copy(bed.dir / 'dev.img', tmp_path / 'now.img')
                 check_image(tmp_path / 'now.img')
@@ -157,20 +162,25 @@ def test_kills_at_random_moments(tmp_path):
         check_image(bed.dir / 'dev.img')
 
 
+def keep(bed, folder):
+    """What whoever looks into a failure wants to see."""
+    for file in (*bed.dir.glob('*.log'), *bed.dir.glob('*.img')):
+        shutil.copy(file, folder)
+
+
 def kill_and_restart(bed, victim, agent, daemon, line):
     if victim == 'daemon':
         daemon.kill()
         bed.restart_daemon()
     elif victim == 'line':
         line.kill()
-        line.start()
+        line.restart()
     else:
         # The line sees the port go with the device, as USB does.
         agent.kill()
         line.kill()
-        agent.start()
-        time.sleep(0.2)
-        line.start()
+        agent.restart()
+        line.restart()
 
 
 def check_snapshots(bed, tmp_path):
@@ -196,7 +206,7 @@ def test_kill_is_seen_by_this_test(tmp_path):
     model = Model()
     model.apply(put('/flash/a', b'old')[3], 'done')
     model.apply(put('/flash/a', b'new')[3], 'open')
-    with pytest.raises(AssertionError):
+    with pytest.raises(pytest.fail.Exception):
         model.settle({'/flash/a': b'ne'})
     model.settle({'/flash/a': b'new'})
     assert BIN.exists()

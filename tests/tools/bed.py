@@ -32,7 +32,7 @@ def wait_for(what, ready, seconds=30):
 class Process:
     def __init__(self, log, program, *args):
         self.log, self.args = log, [str(BIN / program), *map(str, args)]
-        self.child = None
+        self.child = self.end = None    # end: the link to its pty, if it makes one
 
     def start(self):
         with open(self.log, 'ab') as log:
@@ -44,8 +44,17 @@ class Process:
 
     def kill(self):
         """As a power cut or kill -9 does."""
+        # Its pty's name goes to whoever asks next, even another bed: nobody
+        # shall find that one behind our link.
+        if self.end:
+            self.end.unlink(missing_ok=True)
         self.child.kill()
         self.child.wait()
+
+    def restart(self):
+        self.start()
+        if self.end:
+            wait_for(self.end, lambda: os.path.lexists(self.end))
 
     def stop(self):
         if self.child.poll() is None:
@@ -81,16 +90,19 @@ class Bed:
         made = self.process(name, 'flashport-agent', '--id', name, '--storage', f'flash0={file},block={block},count={blocks},prog={prog}',
                             '--mount', '/flash=flash0:littlefs', '--format', 'littlefs', '--timing', timing,
                             '--listen', f'{listen}:{where}', *extra)
-        wait_for(f'{where}', lambda: os.path.lexists(where))
-        if listen == 'unix':
-            self.links.append(f'unix:{where}')
+        wait_for(where, lambda: os.path.lexists(where))
+        if listen == 'pty':
+            made.end = where
+        else:
+            self.links.append(f'{listen}:{where}')
         return made
 
     def line(self, name, baud, *options):
         """A serial line with a real rate to the pty of agent `name`; the daemon's end becomes a link."""
         near, far = self.dir / f'{name}.line', self.dir / f'{name}.pty'
         made = self.process(f'{name}-line', 'linksim', '--baud', baud, '--quiet', *options, f'tty:{far}', f'pty:{near}')
-        wait_for(f'{near}', lambda: os.path.lexists(near))
+        wait_for(near, lambda: os.path.lexists(near))
+        made.end = near
         self.links.append(f'serial:{near}@{baud or 921600}')
         return made
 
