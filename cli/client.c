@@ -279,14 +279,21 @@ static enum fpc_exit exit_of_status(long status)
 static void say_problem(struct fpc_client *c, const struct fpc_call *call)
 {
     const char *title = NULL, *detail = NULL, *hint = NULL;
+    const char *device = NULL, *path = NULL;
 
-    json_unpack(call->json, "{s?s,s?s,s?s}", "title", &title, "detail", &detail,
-                "hint", &hint);
+    json_unpack(call->json, "{s?s,s?s,s?s,s?s,s?s}", "title", &title, "detail",
+                &detail, "hint", &hint, "device", &device, "path", &path);
     if (call->status == 401 && !detail)
         detail = c->token ? "the daemon does not know this token"
                           : "the daemon asks for a token: give --token or "
                             "FLASHPORT_TOKEN";
     fputs("flashport: ", stderr);
+    if (device && path) {
+        fpc_print_name(stderr, device, strlen(device));
+        fputc(':', stderr);
+        fpc_print_name(stderr, path, strlen(path));
+        fputs(": ", stderr);
+    }
     if (detail || title)
         fpc_print_name(stderr, detail ? detail : title,
                        strlen(detail ? detail : title));

@@ -9,6 +9,7 @@
 #include "cli/client.h"
 #include "cli/listing.h"
 #include "cli/remote.h"
+#include "cli/whole.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -62,14 +63,6 @@ static bool join(struct place *place, const char *name)
     return false;
 }
 
-static int failed(const char *path)
-{
-    fpc_error("%s: %s", path, strerror(errno));
-    return errno == ENOENT   ? FPC_EXIT_NOT_FOUND
-           : errno == ENOSPC ? FPC_EXIT_NO_SPACE
-                             : FPC_EXIT_FAILED;
-}
-
 static int look(struct copy *copy, const struct place *place, bool *exists,
                 bool *dir)
 {
@@ -79,7 +72,7 @@ static int look(struct copy *copy, const struct place *place, bool *exists,
         return fpc_remote_stat(copy->client, &place->remote, exists, dir);
     *exists = stat(place->path, &st) == 0;
     *dir = *exists && S_ISDIR(st.st_mode);
-    return *exists || errno == ENOENT ? FPC_EXIT_OK : failed(place->path);
+    return *exists || errno == ENOENT ? FPC_EXIT_OK : fpc_failed(place->path);
 }
 
 /* --- one file ------------------------------------------------------------ */
@@ -120,9 +113,9 @@ static int upload(struct copy *copy, const char *path,
     int status;
 
     if (!file)
-        return failed(path);
+        return fpc_failed(path);
     if (fstat(fileno(file), &st) != 0) {
-        status = failed(path);
+        status = fpc_failed(path);
     } else if (!S_ISREG(st.st_mode)) {
         fpc_error("%s: not a regular file", path);
         status = FPC_EXIT_FAILED;
@@ -155,37 +148,20 @@ static int fetch(struct copy *copy, const struct fpc_remote *from, FILE *file,
 static int download(struct copy *copy, const struct fpc_remote *from,
                     const char *path)
 {
-    char temp[PATH_MAX + 16];
-    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
-    int64_t mtime = -1;
-    int fd, status;
-    mode_t mask;
-    FILE *file;
+    struct fpc_whole whole;
+    int64_t mtime = -1, size = 0;
+    int status = fpc_whole_begin(&whole, path);
 
-    snprintf(temp, sizeof temp, "%s.XXXXXX", path);
-    fd = mkstemp(temp);
-    file = fd < 0 ? NULL : fdopen(fd, "wb");
-    if (!file)
-        return failed(path);
-    status = fetch(copy, from, file, &mtime);
-    if (status == FPC_EXIT_OK && mtime >= 0) {
-        fflush(file);
-        times[1].tv_sec = (time_t)mtime;
-        futimens(fd, times);
-    }
-    mask = umask(0);
-    umask(mask);
-    if (status == FPC_EXIT_OK &&
-        (fflush(file) != 0 || fchmod(fd, 0666 & ~mask) != 0 || fsync(fd) != 0))
-        status = failed(path);
-    copy->bytes += status == FPC_EXIT_OK ? (uint64_t)ftello(file) : 0;
-    if (fclose(file) != 0 && status == FPC_EXIT_OK)
-        status = failed(path);
-    if (status == FPC_EXIT_OK && rename(temp, path) != 0)
-        status = failed(path);
     if (status != FPC_EXIT_OK)
-        unlink(temp);
-    copy->files += status == FPC_EXIT_OK;
+        return status;
+    status = fetch(copy, from, whole.file, &mtime);
+    if (status == FPC_EXIT_OK)
+        size = (int64_t)ftello(whole.file);
+    status = fpc_whole_end(&whole, status, mtime);
+    if (status == FPC_EXIT_OK) {
+        copy->files++;
+        copy->bytes += (uint64_t)size;
+    }
     return status;
 }
 
@@ -197,10 +173,10 @@ static int between(struct copy *copy, const struct fpc_remote *from,
     int status;
 
     if (!file)
-        return failed("a temporary file");
+        return fpc_failed("a temporary file");
     status = fetch(copy, from, file, &mtime);
     if (status == FPC_EXIT_OK && fflush(file) != 0)
-        status = failed("a temporary file");
+        status = fpc_failed("a temporary file");
     if (status == FPC_EXIT_OK) {
         int64_t size = ftello(file);
 
@@ -236,7 +212,8 @@ static int make_dir(struct copy *copy, const struct place *dir)
     if (status || is_dir)
         return status;
     if (!dir->far)
-        return mkdir(dir->path, 0777) == 0 ? FPC_EXIT_OK : failed(dir->path);
+        return mkdir(dir->path, 0777) == 0 ? FPC_EXIT_OK
+                                           : fpc_failed(dir->path);
     fpc_remote_url(&dir->remote, true, url);
     status = fpc_client_call(copy->client, &call);
     fpc_call_free(&call);
@@ -284,7 +261,7 @@ static int copy_near_entries(struct copy *copy, const struct place *from,
     int status = FPC_EXIT_OK;
 
     if (count < 0)
-        return failed(from->path);
+        return fpc_failed(from->path);
     for (int i = 0; i < count; i++) {
         if (status == FPC_EXIT_OK && strcmp(names[i]->d_name, ".") != 0 &&
             strcmp(names[i]->d_name, "..") != 0)

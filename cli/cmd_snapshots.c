@@ -5,6 +5,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "cli/client.h"
 #include "cli/remote.h"
+#include "cli/whole.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -163,40 +164,20 @@ static int cat(struct fpc_context *ctx, struct fpc_client *client, int argc,
     return fetch(ctx, client, url, stdout, argv[1]);
 }
 
-/* The image appears under its name only when it is whole. */
 static int export_image(struct fpc_context *ctx, struct fpc_client *client,
                         const char *id, const char *path)
 {
-    char url[FPC_URL_MAX], temp[4096];
-    int fd, status;
-    FILE *file;
+    char url[FPC_URL_MAX];
+    struct fpc_whole whole;
+    int status;
 
     snapshot_url(url, id, "/image");
     if (strcmp(path, "-") == 0)
         return fetch(ctx, client, url, stdout, id);
-    if ((size_t)snprintf(temp, sizeof temp, "%s.XXXXXX", path) >= sizeof temp) {
-        fpc_error("%s: path too long", path);
-        return FPC_EXIT_FAILED;
-    }
-    fd = mkstemp(temp);
-    file = fd < 0 ? NULL : fdopen(fd, "wb");
-    if (!file) {
-        fpc_error("%s: %s", path, strerror(errno));
-        return FPC_EXIT_FAILED;
-    }
-    status = fetch(ctx, client, url, file, path);
-    if (status == FPC_EXIT_OK && (fflush(file) != 0 || fsync(fd) != 0)) {
-        fpc_error("%s: %s", path, strerror(errno));
-        status = FPC_EXIT_FAILED;
-    }
-    fclose(file);
-    if (status == FPC_EXIT_OK && rename(temp, path) != 0) {
-        fpc_error("%s: %s", path, strerror(errno));
-        status = FPC_EXIT_FAILED;
-    }
+    status = fpc_whole_begin(&whole, path);
     if (status != FPC_EXIT_OK)
-        unlink(temp);
-    return status;
+        return status;
+    return fpc_whole_end(&whole, fetch(ctx, client, url, whole.file, path), -1);
 }
 
 static int export(struct fpc_context *ctx, struct fpc_client *client, int argc,

@@ -8,6 +8,7 @@
 #include "core/error.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -66,6 +67,16 @@ void fpc_error(const char *format, ...)
     fputs("flashport: ", stderr);
     fpc_print_name(stderr, text, strlen(text));
     fputc('\n', stderr);
+}
+
+int fpc_failed(const char *path)
+{
+    int err = errno;
+
+    fpc_error("%s: %s", path, strerror(err));
+    return err == ENOENT   ? FPC_EXIT_NOT_FOUND
+           : err == ENOSPC ? FPC_EXIT_NO_SPACE
+                           : FPC_EXIT_FAILED;
 }
 
 static const struct fpc_command *find(const char *name)

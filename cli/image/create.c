@@ -37,14 +37,6 @@ struct making {
     char failed_at[PATH_MAX];
 };
 
-static int host_failed(const char *path)
-{
-    fpc_error("%s: %s", path, strerror(errno));
-    return errno == ENOENT   ? FPC_EXIT_NOT_FOUND
-           : errno == ENOSPC ? FPC_EXIT_NO_SPACE
-                             : FPC_EXIT_FAILED;
-}
-
 /* --- what there is to put in --------------------------------------------- */
 
 static int add(struct making *m, const char *path)
@@ -63,11 +55,11 @@ static int add(struct making *m, const char *path)
     s = &m->files[m->count];
     if (strlen(path) >= sizeof s->path) {
         errno = ENAMETOOLONG;
-        return host_failed(path);
+        return fpc_failed(path);
     }
     strcpy(s->path, path);
     if (stat(path, &s->st) != 0)
-        return host_failed(path);
+        return fpc_failed(path);
     if (!S_ISREG(s->st.st_mode) && !S_ISDIR(s->st.st_mode)) {
         fpc_error("%s: neither file nor directory: an image can't hold it",
                   path);
@@ -84,7 +76,7 @@ static int add_entries(struct making *m, const char *dir)
     int status = FPC_EXIT_OK, count = scandir(dir, &names, NULL, alphasort);
 
     if (count < 0)
-        return host_failed(dir);
+        return fpc_failed(dir);
     for (int i = 0; i < count; i++) {
         const char *name = names[i]->d_name;
 
@@ -93,7 +85,7 @@ static int add_entries(struct making *m, const char *dir)
             if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >=
                 sizeof path) {
                 errno = ENAMETOOLONG;
-                status = host_failed(dir);
+                status = fpc_failed(dir);
             } else {
                 status = add(m, path);
             }
@@ -121,7 +113,7 @@ static int gather(struct making *m, const char *dir)
     int status;
 
     if (stat(dir, &st) != 0)
-        return host_failed(dir);
+        return fpc_failed(dir);
     m->root_len = strlen(dir);
     while (m->root_len > 1 && dir[m->root_len - 1] == '/')
         m->root_len--;
@@ -157,7 +149,7 @@ static int put_content(struct fp_file *file, FILE *in, const char *path)
             return err;
     }
     if (ferror(in)) {
-        host_failed(path);
+        fpc_failed(path);
         return 1;
     }
     return FP_OK;
@@ -177,7 +169,7 @@ static int put_file(struct making *m, const struct source *s, const char *name)
     int err;
 
     if (!in) {
-        host_failed(s->path);
+        fpc_failed(s->path);
         return 1;
     }
     err = fp_fs_open(&m->vol.mnt, &file, name, flags);
@@ -305,13 +297,13 @@ static int write_image(struct making *m)
     if ((size_t)snprintf(temp, sizeof temp, "%s.%ld.part", path,
                          (long)getpid()) >= sizeof temp) {
         errno = ENAMETOOLONG;
-        return host_failed(path);
+        return fpc_failed(path);
     }
     status = told(m, m->image->cfg.block_count
                          ? make(m, temp, m->image->cfg.block_count)
                          : make_smallest(m, temp));
     if (status == FPC_EXIT_OK && rename(temp, path) != 0)
-        status = host_failed(path);
+        status = fpc_failed(path);
     if (status != FPC_EXIT_OK)
         unlink(temp);
     return status;

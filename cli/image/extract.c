@@ -23,12 +23,6 @@ struct output {
     int fd;
 };
 
-static int failed(const char *path)
-{
-    fpc_error("%s: %s", path, strerror(errno));
-    return errno == ENOSPC ? FPC_EXIT_NO_SPACE : FPC_EXIT_FAILED;
-}
-
 static int take(void *ctx, const void *buf, size_t size)
 {
     struct output *out = ctx;
@@ -40,7 +34,7 @@ static int take(void *ctx, const void *buf, size_t size)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return failed(out->path);
+            return fpc_failed(out->path);
         p += n;
         size -= (size_t)n;
     }
@@ -57,7 +51,7 @@ static int extract_file(struct fpc_image *image, const struct fpc_node *node,
     out.fd =
         open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (out.fd < 0)
-        return failed(path);
+        return fpc_failed(path);
     status = fpc_image_read_file(image, node->path, take, &out);
     if (status == FPC_EXIT_OK && node->st.has_mtime && node->st.mtime_ns >= 0) {
         times[1].tv_sec = (time_t)(node->st.mtime_ns / 1000000000);
@@ -65,7 +59,7 @@ static int extract_file(struct fpc_image *image, const struct fpc_node *node,
         futimens(out.fd, times);
     }
     if (close(out.fd) != 0 && status == FPC_EXIT_OK)
-        status = failed(path);
+        status = fpc_failed(path);
     return status;
 }
 
@@ -76,11 +70,11 @@ static int make_dir(const char *path)
     if (mkdir(path, 0777) == 0)
         return FPC_EXIT_OK;
     if (errno != EEXIST)
-        return failed(path);
+        return fpc_failed(path);
     if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return FPC_EXIT_OK;
     errno = ENOTDIR;
-    return failed(path);
+    return fpc_failed(path);
 }
 
 static bool is_safe(const char *path)
@@ -106,7 +100,7 @@ static int extract_node(struct fpc_image *image, const struct fpc_node *node,
     if ((size_t)snprintf(path, sizeof path, "%s%s", dir, node->path + skip) >=
         sizeof path) {
         errno = ENAMETOOLONG;
-        return failed(dir);
+        return fpc_failed(dir);
     }
     return node->st.type == FP_TYPE_DIR ? make_dir(path)
                                         : extract_file(image, node, path);
