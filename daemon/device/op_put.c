@@ -250,7 +250,10 @@ static bool body_failed(struct fpd_op_state *op,
                         const struct fpd_spool_state *body)
 {
     if (body->err)
-        fpd_op_fail(op, body->err, "the upload broke off");
+        fpd_op_fail(op, body->err,
+                    body->err == FP_ERR_NOSPC
+                        ? "the daemon's disk is too full to take the upload"
+                        : "the upload broke off");
     return op->finished;
 }
 

@@ -17,6 +17,7 @@ enum {
     NONCE,
     ASK,
     WAIT,
+    SETTLE, /* done; what the volumes are now is being asked */
     RECALL,
     RECALL_WAIT,
     RECALL_TO,
@@ -237,6 +238,10 @@ static bool simple_step(struct fpd_session *s, struct fpd_op_state *op,
                fpd_session_send(s);
     case ASK:
         return ask(s, op);
+    case SETTLE:
+        if (!s->volumes_dirty && !s->volumes_asked)
+            fpd_op_finish(op, FP_OK);
+        return false;
     case RECALL:
     case RECALL_TO:
         return recall(s, op);
@@ -270,6 +275,14 @@ static void take_digest(struct fpd_op_state *op, const fp_DigestReply *reply)
     fpd_op_finish(op, FP_OK);
 }
 
+/* Whoever mounts a volume writes to it next: that request must not be judged
+ * by what was known of the volume before. */
+static bool moves_volumes(enum fpd_op op)
+{
+    return op == FPD_OP_MOUNT || op == FPD_OP_UNMOUNT || op == FPD_OP_FORMAT ||
+           op == FPD_OP_RESTORE_BEGIN || op == FPD_OP_RESTORE_END;
+}
+
 static void take_done(struct fpd_session *s, struct fpd_op_state *op,
                       const fp_Done *done)
 {
@@ -301,7 +314,12 @@ static void take_done(struct fpd_session *s, struct fpd_op_state *op,
     }
     if (req->op != FPD_OP_PING)
         s->volumes_dirty = true;
-    fpd_op_finish(op, FP_OK);
+    if (moves_volumes(req->op)) {
+        fpd_session_look_soon(s);
+        op->step = SETTLE;
+    } else {
+        fpd_op_finish(op, FP_OK);
+    }
 }
 
 static void take_event(struct fpd_op_state *op, const fp_Event *event)
@@ -455,6 +473,10 @@ static void after_reset(struct fpd_op_state *op)
 
 static void simple_restart(struct fpd_op_state *op, bool same_epoch)
 {
+    if (op->step == SETTLE) {
+        fpd_op_finish(op, FP_OK);
+        return;
+    }
     switch (op->req->op) {
     case FPD_OP_FREEZE:
     case FPD_OP_THAW:

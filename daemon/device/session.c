@@ -460,6 +460,12 @@ static void send_aborts(struct fpd_session *s)
     }
 }
 
+void fpd_session_look_soon(struct fpd_session *s)
+{
+    s->volumes_dirty = true;
+    s->refreshed_ms = fpd_now_ms() - REFRESH_MS;
+}
+
 static void do_chores(struct fpd_session *s, int64_t now)
 {
     bool early = s->state == FPD_SESSION_ASKING;

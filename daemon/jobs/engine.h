@@ -3,7 +3,9 @@
  * What the parts of the job engine share. Private to daemon/jobs.
  *
  * The list holds the jobs that have not ended, the oldest first; one that has
- * ended lives in the store alone. `lock` is held for moments only, never over
+ * ended lives in the store alone. Where the store could not take the end (its
+ * disk is full) the job stays in the list, ended, until it can; when the daemon
+ * ends before that, the next one does the job again. `lock` is held for moments only, never over
  * a call of the store, a device or a callback.
  */
 #ifndef FPD_JOBS_ENGINE_H
@@ -37,11 +39,11 @@ bool fpd_job_ended(const struct fpd_job *job);
 struct fpd_job *fpd_job_new(struct fpd_jobs *jobs, enum fpd_job_kind kind,
                             const char *device, json_t *params);
 void fpd_job_free(struct fpd_job *job);
-/* The one of this id that has not ended, as a reference; NULL. */
+/* The one of this id in the list, as a reference; NULL. */
 struct fpd_job *fpd_jobs_find(struct fpd_jobs *jobs, const char *id);
 void fpd_job_unref(struct fpd_job *job);
-/* Writes the row to the store, and tells that it moved. */
-void fpd_job_keep(struct fpd_job *job);
+/* Writes the row to the store. */
+int fpd_job_keep(struct fpd_job *job);
 /* Tells the callback. */
 void fpd_job_tell(struct fpd_job *job);
 

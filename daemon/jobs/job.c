@@ -105,7 +105,7 @@ void fpd_job_tell(struct fpd_job *job)
         cfg->changed(cfg->ctx, job->row.id);
 }
 
-void fpd_job_keep(struct fpd_job *job)
+int fpd_job_keep(struct fpd_job *job)
 {
     struct fpd_store_job row;
     int err;
@@ -121,6 +121,7 @@ void fpd_job_keep(struct fpd_job *job)
     if (err)
         fpd_log(FPD_LOG_WARN, "jobs", "the state was not stored: job=%s err=%s",
                 row.id, fp_strerror(err));
+    return err;
 }
 
 int fpd_job_check(struct fpd_job *job)
@@ -155,7 +156,7 @@ void fpd_job_phase(struct fpd_job *job, const char *phase, const char *unit,
     job->mark_done = 0;
     job->mark_ms = fpd_now_ms();
     pthread_mutex_unlock(&jobs->lock);
-    fpd_job_keep(job);
+    (void)fpd_job_keep(job);
     fpd_job_tell(job);
 }
 
@@ -187,7 +188,7 @@ void fpd_job_progress(struct fpd_job *job, uint64_t done)
         job->told_ms = now;
     pthread_mutex_unlock(&job->jobs->lock);
     if (keep)
-        fpd_job_keep(job);
+        (void)fpd_job_keep(job);
     if (tell)
         fpd_job_tell(job);
 }
@@ -228,7 +229,7 @@ void fpd_job_waiting(struct fpd_job *job, bool waiting)
     pthread_mutex_unlock(&job->jobs->lock);
     if (!moved)
         return;
-    fpd_job_keep(job);
+    (void)fpd_job_keep(job);
     fpd_job_tell(job);
 }
 

@@ -24,6 +24,7 @@ enum {
     LIST_DEFAULT = 100,
     LIST_MAX = 1000,
     LOG_PAGE = 200,
+    KEEP_AGAIN_S = 5,
 };
 
 typedef int (*runner_fn)(struct fpd_job *job);
@@ -83,6 +84,23 @@ void fpd_jobs_append(struct fpd_jobs *jobs, struct fpd_job *job)
     pthread_cond_broadcast(&jobs->moved);
 }
 
+/* Whoever waits for it may go: it ended, and no thread works on it. */
+static bool is_over(const struct fpd_job *job)
+{
+    return fpd_job_ended(job) && !job->held;
+}
+
+/* The lock is held. The oldest job that ended and is in the list all the
+ * same; NULL. */
+static struct fpd_job *unkept(struct fpd_jobs *jobs)
+{
+    struct fpd_job *job = jobs->first;
+
+    while (job && !is_over(job))
+        job = job->next;
+    return job;
+}
+
 /* Out of the list, and its reference given back. */
 static void retire(struct fpd_jobs *jobs, struct fpd_job *job)
 {
@@ -98,11 +116,50 @@ static void retire(struct fpd_jobs *jobs, struct fpd_job *job)
     fpd_job_unref(job);
 }
 
+/* It has ended: into the store with it, or, where that has no room, kept here
+ * so that whoever asks is told the truth. */
+static void put_away(struct fpd_jobs *jobs, struct fpd_job *job)
+{
+    if (fpd_job_keep(job) == FP_OK) {
+        retire(jobs, job);
+        return;
+    }
+    pthread_mutex_lock(&jobs->lock);
+    job->held = false;
+    pthread_cond_broadcast(&jobs->moved);
+    pthread_mutex_unlock(&jobs->lock);
+}
+
+/* The lock is held, and let go of meanwhile. Sleeps until something moves, or
+ * until it is time to offer the store again what it had no room for. */
+static void rest(struct fpd_jobs *jobs)
+{
+    struct fpd_job *job;
+    struct timespec until;
+
+    if (!unkept(jobs)) {
+        pthread_cond_wait(&jobs->moved, &jobs->lock);
+        return;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += KEEP_AGAIN_S;
+    if (pthread_cond_timedwait(&jobs->moved, &jobs->lock, &until) != ETIMEDOUT)
+        return;
+    job = unkept(jobs);
+    if (!job)
+        return;
+    job->held = true; /* by this thread alone */
+    pthread_mutex_unlock(&jobs->lock);
+    put_away(jobs, job);
+    pthread_mutex_lock(&jobs->lock);
+}
+
 /* The lock is held. */
 static bool device_held(const struct fpd_jobs *jobs, const char *device)
 {
     for (const struct fpd_job *job = jobs->first; job; job = job->next)
-        if (job->held && strcmp(job->device, device) == 0)
+        if (job->held && !fpd_job_ended(job) &&
+            strcmp(job->device, device) == 0)
             return true;
     return false;
 }
@@ -156,23 +213,24 @@ static void settle(struct fpd_job *job, int err)
     pthread_mutex_unlock(&job->jobs->lock);
 }
 
-static void run(struct fpd_job *job)
+/* Whether it has ended. */
+static bool run(struct fpd_job *job)
 {
     int err;
 
-    fpd_job_keep(job);
+    (void)fpd_job_keep(job);
     fpd_job_tell(job);
     err = runners[job->kind](job);
     if (err && err != FP_ERR_CANCELED)
         fpd_log(FPD_LOG_WARN, "jobs", "a %s failed: job=%s device=%s err=%s",
                 job->row.kind, job->row.id, job->device, fp_strerror(err));
     if (will_go_on(job, err))
-        return;
+        return false;
     fpd_job_log(job, "%s%s%s", err ? "Ended" : "Done",
                 err && job->row.detail[0] ? ": " : "",
                 err ? job->row.detail : "");
     settle(job, err);
-    fpd_job_keep(job);
+    return true;
 }
 
 static void *thread_main(void *arg)
@@ -185,7 +243,7 @@ static void *thread_main(void *arg)
         char id[FPD_JOB_ID_SIZE];
 
         if (!job) {
-            pthread_cond_wait(&jobs->moved, &jobs->lock);
+            rest(jobs);
             continue;
         }
         job->held = true;
@@ -194,8 +252,10 @@ static void *thread_main(void *arg)
             job->row.started_ms = unix_ms();
         memcpy(id, job->row.id, sizeof(id));
         pthread_mutex_unlock(&jobs->lock);
-        run(job);
-        retire(jobs, job);
+        if (run(job))
+            put_away(jobs, job);
+        else
+            retire(jobs, job);
         if (jobs->cfg.changed)
             jobs->cfg.changed(jobs->cfg.ctx, id);
         pthread_mutex_lock(&jobs->lock);
@@ -384,34 +444,38 @@ static int ended_or_unknown(struct fpd_jobs *jobs, const char *id)
 int fpd_jobs_cancel(struct fpd_jobs *jobs, const char *id)
 {
     struct fpd_job *job = fpd_jobs_find(jobs, id);
-    bool queued;
+    bool queued, ended;
 
     if (!job)
         return ended_or_unknown(jobs, id);
     pthread_mutex_lock(&jobs->lock);
+    ended = fpd_job_ended(job);
     queued = job->state == FPD_JOB_QUEUED && !job->held;
     job->cancel = true;
     if (queued) {
+        job->held = true;
         fpd_job_set_state(job, FPD_JOB_CANCELLED);
         job->row.error = FP_ERR_CANCELED;
         job->row.ended_ms = unix_ms();
-    } else if (!fpd_job_ended(job)) {
+    } else if (!ended) {
         fpd_job_set_state(job, FPD_JOB_CANCELLING);
     }
     atomic_store(&job->interrupt, true);
     pthread_mutex_unlock(&jobs->lock);
-    fpd_job_keep(job);
     if (queued)
-        retire(jobs, job);
+        put_away(jobs, job);
+    else if (!ended)
+        (void)fpd_job_keep(job);
     fpd_job_tell(job);
     fpd_job_unref(job);
-    return FP_OK;
+    return ended ? FP_ERR_STALE : FP_OK;
 }
 
 int fpd_jobs_wait(struct fpd_jobs *jobs, const char *id, uint32_t ms)
 {
+    const struct fpd_job *job;
     struct timespec until;
-    bool there;
+    bool waited = true;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
@@ -421,12 +485,11 @@ int fpd_jobs_wait(struct fpd_jobs *jobs, const char *id, uint32_t ms)
         until.tv_nsec -= 1000000000L;
     }
     pthread_mutex_lock(&jobs->lock);
-    while ((there = find(jobs, id) != NULL))
-        if (pthread_cond_timedwait(&jobs->moved, &jobs->lock, &until) ==
-            ETIMEDOUT)
-            break;
+    while (waited && (job = find(jobs, id)) && !is_over(job))
+        waited = pthread_cond_timedwait(&jobs->moved, &jobs->lock, &until) !=
+                 ETIMEDOUT;
     pthread_mutex_unlock(&jobs->lock);
-    if (there)
+    if (!waited)
         return FP_ERR_TIMEDOUT;
     return ended_or_unknown(jobs, id) == FP_ERR_STALE ? FP_OK : FP_ERR_NOENT;
 }

@@ -392,7 +392,7 @@ static void resume_one(struct fpd_jobs *jobs, struct fpd_store_job *row)
     pthread_mutex_lock(&jobs->lock);
     fpd_jobs_append(jobs, job);
     pthread_mutex_unlock(&jobs->lock);
-    fpd_job_keep(job);
+    (void)fpd_job_keep(job);
 }
 
 int fpd_jobs_resume(struct fpd_jobs *jobs)
