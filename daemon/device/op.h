@@ -7,6 +7,8 @@
  *   reply    a message for one of its calls came
  *   bulk     bytes for one of its streams came
  *   failed   a call was answered by Failure; NULL: the op fails with that
+ *   owes     it has begun what the device waits for the rest of: a cancelled
+ *            op ends when that is done
  *   restart  the link is back: every call is forgotten, start again from what
  *            is known to be done
  *   end      releases what the op holds besides its own memory
@@ -39,6 +41,7 @@ struct fpd_op_ops {
                  struct fpd_call *call, const uint8_t *data, size_t size);
     void (*failed)(struct fpd_session *s, struct fpd_op_state *op,
                    struct fpd_call *call, const fp_Failure *failure);
+    bool (*owes)(const struct fpd_op_state *op);
     void (*restart)(struct fpd_op_state *op, bool same_epoch);
     void (*end)(struct fpd_session *s, struct fpd_op_state *op);
 };

@@ -381,7 +381,7 @@ static bool write_begin(struct fpd_session *s, struct fpd_op_state *op)
     struct slice *slice = &c->slices[0];
     uint32_t left = op->req->u.chunk.count - c->next, unit;
 
-    if (left == 0 || !find_storage(s, op))
+    if (left == 0 || atomic_load(&op->req->cancel) || !find_storage(s, op))
         return false;
     *slice = (struct slice){ .first = c->next };
     unit = write_unit(c, left);
@@ -441,6 +441,13 @@ static void write_reply(struct fpd_session *s, struct fpd_op_state *op,
     answered(op, slice);
 }
 
+/* The device has its one buffer set aside for the bytes of a slice, and takes
+ * no other ChunkWrite before they have all come. */
+static bool write_owes(const struct fpd_op_state *op)
+{
+    return op->calls > 0;
+}
+
 /* A lost link ends the exclusive use that writing needs. */
 static void write_restart(struct fpd_op_state *op, bool same_epoch)
 {
@@ -454,6 +461,7 @@ const struct fpd_op_ops fpd_op_chunk_write = {
     .stall_ms = FPD_STALL_LONG_MS,
     .step = write_step,
     .reply = write_reply,
+    .owes = write_owes,
     .restart = write_restart,
 };
 

@@ -82,7 +82,7 @@ static int64_t check(struct fpd_op_state *op, int64_t now)
 
     if (op->finished)
         return now;
-    if (atomic_load(&req->cancel)) {
+    if (atomic_load(&req->cancel) && !(op->ops->owes && op->ops->owes(op))) {
         fpd_op_finish(op, FP_ERR_CANCELED);
         return now;
     }

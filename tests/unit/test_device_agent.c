@@ -654,6 +654,43 @@ static void an_image_is_written_back(void **state)
     close_bench(&b);
 }
 
+/* The device sets its block buffer aside for a write: whenever that is
+ * cancelled, the buffer must be free for what comes next. */
+static void a_cancelled_write_leaves_the_device_ready(void **state)
+{
+    struct fpd_request begin = { .op = FPD_OP_RESTORE_BEGIN,
+                                 .u.chunk.storage = "flash0" };
+    struct fpd_request end = { .op = FPD_OP_RESTORE_END,
+                               .u.chunk.storage = "flash0" };
+    uint8_t *image = some_bytes(IMAGE_SIZE, 14);
+    struct bench b;
+
+    (void)state;
+    open_bench(&b, false, "littlefs");
+    for (unsigned i = 0; i < 100; i++) {
+        struct upload write = { .req = { .op = FPD_OP_CHUNK_WRITE,
+                                         .klass = FPD_UPLOAD,
+                                         .done = upload_done,
+                                         .u.chunk = { .storage = "flash0",
+                                                      .count = BLOCK_COUNT,
+                                                      .data = image } } };
+
+        write.req.ctx = &write;
+        assert_int_equal(run_op(&b, &begin), FP_OK);
+        memcpy(write.req.u.chunk.nonce, begin.u.chunk.nonce, 8);
+        image[i * 7] ^= 0xff;
+        assert_int_equal(fpd_device_submit(b.device, &write.req), FP_OK);
+        usleep(i * 20);
+        fpd_device_cancel(b.device, &write.req);
+        while (!atomic_load(&write.done))
+            nap();
+        assert_true(write.req.err == FP_ERR_CANCELED || !write.req.err);
+        assert_int_equal(run_op(&b, &end), FP_OK);
+    }
+    free(image);
+    close_bench(&b);
+}
+
 static void an_erased_storage_is_formatted_on_request(void **state)
 {
     struct fpd_request format = { .op = FPD_OP_FORMAT,
@@ -695,6 +732,7 @@ int main(void)
         cmocka_unit_test(chunks_are_those_of_the_image),
         cmocka_unit_test(a_frozen_storage_takes_no_writes_until_thawed),
         cmocka_unit_test(an_image_is_written_back),
+        cmocka_unit_test(a_cancelled_write_leaves_the_device_ready),
         cmocka_unit_test(an_erased_storage_is_formatted_on_request),
     };
 
