@@ -205,36 +205,73 @@ static int append(struct fp_lfs *fs, struct fp_lfs_mdir *m,
     return !err && m->off != log.off ? FP_ERR_IO : err;
 }
 
-static bool fits(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
-                 const struct fp_lfs_op *ops, uint32_t op_count, int *err)
+/* Room that the log has left behind the commit; negative: it does not fit. */
+static int room(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                const struct fp_lfs_op *ops, uint32_t op_count, int32_t *left)
 {
     struct fp_lfs_gstate change;
-    uint32_t size = ops_size(fs, ops, op_count, err);
+    int err;
+    uint32_t size = ops_size(fs, ops, op_count, &err) + 8;
 
     if (gstate_changes(fs, &change))
         size += 16;
-    return !*err && m->erased && m->count < 254 &&
-           m->count + 2u < fs->ent_max && m->off + size + 8 <= fs->block_size;
+    if (!m->erased || m->count >= 254 || m->count + 2u >= fs->ent_max ||
+        m->off + size > fs->block_size)
+        *left = -1;
+    else
+        *left = (int32_t)(fs->block_size -
+                          fp_lfs_align_up(m->off + size, fs->prog_size));
+    return err;
+}
+
+#define LINK_SIZE 40u /* of a commit with a tail and a change of state */
+
+/* The last room of the log is for the link to a pair for what comes next. */
+static int spill(struct fp_lfs *fs, struct fp_lfs_mdir *m,
+                 const struct fp_lfs_op *ops, uint32_t op_count,
+                 struct fp_lfs_outcome *out)
+{
+    uint8_t raw[8];
+    struct fp_lfs_op link = {
+        .type = FP_LFS_HARDTAIL, .id = FP_LFS_NO_ID, .len = 8, .buf = raw
+    };
+    int err;
+
+    if (!m->erased || m->off + LINK_SIZE > fs->block_size)
+        return FP_ERR_NOTSUP;
+    err = fp_lfs_spill(fs, m, ops, op_count, out);
+    if (err)
+        return err;
+    fp_put_le32(raw, out->splits[0].pair[0]);
+    fp_put_le32(raw + 4, out->splits[0].pair[1]);
+    return append(fs, m, &link, 1);
 }
 
 static int write_pair(struct fp_lfs *fs, struct fp_lfs_mdir *m,
                       const struct fp_lfs_op *ops, uint32_t op_count,
                       struct fp_lfs_outcome *out)
 {
-    int err;
     bool append_failed = false;
+    int32_t left;
+    int err = room(fs, m, ops, op_count, &left);
 
     memset(out, 0, sizeof *out);
     fp_lfs_pair_set(out->old, m->pair[0], m->pair[1]);
     fp_lfs_pair_set(out->now, m->pair[0], m->pair[1]);
     out->gstate_done = true;
-    if (fits(fs, m, ops, op_count, &err)) {
+    if (err)
+        return err;
+    if (left < (int32_t)LINK_SIZE) {
+        err = spill(fs, m, ops, op_count, out);
+        append_failed = err == FP_LFS_BAD;
+        if (!append_failed && err != FP_ERR_NOTSUP && err != FP_ERR_NOSPC)
+            return err;
+    }
+    if (left >= 0 && !append_failed) {
         err = append(fs, m, ops, op_count);
         if (err != FP_LFS_BAD)
             return err;
         append_failed = true;
-    } else if (err) {
-        return err;
     }
     return fp_lfs_compact(fs, m, ops, op_count, append_failed, out);
 }

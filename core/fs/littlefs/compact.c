@@ -6,6 +6,8 @@
  *
  *     too much for half a block   the upper entries go to pairs of their own,
  *                                 which this one continues in (split)
+ *     a new last entry, and no    it alone goes to a pair of its own; the log
+ *     room to tidy up             of this one gets the link to that (spill)
  *     (revision + 1) divides      the pair takes a fresh block for the other
  *     a bad block                 likewise, whatever the revision
  *     the same on pair {0,1}      it cannot move: its entries go to a pair of
@@ -402,6 +404,50 @@ static int split(const struct job *job, struct part *lower)
         if (err)
             return err;
     }
+}
+
+/* --- spilling --- */
+
+/* Does the commit do nothing but add an entry behind all others, where the
+ * directory ends? */
+static bool adds_last(const struct fp_lfs_mdir *m, const struct fp_lfs_op *ops,
+                      uint32_t op_count)
+{
+    if (m->hard || m->count < 2 || !op_count || ops[0].type != FP_LFS_CREATE)
+        return false;
+    for (uint32_t i = 0; i < op_count; i++)
+        if (ops[i].id != m->count && ops[i].id != FP_LFS_NO_ID)
+            return false;
+    return true;
+}
+
+int fp_lfs_spill(struct fp_lfs *fs, struct fp_lfs_mdir *m,
+                 const struct fp_lfs_op *ops, uint32_t op_count,
+                 struct fp_lfs_outcome *out)
+{
+    struct job job = { fs, m, ops, op_count, out };
+    struct part part = { .to = m->count, .with_attrs = true };
+    struct fp_lfs_mdir before = *m;
+    uint32_t live;
+    int err;
+
+    if (!adds_last(m, ops, op_count))
+        return FP_ERR_NOTSUP;
+    err = total_size(&job, 0, m->count, &live);
+    if (err)
+        return err;
+    if (live <= fs->block_size / 2)
+        return FP_ERR_NOTSUP;
+    m->valid = false; /* as in fp_lfs_compact() */
+    for (uint32_t i = 0; i < op_count && !err; i++)
+        if (!fp_lfs_apply_op(fs, m, &ops[i], i))
+            err = FP_ERR_CORRUPT;
+    fp_lfs_pair_set(part.tail, m->tail[0], m->tail[1]);
+    part.to = m->count;
+    if (!err)
+        err = split_off(&job, &part, before.count);
+    *m = before;
+    return err;
 }
 
 /* --- expanding the superblock --- */

@@ -101,6 +101,7 @@ struct fp_lfs_gstate {
 /* A metadata pair and the index of its entries. */
 struct fp_lfs_mdir {
     uint32_t pair[2]; /* the current block, then the other */
+    uint32_t dir[2];  /* head of the directory it is known to be of */
     uint32_t rev;
     uint32_t off;     /* end of the last good commit */
     uint32_t etag;    /* XOR base of the next tag */
@@ -515,6 +516,13 @@ struct fp_lfs_outcome {
 int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m,
                    const struct fp_lfs_op *ops, uint32_t op_count,
                    bool replace_current, struct fp_lfs_outcome *out);
+/* Where m is so full of what lives that it would be split, and the operations
+ * only add an entry behind all others: writes that to a pair of its own, and
+ * m stays as it is but for the link to it, which the caller appends.
+ * FP_ERR_NOTSUP: that is not how things are. */
+int fp_lfs_spill(struct fp_lfs *fs, struct fp_lfs_mdir *m,
+                 const struct fp_lfs_op *ops, uint32_t op_count,
+                 struct fp_lfs_outcome *out);
 /* A pair of its own with `tail`; for mkdir. */
 int fp_lfs_new_pair(struct fp_lfs *fs, const uint32_t tail[2], bool hard,
                     uint32_t pair[2]);

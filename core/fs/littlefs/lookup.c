@@ -93,23 +93,54 @@ static int insertion(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     return FP_OK;
 }
 
+/* What is at hand of the directory may spare reading it from its head: the
+ * pair that has the name, or, for creating, one with entries before it. */
+static int nearest(struct fp_lfs *fs, const uint32_t head[2], const char *name,
+                   uint32_t len, bool for_create, uint32_t pair[2])
+{
+    fp_lfs_pair_set(pair, head[0], head[1]);
+    for (uint32_t i = 0; i < fs->slot_count; i++) {
+        const struct fp_lfs_mdir *m = &fs->slots[i];
+        uint32_t id = 0;
+        bool found;
+        int err;
+
+        if (!m->valid || !m->count || !fp_lfs_pair_equal(m->dir, head))
+            continue;
+        err = search(fs, m, name, len, &id, &found);
+        if (!err && !found && for_create)
+            err = insertion(fs, m, name, len, &id);
+        if (err)
+            return err;
+        if (!found &&
+            (!id || fp_lfs_rec_kind(m->ents[id - 1].name) == FP_LFS_SUPER))
+            continue;
+        fp_lfs_pair_set(pair, m->pair[0], m->pair[1]);
+        if (found || id < m->count || !m->hard)
+            break;
+    }
+    return FP_OK;
+}
+
 int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], const char *name,
                    uint32_t len, bool for_create, struct fp_lfs_place *place)
 {
-    uint32_t pair[2] = { head[0], head[1] };
     bool placed = false;
+    uint32_t pair[2];
+    int err = nearest(fs, head, name, len, for_create, pair);
 
     fp_lfs_pair_set(place->dir, head[0], head[1]);
-    for (uint32_t hops = 0; hops <= fs->block_count; hops++) {
+    for (uint32_t hops = 0; !err && hops <= fs->block_count; hops++) {
         struct fp_lfs_mdir *m;
         uint32_t id = 0;
         bool found;
-        int err = fp_lfs_get(fs, pair, &m);
 
+        err = fp_lfs_get(fs, pair, &m);
         if (!err)
             err = search(fs, m, name, len, &id, &found);
         if (err)
             return err;
+        fp_lfs_pair_set(m->dir, head[0], head[1]);
         if (found) {
             fp_lfs_pair_set(place->pair, m->pair[0], m->pair[1]);
             place->id = (uint16_t)id;
@@ -130,7 +161,7 @@ int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], const char *name,
             return FP_ERR_NOENT;
         fp_lfs_pair_set(pair, m->tail[0], m->tail[1]);
     }
-    return FP_ERR_CORRUPT;
+    return err ? err : FP_ERR_CORRUPT;
 }
 
 /* Is the entry at `place` the one that the directory belongs to? */

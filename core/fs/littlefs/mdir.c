@@ -127,7 +127,8 @@ bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
 
 struct scan {
     uint32_t block, off, limit;
-    uint32_t ptag, crc;
+    uint32_t ptag;
+    uint32_t crc, folded; /* of the running commit, up to there */
     uint32_t fcrc_size, fcrc;
     bool dirty;         /* entries since the last good commit */
     bool wrong;         /* one of them contradicts the index */
@@ -146,20 +147,71 @@ static void reset(struct fp_lfs_mdir *m)
     m->fcrc_size = 0;
 }
 
-static int crc_over(struct fp_lfs *fs, struct scan *s, uint32_t off,
-                    uint32_t size, uint16_t *hash)
+/* Takes the log up to `to` into the CRC. */
+static int fold(struct fp_lfs *fs, struct scan *s, uint32_t to)
+{
+    while (s->folded < to) {
+        const uint8_t *p;
+        uint32_t n;
+        int err = fp_lfs_peek(fs, s->block, s->folded,
+                              fs->block_size - s->folded, &p, &n);
+
+        if (err)
+            return err;
+        n = fp_lfs_min(n, to - s->folded);
+        s->crc = fp_crc32(s->crc, p, n);
+        s->folded += n;
+    }
+    return FP_OK;
+}
+
+/* Bytes of the log at `off`. The CRC is taken over a whole window of the cache
+ * at a time, at the latest here, before the window moves on. */
+static int view(struct fp_lfs *fs, struct scan *s, uint32_t off,
+                const uint8_t **bytes, uint32_t *avail)
+{
+    const struct fp_lfs_cache *cache = &fs->rcache;
+
+    if (cache->block != s->block || off - cache->off >= cache->size) {
+        int err = fold(fs, s, off);
+
+        if (err)
+            return err;
+    }
+    return fp_lfs_peek(fs, s->block, off, fs->block_size - off, bytes, avail);
+}
+
+static int copy(struct fp_lfs *fs, struct scan *s, uint32_t off, uint8_t *to,
+                uint32_t size)
 {
     while (size > 0) {
         const uint8_t *p;
         uint32_t n;
-        int err = fp_lfs_peek(fs, s->block, off, fs->block_size - off, &p, &n);
+        int err = view(fs, s, off, &p, &n);
 
         if (err)
             return err;
         n = fp_lfs_min(n, size);
-        s->crc = fp_crc32(s->crc, p, n);
-        if (hash)
-            *hash = fp_lfs_hash(*hash, p, n);
+        memcpy(to, p, n);
+        to += n;
+        off += n;
+        size -= n;
+    }
+    return FP_OK;
+}
+
+static int hash_name(struct fp_lfs *fs, struct scan *s, uint32_t off,
+                     uint32_t size, uint16_t *hash)
+{
+    while (size > 0) {
+        const uint8_t *p;
+        uint32_t n;
+        int err = view(fs, s, off, &p, &n);
+
+        if (err)
+            return err;
+        n = fp_lfs_min(n, size);
+        *hash = fp_lfs_hash(*hash, p, n);
         off += n;
         size -= n;
     }
@@ -181,8 +233,7 @@ static int take_global(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
         s->wrong = true;
         return FP_OK;
     }
-    err = fp_lfs_read(fs, s->block, s->off + 4, raw,
-                      type == FP_LFS_MOVESTATE ? 12 : 8, fs->block_size);
+    err = copy(fs, s, s->off + 4, raw, type == FP_LFS_MOVESTATE ? 12 : 8);
     if (err)
         return err;
     if (type == FP_LFS_MOVESTATE) {
@@ -213,7 +264,9 @@ static int take_crc(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
     *good = false;
     if (fp_lfs_tag_size(tag) < 4)
         return FP_OK;
-    err = fp_lfs_read(fs, s->block, s->off + 4, raw, 4, fs->block_size);
+    err = fold(fs, s, s->off + 4);
+    if (!err)
+        err = fp_lfs_read(fs, s->block, s->off + 4, raw, 4, fs->block_size);
     if (err)
         return err;
     if (fp_get_le32(raw) != s->crc)
@@ -228,6 +281,7 @@ static int take_crc(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
     s->off += 4 + fp_lfs_tag_size(tag);
     s->ptag = tag ^ (fp_lfs_tag_type(tag) & 1) << 31;
     s->crc = CRC_INIT;
+    s->folded = s->off;
     m->off = s->off;
     m->etag = s->ptag;
     m->fcrc_size = s->fcrc_size;
@@ -242,8 +296,10 @@ static int take_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
 {
     uint32_t type = fp_lfs_tag_type(tag), size = fp_lfs_tag_size(tag);
     uint16_t hash = 0;
-    int err = crc_over(fs, s, s->off + 4, size, type >> 8 ? NULL : &hash);
+    int err = FP_OK;
 
+    if (type >> 8 == 0)
+        err = hash_name(fs, s, s->off + 4, size, &hash);
     if (err)
         return err;
     if (type >> 8 >= 5)
@@ -261,8 +317,7 @@ static int scan_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s)
     while (s->off + 4 <= s->limit) {
         uint8_t raw[4];
         uint32_t tag;
-        int err =
-            fp_lfs_read(fs, s->block, s->off, raw, 4, fs->block_size - s->off);
+        int err = copy(fs, s, s->off, raw, 4);
 
         if (err)
             return err;
@@ -275,7 +330,6 @@ static int scan_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s)
             s->dirty = true; /* something is there, though not a commit */
             return FP_OK;
         }
-        s->crc = fp_crc32(s->crc, raw, 4);
         if (fp_lfs_tag_is_crc(tag)) {
             bool good;
 
@@ -300,7 +354,7 @@ static int judge_erased(struct fp_lfs *fs, struct fp_lfs_mdir *m,
                         const struct scan *s)
 {
     uint32_t left = fs->block_size - m->off;
-    struct scan area = { .block = s->block, .crc = CRC_INIT };
+    struct scan area = { .block = s->block, .crc = CRC_INIT, .folded = m->off };
     int err;
 
     m->erased = false;
@@ -314,7 +368,7 @@ static int judge_erased(struct fp_lfs *fs, struct fp_lfs_mdir *m,
     }
     if (m->fcrc_size > left)
         return FP_OK;
-    err = crc_over(fs, &area, m->off, m->fcrc_size, NULL);
+    err = fold(fs, &area, m->off + m->fcrc_size);
     if (err == FP_ERR_CORRUPT)
         return FP_OK;
     m->erased = !err && area.crc == m->fcrc;
@@ -328,7 +382,8 @@ static int scan_from(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t start,
                         .off = start,
                         .limit = limit,
                         .ptag = 0xffffffffu,
-                        .crc = CRC_INIT };
+                        .crc = CRC_INIT,
+                        .folded = start };
     if (start == 0) {
         uint8_t raw[4];
         int err = fp_lfs_read(fs, s->block, 0, raw, 4, fs->block_size);
@@ -337,7 +392,6 @@ static int scan_from(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t start,
             return err;
         reset(m);
         m->rev = fp_get_le32(raw);
-        s->crc = fp_crc32(CRC_INIT, raw, 4);
         s->off = 4;
     } else {
         s->ptag = m->etag;
@@ -404,6 +458,7 @@ int fp_lfs_fetch(struct fp_lfs *fs, const uint32_t given[2],
     int err, first;
 
     m->valid = false;
+    fp_lfs_pair_set(m->dir, FP_LFS_NULL, FP_LFS_NULL);
     if (!fp_lfs_pair_ok(fs, pair))
         return FP_ERR_CORRUPT;
     for (int i = 0; i < 2; i++) {

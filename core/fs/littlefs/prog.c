@@ -37,21 +37,24 @@ int fp_lfs_erase(struct fp_lfs *fs, uint32_t block)
 static int read_back(struct fp_lfs *fs, uint32_t block, uint32_t off,
                      const uint8_t *buf, uint32_t size)
 {
-    uint8_t *there = fs->rcache.buf;
+    struct fp_lfs_cache *cache = &fs->rcache;
 
-    fs->rcache.block = FP_LFS_NULL;
+    cache->block = FP_LFS_NULL;
     while (size > 0) {
         uint32_t n = fp_lfs_min(size, fs->cache_size);
-        int err = fp_lfs_read_raw(fs, block, off, there, n);
+        int err = fp_lfs_read_raw(fs, block, off, cache->buf, n);
 
         if (err)
             return verdict(err);
-        if (memcmp(there, buf, n) != 0)
+        if (memcmp(cache->buf, buf, n) != 0)
             return FP_LFS_BAD;
+        cache->off = off;
+        cache->size = n;
         buf += n;
         off += n;
         size -= n;
     }
+    cache->block = block; /* the end of it is read next, as a rule */
     return FP_OK;
 }
 

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One workload on one filesystem in memory, and what the flash was asked for:
+ *
+ *     fs_bench ROW [cache=BYTES] [OPTIONS]
+ *
+ * ROW is a letter of the table in fs.py, or list:N, create:N, mount:N for N
+ * files. All of a row happens in workload(), so that callgrind can count that
+ * and nothing else. Prints one line of JSON.
+ */
+#include "core/bdev/ram.h"
+#include "core/bdev/stats.h"
+#include "core/error.h"
+#include "core/fs/fs.h"
+#include "core/fs/littlefs/littlefs.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK  4096u
+#define BLOCKS 512u
+#define UNIT   256u
+
+static struct fp_bdev_ram ram;
+static struct fp_bdev_stats stats;
+static struct fp_mount mnt;
+static struct fp_fs_config config = { .cache_size = UNIT, .block_cycles = 500 };
+static void *ws;
+static size_t ws_size;
+static uint8_t buf[4096];
+static unsigned amount;
+
+static void must(int err, const char *what)
+{
+    if (err >= 0)
+        return;
+    fprintf(stderr, "fs_bench: %s: %s\n", what, fp_strerror(err));
+    exit(1);
+}
+
+static void mount(void)
+{
+    must(fp_fs_mount(&mnt, &fp_fs_littlefs, &stats.bdev, &config, ws, ws_size),
+         "mount");
+}
+
+static void put(const char *path, uint32_t size)
+{
+    struct fp_file file;
+
+    must(fp_fs_open(&mnt, &file, path, FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC),
+         path);
+    must(fp_fs_write(&file, buf, size), path);
+    must(fp_fs_close(&file), path);
+}
+
+static void create(const char *format, unsigned count, uint32_t size)
+{
+    char path[64];
+
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(path, sizeof path, format, i);
+        put(path, size);
+    }
+}
+
+/* ---- what is there before ---- */
+
+static void nothing(void)
+{
+}
+
+static void write_big(void)
+{
+    struct fp_file file;
+
+    must(fp_fs_open(&mnt, &file, "/big", FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC),
+         "big");
+    for (int i = 0; i < 256; i++)
+        must(fp_fs_write(&file, buf, sizeof buf), "big");
+    must(fp_fs_close(&file), "big");
+}
+
+static void fill_dir(void)
+{
+    must(fp_fs_mkdir(&mnt, "/d"), "d");
+    create("/d/entry%04u.txt", amount, 20);
+}
+
+/* ---- the workloads ---- */
+
+static void create_files(void)
+{
+    create("/file%03u", amount, 200);
+}
+
+static void read_big(void)
+{
+    struct fp_file file;
+    int32_t n;
+
+    must(fp_fs_open(&mnt, &file, "/big", FP_O_READ), "big");
+    while ((n = fp_fs_read(&file, buf, sizeof buf)) > 0)
+        continue;
+    must(n, "big");
+    must(fp_fs_close(&file), "big");
+}
+
+static void read_randomly(void)
+{
+    uint32_t x = 12345;
+    struct fp_file file;
+
+    must(fp_fs_open(&mnt, &file, "/big", FP_O_READ), "big");
+    for (int i = 0; i < 2000; i++) {
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        must((int)fp_fs_seek(&file, x % 1048512, FP_SEEK_SET), "seek");
+        must(fp_fs_read(&file, buf, 64), "read");
+    }
+    must(fp_fs_close(&file), "big");
+}
+
+static void overwrite(void)
+{
+    for (int i = 0; i < 500; i++)
+        put("/cfg", 100);
+}
+
+static void list(void)
+{
+    struct fp_dirent entry;
+    struct fp_dir dir;
+    unsigned count = 0;
+    int n;
+
+    must(fp_fs_opendir(&mnt, &dir, "/d"), "d");
+    while ((n = fp_fs_readdir(&dir, &entry)) > 0)
+        count++;
+    must(n, "readdir");
+    must(fp_fs_closedir(&dir), "d");
+    if (count != amount) {
+        fprintf(stderr, "fs_bench: %u entries instead of %u\n", count, amount);
+        exit(1);
+    }
+}
+
+static const struct row {
+    const char *name;
+    unsigned amount; /* of files, where the name gives none */
+    void (*before)(void);
+    void (*work)(void);
+    bool mounting; /* the mount is the work */
+} rows[] = {
+    { "a", 100, nothing, create_files, false },
+    { "b", 0, nothing, write_big, false },
+    { "c", 0, write_big, read_big, false },
+    { "d", 0, write_big, read_randomly, false },
+    { "e", 0, nothing, overwrite, false },
+    { "f", 500, fill_dir, list, false },
+    { "g", 500, fill_dir, mount, true },
+    { "create", 0, nothing, fill_dir, false },
+    { "list", 0, fill_dir, list, false },
+    { "mount", 0, fill_dir, mount, true },
+};
+
+/* Callgrind is told to count in here. */
+__attribute__((noinline)) void workload(const struct row *row);
+__attribute__((noinline)) void workload(const struct row *row)
+{
+    row->work();
+}
+
+static const struct row *find(const char *name)
+{
+    size_t len = strcspn(name, ":");
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strlen(rows[i].name) == len && !strncmp(rows[i].name, name, len)) {
+            amount =
+                name[len] ? (unsigned)atoi(name + len + 1) : rows[i].amount;
+            return &rows[i];
+        }
+    fprintf(stderr, "fs_bench: no row %s\n", name);
+    exit(2);
+}
+
+static void make(uint32_t blocks)
+{
+    uint8_t *mem = malloc((size_t)blocks * BLOCK);
+
+    if (!mem)
+        exit(1);
+    memset(mem, 0xff, (size_t)blocks * BLOCK);
+    fp_bdev_ram_init(&ram, UNIT, BLOCK, blocks, mem);
+    fp_bdev_stats_init(&stats, &ram.bdev, NULL);
+    stats.bdev.read_size = UNIT;
+    ws_size = fp_fs_littlefs.workspace(&stats.bdev, &config);
+    ws = malloc(ws_size);
+    must(fp_fs_format(&fp_fs_littlefs, &stats.bdev, &config, ws, ws_size),
+         "format");
+    mount();
+}
+
+int main(int argc, char **argv)
+{
+    const struct row *row = find(argc > 1 ? argv[1] : "");
+    const struct fp_bdev_count *n = stats.count;
+
+    for (int i = 2; i < argc; i++) {
+        if (!strncmp(argv[i], "cache=", 6))
+            config.cache_size = (uint32_t)atoi(argv[i] + 6);
+        else
+            config.options = argv[i];
+    }
+    for (size_t i = 0; i < sizeof buf; i++)
+        buf[i] = (uint8_t)(i * 7 + (i >> 8));
+    make(amount > 600 ? amount / 8 + BLOCKS : BLOCKS);
+    row->before();
+    must(fp_fs_unmount(&mnt), "unmount");
+    if (!row->mounting)
+        mount();
+    fp_bdev_stats_reset(&stats);
+    workload(row);
+    printf("{\"workspace\": %zu, \"reads\": %" PRIu64 ", \"read_bytes\": "
+           "%" PRIu64 ", \"programs\": %" PRIu64 ", \"erases\": %" PRIu64 "}\n",
+           ws_size, n[FP_BDEV_READ].calls, n[FP_BDEV_READ].bytes,
+           n[FP_BDEV_PROG].bytes / UNIT, n[FP_BDEV_ERASE].bytes / BLOCK);
+    return 0;
+}
