@@ -26,7 +26,9 @@
 static struct fp_bdev_ram ram;
 static struct fp_bdev_stats stats;
 static struct fp_mount mnt;
-static struct fp_fs_config config = { .cache_size = UNIT, .block_cycles = 500 };
+static struct fp_fs_config config = { .block_size = BLOCK,
+                                      .cache_size = UNIT,
+                                      .block_cycles = 500 };
 static void *ws;
 static size_t ws_size;
 static uint8_t buf[4096];

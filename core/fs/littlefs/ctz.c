@@ -8,10 +8,11 @@
  *     0 <------ 2 <------ 4           pointer 1
  *     0 <---------------- 4           pointer 2
  *
- * A file keeps the blocks that its last walk passed (anchors, highest index
- * first), which serves a sequential reader, about one step a block; and seven
- * blocks at equal distances of a power of two (the grid), which serve a random
- * one. A walk starts from the nearest known block at or behind its target.
+ * A file remembers where blocks are, of all the pointers that a walk comes by:
+ * those near its target, which serve a sequential reader (half a read a block),
+ * and those at equal distances of a power of two over the whole file, which
+ * serve a random one. A walk starts from the nearest known block at or behind
+ * its target.
  *
  * Source: the format page, section 7.
  */
@@ -64,34 +65,86 @@ static int read_pointer(struct fp_lfs *fs, uint32_t block, uint32_t k,
     return err;
 }
 
-static void remember(struct fp_lfs_file *f, uint32_t index, uint32_t block)
+/* --- what is known of a file --- */
+
+void fp_lfs_ctz_forget(const struct fp_lfs *fs, struct fp_lfs_file *f)
 {
-    if (f->anchor_count == FP_LFS_ANCHORS) {
-        memmove(f->anchors, f->anchors + 1,
-                (FP_LFS_ANCHORS - 1) * sizeof f->anchors[0]);
-        f->anchor_count--;
-    }
-    f->anchors[f->anchor_count++] = (struct fp_lfs_anchor){ index, block };
+    memset(f->known, 0xff, (FP_LFS_NEAR + fs->far) * sizeof f->known[0]);
 }
 
-/* The nearest known block from `index` on. */
-static uint32_t nearest(struct fp_lfs_file *f, uint32_t index, uint32_t last,
-                        uint32_t step, uint32_t *block)
+static void note(const struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t step,
+                 uint32_t index, uint32_t block)
 {
-    uint32_t at = last, j = (index + (1u << step) - 1) >> step;
+    uint32_t i = index - f->near_base, j = index >> step;
 
+    if (block >= fs->block_count)
+        return;
+    if (i < FP_LFS_NEAR)
+        f->known[i] = block;
+    if (j << step == index && j < fs->far)
+        f->known[FP_LFS_NEAR + j] = block;
+}
+
+/* Blocks near another target have been known until now. */
+static void come_near(const struct fp_lfs *fs, struct fp_lfs_file *f,
+                      uint32_t step, uint32_t index)
+{
+    uint32_t base = index - index % FP_LFS_NEAR;
+
+    if (f->near_base == base)
+        return;
+    f->near_base = base;
+    for (uint32_t i = 0; i < FP_LFS_NEAR; i++) {
+        uint32_t j = (base + i) >> step;
+
+        f->known[i] = j << step == base + i && j < fs->far
+                          ? f->known[FP_LFS_NEAR + j]
+                          : FP_LFS_NULL;
+    }
+}
+
+/* The nearest known block from `index` on: its index. */
+static uint32_t nearest(const struct fp_lfs *fs, struct fp_lfs_file *f,
+                        uint32_t step, uint32_t index, uint32_t last,
+                        uint32_t *block)
+{
+    uint32_t i = index - f->near_base;
+    uint32_t j = (index + (1u << step) - 1) >> step;
+
+    for (; i < FP_LFS_NEAR && f->near_base + i < last; i++)
+        if ((*block = f->known[i]) != FP_LFS_NULL)
+            return f->near_base + i;
+    for (; j < fs->far && j << step < last; j++)
+        if ((*block = f->known[FP_LFS_NEAR + j]) != FP_LFS_NULL)
+            return j << step;
     *block = f->body.head;
-    if (j > 0 && j <= FP_LFS_ANCHORS && f->grid_known >> (j - 1) & 1) {
-        at = j << step;
-        *block = f->grid[j - 1];
+    return last;
+}
+
+/* Follows pointer k of the block with index *at, and notes those before it. */
+static int follow(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t step,
+                  uint32_t *at, uint32_t k, uint32_t *block)
+{
+    const uint8_t *raw;
+    uint32_t n, to = FP_LFS_NULL;
+    int err = fp_lfs_peek(fs, *block, 0, 4 * (k + 1), &raw, &n);
+
+    if (!err && n < 4 * (k + 1)) {
+        err = read_pointer(fs, *block, k, &to);
+        n = 0;
     }
-    while (f->anchor_count && f->anchors[f->anchor_count - 1].index < index)
-        f->anchor_count--;
-    if (f->anchor_count && f->anchors[f->anchor_count - 1].index < at) {
-        at = f->anchors[f->anchor_count - 1].index;
-        *block = f->anchors[f->anchor_count - 1].block;
+    if (err)
+        return err;
+    for (uint32_t i = 0; 4 * i + 4 <= n && i <= ctz(*at); i++) {
+        uint32_t there = fp_get_le32(raw + 4 * i);
+
+        note(fs, f, step, *at - (1u << i), there);
+        if (i == k)
+            to = there;
     }
-    return at;
+    *at -= 1u << k;
+    *block = to;
+    return to < fs->block_count ? FP_OK : FP_ERR_CORRUPT;
 }
 
 int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t index,
@@ -100,21 +153,16 @@ int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t index,
     uint32_t off, at, step = 0;
     uint32_t last = fp_lfs_ctz_index(fs->block_size, f->body.size - 1, &off);
 
-    while (last >> step > FP_LFS_ANCHORS)
+    while (last && (last - 1) >> step >= fs->far)
         step++;
-    at = nearest(f, index, last, step, block);
+    come_near(fs, f, step, index);
+    at = nearest(fs, f, step, index, last, block);
     while (at > index) {
-        uint32_t k = fp_lfs_min(log2_floor(at - index), ctz(at));
-        int err = read_pointer(fs, *block, k, block);
+        int err = follow(fs, f, step, &at,
+                         fp_lfs_min(log2_floor(at - index), ctz(at)), block);
 
         if (err)
             return err;
-        at -= 1u << k;
-        remember(f, at, *block);
-        if (at && !(at & ((1u << step) - 1))) {
-            f->grid[(at >> step) - 1] = *block;
-            f->grid_known |= (uint8_t)(1u << ((at >> step) - 1));
-        }
     }
     return *block < fs->block_count ? FP_OK : FP_ERR_CORRUPT;
 }

@@ -254,7 +254,7 @@ static int finish(struct fp_lfs *fs, struct fp_lfs_file *f)
     f->body = (struct fp_lfs_body){ FP_LFS_CTZ, f->wblock, f->wpos };
     f->writing = false;
     f->foreign = false;
-    fp_lfs_ctz_forget(f);
+    fp_lfs_ctz_forget(fs, f);
     f->cache_block = FP_LFS_NULL;
     return FP_OK;
 }
@@ -299,11 +299,11 @@ static int load_inline(struct fp_lfs *fs, struct fp_lfs_file *f)
     return n < 0 ? n : FP_OK;
 }
 
-void fp_lfs_body_revert(struct fp_lfs_file *f)
+void fp_lfs_body_revert(const struct fp_lfs *fs, struct fp_lfs_file *f)
 {
     f->body = f->saved;
     f->writing = f->dirty = false;
-    fp_lfs_ctz_forget(f);
+    fp_lfs_ctz_forget(fs, f);
     f->cache_block = FP_LFS_NULL;
     /* The cache has held other things since; the log has it. */
     f->foreign = f->body.kind == FP_LFS_INLINE && f->body.size > 0;
@@ -366,7 +366,7 @@ int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f,
     else
         err = write_blocks(fs, f, buf, size);
     if (err)
-        fp_lfs_body_revert(f);
+        fp_lfs_body_revert(fs, f);
     else
         f->pos = end;
     return err;
@@ -377,7 +377,7 @@ int fp_lfs_body_flush(struct fp_lfs *fs, struct fp_lfs_file *f)
     int err = f->writing ? finish(fs, f) : FP_OK;
 
     if (err)
-        fp_lfs_body_revert(f);
+        fp_lfs_body_revert(fs, f);
     return err;
 }
 
@@ -416,7 +416,7 @@ static int shrink(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t size)
         f->cache_block = FP_LFS_NULL;
     }
     f->body.size = size;
-    fp_lfs_ctz_forget(f);
+    fp_lfs_ctz_forget(fs, f);
     return FP_OK;
 }
 
@@ -442,6 +442,6 @@ int fp_lfs_body_truncate(struct fp_lfs *fs, struct fp_lfs_file *f,
     f->dirty = true;
     err = size > f->body.size ? grow(fs, f, size) : shrink(fs, f, size);
     if (err)
-        fp_lfs_body_revert(f);
+        fp_lfs_body_revert(fs, f);
     return err;
 }

@@ -19,7 +19,10 @@ int fp_lfs_file_claim(struct fp_lfs *fs, struct fp_lfs_file *f)
         fs->files_used |= 1u << i;
         memset(f, 0, sizeof *f);
         f->slot = (uint8_t)i;
-        f->buf = fs->files + (size_t)i * fs->file_stride;
+        f->known =
+            (uint32_t *)(void *)(fs->files + (size_t)i * fs->file_stride);
+        f->buf = (uint8_t *)(f->known + FP_LFS_NEAR + fs->far);
+        fp_lfs_ctz_forget(fs, f);
         f->node.what = FP_LFS_NODE_FILE;
         f->body.kind = FP_LFS_INLINE;
         f->cache_block = f->wblock = FP_LFS_NULL;

@@ -32,8 +32,8 @@
 #define FP_LFS_MOVES_MAX   12
 /* Within the driver: this block does not take what it is given, go elsewhere
  * with it. No caller of the driver ever sees it. */
-#define FP_LFS_BAD     (-1000)
-#define FP_LFS_ANCHORS 8
+#define FP_LFS_BAD  (-1000)
+#define FP_LFS_NEAR 16u /* a power of two */
 
 /* Where a tag's data lies: bits 0..18 its offset in the block, bit 19 "not on
  * flash but operation number offset of the running commit", bits 20..29 its
@@ -144,10 +144,6 @@ struct fp_lfs_node {
     bool ended; /* directory: nothing follows */
 };
 
-struct fp_lfs_anchor {
-    uint32_t index, block;
-};
-
 /* Where a file's content is. */
 struct fp_lfs_body {
     uint32_t kind; /* FP_LFS_INLINE, FP_LFS_CTZ */
@@ -176,12 +172,10 @@ struct fp_lfs_file {
     bool writing;
     bool foreign; /* inline, but too long for buf: read from the log */
     bool stale;   /* foreign, and overwritten meanwhile */
-    /* Where blocks of the body are: those that the last walk passed, highest
-     * index first, and a grid over the whole file (ctz.c). */
-    uint8_t anchor_count;
-    uint8_t grid_known; /* bit j: grid[j] */
-    struct fp_lfs_anchor anchors[FP_LFS_ANCHORS];
-    uint32_t grid[FP_LFS_ANCHORS]; /* block of index (j + 1) << step */
+    /* Where blocks of the body are, FP_LFS_NULL: not known (ctz.c). FP_LFS_NEAR
+     * of indices from near_base on, then fs->far at equal distances. */
+    uint32_t *known;
+    uint32_t near_base;
 };
 
 struct fp_lfs_dir {
@@ -237,6 +231,7 @@ struct fp_lfs {
     struct fp_lfs_node *nodes;
     uint8_t *files; /* cfg.max_files times file_stride */
     uint32_t file_stride;
+    uint32_t far;        /* addresses a file, besides those near */
     uint32_t files_used; /* bit a file */
 
     uint8_t *look; /* one bit a block of the window, set: in use */
@@ -415,10 +410,7 @@ uint32_t fp_lfs_ctz_index(uint32_t block_size, uint32_t pos, uint32_t *off);
 int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *file, uint32_t index,
                     uint32_t *block);
 /* The body is another: forget where its blocks are. */
-static inline void fp_lfs_ctz_forget(struct fp_lfs_file *f)
-{
-    f->anchor_count = f->grid_known = 0;
-}
+void fp_lfs_ctz_forget(const struct fp_lfs *fs, struct fp_lfs_file *f);
 
 /* Calls fn for every block of the list. */
 int fp_lfs_ctz_walk(struct fp_lfs *fs, uint32_t head, uint32_t size,
@@ -576,7 +568,7 @@ int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f,
 int fp_lfs_body_flush(struct fp_lfs *fs, struct fp_lfs_file *f);
 int fp_lfs_body_truncate(struct fp_lfs *fs, struct fp_lfs_file *f,
                          uint32_t size);
-void fp_lfs_body_revert(struct fp_lfs_file *f);
+void fp_lfs_body_revert(const struct fp_lfs *fs, struct fp_lfs_file *f);
 
 /* tree.c */
 int fp_lfs_mkdir(struct fp_mount *mnt, const char *path);

@@ -8,6 +8,9 @@
  *         each open file, an allocation bitmap, and the indexes of `mdirs`
  *         metadata pairs (16 bytes an entry, at most 256 entries a pair)
  * Options "mdirs=N" metadata pairs kept indexed (2 at least, the default),
+ *         "addresses=N" of its blocks that each open file may remember (4
+ *         bytes each, 16 the default): random reads of a file of up to N
+ *         blocks then need no walk along its list,
  *         "lookahead=N" bytes of allocation bitmap (one bit a block),
  *         "upgrade=1" turns a 2.0 volume into 2.1 at its first write
  * Version a 2.0 volume stays 2.0 unless told to upgrade: without the checksum

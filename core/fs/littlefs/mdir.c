@@ -147,14 +147,27 @@ static void reset(struct fp_lfs_mdir *m)
     m->fcrc_size = 0;
 }
 
+static int window(struct fp_lfs *fs, const struct scan *s, uint32_t off,
+                  const uint8_t **bytes, uint32_t *avail)
+{
+    const struct fp_lfs_cache *cache = &fs->rcache;
+    uint32_t at = off - cache->off;
+
+    if (cache->block != s->block || at >= cache->size)
+        return fp_lfs_peek(fs, s->block, off, fs->block_size - off, bytes,
+                           avail);
+    *bytes = cache->buf + at;
+    *avail = cache->size - at;
+    return FP_OK;
+}
+
 /* Takes the log up to `to` into the CRC. */
 static int fold(struct fp_lfs *fs, struct scan *s, uint32_t to)
 {
     while (s->folded < to) {
         const uint8_t *p;
         uint32_t n;
-        int err = fp_lfs_peek(fs, s->block, s->folded,
-                              fs->block_size - s->folded, &p, &n);
+        int err = window(fs, s, s->folded, &p, &n);
 
         if (err)
             return err;
@@ -178,24 +191,21 @@ static int view(struct fp_lfs *fs, struct scan *s, uint32_t off,
         if (err)
             return err;
     }
-    return fp_lfs_peek(fs, s->block, off, fs->block_size - off, bytes, avail);
+    return window(fs, s, off, bytes, avail);
 }
 
 static int copy(struct fp_lfs *fs, struct scan *s, uint32_t off, uint8_t *to,
                 uint32_t size)
 {
-    while (size > 0) {
-        const uint8_t *p;
-        uint32_t n;
-        int err = view(fs, s, off, &p, &n);
+    const uint8_t *p;
+    uint32_t n = 0;
+
+    for (; size > 0; size--, n--, off++) {
+        int err = n ? FP_OK : view(fs, s, off, &p, &n);
 
         if (err)
             return err;
-        n = fp_lfs_min(n, size);
-        memcpy(to, p, n);
-        to += n;
-        off += n;
-        size -= n;
+        *to++ = *p++;
     }
     return FP_OK;
 }
@@ -312,16 +322,30 @@ static int take_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
     return err;
 }
 
+static int read_tag(struct fp_lfs *fs, struct scan *s, uint32_t *tag)
+{
+    const uint8_t *p;
+    uint8_t raw[4];
+    uint32_t n;
+    int err = view(fs, s, s->off, &p, &n);
+
+    if (!err && n < sizeof raw) {
+        err = copy(fs, s, s->off, raw, sizeof raw);
+        p = raw;
+    }
+    if (!err)
+        *tag = fp_get_be32(p) ^ s->ptag;
+    return err;
+}
+
 static int scan_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s)
 {
     while (s->off + 4 <= s->limit) {
-        uint8_t raw[4];
         uint32_t tag;
-        int err = copy(fs, s, s->off, raw, 4);
+        int err = read_tag(fs, s, &tag);
 
         if (err)
             return err;
-        tag = fp_get_be32(raw) ^ s->ptag;
         if (tag & FP_LFS_TAG_INVALID) {
             s->at_erased = !s->dirty;
             return FP_OK;

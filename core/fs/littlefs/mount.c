@@ -18,6 +18,7 @@
 #define CACHE_DEFAULT  256u
 #define FILES_DEFAULT  4u
 #define CYCLES_DEFAULT 500
+#define FAR_DEFAULT    16u
 #define ALIGN          16u
 
 /* --- the workspace --- */
@@ -46,7 +47,7 @@ static uint32_t option(const char *options, const char *name, uint32_t without)
 
 struct layout {
     uint32_t block_size, device_blocks;
-    uint32_t cache_size, files, file_stride, look_size, slots, ents;
+    uint32_t cache_size, files, far, file_stride, look_size, slots, ents;
 };
 
 static uint32_t round_up(uint32_t v)
@@ -77,7 +78,10 @@ static bool lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
     l->files = cfg->max_files ? cfg->max_files : FILES_DEFAULT;
     if (l->files > FP_LFS_FILES_MAX)
         return false;
-    l->file_stride = round_up(l->cache_size + FP_NAME_MAX + 1);
+    l->far = option(cfg->options, "addresses", FAR_DEFAULT);
+    l->far = l->far < 1 ? 1 : fp_lfs_min(l->far, 65536);
+    l->file_stride =
+        round_up(l->cache_size + FP_NAME_MAX + 1 + 4 * (FP_LFS_NEAR + l->far));
     l->look_size = option(cfg->options, "lookahead",
                           l->cache_size / 4 > 16 ? l->cache_size / 4 : 16);
     l->look_size = fp_lfs_min(l->look_size, (l->device_blocks + 7) / 8);
@@ -135,6 +139,7 @@ int fp_lfs_setup(struct fp_lfs **out, struct fp_bdev *dev,
     fs->rcache.block = fs->pcache.block = FP_LFS_NULL;
     fs->rcache.buf = take(&at, l.cache_size);
     fs->pcache.buf = take(&at, l.cache_size);
+    fs->far = l.far;
     fs->file_stride = l.file_stride;
     fs->files = take(&at, (size_t)l.files * l.file_stride);
     fs->look_size = l.look_size;
@@ -355,7 +360,8 @@ static int mount_found(struct fp_lfs *fs)
         err = read_superblock(fs, m, w.device_blocks);
     if (err)
         return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
-    drop_all(fs); /* what is erased was judged without knowing the version */
+    if (fs->minor == 0)
+        drop_all(fs); /* what is erased was judged as in 2.1 */
     err = walk_thread(fs, &w);
     if (!err && !gstate_legal(&fs->gdisk))
         err = FP_ERR_CORRUPT;

@@ -257,7 +257,7 @@ static int settle_stage(struct fp_lfs *fs, struct fp_lfs_file *f)
     if (f->body.kind == FP_LFS_CTZ)
         f->cache_block = FP_LFS_NULL;
     fs->rcache.block = FP_LFS_NULL;
-    fp_lfs_ctz_forget(f);
+    fp_lfs_ctz_forget(fs, f);
     return fp_bdev_sync(fs->dev);
 }
 
