@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""What a driver costs a small device: code for Cortex-M0 at -Os, and stack.
+
+Its sources are compiled as a firmware would (32-bit addresses, assertions out)
+and linked alone with unused sections dropped; what is counted is text with
+read-only data. `check`, which a firmware may leave out, is counted by itself.
+The stack is that of the deepest path of calls, from the compiler's own call
+graph; what the block device below uses comes on top.
+
+usage: ./dev size
+"""
+import glob
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+GCC = 'arm-none-eabi-gcc'
+FLAGS = ['-std=c11', '-mcpu=cortex-m0', '-mthumb', '-Os', '-ffreestanding', '-ffunction-sections', '-fdata-sections',
+         '-fcallgraph-info=su', '-DFP_ADDR32=1', '-DFP_CRC32_SMALL=1', '-DFP_ASSERT(c)=((void)0)', '-I.', '-isystem', 'core/freestanding']
+# driver: reading and writing, read-only, the file left out
+DRIVERS = {'littlefs': ('fp_fs_littlefs', 'fp_fs_littlefs_ro', 'check')}
+
+
+def compile_all(folder, driver):
+    objects = {}
+    for source in sorted(glob.glob(f'core/fs/{driver}/*.c')):
+        name = os.path.splitext(os.path.basename(source))[0]
+        objects[name] = f'{folder}/{name}.o'
+        subprocess.run([GCC, *FLAGS, '-c', source, '-o', objects[name], '-dumpbase', f'{folder}/{name}.c'], check=True)
+    return objects
+
+
+def linked_size(folder, objects, symbol):
+    out = f'{folder}/{symbol}.elf'
+    subprocess.run([GCC, '-mcpu=cortex-m0', '-mthumb', '-nostdlib', '-Wl,--gc-sections', f'-Wl,-e,{symbol}', f'-Wl,-u,{symbol}',
+                    '-Wl,--unresolved-symbols=ignore-all', '-Wl,--no-warn-mismatch', *objects, '-o', out],
+                   check=True, stderr=subprocess.DEVNULL)
+    text, data, bss = map(int, subprocess.run(['arm-none-eabi-size', out], check=True, capture_output=True,
+                                              text=True).stdout.splitlines()[1].split()[:3])
+    if data or bss:
+        sys.exit(f'size: {symbol} has {data + bss} bytes of static RAM; the core may have none')
+    return text
+
+
+def deepest(folder):
+    """(bytes, the path) of the deepest chain of calls; a callback is any function whose address is taken that fits."""
+    frames, calls = {}, {}
+    for graph in glob.glob(f'{folder}/*.ci'):
+        with open(graph) as file:
+            text = file.read()
+        for title, label in re.findall(r'node: \{ title: "([^"]+)" label: "([^"]+)"', text):
+            size = re.search(r'(\d+) bytes \((\w+)', label)
+            if size:
+                if size.group(2) != 'static':
+                    sys.exit(f'size: {title} has a frame of unknown size')
+                frames[title] = int(size.group(1))
+        for source, target in re.findall(r'edge: \{ sourcename: "([^"]+)" targetname: "([^"]+)"', text):
+            calls.setdefault(source, set()).add(target)
+    callbacks = [f for f in frames if re.search(r':(mark|count_one|count|note_block|take)$', f)]
+    known, path = {}, []
+
+    def depth(name):
+        if name == '__indirect_call':
+            return max((depth(c) for c in callbacks), default=(0, []), key=lambda d: d[0])
+        if name not in frames:
+            return 0, []
+        if name in path:
+            sys.exit('size: recursion: ' + ' -> '.join([*path, name]))
+        if name not in known:
+            path.append(name)
+            below = max((depth(c) for c in calls.get(name, ())), default=(0, []), key=lambda d: d[0])
+            path.pop()
+            known[name] = frames[name] + below[0], [name, *below[1]]
+        return known[name]
+
+    return max((depth(f) for f in frames), key=lambda d: d[0])
+
+
+def main():
+    for driver, (full, read_only, left_out) in DRIVERS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            objects = compile_all(folder, driver)
+            most = [o for name, o in objects.items() if name != left_out]
+            size = linked_size(folder, most, full)
+            print(f'{driver}: reading and writing {size:,} bytes, read-only {linked_size(folder, most, read_only):,}, '
+                  f'{left_out} {linked_size(folder, objects.values(), full) - size:,} more')
+            stack, names = deepest(folder)
+            print(f'{driver}: stack {stack:,} bytes at most: ' + ' > '.join(re.sub(r'.*:', '', n) for n in names))
+
+
+if __name__ == '__main__':
+    main()
