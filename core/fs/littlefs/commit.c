@@ -228,8 +228,7 @@ static int room(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 
 /* The last room of the log is for the link to a pair for what comes next. */
 static int spill(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                 const struct fp_lfs_op *ops, uint32_t op_count,
-                 struct fp_lfs_outcome *out)
+                 const struct fp_lfs_op *ops, uint32_t op_count)
 {
     uint8_t raw[8];
     struct fp_lfs_op link = {
@@ -239,18 +238,18 @@ static int spill(struct fp_lfs *fs, struct fp_lfs_mdir *m,
 
     if (!m->erased || m->off + LINK_SIZE > fs->block_size)
         return FP_ERR_NOTSUP;
-    err = fp_lfs_spill(fs, m, ops, op_count, out);
+    err = fp_lfs_spill(fs, m, ops, op_count);
     if (err)
         return err;
-    fp_put_le32(raw, out->splits[0].pair[0]);
-    fp_put_le32(raw + 4, out->splits[0].pair[1]);
+    fp_put_le32(raw, fs->out.splits[0].pair[0]);
+    fp_put_le32(raw + 4, fs->out.splits[0].pair[1]);
     return append(fs, m, &link, 1);
 }
 
 static int write_pair(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                      const struct fp_lfs_op *ops, uint32_t op_count,
-                      struct fp_lfs_outcome *out)
+                      const struct fp_lfs_op *ops, uint32_t op_count)
 {
+    struct fp_lfs_outcome *out = &fs->out;
     bool append_failed = false;
     int32_t left;
     int err = room(fs, m, ops, op_count, &left);
@@ -262,7 +261,7 @@ static int write_pair(struct fp_lfs *fs, struct fp_lfs_mdir *m,
     if (err)
         return err;
     if (left < (int32_t)LINK_SIZE) {
-        err = spill(fs, m, ops, op_count, out);
+        err = spill(fs, m, ops, op_count);
         append_failed = err == FP_LFS_BAD;
         if (!append_failed && err != FP_ERR_NOTSUP && err != FP_ERR_NOSPC)
             return err;
@@ -273,20 +272,21 @@ static int write_pair(struct fp_lfs *fs, struct fp_lfs_mdir *m,
             return err;
         append_failed = true;
     }
-    return fp_lfs_compact(fs, m, ops, op_count, append_failed, out);
+    return fp_lfs_compact(fs, m, ops, op_count, append_failed);
 }
 
 static int commit_one(struct fp_lfs *fs, const uint32_t pair[2],
                       const struct fp_lfs_op *ops, uint32_t op_count,
-                      struct fp_lfs_node *mark, struct fp_lfs_outcome *out)
+                      struct fp_lfs_node *mark)
 {
+    const struct fp_lfs_outcome *out = &fs->out;
     struct fp_lfs_mdir *m;
     int err = fp_lfs_get(fs, pair, &m);
 
     if (err)
         return err;
     m->pins++;
-    err = write_pair(fs, m, ops, op_count, out);
+    err = write_pair(fs, m, ops, op_count);
     m->pins--;
     if (err) {
         m->valid = false;
@@ -317,34 +317,22 @@ static int commit_one(struct fp_lfs *fs, const uint32_t pair[2],
 
 /* --- links after relocations --- */
 
-struct relocation {
-    uint32_t old[2], now[2];
-    bool parent_done;
-    bool flagged; /* counts in fs->unlinked */
-};
-
-struct links {
-    struct relocation stack[FP_LFS_MOVES_MAX];
-    uint32_t depth;
-};
-
-static int push(struct fp_lfs *fs, struct links *links,
-                const struct fp_lfs_outcome *out)
+/* Notes a relocation, whose links are to follow. */
+static int note_moved(struct fp_lfs *fs)
 {
-    struct relocation *r = &links->stack[links->depth];
+    const struct fp_lfs_outcome *out = &fs->out;
     struct fp_lfs_moved *moved = &fs->moved[fs->moved_count];
 
     if (fp_lfs_pair_equal(out->old, out->now))
         return FP_OK;
-    if (links->depth == FP_LFS_MOVES_MAX || fs->moved_count == FP_LFS_MOVES_MAX)
+    if (fs->moved_count == FP_LFS_MOVES_MAX)
         return FP_ERR_IO;
     fs->moved_count++;
-    fp_lfs_pair_set(moved->old, out->old[0], out->old[1]);
-    fp_lfs_pair_set(moved->now, out->now[0], out->now[1]);
-    *r = (struct relocation){ 0 };
-    fp_lfs_pair_set(r->old, out->old[0], out->old[1]);
-    fp_lfs_pair_set(r->now, out->now[0], out->now[1]);
-    links->depth++;
+    *moved = (struct fp_lfs_moved){ { out->old[0], out->old[1] },
+                                    { out->now[0], out->now[1] },
+                                    false,
+                                    false,
+                                    false };
     return FP_OK;
 }
 
@@ -372,11 +360,9 @@ void fp_lfs_want_move(struct fp_lfs *fs, const uint32_t pair[2], uint32_t id)
 /* A new link in a pair. When the source of a pending move lies in the same
  * pair, the same commit takes it out: the pair may relocate or split now, and
  * the global state would name a place that is no longer. */
-static int relink(struct fp_lfs *fs, struct links *links,
-                  const uint32_t pair[2], uint16_t type, uint16_t id,
-                  const uint32_t to[2])
+static int relink(struct fp_lfs *fs, const uint32_t pair[2], uint16_t type,
+                  uint16_t id, const uint32_t to[2])
 {
-    struct fp_lfs_outcome out;
     uint8_t raw[8];
     struct fp_lfs_op ops[2] = {
         { .type = type, .id = id, .len = 8, .buf = raw }
@@ -396,12 +382,11 @@ static int relink(struct fp_lfs *fs, struct links *links,
         };
         fp_lfs_want_no_move(fs);
     }
-    err = commit_one(fs, pair, ops, op_count, NULL, &out);
-    return err ? err : push(fs, links, &out);
+    err = commit_one(fs, pair, ops, op_count, NULL);
+    return err ? err : note_moved(fs);
 }
 
-static int link_parent(struct fp_lfs *fs, struct links *links,
-                       struct relocation *r)
+static int link_parent(struct fp_lfs *fs, struct fp_lfs_moved *r)
 {
     struct fp_lfs_place parent;
     uint32_t pred[2];
@@ -417,39 +402,37 @@ static int link_parent(struct fp_lfs *fs, struct links *links,
     r->flagged = true;
     fs->unlinked++;
     want_orphans(fs);
-    return relink(fs, links, parent.pair, FP_LFS_STRUCT_DIR, parent.id, r->now);
+    return relink(fs, parent.pair, FP_LFS_STRUCT_DIR, parent.id, r->now);
 }
 
-static int link_pred(struct fp_lfs *fs, struct links *links,
-                     const struct relocation *r)
+static int link_pred(struct fp_lfs *fs, struct fp_lfs_moved *r)
 {
     uint32_t pred[2];
     bool hard;
     int err = fp_lfs_find_pred(fs, r->old, pred, &hard);
 
+    r->done = true;
     if (err)
         return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
     if (r->flagged)
         fs->unlinked--;
     want_orphans(fs);
-    return relink(fs, links, pred, hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL,
+    return relink(fs, pred, hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL,
                   FP_LFS_NO_ID, r->now);
 }
 
-static int settle_links(struct fp_lfs *fs, struct links *links)
+/* The latest relocation first: on the way to its links others may follow. */
+static int settle_links(struct fp_lfs *fs)
 {
-    while (links->depth > 0) {
-        struct relocation *top = &links->stack[links->depth - 1];
+    for (uint32_t i = fs->moved_count; i > 0; i = fs->moved_count) {
         int err;
 
-        if (!top->parent_done) {
-            err = link_parent(fs, links, top);
-        } else {
-            struct relocation r = *top;
-
-            links->depth--;
-            err = link_pred(fs, links, &r);
-        }
+        while (i > 0 && fs->moved[i - 1].done)
+            i--;
+        if (i == 0)
+            return FP_OK;
+        err = fs->moved[i - 1].parent_done ? link_pred(fs, &fs->moved[i - 1])
+                                           : link_parent(fs, &fs->moved[i - 1]);
         if (err)
             return err;
     }
@@ -461,22 +444,20 @@ int fp_lfs_commit(struct fp_lfs *fs, const uint32_t pair[2],
                   struct fp_lfs_node *mark)
 {
     struct fp_lfs_gstate wanted = fs->gdisk;
-    struct fp_lfs_outcome out;
-    struct links links = { .depth = 0 };
     bool still = fs->still;
     int err;
 
     FP_ASSERT(op_count <= OPS_MAX);
-    err = commit_one(fs, pair, ops, op_count, mark, &out);
+    err = commit_one(fs, pair, ops, op_count, mark);
     if (err) {
         fs->gwant = wanted; /* nothing of it happened */
         fs->absorb = (struct fp_lfs_gstate){ 0 };
         return err;
     }
-    err = push(fs, &links, &out);
+    err = note_moved(fs);
     fs->still = true;
     if (!err)
-        err = settle_links(fs, &links);
+        err = settle_links(fs);
     fs->still = still;
     fs->moved_count = 0;
     if (err)

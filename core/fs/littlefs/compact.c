@@ -32,7 +32,6 @@ struct job {
     struct fp_lfs_mdir *m;
     const struct fp_lfs_op *ops;
     uint32_t op_count;
-    struct fp_lfs_outcome *out;
 };
 
 /* --- operations applied to the index --- */
@@ -358,7 +357,7 @@ int fp_lfs_new_pair(struct fp_lfs *fs, const uint32_t tail[2], bool hard,
 
 static int split_off(const struct job *job, struct part *lower, uint32_t cut)
 {
-    struct fp_lfs_outcome *out = job->out;
+    struct fp_lfs_outcome *out = &job->fs->out;
     struct fp_lfs_split *split = &out->splits[out->split_count];
     struct part upper = *lower;
     int err;
@@ -394,7 +393,7 @@ static int split(const struct job *job, struct part *lower)
             return FP_OK;
         if (lower->to < 2)
             return total <= most ? FP_OK : FP_ERR_NOSPC;
-        if (job->out->split_count == FP_LFS_SPLITS_MAX)
+        if (fs->out.split_count == FP_LFS_SPLITS_MAX)
             return total <= most ? FP_OK : FP_ERR_NOSPC;
         err = choose_cut(job, lower->to, total, &cut);
         if (!err)
@@ -422,13 +421,11 @@ static bool adds_last(const struct fp_lfs_mdir *m, const struct fp_lfs_op *ops,
 }
 
 int fp_lfs_spill(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                 const struct fp_lfs_op *ops, uint32_t op_count,
-                 struct fp_lfs_outcome *out)
+                 const struct fp_lfs_op *ops, uint32_t op_count)
 {
-    struct job job = { fs, m, ops, op_count, out };
+    struct job job = { fs, m, ops, op_count };
     struct part part = { .to = m->count, .with_attrs = true };
-    struct fp_lfs_mdir before = *m;
-    uint32_t live;
+    uint32_t tail[2] = { m->tail[0], m->tail[1] }, count = m->count, live;
     int err;
 
     if (!adds_last(m, ops, op_count))
@@ -445,8 +442,11 @@ int fp_lfs_spill(struct fp_lfs *fs, struct fp_lfs_mdir *m,
     fp_lfs_pair_set(part.tail, m->tail[0], m->tail[1]);
     part.to = m->count;
     if (!err)
-        err = split_off(&job, &part, before.count);
-    *m = before;
+        err = split_off(&job, &part, count);
+    m->count = (uint16_t)count;
+    fp_lfs_pair_set(m->tail, tail[0], tail[1]);
+    m->hard = false;
+    m->valid = true;
     return err;
 }
 
@@ -469,7 +469,7 @@ static bool is_anchor(const struct fp_lfs_mdir *m)
 static int expand(const struct job *job, struct part *lower)
 {
     struct fp_lfs *fs = job->fs;
-    struct fp_lfs_outcome *out = job->out;
+    struct fp_lfs_outcome *out = &job->fs->out;
     struct part upper = *lower;
     uint32_t used;
     int err = fp_lfs_count_used(fs, &used);
@@ -558,7 +558,7 @@ static int write_out(const struct job *job, bool replace_current)
 {
     struct fp_lfs *fs = job->fs;
     struct fp_lfs_mdir *m = job->m;
-    struct fp_lfs_outcome *out = job->out;
+    struct fp_lfs_outcome *out = &job->fs->out;
     struct part part = { .to = m->count,
                          .with_attrs = true,
                          .hard = m->hard,
@@ -586,13 +586,13 @@ static int write_out(const struct job *job, bool replace_current)
 
 int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m,
                    const struct fp_lfs_op *ops, uint32_t op_count,
-                   bool replace_current, struct fp_lfs_outcome *out)
+                   bool replace_current)
 {
-    struct job job = { fs, m, ops, op_count, out };
+    struct job job = { fs, m, ops, op_count };
     int err = FP_OK;
 
-    memset(out, 0, sizeof *out);
-    fp_lfs_pair_set(out->old, m->pair[0], m->pair[1]);
+    memset(&fs->out, 0, sizeof fs->out);
+    fp_lfs_pair_set(fs->out.old, m->pair[0], m->pair[1]);
     /* From here on the index holds what flash does not: whoever asks for this
      * pair, such as the allocator, reads it into another slot. */
     m->valid = false;

@@ -141,7 +141,8 @@ struct fp_lfs_node {
     uint32_t dir[2];  /* file without an entry yet: its directory's head */
     uint16_t id;
     uint8_t what;
-    bool ended; /* directory: nothing follows */
+    bool ended;  /* directory: nothing follows */
+    bool parked; /* of the file that is being renamed (tree.c) */
 };
 
 /* Where a file's content is. */
@@ -201,6 +202,23 @@ struct fp_lfs_op {
  * whoever follows an old one is led to the new pair. */
 struct fp_lfs_moved {
     uint32_t old[2], now[2];
+    bool parent_done;
+    bool flagged; /* counts in fs->unlinked */
+    bool done;    /* all its links are new */
+};
+
+/* What became of a pair in one commit. */
+#define FP_LFS_SPLITS_MAX 6
+struct fp_lfs_split {
+    uint32_t id; /* entries from here on ... */
+    uint32_t pair[2];
+};
+struct fp_lfs_outcome {
+    uint32_t old[2], now[2]; /* the pair before and after */
+    bool expanded; /* all but the superblock went to splits[0], ids kept */
+    uint32_t split_count;
+    struct fp_lfs_split splits[FP_LFS_SPLITS_MAX]; /* highest ids first */
+    bool gstate_done;
 };
 
 struct fp_lfs {
@@ -240,8 +258,9 @@ struct fp_lfs {
     uint32_t flight_count;
     struct fp_lfs_moved moved[FP_LFS_MOVES_MAX];
     uint32_t moved_count;
-    uint32_t changes; /* commits so far */
-    uint32_t used;    /* blocks in use, if used_known */
+    struct fp_lfs_outcome out; /* of the last commit to a pair */
+    uint32_t changes;          /* commits so far */
+    uint32_t used;             /* blocks in use, if used_known */
     bool used_known;
 };
 
@@ -492,29 +511,16 @@ int fp_lfs_log_flash(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t tag,
 int fp_lfs_log_end(struct fp_lfs *fs, struct fp_lfs_log *log);
 
 /* compact.c */
-#define FP_LFS_SPLITS_MAX 6
-struct fp_lfs_split {
-    uint32_t id; /* entries from here on ... */
-    uint32_t pair[2];
-};
-struct fp_lfs_outcome {
-    uint32_t old[2], now[2]; /* the pair before and after */
-    bool expanded; /* all but the superblock went to splits[0], ids kept */
-    uint32_t split_count;
-    struct fp_lfs_split splits[FP_LFS_SPLITS_MAX]; /* highest ids first */
-    bool gstate_done;
-};
-/* Writes m with ops applied to it out to a fresh block. */
+/* Writes m with ops applied to it out to a fresh block; fs->out. */
 int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m,
                    const struct fp_lfs_op *ops, uint32_t op_count,
-                   bool replace_current, struct fp_lfs_outcome *out);
+                   bool replace_current);
 /* Where m is so full of what lives that it would be split, and the operations
  * only add an entry behind all others: writes that to a pair of its own, and
  * m stays as it is but for the link to it, which the caller appends.
  * FP_ERR_NOTSUP: that is not how things are. */
 int fp_lfs_spill(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                 const struct fp_lfs_op *ops, uint32_t op_count,
-                 struct fp_lfs_outcome *out);
+                 const struct fp_lfs_op *ops, uint32_t op_count);
 /* A pair of its own with `tail`; for mkdir. */
 int fp_lfs_new_pair(struct fp_lfs *fs, const uint32_t tail[2], bool hard,
                     uint32_t pair[2]);

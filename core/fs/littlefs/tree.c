@@ -275,48 +275,37 @@ static uint16_t source_id(const struct move *mv)
 }
 
 /* Handles of the file that is renamed. Any of the commits may take the source
- * out, and the handles would take that for their file's end: they are noted
+ * out, and the handles would take that for their file's end: they are marked
  * before, and go where the new entry went. */
-struct parked {
-    struct fp_lfs_node *nodes[FP_LFS_FILES_MAX];
-    uint32_t count;
-};
-
-static void park(struct fp_lfs *fs, const struct move *mv,
-                 struct parked *parked)
+static void park(struct fp_lfs *fs, const struct move *mv)
 {
-    parked->count = 0;
     for (struct fp_lfs_node *n = fs->nodes; n; n = n->next)
-        if (n->what == FP_LFS_NODE_FILE && n->id == mv->from.id &&
-            !fp_lfs_pair_is_null(n->pair) &&
-            fp_lfs_pair_shares(n->pair, mv->from.pair) &&
-            parked->count < FP_LFS_FILES_MAX)
-            parked->nodes[parked->count++] = n;
+        n->parked = n->what == FP_LFS_NODE_FILE && n->id == mv->from.id &&
+                    !fp_lfs_pair_is_null(n->pair) &&
+                    fp_lfs_pair_shares(n->pair, mv->from.pair);
 }
 
 /* Once the new entry is on flash; `to` is at no entry before. */
-static void unpark(const struct parked *parked, const struct fp_lfs_node *to)
+static void unpark(struct fp_lfs *fs, const struct fp_lfs_node *to)
 {
-    if (fp_lfs_pair_is_null(to->pair))
-        return;
-    for (uint32_t i = 0; i < parked->count; i++) {
-        fp_lfs_pair_set(parked->nodes[i]->pair, to->pair[0], to->pair[1]);
-        parked->nodes[i]->id = to->id;
-    }
+    for (struct fp_lfs_node *n = fs->nodes; n; n = n->next)
+        if (n->parked && !fp_lfs_pair_is_null(to->pair)) {
+            fp_lfs_pair_set(n->pair, to->pair[0], to->pair[1]);
+            n->id = to->id;
+        }
 }
 
 /* One commit does all. */
 static int rename_within(struct fp_lfs *fs, struct move *mv,
                          struct fp_lfs_node *to)
 {
-    struct parked parked;
     int err;
 
-    park(fs, mv, &parked);
+    park(fs, mv);
     add_op(mv,
            (struct fp_lfs_op){ .type = FP_LFS_DELETE, .id = source_id(mv) });
     err = fp_lfs_commit(fs, mv->to.pair, mv->ops, mv->op_count, to);
-    unpark(&parked, to);
+    unpark(fs, to);
     return err;
 }
 
@@ -341,16 +330,15 @@ static int rename_across(struct fp_lfs *fs, struct move *mv,
                          struct fp_lfs_node *to)
 {
     struct fp_lfs_node from = { .what = FP_LFS_NODE_MARK, .id = mv->from.id };
-    struct parked parked;
     int err;
 
-    park(fs, mv, &parked);
+    park(fs, mv);
     fp_lfs_pair_set(from.pair, mv->from.pair[0], mv->from.pair[1]);
     fp_lfs_pair_set(from.dir, FP_LFS_NULL, FP_LFS_NULL);
     fp_lfs_node_add(fs, &from);
     fp_lfs_want_move(fs, mv->from.pair, mv->from.id);
     err = fp_lfs_commit(fs, mv->to.pair, mv->ops, mv->op_count, to);
-    unpark(&parked, to);
+    unpark(fs, to);
     if (!err) {
         /* The new links of a relocation may have taken the source along. */
         if (fp_lfs_has_move(&fs->gdisk)) {
