@@ -24,9 +24,10 @@ int fp_agent_path(struct fp_agent_task *task, char dst[FP_AGENT_PATH_MAX + 1],
     return FP_OK;
 }
 
-/* Does `path` lead to a volume that is known but not mounted? */
-static void blame_volume(struct fp_agent *agent, struct fp_agent_task *task,
-                         const char *path)
+/* Does `path` lead to a volume that is known but not mounted? One that is
+ * being restored will be there again. */
+static int blame_volume(struct fp_agent *agent, struct fp_agent_task *task,
+                        const char *path)
 {
     for (uint32_t i = 0; i < agent->cfg->volume_count; i++) {
         struct fp_agent_volume *volume = &agent->cfg->volumes[i];
@@ -38,6 +39,9 @@ static void blame_volume(struct fp_agent *agent, struct fp_agent_task *task,
     }
     if (task->volume == NULL)
         task->detail = "no volume is mounted there";
+    else if (task->volume->on != NULL && task->volume->on->restoring)
+        return FP_ERR_BUSY;
+    return FP_ERR_NOENT;
 }
 
 int fp_agent_locate(struct fp_agent *agent, struct fp_agent_task *task,
@@ -50,7 +54,7 @@ int fp_agent_locate(struct fp_agent *agent, struct fp_agent_task *task,
     if (err == FP_ERR_ISDIR)
         return FP_OK;
     if (err == FP_ERR_NOENT)
-        blame_volume(agent, task, path);
+        err = blame_volume(agent, task, path);
     if (err == FP_ERR_INVAL)
         task->detail = "a path has no empty, \".\" or \"..\" component";
     if (err)

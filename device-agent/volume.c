@@ -187,6 +187,7 @@ void fp_agent_volume_reason(const struct fp_agent_volume *volume, char *dst,
         return;
     }
     if (volume->on != NULL && volume->on->restoring) {
+        fp_agent_append(dst, size, "its storage ");
         fp_agent_append(dst, size, volume->storage);
         fp_agent_append(dst, size, " is being restored");
         return;

@@ -120,6 +120,7 @@ static int check_request(const struct fpd_request *req)
 {
     switch (req->op) {
     case FPD_OP_PING:
+    case FPD_OP_LOOK:
     case FPD_OP_REBOOT:
         return FP_OK;
     case FPD_OP_STATS:

@@ -197,6 +197,7 @@ size_t fpd_device_console(struct fpd_device *device, uint64_t *pos, char *buf,
 
 enum fpd_op {
     FPD_OP_PING,
+    FPD_OP_LOOK, /* what is known of the volumes is as they are now */
     FPD_OP_STAT,
     FPD_OP_LIST,
     FPD_OP_READ,

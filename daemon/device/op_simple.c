@@ -42,7 +42,9 @@ static bool wants_nonce(const struct fpd_request *req)
 
 static int simple_init(struct fpd_op_state *op)
 {
-    op->step = wants_nonce(op->req) ? NONCE : ASK;
+    op->step = wants_nonce(op->req)         ? NONCE
+               : op->req->op == FPD_OP_LOOK ? SETTLE
+                                            : ASK;
     return FP_OK;
 }
 
@@ -241,6 +243,8 @@ static bool simple_step(struct fpd_session *s, struct fpd_op_state *op,
     case SETTLE:
         if (!s->volumes_dirty && !s->volumes_asked)
             fpd_op_finish(op, FP_OK);
+        else
+            fpd_session_look_soon(s);
         return false;
     case RECALL:
     case RECALL_TO:
@@ -314,12 +318,10 @@ static void take_done(struct fpd_session *s, struct fpd_op_state *op,
     }
     if (req->op != FPD_OP_PING)
         s->volumes_dirty = true;
-    if (moves_volumes(req->op)) {
-        fpd_session_look_soon(s);
+    if (moves_volumes(req->op))
         op->step = SETTLE;
-    } else {
+    else
         fpd_op_finish(op, FP_OK);
-    }
 }
 
 static void take_event(struct fpd_op_state *op, const fp_Event *event)

@@ -462,7 +462,6 @@ static void send_aborts(struct fpd_session *s)
 
 void fpd_session_look_soon(struct fpd_session *s)
 {
-    s->volumes_dirty = true;
     s->refreshed_ms = fpd_now_ms() - REFRESH_MS;
 }
 

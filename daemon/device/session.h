@@ -103,7 +103,8 @@ void fpd_session_start(struct fpd_session *s, struct fpd_worker *worker,
  * device->work around that. */
 void fpd_session_turn(struct fpd_session *s, int timeout_ms);
 
-/* Asks what its volumes are now, and not only when it is time again. */
+/* What is to be asked of its volumes is asked at once, not only when it is time
+ * again. */
 void fpd_session_look_soon(struct fpd_session *s);
 
 /* Begins a request: the envelope to fill in, id and tag set, or NULL when no

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define KNOWN_MAX 1000
+#define LOOK_MS   500
 
 /* ---- list ---- */
 
@@ -107,7 +108,12 @@ void fpd_route_devices(struct fpd_call *call)
     fpd_reply_json(call, 200, doc);
 }
 
-void fpd_route_device(struct fpd_call *call)
+static void small_gone(struct fpd_call *call)
+{
+    fpd_ask_cancel(call->device, call->state);
+}
+
+static void reply_device(struct fpd_call *call)
 {
     json_t *doc = fpd_json_device(call->http, call->param[0], call->device);
 
@@ -115,6 +121,24 @@ void fpd_route_device(struct fpd_call *call)
         fpd_reply_json(call, 200, doc);
     else
         fpd_problem(call, FP_ERR_NOMEM, "The daemon is out of memory.");
+}
+
+/* Whoever has just written asks how much is free: what is known of the volumes
+ * is brought up to date first, if that does not take long. */
+void fpd_route_device(struct fpd_call *call)
+{
+    struct fpd_ask *ask = call->device ? calloc(1, sizeof *ask) : NULL;
+
+    if (!ask) {
+        reply_device(call);
+        return;
+    }
+    call->state = ask;
+    call->state_free = free;
+    call->on_gone = small_gone;
+    ask->req = (struct fpd_request){ .op = FPD_OP_LOOK,
+                                     .deadline_ms = fpd_now_ms() + LOOK_MS };
+    fpd_call_ask(call, call->device, ask, reply_device);
 }
 
 /* ---- labels and tags ---- */
@@ -213,11 +237,6 @@ struct stats {
     struct fpd_ask ask;
     struct fpd_counter counters[COUNTERS_MAX];
 };
-
-static void small_gone(struct fpd_call *call)
-{
-    fpd_ask_cancel(call->device, call->state);
-}
 
 static void after_stats(struct fpd_call *call)
 {

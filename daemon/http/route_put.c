@@ -161,15 +161,15 @@ static bool fits(struct fpd_call *call, const char *path, uint64_t size)
             continue;
         err = FP_OK;
         if (!v->mounted)
-            err = FP_ERR_NOENT;
-        else if (!v->writable)
+            break; /* the device says why, and as it is by then */
+        if (!v->writable)
             err = FP_ERR_ROFS;
         else if (size != FPD_SIZE_UNKNOWN && v->file_max && size > v->file_max)
             err = FP_ERR_FBIG;
         else if (size != FPD_SIZE_UNKNOWN && size > v->size)
             err = FP_ERR_NOSPC;
         snprintf(why.detail, sizeof why.detail, "%.96s",
-                 err == FP_ERR_ROFS || !v->mounted ? v->reason : "");
+                 err == FP_ERR_ROFS ? v->reason : "");
         why.limit = err == FP_ERR_FBIG ? v->file_max : 0;
         why.needed = size;
         why.free = v->free;

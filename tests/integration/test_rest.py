@@ -150,6 +150,35 @@ def test_modification_times(bed, folder):
     problem(bed.http.put(url, data=b'x', headers={'X-Flashport-Mtime': 'now'}), 400)
 
 
+def test_free_space_is_that_of_now(bed, folder):
+    def free():
+        return bed.http.get(bed.api('/devices/dev')).json()['volumes'][0]['free']
+    for i in range(3):
+        before = free()
+        assert bed.http.put(f'{folder}/f{i}', data=content(40_000, i)).status_code == 201
+        assert before - free() >= 40_000
+
+
+def test_a_volume_under_restore_is_busy_not_absent(fresh):
+    add_agent(fresh, 'dev', 'unix', blocks=256, timing='nor')
+    fresh.start_daemon()
+    fresh.online('dev')
+    url = fresh.api('/devices/dev/fs/flash/f')
+    assert fresh.http.put(url, data=content(300_000)).status_code == 201
+    taken = fresh.backup('dev')['result']['snapshot']
+    assert fresh.http.put(url, data=content(300_000, 1)).status_code == 204
+    job = fresh.http.post(fresh.api(f'/snapshots/{taken}/restore'), json={'device': 'dev', 'storage': 'flash0'})
+
+    def busy():
+        reply = fresh.http.get(url)
+        assert reply.status_code in (200, 409), reply.text
+        return reply.status_code == 409 and problem(reply, 409, 'BUSY')
+    assert 'restored' in wait_for('the restore', busy)['detail']
+    problem(fresh.http.put(url, data=b'x'), 409, 'BUSY')
+    assert fresh.job(job)['state'] == 'done'
+    assert fresh.http.get(url).content == content(300_000)
+
+
 def test_directories(bed, folder):
     problem(bed.http.request('MKCOL', f'{folder}/'), 409, 'EXIST')
     assert bed.http.put(f'{folder}/made/', data=b'').status_code == 201

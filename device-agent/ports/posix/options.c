@@ -80,6 +80,17 @@ static uint64_t offset(const char *option, const char *text)
     return number(option, text, INT64_MAX);
 }
 
+/* Options are cut into their fields; what was typed stays as it was, for
+ * whoever looks at the list of processes. */
+static char *copy_of(const char *text)
+{
+    char *copy = strdup(text);
+
+    if (copy == NULL)
+        fp_port_usage("out of memory");
+    return copy;
+}
+
 /* Cuts `text` at the first `at`; what is behind it, or NULL. */
 static char *cut(char *text, char at)
 {
@@ -188,13 +199,13 @@ static void take(struct fp_port_options *o, int option, char *arg)
         o->id = arg;
         break;
     case OPT_STORAGE:
-        add_storage(o, arg);
+        add_storage(o, copy_of(arg));
         break;
     case OPT_REGION:
-        add_region(o, arg);
+        add_region(o, copy_of(arg));
         break;
     case OPT_MOUNT:
-        add_volume(o, arg);
+        add_volume(o, copy_of(arg));
         break;
     case OPT_FORMAT:
         o->format = arg;
