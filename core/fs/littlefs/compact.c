@@ -39,7 +39,7 @@ struct job {
 bool fp_lfs_apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m,
                      const struct fp_lfs_op *op, uint32_t number)
 {
-    uint16_t hash = 0;
+    uint32_t hash = 0;
 
     if (op->type == FP_LFS_OP_ATTRS) {
         if (op->id >= m->count)

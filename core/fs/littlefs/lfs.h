@@ -350,8 +350,16 @@ void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2],
                        const struct fp_lfs_mdir *but);
 /* What a tag does to the index. False: it contradicts the index. */
 bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
-                  uint32_t off, uint16_t hash);
-uint16_t fp_lfs_hash(uint16_t hash, const uint8_t *bytes, uint32_t size);
+                  uint32_t off, uint32_t hash);
+/* Of a name, from 0; a piece goes on from the hash of those before it. */
+uint32_t fp_lfs_hash(uint32_t hash, const uint8_t *bytes, uint32_t size);
+
+/* As an entry keeps it. */
+static inline uint16_t fp_lfs_hash16(uint32_t hash)
+{
+    return (uint16_t)(hash ^ hash >> 16);
+}
+
 /* Is this entry a file or directory with all its parts, and not the source of
  * a pending move? */
 bool fp_lfs_ent_visible(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,

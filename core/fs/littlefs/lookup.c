@@ -48,13 +48,14 @@ int fp_lfs_name_cmp(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
 static int search(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                   const char *name, uint32_t len, uint32_t *id, bool *found)
 {
-    uint16_t hash = fp_lfs_hash(0, (const uint8_t *)name, len);
+    uint32_t hash = fp_lfs_hash(0, (const uint8_t *)name, len);
 
     *found = false;
     for (uint32_t i = 0; i < m->count; i++) {
         int order, err;
 
-        if (m->ents[i].hash != hash || fp_lfs_rec_len(m->ents[i].name) != len ||
+        if (m->ents[i].hash != fp_lfs_hash16(hash) ||
+            fp_lfs_rec_len(m->ents[i].name) != len ||
             !fp_lfs_ent_visible(fs, m, i))
             continue;
         err = fp_lfs_name_cmp(fs, m, i, name, len, &order);

@@ -23,10 +23,10 @@
 
 #define CRC_INIT 0xffffffffu
 
-uint16_t fp_lfs_hash(uint16_t hash, const uint8_t *bytes, uint32_t size)
+uint32_t fp_lfs_hash(uint32_t hash, const uint8_t *bytes, uint32_t size)
 {
     for (uint32_t i = 0; i < size; i++)
-        hash = (uint16_t)((hash ^ bytes[i]) * 0x5bd1u + (hash >> 7));
+        hash = (hash ^ bytes[i]) * 0x01000193u;
     return hash;
 }
 
@@ -56,7 +56,7 @@ static bool apply_delete(struct fp_lfs_mdir *m, uint32_t id)
 /* A compacted commit lists its ids in any order, so a name may lie beyond the
  * count; the ids between get theirs later. */
 static bool apply_name(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
-                       uint32_t off, uint16_t hash)
+                       uint32_t off, uint32_t hash)
 {
     uint32_t id = fp_lfs_tag_id(tag), type = fp_lfs_tag_type(tag);
     uint32_t kind = type == FP_LFS_NAME_FILE    ? FP_LFS_FILE
@@ -69,7 +69,7 @@ static bool apply_name(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
     while (m->count <= id)
         memset(m->ents + m->count++, 0, sizeof m->ents[0]);
     m->ents[id].name = fp_lfs_rec_make(off, fp_lfs_tag_size(tag), kind);
-    m->ents[id].hash = hash;
+    m->ents[id].hash = fp_lfs_hash16(hash);
     return true;
 }
 
@@ -94,7 +94,7 @@ static void apply_attr(struct fp_lfs_ent *ent, uint32_t tag, uint32_t off)
 }
 
 bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
-                  uint32_t off, uint16_t hash)
+                  uint32_t off, uint32_t hash)
 {
     uint32_t type = fp_lfs_tag_type(tag), id = fp_lfs_tag_id(tag);
     uint32_t len = fp_lfs_tag_size(tag);
@@ -147,8 +147,8 @@ static void reset(struct fp_lfs_mdir *m)
     m->fcrc_size = 0;
 }
 
-static int window(struct fp_lfs *fs, const struct scan *s, uint32_t off,
-                  const uint8_t **bytes, uint32_t *avail)
+static inline int window(struct fp_lfs *fs, const struct scan *s, uint32_t off,
+                         const uint8_t **bytes, uint32_t *avail)
 {
     const struct fp_lfs_cache *cache = &fs->rcache;
     uint32_t at = off - cache->off;
@@ -180,8 +180,8 @@ static int fold(struct fp_lfs *fs, struct scan *s, uint32_t to)
 
 /* Bytes of the log at `off`. The CRC is taken over a whole window of the cache
  * at a time, at the latest here, before the window moves on. */
-static int view(struct fp_lfs *fs, struct scan *s, uint32_t off,
-                const uint8_t **bytes, uint32_t *avail)
+static inline int view(struct fp_lfs *fs, struct scan *s, uint32_t off,
+                       const uint8_t **bytes, uint32_t *avail)
 {
     const struct fp_lfs_cache *cache = &fs->rcache;
 
@@ -211,7 +211,7 @@ static int copy(struct fp_lfs *fs, struct scan *s, uint32_t off, uint8_t *to,
 }
 
 static int hash_name(struct fp_lfs *fs, struct scan *s, uint32_t off,
-                     uint32_t size, uint16_t *hash)
+                     uint32_t size, uint32_t *hash)
 {
     while (size > 0) {
         const uint8_t *p;
@@ -305,7 +305,7 @@ static int take_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
                       uint32_t tag)
 {
     uint32_t type = fp_lfs_tag_type(tag), size = fp_lfs_tag_size(tag);
-    uint16_t hash = 0;
+    uint32_t hash = 0;
     int err = FP_OK;
 
     if (type >> 8 == 0)
