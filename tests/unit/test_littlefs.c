@@ -229,6 +229,32 @@ static void a_staged_file_is_unseen_until_committed(void **state)
     finish();
 }
 
+/* What a caller that overlooks the failed write would put in the old file's
+ * place is not what it staged. */
+static void a_staged_file_that_lost_a_write_is_not_committed(void **state)
+{
+    uint32_t flags =
+        FP_O_READ | FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC | FP_O_STAGE;
+    static char text[BLOCK];
+    struct fp_file file;
+    int32_t n = 0;
+
+    (void)state;
+    format(0);
+    put("/f", "old");
+    assert_int_equal(fp_fs_open(&mnt, &file, "/f", flags), FP_OK);
+    for (int i = 0; i < 2 * BLOCKS && n >= 0; i++)
+        n = fp_fs_write(&file, text, sizeof text);
+    assert_int_equal(n, FP_ERR_NOSPC);
+    assert_int_equal(fp_fs_fsync(&file), FP_ERR_STALE);
+    assert_int_equal(fp_fs_write(&file, "x", 1), FP_ERR_STALE);
+    assert_int_equal(fp_fs_truncate(&file, 3), FP_ERR_STALE);
+    assert_int_equal(fp_fs_commit(&file, NULL), FP_ERR_STALE);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    assert_holds("/f", "old");
+    finish();
+}
+
 /* Each entry that stays is listed exactly once, though the directory splits
  * and shrinks in the middle. */
 static void a_listing_survives_changes(void **state)
@@ -411,6 +437,7 @@ int main(void)
         cmocka_unit_test(a_renamed_file_stays_open_while_directories_move),
         cmocka_unit_test(a_new_file_appears_with_its_first_sync),
         cmocka_unit_test(a_staged_file_is_unseen_until_committed),
+        cmocka_unit_test(a_staged_file_that_lost_a_write_is_not_committed),
         cmocka_unit_test(a_listing_survives_changes),
         cmocka_unit_test(times_keep_the_form_a_file_has),
         cmocka_unit_test(version_2_0_stays_unless_upgraded),

@@ -26,6 +26,8 @@
  *   take notice of it.
  * - A staged file small enough to be stored inline has no place on flash of
  *   its own and stays in memory until its commit, which is read back.
+ * - A staged file of which a write failed has lost what was staged: to write,
+ *   truncate, fsync or commit it is FP_ERR_STALE, until it is closed.
  * - A removed or replaced file stays readable and writable through handles
  *   that were open; its blocks are free once the last one is closed. fsync
  *   of a removed file is FP_ERR_NOENT; close is FP_OK, its content is gone.

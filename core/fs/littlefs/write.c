@@ -25,6 +25,13 @@ static struct fp_lfs_file *file_at(struct fp_lfs_node *n)
     return n->what == FP_LFS_NODE_FILE ? (struct fp_lfs_file *)(void *)n : NULL;
 }
 
+/* A write of it failed, and what was staged is gone. To commit the rest of it,
+ * or nothing, in place of the old file is not what anyone asked for. */
+static bool is_lost(const struct fp_lfs_file *f)
+{
+    return f->staged && !f->dirty;
+}
+
 /* Is the name taken by an open file that will make its entry later? */
 static bool is_awaited(struct fp_lfs *fs, const struct fp_lfs_place *place)
 {
@@ -225,7 +232,7 @@ static int save_by_name(struct fp_lfs *fs, struct fp_lfs_file *f,
 static int save(struct fp_lfs *fs, struct fp_lfs_file *f,
                 const struct fp_commit_meta *meta)
 {
-    int err = fp_lfs_prepare(fs);
+    int err = is_lost(f) ? FP_ERR_STALE : fp_lfs_prepare(fs);
 
     if (!err)
         err = fp_lfs_body_flush(fs, f);
@@ -250,7 +257,7 @@ static const struct fp_commit_meta no_meta;
  * commit and stays in memory. */
 static int settle_stage(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
-    int err = fp_lfs_body_flush(fs, f);
+    int err = is_lost(f) ? FP_ERR_STALE : fp_lfs_body_flush(fs, f);
 
     if (err)
         return err;
@@ -312,7 +319,7 @@ int32_t fp_lfs_write(struct fp_file *file, const void *buf, uint32_t size)
 {
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
-    int err = fp_lfs_prepare(fs);
+    int err = is_lost(f) ? FP_ERR_STALE : fp_lfs_prepare(fs);
 
     if (err)
         return err;
@@ -338,13 +345,14 @@ int64_t fp_lfs_seek(struct fp_file *file, int64_t off, enum fp_whence whence)
 int fp_lfs_truncate(struct fp_file *file, uint64_t size)
 {
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
-    int err = fp_lfs_prepare(fs);
+    struct fp_lfs_file *f = fp_lfs_file_of(file);
+    int err = is_lost(f) ? FP_ERR_STALE : fp_lfs_prepare(fs);
 
     if (err)
         return err;
     if (size > fs->file_max)
         return FP_ERR_FBIG;
-    return fp_lfs_body_truncate(fs, fp_lfs_file_of(file), (uint32_t)size);
+    return fp_lfs_body_truncate(fs, f, (uint32_t)size);
 }
 
 /* --- room --- */
