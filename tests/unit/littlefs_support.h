@@ -359,4 +359,48 @@ static inline void lfs_check_image(const char *what, const uint8_t *mem,
     remove(file);
 }
 
+/* The same, and what it lists: {"/path": {"type": ..., "sha256": ...}}. With
+ * `sound`, an error or a warning ends the test. */
+static inline json_t *lfs_list_image(const char *what, const uint8_t *mem,
+                                     uint32_t block_size, uint32_t block_count,
+                                     bool sound, const char *options,
+                                     uint32_t *blocks_used)
+{
+    char file[] = "/tmp/fp-lfs-XXXXXX", cmd[700];
+    json_t *report, *row, *tree = json_object(), *used;
+    int fd = mkstemp(file), status;
+    FILE *out = fdopen(fd, "wb");
+    json_error_t error;
+    size_t i;
+
+    assert_non_null(out);
+    assert_int_equal(fwrite(mem, block_size, block_count, out), block_count);
+    fclose(out);
+    snprintf(cmd, sizeof cmd,
+             "/usr/bin/python3 " FP_TEST_TOOLS "/littlefs_check.py %s "
+             "--block-size %u --json %s 2>&1",
+             file, block_size, options);
+    out = popen(cmd, "r");
+    assert_non_null(out);
+    report = json_loadf(out, 0, &error); /* reads on to the end */
+    status = pclose(out);
+    if (!report)
+        fail_msg("%s: the checker says nothing: %s", what, error.text);
+    if (sound && status) {
+        json_dumpf(json_object_get(report, "findings"), stderr, JSON_INDENT(1));
+        fail_msg("%s: the checker objects, see %s", what, file);
+    }
+    remove(file);
+    json_array_foreach(json_object_get(report, "files"), i, row)
+    {
+        json_object_set(tree, json_string_value(json_object_get(row, "path")),
+                        row);
+    }
+    assert_int_equal(json_object_size(tree), i);
+    used = json_object_get(report, "blocks_in_use");
+    *blocks_used = (uint32_t)json_integer_value(used);
+    json_decref(report);
+    return tree;
+}
+
 #endif
