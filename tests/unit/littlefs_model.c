@@ -283,8 +283,11 @@ static int parent_err(const char *path)
 
 /* --- chance --- */
 
+/* The root every other time, so that one directory has many pairs. */
 static const struct node *random_dir(void)
 {
+    if (rnd(2))
+        return nodes[0];
     for (int i = 0; i < 20; i++) {
         const struct node *n = nodes[rnd(node_count)];
 
@@ -1119,14 +1122,17 @@ static void op_open(void)
         FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC | FP_O_STAGE,
     };
     struct handle *h = &handles[rnd(HANDLES)], *other = &handles[rnd(HANDLES)];
+    uint32_t flags = modes[rnd(sizeof modes / sizeof *modes)];
     char path[FP_PATH_MAX + 2];
 
-    if (h->used || crowded())
+    if (h->used)
         return;
     random_path(path);
-    if (other->used && other->node && rnd(3) == 0) /* twice */
+    if (crowded() && !find(path))
+        return;
+    if (other->used && other->node && rnd(2)) /* twice */
         strcpy(path, other->node->path);
-    do_open(h, path, modes[rnd(sizeof modes / sizeof *modes)]);
+    do_open(h, path, flags);
 }
 
 static void op_attr(void)
@@ -1161,9 +1167,11 @@ static void op_tree(void)
 
     random_path(from);
     random_path(to);
-    if (kind < 2 && !crowded())
+    if (crowded())
+        do_remove(from);
+    else if (kind < 2)
         do_mkdir(from);
-    else if (kind < 5)
+    else if (kind < 7)
         do_rename(from, to, rnd(8) == 0 ? FP_RENAME_NOREPLACE : 0);
     else
         do_remove(from);
@@ -1210,6 +1218,8 @@ void lfs_model_run(uint32_t operations)
         uint32_t kind = rnd(200);
 
         counts.operations++;
+        if (node_count > counts.entries)
+            counts.entries = node_count;
         if (kind < 90)
             op_file();
         else if (kind < 120)
@@ -1278,7 +1288,7 @@ void lfs_model_start(const struct lfs_model_config *config)
         free(all.list[i]);
     }
     free(all.list);
-    node_max = node_count + (conf.add_max ? conf.add_max : 48);
+    node_max = node_count + (conf.add_max ? conf.add_max : 96);
 }
 
 static void write_file(const char *path, uint32_t flags, uint32_t size)

@@ -21,7 +21,7 @@ struct lfs_model_config {
     uint32_t caches[2];        /* ... the cache, one of these; 0: default */
     uint64_t seed;
     uint32_t attr_max; /* the volume's; 0: the format's */
-    uint32_t add_max;  /* entries beyond those at the start; default 48 */
+    uint32_t add_max;  /* entries beyond those at the start; default 96 */
     bool torn;         /* a power cut left something: pending is no finding */
     bool damaged;      /* the check finds something */
 };
@@ -29,6 +29,7 @@ struct lfs_model_config {
 /* What happened, counted. */
 struct lfs_model_counts {
     uint32_t operations;
+    uint32_t entries; /* at a time, at most */
     uint32_t full;    /* answers of FP_ERR_NOSPC */
     uint32_t stale;   /* of FP_ERR_STALE */
     uint32_t mounts;  /* beyond the first */
