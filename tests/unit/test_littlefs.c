@@ -343,6 +343,217 @@ static void version_2_0_stays_unless_upgraded(void **state)
     finish();
 }
 
+/* --- another size --- */
+
+static void mount_as(uint32_t count, const char *options, int want)
+{
+    config = (struct fp_fs_config){ .block_count = count, .options = options };
+    assert_int_equal(lfs_mount(&mnt, &ram.bdev, &config), want);
+}
+
+static void format_part(uint32_t count)
+{
+    uint8_t ws[8192];
+
+    memset(mem, 0xff, sizeof mem);
+    fp_bdev_ram_init(&ram, 16, BLOCK, BLOCKS, mem);
+    config = (struct fp_fs_config){ .block_count = count };
+    assert_int_equal(
+        fp_fs_format(&fp_fs_littlefs, &ram.bdev, &config, ws, sizeof ws),
+        FP_OK);
+}
+
+static void put_large(const char *path, uint32_t blocks)
+{
+    static char text[BLOCK];
+    struct fp_file file;
+
+    assert_int_equal(
+        fp_fs_open(&mnt, &file, path, FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC),
+        FP_OK);
+    for (uint32_t i = 0; i < blocks; i++)
+        assert_int_equal(fp_fs_write(&file, text, BLOCK - 8), BLOCK - 8);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+}
+
+static void assert_count(uint32_t count)
+{
+    struct fp_statfs st;
+
+    assert_int_equal(fp_fs_statfs(&mnt, &st), FP_OK);
+    assert_int_equal(st.block_count, count);
+}
+
+static void a_volume_grows_to_the_device(void **state)
+{
+    (void)state;
+    format_part(40);
+    mount_as(0, NULL, FP_OK);
+    put("/f", "kept");
+    assert_count(40);
+    lfs_unmount(&mnt);
+    mount_as(BLOCKS + 1, "resize=1", FP_ERR_INVAL);
+    mount_as(BLOCKS, NULL, FP_ERR_INVAL);
+
+    mount_as(100, "resize=1", FP_OK);
+    assert_count(40); /* nothing has been written */
+    put_large("/large", 80);
+    assert_count(100);
+    lfs_unmount(&mnt);
+    mount_as(0, "mdirs=2,resize=1", FP_OK);
+    put_large("/more", 20);
+    assert_count(BLOCKS);
+    assert_holds("/f", "kept");
+    finish();
+}
+
+static void a_volume_shrinks_when_nothing_lies_behind(void **state)
+{
+    static uint8_t before[sizeof mem];
+    struct fp_step repair = { .kind = FP_STEP_REPAIR };
+    struct fp_file file;
+
+    (void)state;
+    format(0);
+    put("/f", "kept");
+    put_large("/large", 100);
+    lfs_unmount(&mnt);
+    memcpy(before, mem, sizeof mem);
+    mount_as(60, "resize=1", FP_OK);
+    assert_int_equal(fp_fs_step(&mnt, &repair), FP_ERR_NOSPC);
+    assert_int_equal(fp_fs_remove(&mnt, "/large"), FP_ERR_NOSPC);
+    assert_int_equal(fp_fs_open(&mnt, &file, "/f", FP_O_WRITE), FP_ERR_NOSPC);
+    assert_count(BLOCKS);
+    lfs_unmount(&mnt);
+    assert_memory_equal(mem, before, sizeof mem);
+
+    mount_as(0, NULL, FP_OK);
+    assert_int_equal(fp_fs_remove(&mnt, "/large"), FP_OK);
+    lfs_unmount(&mnt);
+    mount_as(60, "resize=1", FP_OK);
+    put_large("/large", 50); /* no block behind the end, says the checker */
+    assert_count(60);
+    assert_holds("/f", "kept");
+    finish();
+}
+
+/* As a dump of the first part of a chip is, or a volume copied to a smaller
+ * one. */
+static void a_volume_larger_than_the_device_is_read_only(void **state)
+{
+    struct fp_file file;
+    struct fp_stat st;
+
+    (void)state;
+    format(0);
+    put("/f", "kept");
+    put_large("/large", 100);
+    lfs_unmount(&mnt);
+    fp_bdev_ram_init(&ram, 16, BLOCK, 60, mem);
+    mount_as(0, NULL, FP_OK);
+    assert_holds("/f", "kept");
+    assert_int_equal(fp_fs_stat(&mnt, "/large", &st), FP_OK);
+    assert_int_equal(fp_fs_mkdir(&mnt, "/d"), FP_ERR_ROFS);
+    assert_int_equal(fp_fs_open(&mnt, &file, "/f", FP_O_WRITE), FP_ERR_ROFS);
+    assert_true(lfs_check(&mnt, NULL).errors > 0);
+    lfs_unmount(&mnt);
+    mount_as(0, "resize=1", FP_OK);
+    assert_int_equal(fp_fs_mkdir(&mnt, "/d"), FP_ERR_CORRUPT);
+    lfs_unmount(&mnt);
+
+    fp_bdev_ram_init(&ram, 16, BLOCK, BLOCKS, mem);
+    mount_as(0, NULL, FP_OK);
+    assert_int_equal(fp_fs_remove(&mnt, "/large"), FP_OK);
+    lfs_unmount(&mnt);
+    fp_bdev_ram_init(&ram, 16, BLOCK, 60, mem);
+    mount_as(0, "resize=1", FP_OK);
+    put("/g", "new");
+    assert_count(60);
+    assert_holds("/f", "kept");
+    lfs_unmount(&mnt);
+    lfs_check_image("cut off", mem, BLOCK, 60, 16, "--settled");
+    mount_as(60, NULL, FP_OK);
+    lfs_unmount(&mnt);
+}
+
+static int resize(struct fp_bdev *dev, uint32_t count)
+{
+    struct fp_step repair = { .kind = FP_STEP_REPAIR };
+    int err;
+
+    config =
+        (struct fp_fs_config){ .block_count = count, .options = "resize=1" };
+    assert_int_equal(lfs_mount(&mnt, dev, &config), FP_OK);
+    err = fp_fs_step(&mnt, &repair);
+    lfs_unmount(&mnt);
+    return err;
+}
+
+/* A volume of the reference with a chain of superblocks. */
+static void is_old_or_new(const struct lfs_image *image, uint32_t from,
+                          uint32_t to, bool done)
+{
+    json_t *files = json_object_get(image->manifest, "files"), *tree;
+    struct lfs_findings found;
+    struct fp_statfs st;
+
+    mount_as(0, NULL, FP_OK);
+    assert_int_equal(fp_fs_statfs(&mnt, &st), FP_OK);
+    assert_true(st.block_count == from || st.block_count == to);
+    assert_true(!done || st.block_count == to);
+    found = lfs_check(&mnt, NULL);
+    assert_int_equal(found.errors + found.warnings, 0);
+    tree = lfs_tree(&mnt);
+    lfs_assert_same("after a cut", tree, files);
+    json_decref(tree);
+    lfs_unmount(&mnt);
+    mount_as((uint32_t)st.block_count, NULL, FP_OK);
+    put("/fp-new", "new");
+    assert_count((uint32_t)st.block_count);
+    finish();
+}
+
+/* The nth program or erase of a resize is cut, after `already` others that
+ * have filled the logs, so that some erase. False: there is no nth. */
+static bool cut_resize(const struct lfs_image *image, uint32_t already,
+                       uint32_t nth, uint32_t *erases)
+{
+    static const uint32_t counts[] = { 100, 64 };
+    static uint8_t scratch[BLOCK];
+    uint32_t from = counts[already % 2], to = counts[1 - already % 2];
+    struct fp_bdev_fault fault;
+    bool cut;
+    int err;
+
+    memcpy(mem, image->mem, image->size);
+    fp_bdev_ram_init(&ram, 16, BLOCK, BLOCKS, mem);
+    for (uint32_t i = 0; i <= already; i++)
+        assert_int_equal(resize(&ram.bdev, counts[i % 2]), FP_OK);
+    fp_bdev_fault_init(&fault, &ram.bdev, scratch, nth);
+    fp_bdev_fault_cut(&fault, nth, (enum fp_fault_tear)(already / 2 % 4));
+    err = resize(&fault.bdev, to);
+    cut = fp_bdev_fault_is_off(&fault);
+    assert_int_equal(err, cut ? FP_ERR_IO : FP_OK);
+    *erases += cut ? 0 : fault.calls[FP_BDEV_ERASE];
+    is_old_or_new(image, from, to, !cut);
+    return cut;
+}
+
+static void a_cut_leaves_the_old_size_or_the_new(void **state)
+{
+    uint32_t cuts = 0, erases = 0;
+    struct lfs_image image;
+
+    (void)state;
+    lfs_image_load(&image, "wear_b512_c2");
+    for (uint32_t already = 0; already < 16; already++)
+        for (uint32_t nth = 1; cut_resize(&image, already, nth, &erases); nth++)
+            cuts++;
+    print_message("%u cuts, %u erases\n", cuts, erases);
+    assert_true(cuts > 30 && erases > 0);
+    lfs_image_free(&image);
+}
+
 static void there_is_room_or_there_is_not(void **state)
 {
     struct fp_file file;
@@ -441,6 +652,10 @@ int main(void)
         cmocka_unit_test(a_listing_survives_changes),
         cmocka_unit_test(times_keep_the_form_a_file_has),
         cmocka_unit_test(version_2_0_stays_unless_upgraded),
+        cmocka_unit_test(a_volume_grows_to_the_device),
+        cmocka_unit_test(a_volume_shrinks_when_nothing_lies_behind),
+        cmocka_unit_test(a_volume_larger_than_the_device_is_read_only),
+        cmocka_unit_test(a_cut_leaves_the_old_size_or_the_new),
         cmocka_unit_test(there_is_room_or_there_is_not),
         cmocka_unit_test(what_cannot_be_mounted_is_refused),
         cmocka_unit_test(a_failing_call_is_passed_on_or_coped_with),

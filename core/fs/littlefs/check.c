@@ -5,7 +5,7 @@
  *
  *     pairs    along the thread, an entry a slice: names, their order, kinds,
  *              directories and their parents, every pointer of every file
- *     state    a pending move, the orphan flag
+ *     state    the block count, a pending move, the orphan flag
  *     owners   each block has one: a bitmap, window by window (the allocator's,
  *              which looks afresh afterwards)
  *
@@ -519,12 +519,26 @@ static int slice_pairs(struct fp_lfs *fs, struct fp_step *step, struct check *c)
     return err;
 }
 
+static void check_count(const struct fp_lfs *fs, struct fp_step *step)
+{
+    if (fs->stated > fs->block_count)
+        say(step, FP_FINDING_ERROR, UINT32_MAX,
+            "the superblock states %u blocks, the device has %u", fs->stated,
+            fs->block_count);
+    if (fs->uneven)
+        say(step, FP_FINDING_PENDING, UINT32_MAX,
+            "superblocks state different numbers of blocks; the last, %u, "
+            "counts",
+            fs->stated);
+}
+
 static int slice_state(struct fp_lfs *fs, struct fp_step *step, struct check *c)
 {
     const struct fp_lfs_gstate *g = &fs->gdisk;
     uint32_t found[2];
 
     c->phase = OWNERS;
+    check_count(fs, step);
     if (g->tag & FP_LFS_G_ORPHANS)
         say(step, FP_FINDING_PENDING, UINT32_MAX,
             "the orphan flag is set: links of a directory may be unfinished");

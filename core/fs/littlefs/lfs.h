@@ -241,6 +241,9 @@ struct fp_lfs {
     bool failed;   /* a relocation broke off: no more writing */
     bool prepared; /* repairs are done */
     bool upgrade;
+    bool uneven;     /* superblocks state different block counts */
+    uint32_t stated; /* the block count by the last of them */
+    uint32_t resize; /* the one they all shall state; 0: as they do */
 
     struct fp_lfs_cache rcache, pcache;
     struct fp_lfs_mdir *slots;
@@ -503,7 +506,8 @@ int fp_lfs_alloc(struct fp_lfs *fs, uint32_t *block);
 int fp_lfs_alloc_erased(struct fp_lfs *fs, uint32_t *block);
 int fp_lfs_alloc_flight(struct fp_lfs *fs, uint32_t *block);
 int fp_lfs_alloc_fill(struct fp_lfs *fs);
-void fp_lfs_alloc_reset(struct fp_lfs *fs);
+/* The volume has another number of blocks from now on. */
+void fp_lfs_alloc_resize(struct fp_lfs *fs, uint32_t block_count);
 
 /* log.c */
 struct fp_lfs_log {

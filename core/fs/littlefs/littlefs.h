@@ -13,9 +13,26 @@
  *         blocks then need no walk along its list,
  *         "lookahead=N" bytes of allocation bitmap (one bit a block),
  *         "upgrade=1" turns a 2.0 volume into 2.1 at its first write
+ *         "resize=1" gives the volume cfg->block_count blocks, or as many as
+ *         the device has when that is 0, at its first write
  * Version a 2.0 volume stays 2.0 unless told to upgrade: without the checksum
  *         of the erased area that 2.1 brought, other drivers of its age can go
  *         on using it
+ *
+ * Size
+ * - A volume that states fewer blocks than the device has uses those it states.
+ *   One that states more is mounted read-only: what lies behind the device's
+ *   end is FP_ERR_CORRUPT when it is needed, at mount if it is a directory.
+ *   With cfg->block_count, and without resize, another count is FP_ERR_INVAL.
+ * - Resizing is one commit, old or new after a cut. Larger always works, up to
+ *   the device's size (beyond: FP_ERR_INVAL at mount). Smaller is
+ *   FP_ERR_NOSPC, and everything as it was, while a block in use lies behind
+ *   the new end; nothing is moved to make room. It is the first operation
+ *   that writes which answers this, and every one after it, or
+ *   fp_fs_step(FP_STEP_REPAIR) for those who want to know by itself.
+ * - When several superblocks state different counts, as they do once another
+ *   driver has let an old volume grow, the last one's counts, and the first
+ *   write puts the others right.
  *
  * Open files
  * - A handle sees the file as it was when opened, plus its own writes. What

@@ -172,29 +172,19 @@ static bool limit(uint32_t value, uint32_t most, uint32_t *to)
     return *to <= most;
 }
 
-static int judge(struct fp_lfs *fs, const uint8_t record[24],
-                 uint32_t device_blocks)
+static int judge(struct fp_lfs *fs, const uint8_t record[24])
 {
-    const struct fp_fs_config *cfg = &fs->mnt->cfg;
     uint32_t version = fp_get_le32(record), count = fp_get_le32(record + 8);
 
     if (version >> 16 != 2 || (version & 0xffff) > 1)
         return FP_ERR_NOTSUP;
     if (fp_get_le32(record + 4) != fs->block_size)
         return FP_ERR_INVAL;
-    if (cfg->block_count && cfg->block_count != count)
-        return FP_ERR_INVAL;
     if (count < 2)
         return FP_ERR_CORRUPT;
-    /* Of a volume larger than its medium the part that is there may be
-     * looked at. */
-    if (count > device_blocks) {
-        if (!(cfg->flags & FP_MOUNT_RDONLY))
-            return FP_ERR_CORRUPT;
-        count = device_blocks;
-    }
     fs->minor = version & 0xffff;
-    fs->block_count = count;
+    fs->uneven = fs->uneven || (fs->stated && fs->stated != count);
+    fs->stated = count;
     if (!limit(fp_get_le32(record + 12), FP_NAME_MAX, &fs->name_max) ||
         !limit(fp_get_le32(record + 16), 0x7fffffff, &fs->file_max) ||
         !limit(fp_get_le32(record + 20), 1022, &fs->attr_max))
@@ -202,9 +192,31 @@ static int judge(struct fp_lfs *fs, const uint8_t record[24],
     return FP_OK;
 }
 
+/* How many blocks the volume has, once the last record has been read: that one
+ * counts, the earlier ones may be from before it grew or shrank. Without
+ * resize a count that differs from the caller's is refused; of a volume larger
+ * than its medium the part that is there may be looked at. */
+static int settle_count(struct fp_lfs *fs)
+{
+    struct fp_fs_config *cfg = &fs->mnt->cfg;
+    uint32_t device = fs->block_count, want = fs->stated;
+
+    if (option(cfg->options, "resize", 0)) {
+        want = cfg->block_count ? cfg->block_count : device;
+        if (want < 2 || want > device)
+            return FP_ERR_INVAL;
+    } else if (cfg->block_count && cfg->block_count != want) {
+        return FP_ERR_INVAL;
+    } else if (want > device) {
+        cfg->flags |= FP_MOUNT_RDONLY;
+    }
+    fs->block_count = fp_lfs_min(fs->stated, device);
+    fs->resize = want != fs->stated || fs->uneven ? want : 0;
+    return FP_OK;
+}
+
 /* FP_ERR_NOENT: m holds no superblock entry. */
-static int read_superblock(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
-                           uint32_t device_blocks)
+static int read_superblock(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
     const struct fp_lfs_ent *ent = &m->ents[0];
     uint8_t raw[24];
@@ -222,7 +234,7 @@ static int read_superblock(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     if (!err)
         err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(ent->strct), raw, 24,
                           24);
-    return err ? err : judge(fs, raw, device_blocks);
+    return err ? err : judge(fs, raw);
 }
 
 /* --- the thread --- */
@@ -258,27 +270,34 @@ static int sum_children(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 
 struct walk {
     uint32_t at[2];
-    uint32_t device_blocks;
     uint32_t crc;
     uint64_t heads, children;
     bool soft;      /* the last tail was */
     bool in_supers; /* still in the chain of superblocks */
 };
 
+static int take_superblock(struct fp_lfs *fs, struct walk *w,
+                           const struct fp_lfs_mdir *m)
+{
+    int err = read_superblock(fs, m);
+
+    if (err == FP_ERR_NOENT && fs->mdir_count > 0)
+        w->in_supers = false;
+    else if (err)
+        return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
+    else
+        fp_lfs_pair_set(fs->root, m->pair[0], m->pair[1]);
+    w->in_supers = w->in_supers && m->hard;
+    return w->in_supers ? FP_OK : settle_count(fs);
+}
+
 static int take_mdir(struct fp_lfs *fs, struct walk *w,
                      const struct fp_lfs_mdir *m)
 {
-    if (w->in_supers) {
-        int err = read_superblock(fs, m, w->device_blocks);
+    int err = w->in_supers ? take_superblock(fs, w, m) : FP_OK;
 
-        if (err == FP_ERR_NOENT && fs->mdir_count > 0) {
-            w->in_supers = false;
-        } else if (err) {
-            return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
-        } else {
-            fp_lfs_pair_set(fs->root, m->pair[0], m->pair[1]);
-        }
-    }
+    if (err)
+        return err;
     if (w->soft)
         w->heads += mix(m->pair);
     fp_lfs_gstate_xor(&fs->gdisk, &m->delta);
@@ -304,7 +323,6 @@ static int walk_thread(struct fp_lfs *fs, struct walk *w)
         if (fs->mdir_count > fs->block_count / 2)
             return FP_ERR_CORRUPT;
         w->soft = !m->hard;
-        w->in_supers = w->in_supers && m->hard;
         fp_lfs_pair_set(w->at, m->tail[0], m->tail[1]);
     }
 }
@@ -353,11 +371,10 @@ static int mount_found(struct fp_lfs *fs)
     struct fp_lfs_mdir *m;
     int err;
 
-    w.device_blocks = fs->block_count;
     fs->minor = 1;
     err = fp_lfs_get(fs, w.at, &m);
     if (!err)
-        err = read_superblock(fs, m, w.device_blocks);
+        err = read_superblock(fs, m);
     if (err)
         return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
     if (fs->minor == 0)

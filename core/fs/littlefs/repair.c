@@ -9,7 +9,8 @@
  *
  * Only when the orphan flag says so does anyone look for the last two. Nothing
  * is moved for wear meanwhile, so every correction is final and their number
- * is bounded by that of the pairs.
+ * is bounded by that of the pairs. Then the superblock is given the version
+ * and the block count that the mount asked for.
  *
  * Source: the format page, section 6.
  */
@@ -113,26 +114,36 @@ static int repair_orphans(struct fp_lfs *fs)
     return fp_lfs_commit(fs, fs->root, NULL, 0, NULL);
 }
 
-/* The record alone makes a volume 2.1. */
-static int upgrade(struct fp_lfs *fs)
+/* --- the superblock's record --- */
+
+/* Puts a word of the record of one superblock, if it says something else. */
+static int put_record(struct fp_lfs *fs, const uint32_t pair[2], uint32_t at,
+                      uint32_t value)
 {
     uint8_t record[24];
     struct fp_lfs_op op = { .type = FP_LFS_STRUCT_INLINE,
-                            .len = 24,
+                            .len = sizeof record,
                             .buf = record };
     struct fp_lfs_mdir *m;
+    int err = fp_lfs_get(fs, pair, &m);
+
+    if (!err)
+        err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(m->ents[0].strct),
+                          record, sizeof record, sizeof record);
+    if (err || fp_get_le32(record + at) == value)
+        return err;
+    fp_put_le32(record + at, value);
+    return fp_lfs_commit(fs, pair, &op, 1, NULL);
+}
+
+/* The record alone makes a volume 2.1. */
+static int upgrade(struct fp_lfs *fs)
+{
     int err;
 
     if (!fs->upgrade)
         return FP_OK;
-    err = fp_lfs_get(fs, fs->root, &m);
-    if (!err)
-        err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(m->ents[0].strct),
-                          record, 24, 24);
-    if (err)
-        return err;
-    fp_put_le32(record, 0x20001);
-    err = fp_lfs_commit(fs, fs->root, &op, 1, NULL);
+    err = put_record(fs, fs->root, 0, 0x20001);
     if (err)
         return err;
     /* What was judged erased by the rules of 2.0 is judged anew. */
@@ -142,6 +153,45 @@ static int upgrade(struct fp_lfs *fs)
     for (uint32_t i = 0; i < fs->slot_count; i++)
         fs->slots[i].valid = false;
     return FP_OK;
+}
+
+static int stay_below(void *ctx, uint32_t block, enum fp_block_use use)
+{
+    (void)use;
+    return block < *(const uint32_t *)ctx ? FP_OK : FP_ERR_NOSPC;
+}
+
+/* The root's record is the one that counts, so its commit is the moment that
+ * the volume has another size: it may not yet use what that adds, nor any
+ * more what that takes. A cut before the other records follow leaves them to
+ * the next mount that writes. */
+static int resize(struct fp_lfs *fs)
+{
+    uint32_t from = fs->block_count, to = fs->resize, at[2] = { 0, 1 };
+    int err = FP_OK;
+
+    if (!to)
+        return FP_OK;
+    if (to < fs->stated)
+        err = fp_lfs_traverse(fs, stay_below, &to);
+    if (err)
+        return err;
+    fp_lfs_alloc_resize(fs, fp_lfs_min(from, to));
+    err = put_record(fs, fs->root, 8, to);
+    fp_lfs_alloc_resize(fs, err ? from : to);
+    fs->stated = err ? fs->stated : to;
+    while (!err && !fp_lfs_pair_shares(at, fs->root)) {
+        struct fp_lfs_mdir *m;
+
+        err = put_record(fs, at, 8, to);
+        if (!err)
+            err = fp_lfs_get(fs, at, &m);
+        if (!err)
+            fp_lfs_pair_set(at, m->tail[0], m->tail[1]);
+    }
+    if (!err)
+        fs->resize = fs->uneven = 0;
+    return err;
 }
 
 int fp_lfs_repair(struct fp_lfs *fs)
@@ -154,6 +204,8 @@ int fp_lfs_repair(struct fp_lfs *fs)
         err = repair_orphans(fs);
     if (!err)
         err = upgrade(fs);
+    if (!err)
+        err = resize(fs);
     fs->still = false;
     return err;
 }
