@@ -34,7 +34,6 @@ struct node {
 struct handle {
     bool used, staged, dirty;
     bool lost;   /* staged, and a write failed: cannot be committed any more */
-    bool unsure; /* a sync failed: dirty or not, nobody says */
     bool may_go; /* inline and not in memory: gone if the file changes */
     struct fp_file file;
     struct node *node;
@@ -650,6 +649,8 @@ static void do_write(struct handle *h, uint32_t size)
     TRACE("write %d %u at %u of %u", (int)(h - handles), size, pos,
           h->body.size);
     n = fp_fs_write(&h->file, buf, size);
+    if (n < 0)
+        TRACE("... %s", fp_strerror(n));
     counts.removed += !h->node && !h->path;
     if (size && h->flags & FP_O_APPEND && !h->lost)
         h->pos = pos;
@@ -721,7 +722,7 @@ static void settle(struct handle *h, int64_t time_ns)
         n = fresh(h->path, false);
     h->node = n;
     forget_path(h);
-    h->staged = h->dirty = h->unsure = false;
+    h->staged = h->dirty = false;
     body_set(&n->body, h->body.data, h->body.size);
     body_set(&h->saved, h->body.data, h->body.size);
     if (time_ns)
@@ -738,21 +739,41 @@ static int settle_err(const struct handle *h)
     return n && n->is_dir ? FP_ERR_ISDIR : FP_OK;
 }
 
-/* A sync for which there was no space: was it the content that did not fit,
- * then it is gone, or the entry, then a sync may yet succeed? */
-static void reread(struct handle *h)
+static void release(struct handle *h)
 {
-    uint8_t *got = malloc(h->body.size + 1);
-    int32_t n = FP_ERR_INVAL;
+    h->used = false;
+    forget_path(h);
+    body_free(&h->body);
+    body_free(&h->saved);
+}
 
-    if (h->flags & FP_O_READ && fp_fs_seek(&h->file, 0, FP_SEEK_SET) == 0)
-        n = fp_fs_read(&h->file, got, h->body.size + 1);
-    h->unsure = true;
-    if (n != (int32_t)h->body.size ||
-        (n > 0 && memcmp(got, h->body.data, (size_t)n) != 0))
-        revert(h);
-    assert_int_equal(fp_fs_seek(&h->file, h->pos, FP_SEEK_SET), h->pos);
+static bool holds(const char *path, const struct body *b)
+{
+    uint8_t *got = malloc(b->size + 1);
+    struct fp_file file;
+    bool same = false;
+
+    if (fp_fs_open(&mnt, &file, path, FP_O_READ) == FP_OK) {
+        same = fp_fs_read(&file, got, b->size + 1) == (int32_t)b->size &&
+               !memcmp(got, b->data, b->size);
+        assert_int_equal(fp_fs_close(&file), FP_OK);
+    }
     free(got);
+    return same;
+}
+
+/* There was no space for a sync. Was it the content that did not fit, then it
+ * is gone, or the entry, then the next sync may succeed? The file is closed,
+ * and holds what it held before or what was written. */
+static void close_failed(struct handle *h)
+{
+    const char *path = h->node ? h->node->path : h->path;
+    int err = fp_fs_close(&h->file);
+
+    TRACE("close %d: %s", (int)(h - handles), fp_strerror(err));
+    if (err == FP_OK && path && !settle_err(h) && holds(path, &h->body))
+        settle(h, 0);
+    release(h);
 }
 
 static void do_fsync(struct handle *h)
@@ -765,18 +786,12 @@ static void do_fsync(struct handle *h)
     err = fp_fs_fsync(&h->file);
     if (err == FP_ERR_NOSPC && !h->staged) {
         counts.full++;
-        reread(h);
+        close_failed(h);
         return;
     }
     if (excused(h, err))
         return;
-    if (h->unsure && !err && h->path && !find(h->path)) {
-        struct fp_stat st;
-
-        h->dirty = fp_fs_stat(&mnt, h->path, &st) == FP_OK;
-    }
-    if (!h->unsure || err)
-        assert_int_equal(err, want);
+    assert_int_equal(err, want);
     if (!err && h->dirty && !h->staged)
         settle(h, 0);
 }
@@ -790,12 +805,8 @@ static void do_commit(struct handle *h)
     TRACE("commit %d", (int)(h - handles));
     err = fp_fs_commit(&h->file, meta.has_mtime || rnd(2) ? &meta : NULL);
     if (spared(err)) {
-        /* Which of the two failed is not ours to know; the file is closed. */
         assert_int_equal(fp_fs_close(&h->file), FP_OK);
-        h->used = false;
-        forget_path(h);
-        body_free(&h->body);
-        body_free(&h->saved);
+        release(h);
         return;
     }
     assert_int_equal(err, want);
@@ -831,19 +842,11 @@ static void do_close(struct handle *h)
     err = fp_fs_close(&h->file);
     if (err == FP_ERR_STALE && h->may_go)
         counts.stale++;
-    else if (!spared(err) && (!h->unsure || err))
+    else if (!spared(err))
         assert_int_equal(err, want);
-    if (h->unsure && !err && h->path && !find(h->path)) {
-        struct fp_stat st;
-
-        lands = lands && fp_fs_stat(&mnt, h->path, &st) == FP_OK;
-    }
     if (!err && lands)
         settle(h, 0);
-    h->used = false;
-    forget_path(h);
-    body_free(&h->body);
-    body_free(&h->saved);
+    release(h);
 }
 
 /* --- listings that go on while things change --- */

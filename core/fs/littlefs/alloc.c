@@ -111,7 +111,6 @@ int fp_lfs_alloc(struct fp_lfs *fs, uint32_t *block)
 void fp_lfs_alloc_resize(struct fp_lfs *fs, uint32_t block_count)
 {
     fs->block_count = fs->mnt->cfg.block_count = block_count;
-    fs->look_start %= block_count;
     fs->look_bits = fs->look_next = 0;
 }
 
