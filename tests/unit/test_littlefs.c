@@ -180,6 +180,236 @@ static void a_renamed_file_stays_open_while_directories_move(void **state)
     finish();
 }
 
+static void as_many_files_are_open_as_were_asked_for(void **state)
+{
+    struct fp_file files[4], more;
+    struct fp_dir dir;
+    char path[16];
+
+    (void)state;
+    format(0);
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "/f%d", i);
+        assert_int_equal(fp_fs_open(&mnt, &files[i], path,
+                                    FP_O_READ | FP_O_WRITE | FP_O_CREATE),
+                         FP_OK);
+        assert_int_equal(fp_fs_write(&files[i], path, 3), 3);
+    }
+    assert_int_equal(fp_fs_open(&mnt, &more, "/f0", FP_O_WRITE | FP_O_CREATE),
+                     FP_ERR_NFILE);
+    assert_int_equal(fp_fs_opendir(&mnt, &dir, "/"), FP_OK);
+    assert_int_equal(fp_fs_closedir(&dir), FP_OK);
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "/f%d", i);
+        assert_reads(&files[i], path);
+        assert_int_equal(fp_fs_close(&files[i]), FP_OK);
+        assert_holds(path, path);
+    }
+    finish();
+}
+
+/* Entries come, go and come again until the directory has split and shrunk,
+ * its pairs and the root's have moved, and the superblock has expanded. */
+static void churn(const char *dir, int rounds)
+{
+    char path[40];
+
+    for (int r = 0; r < rounds; r++)
+        for (int i = 0; i < 60; i++) {
+            snprintf(path, sizeof path, "%s/%02d-between", dir, i);
+            if (r % 2 == 0)
+                put(path, "0123456789");
+            else
+                assert_int_equal(fp_fs_remove(&mnt, path), FP_OK);
+        }
+}
+
+static void open_files_survive_what_happens_to(const char *dir)
+{
+    static char body[3 * BLOCK];
+    struct fp_file reader, writer, again, made;
+    char small[40], large[40], new[40], got[sizeof body];
+
+    snprintf(small, sizeof small, "%s/20-small", dir);
+    snprintf(large, sizeof large, "%s/40-large", dir);
+    snprintf(new, sizeof new, "%s/59-new", dir);
+    memset(body, 'b', sizeof body - 1);
+    put(small, "small");
+    put(large, body);
+    assert_int_equal(fp_fs_open(&mnt, &reader, large, FP_O_READ), FP_OK);
+    assert_int_equal(fp_fs_open(&mnt, &writer, small, FP_O_READ | FP_O_WRITE),
+                     FP_OK);
+    assert_int_equal(fp_fs_open(&mnt, &again, small, FP_O_READ), FP_OK);
+    assert_int_equal(fp_fs_open(&mnt, &made, new, FP_O_WRITE | FP_O_CREATE),
+                     FP_OK);
+    assert_int_equal(fp_fs_write(&made, "new", 3), 3);
+    churn(dir, 3);
+    assert_int_equal(fp_fs_write(&writer, "SMALL", 5), 5);
+    assert_int_equal(fp_fs_fsync(&writer), FP_OK);
+    churn(dir, 1);
+    assert_holds(small, "SMALL");
+    assert_reads(&again, "small");
+    assert_int_equal(fp_fs_read(&reader, got, sizeof got), sizeof body - 1);
+    assert_memory_equal(got, body, sizeof body - 1);
+    assert_int_equal(fp_fs_write(&writer, "!", 1), 1);
+    assert_int_equal(fp_fs_close(&writer), FP_OK);
+    assert_int_equal(fp_fs_close(&made), FP_OK);
+    assert_int_equal(fp_fs_close(&again), FP_OK);
+    assert_int_equal(fp_fs_close(&reader), FP_OK);
+    assert_holds(small, "SMALL!");
+    assert_holds(new, "new");
+}
+
+static void mount_with_five_files(int32_t cycles)
+{
+    lfs_unmount(&mnt);
+    config = (struct fp_fs_config){ .block_cycles = cycles, .max_files = 5 };
+    assert_int_equal(lfs_mount(&mnt, &ram.bdev, &config), FP_OK);
+}
+
+static void open_files_survive_splits_and_relocation(void **state)
+{
+    static const int32_t cycles[] = { -1, 1, 3 };
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        format(0);
+        assert_int_equal(fp_fs_mkdir(&mnt, "/d"), FP_OK);
+        mount_with_five_files(cycles[i]);
+        open_files_survive_what_happens_to("/d");
+        open_files_survive_what_happens_to("");
+        finish();
+    }
+}
+
+/* Each block that metadata lies in while the files are open goes bad: the pair
+ * moves, the handles with it. */
+static void open_files_survive_blocks_going_bad(void **state)
+{
+    static uint8_t scratch[BLOCK];
+    struct fp_fault_block bad = { 0, FP_FAULT_PROG_FAILS };
+    struct fp_bdev_fault fault;
+    struct fp_file file, gone;
+    char text[16] = "";
+
+    (void)state;
+    format(0);
+    assert_int_equal(fp_fs_mkdir(&mnt, "/d"), FP_OK);
+    put("/d/f", "old");
+    put("/d/gone", "gone");
+    lfs_unmount(&mnt);
+    for (bad.block = 2; bad.block < BLOCKS; bad.block++) {
+        fp_bdev_fault_init(&fault, &ram.bdev, scratch, bad.block);
+        fp_bdev_fault_bad(&fault, &bad, 1);
+        assert_int_equal(lfs_mount(&mnt, &fault.bdev, NULL), FP_OK);
+        put("/d/gone", "gone");
+        assert_int_equal(
+            fp_fs_open(&mnt, &file, "/d/f", FP_O_READ | FP_O_WRITE), FP_OK);
+        assert_int_equal(fp_fs_open(&mnt, &gone, "/d/gone", FP_O_READ), FP_OK);
+        assert_int_equal(fp_fs_remove(&mnt, "/d/gone"), FP_OK);
+        for (int i = 0; i < 12; i++) {
+            snprintf(text, sizeof text, "%03u-%02d", (unsigned)bad.block, i);
+            assert_int_equal(fp_fs_seek(&file, 0, FP_SEEK_SET), 0);
+            assert_int_equal(fp_fs_write(&file, text, 6), 6);
+            assert_int_equal(fp_fs_fsync(&file), FP_OK);
+            assert_holds("/d/f", text);
+        }
+        assert_reads(&gone, "gone");
+        assert_int_equal(fp_fs_close(&gone), FP_OK);
+        assert_int_equal(fp_fs_close(&file), FP_OK);
+        lfs_unmount(&mnt);
+    }
+    assert_int_equal(lfs_mount(&mnt, &ram.bdev, NULL), FP_OK);
+    assert_holds("/d/f", text);
+    finish();
+}
+
+static void a_replaced_file_stays_until_closed(void **state)
+{
+    struct fp_file file;
+
+    (void)state;
+    format(0);
+    put("/f", "old");
+    put("/g", "new");
+    assert_int_equal(fp_fs_open(&mnt, &file, "/f", FP_O_READ | FP_O_WRITE),
+                     FP_OK);
+    assert_int_equal(fp_fs_rename(&mnt, "/g", "/f", 0), FP_OK);
+    assert_reads(&file, "old");
+    assert_int_equal(fp_fs_write(&file, "er", 2), 2);
+    assert_reads(&file, "older");
+    assert_int_equal(fp_fs_fsync(&file), FP_ERR_NOENT);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    assert_holds("/f", "new");
+    finish();
+}
+
+static void a_new_file_ends_with_its_directory(void **state)
+{
+    struct fp_file removed, replaced, moved;
+    struct fp_dirent entry;
+    struct fp_dir dir;
+    struct fp_stat st;
+    uint32_t flags = FP_O_WRITE | FP_O_CREATE;
+
+    (void)state;
+    format(0);
+    assert_int_equal(fp_fs_mkdir(&mnt, "/a"), FP_OK);
+    assert_int_equal(fp_fs_mkdir(&mnt, "/b"), FP_OK);
+    assert_int_equal(fp_fs_mkdir(&mnt, "/c"), FP_OK);
+    assert_int_equal(fp_fs_open(&mnt, &removed, "/a/f", flags), FP_OK);
+    assert_int_equal(fp_fs_open(&mnt, &replaced, "/b/f", flags), FP_OK);
+    assert_int_equal(fp_fs_open(&mnt, &moved, "/c/f", flags), FP_OK);
+    assert_int_equal(fp_fs_opendir(&mnt, &dir, "/a"), FP_OK);
+    assert_int_equal(fp_fs_write(&moved, "moved", 5), 5);
+    assert_int_equal(fp_fs_remove(&mnt, "/a"), FP_OK);
+    assert_int_equal(fp_fs_rename(&mnt, "/c", "/b", 0), FP_OK);
+    put("/f", "in the way of no one");
+
+    assert_int_equal(fp_fs_readdir(&dir, &entry), 0);
+    assert_int_equal(fp_fs_closedir(&dir), FP_OK);
+    assert_int_equal(fp_fs_fsync(&removed), FP_ERR_NOENT);
+    assert_int_equal(fp_fs_close(&removed), FP_OK);
+    assert_int_equal(fp_fs_fsync(&replaced), FP_ERR_NOENT);
+    assert_int_equal(fp_fs_close(&replaced), FP_OK);
+    assert_int_equal(fp_fs_stat(&mnt, "/b/f", &st), FP_ERR_NOENT);
+    assert_int_equal(fp_fs_close(&moved), FP_OK);
+    assert_holds("/b/f", "moved");
+    finish();
+}
+
+/* 60 bytes inline, as a driver with a large cache writes them, read by one
+ * with a small cache. */
+static void inline_content_beyond_the_cache_goes_stale(void **state)
+{
+    char text[61], got[61];
+    struct fp_file removed, changed;
+
+    (void)state;
+    format(0);
+    memset(text, 't', 60);
+    text[60] = 0;
+    put("/removed", text);
+    put("/changed", text);
+    lfs_unmount(&mnt);
+    config = (struct fp_fs_config){ .cache_size = 16 };
+    assert_int_equal(lfs_mount(&mnt, &ram.bdev, &config), FP_OK);
+    assert_int_equal(fp_fs_open(&mnt, &removed, "/removed", FP_O_READ), FP_OK);
+    assert_int_equal(fp_fs_open(&mnt, &changed, "/changed", FP_O_READ), FP_OK);
+    assert_reads(&removed, text);
+    assert_reads(&changed, text);
+    assert_int_equal(fp_fs_remove(&mnt, "/removed"), FP_OK);
+    put("/changed", "something else");
+    assert_int_equal(fp_fs_seek(&removed, 0, FP_SEEK_SET), 0);
+    assert_int_equal(fp_fs_read(&removed, got, 60), FP_ERR_STALE);
+    assert_int_equal(fp_fs_seek(&changed, 0, FP_SEEK_SET), 0);
+    assert_int_equal(fp_fs_read(&changed, got, 60), FP_ERR_STALE);
+    assert_int_equal(fp_fs_close(&removed), FP_OK);
+    assert_int_equal(fp_fs_close(&changed), FP_OK);
+    assert_holds("/changed", "something else");
+    finish();
+}
+
 static void a_new_file_appears_with_its_first_sync(void **state)
 {
     struct fp_file a, b;
@@ -646,6 +876,12 @@ int main(void)
         cmocka_unit_test(a_removed_file_stays_until_closed),
         cmocka_unit_test(a_renamed_file_stays_open_under_its_new_name),
         cmocka_unit_test(a_renamed_file_stays_open_while_directories_move),
+        cmocka_unit_test(as_many_files_are_open_as_were_asked_for),
+        cmocka_unit_test(open_files_survive_splits_and_relocation),
+        cmocka_unit_test(open_files_survive_blocks_going_bad),
+        cmocka_unit_test(a_replaced_file_stays_until_closed),
+        cmocka_unit_test(a_new_file_ends_with_its_directory),
+        cmocka_unit_test(inline_content_beyond_the_cache_goes_stale),
         cmocka_unit_test(a_new_file_appears_with_its_first_sync),
         cmocka_unit_test(a_staged_file_is_unseen_until_committed),
         cmocka_unit_test(a_staged_file_that_lost_a_write_is_not_committed),

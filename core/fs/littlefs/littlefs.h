@@ -35,6 +35,7 @@
  *   write puts the others right.
  *
  * Open files
+ * - As many as cfg->max_files, then FP_ERR_NFILE; listings do not count.
  * - A handle sees the file as it was when opened, plus its own writes. What
  *   another handle writes becomes visible to files opened after its fsync or
  *   close; when two handles write, the one that syncs last wins as a whole.
@@ -48,12 +49,15 @@
  * - A removed or replaced file stays readable and writable through handles
  *   that were open; its blocks are free once the last one is closed. fsync
  *   of a removed file is FP_ERR_NOENT; close is FP_OK, its content is gone.
- *   The one exception is a file stored inline by another driver and larger
- *   than our cache: a read of it after its removal is FP_ERR_STALE.
+ *   The same holds for a new file whose directory is removed.
+ * - The one exception is content stored inline that is not in memory, because
+ *   it is larger than our cache (another driver wrote it) or a write of it
+ *   failed: once the file is removed, or changed through another handle, to
+ *   read it is FP_ERR_STALE.
  * - A renamed file stays open under its new name.
  * - Directories split and metadata moves under open files and directories
  *   without their noticing. A directory listed while it changes yields each
- *   entry that stays exactly once.
+ *   entry that stays exactly once; the listing of one that is removed ends.
  *
  * Errors  FP_ERR_CORRUPT when a pair that is needed has no valid half, or its
  *         content contradicts itself; a volume whose relocation of metadata
