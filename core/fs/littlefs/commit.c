@@ -26,25 +26,50 @@
 
 #include <string.h>
 
-#define OPS_MAX 8
+/* --- operations --- */
+
+struct fp_lfs_op *fp_lfs_op(struct fp_lfs *fs, uint32_t type, uint32_t id,
+                            const void *buf, uint32_t len)
+{
+    struct fp_lfs_op *op = &fs->ops[fs->op_count++];
+
+    FP_ASSERT(fs->op_count <= FP_LFS_OPS_MAX);
+    memset(op, 0, sizeof *op);
+    op->type = (uint16_t)type;
+    op->id = (uint16_t)id;
+    op->len = (uint16_t)len;
+    op->buf = buf;
+    return op;
+}
+
+void fp_lfs_op_pair(struct fp_lfs *fs, uint32_t type, uint32_t id, uint32_t a,
+                    uint32_t b)
+{
+    struct fp_lfs_op *op = fp_lfs_op(fs, type, id, NULL, 8);
+
+    fp_put_le32(op->raw, a);
+    fp_put_le32(op->raw + 4, b);
+    op->buf = op->raw;
+}
 
 /* --- places that follow their entries --- */
 
-static void follow_ops(struct fp_lfs_node *n, const struct fp_lfs_op *ops,
-                       uint32_t op_count)
+static void follow_ops(const struct fp_lfs *fs, struct fp_lfs_node *n,
+                       uint32_t from)
 {
-    for (uint32_t i = 0; i < op_count; i++) {
-        if (ops[i].type == FP_LFS_CREATE) {
+    for (uint32_t i = from; i < fs->op_count; i++) {
+        uint32_t type = fs->ops[i].type, id = fs->ops[i].id;
+
+        if (type == FP_LFS_CREATE) {
             /* A listing that stands here will meet the new entry. */
-            if (ops[i].id < n->id ||
-                (ops[i].id == n->id && n->what != FP_LFS_NODE_DIR))
+            if (id < n->id || (id == n->id && n->what != FP_LFS_NODE_DIR))
                 n->id++;
-        } else if (ops[i].type == FP_LFS_DELETE) {
-            if (ops[i].id == n->id && n->what != FP_LFS_NODE_DIR) {
+        } else if (type == FP_LFS_DELETE) {
+            if (id == n->id && n->what != FP_LFS_NODE_DIR) {
                 fp_lfs_pair_set(n->pair, FP_LFS_NULL, FP_LFS_NULL);
                 return;
             }
-            if (ops[i].id < n->id)
+            if (id < n->id)
                 n->id--;
         }
     }
@@ -67,13 +92,14 @@ static void follow_outcome(struct fp_lfs_node *n,
     fp_lfs_pair_set(n->pair, out->now[0], out->now[1]);
 }
 
-static void follow_all(struct fp_lfs *fs, const struct fp_lfs_op *ops,
-                       uint32_t op_count, const struct fp_lfs_outcome *out)
+static void follow_all(struct fp_lfs *fs)
 {
+    const struct fp_lfs_outcome *out = &fs->out;
+
     for (struct fp_lfs_node *n = fs->nodes; n; n = n->next) {
         if (!fp_lfs_pair_is_null(n->pair) &&
             fp_lfs_pair_shares(n->pair, out->old)) {
-            follow_ops(n, ops, op_count);
+            follow_ops(fs, n, 0);
             follow_outcome(n, out);
         }
         if (!fp_lfs_pair_is_null(n->dir) &&
@@ -86,39 +112,38 @@ static void follow_all(struct fp_lfs *fs, const struct fp_lfs_op *ops,
 }
 
 /* Puts `mark` where the entry of the last CREATE ends up. */
-static void place_mark(struct fp_lfs_node *mark, const struct fp_lfs_op *ops,
-                       uint32_t op_count, const struct fp_lfs_outcome *out)
+static void place_mark(struct fp_lfs *fs, struct fp_lfs_node *mark)
 {
-    for (uint32_t i = 0; i < op_count; i++) {
-        if (ops[i].type != FP_LFS_CREATE)
+    for (uint32_t i = 0; i < fs->op_count; i++) {
+        if (fs->ops[i].type != FP_LFS_CREATE)
             continue;
-        fp_lfs_pair_set(mark->pair, out->old[0], out->old[1]);
-        mark->id = ops[i].id;
-        follow_ops(mark, ops + i + 1, op_count - i - 1);
-        follow_outcome(mark, out);
+        fp_lfs_pair_set(mark->pair, fs->out.old[0], fs->out.old[1]);
+        mark->id = fs->ops[i].id;
+        follow_ops(fs, mark, i + 1);
+        follow_outcome(mark, &fs->out);
     }
 }
 
 /* --- one commit --- */
 
-static uint32_t ops_size(struct fp_lfs *fs, const struct fp_lfs_op *ops,
-                         uint32_t op_count, int *err)
+static uint32_t ops_size(struct fp_lfs *fs, int *err)
 {
     uint32_t size = 0;
 
     *err = FP_OK;
-    for (uint32_t i = 0; i < op_count; i++) {
+    for (uint32_t i = 0; i < fs->op_count; i++) {
+        const struct fp_lfs_op *op = &fs->ops[i];
         uint32_t from = 0;
 
-        if (ops[i].type != FP_LFS_OP_ATTRS) {
-            size += 4 + fp_lfs_tag_size(ops[i].len);
+        if (op->type != FP_LFS_OP_ATTRS) {
+            size += 4 + fp_lfs_tag_size(op->len);
             continue;
         }
         while (from < 256) {
             struct fp_lfs_attr attr;
 
-            *err = fp_lfs_attr_scan(fs, ops[i].block, ops[i].end, ops[i].off,
-                                    from, &attr);
+            *err =
+                fp_lfs_attr_scan(fs, op->block, op->end, op->off, from, &attr);
             if (*err == FP_ERR_NODATA) {
                 *err = FP_OK;
                 break;
@@ -169,15 +194,12 @@ static int put_op(struct fp_lfs *fs, struct fp_lfs_log *log,
 
     if (op->type == FP_LFS_OP_ATTRS)
         return put_attrs(fs, log, op);
-    if (op->on_flash)
-        return fp_lfs_log_flash(fs, log, tag, op->block, op->off);
-    return fp_lfs_log_ram(fs, log, tag, op->buf);
+    return fp_lfs_log_op(fs, log, tag, op);
 }
 
-/* Appends to the log. FP_LFS_BAD: the flash behind it is bad, and m is as
+/* Appends the operations from that number on to the log. FP_LFS_BAD: the flash behind it is bad, and m is as
  * it was. */
-static int append(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                  const struct fp_lfs_op *ops, uint32_t op_count)
+static int append(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t from)
 {
     struct fp_lfs_gstate delta;
     struct fp_lfs_log log;
@@ -185,8 +207,8 @@ static int append(struct fp_lfs *fs, struct fp_lfs_mdir *m,
 
     fp_lfs_log_append(&log, m);
     fs->pcache.block = FP_LFS_NULL;
-    for (uint32_t i = 0; i < op_count && !err; i++)
-        err = put_op(fs, &log, &ops[i]);
+    for (uint32_t i = from; i < fs->op_count && !err; i++)
+        err = put_op(fs, &log, &fs->ops[i]);
     if (!err && gstate_changes(fs, &delta)) {
         uint8_t raw[12];
 
@@ -206,12 +228,11 @@ static int append(struct fp_lfs *fs, struct fp_lfs_mdir *m,
 }
 
 /* Room that the log has left behind the commit; negative: it does not fit. */
-static int room(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
-                const struct fp_lfs_op *ops, uint32_t op_count, int32_t *left)
+static int room(struct fp_lfs *fs, const struct fp_lfs_mdir *m, int32_t *left)
 {
     struct fp_lfs_gstate change;
     int err;
-    uint32_t size = ops_size(fs, ops, op_count, &err) + 8;
+    uint32_t size = ops_size(fs, &err) + 8;
 
     if (gstate_changes(fs, &change))
         size += 16;
@@ -227,32 +248,29 @@ static int room(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 #define LINK_SIZE 40u /* of a commit with a tail and a change of state */
 
 /* The last room of the log is for the link to a pair for what comes next. */
-static int spill(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                 const struct fp_lfs_op *ops, uint32_t op_count)
+static int spill(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
-    uint8_t raw[8];
-    struct fp_lfs_op link = {
-        .type = FP_LFS_HARDTAIL, .id = FP_LFS_NO_ID, .len = 8, .buf = raw
-    };
+    const uint32_t *pair = fs->out.splits[0].pair;
     int err;
 
-    if (!m->erased || m->off + LINK_SIZE > fs->block_size)
+    if (!m->erased || m->off + LINK_SIZE > fs->block_size ||
+        fs->op_count == FP_LFS_OPS_MAX)
         return FP_ERR_NOTSUP;
-    err = fp_lfs_spill(fs, m, ops, op_count);
+    err = fp_lfs_spill(fs, m);
     if (err)
         return err;
-    fp_put_le32(raw, fs->out.splits[0].pair[0]);
-    fp_put_le32(raw + 4, fs->out.splits[0].pair[1]);
-    return append(fs, m, &link, 1);
+    fp_lfs_op_pair(fs, FP_LFS_HARDTAIL, FP_LFS_NO_ID, pair[0], pair[1]);
+    err = append(fs, m, fs->op_count - 1);
+    fs->op_count--;
+    return err;
 }
 
-static int write_pair(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                      const struct fp_lfs_op *ops, uint32_t op_count)
+static int write_pair(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
     struct fp_lfs_outcome *out = &fs->out;
     bool append_failed = false;
     int32_t left;
-    int err = room(fs, m, ops, op_count, &left);
+    int err = room(fs, m, &left);
 
     memset(out, 0, sizeof *out);
     fp_lfs_pair_set(out->old, m->pair[0], m->pair[1]);
@@ -261,22 +279,22 @@ static int write_pair(struct fp_lfs *fs, struct fp_lfs_mdir *m,
     if (err)
         return err;
     if (left < (int32_t)LINK_SIZE) {
-        err = spill(fs, m, ops, op_count);
+        err = spill(fs, m);
         append_failed = err == FP_LFS_BAD;
         if (!append_failed && err != FP_ERR_NOTSUP && err != FP_ERR_NOSPC)
             return err;
     }
     if (left >= 0 && !append_failed) {
-        err = append(fs, m, ops, op_count);
+        err = append(fs, m, 0);
         if (err != FP_LFS_BAD)
             return err;
         append_failed = true;
     }
-    return fp_lfs_compact(fs, m, ops, op_count, append_failed);
+    return fp_lfs_compact(fs, m, append_failed);
 }
 
+/* Of the operations, which are done then. */
 static int commit_one(struct fp_lfs *fs, const uint32_t pair[2],
-                      const struct fp_lfs_op *ops, uint32_t op_count,
                       struct fp_lfs_node *mark)
 {
     const struct fp_lfs_outcome *out = &fs->out;
@@ -286,7 +304,7 @@ static int commit_one(struct fp_lfs *fs, const uint32_t pair[2],
     if (err)
         return err;
     m->pins++;
-    err = write_pair(fs, m, ops, op_count);
+    err = write_pair(fs, m);
     m->pins--;
     if (err) {
         m->valid = false;
@@ -309,9 +327,10 @@ static int commit_one(struct fp_lfs *fs, const uint32_t pair[2],
         fp_lfs_pair_set(fs->root, out->now[0], out->now[1]);
     fs->used_known = false;
     fs->changes++;
-    follow_all(fs, ops, op_count, out);
+    follow_all(fs);
     if (mark)
-        place_mark(mark, ops, op_count, out);
+        place_mark(fs, mark);
+    fs->op_count = 0;
     return FP_OK;
 }
 
@@ -360,29 +379,21 @@ void fp_lfs_want_move(struct fp_lfs *fs, const uint32_t pair[2], uint32_t id)
 /* A new link in a pair. When the source of a pending move lies in the same
  * pair, the same commit takes it out: the pair may relocate or split now, and
  * the global state would name a place that is no longer. */
-static int relink(struct fp_lfs *fs, const uint32_t pair[2], uint16_t type,
-                  uint16_t id, const uint32_t to[2])
+static int relink(struct fp_lfs *fs, const uint32_t pair[2], uint32_t type,
+                  uint32_t id, const uint32_t to[2])
 {
-    uint8_t raw[8];
-    struct fp_lfs_op ops[2] = {
-        { .type = type, .id = id, .len = 8, .buf = raw }
-    };
-    uint32_t op_count = 1, last[2];
+    uint32_t last[2] = { to[0], to[1] };
     int err;
 
-    fp_lfs_pair_set(last, to[0], to[1]);
     fp_lfs_resolve(fs, last);
-    fp_put_le32(raw, last[0]);
-    fp_put_le32(raw + 4, last[1]);
+    fp_lfs_op_pair(fs, type, id, last[0], last[1]);
     if (fp_lfs_has_move(&fs->gwant) &&
         fp_lfs_pair_shares(fs->gwant.pair, pair)) {
-        ops[op_count++] = (struct fp_lfs_op){
-            .type = FP_LFS_DELETE,
-            .id = (uint16_t)fp_lfs_tag_id(fs->gwant.tag),
-        };
+        (void)fp_lfs_op(fs, FP_LFS_DELETE, fp_lfs_tag_id(fs->gwant.tag), NULL,
+                        0);
         fp_lfs_want_no_move(fs);
     }
-    err = commit_one(fs, pair, ops, op_count, NULL);
+    err = commit_one(fs, pair, NULL);
     return err ? err : note_moved(fs);
 }
 
@@ -440,16 +451,15 @@ static int settle_links(struct fp_lfs *fs)
 }
 
 int fp_lfs_commit(struct fp_lfs *fs, const uint32_t pair[2],
-                  const struct fp_lfs_op *ops, uint32_t op_count,
                   struct fp_lfs_node *mark)
 {
     struct fp_lfs_gstate wanted = fs->gdisk;
     bool still = fs->still;
     int err;
 
-    FP_ASSERT(op_count <= OPS_MAX);
-    err = commit_one(fs, pair, ops, op_count, mark);
+    err = commit_one(fs, pair, mark);
     if (err) {
+        fs->op_count = 0;
         fs->gwant = wanted; /* nothing of it happened */
         fs->absorb = (struct fp_lfs_gstate){ 0 };
         return err;
@@ -458,6 +468,7 @@ int fp_lfs_commit(struct fp_lfs *fs, const uint32_t pair[2],
     fs->still = true;
     if (!err)
         err = settle_links(fs);
+    fs->op_count = 0;
     fs->still = still;
     fs->moved_count = 0;
     if (err)
@@ -490,9 +501,7 @@ static void leave_pair(struct fp_lfs *fs, const uint32_t pair[2],
 int fp_lfs_unlink(struct fp_lfs *fs, const uint32_t pair[2])
 {
     uint32_t pred[2], tail[2], gone[2];
-    struct fp_lfs_op op = { .id = FP_LFS_NO_ID, .len = 8 };
     struct fp_lfs_mdir *m;
-    uint8_t raw[8];
     bool pred_hard, hard;
     int err = fp_lfs_find_pred(fs, pair, pred, &pred_hard);
 
@@ -505,11 +514,9 @@ int fp_lfs_unlink(struct fp_lfs *fs, const uint32_t pair[2])
     fp_lfs_pair_set(tail, m->tail[0], m->tail[1]);
     fp_lfs_pair_set(gone, m->pair[0], m->pair[1]);
     fs->absorb = m->delta;
-    fp_put_le32(raw, tail[0]);
-    fp_put_le32(raw + 4, tail[1]);
-    op.type = hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL;
-    op.buf = raw;
-    err = fp_lfs_commit(fs, pred, &op, 1, NULL);
+    fp_lfs_op_pair(fs, hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL, FP_LFS_NO_ID,
+                   tail[0], tail[1]);
+    err = fp_lfs_commit(fs, pred, NULL);
     if (!err) {
         leave_pair(fs, gone, tail, hard);
         fp_lfs_drop_slots(fs, gone, NULL);
@@ -519,7 +526,6 @@ int fp_lfs_unlink(struct fp_lfs *fs, const uint32_t pair[2])
 
 int fp_lfs_commit_delete(struct fp_lfs *fs, const uint32_t pair[2], uint32_t id)
 {
-    struct fp_lfs_op op = { .type = FP_LFS_DELETE, .id = (uint16_t)id };
     struct fp_lfs_mdir *m;
     uint32_t pred[2];
     bool hard = false;
@@ -532,8 +538,10 @@ int fp_lfs_commit_delete(struct fp_lfs *fs, const uint32_t pair[2], uint32_t id)
         if (err && err != FP_ERR_NOENT)
             return err;
     }
-    return hard ? fp_lfs_unlink(fs, pair)
-                : fp_lfs_commit(fs, pair, &op, 1, NULL);
+    if (hard)
+        return fp_lfs_unlink(fs, pair);
+    (void)fp_lfs_op(fs, FP_LFS_DELETE, id, NULL, 0);
+    return fp_lfs_commit(fs, pair, NULL);
 }
 
 /* --- the frame of every operation that writes --- */
@@ -544,7 +552,7 @@ int fp_lfs_prepare(struct fp_lfs *fs)
 
     if (fs->failed)
         return FP_ERR_ROFS;
-    fs->flight_count = 0;
+    fs->flight_count = fs->op_count = 0;
     if (!fs->prepared)
         err = fp_lfs_repair(fs);
     fs->prepared = !err;

@@ -27,18 +27,11 @@
 #define ENTRIES_OK 254u /* from here on a pair is split */
 #define BAD_TRIES  16
 
-struct job {
-    struct fp_lfs *fs;
-    struct fp_lfs_mdir *m;
-    const struct fp_lfs_op *ops;
-    uint32_t op_count;
-};
-
 /* --- operations applied to the index --- */
 
-bool fp_lfs_apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                     const struct fp_lfs_op *op, uint32_t number)
+bool fp_lfs_apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t number)
 {
+    const struct fp_lfs_op *op = &fs->ops[number];
     uint32_t hash = 0;
 
     if (op->type == FP_LFS_OP_ATTRS) {
@@ -66,12 +59,12 @@ bool fp_lfs_apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m,
 /* --- the attributes of an entry that has several --- */
 
 /* The id that an operation's entry has once all are done. */
-static uint32_t final_id(const struct job *job, uint32_t number)
+static uint32_t final_id(const struct fp_lfs *fs, uint32_t number)
 {
-    uint32_t id = job->ops[number].id;
+    uint32_t id = fs->ops[number].id;
 
-    for (uint32_t i = number + 1; i < job->op_count; i++) {
-        const struct fp_lfs_op *op = &job->ops[i];
+    for (uint32_t i = number + 1; i < fs->op_count; i++) {
+        const struct fp_lfs_op *op = &fs->ops[i];
 
         if (op->type == FP_LFS_CREATE)
             id += op->id <= id;
@@ -84,43 +77,44 @@ static uint32_t final_id(const struct job *job, uint32_t number)
 }
 
 /* The next one from the operations, which overrule what the log says. */
-static const struct fp_lfs_op *op_attr(const struct job *job, uint32_t id,
+static const struct fp_lfs_op *op_attr(const struct fp_lfs *fs, uint32_t id,
                                        uint32_t from)
 {
     const struct fp_lfs_op *best = NULL;
 
-    for (uint32_t i = 0; i < job->op_count; i++) {
-        const struct fp_lfs_op *op = &job->ops[i];
+    for (uint32_t i = 0; i < fs->op_count; i++) {
+        const struct fp_lfs_op *op = &fs->ops[i];
 
         if (op->type >> 8 == 3 && (op->type & 0xff) >= from &&
-            final_id(job, i) == id && (!best || op->type <= best->type))
+            final_id(fs, i) == id && (!best || op->type <= best->type))
             best = op;
     }
     return best;
 }
 
 /* One that flash has or, with *op set, one from the operations. */
-static int next_attr(const struct job *job, uint32_t id, uint32_t from,
-                     struct fp_lfs_attr *attr, const struct fp_lfs_op **op)
+static int next_attr(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t id,
+                     uint32_t from, struct fp_lfs_attr *attr,
+                     const struct fp_lfs_op **op)
 {
-    const struct fp_lfs_ent *ent = &job->m->ents[id];
-    uint32_t block = job->m->pair[0], end = job->m->off;
+    const struct fp_lfs_ent *ent = &m->ents[id];
+    uint32_t block = m->pair[0], end = m->off;
     uint32_t name_off = fp_lfs_rec_off(ent->name);
     int err;
 
     *op = NULL;
     if (ent->attr & FP_LFS_REC_OP) {
-        const struct fp_lfs_op *source = &job->ops[fp_lfs_rec_off(ent->attr)];
+        const struct fp_lfs_op *source = &fs->ops[fp_lfs_rec_off(ent->attr)];
 
-        return fp_lfs_attr_scan(job->fs, source->block, source->end,
-                                source->off, from, attr);
+        return fp_lfs_attr_scan(fs, source->block, source->end, source->off,
+                                from, attr);
     }
     if (ent->name & FP_LFS_REC_OP)
         end = 0; /* a new entry has nothing on flash */
-    err = fp_lfs_attr_scan(job->fs, block, end, name_off, from, attr);
+    err = fp_lfs_attr_scan(fs, block, end, name_off, from, attr);
     if (err && err != FP_ERR_NODATA)
         return err;
-    *op = op_attr(job, id, from);
+    *op = op_attr(fs, id, from);
     if (*op && (err || ((*op)->type & 0xffu) <= attr->type)) {
         attr->type = (uint8_t)(*op)->type;
         attr->len = (*op)->len;
@@ -132,9 +126,10 @@ static int next_attr(const struct job *job, uint32_t id, uint32_t from,
 
 /* --- sizes --- */
 
-static int entry_size(const struct job *job, uint32_t id, uint32_t *size)
+static int entry_size(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t id,
+                      uint32_t *size)
 {
-    const struct fp_lfs_ent *ent = &job->m->ents[id];
+    const struct fp_lfs_ent *ent = &m->ents[id];
     uint32_t from = 0;
 
     *size = 4 + fp_lfs_rec_len(ent->name);
@@ -145,7 +140,7 @@ static int entry_size(const struct job *job, uint32_t id, uint32_t *size)
     while (fp_lfs_rec_kind(ent->attr) == FP_LFS_SEVERAL && from < 256) {
         struct fp_lfs_attr attr;
         const struct fp_lfs_op *op;
-        int err = next_attr(job, id, from, &attr, &op);
+        int err = next_attr(fs, m, id, from, &attr, &op);
 
         if (err == FP_ERR_NODATA)
             break;
@@ -158,13 +153,13 @@ static int entry_size(const struct job *job, uint32_t id, uint32_t *size)
     return FP_OK;
 }
 
-static int total_size(const struct job *job, uint32_t from, uint32_t to,
-                      uint32_t *total)
+static int total_size(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t from,
+                      uint32_t to, uint32_t *total)
 {
     *total = 0;
     for (uint32_t id = from; id < to; id++) {
         uint32_t size;
-        int err = entry_size(job, id, &size);
+        int err = entry_size(fs, m, id, &size);
 
         if (err)
             return err;
@@ -175,16 +170,16 @@ static int total_size(const struct job *job, uint32_t from, uint32_t to,
 
 /* Where to cut [0, end): the upper part is the largest that takes no more
  * than half of the whole and fits a block, one entry at least. */
-static int choose_cut(const struct job *job, uint32_t end, uint32_t total,
-                      uint32_t *cut)
+static int choose_cut(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t end,
+                      uint32_t total, uint32_t *cut)
 {
-    uint32_t most = job->fs->block_size - OVERHEAD, sum = 0;
+    uint32_t most = fs->block_size - OVERHEAD, sum = 0;
 
     if (most > total / 2)
         most = total / 2;
     for (*cut = end; *cut > 1; --*cut) {
         uint32_t size;
-        int err = entry_size(job, *cut - 1, &size);
+        int err = entry_size(fs, m, *cut - 1, &size);
 
         if (err)
             return err;
@@ -192,37 +187,29 @@ static int choose_cut(const struct job *job, uint32_t end, uint32_t total,
             break;
         sum += size;
     }
-    return sum + OVERHEAD > job->fs->block_size ? FP_ERR_NOSPC : FP_OK;
+    return sum + OVERHEAD > fs->block_size ? FP_ERR_NOSPC : FP_OK;
 }
 
 /* --- writing entries --- */
 
-static int put_op(const struct job *job, struct fp_lfs_log *log, uint32_t tag,
-                  const struct fp_lfs_op *op)
-{
-    if (!op->on_flash)
-        return fp_lfs_log_ram(job->fs, log, tag, op->buf);
-    return fp_lfs_log_flash(job->fs, log, tag, op->block, op->off);
-}
-
-static int put_rec(const struct job *job, struct fp_lfs_log *log, uint32_t tag,
-                   fp_lfs_rec rec)
+static int put_rec(struct fp_lfs *fs, struct fp_lfs_mdir *m,
+                   struct fp_lfs_log *log, uint32_t tag, fp_lfs_rec rec)
 {
     uint32_t off = fp_lfs_rec_off(rec);
 
     if (rec & FP_LFS_REC_OP)
-        return put_op(job, log, tag, &job->ops[off]);
-    return fp_lfs_log_flash(job->fs, log, tag, job->m->pair[0], off);
+        return fp_lfs_log_op(fs, log, tag, &fs->ops[off]);
+    return fp_lfs_log_flash(fs, log, tag, m->pair[0], off);
 }
 
-static int put_attrs(const struct job *job, struct fp_lfs_log *log, uint32_t id,
-                     uint32_t as)
+static int put_attrs(struct fp_lfs *fs, struct fp_lfs_mdir *m,
+                     struct fp_lfs_log *log, uint32_t id, uint32_t as)
 {
-    const struct fp_lfs_ent *ent = &job->m->ents[id];
+    const struct fp_lfs_ent *ent = &m->ents[id];
     uint32_t from = 0;
 
     if (fp_lfs_rec_kind(ent->attr) == FP_LFS_ONE)
-        return put_rec(job, log,
+        return put_rec(fs, m, log,
                        fp_lfs_tag(FP_LFS_ATTR | ent->attr_type, as,
                                   fp_lfs_rec_len(ent->attr)),
                        ent->attr);
@@ -230,7 +217,7 @@ static int put_attrs(const struct job *job, struct fp_lfs_log *log, uint32_t id,
         struct fp_lfs_attr attr;
         const struct fp_lfs_op *op;
         uint32_t tag;
-        int err = next_attr(job, id, from, &attr, &op);
+        int err = next_attr(fs, m, id, from, &attr, &op);
 
         if (err)
             return err == FP_ERR_NODATA ? FP_OK : err;
@@ -238,37 +225,38 @@ static int put_attrs(const struct job *job, struct fp_lfs_log *log, uint32_t id,
         tag = fp_lfs_tag(FP_LFS_ATTR | attr.type, as, attr.len);
         if (attr.len == FP_LFS_REMOVED)
             continue;
-        err = op ? put_op(job, log, tag, op)
-                 : fp_lfs_log_flash(job->fs, log, tag, attr.block, attr.off);
+        err = op ? fp_lfs_log_op(fs, log, tag, op)
+                 : fp_lfs_log_flash(fs, log, tag, attr.block, attr.off);
         if (err)
             return err;
     }
     return FP_OK;
 }
 
-static int put_entry(const struct job *job, struct fp_lfs_log *log, uint32_t id,
-                     uint32_t as, bool with_attrs)
+static int put_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m,
+                     struct fp_lfs_log *log, uint32_t id, uint32_t as,
+                     bool with_attrs)
 {
     static const uint16_t names[] = { 0, FP_LFS_NAME_FILE, FP_LFS_NAME_DIR,
                                       FP_LFS_NAME_SUPER };
-    const struct fp_lfs_ent *ent = &job->m->ents[id];
+    const struct fp_lfs_ent *ent = &m->ents[id];
     uint32_t kind = fp_lfs_rec_kind(ent->name);
     int err;
 
     /* An entry without a name we know is damage: not ours to lose. */
     if (!kind)
         return FP_ERR_CORRUPT;
-    err = put_rec(job, log,
+    err = put_rec(fs, m, log,
                   fp_lfs_tag(names[kind], as, fp_lfs_rec_len(ent->name)),
                   ent->name);
     kind = fp_lfs_rec_kind(ent->strct);
     if (!err && kind)
-        err = put_rec(job, log,
+        err = put_rec(fs, m, log,
                       fp_lfs_tag(FP_LFS_STRUCT_DIR + kind - 1, as,
                                  fp_lfs_rec_len(ent->strct)),
                       ent->strct);
     if (!err && with_attrs)
-        err = put_attrs(job, log, id, as);
+        err = put_attrs(fs, m, log, id, as);
     return err;
 }
 
@@ -281,10 +269,10 @@ struct part {
     struct fp_lfs_gstate delta;
 };
 
-static int put_part(const struct job *job, const struct part *part,
-                    uint32_t block, uint32_t rev, uint32_t *end)
+static int put_part(struct fp_lfs *fs, struct fp_lfs_mdir *m,
+                    const struct part *part, uint32_t block, uint32_t rev,
+                    uint32_t *end)
 {
-    struct fp_lfs *fs = job->fs;
     struct fp_lfs_log log;
     uint8_t raw[12];
     int err = fp_lfs_erase(fs, block);
@@ -292,7 +280,7 @@ static int put_part(const struct job *job, const struct part *part,
     if (!err)
         err = fp_lfs_log_begin(fs, &log, block, rev);
     for (uint32_t id = part->from; id < part->to && !err; id++)
-        err = put_entry(job, &log, id, id - part->from, part->with_attrs);
+        err = put_entry(fs, m, &log, id, id - part->from, part->with_attrs);
     if (!err && !fp_lfs_pair_is_null(part->tail)) {
         fp_put_le32(raw, part->tail[0]);
         fp_put_le32(raw + 4, part->tail[1]);
@@ -317,10 +305,9 @@ static int put_part(const struct job *job, const struct part *part,
 
 /* A pair of its own for `part`. The second block is written; the first keeps
  * whatever it held, so the revision starts behind that. */
-static int put_new_pair(const struct job *job, const struct part *part,
-                        uint32_t pair[2])
+static int put_new_pair(struct fp_lfs *fs, struct fp_lfs_mdir *m,
+                        const struct part *part, uint32_t pair[2])
 {
-    struct fp_lfs *fs = job->fs;
     uint8_t raw[4] = { 0 };
     uint32_t end, rev;
     int err = fp_lfs_alloc_flight(fs, &pair[0]);
@@ -336,7 +323,7 @@ static int put_new_pair(const struct job *job, const struct part *part,
     for (int i = 0; i < BAD_TRIES; i++) {
         err = fp_lfs_alloc_flight(fs, &pair[1]);
         if (!err)
-            err = put_part(job, part, pair[1], rev, &end);
+            err = put_part(fs, m, part, pair[1], rev, &end);
         if (err != FP_LFS_BAD)
             return err;
     }
@@ -346,25 +333,25 @@ static int put_new_pair(const struct job *job, const struct part *part,
 int fp_lfs_new_pair(struct fp_lfs *fs, const uint32_t tail[2], bool hard,
                     uint32_t pair[2])
 {
-    struct job job = { .fs = fs };
     struct part part = { .hard = hard };
 
     fp_lfs_pair_set(part.tail, tail[0], tail[1]);
-    return put_new_pair(&job, &part, pair);
+    return put_new_pair(fs, NULL, &part, pair);
 }
 
 /* --- splitting --- */
 
-static int split_off(const struct job *job, struct part *lower, uint32_t cut)
+static int split_off(struct fp_lfs *fs, struct fp_lfs_mdir *m,
+                     struct part *lower, uint32_t cut)
 {
-    struct fp_lfs_outcome *out = &job->fs->out;
+    struct fp_lfs_outcome *out = &fs->out;
     struct fp_lfs_split *split = &out->splits[out->split_count];
     struct part upper = *lower;
     int err;
 
     upper.from = cut;
     upper.delta = (struct fp_lfs_gstate){ 0 };
-    err = put_new_pair(job, &upper, split->pair);
+    err = put_new_pair(fs, m, &upper, split->pair);
     if (err)
         return err;
     split->id = cut;
@@ -377,15 +364,14 @@ static int split_off(const struct job *job, struct part *lower, uint32_t cut)
 
 /* Takes parts off until what is left is small enough. A full device stops
  * that early, as long as the rest fits a block at all. */
-static int split(const struct job *job, struct part *lower)
+static int split(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct part *lower)
 {
-    struct fp_lfs *fs = job->fs;
     uint32_t half = fp_lfs_align_up(fs->block_size / 2, fs->prog_size);
     uint32_t most = fs->block_size - OVERHEAD;
 
     for (;;) {
         uint32_t total, cut;
-        int err = total_size(job, lower->from, lower->to, &total);
+        int err = total_size(fs, m, lower->from, lower->to, &total);
 
         if (err)
             return err;
@@ -395,9 +381,9 @@ static int split(const struct job *job, struct part *lower)
             return total <= most ? FP_OK : FP_ERR_NOSPC;
         if (fs->out.split_count == FP_LFS_SPLITS_MAX)
             return total <= most ? FP_OK : FP_ERR_NOSPC;
-        err = choose_cut(job, lower->to, total, &cut);
+        err = choose_cut(fs, m, lower->to, total, &cut);
         if (!err)
-            err = split_off(job, lower, cut);
+            err = split_off(fs, m, lower, cut);
         if (err == FP_ERR_NOSPC && total <= most && lower->to <= ENTRIES_OK)
             return FP_OK;
         if (err)
@@ -409,40 +395,45 @@ static int split(const struct job *job, struct part *lower)
 
 /* Does the commit do nothing but add an entry behind all others, where the
  * directory ends? */
-static bool adds_last(const struct fp_lfs_mdir *m, const struct fp_lfs_op *ops,
-                      uint32_t op_count)
+static bool adds_last(const struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
-    if (m->hard || m->count < 2 || !op_count || ops[0].type != FP_LFS_CREATE)
+    if (m->hard || m->count < 2 || !fs->op_count ||
+        fs->ops[0].type != FP_LFS_CREATE)
         return false;
-    for (uint32_t i = 0; i < op_count; i++)
-        if (ops[i].id != m->count && ops[i].id != FP_LFS_NO_ID)
+    for (uint32_t i = 0; i < fs->op_count; i++)
+        if (fs->ops[i].id != m->count && fs->ops[i].id != FP_LFS_NO_ID)
             return false;
     return true;
 }
 
-int fp_lfs_spill(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                 const struct fp_lfs_op *ops, uint32_t op_count)
+/* All operations on the index. */
+static int apply_ops(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
-    struct job job = { fs, m, ops, op_count };
+    for (uint32_t i = 0; i < fs->op_count; i++)
+        if (!fp_lfs_apply_op(fs, m, i))
+            return FP_ERR_CORRUPT;
+    return FP_OK;
+}
+
+int fp_lfs_spill(struct fp_lfs *fs, struct fp_lfs_mdir *m)
+{
     struct part part = { .to = m->count, .with_attrs = true };
     uint32_t tail[2] = { m->tail[0], m->tail[1] }, count = m->count, live;
     int err;
 
-    if (!adds_last(m, ops, op_count))
+    if (!adds_last(fs, m))
         return FP_ERR_NOTSUP;
-    err = total_size(&job, 0, m->count, &live);
+    err = total_size(fs, m, 0, m->count, &live);
     if (err)
         return err;
     if (live <= fs->block_size / 2)
         return FP_ERR_NOTSUP;
     m->valid = false; /* as in fp_lfs_compact() */
-    for (uint32_t i = 0; i < op_count && !err; i++)
-        if (!fp_lfs_apply_op(fs, m, &ops[i], i))
-            err = FP_ERR_CORRUPT;
+    err = apply_ops(fs, m);
     fp_lfs_pair_set(part.tail, m->tail[0], m->tail[1]);
     part.to = m->count;
     if (!err)
-        err = split_off(&job, &part, count);
+        err = split_off(fs, m, &part, count);
     m->count = (uint16_t)count;
     fp_lfs_pair_set(m->tail, tail[0], tail[1]);
     m->hard = false;
@@ -466,10 +457,9 @@ static bool is_anchor(const struct fp_lfs_mdir *m)
 
 /* The entries go to a new pair under the same ids, with a superblock entry of
  * its own in front. Only while an eighth of the volume is free. */
-static int expand(const struct job *job, struct part *lower)
+static int expand(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct part *lower)
 {
-    struct fp_lfs *fs = job->fs;
-    struct fp_lfs_outcome *out = &job->fs->out;
+    struct fp_lfs_outcome *out = &fs->out;
     struct part upper = *lower;
     uint32_t used;
     int err = fp_lfs_count_used(fs, &used);
@@ -479,7 +469,7 @@ static int expand(const struct job *job, struct part *lower)
     if (fs->block_count - used <= fs->block_count / 8)
         return FP_OK;
     upper.delta = (struct fp_lfs_gstate){ 0 };
-    err = put_new_pair(job, &upper, out->splits[0].pair);
+    err = put_new_pair(fs, m, &upper, out->splits[0].pair);
     if (err)
         return err == FP_ERR_NOSPC ? FP_OK : err;
     out->expanded = true;
@@ -497,11 +487,9 @@ static int expand(const struct job *job, struct part *lower)
 
 /* Writes `part` to a block of the pair, or to a fresh one where that is due
  * or needed, and reads it into the index. */
-static int put_self(const struct job *job, struct part *part, bool relocate,
-                    bool replace_current)
+static int put_self(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct part *part,
+                    bool relocate, bool replace_current)
 {
-    struct fp_lfs *fs = job->fs;
-    struct fp_lfs_mdir *m = job->m;
     uint32_t target = m->pair[1], keep = m->pair[0], end = 0;
     uint32_t rev = m->rev + 1;
     struct fp_lfs_gstate pending = part->delta;
@@ -510,7 +498,7 @@ static int put_self(const struct job *job, struct part *part, bool relocate,
     if (replace_current)
         keep = m->pair[1];
     if (!relocate) {
-        err = put_part(job, part, target, rev, &end);
+        err = put_part(fs, m, part, target, rev, &end);
         if (err == FP_LFS_BAD && is_anchor(m))
             return FP_ERR_IO; /* the superblock cannot go elsewhere */
     }
@@ -521,14 +509,14 @@ static int put_self(const struct job *job, struct part *part, bool relocate,
             relocate = false;
             target = m->pair[1];
             part->delta = pending;
-            err = put_part(job, part, target, rev, &end);
+            err = put_part(fs, m, part, target, rev, &end);
             if (err == FP_LFS_BAD)
                 err = FP_ERR_IO;
             break;
         }
         part->delta = m->delta;
         if (!err)
-            err = put_part(job, part, target, rev, &end);
+            err = put_part(fs, m, part, target, rev, &end);
     }
     if (err)
         return err == FP_LFS_BAD ? FP_ERR_IO : err;
@@ -554,11 +542,10 @@ static struct fp_lfs_gstate delta_now(const struct fp_lfs *fs,
     return delta;
 }
 
-static int write_out(const struct job *job, bool replace_current)
+static int write_out(struct fp_lfs *fs, struct fp_lfs_mdir *m,
+                     bool replace_current)
 {
-    struct fp_lfs *fs = job->fs;
-    struct fp_lfs_mdir *m = job->m;
-    struct fp_lfs_outcome *out = &job->fs->out;
+    struct fp_lfs_outcome *out = &fs->out;
     struct part part = { .to = m->count,
                          .with_attrs = true,
                          .hard = m->hard,
@@ -568,15 +555,15 @@ static int write_out(const struct job *job, bool replace_current)
 
     fp_lfs_pair_set(part.tail, m->tail[0], m->tail[1]);
     if (wear && is_anchor(m) && m->count > 1)
-        err = expand(job, &part);
+        err = expand(fs, m, &part);
     if (!err && !out->expanded)
-        err = split(job, &part);
+        err = split(fs, m, &part);
     if (err)
         return err;
     wear = wear && !is_anchor(m) && !out->split_count;
     if (is_anchor(m))
         replace_current = false;
-    err = put_self(job, &part, wear || replace_current, replace_current);
+    err = put_self(fs, m, &part, wear || replace_current, replace_current);
     if (err)
         return err;
     fp_lfs_pair_set(out->now, m->pair[0], m->pair[1]);
@@ -585,21 +572,15 @@ static int write_out(const struct job *job, bool replace_current)
 }
 
 int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                   const struct fp_lfs_op *ops, uint32_t op_count,
                    bool replace_current)
 {
-    struct job job = { fs, m, ops, op_count };
-    int err = FP_OK;
+    int err;
 
     memset(&fs->out, 0, sizeof fs->out);
     fp_lfs_pair_set(fs->out.old, m->pair[0], m->pair[1]);
     /* From here on the index holds what flash does not: whoever asks for this
      * pair, such as the allocator, reads it into another slot. */
     m->valid = false;
-    for (uint32_t i = 0; i < op_count && !err; i++)
-        if (!fp_lfs_apply_op(fs, m, &ops[i], i))
-            err = FP_ERR_CORRUPT;
-    if (!err)
-        err = write_out(&job, replace_current);
-    return err;
+    err = apply_ops(fs, m);
+    return err ? err : write_out(fs, m, replace_current);
 }

@@ -30,6 +30,7 @@
 #define FP_LFS_FILES_MAX   32      /* open at once; a bit each in a word */
 #define FP_LFS_FLIGHT_MAX  24
 #define FP_LFS_MOVES_MAX   12
+#define FP_LFS_OPS_MAX     8
 /* Within the driver: this block does not take what it is given, go elsewhere
  * with it. No caller of the driver ever sees it. */
 #define FP_LFS_BAD  (-1000)
@@ -193,6 +194,7 @@ struct fp_lfs_op {
     const void *buf;     /* data in memory, or */
     uint32_t block, off; /* on flash */
     uint32_t end;        /* OP_ATTRS: the log's end; off: of the name */
+    uint8_t raw[8];      /* room for data of the operation's own */
 };
 
 /* Copies all attributes of the entry whose NAME lies at `off` in `block`. */
@@ -261,6 +263,8 @@ struct fp_lfs {
     uint32_t flight_count;
     struct fp_lfs_moved moved[FP_LFS_MOVES_MAX];
     uint32_t moved_count;
+    struct fp_lfs_op ops[FP_LFS_OPS_MAX]; /* of the commit to come */
+    uint32_t op_count;
     struct fp_lfs_outcome out; /* of the last commit to a pair */
     uint32_t changes;          /* commits so far */
     uint32_t used;             /* blocks in use, if used_known */
@@ -520,31 +524,38 @@ int fp_lfs_log_ram(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t tag,
                    const void *buf);
 int fp_lfs_log_flash(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t tag,
                      uint32_t block, uint32_t off);
+/* With the data of an operation. */
+int fp_lfs_log_op(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t tag,
+                  const struct fp_lfs_op *op);
 int fp_lfs_log_end(struct fp_lfs *fs, struct fp_lfs_log *log);
 
 /* compact.c */
 /* Writes m with ops applied to it out to a fresh block; fs->out. */
 int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                   const struct fp_lfs_op *ops, uint32_t op_count,
                    bool replace_current);
 /* Where m is so full of what lives that it would be split, and the operations
  * only add an entry behind all others: writes that to a pair of its own, and
  * m stays as it is but for the link to it, which the caller appends.
  * FP_ERR_NOTSUP: that is not how things are. */
-int fp_lfs_spill(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                 const struct fp_lfs_op *ops, uint32_t op_count);
+int fp_lfs_spill(struct fp_lfs *fs, struct fp_lfs_mdir *m);
 /* A pair of its own with `tail`; for mkdir. */
 int fp_lfs_new_pair(struct fp_lfs *fs, const uint32_t tail[2], bool hard,
                     uint32_t pair[2]);
-bool fp_lfs_apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                     const struct fp_lfs_op *op, uint32_t number);
+/* Operation `number` of the commit to come, on the index. */
+bool fp_lfs_apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t number);
 
 /* commit.c */
-/* One commit in the pair, with all that follows from it: splits, relocation,
- * new links in parent and predecessor. `mark`, if given, is put where the
- * entry made by the CREATE operation ends up. */
+/* Adds an operation to the commit to come: with len bytes at buf, which stay
+ * there until it is done, or those of a pair. */
+struct fp_lfs_op *fp_lfs_op(struct fp_lfs *fs, uint32_t type, uint32_t id,
+                            const void *buf, uint32_t len);
+void fp_lfs_op_pair(struct fp_lfs *fs, uint32_t type, uint32_t id, uint32_t a,
+                    uint32_t b);
+/* One commit of these operations in the pair, with all that follows from it:
+ * splits, relocation, new links in parent and predecessor. Then there are none.
+ * `mark`, if given, is put where the entry made by the CREATE operation ends
+ * up. */
 int fp_lfs_commit(struct fp_lfs *fs, const uint32_t pair[2],
-                  const struct fp_lfs_op *ops, uint32_t op_count,
                   struct fp_lfs_node *mark);
 /* Takes the pair out of the thread: its predecessor inherits tail and delta. */
 int fp_lfs_unlink(struct fp_lfs *fs, const uint32_t pair[2]);
@@ -595,15 +606,10 @@ int fp_lfs_rename(struct fp_mount *mnt, const char *from, const char *to,
                   uint32_t flags);
 
 /* setattr.c */
-#define FP_LFS_TIME_OPS 2
-struct fp_lfs_time {
-    uint8_t bytes[FP_LFS_TIME_OPS][8];
-};
-/* The operations that give entry id the time, in the form it has. Returns how
- * many; FP_ERR_NOTSUP when attribute 1 holds something else. */
+/* Adds the operations that give entry id the time, in the form it has. m NULL:
+ * a new entry. FP_ERR_NOTSUP when attribute 1 holds something else. */
 int fp_lfs_time_ops(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
-                    int64_t mtime_ns, struct fp_lfs_op *ops,
-                    struct fp_lfs_time *time);
+                    int64_t mtime_ns);
 int fp_lfs_setattr(struct fp_mount *mnt, const char *path, uint8_t type,
                    const void *buf, uint32_t size);
 int fp_lfs_settime(struct fp_mount *mnt, const char *path, int64_t mtime_ns);

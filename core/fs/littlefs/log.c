@@ -94,6 +94,14 @@ int fp_lfs_log_flash(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t tag,
     return err;
 }
 
+int fp_lfs_log_op(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t tag,
+                  const struct fp_lfs_op *op)
+{
+    if (op->on_flash)
+        return fp_lfs_log_flash(fs, log, tag, op->block, op->off);
+    return fp_lfs_log_ram(fs, log, tag, op->buf);
+}
+
 /* The unit behind the commit, as it reads now: its CRC and its first byte. */
 static int look_ahead(struct fp_lfs *fs, const struct fp_lfs_log *log,
                       uint32_t end, uint32_t *crc, uint8_t *first)

@@ -33,7 +33,7 @@ static int repair_move(struct fp_lfs *fs)
     /* A move of nothing is only forgotten. */
     if (err || id >= m->count ||
         fp_lfs_rec_kind(m->ents[id].name) == FP_LFS_SUPER)
-        return fp_lfs_commit(fs, fs->root, NULL, 0, NULL);
+        return fp_lfs_commit(fs, fs->root, NULL);
     return fp_lfs_commit_delete(fs, pair, id);
 }
 
@@ -42,10 +42,6 @@ static int repair_after(struct fp_lfs *fs, const uint32_t pred[2],
                         const uint32_t pair[2], bool drop, bool *changed)
 {
     struct fp_lfs_place parent;
-    uint8_t raw[8];
-    struct fp_lfs_op op = {
-        .type = FP_LFS_SOFTTAIL, .id = FP_LFS_NO_ID, .len = 8, .buf = raw
-    };
     int err = fp_lfs_find_parent(fs, pair, &parent);
 
     *changed = false;
@@ -57,10 +53,10 @@ static int repair_after(struct fp_lfs *fs, const uint32_t pred[2],
         return err;
     if (drop) /* two entries for parts of one pair: not a power cut's doing */
         return FP_OK;
-    fp_put_le32(raw, parent.dir[0]);
-    fp_put_le32(raw + 4, parent.dir[1]);
     *changed = true;
-    return fp_lfs_commit(fs, pred, &op, 1, NULL);
+    fp_lfs_op_pair(fs, FP_LFS_SOFTTAIL, FP_LFS_NO_ID, parent.dir[0],
+                   parent.dir[1]);
+    return fp_lfs_commit(fs, pred, NULL);
 }
 
 /* One pass along the thread. After a change the same predecessor is looked at
@@ -111,7 +107,7 @@ static int repair_orphans(struct fp_lfs *fs)
     if (err)
         return err;
     fs->gwant.tag &= ~FP_LFS_G_ORPHANS;
-    return fp_lfs_commit(fs, fs->root, NULL, 0, NULL);
+    return fp_lfs_commit(fs, fs->root, NULL);
 }
 
 /* --- the superblock's record --- */
@@ -121,9 +117,6 @@ static int put_record(struct fp_lfs *fs, const uint32_t pair[2], uint32_t at,
                       uint32_t value)
 {
     uint8_t record[24];
-    struct fp_lfs_op op = { .type = FP_LFS_STRUCT_INLINE,
-                            .len = sizeof record,
-                            .buf = record };
     struct fp_lfs_mdir *m;
     int err = fp_lfs_get(fs, pair, &m);
 
@@ -133,7 +126,8 @@ static int put_record(struct fp_lfs *fs, const uint32_t pair[2], uint32_t at,
     if (err || fp_get_le32(record + at) == value)
         return err;
     fp_put_le32(record + at, value);
-    return fp_lfs_commit(fs, pair, &op, 1, NULL);
+    (void)fp_lfs_op(fs, FP_LFS_STRUCT_INLINE, 0, record, sizeof record);
+    return fp_lfs_commit(fs, pair, NULL);
 }
 
 /* The record alone makes a volume 2.1. */

@@ -15,39 +15,32 @@ static int has_attr(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
 /* An entry that has 't' gets it in its length; one that has attribute 1, or
  * neither, gets that. */
 int fp_lfs_time_ops(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
-                    int64_t mtime_ns, struct fp_lfs_op *ops,
-                    struct fp_lfs_time *time)
+                    int64_t mtime_ns)
 {
     struct fp_lfs_attr attr = { .len = 0 };
-    int count = 0, err = FP_ERR_NODATA;
+    int err = m ? has_attr(fs, m, id, 't', &attr) : FP_ERR_NODATA;
+    struct fp_lfs_op *op;
     bool seconds;
 
-    if (m)
-        err = has_attr(fs, m, id, 't', &attr);
     if (err && err != FP_ERR_NODATA)
         return err;
     seconds = !err && (attr.len == 8 || attr.len == 4);
     if (seconds) {
-        fp_put_le64(time->bytes[0], (uint64_t)(mtime_ns / 1000000000));
-        ops[count] = (struct fp_lfs_op){ .type = FP_LFS_ATTR | 't',
-                                         .id = (uint16_t)id,
-                                         .len = attr.len,
-                                         .buf = time->bytes[0] };
-        count++;
+        op = fp_lfs_op(fs, FP_LFS_ATTR | 't', id, NULL, attr.len);
+        fp_put_le64(op->raw, (uint64_t)(mtime_ns / 1000000000));
+        op->buf = op->raw;
     }
     err = m ? has_attr(fs, m, id, 1, &attr) : FP_ERR_NODATA;
     if (err && err != FP_ERR_NODATA)
         return err;
     if (!err && attr.len != 8)
-        return count ? count : FP_ERR_NOTSUP;
+        return seconds ? FP_OK : FP_ERR_NOTSUP;
     if (err && seconds)
-        return count;
-    fp_put_le64(time->bytes[1], (uint64_t)mtime_ns);
-    ops[count] = (struct fp_lfs_op){ .type = FP_LFS_ATTR | 1,
-                                     .id = (uint16_t)id,
-                                     .len = 8,
-                                     .buf = time->bytes[1] };
-    return count + 1;
+        return FP_OK;
+    op = fp_lfs_op(fs, FP_LFS_ATTR | 1, id, NULL, 8);
+    fp_put_le64(op->raw, (uint64_t)mtime_ns);
+    op->buf = op->raw;
+    return FP_OK;
 }
 
 static int find(struct fp_lfs *fs, const char *path, struct fp_lfs_place *place,
@@ -67,7 +60,6 @@ int fp_lfs_setattr(struct fp_mount *mnt, const char *path, uint8_t type,
     struct fp_lfs_place place;
     struct fp_lfs_attr attr;
     struct fp_lfs_mdir *m;
-    struct fp_lfs_op op = { .type = FP_LFS_ATTR | type, .buf = buf };
     int err = find(fs, path, &place, &m);
 
     if (err)
@@ -78,25 +70,19 @@ int fp_lfs_setattr(struct fp_mount *mnt, const char *path, uint8_t type,
         err = has_attr(fs, m, place.id, type, &attr);
     if (err)
         return err;
-    op.id = place.id;
-    op.len = (uint16_t)(buf ? size : FP_LFS_REMOVED);
-    return fp_lfs_finish(fs, fp_lfs_commit(fs, place.pair, &op, 1, NULL));
+    (void)fp_lfs_op(fs, FP_LFS_ATTR | type, place.id, buf,
+                    buf ? size : FP_LFS_REMOVED);
+    return fp_lfs_finish(fs, fp_lfs_commit(fs, place.pair, NULL));
 }
 
 int fp_lfs_settime(struct fp_mount *mnt, const char *path, int64_t mtime_ns)
 {
     struct fp_lfs *fs = fp_lfs_of(mnt);
-    struct fp_lfs_op ops[FP_LFS_TIME_OPS];
-    struct fp_lfs_time time;
     struct fp_lfs_place place;
     struct fp_lfs_mdir *m;
-    int count, err = find(fs, path, &place, &m);
+    int err = find(fs, path, &place, &m);
 
-    if (err)
-        return err;
-    count = fp_lfs_time_ops(fs, m, place.id, mtime_ns, ops, &time);
-    if (count < 0)
-        return count;
-    return fp_lfs_finish(
-        fs, fp_lfs_commit(fs, place.pair, ops, (uint32_t)count, NULL));
+    if (!err)
+        err = fp_lfs_time_ops(fs, m, place.id, mtime_ns);
+    return err ? err : fp_lfs_finish(fs, fp_lfs_commit(fs, place.pair, NULL));
 }

@@ -34,22 +34,19 @@ static int last_of(struct fp_lfs *fs, const uint32_t at[2],
     return FP_ERR_CORRUPT;
 }
 
+static void add_dir(struct fp_lfs *fs, const struct fp_lfs_place *place,
+                    const uint32_t pair[2])
+{
+    (void)fp_lfs_op(fs, FP_LFS_CREATE, place->id, NULL, 0);
+    (void)fp_lfs_op(fs, FP_LFS_NAME_DIR, place->id, place->name,
+                    place->name_len);
+    fp_lfs_op_pair(fs, FP_LFS_STRUCT_DIR, place->id, pair[0], pair[1]);
+}
+
 static int make_dir(struct fp_lfs *fs, struct fp_lfs_place *place)
 {
     struct fp_lfs_mdir *last;
     uint32_t pair[2], last_pair[2];
-    uint8_t raw[8];
-    struct fp_lfs_op tail = {
-        .type = FP_LFS_SOFTTAIL, .id = FP_LFS_NO_ID, .len = 8, .buf = raw
-    };
-    struct fp_lfs_op ops[4] = {
-        { .type = FP_LFS_CREATE, .id = place->id },
-        { .type = FP_LFS_NAME_DIR,
-          .id = place->id,
-          .len = place->name_len,
-          .buf = place->name },
-        { .type = FP_LFS_STRUCT_DIR, .id = place->id, .len = 8, .buf = raw },
-    };
     int err = last_of(fs, place->pair, &last);
 
     if (err)
@@ -58,17 +55,17 @@ static int make_dir(struct fp_lfs *fs, struct fp_lfs_place *place)
     err = fp_lfs_new_pair(fs, last->tail, false, pair);
     if (err)
         return err;
-    fp_put_le32(raw, pair[0]);
-    fp_put_le32(raw + 4, pair[1]);
     if (fp_lfs_pair_equal(last_pair, place->pair)) {
-        ops[3] = tail;
-        return fp_lfs_commit(fs, place->pair, ops, 4, NULL);
+        add_dir(fs, place, pair);
+        fp_lfs_op_pair(fs, FP_LFS_SOFTTAIL, FP_LFS_NO_ID, pair[0], pair[1]);
+        return fp_lfs_commit(fs, place->pair, NULL);
     }
     /* The tail's commit may relocate the directory's last pair and with it
      * change links in the pair of the entry; but it adds no entries there. */
     fs->unlinked++;
     fs->gwant.tag |= FP_LFS_G_ORPHANS;
-    err = fp_lfs_commit(fs, last_pair, &tail, 1, NULL);
+    fp_lfs_op_pair(fs, FP_LFS_SOFTTAIL, FP_LFS_NO_ID, pair[0], pair[1]);
+    err = fp_lfs_commit(fs, last_pair, NULL);
     fs->unlinked--;
     if (err)
         return err;
@@ -76,10 +73,9 @@ static int make_dir(struct fp_lfs *fs, struct fp_lfs_place *place)
                          place);
     if (err != FP_ERR_NOENT)
         return err ? err : FP_ERR_EXIST;
-    for (int i = 0; i < 3; i++)
-        ops[i].id = place->id;
+    add_dir(fs, place, pair);
     fs->gwant.tag &= ~FP_LFS_G_ORPHANS;
-    err = fp_lfs_commit(fs, place->pair, ops, 3, NULL);
+    err = fp_lfs_commit(fs, place->pair, NULL);
     if (err)
         fs->prepared = false; /* the pair is an orphan until repaired */
     return err;
@@ -209,21 +205,25 @@ struct move {
     bool replaces;
     uint32_t victim[2]; /* head of the directory that is replaced */
     bool victim_is_dir;
-    struct fp_lfs_op ops[6];
-    uint32_t op_count;
 };
 
-static void add_op(struct move *mv, struct fp_lfs_op op)
+/* One whose data is a record in the source's log. */
+static void add_copy(struct fp_lfs *fs, uint32_t type, uint32_t id,
+                     const struct fp_lfs_mdir *m, fp_lfs_rec rec)
 {
-    mv->ops[mv->op_count++] = op;
+    struct fp_lfs_op *op = fp_lfs_op(fs, type, id, NULL, fp_lfs_rec_len(rec));
+
+    op->on_flash = true;
+    op->block = m->pair[0];
+    op->off = fp_lfs_rec_off(rec);
+    op->end = m->off;
 }
 
 /* The destination's commit: the replaced entry out, the new one in, with
  * structure and attributes copied from the source's log. */
 static int build_ops(struct fp_lfs *fs, struct move *mv)
 {
-    static const uint16_t names[] = { 0, FP_LFS_NAME_FILE, FP_LFS_NAME_DIR };
-    uint16_t id = mv->to.id;
+    uint32_t id = mv->to.id;
     const struct fp_lfs_ent *ent;
     struct fp_lfs_mdir *m;
     int err = fp_lfs_get(fs, mv->from.pair, &m);
@@ -231,36 +231,18 @@ static int build_ops(struct fp_lfs *fs, struct move *mv)
     if (err)
         return err;
     ent = &m->ents[mv->from.id];
-    mv->op_count = 0;
     if (mv->replaces)
-        add_op(mv, (struct fp_lfs_op){ .type = FP_LFS_DELETE, .id = id });
-    add_op(mv, (struct fp_lfs_op){ .type = FP_LFS_CREATE, .id = id });
-    add_op(mv, (struct fp_lfs_op){ .type = names[mv->from.kind],
-                                   .id = id,
-                                   .len = mv->to.name_len,
-                                   .buf = mv->to.name });
-    add_op(mv,
-           (struct fp_lfs_op){ .type = (uint16_t)(FP_LFS_STRUCT_DIR - 1 +
-                                                  fp_lfs_rec_kind(ent->strct)),
-                               .id = id,
-                               .len = (uint16_t)fp_lfs_rec_len(ent->strct),
-                               .on_flash = true,
-                               .block = m->pair[0],
-                               .off = fp_lfs_rec_off(ent->strct) });
+        (void)fp_lfs_op(fs, FP_LFS_DELETE, id, NULL, 0);
+    (void)fp_lfs_op(fs, FP_LFS_CREATE, id, NULL, 0);
+    (void)fp_lfs_op(
+        fs, mv->from.kind == FP_LFS_DIR ? FP_LFS_NAME_DIR : FP_LFS_NAME_FILE,
+        id, mv->to.name, mv->to.name_len);
+    add_copy(fs, FP_LFS_STRUCT_DIR - 1 + fp_lfs_rec_kind(ent->strct), id, m,
+             ent->strct);
     if (fp_lfs_rec_kind(ent->attr) == FP_LFS_ONE)
-        add_op(mv, (struct fp_lfs_op){
-                       .type = (uint16_t)(FP_LFS_ATTR | ent->attr_type),
-                       .id = id,
-                       .len = (uint16_t)fp_lfs_rec_len(ent->attr),
-                       .on_flash = true,
-                       .block = m->pair[0],
-                       .off = fp_lfs_rec_off(ent->attr) });
+        add_copy(fs, FP_LFS_ATTR | (uint32_t)ent->attr_type, id, m, ent->attr);
     else if (fp_lfs_rec_kind(ent->attr) == FP_LFS_SEVERAL)
-        add_op(mv, (struct fp_lfs_op){ .type = FP_LFS_OP_ATTRS,
-                                       .id = id,
-                                       .block = m->pair[0],
-                                       .off = fp_lfs_rec_off(ent->name),
-                                       .end = m->off });
+        add_copy(fs, FP_LFS_OP_ATTRS, id, m, ent->name);
     return FP_OK;
 }
 
@@ -302,9 +284,8 @@ static int rename_within(struct fp_lfs *fs, struct move *mv,
     int err;
 
     park(fs, mv);
-    add_op(mv,
-           (struct fp_lfs_op){ .type = FP_LFS_DELETE, .id = source_id(mv) });
-    err = fp_lfs_commit(fs, mv->to.pair, mv->ops, mv->op_count, to);
+    (void)fp_lfs_op(fs, FP_LFS_DELETE, source_id(mv), NULL, 0);
+    err = fp_lfs_commit(fs, mv->to.pair, to);
     unpark(fs, to);
     return err;
 }
@@ -337,7 +318,7 @@ static int rename_across(struct fp_lfs *fs, struct move *mv,
     fp_lfs_pair_set(from.dir, FP_LFS_NULL, FP_LFS_NULL);
     fp_lfs_node_add(fs, &from);
     fp_lfs_want_move(fs, mv->from.pair, mv->from.id);
-    err = fp_lfs_commit(fs, mv->to.pair, mv->ops, mv->op_count, to);
+    err = fp_lfs_commit(fs, mv->to.pair, to);
     unpark(fs, to);
     if (!err) {
         /* The new links of a relocation may have taken the source along. */
@@ -400,7 +381,7 @@ int fp_lfs_rename(struct fp_mount *mnt, const char *from, const char *to,
                   uint32_t flags)
 {
     struct fp_lfs *fs = fp_lfs_of(mnt);
-    struct move mv = { .op_count = 0 };
+    struct move mv = { .replaces = false };
     int err = fp_lfs_prepare(fs);
 
     if (!err)

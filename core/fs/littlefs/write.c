@@ -124,84 +124,50 @@ static void make_stale(struct fp_lfs *fs, const struct fp_lfs_file *by)
     }
 }
 
-struct save {
-    struct fp_lfs_op ops[3 + FP_LFS_TIME_OPS];
-    uint32_t op_count;
-    uint8_t head[8];
-    struct fp_lfs_time time;
-};
-
-static void add_struct(struct save *save, const struct fp_lfs_file *f,
-                       uint16_t id)
+static void add_struct(struct fp_lfs *fs, const struct fp_lfs_file *f,
+                       uint32_t id)
 {
-    struct fp_lfs_op *op = &save->ops[save->op_count++];
-
-    *op = (struct fp_lfs_op){ .id = id };
-    if (f->body.kind == FP_LFS_INLINE) {
-        op->type = FP_LFS_STRUCT_INLINE;
-        op->len = (uint16_t)f->body.size;
-        op->buf = f->buf;
-        return;
-    }
-    fp_put_le32(save->head, f->body.head);
-    fp_put_le32(save->head + 4, f->body.size);
-    op->type = FP_LFS_STRUCT_CTZ;
-    op->len = 8;
-    op->buf = save->head;
+    if (f->body.kind == FP_LFS_INLINE)
+        (void)fp_lfs_op(fs, FP_LFS_STRUCT_INLINE, id, f->buf, f->body.size);
+    else
+        fp_lfs_op_pair(fs, FP_LFS_STRUCT_CTZ, id, f->body.head, f->body.size);
 }
 
-static int add_time(struct fp_lfs *fs, struct save *save,
-                    const struct fp_lfs_mdir *m, uint16_t id,
+static int add_time(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
                     const struct fp_commit_meta *meta)
 {
-    int count;
+    int err =
+        meta->has_mtime ? fp_lfs_time_ops(fs, m, id, meta->mtime_ns) : FP_OK;
 
-    if (!meta->has_mtime)
-        return FP_OK;
-    count = fp_lfs_time_ops(fs, m, id, meta->mtime_ns,
-                            &save->ops[save->op_count], &save->time);
     /* Attribute 1 holds something else: content goes without a time. */
-    if (count == FP_ERR_NOTSUP)
-        return FP_OK;
-    if (count < 0)
-        return count;
-    save->op_count += (uint32_t)count;
-    return FP_OK;
+    return err == FP_ERR_NOTSUP ? FP_OK : err;
 }
 
 static int save_existing(struct fp_lfs *fs, struct fp_lfs_file *f,
                          const struct fp_commit_meta *meta)
 {
-    struct save save = { .op_count = 0 };
     struct fp_lfs_mdir *m;
     int err = fp_lfs_get(fs, f->node.pair, &m);
 
     if (err)
         return err;
-    add_struct(&save, f, f->node.id);
-    err = add_time(fs, &save, m, f->node.id, meta);
-    if (!err)
-        err = fp_lfs_commit(fs, f->node.pair, save.ops, save.op_count, NULL);
-    return err;
+    add_struct(fs, f, f->node.id);
+    err = add_time(fs, m, f->node.id, meta);
+    return err ? err : fp_lfs_commit(fs, f->node.pair, NULL);
 }
 
 static int save_new(struct fp_lfs *fs, struct fp_lfs_file *f,
                     const struct fp_lfs_place *place,
                     const struct fp_commit_meta *meta)
 {
-    struct save save = { .op_count = 2 };
     int err;
 
-    save.ops[0] = (struct fp_lfs_op){ .type = FP_LFS_CREATE, .id = place->id };
-    save.ops[1] = (struct fp_lfs_op){ .type = FP_LFS_NAME_FILE,
-                                      .id = place->id,
-                                      .len = f->name_len,
-                                      .buf = name_of(fs, f) };
-    add_struct(&save, f, place->id);
-    err = add_time(fs, &save, NULL, place->id, meta);
-    if (!err)
-        err = fp_lfs_commit(fs, place->pair, save.ops, save.op_count, &f->node);
-    return err;
+    (void)fp_lfs_op(fs, FP_LFS_CREATE, place->id, NULL, 0);
+    (void)fp_lfs_op(fs, FP_LFS_NAME_FILE, place->id, name_of(fs, f),
+                    f->name_len);
+    add_struct(fs, f, place->id);
+    err = add_time(fs, NULL, place->id, meta);
+    return err ? err : fp_lfs_commit(fs, place->pair, &f->node);
 }
 
 /* Finds or makes the entry of a file that stands at none. */
