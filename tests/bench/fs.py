@@ -3,7 +3,8 @@
 
 Operations are counted by the stats device, instructions by callgrind, both of
 the workload alone: nothing here depends on how fast or busy the machine is.
-The reference's figures (littlefs v2.11.2, the same geometry and caches) are
+The reference's figures (littlefs v2.11.2, the same geometry and caches; the
+index of entries, which it has not, is kept to 1 KiB here) are
 those of the project's issue 3; the goal of each is a share of them.
 
 usage: ./dev bench fs [--grow]      --grow: cost an entry from 10 to 10,000 files
@@ -26,7 +27,7 @@ ROWS = [
     ('b', 'write 1 MiB in 4 KiB pieces', [], (4_373 * 256, 1.0), (4106, 1.0), (257, 1.0), (19.7e6, 0.6)),
     ('c', 'read it in sequence', [], (5_119 * 256, 0.85), (0, 1.0), (0, 1.0), (20.7e6, 0.6)),
     ('d', '2,000 random reads of 64 B', [], (10_640 * 256, 0.65), (0, 1.0), (0, 1.0), (22.7e6, 0.25)),
-    ('d', '... with 1 KiB of addresses', ['addresses=256'], (10_640 * 256, 0.26), (0, 1.0), (0, 1.0), (22.7e6, 0.25)),
+    ('d', '... with 1 KiB of addresses', ['entries=32,addresses=256'], (10_640 * 256, 0.26), (0, 1.0), (0, 1.0), (22.7e6, 0.25)),
     ('e', 'overwrite 100 B 500 times', [], (12_695 * 256, 0.25), (501, 1.0), (31, 1.0), (35.1e6, 0.25)),
     ('f', 'list 500 files', [], (4_225 * 256, 0.25), (0, 1.0), (0, 1.0), (6.2e6, 0.25)),
     ('g', 'mount with 500 files', [], (260 * 256, 1.0), (0, 1.0), (0, 1.0), (1.2e6, 0.25)),
@@ -59,7 +60,7 @@ def table():
         missed += sum(not ok for _, ok in cells)
         print(f'{row} {what:28}' + ''.join(text for text, _ in cells))
     print(f'\nratio: to the reference; "!" is above the goal ({missed} are). Workspace: {counts["workspace"]:,} bytes '
-          'with 4 files open at once and the indexes of 2 metadata pairs.')
+          'with one file open and indexes of 2 metadata pairs, 32 entries each.')
 
 
 def growth():

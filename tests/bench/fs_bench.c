@@ -2,7 +2,7 @@
  *
  * One workload on one filesystem in memory, and what the flash was asked for:
  *
- *     fs_bench ROW [cache=BYTES] [OPTIONS]
+ *     fs_bench ROW [cache=BYTES] [OPTIONS]      of the driver, for "entries=32"
  *
  * ROW is a letter of the table in fs.py, or list:N, create:N, mount:N for N
  * files. All of a row happens in workload(), so that callgrind can count that
@@ -28,7 +28,9 @@ static struct fp_bdev_stats stats;
 static struct fp_mount mnt;
 static struct fp_fs_config config = { .block_size = BLOCK,
                                       .cache_size = UNIT,
-                                      .block_cycles = 500 };
+                                      .max_files = 1,
+                                      .block_cycles = 500,
+                                      .options = "entries=32" };
 static void *ws;
 static size_t ws_size;
 static uint8_t buf[4096];

@@ -868,11 +868,42 @@ static void a_failing_call_is_passed_on_or_coped_with(void **state)
     copes_with(FP_BDEV_READ);
 }
 
+/* Of twelve-byte entries a pair of 512 bytes holds more than 20. */
+static void a_small_index_makes_small_pairs(void **state)
+{
+    char path[16];
+
+    (void)state;
+    for (int small = 1; small >= 0; small--) {
+        format(0);
+        lfs_unmount(&mnt);
+        config.options = small ? "entries=10" : NULL;
+        assert_int_equal(lfs_mount(&mnt, &ram.bdev, &config), FP_OK);
+        for (int i = 0; i < 60; i++) {
+            snprintf(path, sizeof path, "/%02d", i * 7 % 60);
+            put(path, "");
+        }
+        lfs_unmount(&mnt);
+        config.options = "entries=10";
+        if (!small) {
+            assert_int_equal(lfs_mount(&mnt, &ram.bdev, &config), FP_ERR_NOMEM);
+            config.options = NULL;
+        }
+        assert_int_equal(lfs_mount(&mnt, &ram.bdev, &config), FP_OK);
+        for (int i = 0; i < 60; i++) {
+            snprintf(path, sizeof path, "/%02d", i);
+            assert_holds(path, "");
+        }
+        finish();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_reader_keeps_what_it_opened),
         cmocka_unit_test(of_two_writers_the_last_to_sync_wins),
+        cmocka_unit_test(a_small_index_makes_small_pairs),
         cmocka_unit_test(a_removed_file_stays_until_closed),
         cmocka_unit_test(a_renamed_file_stays_open_under_its_new_name),
         cmocka_unit_test(a_renamed_file_stays_open_while_directories_move),

@@ -236,7 +236,7 @@ static int room(struct fp_lfs *fs, const struct fp_lfs_mdir *m, int32_t *left)
 
     if (gstate_changes(fs, &change))
         size += 16;
-    if (!m->erased || m->count >= 254 || m->count + 2u >= fs->ent_max ||
+    if (!m->erased || m->count >= fp_lfs_entries_ok(fs) ||
         m->off + size > fs->block_size)
         *left = -1;
     else

@@ -23,9 +23,8 @@
 
 #include <string.h>
 
-#define OVERHEAD   40u  /* revision, tail, move state, CRC */
-#define ENTRIES_OK 254u /* from here on a pair is split */
-#define BAD_TRIES  16
+#define OVERHEAD  40u /* revision, tail, move state, CRC */
+#define BAD_TRIES 16
 
 /* --- operations applied to the index --- */
 
@@ -183,7 +182,8 @@ static int choose_cut(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t end,
 
         if (err)
             return err;
-        if (*cut < end && (sum + size > most || end - *cut >= ENTRIES_OK / 2))
+        if (*cut < end &&
+            (sum + size > most || end - *cut >= fp_lfs_entries_ok(fs) / 2))
             break;
         sum += size;
     }
@@ -375,7 +375,8 @@ static int split(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct part *lower)
 
         if (err)
             return err;
-        if (total <= fp_lfs_min(half, most) && lower->to <= ENTRIES_OK)
+        if (total <= fp_lfs_min(half, most) &&
+            lower->to <= fp_lfs_entries_ok(fs))
             return FP_OK;
         if (lower->to < 2)
             return total <= most ? FP_OK : FP_ERR_NOSPC;
@@ -384,7 +385,8 @@ static int split(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct part *lower)
         err = choose_cut(fs, m, lower->to, total, &cut);
         if (!err)
             err = split_off(fs, m, lower, cut);
-        if (err == FP_ERR_NOSPC && total <= most && lower->to <= ENTRIES_OK)
+        if (err == FP_ERR_NOSPC && total <= most &&
+            lower->to <= fp_lfs_entries_ok(fs))
             return FP_OK;
         if (err)
             return err;

@@ -249,7 +249,7 @@ struct fp_lfs {
 
     struct fp_lfs_cache rcache, pcache;
     struct fp_lfs_mdir *slots;
-    uint32_t slot_count, ent_max;
+    uint32_t slot_count, ent_max; /* of the latter two stay free */
     uint32_t clock;
     struct fp_lfs_node *nodes;
     uint8_t *files; /* cfg.max_files times file_stride */
@@ -291,6 +291,12 @@ static inline struct fp_lfs *fp_lfs_of(const struct fp_mount *mnt)
 static inline uint32_t fp_lfs_min(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
+}
+
+/* Where a pair has more entries, it is split. */
+static inline uint32_t fp_lfs_entries_ok(const struct fp_lfs *fs)
+{
+    return fs->ent_max - 2;
 }
 
 static inline uint32_t fp_lfs_align_up(uint32_t v, uint32_t unit)

@@ -11,6 +11,9 @@
  *         "addresses=N" of its blocks that each open file may remember (4
  *         bytes each, 16 the default): random reads of a file of up to N
  *         blocks then need no walk along its list,
+ *         "entries=N" of a pair that an index has room for (16 bytes each; the
+ *         default is what a block may hold, 256 at most): smaller directories
+ *         in more pairs. A volume written with more is FP_ERR_NOMEM,
  *         "lookahead=N" bytes of allocation bitmap (one bit a block),
  *         "upgrade=1" turns a 2.0 volume into 2.1 at its first write
  *         "resize=1" gives the volume cfg->block_count blocks, or as many as

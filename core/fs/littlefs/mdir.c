@@ -132,6 +132,7 @@ struct scan {
     uint32_t fcrc_size, fcrc;
     bool dirty;         /* entries since the last good commit */
     bool wrong;         /* one of them contradicts the index */
+    bool full;          /* ... for it has no more room */
     bool contradiction; /* ... and the CRC says it was meant */
     bool at_erased;     /* stopped at an invalid tag right behind a commit */
 };
@@ -283,7 +284,7 @@ static int take_crc(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
         return FP_OK;
     if (s->wrong) {
         s->contradiction = true;
-        return FP_ERR_CORRUPT;
+        return s->full ? FP_ERR_NOMEM : FP_ERR_CORRUPT;
     }
 
     *good = true;
@@ -301,6 +302,17 @@ static int take_crc(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
     return FP_OK;
 }
 
+/* With fewer entries than the format allows, more of them are no damage. */
+static void note_wrong(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                       struct scan *s, uint32_t tag)
+{
+    s->wrong = true;
+    s->full = s->full || (fs->ent_max < FP_LFS_ENTRIES_MAX &&
+                          (m->count >= fs->ent_max ||
+                           (fp_lfs_tag_id(tag) >= fs->ent_max &&
+                            fp_lfs_tag_id(tag) < FP_LFS_ENTRIES_MAX)));
+}
+
 static int take_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
                       uint32_t tag)
 {
@@ -315,7 +327,7 @@ static int take_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
     if (type >> 8 >= 5)
         err = take_global(fs, m, s, tag);
     else if (!fp_lfs_apply(fs, m, tag, s->off + 4, hash))
-        s->wrong = true;
+        note_wrong(fs, m, s, tag);
     s->ptag = tag;
     s->off += 4 + size;
     s->dirty = true;
@@ -433,7 +445,7 @@ static int read_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t start)
     uint32_t end = m->off;
 
     if (s.contradiction)
-        return FP_ERR_CORRUPT;
+        return err;
     if (err && err != FP_ERR_CORRUPT)
         return err;
     if (end == 0)

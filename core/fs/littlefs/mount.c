@@ -19,6 +19,7 @@
 #define FILES_DEFAULT  4u
 #define CYCLES_DEFAULT 500
 #define FAR_DEFAULT    16u
+#define ENTRIES_MIN    8u
 #define ALIGN          16u
 
 /* --- the workspace --- */
@@ -91,6 +92,9 @@ static bool lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
     l->slots = l->slots < 2 ? 2 : fp_lfs_min(l->slots, 64);
     /* An entry takes two tags and a byte of name. */
     l->ents = fp_lfs_min(l->block_size / 9, FP_LFS_ENTRIES_MAX);
+    l->ents = fp_lfs_min(l->ents, option(cfg->options, "entries", l->ents));
+    if (l->ents < ENTRIES_MIN)
+        return false;
     return true;
 }
 
