@@ -898,6 +898,43 @@ static void a_small_index_makes_small_pairs(void **state)
     }
 }
 
+/* Of the older half of {0,1} every second read shows a revision from the
+ * future. */
+static uint32_t liar_reads;
+
+static int liar_read(struct fp_bdev *dev, fp_addr off, void *buf, uint32_t size)
+{
+    int err = fp_bdev_read(&ram.bdev, off, buf, size);
+
+    (void)dev;
+    if (off == 0 && ++liar_reads % 2)
+        ((uint8_t *)buf)[1] ^= 0x40;
+    return err;
+}
+
+static void a_revision_that_reads_twice_differently_is_not_trusted(void **state)
+{
+    static const struct fp_bdev_ops ops = { .read = liar_read };
+    struct fp_fs_config cfg = { .flags = FP_MOUNT_RDONLY };
+    struct fp_bdev liar;
+
+    (void)state;
+    format(0);
+    while (fp_get_le32(mem + BLOCK) < fp_get_le32(mem))
+        put("/f", "in both halves");
+    put("/g", "in the newer half");
+    lfs_unmount(&mnt);
+    liar = ram.bdev;
+    liar.ops = &ops;
+    liar.flags |= FP_BDEV_RDONLY;
+    for (uint32_t first = 0; first < 2; first++) {
+        liar_reads = first;
+        assert_int_equal(lfs_mount(&mnt, &liar, &cfg), FP_OK);
+        assert_holds("/g", "in the newer half");
+        lfs_unmount(&mnt);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -926,6 +963,8 @@ int main(void)
         cmocka_unit_test(there_is_room_or_there_is_not),
         cmocka_unit_test(what_cannot_be_mounted_is_refused),
         cmocka_unit_test(a_failing_call_is_passed_on_or_coped_with),
+        cmocka_unit_test(
+            a_revision_that_reads_twice_differently_is_not_trusted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

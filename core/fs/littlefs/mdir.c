@@ -509,7 +509,8 @@ int fp_lfs_fetch(struct fp_lfs *fs, const uint32_t given[2],
         if (!readable[half])
             continue;
         err = fp_lfs_parse(fs, m, pair[half]);
-        if (err == FP_ERR_NODATA)
+        /* A revision that now reads differently decided wrongly. */
+        if (err == FP_ERR_NODATA || (!err && m->rev != rev[half]))
             continue;
         if (err)
             return err;
