@@ -315,10 +315,9 @@ static int commit_one(struct fp_lfs *fs, const uint32_t pair[2],
             fs->failed = true;
         return err;
     }
-    if (out->gstate_done) {
+    if (out->gstate_done)
         fs->gdisk = fs->gwant;
-        fs->absorb = (struct fp_lfs_gstate){ 0 };
-    }
+    fs->absorb = (struct fp_lfs_gstate){ 0 };
     fp_lfs_drop_slots(fs, out->old, m);
     if (out->expanded)
         fp_lfs_pair_set(fs->root, out->splits[0].pair[0],

@@ -15,7 +15,9 @@
  *
  * After a relocation nothing leads to the new block yet; the caller links it
  * (commit.c). Until then the old state stands, and therefore the new block
- * must not carry a change of the global state.
+ * must not carry a change of the global state. The delta of a pair that this
+ * commit drops is no change: the pair leaves the thread when the new block
+ * enters it, so the new block has it from the start.
  *
  * Source: the format page, section 3.6.
  */
@@ -517,6 +519,7 @@ static int put_self(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct part *part,
             break;
         }
         part->delta = m->delta;
+        fp_lfs_gstate_xor(&part->delta, &fs->absorb);
         if (!err)
             err = put_part(fs, m, part, target, rev, &end);
     }
