@@ -197,8 +197,21 @@ static int put_op(struct fp_lfs *fs, struct fp_lfs_log *log,
     return fp_lfs_log_op(fs, log, tag, op);
 }
 
-/* Appends the operations from that number on to the log. FP_LFS_BAD: the flash behind it is bad, and m is as
- * it was. */
+/* After a failed program: what a mount would find decides. A commit that is
+ * there all the same is done, and the next one goes to the other block. */
+static int judge_failed(struct fp_lfs *fs, struct fp_lfs_mdir *m)
+{
+    uint32_t off = m->off;
+    int err = fp_lfs_advance(fs, m);
+
+    m->erased = false;
+    if (err)
+        return err;
+    return m->off > off ? FP_OK : FP_LFS_BAD;
+}
+
+/* Appends the operations from that number on to the log. FP_LFS_BAD: the flash
+ * behind it is bad, and m is as it was. */
 static int append(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t from)
 {
     struct fp_lfs_gstate delta;
@@ -221,6 +234,8 @@ static int append(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t from)
     }
     if (!err)
         err = fp_lfs_log_end(fs, &log);
+    if (err == FP_LFS_BAD)
+        return judge_failed(fs, m);
     if (err)
         return err;
     err = fp_lfs_advance(fs, m);

@@ -505,6 +505,11 @@ static int put_self(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct part *part,
         err = put_part(fs, m, part, target, rev, &end);
         if (err == FP_LFS_BAD && is_anchor(m))
             return FP_ERR_IO; /* the superblock cannot go elsewhere */
+        /* What a failed program left may be a whole commit all the same. The
+         * pair has this block until its links are new: a mount must not find
+         * the change in it and in their commits too. */
+        if (err == FP_LFS_BAD)
+            (void)fp_lfs_erase(fs, target);
     }
     for (int i = 0; err == FP_LFS_BAD && i < BAD_TRIES; i++) {
         err = fp_lfs_alloc_flight(fs, &target);
