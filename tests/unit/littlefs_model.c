@@ -651,6 +651,8 @@ static void do_write(struct handle *h, uint32_t size)
     n = fp_fs_write(&h->file, buf, size);
     if (n < 0)
         TRACE("... %s", fp_strerror(n));
+    if (n < 0)
+        TRACE("... %s", fp_strerror(n));
     counts.removed += !h->node && !h->path;
     if (size && h->flags & FP_O_APPEND && !h->lost)
         h->pos = pos;
@@ -855,7 +857,7 @@ static void start_listing(struct listing *l, struct node *dir)
 {
     int err;
 
-    TRACE("opendir %s", dir->path);
+    TRACE("opendir %d %s", (int)(l - listings), dir->path);
     err = fp_fs_opendir(&mnt, &l->dir, dir->path);
     assert_int_equal(err, FP_OK);
     l->used = true;
@@ -894,7 +896,11 @@ static bool step_listing(struct listing *l)
     struct node *n;
     int got = fp_fs_readdir(&l->dir, &entry);
 
+    TRACE("readdir %d: %d %s", (int)(l - listings), got,
+          got > 0 ? entry.name : "");
     if (got == 0) {
+        for (uint32_t i = 0; i < l->stay_count; i++)
+            print_message("not listed: %s\n", l->stays[i]->path);
         assert_int_equal(l->stay_count, 0);
         return false;
     }
@@ -953,6 +959,8 @@ static void do_step(enum fp_step_kind kind)
     if (kind != FP_STEP_CHECK && spared(err))
         return;
     assert_int_equal(err, FP_OK);
+    if (step.errors + step.warnings)
+        lfs_check(&mnt, conf.name);
     assert_int_equal(step.errors + step.warnings, 0);
 }
 

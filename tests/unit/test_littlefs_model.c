@@ -131,6 +131,20 @@ static void random_operations_match_a_model(void **state)
             run(&geometries[i], seed * GEOMETRIES + i, ops);
 }
 
+/* Runs that found something once. */
+static void what_was_found_stays_mended(void **state)
+{
+    /* The allocator gave out the blocks of a removed directory while it was
+     * being taken out of the thread, and a listing that had moved there was
+     * ended with it. */
+    static const struct geometry reuse = {
+        512, 74, 64, { 0, 0 }, 0, 1, "mdirs=3,lookahead=7"
+    };
+
+    (void)state;
+    run(&reuse, 2007, 10000);
+}
+
 static int say_where(void **state)
 {
     (void)state;
@@ -141,6 +155,7 @@ static int say_where(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(what_was_found_stays_mended, say_where),
         cmocka_unit_test_teardown(random_operations_match_a_model, say_where),
     };
 

@@ -514,7 +514,7 @@ static void leave_pair(struct fp_lfs *fs, const uint32_t pair[2],
 
 int fp_lfs_unlink(struct fp_lfs *fs, const uint32_t pair[2])
 {
-    uint32_t pred[2], tail[2], gone[2];
+    uint32_t pred[2], tail[2], gone[2], flight = fs->flight_count;
     struct fp_lfs_mdir *m;
     bool pred_hard, hard;
     int err = fp_lfs_find_pred(fs, pair, pred, &pred_hard);
@@ -523,6 +523,8 @@ int fp_lfs_unlink(struct fp_lfs *fs, const uint32_t pair[2])
         err = fp_lfs_get(fs, pair, &m);
     if (err)
         return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
+    if (flight + 2 > FP_LFS_FLIGHT_MAX)
+        return FP_ERR_IO;
     /* The rest of an orphan must not become the rest of its predecessor. */
     hard = m->hard && pred_hard;
     fp_lfs_pair_set(tail, m->tail[0], m->tail[1]);
@@ -530,7 +532,12 @@ int fp_lfs_unlink(struct fp_lfs *fs, const uint32_t pair[2])
     fs->absorb = m->delta;
     fp_lfs_op_pair(fs, hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL, FP_LFS_NO_ID,
                    tail[0], tail[1]);
+    /* The commit may relocate pairs, and these must not take the blocks that
+     * it sets free: whoever moves there would leave together with the rest. */
+    fs->flight[fs->flight_count++] = gone[0];
+    fs->flight[fs->flight_count++] = gone[1];
     err = fp_lfs_commit(fs, pred, NULL);
+    fs->flight_count = flight; /* what came since is linked, or failed */
     if (!err) {
         leave_pair(fs, gone, tail, hard);
         fp_lfs_drop_slots(fs, gone, NULL);
