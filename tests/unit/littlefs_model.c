@@ -1053,25 +1053,74 @@ static void close_all(void)
         end_listing(&listings[i]);
 }
 
-static void mount(void)
+/* With `count`, the volume shall have that many blocks. */
+static void mount(uint32_t count)
 {
     struct fp_fs_config cfg = conf.mount;
+    char options[100];
     int err;
 
     cfg.cache_size = conf.caches[rnd(2)];
     cfg.seed = rnd(1000);
     cfg.max_files = HANDLES + 1; /* and one to compare with */
-    TRACE("mount, cache %u", cfg.cache_size);
+    if (count) {
+        snprintf(options, sizeof options, "%s,resize=1",
+                 cfg.options ? cfg.options : "");
+        cfg.options = options;
+        cfg.block_count = count;
+    }
+    TRACE("mount, cache %u, blocks %u", cfg.cache_size, count);
     err = lfs_mount(&mnt, conf.dev, &cfg);
     if (err)
         fail_msg("%s: mount answers %s", conf.name, fp_strerror(err));
+    mnt.cfg.options = NULL; /* they were for the mount */
+}
+
+static int find_end(void *ctx, uint32_t block, enum fp_block_use use)
+{
+    uint32_t *end = ctx;
+
+    (void)use;
+    *end = block >= *end ? block + 1 : *end;
+    return FP_OK;
+}
+
+/* To where the last block in use lies, or anywhere behind that; one block less
+ * finds no space. False: it is as large as it was. */
+static bool resize(uint32_t end)
+{
+    struct fp_step step = { .kind = FP_STEP_REPAIR };
+    uint32_t most = conf.dev->block_count, count = end;
+    int err;
+
+    if (rnd(2))
+        count += rnd(most - end + 1);
+    else if (rnd(4) == 0 && end > 2)
+        count--;
+    mount(count);
+    err = fp_fs_step(&mnt, &step);
+    if (count < end || !spared(err))
+        assert_int_equal(err, count < end ? FP_ERR_NOSPC : FP_OK);
+    if (err) {
+        check_blocks();
+        lfs_unmount(&mnt);
+        return false;
+    }
+    assert_int_equal(fp_fs_statfs(&mnt, &limits), FP_OK);
+    assert_int_equal(limits.block_count, count);
+    counts.resized++;
+    return true;
 }
 
 static void remount(void)
 {
+    uint32_t end = 2;
+
+    assert_int_equal(fp_fs_blocks(&mnt, find_end, &end), FP_OK);
     lfs_unmount(&mnt);
-    mount();
     counts.mounts++;
+    if (!conf.resize || rnd(4) || !resize(end))
+        mount(0);
 }
 
 void lfs_model_compare(void)
@@ -1289,7 +1338,7 @@ void lfs_model_start(const struct lfs_model_config *config)
     rng = conf.seed * 0x9e3779b97f4a7c15u | 1;
     tracing = getenv("FP_LFS_TRACE") != NULL;
     running = true;
-    mount();
+    mount(0);
     assert_int_equal(fp_fs_statfs(&mnt, &limits), FP_OK);
     block_size = limits.block_size;
     attr_max = conf.attr_max ? conf.attr_max : 1022;

@@ -23,6 +23,7 @@ struct lfs_model_config {
     uint32_t attr_max; /* the volume's; 0: the format's */
     uint32_t add_max;  /* entries beyond those at the start; default 96 */
     bool torn;         /* a power cut left something: pending is no finding */
+    bool resize;       /* now and then another number of blocks */
     bool damaged;      /* the check finds something */
 };
 
@@ -33,6 +34,7 @@ struct lfs_model_counts {
     uint32_t full;    /* answers of FP_ERR_NOSPC */
     uint32_t stale;   /* of FP_ERR_STALE */
     uint32_t mounts;  /* beyond the first */
+    uint32_t resized; /* to another number of blocks */
     uint32_t listed;  /* entries that a listing met while things changed */
     uint32_t twice;   /* opens of a file that was open */
     uint32_t removed; /* uses of a file that had been removed */
