@@ -7,6 +7,7 @@
 
 #include "core/bdev/fault.h"
 #include "core/bytes.h"
+#include "core/fs/littlefs/lfs.h"
 
 #define BLOCK  512
 #define BLOCKS 128
@@ -667,6 +668,46 @@ static void a_volume_shrinks_when_nothing_lies_behind(void **state)
     finish();
 }
 
+/* What the reference leaves when it lets a volume grow whose superblock had
+ * expanded before: it rewrites the root's record alone. The root may since have
+ * moved to where the first record says that nothing is. */
+static void the_last_superblock_says_how_many_blocks(void **state)
+{
+    uint8_t record[24];
+    static const uint32_t anchor[2] = { 0, 1 };
+    struct fp_lfs *fs;
+
+    (void)state;
+    format(0);
+    config.block_cycles = 1;
+    lfs_unmount(&mnt);
+    assert_int_equal(lfs_mount(&mnt, &ram.bdev, &config), FP_OK);
+    fs = fp_lfs_of(&mnt);
+    for (int i = 0; fs->root[0] < 40; i++) {
+        assert_true(i < 10000);
+        put("/f", i % 2 ? "kept" : "keep");
+    }
+    fp_put_le32(record, 0x20001);
+    fp_put_le32(record + 4, BLOCK);
+    fp_put_le32(record + 8, 40);
+    fp_put_le32(record + 12, 255);
+    fp_put_le32(record + 16, 0x7fffffff);
+    fp_put_le32(record + 20, 1022);
+    put("/f", "kept");
+    (void)fp_lfs_op(fs, FP_LFS_STRUCT_INLINE, 0, record, sizeof record);
+    assert_int_equal(fp_lfs_commit(fs, anchor, NULL), FP_OK);
+    lfs_unmount(&mnt);
+
+    mount_as(0, NULL, FP_OK);
+    assert_count(BLOCKS);
+    assert_int_equal(lfs_check(&mnt, NULL).pending, 1);
+    assert_holds("/f", "kept");
+    lfs_unmount(&mnt);
+    mount_as(BLOCKS, NULL, FP_OK);
+    put("/g", "this writes the first record too");
+    finish();
+}
+
 /* As a dump of the first part of a chip is, or a volume copied to a smaller
  * one. */
 static void a_volume_larger_than_the_device_is_read_only(void **state)
@@ -958,6 +999,7 @@ int main(void)
         cmocka_unit_test(version_2_0_stays_unless_upgraded),
         cmocka_unit_test(a_volume_grows_to_the_device),
         cmocka_unit_test(a_volume_shrinks_when_nothing_lies_behind),
+        cmocka_unit_test(the_last_superblock_says_how_many_blocks),
         cmocka_unit_test(a_volume_larger_than_the_device_is_read_only),
         cmocka_unit_test(a_cut_leaves_the_old_size_or_the_new),
         cmocka_unit_test(there_is_room_or_there_is_not),

@@ -104,9 +104,8 @@ static void run(const struct geometry *g, uint64_t seed, uint32_t operations,
     }
     list_and_compare(g, name, mem, &counts);
     print_message("%s: %u operations, up to %u entries, %u mounts, %u resized, "
-                  "%u listed, "
-                  "%u opened twice, "
-                  "%u after removal; %u found no space, %u stale\n",
+                  "%u listed, %u opened twice, %u after removal; "
+                  "%u found no space, %u stale\n",
                   name, counts.operations, counts.entries, counts.mounts,
                   counts.resized, counts.listed, counts.twice, counts.removed,
                   counts.full, counts.stale);
