@@ -1335,6 +1335,11 @@ void lfs_model_start(const struct lfs_model_config *config)
 
     conf = *config;
     counts = (struct lfs_model_counts){ 0 };
+    /* A run that failed may have left its own. */
+    memset(handles, 0, sizeof handles);
+    memset(listings, 0, sizeof listings);
+    nodes = NULL;
+    node_count = 0;
     rng = conf.seed * 0x9e3779b97f4a7c15u | 1;
     tracing = getenv("FP_LFS_TRACE") != NULL;
     running = true;

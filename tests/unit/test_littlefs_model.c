@@ -142,8 +142,14 @@ static void what_was_found_stays_mended(void **state)
     static const struct geometry reuse = {
         512, 74, 64, { 0, 0 }, 0, 1, "mdirs=3,lookahead=7"
     };
+    /* While the removal of a move's source relocated its pair, the entry that
+     * followed it was taken for the source, and its blocks for free. */
+    static const struct geometry neighbour = {
+        128, 142, 2, { 0, 0 }, 0, 5, "mdirs=5,lookahead=6"
+    };
 
     (void)state;
+    run(&neighbour, 3122, 10000, true);
     run(&reuse, 2007, 10000, false);
 }
 

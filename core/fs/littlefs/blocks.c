@@ -30,13 +30,6 @@ static int report(void *ctx, uint32_t block, enum fp_block_use use)
     return w->fn(w->ctx, block, use);
 }
 
-static bool is_moved(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
-                     uint32_t id)
-{
-    return fp_lfs_has_move(&fs->gdisk) && fp_lfs_tag_id(fs->gdisk.tag) == id &&
-           fp_lfs_pair_shares(fs->gdisk.pair, m->pair);
-}
-
 static int report_pair(struct walk *w, const uint32_t pair[2])
 {
     int err = FP_OK;
@@ -57,7 +50,7 @@ static int report_mdir(struct walk *w, const struct fp_lfs_mdir *m)
         uint8_t raw[8];
 
         if (fp_lfs_rec_kind(rec) != FP_LFS_CTZ || fp_lfs_rec_len(rec) < 8 ||
-            is_moved(fs, m, id))
+            fp_lfs_ent_moved(fs, m, id))
             continue;
         err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(rec), raw, 8, 8);
         if (!err)

@@ -485,8 +485,10 @@ int fp_lfs_commit(struct fp_lfs *fs, const uint32_t pair[2],
     fs->op_count = 0;
     fs->still = still;
     fs->moved_count = 0;
-    if (err)
+    if (err) {
         fs->failed = true;
+        fs->gwant = fs->gdisk;
+    }
     return err;
 }
 

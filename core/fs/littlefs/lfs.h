@@ -377,6 +377,9 @@ static inline uint16_t fp_lfs_hash16(uint32_t hash)
  * a pending move? */
 bool fp_lfs_ent_visible(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                         uint32_t id);
+/* Is it the source of a pending move, which counts as removed? */
+bool fp_lfs_ent_moved(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                      uint32_t id);
 int fp_lfs_ent_pair(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
                     uint32_t pair[2]);
 

@@ -569,6 +569,17 @@ void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2],
             fs->slots[i].valid = false;
 }
 
+/* While its removal is under way (gwant) it does not: a pair that has been
+ * relocated is there without it, and the id is its neighbour's, before the
+ * commit that brings the global state up to date. */
+bool fp_lfs_ent_moved(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                      uint32_t id)
+{
+    return fp_lfs_has_move(&fs->gdisk) && fp_lfs_has_move(&fs->gwant) &&
+           fp_lfs_tag_id(fs->gdisk.tag) == id &&
+           fp_lfs_pair_shares(fs->gdisk.pair, m->pair);
+}
+
 /* --- entries --- */
 
 bool fp_lfs_ent_visible(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
@@ -586,9 +597,7 @@ bool fp_lfs_ent_visible(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
         return false;
     if (!fp_lfs_rec_len(ent->name) || fp_lfs_rec_len(ent->name) > fs->name_max)
         return false;
-    return !(fp_lfs_has_move(&fs->gdisk) &&
-             fp_lfs_tag_id(fs->gdisk.tag) == id &&
-             fp_lfs_pair_shares(fs->gdisk.pair, m->pair));
+    return !fp_lfs_ent_moved(fs, m, id);
 }
 
 int fp_lfs_ent_pair(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
