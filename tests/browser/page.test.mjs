@@ -2,82 +2,27 @@
 // The page in a real browser, against a real daemon and real agents: does what
 // the page offers, and looks at the device's flash afterwards from outside.
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { gunzipSync } from 'node:zlib';
-import { chromium } from 'playwright-core';
+import { Bed } from './bed.mjs';
 
-const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const BIN = process.env.FP_BIN || path.join(ROOT, 'build/debug/bin');
-const SHOTS = path.join(ROOT, 'build/screenshots');
 const HOSTILE = '<img src=x onerror="window.hacked=1">.txt';
 
-let dir, url, browser, page;
-const children = [];
+let bed, url, page;
 const requests = [];
-
-function start(program, args) {
-  const child = spawn(path.join(BIN, program), args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  child.output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => { child.output += data; });
-  children.push(child);
-  return child;
-}
-
-/** The answer of `probe` once it gives one. */
-async function until(what, probe) {
-  for (let i = 0; i < 600; i++) {
-    const answer = await probe();
-    if (answer) return answer;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`never came: ${what}\n${children.map((c) => c.output).join('\n')}`);
-}
-
-const flashport = (...args) => execFileSync(path.join(BIN, 'flashport'), args, {
-  env: { ...process.env, FLASHPORT_SOCKET: path.join(dir, 'd.sock') } }).toString();
-const listing = (where) => JSON.parse(flashport('ls', '--json', where)).entries.map((e) => e.name);
+const flashport = (...args) => bed.flashport(...args);
+const listing = (where) => bed.listing(where);
 
 before(async () => {
-  dir = mkdtempSync(path.join(tmpdir(), 'fp-'));
-  mkdirSync(SHOTS, { recursive: true });
-  writeFileSync(path.join(dir, 'meadow.img'), gunzipSync(readFileSync(path.join(ROOT, 'tests/images/littlefs/deep_b4096.img.gz'))));
-  start('flashport-agent', ['--id', 'meadow', '--storage', `flash0=${dir}/meadow.img,block=4096,prog=256`,
-    '--mount', '/flash=flash0', '--listen', `pty:${dir}/meadow.tty`]);
-  start('flashport-agent', ['--id', 'harbour', '--storage', `flash0=${dir}/harbour.img,block=4096,count=256,prog=256`,
-    '--mount', '/flash=flash0:littlefs', '--format', 'littlefs', '--listen', `unix:${dir}/harbour.sock`]);
-  const daemon = start('flashportd', ['--data', `${dir}/store`, '--listen', '127.0.0.1:0', '--socket', `${dir}/d.sock`,
-    '--link', `serial:${dir}/meadow.tty@921600`, '--link', `unix:${dir}/harbour.sock`]);
-  url = await until('the URL', () => (daemon.output.match(/http:\/\/\S+token=\S+/) || [])[0]);
-  await until('both devices', () => {
-    try {
-      return JSON.parse(flashport('devices', '--json')).devices.filter((d) => d.state === 'online').length === 2;
-    } catch {
-      return false;
-    }
-  });
-  writeFileSync(path.join(dir, HOSTILE.replaceAll('/', '_')), 'not markup');
-  flashport('cp', path.join(dir, HOSTILE), `harbour:/flash/${HOSTILE}`);
-  browser = await chromium.launch({ executablePath: process.env.FP_CHROMIUM || '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-dev-shm-usage'] });
-  page = await browser.newPage({ viewport: { width: 1180, height: 720 } });
+  bed = new Bed();
+  await bed.daemon(bed.meadow(), bed.harbour());
+  url = bed.url;
+  flashport('cp', bed.file('hostile', 'not markup'), `harbour:/flash/${HOSTILE}`);
+  page = await bed.page();
   page.on('request', (request) => requests.push(request.url()));
-  page.on('pageerror', (error) => { throw error; });
 });
 
-after(async () => {
-  if (browser) await browser.close();
-  for (const child of children.reverse()) {
-    child.kill('SIGTERM');
-    await new Promise((resolve) => { child.on('exit', resolve); setTimeout(resolve, 5000); });
-    assert.doesNotMatch(child.output, /ERROR: (Address|Leak|Thread)Sanitizer|runtime error:/);
-  }
-  rmSync(dir, { recursive: true, force: true });
-});
+after(() => bed.stop());
 
 test('the URL opens, keeps the token out of the address and lists the devices', async () => {
   await page.goto(url);
@@ -85,7 +30,7 @@ test('the URL opens, keeps the token out of the address and lists the devices', 
   await page.locator('[data-device=harbour]').waitFor();
   assert.doesNotMatch(page.url(), /token/);
   assert.equal(await page.locator('.dot.online').count(), 2);
-  await page.screenshot({ path: path.join(SHOTS, 'devices.png') });
+  await bed.shot(page, 'devices');
 });
 
 test('directories are browsed', async () => {
@@ -108,8 +53,8 @@ test('a file is uploaded by the button, shown, and downloaded as it was', async 
   await page.locator('tr[data-name="firmware notes.bin"]').waitFor();
   const [download] = await Promise.all([page.waitForEvent('download'), page.getByText('firmware notes.bin').first().click()]);
   assert.deepEqual(readFileSync(await download.path()), content);
-  flashport('cp', 'harbour:/flash/firmware notes.bin', path.join(dir, 'back.bin'));
-  assert.deepEqual(readFileSync(path.join(dir, 'back.bin')), content);
+  flashport('cp', 'harbour:/flash/firmware notes.bin', bed.path('back.bin'));
+  assert.deepEqual(readFileSync(bed.path('back.bin')), content);
 });
 
 test('files are uploaded by dropping them', async () => {
@@ -143,7 +88,41 @@ test('a name that is markup is shown as text', async () => {
   await page.locator(`tr[data-name=${JSON.stringify(HOSTILE).replaceAll("'", "\\'")}]`).waitFor();
   assert.equal(await page.locator('table.files img').count(), 0);
   assert.equal(await page.evaluate(() => window.hacked), undefined);
-  await page.screenshot({ path: path.join(SHOTS, 'files.png') });
+  await bed.shot(page, 'files');
+});
+
+test('Enter takes the name that was typed', async () => {
+  await page.locator('#mkdir').click();
+  await page.keyboard.type('typed');
+  await page.keyboard.press('Enter');
+  await page.locator('tr[data-name=typed]').waitFor();
+  await page.getByRole('button', { name: 'Rename typed' }).click();
+  await page.keyboard.type('renamed');
+  await page.keyboard.press('Enter');
+  await page.locator('tr[data-name=renamed]').waitFor();
+  assert.ok(listing('harbour:/flash').includes('renamed'));
+});
+
+test('Enter takes no name that a path cannot hold, Escape takes none', async () => {
+  await page.locator('#mkdir').click();
+  await page.keyboard.type('a/b');
+  await page.keyboard.press('Enter');
+  assert.equal(await page.locator('dialog[open]').count(), 1);
+  await page.keyboard.press('Escape');
+  await page.locator('dialog').waitFor({ state: 'detached' });
+  await page.locator('#mkdir').click();
+  await page.keyboard.type('never');
+  await page.locator('dialog').getByRole('button', { name: 'Cancel' }).click();
+  await page.locator('dialog').waitFor({ state: 'detached' });
+  assert.ok(!listing('harbour:/flash').includes('never'));
+});
+
+test('Enter does not delete', async () => {
+  await page.getByRole('button', { name: 'Delete renamed' }).click();
+  await page.locator('dialog[open]').waitFor();
+  await page.keyboard.press('Enter');
+  await page.locator('dialog').waitFor({ state: 'detached' });
+  assert.ok(listing('harbour:/flash').includes('renamed'));
 });
 
 test('deleting asks first', async () => {
@@ -169,8 +148,8 @@ test('a snapshot is taken, listed, browsed and downloaded', async () => {
   const row = page.locator('tr[data-snapshot]').first();
   await row.waitFor();
   const [download] = await Promise.all([page.waitForEvent('download'), row.getByText('Image').click()]);
-  assert.deepEqual(readFileSync(await download.path()), readFileSync(path.join(dir, 'harbour.img')));
-  await page.screenshot({ path: path.join(SHOTS, 'snapshots.png') });
+  assert.deepEqual(readFileSync(await download.path()), readFileSync(bed.path('harbour.img')));
+  await bed.shot(page, 'snapshots');
   await row.locator('a.dir').click();
   await page.locator('tr[data-name="uno.txt"]').waitFor();
 });

@@ -18,8 +18,10 @@ function ask(form, value) {
   });
 }
 
+/* The only submit button confirms, so that Enter in a field does. A dialog that
+ * destroys has no field, and its Cancel has the focus: there Enter cancels. */
 const buttons = (ok, danger) => el('menu', {},
-  el('button', { value: 'cancel', formnovalidate: true, type: 'submit' }, 'Cancel'),
+  el('button', { type: 'button', autofocus: danger, onclick: (e) => e.target.closest('dialog').close() }, 'Cancel'),
   el(`button.${danger ? 'danger' : 'primary'}`, { value: 'ok', type: 'submit' }, ok));
 
 /**
@@ -27,8 +29,9 @@ const buttons = (ok, danger) => el('menu', {},
  * @returns {Promise<boolean>}
  */
 export async function confirm({ title, text, ok, danger = true }) {
-  return (await ask(el('form', { method: 'dialog' }, el('h2', { id: 'dialog-title' }, title), el('p', {}, text),
-    buttons(ok, danger)), () => true)) === true;
+  const menu = buttons(ok, danger);
+  if (!danger) menu.lastChild.autofocus = true;
+  return (await ask(el('form', { method: 'dialog' }, el('h2', { id: 'dialog-title' }, title), el('p', {}, text), menu), () => true)) === true;
 }
 
 /**
@@ -41,9 +44,10 @@ export function askName({ title, label, value = '', ok }) {
     spellcheck: 'false' });
   input.addEventListener('input', () => input.setCustomValidity(
     /\//.test(input.value) || ['.', '..'].includes(input.value) ? 'A name has no "/" in it and is not "." or "..".' : ''));
-  setTimeout(() => input.setSelectionRange(0, value.lastIndexOf('.') > 0 ? value.lastIndexOf('.') : value.length));
-  return ask(el('form', { method: 'dialog' }, el('h2', { id: 'dialog-title' }, title),
+  const answer = ask(el('form', { method: 'dialog' }, el('h2', { id: 'dialog-title' }, title),
     el('label', { for: 'dialog-name' }, label), input, buttons(ok, false)), () => input.value);
+  input.setSelectionRange(0, value.lastIndexOf('.') > 0 ? value.lastIndexOf('.') : value.length);
+  return answer;
 }
 
 const toasts = el('div.toasts', { role: 'status', 'aria-live': 'polite' });
