@@ -18,6 +18,7 @@ export class Bed {
   constructor() {
     this.dir = mkdtempSync(path.join(tmpdir(), 'fp-'));
     this.children = [];
+    this.socket = this.path('harbour.sock');
     mkdirSync(SHOTS, { recursive: true });
   }
 
@@ -55,8 +56,8 @@ export class Bed {
   harbour(...more) {
     this.harbourProcess = this.start('flashport-agent', ['--id', 'harbour', '--storage',
       `flash0=${this.path('harbour.img')},block=4096,count=256,prog=256`, '--mount', '/flash=flash0:littlefs', '--format', 'littlefs',
-      '--listen', `unix:${this.path('harbour.sock')}`, ...more]);
-    return `unix:${this.path('harbour.sock')}`;
+      '--listen', `unix:${this.socket}`, ...more]);
+    return `unix:${this.socket}`;
   }
 
   /** The daemon, and a page of a browser that has not opened anything yet. */
