@@ -97,9 +97,11 @@ export const api = {
 
   /**
    * Sends a file; XMLHttpRequest, because fetch tells nothing of its progress.
+   * The progress is that of the way to flashportd, which is ahead of the
+   * device by what sockets and flashportd hold.
    * @param {string} url
    * @param {File} file
-   * @param {(part: number) => void} onProgress
+   * @param {(sent: number, total: number) => void} onProgress sent is total once all has left
    * @param {{cancel?: () => void}} handle gets the function that gives up
    */
   upload(url, file, onProgress, handle) {
@@ -107,7 +109,8 @@ export const api = {
       const xhr = new XMLHttpRequest();
       xhr.open('PUT', url);
       if (file.lastModified) xhr.setRequestHeader('X-Flashport-Mtime', String(Math.floor(file.lastModified / 1000)));
-      xhr.upload.onprogress = (e) => onProgress(e.total ? e.loaded / e.total : 0);
+      xhr.upload.onprogress = (e) => onProgress(e.loaded, e.total);
+      xhr.upload.onload = (e) => onProgress(e.total, e.total);
       xhr.onload = () => (xhr.status < 300 ? resolve() : reject(new ApiError(xhr.status, problemOf(xhr.responseText))));
       xhr.onerror = () => reject(unreached());
       xhr.onabort = () => reject(new ApiError(0, { detail: 'given up', code: 'CANCELED' }));

@@ -50,14 +50,29 @@ export function timeText(time) {
 }
 
 /**
+ * Sets a meter. What has no `aria-valuenow` is under way, nobody knows how far.
+ * @param {HTMLElement} node from meter()
+ * @param {number|null} part 0..1; null: unknown
+ */
+export function setMeter(node, part) {
+  node.classList.toggle('unknown', part === null);
+  if (part === null) {
+    node.removeAttribute('aria-valuenow');
+    node.firstChild.style.width = '';
+    return;
+  }
+  const percent = Math.max(0, Math.min(100, part * 100));
+  node.setAttribute('aria-valuenow', Math.floor(percent)); // 100 is all, not nearly all
+  node.firstChild.style.width = `${percent}%`;
+}
+
+/**
  * A bar of how much of something is done or used.
- * @param {number} part 0..1
+ * @param {number|null} part
  * @param {string} label for those who do not see it
  */
 export function meter(part, label) {
-  const percent = Math.max(0, Math.min(100, part * 100));
-  const bar = el('div.bar', {});
-  bar.style.width = `${percent}%`;
-  return el('div.meter', { role: 'progressbar', 'aria-label': label, 'aria-valuemin': 0, 'aria-valuemax': 100,
-    'aria-valuenow': Math.round(percent) }, bar);
+  const node = el('div.meter', { role: 'progressbar', 'aria-label': label, 'aria-valuemin': 0, 'aria-valuemax': 100 }, el('div.bar', {}));
+  setMeter(node, part);
+  return node;
 }

@@ -2,36 +2,49 @@
 // What is under way: uploads of this page and jobs of the daemon, each with
 // its progress and a way to give it up.
 import { api } from './api.js';
-import { el, meter, shownName, sizeText } from './dom.js';
+import { el, meter, setMeter, shownName, sizeText } from './dom.js';
 
 const list = el('ul', {});
-export const tray = el('section.tray', { 'aria-label': 'Under way', hidden: true }, el('h2', {}, 'Under way'), list);
+const title = el('h2', {});
+export const tray = el('section.tray', { 'aria-label': 'Uploads and jobs', hidden: true }, title, list);
+
+/** Says what the rows are: still under way, or how they ended. */
+function retitle() {
+  const failed = list.querySelectorAll('.failed').length;
+  tray.hidden = !list.children.length;
+  title.textContent = list.querySelector('li:not(.ended)') ? 'Under way' : failed ? `Finished, ${failed} failed` : 'Finished';
+}
 
 /**
  * A row of the tray.
- * @param {string} title
+ * @param {string} name
  * @param {() => void} cancel
  */
-function row(title, cancel) {
+function row(name, cancel) {
   const state = el('span.state', {}, 'waiting');
-  const bar = el('div.slot', {}, meter(0, title));
-  const stop = el('button', { title: 'Give up', 'aria-label': `Give up ${title}`, onclick: cancel }, '×');
-  const item = el('li', {}, el('span.title', {}, title), state, stop, bar);
+  const bar = meter(0, name);
+  const stop = el('button', { title: 'Give up', 'aria-label': `Give up ${name}`, onclick: cancel }, '×');
+  const item = el('li', {}, el('span.title', { title: name }, name), state, stop, bar);
   list.append(item);
-  tray.hidden = false;
+  retitle();
   return {
+    /** @param {number|null} part null: nobody knows @param {string} text */
     show(part, text) {
-      bar.replaceChildren(meter(part, title));
+      setMeter(bar, part);
       state.textContent = text;
     },
-    end(text, failed) {
+    /** Only what was done has a full bar. @param {'done'|'failed'|'cancelled'} how @param {string} text */
+    end(how, text) {
       state.textContent = text;
-      item.classList.add(failed ? 'failed' : 'done');
+      item.classList.add('ended', how);
+      if (how === 'done') setMeter(bar, 1);
+      else bar.remove();
       stop.remove();
+      retitle();
       setTimeout(() => {
         item.remove();
-        tray.hidden = !list.children.length;
-      }, failed ? 15000 : 4000);
+        retitle();
+      }, how === 'failed' ? 15000 : 4000);
     },
   };
 }
@@ -49,12 +62,14 @@ export async function upload(files, onDone) {
   for (const item of queue) {
     try {
       if (item.handle.cancelled) throw Object.assign(new Error('given up'), { code: 'CANCELED' });
-      await api.upload(item.url, item.file, (part) => item.row.show(part,
-        part < 1 ? `${Math.round(part * 100)} % of ${sizeText(item.file.size)}` : 'verifying on flash'), item.handle);
-      item.row.show(1, '');
-      item.row.end('stored', false);
+      await api.upload(item.url, item.file, (sent, total) => {
+        if (sent < total) item.row.show(sent / total, `${sizeText(sent)} of ${sizeText(total)} to flashportd`);
+        else item.row.show(null, 'sending to the device');
+      }, item.handle);
+      item.row.end('done', 'stored');
     } catch (error) {
-      item.row.end(error.hint ? `${error.message}; ${error.hint}` : error.message, true);
+      if (error.code === 'CANCELED') item.row.end('cancelled', 'given up');
+      else item.row.end('failed', error.hint ? `${error.message}; ${error.hint}` : error.message);
     }
     onDone();
   }
@@ -73,17 +88,16 @@ export async function follow(job, title) {
     try {
       now = await api.job(job.id);
     } catch (error) {
-      line.end(error.message, true);
+      line.end('failed', error.message);
       return { state: 'failed' };
     }
     const { done = 0, total = 0 } = now.progress || {};
     if (['done', 'failed', 'cancelled'].includes(now.state)) {
       const why = typeof now.error === 'string' ? now.error : now.error && (now.error.detail || now.error.title);
-      line.show(1, '');
-      line.end(now.state === 'failed' && why ? why : now.state, now.state !== 'done');
+      line.end(now.state, now.state === 'failed' && why ? why : now.state);
       return now;
     }
-    line.show(total ? done / total : 0, now.phase || now.state);
+    line.show(total ? done / total : now.state === 'running' ? null : 0, now.phase || now.state);
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
 }
