@@ -72,6 +72,41 @@ test('files are uploaded by dropping them', async () => {
   assert.equal(flashport('cat', 'harbour:/flash/two.txt'), 'second');
 });
 
+/** Drops a file of this name where `selector` finds something. */
+async function drop(selector, name) {
+  const transfer = await page.evaluateHandle((called) => {
+    const data = new DataTransfer();
+    data.items.add(new File(['dropped'], called));
+    return data;
+  }, name);
+  await page.dispatchEvent(selector, 'dragover', { dataTransfer: transfer });
+  await page.dispatchEvent(selector, 'drop', { dataTransfer: transfer });
+}
+
+test('files dropped beside the view are uploaded too', async () => {
+  for (const [selector, name] of [['header.top', 'on the header.txt'], ['html', 'below all.txt']]) {
+    await drop(selector, name);
+    await page.locator(`tr[data-name="${name}"]`).waitFor();
+    assert.equal(flashport('cat', `harbour:/flash/${name}`), 'dropped');
+    flashport('rm', `harbour:/flash/${name}`);
+  }
+});
+
+test('a file that is dropped where nothing takes it is not opened by the browser', async () => {
+  // A listener behind ours sees whether the browser was kept from it.
+  await page.evaluate(() => window.addEventListener('drop', (e) => { window.kept = e.defaultPrevented; }));
+  for (const hash of ['#/', '#/devices/harbour/snapshots', '#/devices/harbour/files/']) {
+    await page.evaluate((to) => { window.kept = undefined; location.hash = to; }, hash);
+    await page.locator(hash === '#/' ? '.cards' : 'nav.crumbs').waitFor();
+    await drop('html', 'nowhere.txt');
+    assert.equal(await page.evaluate(() => window.kept), true, hash);
+    await page.locator('.toast.error').first().waitFor();
+  }
+  await page.evaluate(() => { location.hash = '#/devices/harbour/files/flash/'; });
+  await page.locator('tr[data-name="two.txt"]').waitFor();
+  assert.ok(!listing('harbour:/flash').includes('nowhere.txt'));
+});
+
 test('a directory is made, a file renamed', async () => {
   await page.locator('#mkdir').click();
   await page.locator('#dialog-name').fill('logs');
@@ -125,6 +160,34 @@ test('Enter does not delete', async () => {
   assert.ok(listing('harbour:/flash').includes('renamed'));
 });
 
+test('a name that is taken is named', async () => {
+  flashport('cp', bed.file('taken', 'x'), 'harbour:/flash/taken.txt');
+  await page.locator('#mkdir').click();
+  await page.keyboard.type('renamed');
+  await page.keyboard.press('Enter');
+  await page.locator('.toast.error', { hasText: 'There is a "renamed" already.' }).waitFor();
+  await page.getByRole('button', { name: 'Rename renamed' }).click();
+  await page.keyboard.press('Control+a');
+  await page.keyboard.type('taken.txt');
+  await page.keyboard.press('Enter');
+  await page.locator('.toast.error', { hasText: 'There is a "taken.txt" already.' }).waitFor();
+});
+
+test('a directory whose name is no UTF-8 is opened, and so is what is in it', async () => {
+  const made = await page.evaluate(async () => {
+    const base = '/api/v1/devices/harbour/fs/flash/%ff%20%C3%BC%3F/';
+    const dir = await fetch(base, { method: 'MKCOL' });
+    return [dir.status, (await fetch(`${base}in%20it.txt`, { method: 'PUT', body: 'found' })).status];
+  });
+  assert.deepEqual(made, [201, 201]);
+  await page.locator('a.dir', { hasText: 'ü?' }).click();
+  await page.locator('.crumbs a', { hasText: '\ufffd ü?' }).waitFor();
+  const [download] = await Promise.all([page.waitForEvent('download'), page.locator('a.file', { hasText: 'in it.txt' }).click()]);
+  assert.equal(readFileSync(await download.path()).toString(), 'found');
+  await page.goBack();
+  await page.locator('tr[data-name=renamed]').waitFor();
+});
+
 test('deleting asks first', async () => {
   await page.getByRole('button', { name: 'Delete two.txt' }).click();
   await page.locator('dialog').getByRole('button', { name: 'Cancel' }).click();
@@ -152,6 +215,35 @@ test('a snapshot is taken, listed, browsed and downloaded', async () => {
   await bed.shot(page, 'snapshots');
   await row.locator('a.dir').click();
   await page.locator('tr[data-name="uno.txt"]').waitFor();
+});
+
+test('files of a snapshot are listed as those of a device, and the path tells which snapshot', async () => {
+  const rows = page.locator('table.files tbody tr');
+  const names = await rows.evaluateAll((all) => all.map((row) => row.dataset.name));
+  const dirs = await page.locator('table.files a.dir').evaluateAll((all) => all.map((a) => a.textContent));
+  assert.ok(dirs.length > 0);
+  assert.deepEqual(names, [...dirs, ...names.filter((name) => !dirs.includes(name)).sort((a, b) => a.localeCompare(b, undefined, { numeric: true }))]);
+  assert.deepEqual(await page.locator('table.files th').allTextContents(), ['Name', 'Size', 'Modified']);
+  const path = await page.locator('.crumbs').textContent();
+  assert.match(path, /^devices \/ harbour \/ snapshots \/ flash0 of .*\d:\d\d:\d\d/);
+  await page.locator('.crumbs a', { hasText: 'harbour' }).click();
+  await page.locator('.toolbar #upload').waitFor();
+});
+
+test('the tab Files opens the only volume', async () => {
+  await page.goto(`${new URL(url).origin}/#/devices/harbour/snapshots`);
+  await page.locator('.tabs a', { hasText: 'Files' }).click();
+  await page.locator('.crumbs a', { hasText: 'flash' }).waitFor();
+  assert.match(page.url(), /files\/flash\/$/);
+});
+
+test('an address that names nothing shows the devices, and says so', async () => {
+  for (const hash of ['#/devices/%zz', '#/devices/harbour/files/%zz/', '#/nothing/here']) {
+    await page.goto(`${new URL(url).origin}/#/`);
+    await page.goto(`${new URL(url).origin}/${hash}`);
+    await page.locator('.notice', { hasText: 'address named nothing' }).waitFor();
+    await page.locator('[data-device=harbour]').waitFor();
+  }
 });
 
 test('a snapshot is restored after asking, and deleted after asking', async () => {

@@ -17,8 +17,8 @@ export class ApiError extends Error {
 
 const unreached = () => new ApiError(0, { detail: 'flashportd cannot be reached', hint: 'is it still running?' });
 
-/** @param {string} text */
-function problemOf(text) {
+/** A JSON object; an empty one when it is none. @param {string} text */
+function parsed(text) {
   try {
     return JSON.parse(text);
   } catch {
@@ -44,18 +44,15 @@ async function call(method, path, { body, headers = {} } = {}) {
     throw unreached();
   }
   const text = await response.text();
-  if (!response.ok) throw new ApiError(response.status, problemOf(text));
-  return { data: text ? problemOf(text) : {}, location: response.headers.get('Location') };
+  if (!response.ok) throw new ApiError(response.status, parsed(text));
+  return { data: text ? parsed(text) : {}, location: response.headers.get('Location') };
 }
 
 const enc = encodeURIComponent;
 const device = (id) => `/api/v1/devices/${enc(id)}`;
 
-/** One path component after another, encoded. @param {string} path "/flash/a b" */
-export const encodePath = (path) => path.split('/').map(enc).join('/');
-
-/** The URL of a file or, with a trailing slash, a directory. */
-export const fileUrl = (id, path) => `${device(id)}/fs${encodePath(path)}`;
+/** The URL of a file or, with a trailing slash, a directory. @param {string} id @param {string} path encoded */
+export const fileUrl = (id, path) => `${device(id)}/fs${path}`;
 
 /** @typedef {{name: string, href: string, name_hex?: string, type: 'file'|'dir', size: number, mtime?: string}} Entry */
 
@@ -66,7 +63,7 @@ export const api = {
   /**
    * A directory, all pages of it.
    * @param {string} url with a trailing slash
-   * @returns {Promise<{entries: Entry[], writable: boolean, free: number}>}
+   * @returns {Promise<{entries: Entry[], writable: boolean, free: number, fs_gen: number}>}
    */
   async list(url) {
     const all = (await call('GET', url)).data;
@@ -84,16 +81,16 @@ export const api = {
   snapshots: async (id) => (await call('GET', `/api/v1/snapshots?device=${enc(id)}`)).data.snapshots,
   takeSnapshot: async (id, storage) =>
     (await call('POST', '/api/v1/snapshots', { body: { device: id, storage } })).data,
+  snapshot: async (id) => (await call('GET', `/api/v1/snapshots/${enc(id)}`)).data,
   deleteSnapshot: (id) => call('DELETE', `/api/v1/snapshots/${enc(id)}`),
   restore: async (id, target, storage) =>
     (await call('POST', `/api/v1/snapshots/${enc(id)}/restore`, { body: { device: target, storage } })).data,
   snapshotImage: (id) => `/api/v1/snapshots/${enc(id)}/image`,
-  snapshotFiles: (id, path) => `/api/v1/snapshots/${enc(id)}/fs${encodePath(path)}`,
+  /** @param {string} id @param {string} path encoded */
+  snapshotFiles: (id, path) => `/api/v1/snapshots/${enc(id)}/fs${path}`,
 
   job: async (id) => (await call('GET', `/api/v1/jobs/${enc(id)}`)).data,
   cancelJob: (id) => call('DELETE', `/api/v1/jobs/${enc(id)}`),
-  format: (id, volume, fs) =>
-    call('POST', `${device(id)}/volumes${encodePath(volume)}`, { body: { action: 'format', fs } }),
 
   /**
    * Sends a file; XMLHttpRequest, because fetch tells nothing of its progress.
@@ -111,7 +108,7 @@ export const api = {
       if (file.lastModified) xhr.setRequestHeader('X-Flashport-Mtime', String(Math.floor(file.lastModified / 1000)));
       xhr.upload.onprogress = (e) => onProgress(e.loaded, e.total);
       xhr.upload.onload = (e) => onProgress(e.total, e.total);
-      xhr.onload = () => (xhr.status < 300 ? resolve() : reject(new ApiError(xhr.status, problemOf(xhr.responseText))));
+      xhr.onload = () => (xhr.status < 300 ? resolve() : reject(new ApiError(xhr.status, parsed(xhr.responseText))));
       xhr.onerror = () => reject(unreached());
       xhr.onabort = () => reject(new ApiError(0, { detail: 'given up', code: 'CANCELED' }));
       handle.cancel = () => xhr.abort();
@@ -120,17 +117,29 @@ export const api = {
   },
 
   /**
-   * Calls back whenever a device or a job changed; asks every few seconds
-   * where events do not get through.
-   * @param {() => void} onChange
+   * Tells of changes as they come. Where events do not get through, it says
+   * every few seconds that nobody knows.
+   * @param {(device: object|null) => void} onDevice the device as it is now; null: anything may have changed
    */
-  watch(onChange) {
-    let timer = setInterval(onChange, 3000);
-    const source = new EventSource('/api/v1/events');
-    source.onopen = () => {
-      clearInterval(timer);
-      timer = setInterval(onChange, 15000);
+  watch(onDevice) {
+    let timer;
+    const open = () => {
+      const source = new EventSource('/api/v1/events');
+      source.onopen = () => {
+        clearInterval(timer);
+        timer = undefined;
+        onDevice(null); // what changed before this listened
+      };
+      source.onerror = () => {
+        timer = timer || setInterval(() => onDevice(null), 3000);
+        if (source.readyState === EventSource.CLOSED) setTimeout(open, 3000);
+      };
+      source.addEventListener('device', (e) => onDevice(parsed(e.data)));
+      source.addEventListener('lost', () => onDevice(null));
+      source.addEventListener('job', (e) => {
+        if (['done', 'failed', 'cancelled'].includes(parsed(e.data).state)) onDevice(null);
+      });
     };
-    for (const kind of ['message', 'device', 'job']) source.addEventListener(kind, onChange);
+    open();
   },
 };

@@ -1,58 +1,68 @@
 // SPDX-License-Identifier: MIT
 // Which view the address names, and when it is drawn anew.
-//
-//   #/                                  devices
-//   #/devices/ID/files/flash/dir/       a directory on a device
-//   #/devices/ID/snapshots              its snapshots
-//   #/devices/ID/snapshots/SNAPSHOT/dir/  files in one of them
 import './style.css';
+import { parseAddress } from './address.js';
 import { api } from './api.js';
 import { devicesView } from './devices.js';
-import { el } from './dom.js';
+import { el, soon } from './dom.js';
+import './drops.js';
 import { filesView } from './files.js';
 import { snapshotFilesView, snapshotsView } from './snapshots.js';
 import { tray } from './tray.js';
+
+/**
+ * A view: what is shown, and what it does when a device changed.
+ * @typedef {{node: HTMLElement, changed?: (device: object|null) => void}} View
+ */
 
 const app = document.getElementById('app');
 const place = el('div.place', {});
 app.append(el('header.top', {}, el('a.brand', { href: '#/' }, 'flashport'), el('span.tagline', {}, 'flash on the network')), place, tray);
 
 let drawing = 0;
+/** @type {View} */
+let shown = { node: place };
+let leave = new AbortController();
 
-function viewOf(hash, reload) {
-  const parts = hash.replace(/^#\//, '').split('/').map(decodeURIComponent);
-  if (parts[0] === 'devices' && parts[2] === 'files') return filesView(parts[1], `/${parts.slice(3).join('/')}`, reload);
-  if (parts[0] === 'devices' && parts[2] === 'snapshots' && parts[3]) {
-    return snapshotFilesView(parts[1], parts[3], `/${parts.slice(4).join('/')}`);
-  }
-  if (parts[0] === 'devices' && parts[2] === 'snapshots') return snapshotsView(parts[1], reload);
-  return api.devices().then(devicesView);
+/** @returns {Promise<View>} */
+async function viewOf(hash, context) {
+  const address = parseAddress(hash);
+  if (!address) return devicesView(await api.devices(), context, 'The address named nothing that is here. These are the devices.');
+  const { view, id, snapshot, path } = address;
+  if (view === 'files') return filesView(id, path, context);
+  if (view === 'snapshots') return snapshotsView(id, context);
+  if (view === 'snapshot') return snapshotFilesView(id, snapshot, path);
+  return devicesView(await api.devices(), context);
 }
 
 function failure(error, retry) {
-  return el('main', {}, el('div.failure', { role: 'alert' }, el('p', {}, error.message), error.hint ? el('p', {}, error.hint) : null,
+  const node = el('main', {}, el('div.failure', { role: 'alert' }, el('p', {}, error.message), error.hint ? el('p', {}, error.hint) : null,
     el('button', { onclick: retry }, 'Try again'), el('a.button', { href: '#/' }, 'Devices')));
+  return { node, changed: retry };
 }
 
 /** Draws what the address names; a later call overtakes an earlier one. */
 async function draw() {
   const turn = ++drawing;
+  const left = new AbortController();
   let view;
   try {
-    view = await viewOf(location.hash || '#/', draw);
+    view = await viewOf(location.hash, { reload: redraw, signal: left.signal });
   } catch (error) {
-    view = failure(error, draw);
+    view = failure(error, redraw);
   }
-  if (turn === drawing) place.replaceChildren(view);
+  if (turn !== drawing) {
+    left.abort();
+    return;
+  }
+  leave.abort();
+  leave = left;
+  shown = view;
+  place.replaceChildren(view.node);
 }
 
-/** Drawn anew under a user's hands only where nothing is being typed or dragged. */
-function refresh() {
-  const path = location.hash.split('/');
-  const live = path.length < 3 || path[3] === 'snapshots';
-  if (live && !document.querySelector('dialog[open]')) draw();
-}
+const redraw = soon(draw, 100);
 
 window.addEventListener('hashchange', draw);
-api.watch(refresh);
+api.watch((device) => shown.changed && shown.changed(device));
 draw();

@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: MIT
 // The list of devices.
+import { encodePath, filesLink, snapshotsLink } from './address.js';
 import { el, meter, shownName, sizeText, timeText } from './dom.js';
 
-/** Where a device is looked at. @param {string} id @param {string} path of a directory, with a trailing slash */
-export const filesLink = (id, path) => `#/devices/${encodeURIComponent(id)}/files${path.split('/').map(encodeURIComponent).join('/')}`;
-export const snapshotsLink = (id) => `#/devices/${encodeURIComponent(id)}/snapshots`;
+/** Does the device answer? @param {{state: string}} device */
+export const serves = (device) => device.state === 'online' || device.state === 'busy';
+
+/** Where its files begin: in its only volume, or at the list of them. @param {object} device */
+export function filesHome(device) {
+  const volumes = (device.volumes || []).filter((volume) => volume.fs);
+  return volumes.length === 1 ? `${encodePath(volumes[0].path)}/` : '/';
+}
 
 /**
  * What can be looked at of one device.
- * @param {string} id
+ * @param {object} device
  * @param {'files'|'snapshots'} here
  */
-export const tabs = (id, here) => el('nav.tabs', { 'aria-label': id },
-  el('a', { href: filesLink(id, '/'), 'aria-current': here === 'files' && 'page' }, 'Files'),
-  el('a', { href: snapshotsLink(id), 'aria-current': here === 'snapshots' && 'page' }, 'Snapshots'));
+export const tabs = (device, here) => el('nav.tabs', { 'aria-label': device.id },
+  el('a', { href: filesLink(device.id, filesHome(device)), 'aria-current': here === 'files' && 'page' }, 'Files'),
+  el('a', { href: snapshotsLink(device.id), 'aria-current': here === 'snapshots' && 'page' }, 'Snapshots'));
 
 function volumeRow(device, volume) {
   const name = el('span.path', {}, volume.path);
@@ -22,13 +28,13 @@ function volumeRow(device, volume) {
   }
   const used = volume.size ? (volume.size - volume.free) / volume.size : 0;
   return el('li.volume', {},
-    el('a', { href: filesLink(device.id, `${volume.path}/`) }, name, ' ', el('small', {}, volume.fs)),
+    el('a', { href: filesLink(device.id, `${encodePath(volume.path)}/`) }, name, ' ', el('small', {}, volume.fs)),
     meter(used, `${volume.path}: ${Math.round(used * 100)} % used`),
     el('span.note', {}, `${sizeText(volume.free)} free of ${sizeText(volume.size)}${volume.writable ? '' : ' · read-only'}`));
 }
 
 function card(device) {
-  const online = device.state === 'online' || device.state === 'busy';
+  const online = serves(device);
   return el('article.card', { 'data-device': device.id },
     el('header', {}, el(`span.dot.${device.state}`, { title: device.state }),
       el('h2', {}, shownName(device.label || device.id)),
@@ -37,16 +43,25 @@ function card(device) {
     device.reason ? el('p.reason', {}, shownName(device.reason)) : null,
     el('ul.volumes', {}, ...(device.volumes || []).map((volume) => volumeRow(device, volume))),
     el('footer', {}, online && device.volumes && device.volumes.some((v) => v.fs)
-      ? el('a.button', { href: filesLink(device.id, '/') }, 'Files') : null,
+      ? el('a.button', { href: filesLink(device.id, filesHome(device)) }, 'Files') : null,
     el('a.button', { href: snapshotsLink(device.id) }, 'Snapshots'),
     device.last_backup ? el('small', {}, `last backup ${timeText(device.last_backup)}`) : el('small', {}, 'no backup yet')));
 }
 
-/** @param {object[]} devices @returns {HTMLElement} */
-export function devicesView(devices) {
+/**
+ * @param {object[]} devices
+ * @param {{reload: () => void}} context
+ * @param {string} [note] a sentence above them
+ */
+export function devicesView(devices, { reload }, note) {
+  return { node: list(devices, note), changed: reload };
+}
+
+function list(devices, note) {
+  const said = note ? el('p.notice', { role: 'status' }, note) : null;
   if (!devices.length) {
-    return el('main', {}, el('p.empty', {}, 'No device yet. Give flashportd a link, for example ',
+    return el('main', {}, said, el('p.empty', {}, 'No device yet. Give flashportd a link, for example ',
       el('code', {}, '--link serial:/dev/ttyACM0@921600'), '.'));
   }
-  return el('main.cards', {}, ...devices.map(card));
+  return el('main', {}, said, el('div.cards', {}, ...devices.map(card)));
 }

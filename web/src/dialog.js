@@ -61,12 +61,16 @@ export function toast(text, kind = 'info', hint = '') {
   setTimeout(() => note.remove(), kind === 'error' ? 12000 : 4000);
 }
 
-/** Runs what a button does, and says so when it fails. @param {() => Promise<any>} work */
-export async function trying(work) {
+/**
+ * Runs what a button does, and says so when it fails.
+ * @param {() => Promise<any>} work
+ * @param {(error: import('./api.js').ApiError) => string|null} [words] better ones than the error's
+ */
+export async function trying(work, words = () => null) {
   try {
     return await work();
   } catch (error) {
-    if (error.code !== 'CANCELED') toast(error.message, 'error', error.hint);
+    if (error.code !== 'CANCELED') toast(words(error) || error.message, 'error', error.hint);
     return undefined;
   }
 }

@@ -42,11 +42,14 @@ export function sizeText(size) {
   return `${unit && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[unit]}`;
 }
 
-/** @param {string|number|undefined} time RFC 3339, or seconds */
-export function timeText(time) {
+/**
+ * @param {string|number|undefined} time RFC 3339, or seconds
+ * @param {'short'|'medium'} timeStyle medium has seconds
+ */
+export function timeText(time, timeStyle = 'short') {
   if (time === undefined || time === null) return '';
   const date = new Date(typeof time === 'number' ? time * 1000 : time);
-  return Number.isNaN(date.getTime()) ? '' : date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+  return Number.isNaN(date.getTime()) ? '' : date.toLocaleString(undefined, { dateStyle: 'medium', timeStyle });
 }
 
 /**
@@ -75,4 +78,45 @@ export function meter(part, label) {
   const node = el('div.meter', { role: 'progressbar', 'aria-label': label, 'aria-valuemin': 0, 'aria-valuemax': 100 }, el('div.bar', {}));
   setMeter(node, part);
   return node;
+}
+
+/**
+ * Puts other children in a node; what had the focus, by its label, has it
+ * again.
+ * @param {HTMLElement} node
+ * @param {...(Node|null)} children
+ */
+export function refill(node, ...children) {
+  const focused = node.contains(document.activeElement) ? document.activeElement : null;
+  const label = focused && focused.getAttribute('aria-label');
+  node.replaceChildren(...children.filter(Boolean));
+  if (focused && label) [...node.querySelectorAll('[aria-label]')].find((other) => other.getAttribute('aria-label') === label)?.focus();
+}
+
+/**
+ * A function that does its work a little later, once for many calls, and never
+ * twice at a time.
+ * @param {() => Promise<any>} work
+ * @param {number} delay_ms
+ */
+export function soon(work, delay_ms) {
+  let waiting = false;
+  let running = false;
+  return function call() {
+    if (waiting) return;
+    waiting = true;
+    setTimeout(async function start() {
+      if (running) {
+        setTimeout(start, delay_ms);
+        return;
+      }
+      waiting = false;
+      running = true;
+      try {
+        await work();
+      } finally {
+        running = false;
+      }
+    }, delay_ms);
+  };
 }

@@ -1,125 +1,172 @@
 // SPDX-License-Identifier: MIT
-// A directory on a device: browse, upload, download, make, rename, delete.
+// A directory on a device: browse, upload, download, make, rename, delete. It
+// follows the device: what others change is listed anew when the volume's
+// generation moves, and without its device it is only looked at.
 import { api, fileUrl } from './api.js';
-import { askName, confirm, toast, trying } from './dialog.js';
-import { filesLink, tabs } from './devices.js';
-import { el, shownName, sizeText, timeText } from './dom.js';
+import { decodePart, filesLink, trailOf } from './address.js';
+import { askName, confirm, trying } from './dialog.js';
+import { serves, tabs } from './devices.js';
+import { el, refill, shownName, sizeText, soon } from './dom.js';
+import { dropsTo } from './drops.js';
+import { lastPart, table } from './listing.js';
 import { upload } from './tray.js';
 
-/** The path of a listing's entry, from its exact href. @param {import('./api.js').Entry} entry */
-const lastPart = (entry) => entry.href.replace(/\/$/, '').split('/').pop();
-
 function crumbs(id, path) {
-  const parts = path.split('/').filter(Boolean);
-  const nav = el('nav.crumbs', { 'aria-label': 'Path' }, el('a', { href: '#/' }, 'devices'), ' / ',
-    el('a', { href: filesLink(id, '/') }, id));
-  parts.forEach((part, i) => nav.append(' / ',
-    el('a', { href: filesLink(id, `/${parts.slice(0, i + 1).join('/')}/`) }, shownName(part))));
-  return nav;
+  return el('nav.crumbs', { 'aria-label': 'Path' }, el('a', { href: '#/' }, 'devices'), ' / ', el('a', { href: filesLink(id, '/') }, id),
+    ...trailOf(path).flatMap((part) => [' / ', el('a', { href: filesLink(id, part.path) }, shownName(part.name))]));
 }
 
-async function rename(entry, url, reload) {
+/** Says which name is in the way. @param {string} name */
+const taken = (name) => (error) => (['EXIST', 'PRECOND'].includes(error.code) ? `There is a "${shownName(name)}" already.` : null);
+
+async function rename(entry, url, done) {
   const name = await askName({ title: 'Rename', label: 'New name', value: entry.name, ok: 'Rename' });
   if (!name || name === entry.name) return;
   const parent = url.replace(/[^/]+\/?$/, '');
   await trying(async () => {
     await api.rename(url, parent + encodeURIComponent(name));
-    reload();
-  });
+    done();
+  }, taken(name));
 }
 
-async function remove(entry, url, reload) {
+async function remove(entry, url, done) {
   const dir = entry.type === 'dir';
   if (!await confirm({ title: dir ? 'Delete directory?' : 'Delete file?', ok: 'Delete',
     text: `${shownName(entry.name)}${dir ? ' and everything in it' : ''} will be gone from the device.` })) return;
   await trying(async () => {
     await api.remove(url, dir);
-    reload();
+    done();
   });
 }
 
-function row(id, path, entry, writable, reload) {
-  const dir = entry.type === 'dir';
-  const url = fileUrl(id, path) + lastPart(entry);
-  const target = dir ? `${filesLink(id, path)}${lastPart(entry)}/` : url;
-  const name = shownName(entry.name);
-  const atRoot = path === '/';
-  return el('tr', { 'data-name': entry.name },
-    el('td.name', {}, el(`a.${entry.type}`, dir ? { href: target } : { href: `${url}?download=1`, download: entry.name }, name)),
-    el('td.size', {}, dir ? '' : sizeText(entry.size)),
-    el('td.time', {}, timeText(entry.mtime)),
-    el('td.actions', {}, ...(writable && !atRoot ? [
-      el('button', { title: 'Rename', 'aria-label': `Rename ${name}`, onclick: () => rename(entry, url, reload) }, 'Rename'),
-      el('button', { title: 'Delete', 'aria-label': `Delete ${name}`, onclick: () => remove(entry, url, reload) }, 'Delete'),
-    ] : [])));
+async function make(base, done) {
+  const name = await askName({ title: 'New directory', label: 'Name', ok: 'Make' });
+  if (!name) return;
+  await trying(async () => {
+    await api.mkdir(`${base}${encodeURIComponent(name)}/`);
+    done();
+  }, taken(name));
 }
 
-function toolbar(id, path, send, reload) {
-  const picker = el('input', { type: 'file', multiple: true, hidden: true, id: 'upload-files' });
-  picker.addEventListener('change', () => {
-    send([...picker.files]);
-    picker.value = '';
-  });
-  const newFolder = async () => {
-    const name = await askName({ title: 'New directory', label: 'Name', ok: 'Make' });
-    if (!name) return;
-    await trying(async () => {
-      await api.mkdir(`${fileUrl(id, path)}${encodeURIComponent(name)}/`);
-      reload();
-    });
-  };
-  return el('div.toolbar', {}, picker,
-    el('button.primary', { id: 'upload', onclick: () => picker.click() }, 'Upload'),
-    el('button', { id: 'mkdir', onclick: newFolder }, 'New directory'),
-    el('span.hint', {}, 'or drop files here'));
-}
-
-/** Files dropped anywhere on the view are sent to its directory. */
-function acceptDrops(view, send) {
-  let depth = 0;
-  const shown = (on) => view.classList.toggle('dropping', on);
-  view.addEventListener('dragenter', (e) => {
-    e.preventDefault();
-    shown(++depth > 0);
-  });
-  view.addEventListener('dragleave', () => shown(--depth > 0));
-  view.addEventListener('dragover', (e) => e.preventDefault());
-  view.addEventListener('drop', (e) => {
-    e.preventDefault();
-    depth = 0;
-    shown(false);
-    const items = [...e.dataTransfer.items].map((item) => item.webkitGetAsEntry && item.webkitGetAsEntry());
-    if (items.some((item) => item && item.isDirectory)) toast('Directories are not taken yet: drop the files in them.', 'error');
-    send([...e.dataTransfer.files].filter((_, i) => !items[i] || items[i].isFile));
-  });
-}
-
-async function sendFiles(id, path, files, listing, reload) {
-  const names = new Set(listing.entries.map((entry) => entry.name));
+async function sendFiles(base, files, entries, done) {
+  const names = new Set(entries.map((entry) => entry.name));
   const replaced = files.filter((file) => names.has(file.name));
   if (replaced.length && !await confirm({ title: 'Replace?', ok: 'Replace', danger: false,
     text: `${replaced.map((file) => shownName(file.name)).join(', ')} ${replaced.length > 1 ? 'are' : 'is'} there already. ` +
       'The old content stays until the new one is stored.' })) return;
-  await upload(files.map((file) => ({ file, url: fileUrl(id, path) + encodeURIComponent(file.name) })), reload);
+  await upload(files.map((file) => ({ file, url: base + encodeURIComponent(file.name) })), done);
+}
+
+/** The volume that a directory is on. @param {object} device @param {string} path encoded */
+const volumeOf = (device, path) => (device.volumes || []).find((volume) => decodePart(path).startsWith(`${volume.path}/`));
+
+/** What of a device a directory's listing depends on, its entries apart. */
+function standing(device, path) {
+  const volumes = path === '/' ? device.volumes || [] : [volumeOf(device, path) || {}];
+  return JSON.stringify([device.epoch, volumes.map((v) => [v.path, v.fs, v.mounted, v.writable, v.reason])]);
 }
 
 /**
  * @param {string} id
- * @param {string} path with a trailing slash
- * @param {() => void} reload
+ * @param {string} path encoded, with a trailing slash
+ * @param {{reload: () => void, signal: AbortSignal}} context
+ * @returns {Promise<{node: HTMLElement, changed: (device: object|null) => void}>}
  */
-export async function filesView(id, path, reload) {
-  const listing = await api.list(fileUrl(id, path));
-  const writable = listing.writable && path !== '/';
-  const send = (files) => sendFiles(id, path, files, listing, reload);
-  const sorted = [...listing.entries].sort((a, b) =>
-    (a.type === b.type ? a.name.localeCompare(b.name, undefined, { numeric: true }) : a.type === 'dir' ? -1 : 1));
-  const body = sorted.length
-    ? el('table.files', {}, el('thead', {}, el('tr', {}, ...['Name', 'Size', 'Modified'].map((h) => el('th', { scope: 'col' }, h)), el('th', {}))),
-      el('tbody', {}, ...sorted.map((entry) => row(id, path, entry, writable, reload))))
-    : el('p.empty', {}, writable ? 'Nothing here. Drop files to upload them.' : 'Nothing here.');
-  const view = el('main.device', {}, tabs(id, 'files'), crumbs(id, path), writable ? toolbar(id, path, send, reload) : null, body,
-    path === '/' ? null : el('p.free', {}, `${sizeText(listing.free)} free${listing.writable ? '' : ' · read-only'}`));
-  if (writable) acceptDrops(view, send);
-  return view;
+export async function filesView(id, path, { reload, signal }) {
+  const base = fileUrl(id, path);
+  const node = el('main.device', {});
+  const body = el('div', {});
+  let device = await api.device(id);
+  let listing = null;
+  let unreached = false;
+
+  const live = () => serves(device) && !unreached;
+  const writable = () => !!listing && listing.writable && path !== '/';
+
+  async function look() {
+    try {
+      listing = await api.list(base);
+    } catch (error) {
+      if (error.code !== 'NODEV') throw error;
+      device = await api.device(id); // it left before its event came
+    }
+  }
+  const relist = soon(async () => {
+    if (signal.aborted) return;
+    try {
+      await look();
+      draw();
+    } catch {
+      reload(); // which says what is wrong
+    }
+  }, 100);
+
+  const send = (files) => sendFiles(base, files, listing.entries, relist);
+  const picker = el('input', { type: 'file', multiple: true, hidden: true, id: 'upload-files' });
+  picker.addEventListener('change', () => {
+    const files = [...picker.files];
+    picker.value = '';
+    if (files.length) send(files);
+  });
+  /* Made once: a file dialog may be open above it. */
+  const buttons = [el('button.primary', { id: 'upload', onclick: () => picker.click() }, 'Upload'),
+    el('button', { id: 'mkdir', onclick: () => make(base, relist) }, 'New directory')];
+  const toolbar = el('div.toolbar', {}, picker, ...buttons, el('span.hint', {}, 'or drop files here'));
+
+  function notice() {
+    if (unreached) return 'flashportd cannot be reached. What is shown is what was there last; it goes on when flashportd is back.';
+    if (serves(device)) return '';
+    return `${id} is not there (${device.state}${device.reason ? `: ${shownName(device.reason)}` : ''}). ` +
+      `${listing ? 'What is shown is what was there last; it' : 'It'} goes on when the device is back.`;
+  }
+
+  const actions = (entry) => [['Rename', rename], ['Delete', remove]].map(([text, run]) => el('button', { disabled: !live(),
+    'aria-label': `${text} ${shownName(entry.name)}`, onclick: () => run(entry, base + lastPart(entry), relist) }, text));
+  const link = (entry) => (!live() ? {} : entry.type === 'dir' ? { href: `${filesLink(id, path)}${lastPart(entry)}/` }
+    : { href: `${base}${lastPart(entry)}?download=1`, download: entry.name });
+
+  function draw() {
+    const volume = volumeOf(device, path);
+    const free = volume && live() ? volume.free : listing && listing.free;
+    for (const button of buttons) button.disabled = !live();
+    toolbar.hidden = !writable();
+    node.classList.toggle('away', !live());
+    refill(body,
+      notice() ? el('p.notice', { role: 'status' }, notice()) : null,
+      !listing ? null : listing.entries.length ? table(listing.entries, link, writable() ? actions : undefined)
+        : el('p.empty', {}, writable() ? 'Nothing here. Drop files to upload them.' : 'Nothing here.'),
+      !listing || path === '/' ? null : el('p.free', {}, `${sizeText(free)} free${listing.writable ? '' : ' · read-only'}`));
+  }
+
+  /** @param {object|null} next the device as it is now; null: nobody knows, it is asked for */
+  async function changed(next) {
+    if (next && next.id !== device.id) return;
+    if (next && next.state === 'forgotten') {
+      reload();
+      return;
+    }
+    try {
+      next = next || await api.device(id);
+    } catch (error) {
+      if (signal.aborted) return;
+      unreached = error.status === 0;
+      if (unreached) draw();
+      else reload();
+      return;
+    }
+    const was = device;
+    const volume = volumeOf(next, path);
+    const news = !listing || !live() || standing(was, path) !== standing(next, path) || (volume && volume.fs_gen !== listing.fs_gen);
+    device = next;
+    unreached = false;
+    draw();
+    if (serves(next) && news) relist();
+  }
+
+  if (serves(device)) await look();
+  node.append(tabs(device, 'files'), crumbs(id, path), toolbar, body);
+  draw();
+  dropsTo(node, { take: send, refusal: () => (!live() ? 'The device is not there.' : !writable()
+    ? path === '/' ? 'Open a volume first, and drop files there.' : 'This volume is read-only.' : '') }, signal);
+  return { node, changed };
 }

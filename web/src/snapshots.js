@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Snapshots of a device: take, browse, download, restore, delete.
 import { api } from './api.js';
+import { browseLink, filesLink, snapshotsLink, trailOf } from './address.js';
 import { confirm, trying } from './dialog.js';
-import { tabs } from './devices.js';
+import { filesHome, serves, tabs } from './devices.js';
 import { el, shownName, sizeText, timeText } from './dom.js';
+import { lastPart, table } from './listing.js';
 import { follow } from './tray.js';
 
-export const browseLink = (device, snapshot, path) =>
-  `#/devices/${encodeURIComponent(device)}/snapshots/${encodeURIComponent(snapshot)}${path.split('/').map(encodeURIComponent).join('/')}`;
+/** When it was taken: by the second, since several are taken a minute. */
+const taken = (snapshot) => timeText(snapshot.taken, 'medium');
 
-const crumbs = (id, ...more) => el('nav.crumbs', { 'aria-label': 'Path' }, el('a', { href: '#/' }, 'devices'), ' / ', id, ' / ',
-  el('a', { href: `#/devices/${encodeURIComponent(id)}/snapshots` }, 'snapshots'), ...more);
+const crumbs = (device, ...more) => el('nav.crumbs', { 'aria-label': 'Path' }, el('a', { href: '#/' }, 'devices'), ' / ',
+  el('a', { href: filesLink(device.id, filesHome(device)) }, device.id), ' / ',
+  el('a', { href: snapshotsLink(device.id) }, 'snapshots'), ...more);
 
 async function take(id, storage, reload) {
   const job = await trying(() => api.takeSnapshot(id, storage));
@@ -22,7 +25,7 @@ async function take(id, storage, reload) {
 
 async function restore(device, snapshot, reload) {
   if (!await confirm({ title: 'Restore?', ok: 'Restore',
-    text: `${snapshot.storage} of ${device.id} will hold what it held on ${timeText(snapshot.taken)}. What came since is lost.` })) return;
+    text: `${snapshot.storage} of ${device.id} will hold what it held on ${taken(snapshot)}. What came since is lost.` })) return;
   const job = await trying(() => api.restore(snapshot.id, device.id, snapshot.storage));
   if (job) {
     await follow(job, `Restore of ${snapshot.storage}`);
@@ -31,7 +34,7 @@ async function restore(device, snapshot, reload) {
 }
 
 async function remove(snapshot, reload) {
-  if (!await confirm({ title: 'Delete snapshot?', ok: 'Delete', text: `The snapshot of ${timeText(snapshot.taken)} will be gone.` })) return;
+  if (!await confirm({ title: 'Delete snapshot?', ok: 'Delete', text: `The snapshot of ${taken(snapshot)} will be gone.` })) return;
   await trying(async () => {
     await api.deleteSnapshot(snapshot.id);
     reload();
@@ -39,7 +42,7 @@ async function remove(snapshot, reload) {
 }
 
 function row(device, snapshot, online, reload) {
-  const when = timeText(snapshot.taken);
+  const when = taken(snapshot);
   return el('tr', { 'data-snapshot': snapshot.id },
     el('td.name', {}, snapshot.fs ? el('a.dir', { href: browseLink(device.id, snapshot.id, '/') }, when) : when,
       ...(snapshot.tags || []).map((tag) => el('span.tag', {}, shownName(tag)))),
@@ -55,32 +58,33 @@ function row(device, snapshot, online, reload) {
       el('button', { onclick: () => remove(snapshot, reload), 'aria-label': `Delete snapshot of ${when}` }, 'Delete')));
 }
 
-/** @param {string} id @param {() => void} reload */
-export async function snapshotsView(id, reload) {
+/** @param {string} id @param {{reload: () => void}} context */
+export async function snapshotsView(id, { reload }) {
   const [device, snapshots] = await Promise.all([api.device(id), api.snapshots(id)]);
-  const online = device.state === 'online' || device.state === 'busy';
+  const online = serves(device);
   const heads = ['Taken', 'Storage', 'Filesystem', 'Size', 'New', 'State'];
-  return el('main.device', {}, tabs(id, 'snapshots'), crumbs(id),
+  const node = el('main.device', {}, tabs(device, 'snapshots'), crumbs(device),
     el('div.toolbar', {}, ...(device.storages || []).map((storage) => el('button.primary',
-      { disabled: !online, 'data-storage': storage.name, onclick: () => take(id, storage.name, reload) },
+      { disabled: !online, 'data-storage': storage.name, onclick: () => take(device.id, storage.name, reload) },
       `Take snapshot of ${storage.name}`))),
+    online ? null : el('p.notice', { role: 'status' },
+      `${device.id} is not there (${device.state}); snapshots are taken and restored when it is back.`),
     snapshots.length
       ? el('table.files.snapshots', {}, el('thead', {}, el('tr', {}, ...heads.map((h) => el('th', { scope: 'col' }, h)), el('th', {}))),
         el('tbody', {}, ...snapshots.map((snapshot) => row(device, snapshot, online, reload))))
       : el('p.empty', {}, 'No snapshot of this device yet.'));
+  return { node, changed: (other) => (!other || other.id === device.id) && reload() };
 }
 
-/** Files inside a snapshot. @param {string} id @param {string} snapshot @param {string} path with a trailing slash */
+/** Files inside a snapshot. @param {string} id @param {string} snapshot @param {string} path encoded, with a trailing slash */
 export async function snapshotFilesView(id, snapshot, path) {
-  const listing = await api.list(api.snapshotFiles(snapshot, path));
-  const up = path.split('/').filter(Boolean);
-  const trail = up.flatMap((part, i) => [' / ', el('a', { href: browseLink(id, snapshot, `/${up.slice(0, i + 1).join('/')}/`) }, shownName(part))]);
-  const last = (entry) => entry.href.replace(/\/$/, '').split('/').pop();
-  return el('main.device', {}, tabs(id, 'snapshots'), crumbs(id, ' / ', el('a', { href: browseLink(id, snapshot, '/') }, snapshot.slice(0, 13)), ...trail),
-    listing.entries.length ? el('table.files', {}, el('tbody', {}, ...listing.entries.map((entry) => el('tr', { 'data-name': entry.name },
-      el('td.name', {}, entry.type === 'dir'
-        ? el('a.dir', { href: `${browseLink(id, snapshot, path)}${last(entry)}/` }, shownName(entry.name))
-        : el('a.file', { href: `${api.snapshotFiles(snapshot, path)}${last(entry)}?download=1`, download: entry.name }, shownName(entry.name))),
-      el('td.size', {}, entry.type === 'dir' ? '' : sizeText(entry.size)),
-      el('td.time', {}, timeText(entry.mtime)))))) : el('p.empty', {}, 'Nothing here.'));
+  const [device, about, listing] = await Promise.all([
+    api.device(id).catch((error) => (error.status === 404 ? { id } : Promise.reject(error))), // forgotten; its snapshots stay
+    api.snapshot(snapshot), api.list(api.snapshotFiles(snapshot, path))]);
+  const link = (entry) => (entry.type === 'dir' ? { href: `${browseLink(id, snapshot, path)}${lastPart(entry)}/` }
+    : { href: `${api.snapshotFiles(snapshot, path)}${lastPart(entry)}?download=1`, download: entry.name });
+  return { node: el('main.device', {}, tabs(device, 'snapshots'),
+    crumbs(device, ' / ', el('a', { href: browseLink(id, snapshot, '/') }, `${about.storage} of ${taken(about)}`),
+      ...trailOf(path).flatMap((part) => [' / ', el('a', { href: browseLink(id, snapshot, part.path) }, shownName(part.name))])),
+    listing.entries.length ? table(listing.entries, link) : el('p.empty', {}, 'Nothing here.')) };
 }
