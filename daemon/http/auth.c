@@ -4,6 +4,7 @@
 #include "daemon/http/reply.h"
 #include "daemon/http/routes.h"
 #include "daemon/http/server.h"
+#include "daemon/http/webfile.h"
 #include "daemon/log.h"
 
 #include <arpa/inet.h>
@@ -259,40 +260,110 @@ void fpd_auth_revoked(struct fpd_auth *auth, const char *token)
     pthread_mutex_unlock(&auth->lock);
 }
 
+/* The page, if a browser asks for something to look at; else NULL. */
+static const struct fpd_web_file *page_for(struct fpd_call *call)
+{
+    const char *accept = fpd_call_header(call, "Accept");
+
+    if (strcmp(call->method, "GET") != 0 || !accept ||
+        !strstr(accept, "text/html"))
+        return NULL;
+    return fpd_web_page();
+}
+
+/* A program is told what to send, a person is given a field for the token. */
 static void unauthorized(struct fpd_call *call, const char *detail)
 {
+    const struct fpd_web_file *page = page_for(call);
+
+    if (page) {
+        fpd_reply_static(call, 401, page->type, page->data, page->size);
+        fpd_reply_header(call, "Cache-Control", "no-store");
+        fpd_reply_header(call, "WWW-Authenticate",
+                         "Bearer realm=\"flashport\"");
+        return;
+    }
     fpd_problem_hint(call, "Send \"Authorization: Bearer TOKEN\"; the first "
                            "token is in DIR/admin.token.");
     fpd_refuse(call, 401, "unauthorized", "A token is needed", "%s", detail);
     fpd_reply_header(call, "WWW-Authenticate", "Bearer realm=\"flashport\"");
 }
 
-bool fpd_auth_login(struct fpd_call *call)
+/* The token of the header Authorization, which is there; else answered. */
+static bool find_bearer(struct fpd_call *call, struct fpd_token *token)
 {
-    char secret[FPD_TOKEN_SIZE], id[65], name[32], cookie[256];
-    struct fpd_token token;
+    const char *header = fpd_call_header(call, "Authorization");
 
-    if (strcmp(call->method, "GET") != 0 || call->url.count != 0 ||
-        !strstr(call->url.query, "token="))
+    if (strncasecmp(header, "Bearer ", 7) != 0) {
+        unauthorized(call, "Authorization has another scheme than Bearer.");
         return false;
-    if (!fpd_url_query(&call->url, "token", secret, sizeof secret) ||
-        fpd_store_token_find(call->http->cfg.store, secret, &token) != FP_OK) {
-        unauthorized(call, "The token in this URL is unknown or expired.");
-        return true;
     }
-    if (!session_new(call->http->auth, &token, id)) {
-        fpd_problem(call, FP_ERR_NOMEM, NULL);
+    header += 7;
+    header += strspn(header, " ");
+    if (fpd_store_token_find(call->http->cfg.store, header, token) == FP_OK)
         return true;
+    unauthorized(call, "The token is unknown or expired.");
+    return false;
+}
+
+/* Answers with a new session's cookie: by going to the page, or with 204. */
+static void give_session(struct fpd_call *call, const struct fpd_token *token,
+                         bool redirect)
+{
+    char id[65], name[32], cookie[256];
+
+    if (!session_new(call->http->auth, token, id)) {
+        fpd_problem(call, FP_ERR_NOMEM, NULL);
+        return;
     }
     cookie_name(call->http, name);
     snprintf(cookie, sizeof cookie,
              "%s=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%d", name, id,
              (int)(SESSION_MS / 1000));
-    fpd_reply_empty(call, 303);
-    fpd_reply_header(call, "Location", "/");
+    fpd_reply_empty(call, redirect ? 303 : 204);
+    if (redirect)
+        fpd_reply_header(call, "Location", "/");
     fpd_reply_header(call, "Set-Cookie", cookie);
     fpd_reply_header(call, "Cache-Control", "no-store");
-    return true;
+}
+
+static void login_by_url(struct fpd_call *call)
+{
+    char secret[FPD_TOKEN_SIZE];
+    struct fpd_token token;
+
+    if (fpd_url_query(&call->url, "token", secret, sizeof secret) &&
+        fpd_store_token_find(call->http->cfg.store, secret, &token) == FP_OK) {
+        give_session(call, &token, true);
+    } else if (page_for(call)) {
+        /* Away from the URL with the token, which others may see. */
+        fpd_reply_empty(call, 303);
+        fpd_reply_header(call, "Location", "/#/login");
+        fpd_reply_header(call, "Cache-Control", "no-store");
+    } else {
+        unauthorized(call, "The token in this URL is unknown or expired.");
+    }
+}
+
+/* A header of this name can't be sent by another site's page. */
+static void login_by_header(struct fpd_call *call)
+{
+    struct fpd_token token;
+
+    if (find_bearer(call, &token))
+        give_session(call, &token, false);
+}
+
+bool fpd_auth_login(struct fpd_call *call)
+{
+    if (strcmp(call->method, "GET") != 0 || call->url.count != 0)
+        return false;
+    if (strstr(call->url.query, "token="))
+        login_by_url(call);
+    else if (strcmp(call->url.query, "login") == 0 &&
+             fpd_call_header(call, "Authorization"))
+        login_by_header(call);
+    return call->response != NULL;
 }
 
 /* ---- who asks ---- */
@@ -320,22 +391,13 @@ static bool owns_socket(struct fpd_call *call)
 
 bool fpd_auth_identify(struct fpd_call *call)
 {
-    const char *header = fpd_call_header(call, "Authorization"), *cookie;
     struct fpd_token token;
+    const char *cookie;
     char name[32];
 
-    if (header) {
-        if (strncasecmp(header, "Bearer ", 7) != 0) {
-            unauthorized(call, "Authorization has another scheme than "
-                               "Bearer.");
+    if (fpd_call_header(call, "Authorization")) {
+        if (!find_bearer(call, &token))
             return false;
-        }
-        if (fpd_store_token_find(call->http->cfg.store,
-                                 header + 7 + strspn(header + 7, " "),
-                                 &token) != FP_OK) {
-            unauthorized(call, "The token is unknown or expired.");
-            return false;
-        }
         adopt(call, &token);
         return true;
     }

@@ -26,7 +26,9 @@ bool fpd_auth_host(struct fpd_call *call);
 bool fpd_auth_identify(struct fpd_call *call);
 /* May they do what the route does? Else the call is answered. */
 bool fpd_auth_allow(struct fpd_call *call, enum fpd_scope scope);
-/* GET /?token=...: sets the cookie and redirects. False: not such a request.*/
+/* GET /?token=...: sets the cookie and redirects. GET /?login: trades the
+ * token of Authorization for the cookie, for the page, whose requests shall
+ * have no token in their URL. False: not such a request. */
 bool fpd_auth_login(struct fpd_call *call);
 
 /* Ends the sessions of a token that was revoked. */

@@ -10,3 +10,8 @@ const struct fpd_web_file *fpd_web_find(const char *path)
             return f;
     return NULL;
 }
+
+const struct fpd_web_file *fpd_web_page(void)
+{
+    return fpd_web_find("/app.js") ? fpd_web_find("/index.html") : NULL;
+}

@@ -21,6 +21,10 @@ struct fpd_web_file {
 /* The file of this path, or NULL. */
 const struct fpd_web_file *fpd_web_find(const char *path);
 
+/* The page, which asks for a token when it has none; NULL when flashport was
+ * built without it. */
+const struct fpd_web_file *fpd_web_page(void);
+
 /* Made by web/embed.py; ends with a NULL path. */
 extern const struct fpd_web_file fpd_web_files[];
 

@@ -19,6 +19,7 @@ export class Bed {
     this.dir = mkdtempSync(path.join(tmpdir(), 'fp-'));
     this.children = [];
     this.socket = this.path('harbour.sock');
+    this.daemonOptions = [];
     mkdirSync(SHOTS, { recursive: true });
   }
 
@@ -63,7 +64,7 @@ export class Bed {
   /** The daemon, and a page of a browser that has not opened anything yet. */
   async daemon(...links) {
     this.daemonProcess = this.start('flashportd', ['--data', this.path('store'), '--listen', '127.0.0.1:0', '--socket', this.path('d.sock'),
-      ...links.flatMap((link) => ['--link', link])]);
+      ...this.daemonOptions, ...links.flatMap((link) => ['--link', link])]);
     this.url = await this.until('the URL', () => (this.daemonProcess.output.match(/http:\/\/\S+token=\S+/) || [])[0]);
     this.origin = new URL(this.url).origin;
     await this.until('the devices', () => this.online().length === links.length);

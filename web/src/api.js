@@ -57,6 +57,9 @@ export const fileUrl = (id, path) => `${device(id)}/fs${path}`;
 /** @typedef {{name: string, href: string, name_hex?: string, type: 'file'|'dir', size: number, mtime?: string}} Entry */
 
 export const api = {
+  /** Trades a token for the session that all other calls go by. @param {string} token */
+  login: (token) => call('GET', '/?login', { headers: { Authorization: `Bearer ${token}` } }),
+
   devices: async () => (await call('GET', '/api/v1/devices')).data.devices,
   device: async (id) => (await call('GET', device(id))).data,
 

@@ -7,6 +7,7 @@ import { devicesView } from './devices.js';
 import { el, soon } from './dom.js';
 import './drops.js';
 import { filesView } from './files.js';
+import { loginView } from './login.js';
 import { snapshotFilesView, snapshotsView } from './snapshots.js';
 import { tray } from './tray.js';
 
@@ -17,7 +18,7 @@ import { tray } from './tray.js';
 
 const app = document.getElementById('app');
 const place = el('div.place', {});
-app.append(el('header.top', {}, el('a.brand', { href: '#/' }, 'flashport'), el('span.tagline', {}, 'flash on the network')), place, tray);
+app.append(el('header.top', {}, el('a.brand', { href: '/#/' }, 'flashport'), el('span.tagline', {}, 'flash on the network')), place, tray);
 
 let drawing = 0;
 /** @type {View} */
@@ -26,9 +27,11 @@ let leave = new AbortController();
 
 /** @returns {Promise<View>} */
 async function viewOf(hash, context) {
+  if (location.pathname !== '/') return loginView(opened, '');
   const address = parseAddress(hash);
   if (!address) return devicesView(await api.devices(), context, 'The address named nothing that is here. These are the devices.');
   const { view, id, snapshot, path } = address;
+  if (view === 'login') return loginView(opened, 'The token in that URL is unknown or expired.');
   if (view === 'files') return filesView(id, path, context);
   if (view === 'snapshots') return snapshotsView(id, context);
   if (view === 'snapshot') return snapshotFilesView(id, snapshot, path);
@@ -49,7 +52,7 @@ async function draw() {
   try {
     view = await viewOf(location.hash, { reload: redraw, signal: left.signal });
   } catch (error) {
-    view = failure(error, redraw);
+    view = error.status === 401 ? loginView(opened, '') : failure(error, redraw);
   }
   if (turn !== drawing) {
     left.abort();
@@ -61,8 +64,16 @@ async function draw() {
   place.replaceChildren(view.node);
 }
 
+/** There is a session now: shows what was asked for. */
+function opened() {
+  if (location.pathname !== '/') location.reload(); // the daemon gave the page instead of what is there
+  else if (location.hash === '#/login') location.replace('#/');
+  else draw();
+}
+
 const redraw = soon(draw, 100);
 
 window.addEventListener('hashchange', draw);
+if (/[?&]token=/.test(location.search)) history.replaceState(null, '', location.pathname + location.hash);
 api.watch((device) => shown.changed && shown.changed(device));
 draw();
