@@ -49,6 +49,33 @@ for (const [width, colorScheme] of [[400, 'light'], [400, 'dark'], [700, 'light'
   });
 }
 
+for (const colorScheme of ['light', 'dark']) {
+  test(`400 px wide, ${colorScheme}, the token's field, dialogs, the tray and messages fit`, async () => {
+    const page = await bed.page({ viewport: { width: 400, height: 800 }, colorScheme });
+    const fits = async (name) => {
+      await bed.shot(page, `${name}-400-${colorScheme}`);
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} scrolls sideways`);
+      assert.deepEqual(await page.evaluate(() => [...document.querySelectorAll('dialog, .tray li, .toast, .login *')]
+        .filter((node) => node.getBoundingClientRect().right > innerWidth).map((node) => node.textContent)), []);
+    };
+    await page.goto(`${bed.origin}/?token=fp_wrong`);
+    await page.locator('#token').waitFor();
+    await fits('login');
+    await page.goto(bed.url);
+    await page.goto(`${bed.origin}/#/devices/harbour/files/flash/`);
+    await page.locator('#mkdir').click();
+    await fits('dialog');
+    await page.keyboard.type('config');
+    await page.keyboard.press('Enter');
+    await page.locator('.toast.error').waitFor();
+    await page.locator('#upload-files').setInputFiles([LONG, UNBROKEN].map((name) => ({ name: `big ${name}`,
+      mimeType: 'application/octet-stream', buffer: Buffer.alloc(2 << 20) })));
+    await page.locator('.tray .failed').first().waitFor();
+    await fits('tray');
+    await page.close();
+  });
+}
+
 test('names keep whole words, and what can be done is in reach', async () => {
   const page = await bed.page({ viewport: { width: 400, height: 800 } });
   await page.goto(bed.url);
