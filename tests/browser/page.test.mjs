@@ -92,6 +92,28 @@ test('files dropped beside the view are uploaded too', async () => {
   }
 });
 
+test('a view that was overtaken while it was made does not take the drops away', async () => {
+  // The first drawing's question is held until the second has been shown.
+  let first;
+  await page.route('**/api/v1/devices/harbour', async (route) => {
+    if (first) return route.continue();
+    first = route;
+    return undefined;
+  });
+  await page.evaluate(() => { location.hash = '#/devices/harbour/files/'; });
+  await bed.until('the first question', () => first);
+  await page.evaluate(() => { location.hash = '#/devices/harbour/files/flash/'; });
+  await page.locator('tr[data-name="two.txt"]').waitFor();
+  const answered = page.waitForResponse((reply) => reply.url().endsWith('/harbour/fs/'));
+  await first.continue();
+  await answered;
+  await page.waitForTimeout(200); // the first is made from that answer, and dropped
+  await page.unroute('**/api/v1/devices/harbour');
+  await drop('main.device', 'still taken.txt');
+  await page.locator('tr[data-name="still taken.txt"]').waitFor();
+  flashport('rm', 'harbour:/flash/still taken.txt');
+});
+
 test('a file that is dropped where nothing takes it is not opened by the browser', async () => {
   // A listener behind ours sees whether the browser was kept from it.
   await page.evaluate(() => window.addEventListener('drop', (e) => { window.kept = e.defaultPrevented; }));

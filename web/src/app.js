@@ -5,7 +5,7 @@ import { parseAddress } from './address.js';
 import { api } from './api.js';
 import { devicesView } from './devices.js';
 import { el, soon } from './dom.js';
-import './drops.js';
+import { dropsTo } from './drops.js';
 import { filesView } from './files.js';
 import { loginView } from './login.js';
 import { snapshotFilesView, snapshotsView } from './snapshots.js';
@@ -13,7 +13,7 @@ import { tray } from './tray.js';
 
 /**
  * A view: what is shown, and what it does when a device changed.
- * @typedef {{node: HTMLElement, changed?: (device: object|null) => void}} View
+ * @typedef {{node: HTMLElement, changed?: (device: object|null) => void, drops?: import('./drops.js').Taker}} View
  */
 
 const app = document.getElementById('app');
@@ -62,6 +62,7 @@ async function draw() {
   leave = left;
   shown = view;
   place.replaceChildren(view.node);
+  dropsTo(view.node, view.drops);
 }
 
 /** There is a session now: shows what was asked for. */

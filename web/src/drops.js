@@ -3,21 +3,22 @@
 // them. A browser left alone would open the file in the page's place.
 import { toast } from './dialog.js';
 
-/** @type {{node: HTMLElement, take: (files: File[]) => void, refusal: () => string}|null} */
+/**
+ * What a view does with files; refusal says why not, "" when it takes them.
+ * @typedef {{take: (files: File[]) => void, refusal: () => string}} Taker
+ */
+
+/** @type {(Taker & {node: HTMLElement})|null} */
 let target = null;
 
 /**
- * Drops go to a view for as long as it is shown.
- * @param {HTMLElement} node shown as what takes them
- * @param {{take: (files: File[]) => void, refusal: () => string}} taker refusal: why not, "" when it takes them
- * @param {AbortSignal} signal
+ * From now on drops go to this view. To be called when it is shown and not
+ * before: a view may be overtaken while it is made.
+ * @param {HTMLElement} node
+ * @param {Taker} [taker] none: nothing is taken here
  */
-export function dropsTo(node, { take, refusal }, signal) {
-  const mine = { node, take, refusal };
-  target = mine;
-  signal.addEventListener('abort', () => {
-    if (target === mine) target = null;
-  });
+export function dropsTo(node, taker) {
+  target = taker ? { node, ...taker } : null;
 }
 
 const hasFiles = (e) => e.dataTransfer && [...e.dataTransfer.types].includes('Files');

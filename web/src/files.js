@@ -7,7 +7,6 @@ import { decodePart, filesLink, trailOf } from './address.js';
 import { askName, confirm, trying } from './dialog.js';
 import { serves, tabs } from './devices.js';
 import { el, refill, shownName, sizeText, soon } from './dom.js';
-import { dropsTo } from './drops.js';
 import { lastPart, table } from './listing.js';
 import { upload } from './tray.js';
 
@@ -70,7 +69,7 @@ function standing(device, path) {
  * @param {string} id
  * @param {string} path encoded, with a trailing slash
  * @param {{reload: () => void, signal: AbortSignal}} context
- * @returns {Promise<{node: HTMLElement, changed: (device: object|null) => void}>}
+ * @returns {Promise<import('./app.js').View>}
  */
 export async function filesView(id, path, { reload, signal }) {
   const base = fileUrl(id, path);
@@ -166,7 +165,7 @@ export async function filesView(id, path, { reload, signal }) {
   if (serves(device)) await look();
   node.append(tabs(device, 'files'), crumbs(id, path), toolbar, body);
   draw();
-  dropsTo(node, { take: send, refusal: () => (!live() ? 'The device is not there.' : !writable()
-    ? path === '/' ? 'Open a volume first, and drop files there.' : 'This volume is read-only.' : '') }, signal);
-  return { node, changed };
+  const refusal = () => (!live() ? 'The device is not there.' : writable() ? ''
+    : path === '/' ? 'Open a volume first, and drop files there.' : 'This volume is read-only.');
+  return { node, changed, drops: { take: send, refusal } };
 }
