@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #define DEFAULT_URL "http://127.0.0.1:8484"
 
@@ -275,18 +274,43 @@ static enum fpc_exit exit_of_status(long status)
     }
 }
 
-/* A problem document as a sentence or two. */
-static void say_problem(struct fpc_client *c, const struct fpc_call *call)
+/* What the daemon advises is for who speaks HTTP; on the shell it is this. */
+static const char *hint_of(const char *type)
 {
-    const char *title = NULL, *detail = NULL, *hint = NULL;
-    const char *device = NULL, *path = NULL;
+    static const char *const hints[][2] = {
+        { "unknown-device", "flashport devices lists those that are." },
+        { "unauthorized", "Give --token or FLASHPORT_TOKEN; the first token is "
+                          "in admin.token of the daemon's data directory." },
+        { "is-a-directory", "flashport ls lists it, cp -r copies all of it." },
+        { "no-parent", "flashport mkdir -p makes it." },
+        { "volume-root", "rm deletes what is in it, one by one; the page in "
+                         "the browser formats it." },
+        { "not-empty", "rm -r deletes it with all it holds." },
+        { "leased", "flashport devices shows the lease." },
+    };
+    static const char prefix[] = "/errors/";
 
-    json_unpack(call->json, "{s?s,s?s,s?s,s?s,s?s}", "title", &title, "detail",
-                &detail, "hint", &hint, "device", &device, "path", &path);
-    if (call->status == 401 && !detail)
-        detail = c->token ? "the daemon does not know this token"
-                          : "the daemon asks for a token: give --token or "
-                            "FLASHPORT_TOKEN";
+    if (!type || strncmp(type, prefix, strlen(prefix)) != 0)
+        return NULL;
+    for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++)
+        if (strcmp(type + strlen(prefix), hints[i][0]) == 0)
+            return hints[i][1];
+    return NULL;
+}
+
+/* A problem document as a sentence or two. */
+void fpc_client_say(struct fpc_client *c, const struct fpc_call *call)
+{
+    const char *title = NULL, *detail = NULL, *hint, *type = NULL;
+    const char *device = NULL, *path = NULL;
+    size_t n;
+
+    (void)c;
+    json_unpack(call->json, "{s?s,s?s,s?s,s?s,s?s}", "type", &type, "title",
+                &title, "detail", &detail, "device", &device, "path", &path);
+    hint = hint_of(type);
+    detail = detail ? detail : title;
+    n = detail ? strlen(detail) : 0;
     fputs("flashport: ", stderr);
     if (device && path) {
         fpc_print_name(stderr, device, strlen(device));
@@ -294,16 +318,15 @@ static void say_problem(struct fpc_client *c, const struct fpc_call *call)
         fpc_print_name(stderr, path, strlen(path));
         fputs(": ", stderr);
     }
-    if (detail || title)
-        fpc_print_name(stderr, detail ? detail : title,
-                       strlen(detail ? detail : title));
+    if (n)
+        fpc_print_name(stderr, detail, n);
     else
-        fprintf(stderr, "the daemon answered %ld to %s %s", call->status,
+        fprintf(stderr, "the daemon answered %ld to %s %s.", call->status,
                 call->method, call->path);
-    if (hint) {
-        fputs("; ", stderr);
-        fpc_print_name(stderr, hint, strlen(hint));
-    }
+    if (n && !strchr(".!?", detail[n - 1]))
+        fputc('.', stderr);
+    if (hint)
+        fprintf(stderr, " %s", hint);
     fputc('\n', stderr);
 }
 
@@ -355,7 +378,7 @@ int fpc_client_call(struct fpc_client *c, struct fpc_call *call)
     }
     status = (int)exit_of_status(call->status);
     if (status != FPC_EXIT_OK && !call->silent)
-        say_problem(c, call);
+        fpc_client_say(c, call);
 
 out:
     curl_slist_free_all(headers);
@@ -369,6 +392,16 @@ void fpc_call_free(struct fpc_call *call)
 {
     json_decref(call->json);
     call->json = NULL;
+}
+
+int fpc_client_knows(struct fpc_client *client, const char *device)
+{
+    char url[FPC_URL_MAX] = "/api/v1/devices/";
+    int status;
+
+    fpc_url_append(url, device, false);
+    json_decref(fpc_client_get(client, url, &status));
+    return status;
 }
 
 json_t *fpc_client_get(struct fpc_client *client, const char *path,
@@ -385,63 +418,6 @@ json_t *fpc_client_get(struct fpc_client *client, const char *path,
     }
     fpc_call_free(&call);
     return NULL;
-}
-
-/* --- jobs ---------------------------------------------------------------- */
-
-static bool ended(const char *state)
-{
-    return strcmp(state, "done") == 0 || strcmp(state, "failed") == 0 ||
-           strcmp(state, "cancelled") == 0;
-}
-
-static int said_outcome(const char *state, const json_t *job)
-{
-    const json_t *error = json_object_get(job, "error");
-    const char *text = NULL;
-
-    if (strcmp(state, "done") == 0)
-        return FPC_EXIT_OK;
-    if (json_is_string(error))
-        text = json_string_value(error);
-    else
-        json_unpack((json_t *)error, "{s?s}", "detail", &text);
-    fprintf(stderr, "flashport: the job %s", state);
-    if (text) {
-        fputs(": ", stderr);
-        fpc_print_name(stderr, text, strlen(text));
-    }
-    fputc('\n', stderr);
-    return FPC_EXIT_FAILED;
-}
-
-int fpc_client_wait(struct fpc_client *client, const char *location, bool quiet,
-                    json_t **job)
-{
-    struct timespec pause = { 0, 100 * 1000000L };
-    struct fpc_progress progress;
-    int status;
-
-    fpc_progress_start(&progress, "waiting", quiet);
-    for (;;) {
-        const char *state = "", *phase = NULL;
-        json_int_t done = 0, total = 0;
-
-        *job = fpc_client_get(client, location, &status);
-        if (!*job)
-            return status;
-        json_unpack(*job, "{s?s,s?s,s?{s?I,s?I}}", "state", &state, "phase",
-                    &phase, "progress", "done", &done, "total", &total);
-        if (ended(state)) {
-            fpc_progress_end(&progress);
-            return said_outcome(state, *job);
-        }
-        progress.label = phase && *phase ? phase : state;
-        fpc_progress_update(&progress, (uint64_t)done, (uint64_t)total);
-        json_decref(*job);
-        *job = NULL;
-        nanosleep(&pause, NULL);
-    }
 }
 
 void fpc_print_json(const json_t *json)

@@ -12,6 +12,7 @@
 
 #include "cli/command.h"
 #include "cli/out.h"
+#include "cli/remote.h"
 
 #include <jansson.h>
 #include <stdint.h>
@@ -46,15 +47,17 @@ void fpc_client_free(struct fpc_client *client);
 int fpc_client_call(struct fpc_client *client, struct fpc_call *call);
 void fpc_call_free(struct fpc_call *call);
 
+/* Says the refusal of a call that was `silent`. */
+void fpc_client_say(struct fpc_client *client, const struct fpc_call *call);
+
+/* FPC_EXIT_OK when the daemon knows a device of this id or label, there or not;
+ * else says that it does not. */
+int fpc_client_knows(struct fpc_client *client, const char *device);
+
 /* GET of a JSON document; NULL and *exit_code when it failed. The caller
  * decrefs it. */
 json_t *fpc_client_get(struct fpc_client *client, const char *path,
                        int *exit_code);
-
-/* Waits for the job at `location`, showing progress; FPC_EXIT_OK when it is
- * done, with *job its last description (the caller decrefs it). */
-int fpc_client_wait(struct fpc_client *client, const char *location, bool quiet,
-                    json_t **job);
 
 /* Prints a document on stdout. */
 void fpc_print_json(const json_t *json);

@@ -3,8 +3,8 @@
  * flashport snapshots, backup, restore.
  */
 #define _POSIX_C_SOURCE 200809L
-#include "cli/client.h"
-#include "cli/remote.h"
+#include "cli/id.h"
+#include "cli/job.h"
 #include "cli/whole.h"
 
 #include <errno.h>
@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define SNAPSHOTS "/api/v1/snapshots"
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -51,59 +53,46 @@ static void print_snapshot(const json_t *s)
     putchar('\n');
 }
 
-static json_t *all_snapshots(struct fpc_client *client, const char *device,
-                             int *status)
-{
-    json_t *all = json_array(), *page;
-    char url[FPC_URL_MAX], cursor[256] = "";
-
-    do {
-        strcpy(url, "/api/v1/snapshots?cursor=");
-        if (!cursor[0])
-            strcpy(url, "/api/v1/snapshots?");
-        fpc_url_append(url, cursor, false);
-        if (device) {
-            strcat(url, "&device=");
-            fpc_url_append(url, device, false);
-        }
-        page = fpc_client_get(client, url, status);
-        if (!page) {
-            json_decref(all);
-            return NULL;
-        }
-        json_array_extend(all, json_object_get(page, "snapshots"));
-        snprintf(cursor, sizeof cursor, "%s", text_of(page, "next"));
-        json_decref(page);
-    } while (cursor[0]);
-    return all;
-}
-
 static int list(struct fpc_context *ctx, struct fpc_client *client, int argc,
                 char **argv)
 {
+    char url[FPC_URL_MAX] = SNAPSHOTS;
     const json_t *item;
+    json_t *all;
     size_t i;
     int status;
-    json_t *all = all_snapshots(client, argc ? argv[0] : NULL, &status);
 
-    if (!all)
-        return status;
-    if (ctx->json)
+    if (argc) {
+        strcat(url, "?device=");
+        fpc_url_append(url, argv[0], false);
+    }
+    all = fpc_list(client, url, "snapshots", &status);
+    /* A device that was forgotten may have some; nobody knows it otherwise. */
+    if (all && argc && json_array_size(all) == 0)
+        status = fpc_client_knows(client, argv[0]);
+    if (all && status == FPC_EXIT_OK && ctx->json)
         fpc_print_json(all);
-    else
+    else if (all && status == FPC_EXIT_OK)
         json_array_foreach(all, i, item) print_snapshot(item);
     json_decref(all);
-    return FPC_EXIT_OK;
+    return status;
 }
 
 /* --- into them ----------------------------------------------------------- */
 
-static void snapshot_url(char url[FPC_URL_MAX], const char *id,
-                         const char *rest)
+/* `text` may be a part of the id. */
+static int snapshot_url(struct fpc_client *client, char url[FPC_URL_MAX],
+                        const char *text, const char *rest)
 {
-    strcpy(url, "/api/v1/snapshots/");
+    char id[FPC_ID_SIZE];
+    int status = fpc_id_find(client, SNAPSHOTS, "snapshots", text, id);
+
+    if (status)
+        return status;
+    strcpy(url, SNAPSHOTS "/");
     fpc_url_append(url, id, false);
     fpc_url_append(url, rest, true);
+    return FPC_EXIT_OK;
 }
 
 static int ls(struct fpc_context *ctx, struct fpc_client *client, int argc,
@@ -116,7 +105,10 @@ static int ls(struct fpc_context *ctx, struct fpc_client *client, int argc,
     int status;
     size_t i;
 
-    snapshot_url(url, argv[0], path[0] == '/' ? "/fs" : "/fs/");
+    status =
+        snapshot_url(client, url, argv[0], path[0] == '/' ? "/fs" : "/fs/");
+    if (status)
+        return status;
     fpc_url_append(url, path, true);
     if (url[strlen(url) - 1] != '/')
         fpc_url_append(url, "/", true);
@@ -157,9 +149,12 @@ static int cat(struct fpc_context *ctx, struct fpc_client *client, int argc,
                char **argv)
 {
     char url[FPC_URL_MAX];
+    int status =
+        snapshot_url(client, url, argv[0], argv[1][0] == '/' ? "/fs" : "/fs/");
 
     (void)argc;
-    snapshot_url(url, argv[0], argv[1][0] == '/' ? "/fs" : "/fs/");
+    if (status)
+        return status;
     fpc_url_append(url, argv[1], true);
     return fetch(ctx, client, url, stdout, argv[1]);
 }
@@ -169,9 +164,10 @@ static int export_image(struct fpc_context *ctx, struct fpc_client *client,
 {
     char url[FPC_URL_MAX];
     struct fpc_whole whole;
-    int status;
+    int status = snapshot_url(client, url, id, "/image");
 
-    snapshot_url(url, id, "/image");
+    if (status)
+        return status;
     if (strcmp(path, "-") == 0)
         return fetch(ctx, client, url, stdout, id);
     status = fpc_whole_begin(&whole, path);
@@ -197,8 +193,9 @@ static int rm(struct fpc_context *ctx, struct fpc_client *client, int argc,
     for (int i = 0; i < argc && status == FPC_EXIT_OK; i++) {
         struct fpc_call call = { .method = "DELETE", .path = url };
 
-        snapshot_url(url, argv[i], "");
-        status = fpc_client_call(client, &call);
+        status = snapshot_url(client, url, argv[i], "");
+        if (status == FPC_EXIT_OK)
+            status = fpc_client_call(client, &call);
         fpc_call_free(&call);
     }
     return status;
@@ -245,16 +242,47 @@ int fpc_cmd_snapshots(struct fpc_context *ctx, int argc, char **argv)
 
 /* --- taking and writing back --------------------------------------------- */
 
+struct waiting {
+    bool no; /* --no-wait */
+    unsigned timeout_s;
+};
+
+/* --no-wait or --timeout? False: neither. *status is the exit code of a value
+ * that is none. */
+static bool wait_option(struct waiting *wait, int opt, const char *value,
+                        int *status)
+{
+    char *end;
+    unsigned long n;
+
+    if (opt == 'W')
+        wait->no = true;
+    if (opt != 'X')
+        return opt == 'W';
+    n = strtoul(value, &end, 10);
+    if (end == value || *end || n == 0 || n > 86400 || value[0] == '-') {
+        fpc_error("--timeout %s: not a number of seconds from 1 to 86400",
+                  value);
+        *status = FPC_EXIT_USAGE;
+    }
+    wait->timeout_s = (unsigned)n;
+    return true;
+}
+
 /* Starts a job and, unless told not to, waits for its end. */
 static int run_job(struct fpc_context *ctx, struct fpc_client *client,
-                   const char *url, json_t *body, bool wait, json_t **job)
+                   const char *url, json_t *body, const struct waiting *wait,
+                   json_t **job)
 {
     struct fpc_call call = { .method = "POST", .path = url, .body = body };
+    struct fpc_job_watch how = { .location = call.location,
+                                 .quiet = ctx->quiet,
+                                 .timeout_s = wait->timeout_s };
     int status = fpc_client_call(client, &call);
 
     *job = NULL;
-    if (status == FPC_EXIT_OK && wait && call.location[0])
-        status = fpc_client_wait(client, call.location, ctx->quiet, job);
+    if (status == FPC_EXIT_OK && !wait->no && call.location[0])
+        status = fpc_job_watch(client, &how, job);
     else if (status == FPC_EXIT_OK)
         *job = json_incref(call.json);
     fpc_call_free(&call);
@@ -286,7 +314,9 @@ static int first_storage(struct fpc_client *client, const char *device,
         text_of(json_array_get(json_object_get(doc, "storages"), 0), "name"));
     json_decref(doc);
     if (!storage[0]) {
-        fpc_error("%s tells of no storage now: is it online?", device);
+        fpc_error("%s is not online, and which storages it has is not known: "
+                  "name the storage, or wait until it is back",
+                  device);
         return FPC_EXIT_OFFLINE;
     }
     return FPC_EXIT_OK;
@@ -300,6 +330,25 @@ static void print_job(struct fpc_context *ctx, const json_t *job)
         puts(*snapshot_of(job) ? snapshot_of(job) : text_of(job, "id"));
 }
 
+static int check_wait(const char *command, const struct waiting *wait)
+{
+    return wait->no && wait->timeout_s
+               ? fpc_usage(command, "--timeout is for waiting: it cannot go "
+                                    "with --no-wait")
+               : FPC_EXIT_OK;
+}
+
+static int check_backup(int operands, const char *output,
+                        const struct waiting *wait)
+{
+    if (operands < 1 || operands > 2)
+        return fpc_usage("backup", "a device, and at most a storage");
+    if (output && wait->no)
+        return fpc_usage("backup", "--output needs the snapshot: it cannot go "
+                                   "with --no-wait");
+    return check_wait("backup", wait);
+}
+
 int fpc_cmd_backup(struct fpc_context *ctx, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -307,33 +356,33 @@ int fpc_cmd_backup(struct fpc_context *ctx, int argc, char **argv)
         { "output", required_argument, NULL, 'o' },
         { "tag", required_argument, NULL, 't' },
         { "no-wait", no_argument, NULL, 'W' },
+        { "timeout", required_argument, NULL, 'X' },
         { 0 },
     };
     json_t *tags = json_array(), *body, *job = NULL;
     const char *output = NULL;
     char storage[32] = "";
     struct fpc_client *client;
-    bool wait = true;
-    int opt, status;
+    struct waiting wait = { 0 };
+    int opt, status = FPC_EXIT_OK;
 
     while ((opt = getopt_long(argc, argv, "o:t:", options, NULL)) != -1) {
         if (opt == 'o')
             output = optarg;
         else if (opt == 't')
             json_array_append_new(tags, json_string(optarg));
-        else if (opt == 'W')
-            wait = false;
-        else if (!fpc_common_option(ctx, opt, optarg))
-            return fpc_usage("backup", NULL);
+        else if (!wait_option(&wait, opt, optarg, &status) &&
+                 !fpc_common_option(ctx, opt, optarg))
+            status = fpc_usage("backup", NULL);
     }
-    if (argc - optind < 1 || argc - optind > 2 || (output && !wait))
-        return fpc_usage("backup", output && !wait
-                                       ? "--output needs the snapshot: it "
-                                         "cannot go with --no-wait"
-                                       : "a device, and at most a storage");
-    status = fpc_client_new(ctx, &client);
-    if (status)
+    if (status == FPC_EXIT_OK)
+        status = check_backup(argc - optind, output, &wait);
+    if (status == FPC_EXIT_OK)
+        status = fpc_client_new(ctx, &client);
+    if (status) {
+        json_decref(tags);
         return status;
+    }
     if (argc - optind == 2)
         snprintf(storage, sizeof storage, "%s", argv[optind + 1]);
     else
@@ -341,7 +390,7 @@ int fpc_cmd_backup(struct fpc_context *ctx, int argc, char **argv)
     if (status == FPC_EXIT_OK) {
         body = json_pack("{s:s,s:s,s:o}", "device", argv[optind], "storage",
                          storage, "tags", tags);
-        status = run_job(ctx, client, "/api/v1/snapshots", body, wait, &job);
+        status = run_job(ctx, client, "/api/v1/snapshots", body, &wait, &job);
         json_decref(body);
     } else {
         json_decref(tags);
@@ -374,38 +423,43 @@ int fpc_cmd_restore(struct fpc_context *ctx, int argc, char **argv)
         FPC_COMMON_OPTIONS,
         { "yes", no_argument, NULL, 'y' },
         { "no-wait", no_argument, NULL, 'W' },
+        { "timeout", required_argument, NULL, 'X' },
         { 0 },
     };
-    bool yes = false, wait = true;
+    struct waiting wait = { 0 };
+    bool yes = false;
     json_t *body, *job = NULL;
     char url[FPC_URL_MAX], storage[32] = "";
     struct fpc_client *client;
-    int opt, status;
+    int opt, status = FPC_EXIT_OK;
 
     while ((opt = getopt_long(argc, argv, "y", options, NULL)) != -1) {
         if (opt == 'y')
             yes = true;
-        else if (opt == 'W')
-            wait = false;
-        else if (!fpc_common_option(ctx, opt, optarg))
+        else if (!wait_option(&wait, opt, optarg, &status) &&
+                 !fpc_common_option(ctx, opt, optarg))
             return fpc_usage("restore", NULL);
     }
-    if (argc - optind < 2 || argc - optind > 3)
-        return fpc_usage("restore", "a snapshot, a device, at most a storage");
-    status = fpc_client_new(ctx, &client);
     if (status)
         return status;
-    if (argc - optind == 3)
+    if (argc - optind < 2 || argc - optind > 3)
+        return fpc_usage("restore", "a snapshot, a device, at most a storage");
+    status = check_wait("restore", &wait);
+    if (status == FPC_EXIT_OK)
+        status = fpc_client_new(ctx, &client);
+    if (status)
+        return status;
+    status = snapshot_url(client, url, argv[optind], "/restore");
+    if (status == FPC_EXIT_OK && argc - optind == 3)
         snprintf(storage, sizeof storage, "%s", argv[optind + 2]);
-    else
+    else if (status == FPC_EXIT_OK)
         status = first_storage(client, argv[optind + 1], storage);
     if (status == FPC_EXIT_OK && !yes && !confirmed(argv[optind + 1], storage))
         status = FPC_EXIT_FAILED;
     if (status == FPC_EXIT_OK) {
-        snapshot_url(url, argv[optind], "/restore");
         body = json_pack("{s:s,s:s}", "device", argv[optind + 1], "storage",
                          storage);
-        status = run_job(ctx, client, url, body, wait, &job);
+        status = run_job(ctx, client, url, body, &wait, &job);
         json_decref(body);
     }
     if (status == FPC_EXIT_OK)

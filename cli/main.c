@@ -9,6 +9,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <getopt.h>
 #include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +18,21 @@
 #ifndef FP_VERSION
 #define FP_VERSION "unknown"
 #endif
+
+#define WAIT_HELP                                                             \
+    "      --no-wait      print the job and return\n"                         \
+    "      --timeout N    when the device stays away for N seconds, cancel "  \
+    "the job and\n"                                                           \
+    "                     end with exit code 5 (without it the daemon gives " \
+    "up after\n"                                                              \
+    "                     600)\n\n"                                           \
+    "Ctrl-C ends the waiting, not the job: flashport jobs lists it, waits "   \
+    "for "                                                                    \
+    "it again\nor cancels it.\n"
+
+#define ID_HELP                                                              \
+    "Of an id its first or last few characters do, where they are those of " \
+    "one only.\n"
 
 static const struct fpc_command commands[] = {
     { "devices", "[DEVICE]", "list devices, or show one", NULL,
@@ -38,17 +54,17 @@ static const struct fpc_command commands[] = {
     { "snapshots",
       "[list [DEVICE] | ls ID [/PATH] | cat ID /PATH | "
       "export ID FILE | rm ID...]",
-      "look at and into snapshots", NULL, fpc_cmd_snapshots },
+      "look at and into snapshots", ID_HELP, fpc_cmd_snapshots },
     { "backup", "DEVICE [STORAGE]", "take a snapshot of a device's flash",
       "  -o, --output FILE  also write the image to FILE\n"
-      "  -t, --tag TAG      tag the snapshot; may be repeated\n"
-      "      --no-wait      print the job and return\n",
+      "  -t, --tag TAG      tag the snapshot; may be repeated\n" WAIT_HELP,
       fpc_cmd_backup },
     { "restore", "SNAPSHOT DEVICE [STORAGE]",
       "write a snapshot back to a device",
-      "  -y, --yes          do not ask\n"
-      "      --no-wait      print the job and return\n",
-      fpc_cmd_restore },
+      "  -y, --yes          do not ask\n" WAIT_HELP, fpc_cmd_restore },
+    { "jobs", "[list [DEVICE] | show ID | wait ID | cancel ID]",
+      "look at, wait for or end what the daemon works on", ID_HELP,
+      fpc_cmd_jobs },
     { "image", "info|ls|cat|extract|check|create IMAGE ...",
       "flash images, without daemon or device",
       "  see: flashport image --help\n", fpc_cmd_image },
@@ -94,7 +110,7 @@ static void print_help(FILE *out)
           out);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
-    fputs("\nOptions of every command:\n"
+    fputs("\nOptions of every command, before it or behind it:\n"
           "      --json         print JSON\n"
           "      --quiet        no progress\n"
           "      --url URL      the daemon (FLASHPORT_URL; "
@@ -186,41 +202,68 @@ static bool wants_help(int argc, char **argv)
     return false;
 }
 
-int main(int argc, char **argv)
+/* What stands before the command: options of all commands, --help, --version.
+ * -1: a command follows at argv[optind]; else the exit code. */
+static int before_command(struct fpc_context *ctx, int argc, char **argv)
 {
-    struct fpc_context ctx = { 0 };
-    const struct fpc_command *cmd;
-    int status;
+    static const struct option options[] = {
+        FPC_COMMON_OPTIONS, { "version", no_argument, NULL, 'V' }, { 0 }
+    };
+    int opt;
 
-    setlocale(LC_CTYPE, "");
-    if (argc < 2) {
+    /* '+': options behind the command are the command's own. */
+    while ((opt = getopt_long(argc, argv, "+h", options, NULL)) != -1) {
+        if (fpc_common_option(ctx, opt, optarg))
+            continue;
+        if (opt == 'H' || opt == 'h')
+            print_help(stdout);
+        else if (opt == 'V')
+            puts("flashport " FP_VERSION);
+        else
+            fputs("try: flashport --help\n", stderr);
+        return opt == '?' ? FPC_EXIT_USAGE : FPC_EXIT_OK;
+    }
+    if (optind == argc) {
         print_help(stderr);
         return FPC_EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        strcmp(argv[1], "help") == 0) {
+    return -1;
+}
+
+static int run(struct fpc_context *ctx, int argc, char **argv)
+{
+    const struct fpc_command *cmd = find(argv[0]);
+    int status;
+
+    if (strcmp(argv[0], "help") == 0) {
         print_help(stdout);
         return FPC_EXIT_OK;
     }
-    if (strcmp(argv[1], "--version") == 0) {
-        puts("flashport " FP_VERSION);
-        return FPC_EXIT_OK;
-    }
-    cmd = find(argv[1]);
     if (!cmd) {
-        fpc_error("no such command: %s (try: flashport --help)", argv[1]);
+        fpc_error("no such command: %s (try: flashport --help)", argv[0]);
         return FPC_EXIT_USAGE;
     }
-    if (wants_help(argc - 1, argv + 1) && strcmp(cmd->name, "image") != 0) {
+    if (wants_help(argc, argv) && strcmp(cmd->name, "image") != 0) {
         print_command_help(cmd, stdout);
         return FPC_EXIT_OK;
     }
+    optind = 0; /* the command's own options are read from the start */
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    status = cmd->run(&ctx, argc - 1, argv + 1);
+    status = cmd->run(ctx, argc, argv);
     curl_global_cleanup();
     if (fflush(stdout) != 0 && status == FPC_EXIT_OK) {
         fpc_error("cannot write the output");
         status = FPC_EXIT_FAILED;
     }
     return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct fpc_context ctx = { 0 };
+    int status;
+
+    setlocale(LC_CTYPE, "");
+    status = before_command(&ctx, argc, argv);
+    return status >= 0 ? status : run(&ctx, argc - optind, argv + optind);
 }

@@ -110,19 +110,26 @@ void fpc_progress_update(struct fpc_progress *p, uint64_t done, uint64_t total)
     p->shown_ms = now;
     fputs("\r\033[K", stderr);
     fpc_print_name(stderr, p->label, strlen(p->label));
-    fprintf(stderr, "  %s", fpc_size_text(done, a));
+    if (done || total)
+        fprintf(stderr, "  %s", fpc_size_text(done, a));
     if (total)
         fprintf(stderr, " of %s  %u %%", fpc_size_text(total, b),
                 (unsigned)(done * 100 / total));
-    if (past > 500)
+    if (done && past > 500)
         fprintf(stderr, "  %s/s",
                 fpc_size_text(done * 1000 / (uint64_t)past, rate));
     fflush(stderr);
 }
 
-void fpc_progress_end(struct fpc_progress *p)
+void fpc_progress_clear(struct fpc_progress *p)
 {
     if (p->shown)
         fputs("\r\033[K", stderr);
-    p->on = p->shown = false;
+    p->shown = false;
+}
+
+void fpc_progress_end(struct fpc_progress *p)
+{
+    fpc_progress_clear(p);
+    p->on = false;
 }

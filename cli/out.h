@@ -34,6 +34,9 @@ struct fpc_progress {
 
 void fpc_progress_start(struct fpc_progress *p, const char *label, bool quiet);
 void fpc_progress_update(struct fpc_progress *p, uint64_t done, uint64_t total);
+/* Takes the line away, for another one to be printed; the next update shows it
+ * again. */
+void fpc_progress_clear(struct fpc_progress *p);
 void fpc_progress_end(struct fpc_progress *p);
 
 #endif
