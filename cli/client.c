@@ -274,6 +274,22 @@ static enum fpc_exit exit_of_status(long status)
     }
 }
 
+/* The last part of the "/errors/..." that a problem is; "" of none. */
+static const char *type_of(const struct fpc_call *call)
+{
+    static const char prefix[] = "/errors/";
+    const char *type = json_string_value(json_object_get(call->json, "type"));
+
+    return type && strncmp(type, prefix, strlen(prefix)) == 0
+               ? type + strlen(prefix)
+               : "";
+}
+
+bool fpc_call_is(const struct fpc_call *call, const char *type)
+{
+    return strcmp(type_of(call), type) == 0;
+}
+
 /* What the daemon advises is for who speaks HTTP; on the shell it is this. */
 static const char *hint_of(const char *type)
 {
@@ -283,17 +299,13 @@ static const char *hint_of(const char *type)
                           "in admin.token of the daemon's data directory." },
         { "is-a-directory", "flashport ls lists it, cp -r copies all of it." },
         { "no-parent", "flashport mkdir -p makes it." },
-        { "volume-root", "rm deletes what is in it, one by one; the page in "
-                         "the browser formats it." },
+        { "volume-root", "Name what is in it instead." },
         { "not-empty", "rm -r deletes it with all it holds." },
-        { "leased", "flashport devices shows the lease." },
+        { "snapshot-pinned", "flashport snapshots unpin lets it go." },
     };
-    static const char prefix[] = "/errors/";
 
-    if (!type || strncmp(type, prefix, strlen(prefix)) != 0)
-        return NULL;
     for (size_t i = 0; i < sizeof hints / sizeof hints[0]; i++)
-        if (strcmp(type + strlen(prefix), hints[i][0]) == 0)
+        if (strcmp(type, hints[i][0]) == 0)
             return hints[i][1];
     return NULL;
 }
@@ -301,14 +313,13 @@ static const char *hint_of(const char *type)
 /* A problem document as a sentence or two. */
 void fpc_client_say(struct fpc_client *c, const struct fpc_call *call)
 {
-    const char *title = NULL, *detail = NULL, *hint, *type = NULL;
+    const char *title = NULL, *detail = NULL, *hint = hint_of(type_of(call));
     const char *device = NULL, *path = NULL;
     size_t n;
 
     (void)c;
-    json_unpack(call->json, "{s?s,s?s,s?s,s?s,s?s}", "type", &type, "title",
-                &title, "detail", &detail, "device", &device, "path", &path);
-    hint = hint_of(type);
+    json_unpack(call->json, "{s?s,s?s,s?s,s?s}", "title", &title, "detail",
+                &detail, "device", &device, "path", &path);
     detail = detail ? detail : title;
     n = detail ? strlen(detail) : 0;
     fputs("flashport: ", stderr);
@@ -352,7 +363,7 @@ int fpc_client_call(struct fpc_client *c, struct fpc_call *call)
     char *url = malloc(url_size);
     char *body = call->body ? json_dumps(call->body, JSON_COMPACT) : NULL;
     struct curl_slist *headers = headers_of(c, call);
-    curl_off_t modified = -1;
+    curl_off_t modified = -1, length = -1;
     CURLcode code;
     int status;
 
@@ -368,6 +379,8 @@ int fpc_client_call(struct fpc_client *c, struct fpc_call *call)
     curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &call->status);
     curl_easy_getinfo(c->curl, CURLINFO_FILETIME_T, &modified);
     call->modified = modified;
+    curl_easy_getinfo(c->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    call->length = length;
     if (call->progress)
         fpc_progress_end(call->progress);
     if (t.size)

@@ -37,6 +37,7 @@ struct fpc_call {
     char location[256];
     char content_type[64];
     int64_t modified; /* seconds; -1 when not told */
+    int64_t length;   /* Content-Length; -1 when not told */
 };
 
 /* FPC_EXIT_NO_DAEMON when there is no way to one. */
@@ -46,6 +47,9 @@ void fpc_client_free(struct fpc_client *client);
 /* FPC_EXIT_OK on a status below 300. */
 int fpc_client_call(struct fpc_client *client, struct fpc_call *call);
 void fpc_call_free(struct fpc_call *call);
+
+/* Is the answer a problem of "/errors/TYPE"? */
+bool fpc_call_is(const struct fpc_call *call, const char *type);
 
 /* Says the refusal of a call that was `silent`. */
 void fpc_client_say(struct fpc_client *client, const struct fpc_call *call);

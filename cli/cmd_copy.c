@@ -280,9 +280,10 @@ static int copy_any(struct copy *copy, const struct place *from,
 
     if (status)
         return status;
+    if (!exists && from->far)
+        return fpc_remote_absent(copy->client, &from->remote);
     if (!exists) {
-        fpc_error("%s: no such file or directory",
-                  from->far ? from->remote.path : from->path);
+        fpc_error("%s: no such file or directory", from->path);
         return FPC_EXIT_NOT_FOUND;
     }
     if (!dir)
@@ -318,6 +319,8 @@ static int copy_operand(struct copy *copy, const char *source,
     status = look(copy, &to, &exists, &dir);
     if (status)
         return status;
+    if (must_be_dir && !exists && to.far)
+        return fpc_remote_absent(copy->client, &to.remote);
     if (must_be_dir && !dir) {
         fpc_error("%s: not a directory", target);
         return FPC_EXIT_USAGE;

@@ -215,8 +215,8 @@ int fpc_cmd_rm(struct fpc_context *ctx, int argc, char **argv)
     return status ? status : for_each(ctx, argc, argv, &flags, rm);
 }
 
-static int make_dir(struct fpc_context *ctx, struct fpc_client *client,
-                    const struct fpc_remote *dir, bool may_exist)
+static int make_dir(struct fpc_client *client, const struct fpc_remote *dir,
+                    bool may_exist)
 {
     char url[FPC_URL_MAX];
     struct fpc_call call = { .method = "MKCOL",
@@ -227,15 +227,14 @@ static int make_dir(struct fpc_context *ctx, struct fpc_client *client,
 
     fpc_remote_url(dir, true, url);
     status = fpc_client_call(client, &call);
-    if (status && may_exist) {
+    if (status && may_exist && call.status) {
         if (fpc_remote_stat(client, dir, &exists, &is_dir) == FPC_EXIT_OK &&
             is_dir)
             status = FPC_EXIT_OK;
         else
-            fpc_error("%s:%s: cannot be made", dir->device, dir->path);
+            fpc_client_say(client, &call);
     }
     fpc_call_free(&call);
-    (void)ctx;
     return status;
 }
 
@@ -246,16 +245,17 @@ static int mkdir_one(struct fpc_context *ctx, struct fpc_client *client,
     char *slash = part.path;
     int status;
 
+    (void)ctx;
     /* The first component is a mount point, which nobody makes. */
     slash = strchr(slash + 1, '/');
     while (flags->p && slash && (slash = strchr(slash + 1, '/'))) {
         *slash = 0;
-        status = make_dir(ctx, client, &part, true);
+        status = make_dir(client, &part, true);
         if (status)
             return status;
         *slash = '/';
     }
-    return make_dir(ctx, client, dir, flags->p);
+    return make_dir(client, dir, flags->p);
 }
 
 int fpc_cmd_mkdir(struct fpc_context *ctx, int argc, char **argv)

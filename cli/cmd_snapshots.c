@@ -44,6 +44,8 @@ static void print_snapshot(const json_t *s)
            text_of(s, "fs"));
     if (!json_is_true(json_object_get(s, "complete")))
         fputs("  incomplete", stdout);
+    if (json_is_true(json_object_get(s, "pinned")))
+        fputs("  pinned", stdout);
     json_array_foreach(json_object_get(s, "tags"), i, tag)
     {
         fputs("  #", stdout);
@@ -201,6 +203,38 @@ static int rm(struct fpc_context *ctx, struct fpc_client *client, int argc,
     return status;
 }
 
+static int set_pinned(struct fpc_context *ctx, struct fpc_client *client,
+                      const char *text, bool pinned)
+{
+    char url[FPC_URL_MAX];
+    struct fpc_call call = { .method = "PATCH", .path = url };
+    int status = snapshot_url(client, url, text, "");
+
+    if (status)
+        return status;
+    call.body = json_pack("{s:b}", "pinned", (int)pinned);
+    status = fpc_client_call(client, &call);
+    if (status == FPC_EXIT_OK && ctx->json)
+        fpc_print_json(call.json);
+    json_decref(call.body);
+    fpc_call_free(&call);
+    return status;
+}
+
+static int pin(struct fpc_context *ctx, struct fpc_client *client, int argc,
+               char **argv)
+{
+    (void)argc;
+    return set_pinned(ctx, client, argv[0], true);
+}
+
+static int unpin(struct fpc_context *ctx, struct fpc_client *client, int argc,
+                 char **argv)
+{
+    (void)argc;
+    return set_pinned(ctx, client, argv[0], false);
+}
+
 int fpc_cmd_snapshots(struct fpc_context *ctx, int argc, char **argv)
 {
     static const struct {
@@ -209,7 +243,8 @@ int fpc_cmd_snapshots(struct fpc_context *ctx, int argc, char **argv)
         int (*run)(struct fpc_context *, struct fpc_client *, int, char **);
     } verbs[] = {
         { "list", 0, 1, list },     { "ls", 1, 2, ls },    { "cat", 2, 2, cat },
-        { "export", 2, 2, export }, { "rm", 1, 1000, rm },
+        { "export", 2, 2, export }, { "rm", 1, 1000, rm }, { "pin", 1, 1, pin },
+        { "unpin", 1, 1, unpin },
     };
     static const struct option options[] = { FPC_COMMON_OPTIONS, { 0 } };
     static char *list_all[] = { "list", NULL };

@@ -12,11 +12,74 @@ static json_t *page(struct fpc_client *client, const struct fpc_remote *dir,
     char url[FPC_URL_MAX + 128];
 
     fpc_remote_url(dir, true, url);
-    if (cursor) {
-        strcat(url, "?cursor=");
-        fpc_url_append(url, cursor, false);
-    }
+    strcat(url, "?cursor=");
+    fpc_url_append(url, cursor, false);
     return fpc_client_get(client, url, exit_code);
+}
+
+/* A name that JSON can't carry goes as the daemon would send it. */
+static json_t *entry_of(const struct fpc_remote *file, const char *url,
+                        const struct fpc_call *call)
+{
+    const char *name = fpc_basename(file->path);
+    json_t *text = json_string(name), *item = json_object();
+    char hex[2 * sizeof file->path + 1], when[32];
+    time_t seconds = (time_t)call->modified;
+    struct tm tm;
+
+    for (size_t i = 0; name[i]; i++)
+        sprintf(hex + 2 * i, "%02x", (unsigned char)name[i]);
+    if (!text)
+        json_object_set_new(item, "name_hex", json_string(hex));
+    json_object_set_new(item, "name", text ? text : json_string("?"));
+    json_object_set_new(item, "href", json_string(url));
+    json_object_set_new(item, "type", json_string("file"));
+    json_object_set_new(item, "size", json_integer(call->length));
+    if (call->modified >= 0 && gmtime_r(&seconds, &tm) &&
+        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm))
+        json_object_set_new(item, "mtime", json_string(when));
+    return item;
+}
+
+/* The listing of a file, as that of a directory with one entry. */
+static json_t *file_listing(struct fpc_client *client,
+                            const struct fpc_remote *file, int *exit_code)
+{
+    char url[FPC_URL_MAX];
+    struct fpc_call call = { .method = "HEAD", .path = url };
+    json_t *doc = NULL, *path;
+
+    fpc_remote_url(file, false, url);
+    *exit_code = fpc_client_call(client, &call);
+    if (*exit_code == FPC_EXIT_OK) {
+        path = json_string(file->path);
+        doc = json_object();
+        json_object_set_new(doc, "path", path ? path : json_null());
+        json_object_set_new(doc, "entries", json_array());
+        json_array_append_new(json_object_get(doc, "entries"),
+                              entry_of(file, url, &call));
+    }
+    fpc_call_free(&call);
+    return doc;
+}
+
+static json_t *first_page(struct fpc_client *client,
+                          const struct fpc_remote *dir, int *exit_code)
+{
+    char url[FPC_URL_MAX];
+    struct fpc_call call = { .method = "GET", .path = url, .silent = true };
+    json_t *doc = NULL;
+
+    fpc_remote_url(dir, true, url);
+    *exit_code = fpc_client_call(client, &call);
+    if (*exit_code == FPC_EXIT_OK)
+        doc = json_incref(call.json);
+    else if (fpc_call_is(&call, "not-a-directory"))
+        doc = file_listing(client, dir, exit_code);
+    else if (call.status)
+        fpc_client_say(client, &call);
+    fpc_call_free(&call);
+    return doc;
 }
 
 static const char *next_of(const json_t *doc, char text[64])
@@ -35,7 +98,7 @@ static const char *next_of(const json_t *doc, char text[64])
 json_t *fpc_listing(struct fpc_client *client, const struct fpc_remote *dir,
                     int *exit_code)
 {
-    json_t *all = page(client, dir, NULL, exit_code);
+    json_t *all = first_page(client, dir, exit_code);
     char cursor[64];
 
     while (all && next_of(all, cursor)) {
@@ -141,4 +204,16 @@ int fpc_remote_stat(struct fpc_client *client, const struct fpc_remote *remote,
     fpc_call_free(&call);
     *exists = status == FPC_EXIT_OK;
     return FPC_EXIT_OK;
+}
+
+int fpc_remote_absent(struct fpc_client *client,
+                      const struct fpc_remote *remote)
+{
+    char url[FPC_URL_MAX];
+    int status;
+
+    /* HEAD told no more than that it is not there; this answer has words. */
+    fpc_remote_url(remote, true, url);
+    json_decref(fpc_client_get(client, url, &status));
+    return status ? status : FPC_EXIT_NOT_FOUND;
 }

@@ -19,8 +19,8 @@ struct fpc_entry {
     int64_t mtime; /* seconds */
 };
 
-/* The listing as one document: the first page, with the entries of all. NULL
- * and *exit_code when it failed; the caller decrefs it. */
+/* The listing as one document: the first page, with the entries of all; of a
+ * file, one entry. NULL and *exit_code when it failed; the caller decrefs it. */
 json_t *fpc_listing(struct fpc_client *client, const struct fpc_remote *dir,
                     int *exit_code);
 
@@ -33,5 +33,10 @@ bool fpc_listing_entry(const json_t *listing, size_t i,
  * told; *exists and *dir are set. */
 int fpc_remote_stat(struct fpc_client *client, const struct fpc_remote *remote,
                     bool *exists, bool *dir);
+
+/* For what fpc_remote_stat() did not find: says what the daemon knows of it,
+ * which may be that there is no such device. The exit code. */
+int fpc_remote_absent(struct fpc_client *client,
+                      const struct fpc_remote *remote);
 
 #endif

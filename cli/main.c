@@ -37,7 +37,7 @@
 static const struct fpc_command commands[] = {
     { "devices", "[DEVICE]", "list devices, or show one", NULL,
       fpc_cmd_devices },
-    { "ls", "DEVICE:/PATH...", "list a directory",
+    { "ls", "DEVICE:/PATH...", "list a directory, or one file",
       "  -l, --long         type, size and time too\n", fpc_cmd_ls },
     { "cat", "DEVICE:/PATH...", "print files", NULL, fpc_cmd_cat },
     { "cp", "[-r] SOURCE... TARGET",
@@ -53,7 +53,7 @@ static const struct fpc_command commands[] = {
     { "df", "[DEVICE]", "size and free space of volumes", NULL, fpc_cmd_df },
     { "snapshots",
       "[list [DEVICE] | ls ID [/PATH] | cat ID /PATH | "
-      "export ID FILE | rm ID...]",
+      "export ID FILE | rm ID... | pin ID | unpin ID]",
       "look at and into snapshots", ID_HELP, fpc_cmd_snapshots },
     { "backup", "DEVICE [STORAGE]", "take a snapshot of a device's flash",
       "  -o, --output FILE  also write the image to FILE\n"

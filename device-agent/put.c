@@ -97,15 +97,14 @@ static struct fp_agent_upload *claim_slot(struct fp_agent *agent)
 /* ---- PutOpen ---- */
 
 static int no_space(struct fp_agent_task *task, struct fp_mount *mnt,
-                    uint64_t needed)
+                    uint64_t needed, const char *detail)
 {
     struct fp_statfs st;
 
     task->needed = needed;
     if (fp_fs_statfs(mnt, &st) == FP_OK)
         task->free = st.free;
-    return fp_agent_because(task, FP_ERR_NOSPC,
-                            "no room for the new file beside the old one");
+    return fp_agent_because(task, FP_ERR_NOSPC, detail);
 }
 
 static uint32_t open_flags(uint32_t mode)
@@ -118,6 +117,17 @@ static uint32_t open_flags(uint32_t mode)
     default:
         return FP_O_READ | FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC | FP_O_STAGE;
     }
+}
+
+/* Does an old file stay, and take room, until the new one is whole? A staged
+ * file has no name yet. */
+static bool replaces(struct fp_agent *agent,
+                     const struct fp_agent_upload *upload)
+{
+    struct fp_stat st;
+
+    return upload->mode == fp_PutMode_PUT_STAGED &&
+           fp_vfs_stat(agent->cfg->vfs, upload->path, &st) == FP_OK;
 }
 
 /* Opens the file and makes sure of the room, before the first byte. */
@@ -143,7 +153,10 @@ static int open_file(struct fp_agent *agent, struct fp_agent_task *task,
     if (err == FP_ERR_NOTSUP)
         err = FP_OK; /* a driver that cannot tell in advance */
     if (err == FP_ERR_NOSPC)
-        return no_space(task, upload->file.mnt, upload->size);
+        return no_space(task, upload->file.mnt, upload->size,
+                        replaces(agent, upload)
+                            ? "no room for the new file beside the old one"
+                            : NULL);
     return err;
 }
 
@@ -363,7 +376,7 @@ static int commit_sync(struct fp_agent_task *task)
     int err = upload->err;
 
     if (err == FP_ERR_NOSPC) {
-        (void)no_space(task, upload->file.mnt, upload->size);
+        (void)no_space(task, upload->file.mnt, upload->size, NULL);
         return give_up(task, err, "the volume became full meanwhile");
     }
     if (err)

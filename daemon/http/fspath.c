@@ -64,6 +64,23 @@ void fpd_fs_fail(struct fpd_call *call, const char *path,
                         &failure);
 }
 
+void fpd_fs_fail_new(struct fpd_call *call, const char *path,
+                     const struct fpd_ask *ask)
+{
+    const char *device = fpd_device_id(call->device);
+
+    if (ask->req.err != FP_ERR_NOENT ||
+        fpd_failure_speaks(&ask->req.failure, FP_ERR_NOENT)) {
+        fpd_fs_fail(call, path, ask);
+        return;
+    }
+    fpd_problem_member(call, "device", fpd_json_bytes(device, strlen(device)));
+    fpd_problem_member(call, "path", fpd_json_bytes(path, strlen(path)));
+    fpd_problem_type(call, "no-parent");
+    fpd_problem(call, FP_ERR_NOENT,
+                "The directory that it should be in does not exist.");
+}
+
 void fpd_fs_mtime_header(struct fpd_call *call, bool has_mtime,
                          int64_t mtime_ns)
 {

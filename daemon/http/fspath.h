@@ -17,6 +17,10 @@ char *fpd_fs_href(const char *prefix, const char *path);
 /* Answers with what an ask of this device failed with. */
 void fpd_fs_fail(struct fpd_call *call, const char *path,
                  const struct fpd_ask *ask);
+/* As that, of a request that was to make `path`: what is not there then is the
+ * directory that it should be in. */
+void fpd_fs_fail_new(struct fpd_call *call, const char *path,
+                     const struct fpd_ask *ask);
 /* Last-Modified, if there is one. */
 void fpd_fs_mtime_header(struct fpd_call *call, bool has_mtime,
                          int64_t mtime_ns);

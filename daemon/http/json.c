@@ -75,7 +75,7 @@ static json_t *volume(const struct fpd_volume_info *v)
         { FP_CAP_ATOMIC_REPLACE, "atomic-replace" },
         { FP_CAP_MTIME, "mtime" },
         { FP_CAP_ATTRS, "attrs" },
-        { FP_CAP_SEEKWRITE, "seek-write" },
+        { FP_CAP_SEEKWRITE, "seekwrite" },
         { FP_CAP_APPEND, "append" },
         { FP_CAP_RENAME_DIR, "rename-dir" },
         { FP_CAP_HOLES, "holes" },

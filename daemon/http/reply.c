@@ -229,6 +229,14 @@ void fpd_problem_hint(struct fpd_call *call, const char *fmt, ...)
     va_end(ap);
 }
 
+void fpd_problem_type(struct fpd_call *call, const char *type)
+{
+    char text[80];
+
+    snprintf(text, sizeof text, "/errors/%s", type);
+    fpd_problem_member(call, "type", json_string(text));
+}
+
 static void reply_problem(struct fpd_call *call, const struct problem *p,
                           const char *code, const char *detail)
 {
@@ -315,49 +323,64 @@ static void sentence(const char *phrase, size_t max, char *out, size_t size)
         strcpy(out + n, ".");
 }
 
+bool fpd_failure_speaks(const struct fpd_failure *failure, int err)
+{
+    return failure->detail[0] &&
+           strncmp(failure->detail, fp_strerror(err), sizeof failure->detail);
+}
+
+/* What the device's numbers say, "" if it told none. */
+static void numbers(struct fpd_call *call, int err,
+                    const struct fpd_failure *failure, char *out, size_t size)
+{
+    unsigned long long limit = failure->limit;
+
+    out[0] = 0;
+    if (err == FP_ERR_NOSPC && failure->needed) {
+        add_number(call, "needed", failure->needed);
+        add_number(call, "free", failure->free);
+        snprintf(out, size,
+                 "The volume has %llu bytes free, and %llu are needed.",
+                 (unsigned long long)failure->free,
+                 (unsigned long long)failure->needed);
+    } else if (limit && (err == FP_ERR_NAMETOOLONG || err == FP_ERR_FBIG ||
+                         err == FP_ERR_NFILE)) {
+        add_number(call, "limit", failure->limit);
+        if (err == FP_ERR_NAMETOOLONG)
+            snprintf(out, size,
+                     "A name may have %llu bytes here, and this is longer.",
+                     limit);
+        else if (err == FP_ERR_FBIG)
+            snprintf(out, size,
+                     "A file may have %llu bytes here, and this has more.",
+                     limit);
+    }
+}
+
 void fpd_problem_failure(struct fpd_call *call, const char *device,
                          const char *path, int err,
                          const struct fpd_failure *failure)
 {
-    char detail[200] = "";
+    char detail[200], words[200];
 
     if (device)
         fpd_problem_member(call, "device",
                            fpd_json_bytes(device, strlen(device)));
     if (path)
         fpd_problem_member(call, "path", fpd_json_bytes(path, strlen(path)));
-    if (err == FP_ERR_NOSPC && failure->needed) {
-        add_number(call, "needed", failure->needed);
-        add_number(call, "free", failure->free);
-        snprintf(detail, sizeof detail,
-                 "The volume has %llu bytes free, and %llu are needed.",
-                 (unsigned long long)failure->free,
-                 (unsigned long long)failure->needed);
-    }
-    if (failure->limit && (err == FP_ERR_NAMETOOLONG || err == FP_ERR_FBIG ||
-                           err == FP_ERR_NFILE)) {
-        add_number(call, "limit", failure->limit);
-        if (err == FP_ERR_NAMETOOLONG)
-            snprintf(detail, sizeof detail,
-                     "A name may have %llu bytes here, and this is longer.",
-                     (unsigned long long)failure->limit);
-        else if (err == FP_ERR_FBIG)
-            snprintf(detail, sizeof detail,
-                     "A file may have %llu bytes here, and this has more.",
-                     (unsigned long long)failure->limit);
-    }
-    /* A device that has only the error's own phrase to say adds nothing. */
-    if (failure->detail[0] &&
-        strncmp(failure->detail, fp_strerror(err), sizeof failure->detail))
-        sentence(failure->detail, sizeof failure->detail, detail,
-                 sizeof detail);
+    numbers(call, err, failure, detail, sizeof detail);
     if (err == FP_ERR_ISDIR)
         fpd_problem_hint(call, "A directory is listed by its name with a "
                                "trailing slash.");
-    if (detail[0])
-        fpd_problem(call, err, "%s", detail);
-    else
-        fpd_problem(call, err, NULL);
+    if (!fpd_failure_speaks(failure, err)) {
+        fpd_problem(call, err, detail[0] ? "%s" : NULL, detail);
+        return;
+    }
+    sentence(failure->detail, sizeof failure->detail, words, sizeof words);
+    /* Of a full volume both its words and the numbers are worth having. */
+    fpd_problem(call, err, "%s%s%s", words,
+                err == FP_ERR_NOSPC && detail[0] ? " " : "",
+                err == FP_ERR_NOSPC ? detail : "");
 }
 
 void fpd_reply_content_range(struct fpd_call *call, uint64_t off, uint64_t len,

@@ -41,6 +41,10 @@ void fpd_problem_member(struct fpd_call *call, const char *key, json_t *value);
 void fpd_problem_hint(struct fpd_call *call, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* A closer type than the table's for its number, which stays the code:
+ * "no-parent" for "/errors/no-parent". */
+void fpd_problem_type(struct fpd_call *call, const char *type);
+
 /* A failure with a number: status, type and title of the table, and the
  * detail, a sentence. fmt NULL: the table's own. */
 void fpd_problem(struct fpd_call *call, int err, const char *fmt, ...)
@@ -53,6 +57,8 @@ void fpd_refuse(struct fpd_call *call, unsigned status, const char *type,
 void fpd_problem_failure(struct fpd_call *call, const char *device,
                          const char *path, int err,
                          const struct fpd_failure *failure);
+/* Has the device more to say than the error's own phrase? */
+bool fpd_failure_speaks(const struct fpd_failure *failure, int err);
 void fpd_reply_stopping(struct fpd_call *call);
 
 /* 202, the job and its URL. (route_job.c) */

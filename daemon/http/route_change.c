@@ -112,7 +112,7 @@ static void after_mkdir(struct fpd_call *call)
     struct change *c = call->state;
 
     if (c->ask.req.err) {
-        fpd_fs_fail(call, c->path, &c->ask);
+        fpd_fs_fail_new(call, c->path, &c->ask);
         return;
     }
     fpd_reply_empty(call, 201);
@@ -217,6 +217,20 @@ static void after_trailing_stat(struct fpd_call *call)
         ask(call, c, FPD_OP_REMOVE, c->path, reply_changed);
 }
 
+static void refuse_volume(struct fpd_call *call, const char *path)
+{
+    const char *device = fpd_device_id(call->device);
+
+    fpd_problem_member(call, "device", fpd_json_bytes(device, strlen(device)));
+    fpd_problem_member(call, "path", fpd_json_bytes(path, strlen(path)));
+    fpd_problem_type(call, "volume-root");
+    fpd_problem_hint(call,
+                     "POST {\"action\":\"format\",\"fs\":\"littlefs\"} to "
+                     "/api/v1/devices/%s/volumes%s empties it.",
+                     device, path);
+    fpd_problem(call, FP_ERR_ROFS, "A volume can't be deleted.");
+}
+
 void fpd_route_fs_delete(struct fpd_call *call)
 {
     const char *match = fpd_call_header(call, "If-Match");
@@ -225,9 +239,7 @@ void fpd_route_fs_delete(struct fpd_call *call)
     if (!c)
         return;
     if (!strchr(c->path + 1, '/')) {
-        fpd_problem_hint(call, "POST {\"action\":\"format\"} to the volume "
-                               "empties it.");
-        fpd_problem(call, FP_ERR_ROFS, "A volume can't be deleted.");
+        refuse_volume(call, c->path);
         return;
     }
     strcpy(c->at, c->path);
@@ -300,12 +312,42 @@ static bool take_destination(struct fpd_call *call, struct change *c)
 
 /* ---- MOVE ---- */
 
+static bool is_below(const char *path, const char *dir)
+{
+    size_t len = strlen(dir);
+
+    return strncmp(path, dir, len) == 0 && path[len] == '/';
+}
+
+/* Nothing was found: the source, or the directory to move it into? */
+static void after_source(struct fpd_call *call)
+{
+    struct change *c = call->state;
+
+    if (c->ask.req.err) {
+        fpd_fs_fail(call, c->path, &c->ask);
+        return;
+    }
+    c->ask.req.err = FP_ERR_NOENT;
+    fpd_fs_fail_new(call, c->to, &c->ask);
+}
+
 static void after_move(struct fpd_call *call)
 {
     struct change *c = call->state;
 
     if (c->ask.req.err == FP_ERR_EXIST && !c->overwrite)
         c->ask.req.err = FP_ERR_PRECOND;
+    if (c->ask.req.err == FP_ERR_INVAL && is_below(c->to, c->path)) {
+        fpd_problem_type(call, "into-itself");
+        strcpy(c->ask.req.failure.detail,
+               "a directory can't be moved into itself");
+    }
+    if (c->ask.req.err == FP_ERR_NOENT &&
+        !fpd_failure_speaks(&c->ask.req.failure, FP_ERR_NOENT)) {
+        ask(call, c, FPD_OP_STAT, c->path, after_source);
+        return;
+    }
     if (c->ask.req.err)
         fpd_fs_fail(call, c->path, &c->ask);
     else
@@ -364,7 +406,7 @@ static void after_copy(struct fpd_call *call)
     if (!cut && c->read.req.err)
         fpd_fs_fail(call, c->path, &c->read);
     else if (c->ask.req.err)
-        fpd_fs_fail(call, c->to, &c->ask);
+        fpd_fs_fail_new(call, c->to, &c->ask);
     else
         fpd_reply_empty(call, c->ask.req.u.put.created ? 201 : 204);
 }

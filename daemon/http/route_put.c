@@ -290,7 +290,7 @@ static void after_put(struct fpd_call *call)
                      req->u.put.if_absent
                          ? "There is a file of this name already."
                          : "The file is not the one that If-Match names.");
-        fpd_fs_fail(call, p->path, &p->ask);
+        fpd_fs_fail_new(call, p->path, &p->ask);
         return;
     }
     fpd_spool_state(p->spool, &body);

@@ -120,8 +120,14 @@ static bool has_device(struct fpd_call *call, const char *device,
     if (device && storage && fpd_call_covers(call, device))
         return true;
     if (!device || !storage)
-        fpd_problem(call, FP_ERR_INVAL,
-                    "\"device\" and \"storage\" say what is meant.");
+        fpd_problem(call, FP_ERR_INVAL, "%s missing, or no string: %s.",
+                    device    ? "\"storage\" is"
+                    : storage ? "\"device\" is"
+                              : "\"device\" and \"storage\" are",
+                    device    ? "the storage's name, such as \"flash0\""
+                    : storage ? "the device's id or label"
+                              : "the device's id or label, and its storage's "
+                                "name");
     else
         fpd_refuse(call, 404, "unknown-device", "Unknown device",
                    "No device has the id or label \"%.64s\".", device);
@@ -165,14 +171,32 @@ void fpd_route_snapshot_take(struct fpd_call *call)
 
 /* ---- mark, delete ---- */
 
-static int set_tags(struct fpd_call *call, json_t *value)
+/* FP_OK, or an error that has been answered. */
+static int set_one(struct fpd_call *call, const char *key, json_t *value)
 {
+    struct fpd_store *store = call->http->cfg.store;
+    const char *id = call->param[0];
     char tags[1024];
+    int err = FP_ERR_INVAL;
 
-    return fpd_json_parse_tags(value, tags, sizeof tags)
-               ? fpd_store_snapshot_tag(call->http->cfg.store, call->param[0],
-                                        tags)
-               : FP_ERR_INVAL;
+    if (strcmp(key, "pinned") == 0) {
+        if (json_is_boolean(value))
+            err = fpd_store_snapshot_pin(store, id, json_is_true(value));
+        else
+            fpd_problem(call, err, "\"pinned\" is true or false.");
+    } else if (strcmp(key, "tags") == 0) {
+        if (fpd_json_parse_tags(value, tags, sizeof tags))
+            err = fpd_store_snapshot_tag(store, id, tags);
+        else
+            fpd_problem(call, err, FPD_JSON_TAGS_WANTED);
+    } else {
+        fpd_problem(call, err,
+                    "\"%.40s\" can't be set; \"pinned\" and \"tags\" can.",
+                    key);
+    }
+    if (err && !call->response)
+        fpd_problem(call, err, NULL);
+    return err;
 }
 
 void fpd_route_snapshot_patch(struct fpd_call *call)
@@ -187,22 +211,11 @@ void fpd_route_snapshot_patch(struct fpd_call *call)
     body = fpd_call_json(call, false);
     json_object_foreach(body, key, value)
     {
-        if (strcmp(key, "pinned") == 0 && json_is_boolean(value))
-            err = fpd_store_snapshot_pin(call->http->cfg.store, call->param[0],
-                                         json_is_true(value));
-        else
-            err =
-                strcmp(key, "tags") == 0 ? set_tags(call, value) : FP_ERR_INVAL;
+        err = set_one(call, key, value);
         if (err)
             break;
     }
-    if (err == FP_ERR_INVAL)
-        fpd_problem(call, err,
-                    "\"pinned\" (true or false) and \"tags\" (an array of "
-                    "strings) can be set.");
-    else if (err)
-        fpd_problem(call, err, NULL);
-    else if (body)
+    if (body && !err)
         fpd_route_snapshot(call);
     json_decref(body);
 }
@@ -217,6 +230,7 @@ void fpd_route_snapshot_delete(struct fpd_call *call)
     if (!find(call, &s))
         return;
     if (s.pinned) {
+        fpd_problem_type(call, "snapshot-pinned");
         fpd_problem_hint(call, "PATCH it with {\"pinned\":false} first.");
         fpd_problem(call, FP_ERR_ACCES, "The snapshot is pinned.");
         return;

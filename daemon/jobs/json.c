@@ -30,6 +30,17 @@ static json_t *progress(const struct fpd_store_job *row,
     return obj;
 }
 
+/* Tags go through a job as the text that the store takes; who asks gets what
+ * was sent: an array. */
+static void show_tags(json_t *params)
+{
+    const char *text = json_string_value(json_object_get(params, "tags"));
+    json_t *tags = text && *text ? json_loads(text, 0, NULL) : NULL;
+
+    if (text)
+        json_object_set_new(params, "tags", tags ? tags : json_array());
+}
+
 /* What stands in the store is ours; a text that does not parse is left out. */
 static void set_text(json_t *obj, const char *key, const char *text)
 {
@@ -75,6 +86,7 @@ json_t *fpd_job_json(const struct fpd_store_job *row,
     if (row->device[0])
         json_object_set_new(obj, "device", json_string(row->device));
     set_text(obj, "params", row->request);
+    show_tags(json_object_get(obj, "params"));
     set_text(obj, "result", row->result);
     if (row->error && row->ended_ms)
         json_object_set_new(

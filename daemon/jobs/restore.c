@@ -544,18 +544,17 @@ static int program_checked(struct restore *r, const char *phase, unit_test test)
         uint32_t left = 0;
         int err;
 
-        fpd_job_phase(r->job, phase, "chunks", 0);
-        r->done = 0;
         for (uint32_t at = 0, n; (n = next_run(r, &at, test)) > 0; at += n)
             left += n;
         if (!left)
             return FP_OK;
-        fpd_job_total(r->job, left);
+        fpd_job_phase(r->job, phase, "chunks", left);
+        r->done = 0;
         err = program(r, test);
         if (err)
             return err;
+        fpd_job_phase(r->job, PHASE_VERIFY, "chunks", left);
         left = 0;
-        fpd_job_phase(r->job, PHASE_VERIFY, "chunks", 0);
         r->done = 0;
         for (uint32_t at = 0, n; (n = next_run(r, &at, test)) > 0; at += n) {
             err = compare_range(r, at, at + n, &left);

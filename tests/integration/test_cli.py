@@ -175,3 +175,106 @@ def test_an_id_may_be_shortened_where_it_is_one(shell, tmp_path):
 
 def test_snapshots_of_a_device_that_is_none(shell):
     assert 'nope' in shell('snapshots', 'list', 'nope', code=4).err
+
+
+# --- what is said ------------------------------------------------------------
+
+
+@pytest.fixture(scope='module')
+def tree(shell, tmp_path_factory):
+    """/flash/up/sub/ and /flash/hello.txt, 6 bytes."""
+    hello = tmp_path_factory.mktemp('tree') / 'hello.txt'
+    hello.write_text('hello\n')
+    os.utime(hello, (1_700_000_000, 1_700_000_000))
+    shell('mkdir', '-p', 'harbour:/flash/up/sub')
+    shell('cp', hello, 'harbour:/flash/hello.txt')
+    return hello
+
+
+UNKNOWN = 'No device has the id or label "nope". flashport devices lists those that are.'
+
+
+@pytest.mark.parametrize('args, code, words', [
+    ('ls nope:/flash', 4, UNKNOWN), ('cp nope:/flash/x .', 4, UNKNOWN), ('cp -r nope:/flash .', 4, UNKNOWN),
+    ('cp {hello} nope:/flash/', 4, UNKNOWN), ('cp {hello} nope:/flash/x', 4, UNKNOWN), ('mv nope:/a/b nope:/a/c', 4, UNKNOWN),
+    ('mkdir -p nope:/flash/a/b', 4, UNKNOWN), ('df nope', 4, UNKNOWN), ('backup nope', 4, UNKNOWN),
+    ('cp harbour:/flash/none .', 4, 'harbour:/flash/none: '),
+    ('ls harbour:/flash --token wrong', 8, 'The token is unknown or expired. Give --token or FLASHPORT_TOKEN'),
+    ('rm -r harbour:/flash', 8, "harbour:/flash: A volume can't be deleted. "), ('rm harbour:/', 8, 'The root holds only volumes'),
+    ('mv harbour:/flash/up harbour:/flash/up/sub', 1, "harbour:/flash/up: A directory can't be moved into itself."),
+    ('mv harbour:/flash/hello.txt harbour:/flash/a/b', 4, 'harbour:/flash/a/b: The directory that it should be in does not exist.'),
+    ('mv harbour:/flash/none harbour:/flash/b', 4, 'harbour:/flash/none: There is nothing of this name.'),
+    ('mkdir harbour:/flash/a/b/c', 4, 'does not exist. flashport mkdir -p makes it.'),
+    ('cp {hello} harbour:/flash/a/b', 4, 'harbour:/flash/a/b: The directory that it should be in does not exist.'),
+    ('cat harbour:/flash/up', 6, 'flashport ls lists it'), ('rm harbour:/flash/up', 6, 'rm -r'),
+    ('mkdir -p harbour:/flash/hello.txt', 6, 'harbour:/flash/hello.txt: ')], ids=lambda v: v if isinstance(v, str) and ' ' in v and len(v) < 45 else '')
+def test_refusals_name_what_it_is_and_what_to_do(shell, tree, args, code, words):
+    done = shell(*args.format(hello=tree).split(), code=code)
+    assert words in done.err and len(done.err.splitlines()) == 1, done.err
+    assert done.err.endswith(('.\n', '?\n')), done.err
+
+
+def test_mkdir_makes_parents(shell):
+    shell('mkdir', '-p', 'harbour:/flash/p/q/r')
+    shell('mkdir', '-p', 'harbour:/flash/p/q/r')
+    assert shell('ls', 'harbour:/flash/p/q').out == 'r/\n'
+    shell('rm', '-r', 'harbour:/flash/p')
+
+
+def test_ls_of_a_file_is_one_row(shell, tree):
+    assert shell('ls', 'harbour:/flash/hello.txt').out == 'hello.txt\n'
+    assert re.fullmatch(r'- +6  2023-11-1[45] ..:..  +hello.txt\n', shell('ls', '-l', 'harbour:/flash/hello.txt').out)
+    [mine] = json.loads(shell('ls', 'harbour:/flash/hello.txt', '--json').out)['entries']
+    [theirs] = [e for e in json.loads(shell('ls', 'harbour:/flash', '--json').out)['entries'] if e['name'] == 'hello.txt']
+    assert mine['mtime'][:19] == theirs['mtime'][:19]
+    assert {**mine, 'mtime': 0} == {**theirs, 'mtime': 0}
+    shell('ls', 'harbour:/flash/none', code=4)
+
+
+def test_what_does_not_fit_says_beside_what(shell, tmp_path):
+    half, full = tmp_path / 'half', tmp_path / 'full'
+    half.write_bytes(os.urandom(150_000))
+    full.write_bytes(os.urandom(255_000))
+    err = shell('cp', full, 'harbour:/flash/full', code=7).err
+    assert 'old one' not in err and 'bytes free' in err
+    shell('cp', half, 'harbour:/flash/half')
+    half.write_bytes(os.urandom(150_001))
+    err = shell('cp', half, 'harbour:/flash/half', code=7).err
+    assert 'beside the old one' in err and 'bytes free' in err
+    shell('rm', 'harbour:/flash/half')
+
+
+def test_a_body_that_lacks_something_is_told_what(shell):
+    bed = shell.bed
+
+    def detail(reply):
+        assert reply.status_code == 400, reply.text
+        return reply.json()['detail']
+    told = detail(bed.http.post(bed.api('/snapshots'), json={'device': 'harbour'}))
+    assert '"storage" is missing' in told and '"device"' not in told
+    assert '"device" is missing' in detail(bed.http.post(bed.api('/snapshots'), json={'storage': 'flash0'}))
+    assert '"device" and "storage" are' in detail(bed.http.post(bed.api('/snapshots'), json={}))
+    url = bed.api('/snapshots/' + shell('backup', 'harbour').out.strip())
+    assert '"colour"' in detail(bed.http.patch(url, json={'colour': 'red'}))
+    assert '"pinned" is true or false' in detail(bed.http.patch(url, json={'pinned': 'yes'}))
+    assert 'strings' in detail(bed.http.patch(url, json={'tags': 'x'}))
+    name = url.rsplit('/', 1)[1]
+    assert json.loads(shell('snapshots', 'pin', name, '--json').out)['pinned'] is True
+    assert '  pinned' in shell('snapshots').out
+    assert 'pinned. flashport snapshots unpin' in shell('snapshots', 'rm', name, code=8).err
+    shell('snapshots', 'unpin', name[-12:])
+    shell('snapshots', 'rm', name)
+
+
+def test_parts_agree_on_their_json(shell, tree):
+    job = json.loads(shell('backup', 'harbour', '-t', 'a', '-t', 'b', '--json').out)
+    assert job['params']['tags'] == ['a', 'b']
+    assert shell.bed.http.get(shell.bed.api('/snapshots/' + job['result']['snapshot'])).json()['tags'] == ['a', 'b']
+    assert json.loads(shell('backup', 'harbour', '--json').out)['params']['tags'] == []
+    again = json.loads(shell('restore', '-y', job['result']['snapshot'], 'harbour', '--json').out)
+    assert again['state'] == 'done' and again['result']['programmed'] == 0
+    assert again['progress']['done'] == again['progress']['total'] == 64, again['progress']
+    shell('snapshots', 'export', job['result']['snapshot'], shell.bed.dir / 'whole.img')
+    image = json.loads(shell('image', 'info', shell.bed.dir / 'whole.img', '--json').out)
+    [volume] = json.loads(shell('devices', 'harbour', '--json').out)['volumes']
+    assert 'seekwrite' in volume['caps'] and set(image['caps']) <= set(volume['caps'])
