@@ -2,6 +2,7 @@
  *
  * flashport image: the verbs and their options.
  */
+#define _POSIX_C_SOURCE 200809L
 #include "cli/image/image.h"
 
 #include <errno.h>
@@ -10,56 +11,104 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
-    const char *name, *args, *help;
-    int least, most; /* operands after IMAGE */
-    int (*run)(struct fpc_image *image);
-} verbs[] = {
-    { "info", "IMAGE", "filesystem, geometry and use", 0, 0, fpc_image_info },
-    { "ls", "IMAGE [PATH]", "all files and directories, sorted by bytes", 0, 1,
-      fpc_image_ls },
-    { "cat", "IMAGE PATH...", "print files", 1, 1000000, fpc_image_cat },
-    { "extract", "IMAGE DIR [PATH]", "write the files below PATH into DIR", 1,
-      2, fpc_image_extract },
-    { "check", "IMAGE", "say everything that is wrong; changes nothing", 0, 0,
-      fpc_image_check },
-    { "create", "IMAGE DIR", "make an image of what DIR holds", 1, 1,
-      fpc_image_create },
+/* Options of verbs, told with each that takes them. */
+enum {
+    OPT_FIND = 1, /* which volume in the file */
+    OPT_LIST = 2,
+    OPT_RAW = 4,
+    OPT_CREATE = 8,
 };
 
-static void print_help(FILE *out)
+static const struct verb {
+    const char *name, *args, *help;
+    int least, most; /* operands after IMAGE */
+    int paths;       /* the operand that is a path in the image, as are those
+                        behind it */
+    int options;
+    int (*run)(struct fpc_image *image);
+} verbs[] = {
+    { "info", "IMAGE", "filesystem, geometry and use", 0, 0, 0, OPT_FIND,
+      fpc_image_info },
+    { "ls", "IMAGE [PATH]", "all files and directories, sorted by bytes", 0, 1,
+      0, OPT_FIND | OPT_LIST | OPT_RAW, fpc_image_ls },
+    { "cat", "IMAGE PATH...", "print files", 1, 1000000, 0, OPT_FIND,
+      fpc_image_cat },
+    { "extract", "IMAGE DIR [PATH]", "write the files below PATH into DIR", 1,
+      2, 1, OPT_FIND, fpc_image_extract },
+    { "check", "IMAGE", "say everything that is wrong; changes nothing", 0, 0,
+      0, OPT_FIND, fpc_image_check },
+    { "create", "IMAGE DIR", "make an image of what DIR holds", 1, 1, 1,
+      OPT_CREATE, fpc_image_create },
+};
+
+static const struct {
+    int verbs;
+    const char *text;
+} options_help[] = {
+    { OPT_FIND, "      --fs NAME          the filesystem; else it is found "
+                "out\n"
+                "      --offset N         where the volume starts in the file; "
+                "without it the\n"
+                "                         first volume found, on a grid of "
+                "4096 bytes\n"
+                "      --block-size N     else found out\n"
+                "      --block-count N    refuse a volume that says another "
+                "count\n"
+                "      --page-size N      for formats that have pages\n" },
+    { OPT_CREATE, "      --fs NAME          the filesystem (littlefs)\n"
+                  "      --block-size N     erase unit of the flash (4096)\n"
+                  "      --block-count N    (the smallest that fits)\n"
+                  "      --prog-size N      program unit of the flash (16)\n"
+                  "      --opt K=V,...      particular to the filesystem "
+                  "(littlefs: version=2.0 or\n"
+                  "                         2.1, name_max=N)\n"
+                  "      --force            replace an image that exists\n" },
+    { OPT_LIST, "      --digest           SHA-256 of every file\n"
+                "  -l, --long             size and time too\n" },
+    { OPT_RAW, "      --raw              names as stored, byte for byte\n" },
+};
+
+static void print_options(int verb_options)
 {
-    fputs("usage: flashport image VERB IMAGE ... [OPTION...]\n"
-          "Flash images, without daemon or device.\n\n",
-          out);
+    for (size_t i = 0; i < sizeof options_help / sizeof options_help[0]; i++)
+        if (verb_options & options_help[i].verbs)
+            fputs(options_help[i].text, stdout);
+}
+
+static void print_help(void)
+{
+    puts("usage: flashport image VERB IMAGE ... [OPTION...]\n"
+         "Flash images, without daemon or device.\n");
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-        fprintf(out, "  %-8s %-18s %s\n", verbs[i].name, verbs[i].args,
-                verbs[i].help);
-    fputs("\nOptions:\n"
-          "      --fs NAME          the filesystem; else it is found out "
-          "(create: littlefs)\n"
-          "      --offset N         where the volume starts in the file; "
-          "without it the\n"
-          "                         first volume found, on a grid of 4096 "
-          "bytes\n"
-          "      --block-size N     else found out (create: 4096)\n"
-          "      --block-count N    refuse a volume that says another count "
-          "(create: the\n"
-          "                         smallest that fits)\n"
-          "      --page-size N      for formats that have pages\n"
-          "      --prog-size N      create: program unit of the flash "
-          "(16)\n"
-          "      --opt K=V,...      particular to the filesystem (littlefs: "
-          "version=2.0 or\n"
-          "                         2.1, name_max=N)\n"
-          "      --json             print JSON\n"
-          "      --digest           ls: SHA-256 of every file\n"
-          "      --raw              names as stored, byte for byte\n"
-          "  -l, --long             ls: size and time too\n\n"
-          "Numbers may be hexadecimal (0x...) or end in K or M.\n"
-          "Exit codes: 0 done, 2 wrong usage, 3 the image is refused or "
-          "corrupt, 4 no such\nfile, 7 it does not fit, 1 anything else.\n",
-          out);
+        printf("  %-8s %-18s %s\n", verbs[i].name, verbs[i].args,
+               verbs[i].help);
+    puts("\nOptions of all verbs but create:");
+    print_options(OPT_FIND);
+    puts("\nOptions of ls:");
+    print_options(OPT_LIST | OPT_RAW);
+    puts("\nOptions of create:");
+    print_options(OPT_CREATE);
+    puts("\nAll take --json. Numbers may be hexadecimal (0x...) or end in K or "
+         "M; paths in\nthe image need no leading slash.\n\n"
+         "Exit codes: 0 done, 2 wrong usage, 3 the image is refused, corrupt "
+         "or cut off,\n4 no such file, 6 it exists, 7 it does not fit, 1 "
+         "anything else.");
+}
+
+static void print_verb_help(const struct verb *verb)
+{
+    printf("usage: flashport image %s %s\n%s\n\n", verb->name, verb->args,
+           verb->help);
+    print_options(verb->options);
+    puts("      --json             print JSON");
+}
+
+static const struct verb *find(const char *name)
+{
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    return NULL;
 }
 
 /* 64-bit, decimal or 0x, with K or M behind. */
@@ -162,6 +211,7 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
         { "digest", no_argument, NULL, 'd' },
         { "raw", no_argument, NULL, 'r' },
         { "long", no_argument, NULL, 'l' },
+        { "force", no_argument, NULL, 'F' },
         { 0 },
     };
     int opt, status = FPC_EXIT_OK;
@@ -178,6 +228,8 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
             image->raw = true;
         else if (opt == 'l')
             image->detailed = true;
+        else if (opt == 'F')
+            image->force = true;
         else if (opt == 'O')
             status = parse_opt(image, optarg);
         else if (strchr("obcpg", opt))
@@ -188,19 +240,73 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
     return status;
 }
 
-static int run_verb(struct fpc_image *image)
+/* What people leave out of a path in an image: its leading slash; what they
+ * type too much: one at the end. The copy is the caller's. */
+static char *rooted(const char *path)
 {
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-        if (strcmp(image->verb, verbs[i].name) != 0)
-            continue;
-        if (image->arg_count >= verbs[i].least &&
-            image->arg_count <= verbs[i].most)
-            return verbs[i].run(image);
-        fpc_error("image %s takes: %s", verbs[i].name, verbs[i].args);
-        return FPC_EXIT_USAGE;
+    size_t n = strlen(path);
+    char *out = malloc(n + 2);
+
+    if (!out)
+        return NULL;
+    snprintf(out, n + 2, "%s%s", path[0] == '/' ? "" : "/", path);
+    for (n = strlen(out); n > 1 && out[n - 1] == '/';)
+        out[--n] = 0;
+    return out;
+}
+
+static int run_verb(const struct verb *verb, struct fpc_image *image)
+{
+    int count = image->arg_count, status = FPC_EXIT_OK;
+    char **args = calloc((size_t)count + 1, sizeof *args);
+
+    for (int i = 0; args && i < count && status == FPC_EXIT_OK; i++) {
+        args[i] =
+            i >= verb->paths ? rooted(image->args[i]) : strdup(image->args[i]);
+        if (!args[i])
+            status = FPC_EXIT_FAILED;
     }
-    fpc_error("no such verb: image %s", image->verb);
-    return usage("info, ls, cat, extract, check or create");
+    image->args = args;
+    if (!args || status)
+        fpc_error("out of memory");
+    else
+        status = verb->run(image);
+    for (int i = 0; args && i < count; i++)
+        free(args[i]);
+    free(args);
+    return args ? status : FPC_EXIT_FAILED;
+}
+
+static int run_named(struct fpc_image *image)
+{
+    const struct verb *verb = find(image->verb);
+
+    if (!verb) {
+        fpc_error("no such verb: image %s", image->verb);
+        return usage("info, ls, cat, extract, check or create");
+    }
+    if (image->arg_count >= verb->least && image->arg_count <= verb->most)
+        return run_verb(verb, image);
+    fpc_error("image %s takes: %s", verb->name, verb->args);
+    return FPC_EXIT_USAGE;
+}
+
+/* "--help" anywhere: of the verb that is named, or of all. */
+static bool helped(int argc, char **argv)
+{
+    const struct verb *verb = NULL;
+    bool asked = false;
+
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        asked |= strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
+        if (!verb && argv[i][0] != '-')
+            verb = find(argv[i]);
+    }
+    if (asked && verb)
+        print_verb_help(verb);
+    else if (asked)
+        print_help();
+    return asked;
 }
 
 int fpc_cmd_image(struct fpc_context *ctx, int argc, char **argv)
@@ -208,12 +314,8 @@ int fpc_cmd_image(struct fpc_context *ctx, int argc, char **argv)
     struct fpc_image *image;
     int status, operands;
 
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") != 0 && strcmp(argv[i], "-h") != 0)
-            continue;
-        print_help(stdout);
+    if (helped(argc, argv))
         return FPC_EXIT_OK;
-    }
     image = calloc(1, sizeof *image);
     if (!image)
         return fpc_error("out of memory"), FPC_EXIT_FAILED;
@@ -228,7 +330,7 @@ int fpc_cmd_image(struct fpc_context *ctx, int argc, char **argv)
         image->path = argv[optind + 1];
         image->args = argv + optind + 2;
         image->arg_count = operands - 2;
-        status = run_verb(image);
+        status = run_named(image);
     }
     free(image);
     return status;

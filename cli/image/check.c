@@ -86,8 +86,10 @@ int fpc_image_check(struct fpc_image *image)
     } else {
         print_summary(&step);
     }
-    if (status == FPC_EXIT_OK && step.errors)
+    if (status == FPC_EXIT_OK && step.errors) {
+        fpc_image_say_cut(image); /* then that is why */
         status = FPC_EXIT_REFUSED;
+    }
     json_decref(findings.list);
     fpc_image_close(image);
     return status;

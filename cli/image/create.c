@@ -288,6 +288,17 @@ static int told(const struct making *m, int err)
     return (int)fpc_exit_of(err);
 }
 
+/* Nobody means to lose a dump by writing another image over it. */
+static int check_absent(const struct fpc_image *image)
+{
+    struct stat st;
+
+    if (image->force || lstat(image->path, &st) != 0)
+        return FPC_EXIT_OK;
+    fpc_error("%s: exists; --force replaces it", image->path);
+    return FPC_EXIT_CONFLICT;
+}
+
 static int write_image(struct making *m)
 {
     const char *path = m->image->path;
@@ -325,8 +336,10 @@ int fpc_image_create(struct fpc_image *image)
         fpc_error("--fs %s: not known; there is littlefs", image->fs);
         status = FPC_EXIT_USAGE;
     } else {
-        status = gather(m, image->args[0]);
+        status = check_absent(image);
     }
+    if (status == FPC_EXIT_OK)
+        status = gather(m, image->args[0]);
     if (status == FPC_EXIT_OK)
         status = write_image(m);
     if (status == FPC_EXIT_OK && image->json)

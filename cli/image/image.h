@@ -19,7 +19,7 @@ struct fpc_image {
     const char *verb; /* "ls" */
     char **args;      /* operands after IMAGE */
     int arg_count;
-    bool json, digest, raw, detailed, quiet;
+    bool json, digest, raw, detailed, quiet, force;
     const char *fs; /* NULL: find out */
     bool has_offset;
     uint64_t offset;
@@ -36,8 +36,15 @@ struct fpc_image {
 int fpc_image_open(struct fpc_image *image);
 void fpc_image_close(struct fpc_image *image);
 
-/* Says what fp_error means for `path` in this image; its exit code. */
+/* Says what fp_error means for `path` in this image, or that the file is cut
+ * off where that is why; its exit code. */
 int fpc_image_failed(const struct fpc_image *image, const char *path, int err);
+
+/* Bytes that the file lacks of the volume, as it states its size; UINT64_MAX:
+ * it lacks some, and how many is not known. */
+uint64_t fpc_image_missing(const struct fpc_image *image);
+/* Says so, if it does; true then. */
+bool fpc_image_say_cut(const struct fpc_image *image);
 
 /* Reads a file whole, in pieces, through `take`, which may fail with its own
  * exit code. */

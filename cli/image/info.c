@@ -37,14 +37,14 @@ static void print_json(const struct fpc_image *image,
                        const struct fp_statfs *st)
 {
     json_t *doc = json_pack(
-        "{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:b}", "fs",
+        "{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:b,s:I}", "fs",
         image->host.vol.mnt.ops->name, "version", st->version, "offset",
         (json_int_t)image->found_at, "block_size", (json_int_t)st->block_size,
         "block_count", (json_int_t)st->block_count, "blocks_used",
         (json_int_t)st->blocks_used, "size", (json_int_t)st->size, "free",
         (json_int_t)st->free, "name_max", (json_int_t)st->name_max, "file_max",
         (json_int_t)st->file_max, "caps", caps_json(st->caps), "needs_repair",
-        (int)st->needs_repair);
+        (int)st->needs_repair, "missing", (json_int_t)fpc_image_missing(image));
 
     json_dumpf(doc, stdout, JSON_INDENT(1));
     putchar('\n');
@@ -56,6 +56,7 @@ static void print_text(const struct fpc_image *image,
 {
     const struct fp_host_file *file = &image->host.file;
     uint64_t size = st->block_size * st->block_count;
+    uint64_t missing = fpc_image_missing(image);
     char text[16];
 
     printf("filesystem   %s %s\n", image->host.vol.mnt.ops->name, st->version);
@@ -66,6 +67,10 @@ static void print_text(const struct fpc_image *image,
     if (file->size > size)
         printf("behind it    %" PRIu64 " bytes that are no part of it\n",
                file->size - size);
+    if (missing)
+        printf("cut off      the volume states %" PRIu64
+               " bytes more than the file has, none of them in use\n",
+               missing);
     printf("used         %" PRIu64 " blocks, %u %%\n", st->blocks_used,
            st->block_count ? (unsigned)(st->blocks_used * 100 / st->block_count)
                            : 0);

@@ -106,21 +106,48 @@ static int list(struct fpc_image *image, const struct fpc_tree *tree)
     return status;
 }
 
+/* Names were listed, and contents not looked at: is one behind the end of the
+ * file? */
+static int check_contents(const struct fpc_image *image, struct fp_mount *mnt)
+{
+    struct fp_statfs st;
+
+    return fpc_image_missing(image) && fp_fs_statfs(mnt, &st) == FP_ERR_CORRUPT
+               ? fpc_image_failed(image, "/", FP_ERR_CORRUPT)
+               : FPC_EXIT_OK;
+}
+
+static int list_file(struct fpc_image *image, const char *path)
+{
+    struct fpc_node node = { .path = (char *)path };
+    struct fpc_tree one = { .nodes = &node, .count = 1 };
+    int err = fp_fs_stat(&image->host.vol.mnt, path, &node.st);
+
+    return err ? fpc_image_failed(image, path, err) : list(image, &one);
+}
+
+static int list_tree(struct fpc_image *image, const char *root)
+{
+    struct fp_mount *mnt = &image->host.vol.mnt;
+    struct fpc_tree tree;
+    int err = fpc_tree_read(&tree, mnt, root, true), status;
+
+    if (err == FP_ERR_NOTDIR)
+        return list_file(image, root);
+    if (err)
+        return fpc_image_failed(image, root, err);
+    status = list(image, &tree);
+    fpc_tree_free(&tree);
+    return status == FPC_EXIT_OK ? check_contents(image, mnt) : status;
+}
+
 int fpc_image_ls(struct fpc_image *image)
 {
-    const char *root = image->arg_count ? image->args[0] : "/";
-    struct fpc_tree tree;
-    int err, status = fpc_image_open(image);
+    int status = fpc_image_open(image);
 
     if (status)
         return status;
-    err = fpc_tree_read(&tree, &image->host.vol.mnt, root, true);
-    if (err) {
-        status = fpc_image_failed(image, root, err);
-    } else {
-        status = list(image, &tree);
-        fpc_tree_free(&tree);
-    }
+    status = list_tree(image, image->arg_count ? image->args[0] : "/");
     fpc_image_close(image);
     return status;
 }

@@ -79,6 +79,8 @@ static int refused(const struct fpc_image *image, int err)
                                       "is not known");
         return FPC_EXIT_REFUSED;
     case FP_ERR_CORRUPT:
+        if (fpc_image_say_cut(image))
+            return FPC_EXIT_REFUSED;
         fpc_error("%s: the %s is damaged: it cannot be mounted", image->path,
                   fs);
         return FPC_EXIT_REFUSED;
@@ -127,6 +129,8 @@ void fpc_image_close(struct fpc_image *image)
 
 int fpc_image_failed(const struct fpc_image *image, const char *path, int err)
 {
+    if (err == FP_ERR_CORRUPT && fpc_image_say_cut(image))
+        return FPC_EXIT_REFUSED;
     fprintf(stderr, "flashport: %s: ", image->path);
     fpc_print_name(stderr, path, strlen(path));
     fprintf(stderr, ": %s\n", fp_strerror(err));

@@ -179,7 +179,8 @@ def test_a_volume_inside_a_larger_dump_is_found(unpacked, tmp_path):
     (['image', 'ls', '{image}', '--block-size', '0'], 2, 'number'),
     (['image', 'ls', '{image}', '--block-size', 'many'], 2, 'number'),
     (['image', 'cat', '{image}', '/nope'], 4, 'nope'),
-    (['image', 'cat', '{image}', 'relative'], 1, 'invalid'),
+    (['image', 'cat', '{image}', 'relative'], 4, '/relative'),
+    (['image', 'ls', '{image}', 'none/'], 4, '/none: '),
     (['image', 'cat', '{image}', '/../etc/passwd'], 1, 'invalid'),
     (['image', 'cat', '{image}', '/' + 'n' * 10000], 1, 'long'),
     (['image', 'create', '{out}', '/nonexistent'], 4, 'no such file'),
@@ -195,3 +196,74 @@ def test_bad_input_is_told_in_a_sentence(unpacked, tmp_path, args, code, words):
     assert words.lower() in done.stderr.decode().lower()
     assert not (tmp_path / 'o.img').exists()
     assert not list(tmp_path.glob('*.part'))
+
+
+def test_paths_need_no_leading_slash(unpacked, tmp_path):
+    path, manifest = unpacked['many_b4096_v21']
+    listed = json.loads(flashport('image', 'ls', path, '--json').stdout)
+    file = next(e['path'] for e in listed if e['type'] == 'file' and e['path'].count('/') > 1)
+    folder = os.path.dirname(file)
+    assert flashport('image', 'cat', path, file[1:]).stdout == flashport('image', 'cat', path, file).stdout
+    assert flashport('image', 'ls', path, folder[1:] + '/').stdout == flashport('image', 'ls', path, folder).stdout != b''
+    assert json.loads(flashport('image', 'ls', path, file[1:], '--json').stdout) == [e for e in listed if e['path'] == file]
+    flashport('image', 'extract', path, tmp_path / 'out', folder[1:])
+    assert (tmp_path / 'out' / os.path.basename(file)).is_file()
+
+
+@pytest.fixture
+def large(tmp_path):
+    """An image of 32 blocks of 4096: /a in block 0 or 1, /big in the last ones it takes."""
+    (tmp_path / 'in').mkdir()
+    (tmp_path / 'in' / 'a').write_bytes(b'small')
+    (tmp_path / 'in' / 'big').write_bytes(os.urandom(60_000))
+    image = tmp_path / 'whole.img'
+    flashport('image', 'create', image, tmp_path / 'in', '--block-count', 32)
+    return image
+
+
+@pytest.mark.parametrize('size', [4 * 4096, 4 * 4096 + 100, 2 * 4096])
+def test_an_image_that_is_cut_off_says_so(large, tmp_path, size):
+    cut = tmp_path / 'cut.img'
+    cut.write_bytes(large.read_bytes()[:size])
+    said = f'{cut}: cut off: the file has {size} bytes, and the volume states {32 * 4096}\n'
+    for args in (['info', cut], ['check', cut], ['ls', cut], ['ls', cut, '--json'], ['ls', cut, '--digest'], ['cat', cut, 'big'], ['extract', cut, tmp_path / 'out']):
+        done = flashport('image', *args, ok=(3,))
+        assert done.stderr.decode() == 'flashport: ' + said, args
+    assert [e['path'] for e in json.loads(flashport('image', 'ls', cut, '--json', ok=(3,)).stdout)] == ['/a', '/big']
+    assert flashport('image', 'cat', cut, 'a').stdout == b'small'
+
+
+def test_a_cut_that_loses_nothing_is_no_fault(tmp_path):
+    cut, whole = tmp_path / 'cut.img', tmp_path / 'whole.img'
+    (tmp_path / 'in').mkdir()
+    (tmp_path / 'in' / 'a').write_bytes(b'small')  # lies in the root's pair, blocks 0 and 1
+    flashport('image', 'create', whole, tmp_path / 'in', '--block-count', 32)
+    cut.write_bytes(whole.read_bytes()[:2 * 4096])
+    assert b'cut off' in flashport('image', 'info', cut).stdout
+    assert json.loads(flashport('image', 'info', cut, '--json').stdout)['missing'] == 30 * 4096
+    assert json.loads(flashport('image', 'info', whole, '--json').stdout)['missing'] == 0
+    assert flashport('image', 'ls', cut, '--digest').stdout == flashport('image', 'ls', whole, '--digest').stdout
+
+
+def test_damage_is_not_taken_for_a_cut(large, tmp_path):
+    data = bytearray(large.read_bytes())
+    data[8:16] = data[4096 + 8:4096 + 16] = b'nothing!'
+    bad = tmp_path / 'bad.img'
+    bad.write_bytes(data)
+    assert b'cut off' not in flashport('image', 'info', bad, ok=(3,)).stderr
+
+
+def test_create_replaces_only_when_told(large, tmp_path):
+    before = large.read_bytes()
+    assert b'--force' in flashport('image', 'create', large, tmp_path / 'in', ok=(6,)).stderr
+    assert large.read_bytes() == before
+    flashport('image', 'create', large, tmp_path / 'in', '--force', '--block-count', 40)
+    assert large.stat().st_size == 40 * 4096
+
+
+def test_each_verb_has_its_help():
+    for verb, has, lacks in (('ls', '--digest', '--force'), ('create', '--force', '--digest'), ('cat', '--offset', '--prog-size')):
+        for args in ([verb, '--help'], [verb, 'x.img', '-h']):
+            text = flashport('image', *args).stdout.decode()
+            assert text.startswith(f'usage: flashport image {verb} IMAGE') and has in text and lacks not in text, text
+    assert all(word in flashport('image', '--help').stdout.decode() for word in ('info', '--force', '--digest', 'Exit codes'))

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Is an image file shorter than the volume in it says to be?
+ *
+ * A volume whose end is missing mounts as far as it goes, or is merely damaged
+ * where a directory lies behind the end. So the volume is mounted once more, on
+ * a device without an end: the file, and erased flash behind it. There it says
+ * its own size; and where it does not mount, what was read behind the end of
+ * the file was asked for by the volume, not made up: a driver looks at no block
+ * beyond the count that the volume states.
+ */
+#include "cli/image/image.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define ENDLESS_BLOCK 4096
+
+struct endless {
+    struct fp_bdev bdev;
+    struct fp_host_file file;
+    bool passed; /* read behind the end of the file */
+};
+
+static int endless_read(struct fp_bdev *dev, fp_addr off, void *buf,
+                        uint32_t size)
+{
+    struct endless *e = (struct endless *)dev;
+    uint8_t *dst = buf;
+    uint64_t there = off < e->file.size ? e->file.size - off : 0;
+    uint32_t n = there < size ? (uint32_t)there : size;
+
+    e->passed |= n < size;
+    memset(dst + n, 0xff, size - n);
+    return fp_bdev_read(&e->file.bdev, off, dst, n);
+}
+
+static const struct fp_bdev_ops endless_ops = {
+    .read = endless_read,
+    /* nothing is written: the mount is read-only */
+};
+
+/* The size that the volume at found_at states; 0: not known, but it goes on
+ * behind the end of the file; -1: neither. */
+static int64_t stated_size(const struct fpc_image *image)
+{
+    struct endless e = { .bdev = { .ops = &endless_ops,
+                                   .read_size = 1,
+                                   .prog_size = 1,
+                                   .block_size = ENDLESS_BLOCK,
+                                   .block_count = UINT32_MAX,
+                                   .flags = FP_BDEV_ERASED_FF } };
+    struct fp_host_file_config file = { .offset = image->found_at,
+                                        .block_size = 1 };
+    struct fp_host_volume_config cfg = { .drivers = fpc_image_drivers,
+                                         .fs = image->fs,
+                                         .cfg = image->cfg };
+    struct fp_host_volume vol;
+    int64_t size = -1;
+
+    cfg.cfg.flags |= FP_MOUNT_RDONLY;
+    if (fp_host_file_open(&e.file, image->path, &file) != FP_OK)
+        return -1;
+    if (fp_host_volume_open(&vol, &e.bdev, &cfg) == FP_OK) {
+        size =
+            (int64_t)vol.mnt.cfg.block_count * (int64_t)vol.mnt.cfg.block_size;
+        fp_host_volume_close(&vol);
+    } else if (e.passed) {
+        size = 0;
+    }
+    fp_host_file_close(&e.file);
+    return size;
+}
+
+static uint64_t file_size(const struct fpc_image *image)
+{
+    struct fp_host_file_config cfg = { .offset = image->found_at,
+                                       .block_size = 1 };
+    struct fp_host_file file;
+    uint64_t size;
+
+    if (fp_host_file_open(&file, image->path, &cfg) != FP_OK)
+        return UINT64_MAX;
+    size = file.size;
+    fp_host_file_close(&file);
+    return size;
+}
+
+uint64_t fpc_image_missing(const struct fpc_image *image)
+{
+    int64_t stated = stated_size(image);
+    uint64_t size = file_size(image);
+
+    if (stated < 0)
+        return 0;
+    if (stated == 0)
+        return UINT64_MAX;
+    return (uint64_t)stated > size ? (uint64_t)stated - size : 0;
+}
+
+bool fpc_image_say_cut(const struct fpc_image *image)
+{
+    uint64_t missing = fpc_image_missing(image), size = file_size(image);
+
+    if (missing == 0)
+        return false;
+    if (missing == UINT64_MAX)
+        fpc_error("%s: cut off: the file has %" PRIu64
+                  " bytes%s, and the volume goes on behind them",
+                  image->path, size, image->found_at ? " from there on" : "");
+    else
+        fpc_error("%s: cut off: the file has %" PRIu64
+                  " bytes%s, and the volume states %" PRIu64,
+                  image->path, size, image->found_at ? " from there on" : "",
+                  size + missing);
+    return true;
+}
