@@ -278,3 +278,14 @@ def test_parts_agree_on_their_json(shell, tree):
     image = json.loads(shell('image', 'info', shell.bed.dir / 'whole.img', '--json').out)
     [volume] = json.loads(shell('devices', 'harbour', '--json').out)['volumes']
     assert 'seekwrite' in volume['caps'] and set(image['caps']) <= set(volume['caps'])
+
+
+def test_a_restore_with_nothing_left_to_do_at_its_end_says_how_much_it_did(shell):
+    snapshot = shell('backup', 'harbour').out.strip()
+    url = shell.bed.api('/devices/harbour/storages/flash0/image')
+    blank = shell.bed.job(shell.bed.http.put(url, data=b'\xff' * 64 * 4096))  # erased is written: no anchor is left
+    assert blank['state'] == 'done' and blank['result']['programmed'] > 0, blank
+    assert blank['progress']['done'] == blank['progress']['total'] > 0, blank['progress']
+    job = json.loads(shell('restore', '-y', snapshot, 'harbour', '--json').out)
+    assert job['progress']['done'] == job['progress']['total'] > 0, job['progress']
+    wait_for('the volume', lambda: 'littlefs' in shell('df', 'harbour').out)
