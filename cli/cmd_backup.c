@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * flashport backup, restore: a snapshot is taken, or written back.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "cli/job.h"
+#include "cli/snapshot.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+struct waiting {
+    bool no; /* --no-wait */
+    unsigned timeout_s;
+};
+
+/* --no-wait or --timeout? False: neither. *status is the exit code of a value
+ * that is none. */
+static bool wait_option(struct waiting *wait, int opt, const char *value,
+                        int *status)
+{
+    char *end;
+    unsigned long n;
+
+    if (opt == 'W')
+        wait->no = true;
+    if (opt != 'X')
+        return opt == 'W';
+    n = strtoul(value, &end, 10);
+    if (end == value || *end || n == 0 || n > 86400 || value[0] == '-') {
+        fpc_error("--timeout %s: not a number of seconds from 1 to 86400",
+                  value);
+        *status = FPC_EXIT_USAGE;
+    }
+    wait->timeout_s = (unsigned)n;
+    return true;
+}
+
+/* Starts a job and, unless told not to, waits for its end. */
+static int run_job(struct fpc_context *ctx, struct fpc_client *client,
+                   const char *url, json_t *body, const struct waiting *wait,
+                   json_t **job)
+{
+    struct fpc_call call = { .method = "POST", .path = url, .body = body };
+    struct fpc_job_watch how = { .location = call.location,
+                                 .quiet = ctx->quiet,
+                                 .timeout_s = wait->timeout_s };
+    int status = fpc_client_call(client, &call);
+
+    *job = NULL;
+    if (status == FPC_EXIT_OK && !wait->no && call.location[0])
+        status = fpc_job_watch(client, &how, job);
+    else if (status == FPC_EXIT_OK)
+        *job = json_incref(call.json);
+    fpc_call_free(&call);
+    return status;
+}
+
+static const char *snapshot_of(const json_t *job)
+{
+    const json_t *result = json_object_get(job, "result");
+
+    return json_is_string(result) ? json_string_value(result)
+                                  : text_of(result, "snapshot");
+}
+
+/* The device's only storage, or its first flash. */
+static int first_storage(struct fpc_client *client, const char *device,
+                         char storage[32])
+{
+    char url[FPC_URL_MAX] = "/api/v1/devices/";
+    json_t *doc;
+    int status;
+
+    fpc_url_append(url, device, false);
+    doc = fpc_client_get(client, url, &status);
+    if (!doc)
+        return status;
+    snprintf(
+        storage, 32, "%s",
+        text_of(json_array_get(json_object_get(doc, "storages"), 0), "name"));
+    json_decref(doc);
+    if (!storage[0]) {
+        fpc_error("%s is not online, and which storages it has is not known: "
+                  "name the storage, or wait until it is back",
+                  device);
+        return FPC_EXIT_OFFLINE;
+    }
+    return FPC_EXIT_OK;
+}
+
+static void print_job(struct fpc_context *ctx, const json_t *job)
+{
+    if (ctx->json)
+        fpc_print_json(job);
+    else
+        puts(*snapshot_of(job) ? snapshot_of(job) : text_of(job, "id"));
+}
+
+static int check_wait(const char *command, const struct waiting *wait)
+{
+    return wait->no && wait->timeout_s
+               ? fpc_usage(command, "--timeout is for waiting: it cannot go "
+                                    "with --no-wait")
+               : FPC_EXIT_OK;
+}
+
+static int check_backup(int operands, const char *output,
+                        const struct waiting *wait)
+{
+    if (operands < 1 || operands > 2)
+        return fpc_usage("backup", "a device, and at most a storage");
+    if (output && wait->no)
+        return fpc_usage("backup", "--output needs the snapshot: it cannot go "
+                                   "with --no-wait");
+    return check_wait("backup", wait);
+}
+
+int fpc_cmd_backup(struct fpc_context *ctx, int argc, char **argv)
+{
+    static const struct option options[] = {
+        FPC_COMMON_OPTIONS,
+        { "output", required_argument, NULL, 'o' },
+        { "tag", required_argument, NULL, 't' },
+        { "no-wait", no_argument, NULL, 'W' },
+        { "timeout", required_argument, NULL, 'X' },
+        { 0 },
+    };
+    json_t *tags = json_array(), *body, *job = NULL;
+    const char *output = NULL;
+    char storage[32] = "";
+    struct fpc_client *client;
+    struct waiting wait = { 0 };
+    int opt, status = FPC_EXIT_OK;
+
+    while ((opt = getopt_long(argc, argv, "o:t:", options, NULL)) != -1) {
+        if (opt == 'o')
+            output = optarg;
+        else if (opt == 't')
+            json_array_append_new(tags, json_string(optarg));
+        else if (!wait_option(&wait, opt, optarg, &status) &&
+                 !fpc_common_option(ctx, opt, optarg))
+            status = fpc_usage("backup", NULL);
+    }
+    if (status == FPC_EXIT_OK)
+        status = check_backup(argc - optind, output, &wait);
+    if (status == FPC_EXIT_OK)
+        status = fpc_client_new(ctx, &client);
+    if (status) {
+        json_decref(tags);
+        return status;
+    }
+    if (argc - optind == 2)
+        snprintf(storage, sizeof storage, "%s", argv[optind + 1]);
+    else
+        status = first_storage(client, argv[optind], storage);
+    if (status == FPC_EXIT_OK) {
+        body = json_pack("{s:s,s:s,s:o}", "device", argv[optind], "storage",
+                         storage, "tags", tags);
+        status = run_job(ctx, client, FPC_SNAPSHOTS, body, &wait, &job);
+        json_decref(body);
+    } else {
+        json_decref(tags);
+    }
+    if (status == FPC_EXIT_OK)
+        print_job(ctx, job);
+    if (status == FPC_EXIT_OK && output)
+        status = fpc_snapshot_export(ctx, client, snapshot_of(job), output);
+    json_decref(job);
+    fpc_client_free(client);
+    return status;
+}
+
+static bool confirmed(const char *device, const char *storage)
+{
+    char line[16] = "";
+
+    if (!isatty(STDIN_FILENO))
+        return fpc_error("a restore overwrites %s of %s: say --yes", storage,
+                         device),
+               false;
+    fprintf(stderr, "Overwrite %s of %s? [y/N] ", storage, device);
+    return fgets(line, sizeof line, stdin) &&
+           (line[0] == 'y' || line[0] == 'Y');
+}
+
+int fpc_cmd_restore(struct fpc_context *ctx, int argc, char **argv)
+{
+    static const struct option options[] = {
+        FPC_COMMON_OPTIONS,
+        { "yes", no_argument, NULL, 'y' },
+        { "no-wait", no_argument, NULL, 'W' },
+        { "timeout", required_argument, NULL, 'X' },
+        { 0 },
+    };
+    struct waiting wait = { 0 };
+    bool yes = false;
+    json_t *body, *job = NULL;
+    char url[FPC_URL_MAX], storage[32] = "";
+    struct fpc_client *client;
+    int opt, status = FPC_EXIT_OK;
+
+    while ((opt = getopt_long(argc, argv, "y", options, NULL)) != -1) {
+        if (opt == 'y')
+            yes = true;
+        else if (!wait_option(&wait, opt, optarg, &status) &&
+                 !fpc_common_option(ctx, opt, optarg))
+            return fpc_usage("restore", NULL);
+    }
+    if (status)
+        return status;
+    if (argc - optind < 2 || argc - optind > 3)
+        return fpc_usage("restore", "a snapshot, a device, at most a storage");
+    status = check_wait("restore", &wait);
+    if (status == FPC_EXIT_OK)
+        status = fpc_client_new(ctx, &client);
+    if (status)
+        return status;
+    status = fpc_snapshot_url(client, url, argv[optind], "/restore");
+    if (status == FPC_EXIT_OK && argc - optind == 3)
+        snprintf(storage, sizeof storage, "%s", argv[optind + 2]);
+    else if (status == FPC_EXIT_OK)
+        status = first_storage(client, argv[optind + 1], storage);
+    if (status == FPC_EXIT_OK && !yes && !confirmed(argv[optind + 1], storage))
+        status = FPC_EXIT_FAILED;
+    if (status == FPC_EXIT_OK) {
+        body = json_pack("{s:s,s:s}", "device", argv[optind + 1], "storage",
+                         storage);
+        status = run_job(ctx, client, url, body, &wait, &job);
+        json_decref(body);
+    }
+    if (status == FPC_EXIT_OK)
+        print_job(ctx, job);
+    json_decref(job);
+    fpc_client_free(client);
+    return status;
+}
