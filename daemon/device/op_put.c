@@ -131,10 +131,12 @@ static bool ask_touch(struct fpd_session *s, struct fpd_op_state *op)
     return fpd_session_send(s) != NULL;
 }
 
-/* Other uploads that take a place on the device. */
-static unsigned others(const struct fpd_op_state *self)
+/* Other uploads that take a place on the device: those under way, and those
+ * given up until the device has heard of it. */
+static unsigned others(const struct fpd_session *s,
+                       const struct fpd_op_state *self)
 {
-    unsigned count = 0;
+    unsigned count = fpd_session_aborting(s);
 
     for (struct fpd_op_state *op = self->device->ops; op; op = op->next)
         if (op != self && op->ops == &fpd_op_put && put(op)->opened)
@@ -149,7 +151,7 @@ static bool ask_open(struct fpd_session *s, struct fpd_op_state *op,
     struct put *p = put(op);
     fp_Envelope *env;
 
-    if (p->wait_below && others(op) >= p->wait_below)
+    if (p->wait_below && others(s, op) >= p->wait_below)
         return false;
     if (!p->stream)
         p->stream = fpd_session_stream(s);
@@ -463,10 +465,10 @@ static void put_failed(struct fpd_session *s, struct fpd_op_state *op,
 {
     int err = fpd_info_error(failure->error);
 
-    if (op->step == OPEN && err == FP_ERR_NFILE && others(op) > 0) {
+    if (op->step == OPEN && err == FP_ERR_NFILE && others(s, op) > 0) {
         /* Its places are taken by uploads of ours: after them. */
         put(op)->opened = false;
-        put(op)->wait_below = others(op);
+        put(op)->wait_below = others(s, op);
         fpd_session_free_stream(s, put(op)->stream);
         put(op)->stream = 0;
     } else if (op->step == LOOK && err == FP_ERR_NOENT)

@@ -274,6 +274,18 @@ void fpd_session_abort_upload(struct fpd_session *s,
     }
 }
 
+unsigned fpd_session_aborting(const struct fpd_session *s)
+{
+    size_t max = sizeof s->aborts / sizeof s->aborts[0];
+    unsigned count = 0;
+
+    for (size_t i = 0; i < max; i++)
+        count += s->aborts[i].used;
+    for (uint32_t i = 0; i < s->calls_max; i++)
+        count += s->calls[i].id && s->calls[i].tag == fp_Envelope_put_abort_tag;
+    return count;
+}
+
 uint32_t fpd_session_slice(const struct fpd_session *s)
 {
     /* Two slices are under way at once, and all of both may lie in front of

@@ -131,6 +131,8 @@ void fpd_session_forget(struct fpd_session *s, struct fpd_op_state *op);
 void fpd_session_abort_upload(struct fpd_session *s,
                               const uint8_t upload_id[16], uint8_t stream);
 
+/* Uploads given up that the device has not let go of yet. */
+unsigned fpd_session_aborting(const struct fpd_session *s);
 /* Bytes that a slice may have now: about 50 ms of the line, at most 64 KiB. */
 uint32_t fpd_session_slice(const struct fpd_session *s);
 /* Transfers' calls of this class or a more urgent one. */

@@ -325,7 +325,8 @@ def test_a_client_that_leaves_half_way_leaves_the_old_file(bed, folder):
 
 def test_a_client_that_does_not_read_holds_up_nobody(bed, folder):
     data = content(400_000)
-    bed.http.put(f'{folder}/big', data=data)
+    reply = bed.http.put(f'{folder}/big', data=data)
+    assert reply.status_code == 201, reply.text
     idle = []
     for _ in range(3):
         s = connect(bed)
