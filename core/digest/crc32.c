@@ -81,12 +81,18 @@ uint32_t fp_crc32(uint32_t crc, const void *buf, size_t size)
     const uint8_t *p = buf;
 
     for (; size >= 8; size -= 8, p += 8) {
-        uint32_t a = crc ^ fp_get_le32(p), b = fp_get_le32(p + 4);
+        uint32_t a = crc ^ fp_get_le32(p);
 
         crc = slice[7][a & 255] ^ slice[6][a >> 8 & 255] ^
-              slice[5][a >> 16 & 255] ^ slice[4][a >> 24] ^ slice[3][b & 255] ^
-              slice[2][b >> 8 & 255] ^ slice[1][b >> 16 & 255] ^
-              slice[0][b >> 24];
+              slice[5][a >> 16 & 255] ^ slice[4][a >> 24] ^ slice[3][p[4]] ^
+              slice[2][p[5]] ^ slice[1][p[6]] ^ slice[0][p[7]];
+    }
+    if (size >= 4) {
+        crc ^= fp_get_le32(p);
+        crc = slice[3][crc & 255] ^ slice[2][crc >> 8 & 255] ^
+              slice[1][crc >> 16 & 255] ^ slice[0][crc >> 24];
+        size -= 4;
+        p += 4;
     }
     for (; size > 0; size--)
         crc = crc >> 8 ^ slice[0][(crc ^ *p++) & 255];

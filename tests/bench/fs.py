@@ -39,7 +39,7 @@ def measure(row, options):
     done = subprocess.run([BENCH, row, *options], check=True, capture_output=True, text=True)
     with tempfile.TemporaryDirectory() as folder:
         out = subprocess.run(['valgrind', '--tool=callgrind', '--toggle-collect=workload', f'--callgrind-out-file={folder}/out',
-                              BENCH, row, *options], check=True, capture_output=True, text=True).stderr
+                              BENCH, row, 'plain', *options], check=True, capture_output=True, text=True).stderr
     return json.loads(done.stdout), int(re.search(r'Collected : (\d+)', out).group(1))
 
 

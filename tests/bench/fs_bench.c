@@ -2,7 +2,10 @@
  *
  * One workload on one filesystem in memory, and what the flash was asked for:
  *
- *     fs_bench ROW [cache=BYTES] [OPTIONS]      of the driver, for "entries=32"
+ *     fs_bench ROW [plain] [cache=BYTES] [OPTIONS]
+ *
+ * OPTIONS are the driver's, instead of "entries=32". plain: without counting,
+ * which costs instructions itself.
  *
  * ROW is a letter of the table in fs.py, or list:N, create:N, mount:N for N
  * files. All of a row happens in workload(), so that callgrind can count that
@@ -25,6 +28,7 @@
 
 static struct fp_bdev_ram ram;
 static struct fp_bdev_stats stats;
+static struct fp_bdev *dev = &stats.bdev;
 static struct fp_mount mnt;
 static struct fp_fs_config config = { .block_size = BLOCK,
                                       .cache_size = UNIT,
@@ -46,7 +50,7 @@ static void must(int err, const char *what)
 
 static void mount(void)
 {
-    must(fp_fs_mount(&mnt, &fp_fs_littlefs, &stats.bdev, &config, ws, ws_size),
+    must(fp_fs_mount(&mnt, &fp_fs_littlefs, dev, &config, ws, ws_size),
          "mount");
 }
 
@@ -201,11 +205,10 @@ static void make(uint32_t blocks)
     memset(mem, 0xff, (size_t)blocks * BLOCK);
     fp_bdev_ram_init(&ram, UNIT, BLOCK, blocks, mem);
     fp_bdev_stats_init(&stats, &ram.bdev, NULL);
-    stats.bdev.read_size = UNIT;
-    ws_size = fp_fs_littlefs.workspace(&stats.bdev, &config);
+    stats.bdev.read_size = ram.bdev.read_size = UNIT;
+    ws_size = fp_fs_littlefs.workspace(dev, &config);
     ws = malloc(ws_size);
-    must(fp_fs_format(&fp_fs_littlefs, &stats.bdev, &config, ws, ws_size),
-         "format");
+    must(fp_fs_format(&fp_fs_littlefs, dev, &config, ws, ws_size), "format");
     mount();
 }
 
@@ -215,7 +218,9 @@ int main(int argc, char **argv)
     const struct fp_bdev_count *n = stats.count;
 
     for (int i = 2; i < argc; i++) {
-        if (!strncmp(argv[i], "cache=", 6))
+        if (!strcmp(argv[i], "plain"))
+            dev = &ram.bdev;
+        else if (!strncmp(argv[i], "cache=", 6))
             config.cache_size = (uint32_t)atoi(argv[i] + 6);
         else
             config.options = argv[i];

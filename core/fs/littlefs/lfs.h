@@ -241,6 +241,7 @@ struct fp_lfs {
     bool doubted;  /* parents and thread do not match: see lookup.c */
     bool still;    /* no moving for wear now */
     bool failed;   /* a relocation broke off: no more writing */
+    bool mounting; /* names are not looked for: no hashes */
     bool prepared; /* repairs are done */
     bool upgrade;
     bool uneven;     /* superblocks state different block counts */

@@ -59,8 +59,7 @@ static bool apply_name(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
                        uint32_t off, uint32_t hash)
 {
     uint32_t id = fp_lfs_tag_id(tag), type = fp_lfs_tag_type(tag);
-    uint32_t kind = type == FP_LFS_NAME_FILE    ? FP_LFS_FILE
-                    : type == FP_LFS_NAME_DIR   ? FP_LFS_DIR
+    uint32_t kind = type <= FP_LFS_NAME_DIR ? type /* FP_LFS_FILE, FP_LFS_DIR */
                     : type == FP_LFS_NAME_SUPER ? FP_LFS_SUPER
                                                 : 0;
 
@@ -97,12 +96,7 @@ bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
                   uint32_t off, uint32_t hash)
 {
     uint32_t type = fp_lfs_tag_type(tag), id = fp_lfs_tag_id(tag);
-    uint32_t len = fp_lfs_tag_size(tag);
 
-    if (type == FP_LFS_CREATE)
-        return apply_create(fs, m, id);
-    if (type == FP_LFS_DELETE)
-        return apply_delete(m, id);
     switch (type >> 8) {
     case 0:
         return apply_name(fs, m, tag, off, hash);
@@ -110,14 +104,19 @@ bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
         if (id >= m->count)
             return false;
         /* An unknown kind leaves the entry without content. */
-        m->ents[id].strct = fp_lfs_rec_make(
-            off, len, type <= FP_LFS_STRUCT_CTZ ? (type & 3) + 1 : 0);
+        m->ents[id].strct =
+            fp_lfs_rec_make(off, fp_lfs_tag_size(tag),
+                            type <= FP_LFS_STRUCT_CTZ ? (type & 3) + 1 : 0);
         return true;
     case 3:
         if (id >= m->count)
             return false;
         apply_attr(&m->ents[id], tag, off);
         return true;
+    case 4:
+        return type == FP_LFS_CREATE   ? apply_create(fs, m, id)
+               : type == FP_LFS_DELETE ? apply_delete(m, id)
+                                       : true;
     default:
         return true; /* unknown types are skipped */
     }
@@ -198,17 +197,33 @@ static inline int view(struct fp_lfs *fs, struct scan *s, uint32_t off,
 static int copy(struct fp_lfs *fs, struct scan *s, uint32_t off, uint8_t *to,
                 uint32_t size)
 {
-    const uint8_t *p;
-    uint32_t n = 0;
-
-    for (; size > 0; size--, n--, off++) {
-        int err = n ? FP_OK : view(fs, s, off, &p, &n);
+    while (size > 0) {
+        const uint8_t *p;
+        uint32_t n;
+        int err = view(fs, s, off, &p, &n);
 
         if (err)
             return err;
-        *to++ = *p++;
+        n = fp_lfs_min(n, size);
+        memcpy(to, p, n);
+        to += n;
+        off += n;
+        size -= n;
     }
     return FP_OK;
+}
+
+/* Four bytes of the log: where they lie together, or copied to raw. */
+static int word(struct fp_lfs *fs, struct scan *s, uint32_t off, uint8_t raw[4],
+                const uint8_t **bytes)
+{
+    uint32_t n;
+    int err = view(fs, s, off, bytes, &n);
+
+    if (err || n >= 4)
+        return err;
+    *bytes = raw;
+    return copy(fs, s, off, raw, 4);
 }
 
 static int hash_name(struct fp_lfs *fs, struct scan *s, uint32_t off,
@@ -269,18 +284,21 @@ static int take_global(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
 static int take_crc(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
                     uint32_t tag, bool *good)
 {
+    const uint8_t *p;
     uint8_t raw[4];
+    uint32_t crc;
     int err;
 
     *good = false;
     if (fp_lfs_tag_size(tag) < 4)
         return FP_OK;
     err = fold(fs, s, s->off + 4);
+    crc = s->crc; /* reading on may take the checksum itself into it */
     if (!err)
-        err = fp_lfs_read(fs, s->block, s->off + 4, raw, 4, fs->block_size);
+        err = word(fs, s, s->off + 4, raw, &p);
     if (err)
         return err;
-    if (fp_get_le32(raw) != s->crc)
+    if (fp_get_le32(p) != crc)
         return FP_OK;
     if (s->wrong) {
         s->contradiction = true;
@@ -288,7 +306,7 @@ static int take_crc(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
     }
 
     *good = true;
-    m->crc = s->crc;
+    m->crc = crc;
     s->off += 4 + fp_lfs_tag_size(tag);
     s->ptag = tag ^ (fp_lfs_tag_type(tag) & 1) << 31;
     s->crc = CRC_INIT;
@@ -320,7 +338,7 @@ static int take_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
     uint32_t hash = 0;
     int err = FP_OK;
 
-    if (type >> 8 == 0)
+    if (type >> 8 == 0 && !fs->mounting)
         err = hash_name(fs, s, s->off + 4, size, &hash);
     if (err)
         return err;
@@ -334,30 +352,17 @@ static int take_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
     return err;
 }
 
-static int read_tag(struct fp_lfs *fs, struct scan *s, uint32_t *tag)
-{
-    const uint8_t *p;
-    uint8_t raw[4];
-    uint32_t n;
-    int err = view(fs, s, s->off, &p, &n);
-
-    if (!err && n < sizeof raw) {
-        err = copy(fs, s, s->off, raw, sizeof raw);
-        p = raw;
-    }
-    if (!err)
-        *tag = fp_get_be32(p) ^ s->ptag;
-    return err;
-}
-
 static int scan_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s)
 {
     while (s->off + 4 <= s->limit) {
+        const uint8_t *p;
+        uint8_t raw[4];
         uint32_t tag;
-        int err = read_tag(fs, s, &tag);
+        int err = word(fs, s, s->off, raw, &p);
 
         if (err)
             return err;
+        tag = fp_get_be32(p) ^ s->ptag;
         if (tag & FP_LFS_TAG_INVALID) {
             s->at_erased = !s->dirty;
             return FP_OK;

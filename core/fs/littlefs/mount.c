@@ -430,7 +430,11 @@ int fp_lfs_mount(struct fp_mount *mnt)
     if (!(mnt->cfg.flags & FP_MOUNT_RDONLY) &&
         fs->block_size % mnt->dev->block_size)
         return FP_ERR_INVAL;
-    return mount_found(fs);
+    fs->mounting = true;
+    err = mount_found(fs);
+    fs->mounting = false;
+    drop_all(fs); /* the indexes are without hashes */
+    return err;
 }
 
 int fp_lfs_unmount(struct fp_mount *mnt)
