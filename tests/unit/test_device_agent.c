@@ -206,8 +206,15 @@ static void assert_file(struct bench *b, const char *path, const uint8_t *data,
 {
     uint8_t *back;
     size_t n;
+    int err = get(b, path, &back, &n);
 
-    assert_int_equal(get(b, path, &back, &n), FP_OK);
+    /* That its agent died may be noticed only now. */
+    while (err == FP_ERR_NODEV) {
+        free(back);
+        wait_state(b, true);
+        err = get(b, path, &back, &n);
+    }
+    assert_int_equal(err, FP_OK);
     assert_int_equal(n, size);
     assert_memory_equal(back, data, size);
     free(back);
