@@ -401,6 +401,13 @@ out:
     return status;
 }
 
+const char *fpc_text(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
 void fpc_call_free(struct fpc_call *call)
 {
     json_decref(call->json);

@@ -66,4 +66,7 @@ json_t *fpc_client_get(struct fpc_client *client, const char *path,
 /* Prints a document on stdout. */
 void fpc_print_json(const json_t *json);
 
+/* A string member, or "". The object's. */
+const char *fpc_text(const json_t *object, const char *key);
+
 #endif

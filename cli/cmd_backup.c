@@ -11,13 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
 struct waiting {
     bool no; /* --no-wait */
     unsigned timeout_s;
@@ -70,7 +63,7 @@ static const char *snapshot_of(const json_t *job)
     const json_t *result = json_object_get(job, "result");
 
     return json_is_string(result) ? json_string_value(result)
-                                  : text_of(result, "snapshot");
+                                  : fpc_text(result, "snapshot");
 }
 
 /* The device's only storage, or its first flash. */
@@ -87,7 +80,7 @@ static int first_storage(struct fpc_client *client, const char *device,
         return status;
     snprintf(
         storage, 32, "%s",
-        text_of(json_array_get(json_object_get(doc, "storages"), 0), "name"));
+        fpc_text(json_array_get(json_object_get(doc, "storages"), 0), "name"));
     json_decref(doc);
     if (!storage[0]) {
         fpc_error("%s is not online, and which storages it has is not known: "
@@ -103,7 +96,7 @@ static void print_job(struct fpc_context *ctx, const json_t *job)
     if (ctx->json)
         fpc_print_json(job);
     else
-        puts(*snapshot_of(job) ? snapshot_of(job) : text_of(job, "id"));
+        puts(*snapshot_of(job) ? snapshot_of(job) : fpc_text(job, "id"));
 }
 
 static int check_wait(const char *command, const struct waiting *wait)

@@ -9,13 +9,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
 static void print_cell(const char *text, int width)
 {
     int n = (int)strlen(text);
@@ -29,21 +22,21 @@ static void print_device_line(const json_t *device)
     const json_t *link = json_object_get(device, "link"), *volume;
     size_t i;
 
-    print_cell(text_of(device, "id"), 16);
-    print_cell(text_of(device, "label"), 12);
-    print_cell(text_of(device, "state"), 10);
-    print_cell(text_of(link, "name"), 24);
+    print_cell(fpc_text(device, "id"), 16);
+    print_cell(fpc_text(device, "label"), 12);
+    print_cell(fpc_text(device, "state"), 10);
+    print_cell(fpc_text(link, "name"), 24);
     json_array_foreach(json_object_get(device, "volumes"), i, volume)
     {
-        const char *fs = text_of(volume, "fs");
+        const char *fs = fpc_text(volume, "fs");
 
-        printf("%s%s", i ? " " : "", text_of(volume, "path"));
+        printf("%s%s", i ? " " : "", fpc_text(volume, "path"));
         printf("(%s)", *fs ? fs : "unformatted");
     }
-    if (*text_of(device, "reason")) {
+    if (*fpc_text(device, "reason")) {
         fputs("  ", stdout);
-        fpc_print_name(stdout, text_of(device, "reason"),
-                       strlen(text_of(device, "reason")));
+        fpc_print_name(stdout, fpc_text(device, "reason"),
+                       strlen(fpc_text(device, "reason")));
     }
     putchar('\n');
 }
@@ -64,20 +57,20 @@ static void print_volume(const char *device, const json_t *volume)
     json_int_t size = json_integer_value(json_object_get(volume, "size"));
     json_int_t avail = json_integer_value(json_object_get(volume, "free"));
     char a[16], b[16];
-    const char *fs = text_of(volume, "fs");
+    const char *fs = fpc_text(volume, "fs");
 
     print_cell(device, 16);
-    print_cell(text_of(volume, "path"), 8);
+    print_cell(fpc_text(volume, "path"), 8);
     print_cell(*fs ? fs : "-", 10);
     if (*fs)
         printf("%7s %7s %4d %%  %s", fpc_size_text((uint64_t)size, a),
                fpc_size_text((uint64_t)avail, b),
                size ? (int)((size - avail) * 100 / size) : 0,
                json_is_true(json_object_get(volume, "writable")) ? "rw" : "ro");
-    if (*text_of(volume, "reason")) {
+    if (*fpc_text(volume, "reason")) {
         fputs("  ", stdout);
-        fpc_print_name(stdout, text_of(volume, "reason"),
-                       strlen(text_of(volume, "reason")));
+        fpc_print_name(stdout, fpc_text(volume, "reason"),
+                       strlen(fpc_text(volume, "reason")));
     }
     putchar('\n');
 }
@@ -87,7 +80,7 @@ static void print_storage(const json_t *storage)
     char a[16], b[16];
 
     printf(
-        "  %-10s %s in blocks of %s\n", text_of(storage, "name"),
+        "  %-10s %s in blocks of %s\n", fpc_text(storage, "name"),
         fpc_size_text(
             (uint64_t)json_integer_value(json_object_get(storage, "size")), a),
         fpc_size_text((uint64_t)json_integer_value(
@@ -104,7 +97,7 @@ static void print_device(const json_t *device)
                                           "epoch" };
 
     for (i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        const char *text = text_of(device, fields[i]);
+        const char *text = fpc_text(device, fields[i]);
 
         if (!*text)
             continue;
@@ -172,7 +165,7 @@ static void print_volumes_of(const json_t *device)
     size_t i;
 
     json_array_foreach(json_object_get(device, "volumes"), i, volume)
-        print_volume(text_of(device, "id"), volume);
+        print_volume(fpc_text(device, "id"), volume);
 }
 
 /* The volumes of all devices as one array, each with its device. */

@@ -11,22 +11,15 @@
 
 #define JOBS "/api/v1/jobs"
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
 static void print_job(const json_t *job)
 {
-    const char *device = text_of(job, "device");
-    const char *why = text_of(json_object_get(job, "error"), "detail");
+    const char *device = fpc_text(job, "device");
+    const char *why = fpc_text(json_object_get(job, "error"), "detail");
 
-    printf("%-38s%-9s%-11s", text_of(job, "id"), text_of(job, "kind"),
-           text_of(job, "state"));
+    printf("%-38s%-9s%-11s", fpc_text(job, "id"), fpc_text(job, "kind"),
+           fpc_text(job, "state"));
     fpc_print_name(stdout, device, strlen(device));
-    printf("%s%s", *device ? "  " : "", text_of(job, "created"));
+    printf("%s%s", *device ? "  " : "", fpc_text(job, "created"));
     if (*why) {
         fputs("  ", stdout);
         fpc_print_name(stdout, why, strlen(why));
@@ -40,30 +33,6 @@ static void print(const struct fpc_context *ctx, const json_t *job)
         fpc_print_json(job);
     else
         print_job(job);
-}
-
-static int list(struct fpc_context *ctx, struct fpc_client *client,
-                const char *device)
-{
-    char url[FPC_URL_MAX] = JOBS;
-    const json_t *item;
-    json_t *all;
-    size_t i;
-    int status;
-
-    if (device) {
-        strcat(url, "?device=");
-        fpc_url_append(url, device, false);
-    }
-    all = fpc_list(client, url, "jobs", &status);
-    if (all && device && json_array_size(all) == 0)
-        status = fpc_client_knows(client, device);
-    if (all && status == FPC_EXIT_OK && ctx->json)
-        fpc_print_json(all);
-    else if (all && status == FPC_EXIT_OK)
-        json_array_foreach(all, i, item) print_job(item);
-    json_decref(all);
-    return status;
 }
 
 static int show(struct fpc_context *ctx, struct fpc_client *client,
@@ -143,7 +112,8 @@ int fpc_cmd_jobs(struct fpc_context *ctx, int argc, char **argv)
     status = fpc_client_new(ctx, &client);
     if (status)
         return status;
-    status = lists ? list(ctx, client, argc == 2 ? argv[1] : NULL)
+    status = lists ? fpc_list_print(ctx, client, JOBS, "jobs",
+                                    argc == 2 ? argv[1] : NULL, print_job)
                    : with_job(ctx, client, argv[1], run);
     fpc_client_free(client);
     return status;

@@ -11,13 +11,6 @@
 #include <getopt.h>
 #include <string.h>
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
 static json_int_t number_of(const json_t *object, const char *key)
 {
     return json_integer_value(json_object_get(object, key));
@@ -31,13 +24,14 @@ static void print_snapshot(const json_t *s)
     const json_t *tag;
     size_t i;
 
-    printf("%-38s", text_of(s, "id"));
-    fpc_print_name(stdout, text_of(s, "device"), strlen(text_of(s, "device")));
-    printf(":%s  %s  %6s  +%-6s  %s", text_of(s, "storage"),
-           text_of(s, "taken"),
+    printf("%-38s", fpc_text(s, "id"));
+    fpc_print_name(stdout, fpc_text(s, "device"),
+                   strlen(fpc_text(s, "device")));
+    printf(":%s  %s  %6s  +%-6s  %s", fpc_text(s, "storage"),
+           fpc_text(s, "taken"),
            fpc_size_text((uint64_t)number_of(s, "size"), size),
            fpc_size_text((uint64_t)number_of(s, "new_bytes"), added),
-           text_of(s, "fs"));
+           fpc_text(s, "fs"));
     if (!json_is_true(json_object_get(s, "complete")))
         fputs("  incomplete", stdout);
     if (json_is_true(json_object_get(s, "pinned")))
@@ -54,26 +48,8 @@ static void print_snapshot(const json_t *s)
 static int list(struct fpc_context *ctx, struct fpc_client *client, int argc,
                 char **argv)
 {
-    char url[FPC_URL_MAX] = FPC_SNAPSHOTS;
-    const json_t *item;
-    json_t *all;
-    size_t i;
-    int status;
-
-    if (argc) {
-        strcat(url, "?device=");
-        fpc_url_append(url, argv[0], false);
-    }
-    all = fpc_list(client, url, "snapshots", &status);
-    /* A device that was forgotten may have some; nobody knows it otherwise. */
-    if (all && argc && json_array_size(all) == 0)
-        status = fpc_client_knows(client, argv[0]);
-    if (all && status == FPC_EXIT_OK && ctx->json)
-        fpc_print_json(all);
-    else if (all && status == FPC_EXIT_OK)
-        json_array_foreach(all, i, item) print_snapshot(item);
-    json_decref(all);
-    return status;
+    return fpc_list_print(ctx, client, FPC_SNAPSHOTS, "snapshots",
+                          argc ? argv[0] : NULL, print_snapshot);
 }
 
 /* --- into them ----------------------------------------------------------- */
@@ -118,9 +94,9 @@ static int ls(struct fpc_context *ctx, struct fpc_client *client, int argc,
     } else {
         json_array_foreach(json_object_get(doc, "entries"), i, entry)
         {
-            fpc_print_name(stdout, text_of(entry, "name"),
-                           strlen(text_of(entry, "name")));
-            puts(strcmp(text_of(entry, "type"), "dir") == 0 ? "/" : "");
+            fpc_print_name(stdout, fpc_text(entry, "name"),
+                           strlen(fpc_text(entry, "name")));
+            puts(strcmp(fpc_text(entry, "type"), "dir") == 0 ? "/" : "");
         }
     }
     json_decref(doc);

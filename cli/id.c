@@ -7,13 +7,6 @@
 #define PART_MIN  4  /* fewer characters name something by accident */
 #define SHOWN_MAX 10 /* candidates that are named */
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
 json_t *fpc_list(struct fpc_client *client, const char *path, const char *key,
                  int *exit_code)
 {
@@ -32,10 +25,35 @@ json_t *fpc_list(struct fpc_client *client, const char *path, const char *key,
             return NULL;
         }
         json_array_extend(all, json_object_get(page, key));
-        snprintf(cursor, sizeof cursor, "%s", text_of(page, "next"));
+        snprintf(cursor, sizeof cursor, "%s", fpc_text(page, "next"));
         json_decref(page);
     } while (cursor[0]);
     return all;
+}
+
+int fpc_list_print(struct fpc_context *ctx, struct fpc_client *client,
+                   const char *path, const char *key, const char *device,
+                   void (*print)(const json_t *item))
+{
+    char url[FPC_URL_MAX];
+    const json_t *item;
+    json_t *all;
+    size_t i;
+    int status;
+
+    snprintf(url, sizeof url, "%s%s", path, device ? "?device=" : "");
+    if (device)
+        fpc_url_append(url, device, false);
+    all = fpc_list(client, url, key, &status);
+    /* A device that was forgotten may have some; nobody knows it otherwise. */
+    if (all && device && json_array_size(all) == 0)
+        status = fpc_client_knows(client, device);
+    if (all && status == FPC_EXIT_OK && ctx->json)
+        fpc_print_json(all);
+    else if (all && status == FPC_EXIT_OK)
+        json_array_foreach(all, i, item) print(item);
+    json_decref(all);
+    return status;
 }
 
 static bool is_part(const char *id, const char *text)
@@ -53,14 +71,14 @@ static void name_candidates(const json_t *all, const char *text)
 
     json_array_foreach(all, i, item)
     {
-        if (!is_part(text_of(item, "id"), text) || shown++ >= SHOWN_MAX)
+        if (!is_part(fpc_text(item, "id"), text) || shown++ >= SHOWN_MAX)
             continue;
-        fprintf(stderr, "  %s  ", text_of(item, "id"));
-        fpc_print_name(stderr, text_of(item, "device"),
-                       strlen(text_of(item, "device")));
+        fprintf(stderr, "  %s  ", fpc_text(item, "id"));
+        fpc_print_name(stderr, fpc_text(item, "device"),
+                       strlen(fpc_text(item, "device")));
         fprintf(stderr, "  %s\n",
-                *text_of(item, "taken") ? text_of(item, "taken")
-                                        : text_of(item, "created"));
+                *fpc_text(item, "taken") ? fpc_text(item, "taken")
+                                         : fpc_text(item, "created"));
     }
     if (shown > SHOWN_MAX)
         fprintf(stderr, "  and %zu more\n", shown - SHOWN_MAX);
@@ -88,10 +106,10 @@ int fpc_id_find(struct fpc_client *client, const char *path, const char *key,
         return status;
     json_array_foreach(all, i, item)
     {
-        if (!is_part(text_of(item, "id"), text))
+        if (!is_part(fpc_text(item, "id"), text))
             continue;
         count++;
-        snprintf(id, FPC_ID_SIZE, "%s", text_of(item, "id"));
+        snprintf(id, FPC_ID_SIZE, "%s", fpc_text(item, "id"));
     }
     if (count == 0) {
         fpc_error("there is no %.*s whose id begins or ends with %s", singular,

@@ -15,6 +15,12 @@
 json_t *fpc_list(struct fpc_client *client, const char *path, const char *key,
                  int *exit_code);
 
+/* Prints such a list: of one device where that is given, a line each or, with
+ * --json, as one array. FPC_EXIT_NOT_FOUND: the daemon knows no such device. */
+int fpc_list_print(struct fpc_context *ctx, struct fpc_client *client,
+                   const char *path, const char *key, const char *device,
+                   void (*print)(const json_t *item));
+
 /* The whole id that `text` is a part of, in the list at `path`; whole ids are
  * taken as they are, without asking. FPC_EXIT_NOT_FOUND, FPC_EXIT_USAGE:
  * too short, or there are several, which have been named. */

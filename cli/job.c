@@ -30,13 +30,6 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
 /* --- Ctrl-C -------------------------------------------------------------- */
 
 static volatile sig_atomic_t interrupted;
@@ -65,8 +58,8 @@ static void end_interrupted(struct watch *w, const json_t *job)
     fpc_progress_end(&w->progress);
     fpc_error("the %s goes on in the daemon as job %s; flashport jobs wait "
               "%s waits for it, flashport jobs cancel %s ends it",
-              text_of(job, "kind"), text_of(job, "id"), text_of(job, "id"),
-              text_of(job, "id"));
+              fpc_text(job, "kind"), fpc_text(job, "id"), fpc_text(job, "id"),
+              fpc_text(job, "id"));
     signal(SIGINT, SIG_DFL);
     raise(SIGINT); /* a shell's loop ends only by the signal itself */
 }
@@ -84,7 +77,7 @@ static void look_at_device(struct watch *w, const char *device)
     fpc_url_append(url, device, false);
     w->asked_ms = now_ms();
     if (fpc_client_call(w->client, &call) == FPC_EXIT_OK) {
-        state = text_of(call.json, "state");
+        state = fpc_text(call.json, "state");
         away = strcmp(state, "online") != 0;
         if (away && !w->away) {
             w->since_ms = now_ms();
@@ -107,7 +100,7 @@ static void look_at_device(struct watch *w, const char *device)
  * a moment perhaps stands behind one that does. */
 static void look(struct watch *w, const json_t *job, const char *state)
 {
-    const char *device = text_of(job, "device");
+    const char *device = fpc_text(job, "device");
     bool waits = strcmp(state, "waiting") == 0;
 
     if (!*device)
@@ -121,7 +114,7 @@ static void look(struct watch *w, const json_t *job, const char *state)
         fpc_progress_clear(&w->progress);
         if (!w->how->quiet)
             fpc_error("%s is back: the %s goes on", device,
-                      text_of(job, "kind"));
+                      fpc_text(job, "kind"));
     }
 }
 
@@ -176,14 +169,14 @@ static int say_outcome(const struct watch *w, const char *state,
                        const json_t *job)
 {
     const json_t *error = json_object_get(job, "error");
-    const char *kind = text_of(job, "kind"), *text = text_of(error, "detail");
+    const char *kind = fpc_text(job, "kind"), *text = fpc_text(error, "detail");
     bool cancelled = strcmp(state, "cancelled") == 0;
 
     if (strcmp(state, "done") == 0)
         return FPC_EXIT_OK;
     if (cancelled && w->gave_up)
         fpc_error("%s stayed away for %u second%s: the %s is cancelled. %s",
-                  text_of(job, "device"), w->how->timeout_s,
+                  fpc_text(job, "device"), w->how->timeout_s,
                   w->how->timeout_s == 1 ? "" : "s", kind,
                   strcmp(kind, "restore") == 0 ? text : "");
     else
@@ -197,7 +190,7 @@ static int say_outcome(const struct watch *w, const char *state,
 static void show(struct watch *w, const json_t *job, const char *state)
 {
     const json_t *progress = json_object_get(job, "progress");
-    const char *phase = text_of(job, "phase");
+    const char *phase = fpc_text(job, "phase");
 
     w->progress.label = w->away ? "waiting" : *phase ? phase : state;
     fpc_progress_update(
@@ -221,7 +214,7 @@ static int watch(struct watch *w, json_t **job)
                           w->how->location);
             return status;
         }
-        state = text_of(*job, "state");
+        state = fpc_text(*job, "state");
         look(w, *job, state);
         if (ended(state)) {
             fpc_progress_end(&w->progress);
