@@ -482,7 +482,7 @@ int fp_fs_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx)
 
 int fp_fs_step(struct fp_mount *mnt, struct fp_step *step)
 {
-    if (!mnt->mounted || (uint32_t)step->kind > FP_STEP_GC)
+    if (!mnt->mounted || (uint32_t)step->kind >= FP_STEP_KINDS)
         return FP_ERR_INVAL;
     if (step->done)
         return FP_OK;

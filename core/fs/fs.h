@@ -139,10 +139,15 @@ struct fp_commit_meta {
     int64_t mtime_ns;
 };
 
+/* Only CHECK never writes. GC and COMPACT change nothing that a user sees. */
 enum fp_step_kind {
-    FP_STEP_CHECK,
-    FP_STEP_REPAIR,
-    FP_STEP_GC
+    FP_STEP_CHECK,   /* says everything that is wrong */
+    FP_STEP_REPAIR,  /* does what the first write after a mount would */
+    FP_STEP_GC,      /* finds, and frees where that takes work, room for a
+                        later write */
+    FP_STEP_COMPACT, /* tidies metadata that a later write would have to;
+                        costs erases now */
+    FP_STEP_KINDS
 };
 
 enum fp_finding_level {

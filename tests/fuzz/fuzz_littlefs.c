@@ -356,6 +356,7 @@ static void change(struct fp_mount *mnt)
         (void)fp_fs_remove(mnt, paths[i]);
     }
     step(mnt, FP_STEP_GC);
+    step(mnt, FP_STEP_COMPACT);
 }
 
 static void use(const struct fp_fs_config *cfg)

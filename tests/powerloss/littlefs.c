@@ -313,6 +313,8 @@ static int recover(void)
     if (!err)
         err = run_steps(FP_STEP_GC, &step);
     if (!err)
+        err = run_steps(FP_STEP_COMPACT, &step);
+    if (!err)
         err = fp_fs_setattr(&rig.mnt, "/", 200, "x", 1);
     return err ? err : fp_fs_setattr(&rig.mnt, "/", 200, NULL, 0);
 }

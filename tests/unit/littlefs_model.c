@@ -1254,7 +1254,7 @@ static void op_list(void)
 
 static void op_volume(void)
 {
-    uint32_t kind = rnd(9);
+    uint32_t kind = rnd(10);
 
     if (kind == 0)
         do_step(FP_STEP_CHECK);
@@ -1268,6 +1268,8 @@ static void op_volume(void)
         assert_int_equal(fp_fs_sync(&mnt), FP_OK);
     else if (kind == 5)
         compare();
+    else if (kind == 6)
+        do_step(FP_STEP_COMPACT);
     else
         lfs_model_compare();
 }

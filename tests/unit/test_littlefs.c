@@ -6,6 +6,7 @@
 #include "tests/unit/littlefs_support.h"
 
 #include "core/bdev/fault.h"
+#include "core/bdev/stats.h"
 #include "core/bytes.h"
 #include "core/fs/littlefs/lfs.h"
 
@@ -668,6 +669,52 @@ static void a_volume_shrinks_when_nothing_lies_behind(void **state)
     finish();
 }
 
+static void compact(void)
+{
+    struct fp_step step = { .kind = FP_STEP_COMPACT };
+
+    while (!step.done)
+        assert_int_equal(fp_fs_step(&mnt, &step), FP_OK);
+}
+
+/* A write waits for an erase when its metadata is full, unless that has been
+ * seen to before. */
+static void compacting_in_advance_spares_later_writes_the_erase(void **state)
+{
+    struct fp_bdev_stats stats;
+    uint64_t waited = 0;
+
+    (void)state;
+    for (int in_advance = 0; in_advance < 2; in_advance++) {
+        const struct fp_bdev_count *erase = &stats.count[FP_BDEV_ERASE];
+
+        format(0);
+        assert_int_equal(fp_fs_mkdir(&mnt, "/d"), FP_OK);
+        lfs_unmount(&mnt);
+        fp_bdev_stats_init(&stats, &ram.bdev, NULL);
+        assert_int_equal(lfs_mount(&mnt, &stats.bdev, &config), FP_OK);
+        waited = 0;
+        for (int i = 0; i < 100; i++) {
+            uint64_t erases = erase->calls;
+
+            put(i % 2 ? "/f" : "/d/f", "a value");
+            waited += erase->calls - erases;
+            if (!in_advance)
+                continue;
+            compact();
+            erases = erase->calls;
+            compact(); /* finds nothing to do */
+            assert_int_equal(erase->calls, erases);
+        }
+        assert_holds("/f", "a value");
+        assert_holds("/d/f", "a value");
+        finish();
+        if (!in_advance)
+            assert_true(waited > 5);
+    }
+    assert_int_equal(waited, 0);
+}
+
 /* What the reference leaves when it lets a volume grow whose superblock had
  * expanded before: it rewrites the root's record alone. The root may since have
  * moved to where the first record says that nothing is. */
@@ -997,6 +1044,7 @@ int main(void)
         cmocka_unit_test(a_listing_survives_changes),
         cmocka_unit_test(times_keep_the_form_a_file_has),
         cmocka_unit_test(version_2_0_stays_unless_upgraded),
+        cmocka_unit_test(compacting_in_advance_spares_later_writes_the_erase),
         cmocka_unit_test(a_volume_grows_to_the_device),
         cmocka_unit_test(a_volume_shrinks_when_nothing_lies_behind),
         cmocka_unit_test(the_last_superblock_says_how_many_blocks),

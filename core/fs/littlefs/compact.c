@@ -169,6 +169,11 @@ static int total_size(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t from,
     return FP_OK;
 }
 
+int fp_lfs_live_size(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t *size)
+{
+    return total_size(fs, m, 0, m->count, size);
+}
+
 /* Where to cut [0, end): the upper part is the largest that takes no more
  * than half of the whole and fits a block, one entry at least. */
 static int choose_cut(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t end,
@@ -427,7 +432,7 @@ int fp_lfs_spill(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 
     if (!adds_last(fs, m))
         return FP_ERR_NOTSUP;
-    err = total_size(fs, m, 0, m->count, &live);
+    err = fp_lfs_live_size(fs, m, &live);
     if (err)
         return err;
     if (live <= fs->block_size / 2)

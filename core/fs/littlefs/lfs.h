@@ -548,6 +548,8 @@ int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m,
  * m stays as it is but for the link to it, which the caller appends.
  * FP_ERR_NOTSUP: that is not how things are. */
 int fp_lfs_spill(struct fp_lfs *fs, struct fp_lfs_mdir *m);
+/* Bytes of log that the pair's entries take once written out afresh. */
+int fp_lfs_live_size(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t *size);
 /* A pair of its own with `tail`; for mkdir. */
 int fp_lfs_new_pair(struct fp_lfs *fs, const uint32_t tail[2], bool hard,
                     uint32_t pair[2]);
@@ -582,6 +584,8 @@ int fp_lfs_finish(struct fp_lfs *fs, int err);
 
 /* repair.c */
 int fp_lfs_repair(struct fp_lfs *fs);
+
+/* advance.c */
 int fp_lfs_step(struct fp_mount *mnt, struct fp_step *step);
 
 /* format.c */

@@ -37,6 +37,13 @@
  *   driver has let an old volume grow, the last one's counts, and the first
  *   write puts the others right.
  *
+ * In advance (fp_fs_step)
+ * - FP_STEP_GC looks for free blocks, one walk over the volume, so that the
+ *   next write need not. FP_STEP_COMPACT writes out afresh, a pair a slice,
+ *   metadata that the next commit or two would have to, and finds nothing to
+ *   do a second time. FP_STEP_REPAIR is one slice. None of them changes what a
+ *   reader finds.
+ *
  * Open files
  * - As many as cfg->max_files, then FP_ERR_NFILE; listings do not count.
  * - A handle sees the file as it was when opened, plus its own writes. What

@@ -203,20 +203,3 @@ int fp_lfs_repair(struct fp_lfs *fs)
     fs->still = false;
     return err;
 }
-
-int fp_lfs_step(struct fp_mount *mnt, struct fp_step *step)
-{
-    struct fp_lfs *fs = fp_lfs_of(mnt);
-    int err;
-
-    if (step->kind == FP_STEP_CHECK)
-        return fp_lfs_check_step(fs, step);
-    if (mnt->cfg.flags & FP_MOUNT_RDONLY)
-        return FP_ERR_ROFS;
-    err = fp_lfs_finish(fs, fp_lfs_prepare(fs));
-    /* Looking for free blocks is what a later write would wait for. */
-    if (!err && step->kind == FP_STEP_GC)
-        err = fp_lfs_alloc_fill(fs);
-    step->done = true;
-    return err;
-}
