@@ -209,8 +209,9 @@ static int fault_prog(struct fp_bdev *dev, fp_addr off, const void *buf,
         return FP_ERR_IO;
     if (is_cut(fault)) {
         fault->off = true;
-        (void)prog_torn(fault, off, buf, size,
-                        tear_of(fault, fault->tear, size));
+        if (!(bad & FP_FAULT_PROG_SILENT))
+            (void)prog_torn(fault, off, buf, size,
+                            tear_of(fault, fault->tear, size));
         return FP_ERR_IO;
     }
     if (bad & FP_FAULT_PROG_FAILS) {
@@ -229,7 +230,8 @@ static int erase_one(struct fp_bdev_fault *fault, uint32_t block)
 
     if (is_cut(fault)) {
         fault->off = true;
-        (void)erase_torn(fault, block, fault->tear);
+        if (!(bad & (FP_FAULT_ERASE_FAILS | FP_FAULT_ERASE_SILENT)))
+            (void)erase_torn(fault, block, fault->tear);
         return FP_ERR_IO;
     }
     if (bad & FP_FAULT_ERASE_FAILS)

@@ -30,6 +30,7 @@ enum fp_fault_tear {
     FP_FAULT_TEAR_ALL,  /* everything, yet nobody was told */
 };
 
+/* A block that keeps its old content keeps it in a power cut, too. */
 enum fp_fault_bad {
     FP_FAULT_PROG_FAILS = 1,   /* and leaves half */
     FP_FAULT_ERASE_FAILS = 2,  /* and leaves the old content */

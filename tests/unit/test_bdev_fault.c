@@ -242,6 +242,31 @@ static void bad_blocks_fail_as_told(void **state)
     assert_int_equal(fp_bdev_read(f.dev, 383, f.buf, 2), FP_OK);
 }
 
+static void a_block_that_keeps_its_content_does_so_in_a_cut(void **state)
+{
+    static const struct fp_fault_block bad[] = {
+        { 1, FP_FAULT_ERASE_SILENT },
+        { 2, FP_FAULT_ERASE_FAILS },
+        { 3, FP_FAULT_PROG_SILENT },
+    };
+    struct fixture f;
+
+    (void)state;
+    set_up(&f);
+    memset(f.mem, 0xf1, sizeof f.mem);
+    fp_bdev_fault_bad(&f.fault, bad, 3);
+    for (uint32_t block = 1; block <= 3; block++) {
+        fp_bdev_fault_cut(&f.fault, 1, FP_FAULT_TEAR_ALL);
+        if (block < 3)
+            assert_int_equal(fp_bdev_erase(f.dev, block, 1), FP_ERR_IO);
+        else
+            assert_int_equal(fp_bdev_prog(f.dev, 3 * BLOCK, f.buf, BLOCK),
+                             FP_ERR_IO);
+        fp_bdev_fault_power_on(&f.fault);
+    }
+    assert_int_equal(count(&f, 0, sizeof f.mem, 0xf1), sizeof f.mem);
+}
+
 static void a_flip_is_one_bit_and_in_the_answer_only(void **state)
 {
     static const struct fp_fault_block bad = { 0, FP_FAULT_READ_FLIPS };
@@ -301,6 +326,7 @@ int main(void)
         cmocka_unit_test(an_atomic_unit_is_never_torn),
         cmocka_unit_test(an_erase_is_torn),
         cmocka_unit_test(bad_blocks_fail_as_told),
+        cmocka_unit_test(a_block_that_keeps_its_content_does_so_in_a_cut),
         cmocka_unit_test(a_flip_is_one_bit_and_in_the_answer_only),
         cmocka_unit_test(the_nth_call_fails_once),
     };
