@@ -93,6 +93,25 @@ void fp_bdev_stats_init(struct fp_bdev_stats *stats, struct fp_bdev *under,
         stats->cfg = *cfg;
 }
 
+struct fp_bdev_wear fp_bdev_stats_wear(const struct fp_bdev_stats *stats)
+{
+    struct fp_bdev_wear wear = { .least = UINT32_MAX };
+
+    for (uint32_t i = 0; i < stats->bdev.block_count; i++) {
+        uint32_t erases = stats->cfg.erases[i];
+
+        wear.never += !erases;
+        wear.total += erases;
+        if (erases > wear.most)
+            wear.most = erases;
+        if (erases && erases < wear.least)
+            wear.least = erases;
+    }
+    if (!wear.most)
+        wear.least = 0;
+    return wear;
+}
+
 void fp_bdev_stats_reset(struct fp_bdev_stats *stats)
 {
     memset(stats->count, 0, sizeof stats->count);

@@ -36,9 +36,21 @@ struct fp_bdev_stats {
     struct fp_bdev_stats_config cfg;
 };
 
+/* How even the wear is. A block that holds what never changes is erased
+ * never: with wear levelling that moves only what is written, the blocks that
+ * are written in turn are those above 0. */
+struct fp_bdev_wear {
+    uint32_t never;       /* blocks with an erase count of 0 */
+    uint32_t least, most; /* of the others; 0 where there are none */
+    uint64_t total;
+};
+
 /* cfg NULL: counts only. */
 void fp_bdev_stats_init(struct fp_bdev_stats *stats, struct fp_bdev *under,
                         const struct fp_bdev_stats_config *cfg);
+
+/* Of cfg.erases, which must be there. */
+struct fp_bdev_wear fp_bdev_stats_wear(const struct fp_bdev_stats *stats);
 
 /* Counters by kind back to 0; erase counts stay. */
 void fp_bdev_stats_reset(struct fp_bdev_stats *stats);

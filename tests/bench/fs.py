@@ -7,7 +7,9 @@ The reference's figures (littlefs v2.11.2, the same geometry and caches; the
 index of entries, which it has not, is kept to 1 KiB here) are
 those of the project's issue 3; the goal of each is a share of them.
 
-usage: ./dev bench fs [--grow]      --grow: cost an entry from 10 to 10,000 files
+usage: ./dev bench fs [--grow] [--wear]
+  --grow: cost an entry from 10 to 10,000 files
+  --wear: how evenly blocks are erased
 """
 import argparse
 import json
@@ -72,15 +74,30 @@ def growth():
                   f' {counts["programs"] / amount:8.2f} programs')
 
 
+def spread():
+    print('\nerases of the blocks that are written at all: 45,000 writes and 800 restarts, half of the volume never changes')
+    for cycles in (-1, 500, 50):
+        for seeds, arguments in (('one seed', []), ('seeds of its own', ['reseed'])):
+            counts = json.loads(subprocess.run([BENCH, 'wear:40000', f'cycles={cycles}', *arguments], check=True, capture_output=True,
+                                               text=True).stdout)
+            written = 512 - counts['never']
+            mean = counts['erases'] / written
+            print(f'block_cycles {cycles:4}, {seeds:17} {written:4} blocks, least {counts["least"]:3}, mean {mean:5.1f}, '
+                  f'most {counts["most"]:5,} = {counts["most"] / mean:4.1f} of the mean')
+
+
 def main():
     parser = argparse.ArgumentParser(prog='./dev bench fs', description=__doc__.split('\n')[0])
     parser.add_argument('--grow', action='store_true', help='cost an entry from 10 to 10,000 files')
+    parser.add_argument('--wear', action='store_true', help='how evenly blocks are erased')
     options = parser.parse_args()
     if not shutil.which('valgrind'):
         sys.exit('bench fs: valgrind counts the instructions; install it: apt-get install valgrind')
     table()
     if options.grow:
         growth()
+    if options.wear:
+        spread()
 
 
 if __name__ == '__main__':

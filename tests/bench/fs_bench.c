@@ -2,13 +2,14 @@
  *
  * One workload on one filesystem in memory, and what the flash was asked for:
  *
- *     fs_bench ROW [plain] [cache=BYTES] [OPTIONS]
+ *     fs_bench ROW [plain] [cache=BYTES] [cycles=N] [reseed] [OPTIONS]
  *
- * OPTIONS are the driver's, instead of "entries=32". plain: without counting,
+ * cycles: erases of metadata before it moves; -1 never. reseed: each mount is
+ * given another seed. OPTIONS are the driver's, instead of "entries=32". plain: without counting,
  * which costs instructions itself.
  *
  * ROW is a letter of the table in fs.py, or list:N, create:N, mount:N for N
- * files. All of a row happens in workload(), so that callgrind can count that
+ * files, or wear:N for N overwrites. All of a row happens in workload(), so that callgrind can count that
  * and nothing else. Prints one line of JSON.
  */
 #include "core/bdev/ram.h"
@@ -39,6 +40,8 @@ static void *ws;
 static size_t ws_size;
 static uint8_t buf[4096];
 static unsigned amount;
+static bool reseed;
+static uint32_t *erases;
 
 static void must(int err, const char *what)
 {
@@ -156,6 +159,22 @@ static void list(void)
     }
 }
 
+/* A value that is written often, a log now and then, a restart every fifty
+ * writes, and a mebibyte that never changes. */
+static void wear(void)
+{
+    for (unsigned i = 0; i < amount; i++) {
+        put("/cfg", 100);
+        if (i % 8 == 0)
+            put("/log", 6000);
+        if (i % 50 < 49)
+            continue;
+        must(fp_fs_unmount(&mnt), "unmount");
+        config.seed = reseed ? config.seed * 1664525 + 1013904223 : 0;
+        mount();
+    }
+}
+
 static const struct row {
     const char *name;
     unsigned amount; /* of files, where the name gives none */
@@ -170,6 +189,7 @@ static const struct row {
     { "e", 0, nothing, overwrite, false },
     { "f", 500, fill_dir, list, false },
     { "g", 500, fill_dir, mount, true },
+    { "wear", 0, write_big, wear, false },
     { "create", 0, nothing, fill_dir, false },
     { "list", 0, fill_dir, list, false },
     { "mount", 0, fill_dir, mount, true },
@@ -199,12 +219,14 @@ static const struct row *find(const char *name)
 static void make(uint32_t blocks)
 {
     uint8_t *mem = malloc((size_t)blocks * BLOCK);
+    struct fp_bdev_stats_config cfg;
 
-    if (!mem)
+    cfg = (struct fp_bdev_stats_config){ .erases = erases = calloc(blocks, 4) };
+    if (!mem || !erases)
         exit(1);
     memset(mem, 0xff, (size_t)blocks * BLOCK);
     fp_bdev_ram_init(&ram, UNIT, BLOCK, blocks, mem);
-    fp_bdev_stats_init(&stats, &ram.bdev, NULL);
+    fp_bdev_stats_init(&stats, &ram.bdev, &cfg);
     stats.bdev.read_size = ram.bdev.read_size = UNIT;
     ws_size = fp_fs_littlefs.workspace(dev, &config);
     ws = malloc(ws_size);
@@ -216,27 +238,36 @@ int main(int argc, char **argv)
 {
     const struct row *row = find(argc > 1 ? argv[1] : "");
     const struct fp_bdev_count *n = stats.count;
+    struct fp_bdev_wear spread;
 
     for (int i = 2; i < argc; i++) {
         if (!strcmp(argv[i], "plain"))
             dev = &ram.bdev;
         else if (!strncmp(argv[i], "cache=", 6))
             config.cache_size = (uint32_t)atoi(argv[i] + 6);
+        else if (!strncmp(argv[i], "cycles=", 7))
+            config.block_cycles = atoi(argv[i] + 7);
+        else if (!strcmp(argv[i], "reseed"))
+            reseed = true;
         else
             config.options = argv[i];
     }
     for (size_t i = 0; i < sizeof buf; i++)
         buf[i] = (uint8_t)(i * 7 + (i >> 8));
-    make(amount > 600 ? amount / 8 + BLOCKS : BLOCKS);
+    make(amount > 600 && row->work != wear ? amount / 8 + BLOCKS : BLOCKS);
     row->before();
     must(fp_fs_unmount(&mnt), "unmount");
     if (!row->mounting)
         mount();
     fp_bdev_stats_reset(&stats);
+    memset(erases, 0, ram.bdev.block_count * sizeof *erases);
     workload(row);
+    spread = fp_bdev_stats_wear(&stats);
     printf("{\"workspace\": %zu, \"reads\": %" PRIu64 ", \"read_bytes\": "
-           "%" PRIu64 ", \"programs\": %" PRIu64 ", \"erases\": %" PRIu64 "}\n",
+           "%" PRIu64 ", \"programs\": %" PRIu64 ", \"erases\": %" PRIu64
+           ", \"never\": %u, \"least\": %u, \"most\": %u}\n",
            ws_size, n[FP_BDEV_READ].calls, n[FP_BDEV_READ].bytes,
-           n[FP_BDEV_PROG].bytes / UNIT, n[FP_BDEV_ERASE].bytes / BLOCK);
+           n[FP_BDEV_PROG].bytes / UNIT, n[FP_BDEV_ERASE].bytes / BLOCK,
+           spread.never, spread.least, spread.most);
     return 0;
 }

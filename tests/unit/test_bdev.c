@@ -209,6 +209,7 @@ static void stats_count_time_and_wear(void **state)
     uint64_t us = 0;
     struct fp_bdev_ram ram;
     struct fp_bdev_stats stats;
+    struct fp_bdev_wear wear;
     const struct fp_bdev_stats_config cfg = {
         .clock_us = ticking,
         .clock_ctx = &us,
@@ -234,6 +235,11 @@ static void stats_count_time_and_wear(void **state)
     assert_int_equal(erases[1], 7 + 2);
     assert_int_equal(erases[2], 1);
     assert_int_equal(erases[3], 1);
+    wear = fp_bdev_stats_wear(&stats);
+    assert_int_equal(wear.never, 1);
+    assert_int_equal(wear.least, 1);
+    assert_int_equal(wear.most, 9);
+    assert_int_equal(wear.total, 11);
 
     ram.bdev.flags |= FP_BDEV_RDONLY;
     assert_int_equal(fp_bdev_prog(&stats.bdev, 0, buf, 16), FP_ERR_ROFS);
@@ -241,6 +247,10 @@ static void stats_count_time_and_wear(void **state)
     fp_bdev_stats_reset(&stats);
     assert_int_equal(stats.count[FP_BDEV_ERASE].calls, 0);
     assert_int_equal(erases[1], 9);
+    memset(erases, 0, sizeof erases);
+    wear = fp_bdev_stats_wear(&stats);
+    assert_int_equal(wear.never, 4);
+    assert_int_equal(wear.least + wear.most + wear.total, 0);
 }
 
 int main(void)

@@ -715,6 +715,42 @@ static void compacting_in_advance_spares_later_writes_the_erase(void **state)
     assert_int_equal(waited, 0);
 }
 
+/* Half of the volume never changes, in one piece. However often the device
+ * restarts, the other half wears alike: no block is erased four times as often
+ * as they are on average, nor a quarter as often, but for the superblock's,
+ * which are left alone once they have been worn for a while. */
+static void wear_spreads_over_what_is_free(void **state)
+{
+    static uint32_t erases[BLOCKS];
+    const struct fp_bdev_stats_config cfg = { .erases = erases };
+    struct fp_bdev_stats stats;
+    struct fp_bdev_wear wear;
+    uint32_t mean;
+
+    (void)state;
+    format(0);
+    put_large("/large", BLOCKS / 2);
+    lfs_unmount(&mnt);
+    fp_bdev_stats_init(&stats, &ram.bdev, &cfg);
+    config.block_cycles = 20;
+    for (int i = 0; i < 3000; i++) {
+        config.seed = config.seed * 1664525 + 1013904223;
+        assert_int_equal(lfs_mount(&mnt, &stats.bdev, &config), FP_OK);
+        put_large("/log", 2);
+        lfs_unmount(&mnt);
+    }
+    config.block_cycles = 0;
+    assert_true(erases[0] && erases[1]);
+    erases[0] = erases[1] = 0;
+    wear = fp_bdev_stats_wear(&stats);
+    mean = (uint32_t)(wear.total / (BLOCKS - wear.never));
+    assert_in_range(wear.never, BLOCKS / 2, BLOCKS / 2 + 2);
+    assert_in_range(wear.least, mean / 4, mean);
+    assert_in_range(wear.most, mean, 4 * mean);
+    assert_int_equal(lfs_mount(&mnt, &ram.bdev, &config), FP_OK);
+    finish();
+}
+
 /* What the reference leaves when it lets a volume grow whose superblock had
  * expanded before: it rewrites the root's record alone. The root may since have
  * moved to where the first record says that nothing is. */
@@ -1045,6 +1081,7 @@ int main(void)
         cmocka_unit_test(times_keep_the_form_a_file_has),
         cmocka_unit_test(version_2_0_stays_unless_upgraded),
         cmocka_unit_test(compacting_in_advance_spares_later_writes_the_erase),
+        cmocka_unit_test(wear_spreads_over_what_is_free),
         cmocka_unit_test(a_volume_grows_to_the_device),
         cmocka_unit_test(a_volume_shrinks_when_nothing_lies_behind),
         cmocka_unit_test(the_last_superblock_says_how_many_blocks),

@@ -3,9 +3,12 @@
  * Free blocks. There is no map of them on flash: a block is free when nothing
  * refers to it. A window of the device is looked at at a time: one walk over
  * the filesystem marks in a bitmap what is in use there; then free ones are
- * handed out in order, and the window moves on, round and round. The first
- * window lies at a place that differs from mount to mount, so that wear
- * spreads.
+ * handed out in order, and the window moves on, round and round.
+ *
+ * For wear the first window lies at a place that differs from mount to mount,
+ * and within a window the order starts at a free block drawn at random. Were
+ * it to start at the window's begin, the first blocks behind a large file that
+ * never changes would wear most: every start within that file leads to them.
  *
  * In use is what flash refers to, what open files refer to, and what the
  * running operation has taken and not linked yet (flight).
@@ -15,6 +18,7 @@
 #include <string.h>
 
 #define BAD_TRIES 32
+#define DRAWS     32
 
 static int mark(void *ctx, uint32_t block, enum fp_block_use use)
 {
@@ -51,6 +55,22 @@ static int mark_file(struct fp_lfs *fs, const struct fp_lfs_file *f)
     return err;
 }
 
+static bool is_used(const struct fp_lfs *fs, uint32_t i)
+{
+    return fs->look[i / 8] >> i % 8 & 1;
+}
+
+/* Draws until a block is free: so each free one is as likely. */
+static void draw_first(struct fp_lfs *fs)
+{
+    for (int i = 0; i < DRAWS; i++) {
+        fs->random = fs->random * 1664525 + 1013904223;
+        fs->look_first = (fs->random >> 8) % fs->look_bits;
+        if (!is_used(fs, fs->look_first))
+            return;
+    }
+}
+
 static int fill(struct fp_lfs *fs)
 {
     int err;
@@ -72,6 +92,8 @@ static int fill(struct fp_lfs *fs)
     }
     if (err)
         fs->look_bits = 0; /* half marked is worse than not at all */
+    else
+        draw_first(fs);
     return err;
 }
 
@@ -88,10 +110,10 @@ int fp_lfs_alloc(struct fp_lfs *fs, uint32_t *block)
         int err;
 
         while (fs->look_next < fs->look_bits) {
-            uint32_t i = fs->look_next++;
+            uint32_t i = (fs->look_first + fs->look_next++) % fs->look_bits;
 
             seen++;
-            if (fs->look[i / 8] >> i % 8 & 1)
+            if (is_used(fs, i))
                 continue;
             fs->look[i / 8] |= (uint8_t)(1u << i % 8);
             *block = (fs->look_start + i) % fs->block_count;

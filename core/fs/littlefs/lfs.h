@@ -260,6 +260,8 @@ struct fp_lfs {
 
     uint8_t *look; /* one bit a block of the window, set: in use */
     uint32_t look_size, look_start, look_bits, look_next;
+    uint32_t look_first; /* bit that the order starts at */
+    uint32_t random;
     uint32_t flight[FP_LFS_FLIGHT_MAX]; /* allocated, referred to by nobody */
     uint32_t flight_count;
     struct fp_lfs_moved moved[FP_LFS_MOVES_MAX];

@@ -394,7 +394,8 @@ static int mount_found(struct fp_lfs *fs)
     fs->gwant = fs->gdisk;
     inline_max = fp_lfs_min(fs->cache_size, fs->block_size / 8);
     fs->inline_max = fp_lfs_min(inline_max, fs->attr_max);
-    fs->look_start = (w.crc ^ fs->mnt->cfg.seed) % fs->block_count;
+    fs->random = w.crc ^ fs->mnt->cfg.seed;
+    fs->look_start = fs->random % fs->block_count;
     fs->mnt->cfg.block_count = fs->block_count;
     fs->mnt->cfg.name_max = fs->name_max;
     fs->mnt->cfg.version = 0x20000 | fs->minor;
