@@ -77,7 +77,8 @@ struct fp_agent_volume {
     const char *fs;      /* "littlefs"; NULL: the driver that probing finds */
     struct fp_fs_config cfg; /* cfg.flags FP_MOUNT_RDONLY: never written; its
                                 max_files counts the application's files, the
-                                tasks' and the uploads' */
+                                tasks' and the uploads'; the agent adds its
+                                epoch to the seed */
     void *ws;                /* aligned as malloc aligns */
     size_t ws_size;
     /* private */

@@ -5,6 +5,7 @@
  * A volume that is not mounted stays in the list and says why. A damaged or
  * empty one is never formatted unless somebody asks for just that.
  */
+#include "core/bytes.h"
 #include "device-agent/private.h"
 
 #include <string.h>
@@ -69,6 +70,8 @@ static int do_mount(struct fp_agent *agent, struct fp_agent_volume *volume)
         if (ops == NULL)
             return FP_ERR_NOTSUP;
     }
+    /* What is written first lands elsewhere after each start: for wear. */
+    volume->cfg.seed += fp_get_le32(agent->epoch);
     return fp_vfs_mount(agent->cfg->vfs, &volume->vm, volume->path, ops, dev,
                         &volume->cfg, volume->ws, volume->ws_size);
 }

@@ -77,7 +77,7 @@ def growth():
 def spread():
     print('\nerases of the blocks that are written at all: 45,000 writes and 800 restarts, half of the volume never changes')
     for cycles in (-1, 500, 50):
-        for seeds, arguments in (('one seed', []), ('seeds of its own', ['reseed'])):
+        for seeds, arguments in (('one seed', []), ('a seed a mount', ['reseed'])):
             counts = json.loads(subprocess.run([BENCH, 'wear:40000', f'cycles={cycles}', *arguments], check=True, capture_output=True,
                                                text=True).stdout)
             written = 512 - counts['never']

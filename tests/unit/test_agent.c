@@ -26,6 +26,18 @@ static void hello_names_the_device_and_its_limits(void **state)
     bench_free(b);
 }
 
+/* A device that restarts often must not begin at one block each time. */
+static void a_volume_starts_elsewhere_after_each_start(void **state)
+{
+    struct bench *b = bench_new(true);
+    uint32_t seed = b->volumes[0].vm.mnt.cfg.seed;
+
+    (void)state;
+    assert_true(seed > 0); /* the epoch's first bytes, at each mount */
+    assert_int_equal(seed % 0x04030201, 0);
+    bench_free(b);
+}
+
 static void a_host_of_another_version_is_refused(void **state)
 {
     struct bench *b = bench_new(true);
@@ -515,6 +527,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hello_names_the_device_and_its_limits),
+        cmocka_unit_test(a_volume_starts_elsewhere_after_each_start),
         cmocka_unit_test(a_host_of_another_version_is_refused),
         cmocka_unit_test(
             an_empty_storage_says_so_and_is_formatted_only_on_request),
