@@ -3,8 +3,9 @@
  * Looking through a volume for everything that is wrong with it, in slices,
  * without changing anything on flash.
  *
- *     pairs    along the thread, an entry a slice: names, their order, kinds,
- *              directories and their parents, every pointer of every file
+ *     pairs    along the thread, an entry a slice: the log (check_log.c), names,
+ *              their order, kinds, directories and their parents, every pointer
+ *              of every file
  *     state    the block count, a pending move, the orphan flag
  *     owners   each block has one: a bitmap, window by window (the allocator's,
  *              which looks afresh afterwards)
@@ -12,7 +13,7 @@
  * The volume may be written to between two slices; then the check starts over,
  * a few times, and ends with FP_ERR_BUSY when that does not stop.
  */
-#include "core/fs/littlefs/lfs.h"
+#include "core/fs/littlefs/check.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -36,7 +37,7 @@ struct check {
     uint32_t ctz_index, ctz_block; /* within a file's list; index 0: not */
     uint32_t window;
     uint16_t before_id; /* entry before, in the pair `before` */
-    bool soft, begun, has_before;
+    bool soft, begun, has_before, past_root;
     uint32_t before[2];
 };
 
@@ -57,20 +58,19 @@ static void add_char(struct text *t, char c)
     t->buf[t->len] = 0;
 }
 
-static void add_number(struct text *t, uint32_t v)
+static void add_number(struct text *t, uint32_t v, uint32_t base)
 {
     char digits[10];
     uint32_t n = 0;
 
     do
-        digits[n++] = (char)('0' + v % 10);
-    while (v /= 10);
+        digits[n++] = "0123456789abcdef"[v % base];
+    while (v /= base);
     while (n)
         add_char(t, digits[--n]);
 }
 
-/* %s a string, %u a number, and nothing else. */
-static void say(struct fp_step *step, enum fp_finding_level level,
+void fp_lfs_say(struct fp_step *step, enum fp_finding_level level,
                 uint32_t block, const char *format, ...)
 {
     struct text t = { .len = 0 };
@@ -81,7 +81,11 @@ static void say(struct fp_step *step, enum fp_finding_level level,
         if (*format != '%') {
             add_char(&t, *format);
         } else if (*++format == 'u') {
-            add_number(&t, va_arg(args, uint32_t));
+            add_number(&t, va_arg(args, uint32_t), 10);
+        } else if (*format == 'x') {
+            add_char(&t, '0');
+            add_char(&t, 'x');
+            add_number(&t, va_arg(args, uint32_t), 16);
         } else {
             for (const char *s = va_arg(args, const char *); *s; s++)
                 add_char(&t, *s);
@@ -150,10 +154,11 @@ static int check_rest(struct fp_lfs *fs, struct fp_step *step,
     if (err || !m->erased || dirty == fs->block_size)
         return err;
     if (dirty - m->off < unit)
-        say(step, FP_FINDING_PENDING, m->pair[0],
-            "a torn program follows the last commit, at byte %u", dirty);
+        fp_lfs_say(step, FP_FINDING_PENDING, m->pair[0],
+                   "a torn program follows the last commit, at byte %u", dirty);
     else
-        say(step, FP_FINDING_ERROR, m->pair[0],
+        fp_lfs_say(
+            step, FP_FINDING_ERROR, m->pair[0],
             "byte %u behind the last commit is not erased: a later commit "
             "would be programmed over it",
             dirty);
@@ -166,27 +171,30 @@ static void check_mdir(struct fp_step *step, const struct check *c,
     uint32_t block = m->pair[0];
 
     if (m->fallback)
-        say(step, FP_FINDING_PENDING, m->pair[1],
+        fp_lfs_say(
+            step, FP_FINDING_PENDING, m->pair[1],
             "the newer half of pair {%u,%u} holds no valid commit; block %u "
             "serves",
             m->pair[0], m->pair[1], block);
     if (m->trailing)
-        say(step, FP_FINDING_PENDING, block,
-            "an unfinished commit follows the last good one, at byte %u",
-            m->off);
+        fp_lfs_say(step, FP_FINDING_PENDING, block,
+                   "an unfinished commit follows the last good one, at byte %u",
+                   m->off);
     if (c->begun && !c->soft && !m->count)
-        say(step, FP_FINDING_WARNING, block,
-            "pair {%u,%u} continues a directory without having entries",
-            m->pair[0], m->pair[1]);
+        fp_lfs_say(step, FP_FINDING_WARNING, block,
+                   "pair {%u,%u} continues a directory without having entries",
+                   m->pair[0], m->pair[1]);
     if (m->count > 254)
-        say(step, FP_FINDING_WARNING, block,
-            "%u entries in one pair; other drivers stop at 254", m->count);
+        fp_lfs_say(step, FP_FINDING_WARNING, block,
+                   "%u entries in one pair; other drivers stop at 254",
+                   m->count);
 }
 
 /* A directory of the thread that no entry names. Only looked for when the
- * sums of mount say that there may be one. */
+ * sums of mount say that there may be one. Where the thread has an old version
+ * of a directory, the walk goes on with the one that its entry names. */
 static int check_parent(struct fp_lfs *fs, struct fp_step *step,
-                        const struct fp_lfs_mdir *m)
+                        const struct fp_lfs_mdir *m, uint32_t at[2])
 {
     bool flagged = fs->gdisk.tag & FP_LFS_G_ORPHANS;
     uint32_t pair[2] = { m->pair[0], m->pair[1] };
@@ -197,20 +205,26 @@ static int check_parent(struct fp_lfs *fs, struct fp_step *step,
         return FP_OK;
     err = fp_lfs_find_parent(fs, pair, &parent);
     if (err == FP_ERR_NOENT) {
-        say(step, flagged ? FP_FINDING_PENDING : FP_FINDING_ERROR, pair[0],
+        fp_lfs_say(
+            step, flagged ? FP_FINDING_PENDING : FP_FINDING_ERROR, pair[0],
             "pair {%u,%u} is in the thread, but no directory entry names it: "
             "an orphan%s",
             pair[0], pair[1],
             flagged ? "" : ", and no flag says that this is known");
         return FP_OK;
     }
-    if (!err && !fp_lfs_pair_equal(parent.dir, pair))
-        say(step, flagged ? FP_FINDING_PENDING : FP_FINDING_ERROR, pair[0],
-            "pair {%u,%u} of the thread is {%u,%u} for its directory entry: a "
-            "half-orphan%s",
-            pair[0], pair[1], parent.dir[0], parent.dir[1],
-            flagged ? "" : ", and no flag says that this is known");
-    return err;
+    if (err || fp_lfs_pair_equal(parent.dir, pair) ||
+        !fp_lfs_pair_ok(fs, parent.dir))
+        return err;
+    fp_lfs_say(
+        step, flagged ? FP_FINDING_PENDING : FP_FINDING_ERROR, pair[0],
+        "pair {%u,%u} of the thread is {%u,%u} for its directory entry: a "
+        "half-orphan%s",
+        pair[0], pair[1], parent.dir[0], parent.dir[1],
+        flagged ? "" : ", and no flag says that this is known");
+    if (flagged)
+        fp_lfs_pair_set(at, parent.dir[0], parent.dir[1]);
+    return FP_OK;
 }
 
 /* --- one entry --- */
@@ -226,9 +240,9 @@ static int check_name(struct fp_lfs *fs, struct fp_step *step, struct check *c,
 
     show(fs, m, c->id, &shown);
     if (!len || len > fs->name_max) {
-        say(step, FP_FINDING_ERROR, block,
-            "entry %u has a name of %u bytes, at most %u are allowed", c->id,
-            len, fs->name_max);
+        fp_lfs_say(step, FP_FINDING_ERROR, block,
+                   "entry %u has a name of %u bytes, at most %u are allowed",
+                   c->id, len, fs->name_max);
         return FP_OK;
     }
     err = fp_lfs_read(fs, block, fp_lfs_rec_off(rec), name, len, len);
@@ -237,9 +251,9 @@ static int check_name(struct fp_lfs *fs, struct fp_step *step, struct check *c,
     name[len] = 0;
     if (memchr(name, '/', len) || memchr(name, 0, len) || !strcmp(name, ".") ||
         !strcmp(name, ".."))
-        say(step, FP_FINDING_ERROR, block,
-            "the name \"%s\" of entry %u cannot be used in a path", shown.text,
-            c->id);
+        fp_lfs_say(step, FP_FINDING_ERROR, block,
+                   "the name \"%s\" of entry %u cannot be used in a path",
+                   shown.text, c->id);
     if (c->has_before) {
         struct fp_lfs_mdir *prev;
 
@@ -249,11 +263,12 @@ static int check_name(struct fp_lfs *fs, struct fp_step *step, struct check *c,
         if (!err && c->before_id < prev->count) {
             err = fp_lfs_name_cmp(fs, prev, c->before_id, name, len, &order);
             if (!err && order == 0)
-                say(step, FP_FINDING_ERROR, block,
-                    "the name \"%s\" stands twice in one directory",
-                    shown.text);
+                fp_lfs_say(step, FP_FINDING_ERROR, block,
+                           "the name \"%s\" stands twice in one directory",
+                           shown.text);
             else if (!err && order < 0)
-                say(step, FP_FINDING_ERROR, block,
+                fp_lfs_say(
+                    step, FP_FINDING_ERROR, block,
                     "\"%s\" is out of order: drivers that rely on it may not "
                     "find it",
                     shown.text);
@@ -265,7 +280,6 @@ static int check_name(struct fp_lfs *fs, struct fp_step *step, struct check *c,
 static int check_dir_entry(struct fp_lfs *fs, struct fp_step *step,
                            const struct check *c, const struct fp_lfs_mdir *m)
 {
-    bool flagged = fs->gdisk.tag & FP_LFS_G_ORPHANS;
     uint32_t pair[2], block = m->pair[0], found[2];
     struct fp_lfs_place parent;
     struct shown shown;
@@ -275,27 +289,28 @@ static int check_dir_entry(struct fp_lfs *fs, struct fp_step *step,
         return err;
     show(fs, m, c->id, &shown);
     if (!fp_lfs_pair_ok(fs, pair)) {
-        say(step, FP_FINDING_ERROR, block,
-            "directory \"%s\" leads to the impossible pair {%u,%u}", shown.text,
-            pair[0], pair[1]);
+        fp_lfs_say(step, FP_FINDING_ERROR, block,
+                   "directory \"%s\" leads to the impossible pair {%u,%u}",
+                   shown.text, pair[0], pair[1]);
         return FP_OK;
     }
-    if (!flagged && !fs->doubted)
+    /* While a relocation is half done the searches below see old versions. */
+    if (!fs->doubted)
         return FP_OK;
     err = fp_lfs_find_in_thread(fs, pair, found);
     if (err == FP_ERR_NOENT) {
-        say(step, FP_FINDING_ERROR, block,
-            "directory \"%s\" {%u,%u} is not in the thread", shown.text,
-            pair[0], pair[1]);
+        fp_lfs_say(step, FP_FINDING_ERROR, block,
+                   "directory \"%s\" {%u,%u} is not in the thread", shown.text,
+                   pair[0], pair[1]);
         return FP_OK;
     }
-    if (err || flagged)
+    if (err)
         return err;
     err = fp_lfs_find_parent(fs, pair, &parent);
     if (!err && (!fp_lfs_pair_shares(parent.pair, c->at) || parent.id != c->id))
-        say(step, FP_FINDING_ERROR, block,
-            "directory \"%s\" {%u,%u} has another entry, in block %u",
-            shown.text, pair[0], pair[1], parent.pair[0]);
+        fp_lfs_say(step, FP_FINDING_ERROR, block,
+                   "directory \"%s\" {%u,%u} has another entry, in block %u",
+                   shown.text, pair[0], pair[1], parent.pair[0]);
     return err;
 }
 
@@ -331,7 +346,8 @@ static int check_ctz_block(struct fp_lfs *fs, struct fp_step *step,
         if (k == 0)
             next = expected = to;
         if (to >= fs->block_count || to != expected) {
-            say(step, FP_FINDING_ERROR, c->ctz_block,
+            fp_lfs_say(
+                step, FP_FINDING_ERROR, c->ctz_block,
                 "pointer %u of a file's block number %u leads to block %u%s", k,
                 c->ctz_index, to,
                 to < fs->block_count ? ", not to the file's"
@@ -360,8 +376,8 @@ static int check_ctz(struct fp_lfs *fs, struct fp_step *step, struct check *c)
         int err = check_ctz_block(fs, step, c, &sound);
 
         if (err == FP_ERR_CORRUPT) {
-            say(step, FP_FINDING_ERROR, c->ctz_block,
-                "block %u of a file cannot be read", c->ctz_block);
+            fp_lfs_say(step, FP_FINDING_ERROR, c->ctz_block,
+                       "block %u of a file cannot be read", c->ctz_block);
             sound = false;
             err = FP_OK;
         }
@@ -385,9 +401,9 @@ static int check_file_entry(struct fp_lfs *fs, struct fp_step *step,
     show(fs, m, c->id, &shown);
     if (fp_lfs_rec_kind(rec) == FP_LFS_INLINE) {
         if (fp_lfs_rec_len(rec) > fs->attr_max)
-            say(step, FP_FINDING_WARNING, block,
-                "\"%s\" has %u bytes inline, at most %u are usual", shown.text,
-                fp_lfs_rec_len(rec), fs->attr_max);
+            fp_lfs_say(step, FP_FINDING_WARNING, block,
+                       "\"%s\" has %u bytes inline, at most %u are usual",
+                       shown.text, fp_lfs_rec_len(rec), fs->attr_max);
         return FP_OK;
     }
     err = fp_lfs_read(fs, block, fp_lfs_rec_off(rec), raw, 8, 8);
@@ -396,16 +412,21 @@ static int check_file_entry(struct fp_lfs *fs, struct fp_step *step,
     head = fp_get_le32(raw);
     size = fp_get_le32(raw + 4);
     if (size == 0 || size > fs->file_max) {
-        say(step, size ? FP_FINDING_ERROR : FP_FINDING_WARNING, block,
-            "\"%s\" has blocks and a size of %u", shown.text, size);
+        if (size)
+            fp_lfs_say(step, FP_FINDING_ERROR, block,
+                       "\"%s\" has %u bytes, at most %u are allowed",
+                       shown.text, size, fs->file_max);
+        else
+            fp_lfs_say(step, FP_FINDING_WARNING, block,
+                       "\"%s\" has blocks, and no bytes in them", shown.text);
         return FP_OK;
     }
     c->ctz_index = fp_lfs_ctz_index(fs->block_size, size - 1, &off);
     c->ctz_block = head;
     if (head >= fs->block_count || c->ctz_index >= fs->block_count) {
-        say(step, FP_FINDING_ERROR, block,
-            "\"%s\" of %u bytes begins at block %u: out of range", shown.text,
-            size, head);
+        fp_lfs_say(step, FP_FINDING_ERROR, block,
+                   "\"%s\" of %u bytes begins at block %u: out of range",
+                   shown.text, size, head);
         c->ctz_index = 0;
     }
     return FP_OK;
@@ -422,15 +443,20 @@ static int check_entry(struct fp_lfs *fs, struct fp_step *step, struct check *c,
 
     if (name == FP_LFS_SUPER) {
         if (c->id)
-            say(step, FP_FINDING_ERROR, m->pair[0],
-                "a superblock entry stands as entry %u", c->id);
+            fp_lfs_say(step, FP_FINDING_ERROR, m->pair[0],
+                       "a superblock entry stands as entry %u", c->id);
+        else if (c->past_root && !fp_lfs_pair_equal(m->pair, fs->root))
+            fp_lfs_say(
+                step, FP_FINDING_ERROR, m->pair[0],
+                "a superblock entry stands outside of the chain from {0,1} to "
+                "the root");
         return FP_OK;
     }
     if (!name || !strct || (name == FP_LFS_DIR) != (strct == FP_LFS_DIRPAIR) ||
         (strct != FP_LFS_INLINE && fp_lfs_rec_len(ent->strct) < 8)) {
-        say(step, FP_FINDING_ERROR, m->pair[0],
-            "entry %u has no %s: it can be neither opened nor removed", c->id,
-            name ? "content that fits its name" : "name");
+        fp_lfs_say(step, FP_FINDING_ERROR, m->pair[0],
+                   "entry %u has no %s: it can be neither opened nor removed",
+                   c->id, name ? "content that fits its name" : "name");
         return FP_OK;
     }
     err = check_name(fs, step, c, m);
@@ -447,6 +473,38 @@ static int check_entry(struct fp_lfs *fs, struct fp_step *step, struct check *c,
                               : check_file_entry(fs, step, c, again);
 }
 
+/* --- superblocks --- */
+
+/* Some tools know the format by the magic in the place that every driver puts
+ * it in. */
+static int check_magic(struct fp_lfs *fs, struct fp_step *step, uint32_t block)
+{
+    uint8_t magic[8];
+    int err = fp_lfs_read(fs, block, 8, magic, 8, 8);
+
+    if (!err && memcmp(magic, "littlefs", 8) != 0)
+        fp_lfs_say(step, FP_FINDING_WARNING, block,
+                   "\"littlefs\" is not at byte 8, where other tools look for "
+                   "it");
+    return err;
+}
+
+/* One pair of the chain from {0,1} to the root. */
+static int check_super(struct fp_lfs *fs, struct fp_step *step,
+                       const struct fp_lfs_mdir *m)
+{
+    if (fp_lfs_rec_len(m->ents[0].strct) != 24)
+        fp_lfs_say(step, FP_FINDING_ERROR, m->pair[0],
+                   "the superblock's record has %u bytes instead of 24",
+                   fp_lfs_rec_len(m->ents[0].strct));
+    if (!fp_lfs_pair_equal(m->pair, fs->root) && m->count > 1)
+        fp_lfs_say(step, FP_FINDING_ERROR, m->pair[0],
+                   "the superblock {%u,%u} is not the root and has %u entries",
+                   m->pair[0], m->pair[1], m->count - 1u);
+    return m->pair[0] < 2 && m->pair[1] < 2 ? check_magic(fs, step, m->pair[0])
+                                            : FP_OK;
+}
+
 /* --- the walk --- */
 
 static int enter_pair(struct fp_lfs *fs, struct fp_step *step, struct check *c,
@@ -456,15 +514,22 @@ static int enter_pair(struct fp_lfs *fs, struct fp_step *step, struct check *c,
 
     if (c->soft || !c->begun)
         c->has_before = false;
+    if (c->soft) {
+        err = check_parent(fs, step, *m, c->at);
+        if (!err)
+            err = fp_lfs_get(fs, c->at, m);
+        if (err)
+            return err;
+    }
     check_mdir(step, c, *m);
     err = check_rest(fs, step, *m);
-    if (err)
-        return err;
+    if (!err)
+        err = fp_lfs_check_log(fs, step, *m);
+    if (!err && !c->past_root)
+        err = check_super(fs, step, *m);
+    c->past_root = c->past_root || fp_lfs_pair_equal((*m)->pair, fs->root);
     c->begun = true;
-    if (!c->soft)
-        return FP_OK;
-    err = check_parent(fs, step, *m);
-    return err ? err : fp_lfs_get(fs, c->at, m);
+    return err;
 }
 
 static int next_pair(struct fp_lfs *fs, struct fp_step *step, struct check *c,
@@ -478,7 +543,8 @@ static int next_pair(struct fp_lfs *fs, struct fp_step *step, struct check *c,
         return FP_OK;
     }
     if (c->hops > fs->block_count / 2 || !fp_lfs_pair_ok(fs, m->tail)) {
-        say(step, FP_FINDING_ERROR, m->pair[0],
+        fp_lfs_say(
+            step, FP_FINDING_ERROR, m->pair[0],
             "the thread leads from {%u,%u} to {%u,%u}, where it cannot go",
             m->pair[0], m->pair[1], m->tail[0], m->tail[1]);
         c->phase = STATE;
@@ -498,9 +564,9 @@ static int slice_pairs(struct fp_lfs *fs, struct fp_step *step, struct check *c)
         return check_ctz(fs, step, c);
     err = fp_lfs_get(fs, c->at, &m);
     if (err == FP_ERR_CORRUPT) {
-        say(step, FP_FINDING_ERROR, c->at[0],
-            "neither block of pair {%u,%u} holds a valid commit", c->at[0],
-            c->at[1]);
+        fp_lfs_say(step, FP_FINDING_ERROR, c->at[0],
+                   "neither block of pair {%u,%u} holds a valid commit",
+                   c->at[0], c->at[1]);
         c->phase = STATE;
         return FP_OK;
     }
@@ -512,48 +578,137 @@ static int slice_pairs(struct fp_lfs *fs, struct fp_step *step, struct check *c)
         return next_pair(fs, step, c, m);
     err = check_entry(fs, step, c, m);
     c->id++;
-    if (!err && c->id >= m->count && !c->ctz_index) {
-        err = fp_lfs_get(fs, c->at, &m);
-        return err ? err : next_pair(fs, step, c, m);
-    }
-    return err;
+    if (err || c->ctz_index)
+        return err;
+    err = fp_lfs_get(fs, c->at, &m); /* other pairs may have taken its slot */
+    return err || c->id < m->count ? err : next_pair(fs, step, c, m);
 }
 
 static void check_count(const struct fp_lfs *fs, struct fp_step *step)
 {
     if (fs->stated > fs->block_count)
-        say(step, FP_FINDING_ERROR, UINT32_MAX,
-            "the superblock states %u blocks, the device has %u", fs->stated,
-            fs->block_count);
+        fp_lfs_say(step, FP_FINDING_ERROR, UINT32_MAX,
+                   "the superblock states %u blocks, the device has %u",
+                   fs->stated, fs->block_count);
     if (fs->uneven)
-        say(step, FP_FINDING_PENDING, UINT32_MAX,
+        fp_lfs_say(
+            step, FP_FINDING_PENDING, UINT32_MAX,
             "superblocks state different numbers of blocks; the last, %u, "
             "counts",
             fs->stated);
 }
 
-static int slice_state(struct fp_lfs *fs, struct fp_step *step, struct check *c)
+/* --- the state --- */
+
+/* Where the content of an entry is written down. */
+struct place {
+    uint32_t block, off, len;
+    uint32_t name, strct; /* kinds */
+};
+
+static struct place place_of(const struct fp_lfs_mdir *m, uint32_t id)
+{
+    const struct fp_lfs_ent *ent = &m->ents[id];
+
+    return (struct place){ m->pair[0], fp_lfs_rec_off(ent->strct),
+                           fp_lfs_rec_len(ent->strct),
+                           fp_lfs_rec_kind(ent->name),
+                           fp_lfs_rec_kind(ent->strct) };
+}
+
+static int is_same(struct fp_lfs *fs, const struct place *a,
+                   const struct place *b, bool *same)
+{
+    uint8_t part[2][16];
+
+    *same = a->name == b->name && a->strct == b->strct && a->len == b->len;
+    for (uint32_t done = 0; done < a->len && *same; done += sizeof part[0]) {
+        uint32_t n = fp_lfs_min(a->len - done, sizeof part[0]);
+        int err = fp_lfs_read(fs, a->block, a->off + done, part[0], n, n);
+
+        if (!err)
+            err = fp_lfs_read(fs, b->block, b->off + done, part[1], n, n);
+        if (err)
+            return err;
+        *same = !memcmp(part[0], part[1], n);
+    }
+    return FP_OK;
+}
+
+/* Is the content of that entry in another one too, along the thread? */
+static int has_copy(struct fp_lfs *fs, const struct place *source, bool *found)
+{
+    uint32_t at[2] = { 0, 1 };
+
+    for (uint32_t hops = 0; hops <= fs->block_count; hops++) {
+        struct fp_lfs_mdir *m;
+        int err = fp_lfs_get(fs, at, &m);
+
+        for (uint32_t id = 0; !err && id < m->count; id++) {
+            struct place other = place_of(m, id);
+
+            if (other.block == source->block && other.off == source->off)
+                continue;
+            err = is_same(fs, source, &other, found);
+            if (*found)
+                return err;
+        }
+        if (err || fp_lfs_pair_is_null(m->tail))
+            return err;
+        fp_lfs_pair_set(at, m->tail[0], m->tail[1]);
+    }
+    return FP_ERR_CORRUPT;
+}
+
+/* Its source goes with the next write, so it had better be elsewhere too. */
+static int check_move(struct fp_lfs *fs, struct fp_step *step)
 {
     const struct fp_lfs_gstate *g = &fs->gdisk;
-    uint32_t found[2];
+    uint32_t id = fp_lfs_tag_id(g->tag), found[2];
+    struct fp_lfs_mdir *m = NULL;
+    struct place source;
+    bool copied = false;
+    int err = fp_lfs_find_in_thread(fs, g->pair, found);
 
-    c->phase = OWNERS;
-    check_count(fs, step);
-    if (g->tag & FP_LFS_G_ORPHANS)
-        say(step, FP_FINDING_PENDING, UINT32_MAX,
-            "the orphan flag is set: links of a directory may be unfinished");
-    if (!fp_lfs_has_move(g))
-        return FP_OK;
-    if (fp_lfs_find_in_thread(fs, g->pair, found)) {
-        say(step, FP_FINDING_ERROR, UINT32_MAX,
-            "a move is pending from pair {%u,%u}, which does not exist",
-            g->pair[0], g->pair[1]);
+    if (!err)
+        err = fp_lfs_get(fs, found, &m);
+    if (err && err != FP_ERR_NOENT)
+        return err;
+    if (err || id >= m->count ||
+        fp_lfs_rec_kind(m->ents[id].name) == FP_LFS_SUPER) {
+        fp_lfs_say(step, FP_FINDING_ERROR, UINT32_MAX,
+                   "a move is pending of entry %u of pair {%u,%u}, which does "
+                   "not exist",
+                   id, g->pair[0], g->pair[1]);
         return FP_OK;
     }
-    say(step, FP_FINDING_PENDING, found[0],
-        "a move is pending: entry %u of pair {%u,%u} goes",
-        fp_lfs_tag_id(g->tag), found[0], found[1]);
+    source = place_of(m, id);
+    err = has_copy(fs, &source, &copied);
+    if (err)
+        return err;
+    /* The new place of it may be where only the repair looks. */
+    if (copied || g->tag & FP_LFS_G_ORPHANS)
+        fp_lfs_say(step, FP_FINDING_PENDING, source.block,
+                   "a move is pending: entry %u of pair {%u,%u} goes", id,
+                   found[0], found[1]);
+    else
+        fp_lfs_say(step, FP_FINDING_ERROR, source.block,
+                   "a move is pending that was done before: the next write "
+                   "removes entry %u of pair {%u,%u}, which is nowhere else",
+                   id, found[0], found[1]);
     return FP_OK;
+}
+
+static int slice_state(struct fp_lfs *fs, struct fp_step *step, struct check *c)
+{
+    c->phase = OWNERS;
+    check_count(fs, step);
+    if (fs->gdisk.tag & FP_LFS_G_ORPHANS)
+        fp_lfs_say(
+            step, FP_FINDING_PENDING, UINT32_MAX,
+            "the orphan flag is set: links of a directory may be unfinished; "
+            "whether blocks have two owners can be told after the repair");
+    return fp_lfs_has_move(&fs->gdisk) ? check_move(fs, step) : FP_OK;
 }
 
 struct owners {
@@ -572,7 +727,8 @@ static int own(void *ctx, uint32_t block, enum fp_block_use use)
     if (i >= fs->look_size * 8)
         return FP_OK;
     if (fs->look[i / 8] >> i % 8 & 1)
-        say(o->step, FP_FINDING_ERROR, block, "block %u has two owners", block);
+        fp_lfs_say(o->step, FP_FINDING_ERROR, block, "block %u has two owners",
+                   block);
     fs->look[i / 8] |= (uint8_t)(1u << i % 8);
     return FP_OK;
 }
@@ -594,8 +750,8 @@ static int slice_owners(struct fp_lfs *fs, struct fp_step *step,
     memset(fs->look, 0, fs->look_size);
     err = fp_lfs_traverse(fs, own, &o);
     if (err == FP_ERR_CORRUPT) {
-        say(step, FP_FINDING_ERROR, UINT32_MAX,
-            "lists of blocks run into each other");
+        fp_lfs_say(step, FP_FINDING_ERROR, UINT32_MAX,
+                   "lists of blocks run into each other");
         c->phase = DONE;
         return FP_OK;
     }
