@@ -106,7 +106,7 @@ static const char *show(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     fp_lfs_rec rec = m->ents[id].name;
     uint32_t n = fp_lfs_min(fp_lfs_rec_len(rec), sizeof shown->text - 1);
 
-    if (fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(rec), shown->text, n, n))
+    if (fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(rec), shown->text, n))
         n = 0;
     for (uint32_t i = 0; i < n; i++)
         if ((uint8_t)shown->text[i] < 0x20 || shown->text[i] == 0x7f)
@@ -126,7 +126,7 @@ static int first_dirty(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 
     for (*dirty = m->off; *dirty < fs->block_size;) {
         uint32_t n = fp_lfs_min(fs->block_size - *dirty, sizeof bytes);
-        int err = fp_lfs_read(fs, m->pair[0], *dirty, bytes, n, n);
+        int err = fp_lfs_read(fs, m->pair[0], *dirty, bytes, n);
 
         if (err)
             return err;
@@ -231,7 +231,7 @@ static int check_name(struct fp_lfs *fs, struct fp_step *step, struct check *c,
             len, fs->name_max);
         return FP_OK;
     }
-    err = fp_lfs_read(fs, block, fp_lfs_rec_off(rec), name, len, len);
+    err = fp_lfs_read(fs, block, fp_lfs_rec_off(rec), name, len);
     if (err)
         return err;
     name[len] = 0;
@@ -323,7 +323,7 @@ static int check_ctz_block(struct fp_lfs *fs, struct fp_step *step,
     for (uint32_t k = 0; k < count; k++) {
         uint8_t raw[4];
         uint32_t to;
-        int err = fp_lfs_read(fs, c->ctz_block, 4 * k, raw, 4, 4 * count);
+        int err = fp_lfs_read(fs, c->ctz_block, 4 * k, raw, 4);
 
         if (err)
             return err;
@@ -342,7 +342,7 @@ static int check_ctz_block(struct fp_lfs *fs, struct fp_step *step,
             break;
         }
         if (k + 1 < count) {
-            err = fp_lfs_read(fs, to, 4 * k, raw, 4, 4);
+            err = fp_lfs_read(fs, to, 4 * k, raw, 4);
             if (err)
                 return err;
             expected = fp_get_le32(raw);
@@ -390,7 +390,7 @@ static int check_file_entry(struct fp_lfs *fs, struct fp_step *step,
                 fp_lfs_rec_len(rec), fs->attr_max);
         return FP_OK;
     }
-    err = fp_lfs_read(fs, block, fp_lfs_rec_off(rec), raw, 8, 8);
+    err = fp_lfs_read(fs, block, fp_lfs_rec_off(rec), raw, 8);
     if (err)
         return err;
     head = fp_get_le32(raw);

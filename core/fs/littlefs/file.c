@@ -46,26 +46,24 @@ int fp_lfs_file_load(struct fp_lfs *fs, struct fp_lfs_file *f,
 {
     struct fp_lfs_mdir *m;
     fp_lfs_rec rec;
-    uint8_t raw[8];
-    uint32_t off;
+    uint32_t list[2], off;
     int err = fp_lfs_get(fs, place->pair, &m);
 
     if (err)
         return err;
     rec = m->ents[place->id].strct;
-    off = fp_lfs_rec_off(rec);
     fp_lfs_pair_set(f->node.pair, m->pair[0], m->pair[1]);
     f->node.id = place->id;
     if (fp_lfs_rec_kind(rec) == FP_LFS_INLINE) {
         f->body.size = fp_lfs_rec_len(rec);
         f->foreign = f->body.size > fs->cache_size;
         if (!f->foreign)
-            err = fp_lfs_read(fs, m->pair[0], off, f->buf, f->body.size,
+            err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(rec), f->buf,
                               f->body.size);
     } else {
-        err = fp_lfs_read(fs, m->pair[0], off, raw, 8, 8);
-        f->body.size = fp_get_le32(raw + 4);
-        f->body.head = fp_get_le32(raw);
+        err = fp_lfs_rec_words(fs, m, rec, list, 2);
+        f->body.head = list[0];
+        f->body.size = list[1];
         f->body.kind = f->body.size ? FP_LFS_CTZ : FP_LFS_INLINE;
         if (!err && f->body.size &&
             (f->body.head >= fs->block_count ||
@@ -77,87 +75,51 @@ int fp_lfs_file_load(struct fp_lfs *fs, struct fp_lfs_file *f,
     return err;
 }
 
-static int read_foreign(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
-                        uint8_t *buf, uint32_t size)
+/* Where on flash the byte at `pos` is, and for how many, at most *n. */
+static int locate(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
+                  uint32_t *block, uint32_t *off, uint32_t *n)
 {
     struct fp_lfs_mdir *m;
+    uint32_t index;
     int err;
 
+    if (f->body.kind == FP_LFS_CTZ) {
+        index = fp_lfs_ctz_index(fs->block_size, pos, off);
+        *n = fp_lfs_min(*n, fs->block_size - *off);
+        return fp_lfs_ctz_find(fs, f, index, block);
+    }
     if (f->stale || fp_lfs_pair_is_null(f->node.pair))
         return FP_ERR_STALE;
     err = fp_lfs_get(fs, f->node.pair, &m);
     if (err)
         return err;
-    return fp_lfs_read(fs, m->pair[0],
-                       fp_lfs_rec_off(m->ents[f->node.id].strct) + pos, buf,
-                       size, size);
-}
-
-/* Fills the file's cache from `off` on. */
-static int fill(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t block,
-                uint32_t off)
-{
-    uint32_t unit = fs->dev->read_size, start = off - off % unit;
-    uint32_t size = fp_lfs_min(fs->cache_size, fs->block_size - start);
-    int err = fp_lfs_read_raw(fs, block, start, f->buf, size);
-
-    f->cache_block = err ? FP_LFS_NULL : block;
-    f->cache_off = start;
-    f->cache_size = size;
-    return err;
-}
-
-/* Up to size bytes of one block, straight into the caller's buffer when that
- * is large, else by way of the file's cache, or the common one while the
- * file's holds what is being written. */
-static int read_block(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t block,
-                      uint32_t off, uint8_t *buf, uint32_t *size)
-{
-    uint32_t unit = fs->dev->read_size;
-    int err;
-
-    if (f->writing)
-        return fp_lfs_read(fs, block, off, buf, *size, *size);
-    if (f->cache_block != block || off < f->cache_off ||
-        off - f->cache_off >= f->cache_size) {
-        if (*size >= fs->cache_size && off % unit == 0) {
-            *size -= *size % unit;
-            return fp_lfs_read_raw(fs, block, off, buf, *size);
-        }
-        err = fill(fs, f, block, off);
-        if (err)
-            return err;
-    }
-    *size = fp_lfs_min(*size, f->cache_off + f->cache_size - off);
-    memcpy(buf, f->buf + (off - f->cache_off), *size);
+    *block = m->pair[0];
+    *off = fp_lfs_rec_off(m->ents[f->node.id].strct) + pos;
     return FP_OK;
 }
 
-/* The caller keeps pos + size within the body. */
+/* The caller keeps pos + size within the body. The common cache serves while
+ * the file's own holds what is being written, and for what may be rewritten. */
 int32_t fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f,
                             uint32_t pos, uint8_t *buf, uint32_t size)
 {
-    if (f->body.kind == FP_LFS_INLINE) {
-        if (f->foreign) {
-            int err = read_foreign(fs, f, pos, buf, size);
+    struct fp_lfs_cache *cache =
+        f->writing || f->foreign ? &fs->rcache : &f->cache;
 
-            return err ? err : (int32_t)size;
-        }
+    if (f->body.kind == FP_LFS_INLINE && !f->foreign) {
         memcpy(buf, f->buf + pos, size);
         return (int32_t)size;
     }
-    for (uint32_t done = 0; done < size;) {
-        uint32_t block, off, n;
-        uint32_t index = fp_lfs_ctz_index(fs->block_size, pos + done, &off);
-        int err = fp_lfs_ctz_find(fs, f, index, &block);
+    for (uint32_t done = 0, n; done < size; done += n) {
+        uint32_t block, off;
+        int err;
 
+        n = size - done;
+        err = locate(fs, f, pos + done, &block, &off, &n);
+        if (!err)
+            err = fp_lfs_read_by(fs, cache, block, off, buf + done, n);
         if (err)
             return err;
-        n = fp_lfs_min(size - done, fs->block_size - off);
-        err = read_block(fs, f, block, off, buf + done, &n);
-        if (err)
-            return err;
-        done += n;
     }
     return (int32_t)size;
 }

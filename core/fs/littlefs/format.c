@@ -26,7 +26,7 @@ static uint32_t old_revision(struct fp_lfs *fs)
     uint32_t rev[2] = { 0, 0 };
 
     for (uint32_t i = 0; i < 2; i++)
-        if (fp_lfs_read(fs, i, 0, raw, 4, 4) == FP_OK)
+        if (fp_lfs_read(fs, i, 0, raw, 4) == FP_OK)
             rev[i] = fp_get_le32(raw);
     return (int32_t)(rev[1] - rev[0]) > 0 ? rev[1] : rev[0];
 }

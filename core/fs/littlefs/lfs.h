@@ -155,13 +155,18 @@ struct fp_lfs_body {
 
 struct fp_lfs_file {
     struct fp_lfs_node node;
-    uint8_t *buf; /* [cache_size], then the name */
     uint32_t pos;
     struct fp_lfs_body body;  /* as seen through this handle */
     struct fp_lfs_body saved; /* as of the last sync */
     /* buf: bytes [cache_off, +cache_size) of block cache_block; an inline
      * body that fits lies in buf as a whole. */
-    uint32_t cache_block, cache_off, cache_size;
+    union {
+        struct fp_lfs_cache cache;
+        struct {
+            uint32_t cache_block, cache_off, cache_size;
+            uint8_t *buf; /* [fs->cache_size], then the name */
+        };
+    };
     uint32_t wblock, woff;  /* block being written and where in it, flushed
                               and buffered bytes together */
     uint32_t wpos;          /* the same place as a position in the file */
@@ -223,9 +228,24 @@ struct fp_lfs_outcome {
     bool gstate_done;
 };
 
+/* A log being read. */
+struct fp_lfs_scan {
+    uint32_t block;       /* FP_LFS_NULL: none is */
+    uint32_t tag;         /* the last one, */
+    uint32_t off, end;    /* and where its data is; then the next one comes */
+    uint32_t limit;       /* the log does not reach further */
+    uint32_t base;        /* XOR base of the next tag */
+    uint32_t crc, folded; /* of the running commit, up to there */
+    int wrong;   /* what an entry that contradicts the index would be, and */
+    int verdict; /* is, for the CRC says it was meant */
+    bool dirty;  /* something follows the last good commit */
+};
+
 struct fp_lfs {
     struct fp_mount *mnt;
     struct fp_bdev *dev;
+    struct fp_lfs_scan scan;
+    struct fp_lfs_cache rcache, pcache;
     uint32_t block_size, block_count;
     uint32_t cache_size;
     uint32_t prog_size;
@@ -248,7 +268,6 @@ struct fp_lfs {
     uint32_t stated; /* the block count by the last of them */
     uint32_t resize; /* the one they all shall state; 0: as they do */
 
-    struct fp_lfs_cache rcache, pcache;
     struct fp_lfs_mdir *slots;
     uint32_t slot_count, ent_max; /* of the latter two stay free */
     uint32_t clock;
@@ -334,13 +353,18 @@ static inline bool fp_lfs_has_move(const struct fp_lfs_gstate *g)
 
 /* --- io.c: bytes of blocks through the read cache --- */
 
-/* Bytes at `off`, at least one and at most *avail of them; `hint` says how
- * many from off on are likely to be wanted. */
-int fp_lfs_peek(struct fp_lfs *fs, uint32_t block, uint32_t off, uint32_t hint,
-                const uint8_t **bytes, uint32_t *avail);
 int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
-                uint32_t size, uint32_t hint);
-/* Past every cache. */
+                uint32_t size);
+/* The same by way of another cache than the common one. */
+int fp_lfs_read_by(struct fp_lfs *fs, struct fp_lfs_cache *cache,
+                   uint32_t block, uint32_t off, void *buf, uint32_t size);
+/* Integers, each as four bytes with the lowest first. */
+int fp_lfs_words(struct fp_lfs *fs, uint32_t block, uint32_t off,
+                 uint32_t *words, uint32_t count);
+/* Takes what the window holds of the log being read, at most up to `to`, into
+ * its CRC. */
+void fp_lfs_fold(struct fp_lfs *fs, uint32_t to);
+/* Past every cache; block and off are known to be good. */
 int fp_lfs_read_raw(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
                     uint32_t size);
 void fp_lfs_forget(struct fp_lfs *fs, uint32_t block);
@@ -360,6 +384,12 @@ int fp_lfs_fetch(struct fp_lfs *fs, const uint32_t pair[2],
 int fp_lfs_advance(struct fp_lfs *fs, struct fp_lfs_mdir *m);
 /* Reads one block's log into m, whatever the pair's other block says. */
 int fp_lfs_parse(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t block);
+/* Begins to read a log at `start`, and gives it up again. */
+void fp_lfs_scan_begin(struct fp_lfs *fs, uint32_t block, uint32_t start,
+                       uint32_t limit, uint32_t base);
+/* The next tag, with all its data within the limit. FP_ERR_NODATA: none. */
+int fp_lfs_scan_next(struct fp_lfs *fs);
+void fp_lfs_scan_end(struct fp_lfs *fs);
 void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2],
                        const struct fp_lfs_mdir *but);
 /* What a tag does to the index. False: it contradicts the index. */
@@ -381,6 +411,9 @@ bool fp_lfs_ent_visible(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 /* Is it the source of a pending move, which counts as removed? */
 bool fp_lfs_ent_moved(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                       uint32_t id);
+/* What an entry's record holds, as integers. FP_ERR_CORRUPT: not that many. */
+int fp_lfs_rec_words(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                     fp_lfs_rec rec, uint32_t *words, uint32_t count);
 int fp_lfs_ent_pair(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
                     uint32_t pair[2]);
 
@@ -410,6 +443,9 @@ int fp_lfs_listattr(struct fp_mount *mnt, const char *path, uint8_t *types,
 
 int fp_lfs_lookup(struct fp_lfs *fs, const char *path, bool for_create,
                   struct fp_lfs_place *place);
+/* The pair and the id of what is there. */
+int fp_lfs_find(struct fp_lfs *fs, const char *path, struct fp_lfs_mdir **m,
+                uint32_t *id);
 int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], const char *name,
                    uint32_t len, bool for_create, struct fp_lfs_place *place);
 /* The head of the directory that the entry at `place` is. */
@@ -420,6 +456,23 @@ int fp_lfs_name_cmp(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
                     const char *name, uint32_t len, int *order);
 
 /* --- thread.c --- */
+
+/* A walk from tail to tail: along the thread, which begins with {0,1}, or
+ * along a directory for as long as the tails are hard. */
+struct fp_lfs_chain {
+    struct fp_lfs_mdir *m; /* where it is */
+    uint32_t next[2];
+    uint32_t hops;
+};
+
+#define FP_LFS_THREAD    \
+    {                    \
+        .next = { 0, 1 } \
+    }
+
+/* FP_ERR_NOENT: that was the last. Bounded by the number of blocks, so that a
+ * thread that loops is an error and not a hang. */
+int fp_lfs_chain_next(struct fp_lfs *fs, struct fp_lfs_chain *chain);
 
 /* These search along the thread, FP_ERR_NOENT at its end. */
 int fp_lfs_find_parent(struct fp_lfs *fs, const uint32_t pair[2],

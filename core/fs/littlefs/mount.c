@@ -140,7 +140,7 @@ int fp_lfs_setup(struct fp_lfs **out, struct fp_bdev *dev,
     fs->cache_size = l.cache_size;
     fs->prog_size = dev->prog_size;
     fs->cycles = cycles < 0 ? 0 : ((uint32_t)cycles + 1) | 1;
-    fs->rcache.block = fs->pcache.block = FP_LFS_NULL;
+    fs->scan.block = fs->rcache.block = fs->pcache.block = FP_LFS_NULL;
     fs->rcache.buf = take(&at, l.cache_size);
     fs->pcache.buf = take(&at, l.cache_size);
     fs->far = l.far;
@@ -232,12 +232,11 @@ static int read_superblock(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
         fp_lfs_rec_kind(ent->strct) != FP_LFS_INLINE ||
         fp_lfs_rec_len(ent->strct) < 24)
         return FP_ERR_CORRUPT;
-    err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(ent->name), raw, 8, 8);
+    err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(ent->name), raw, 8);
     if (!err && memcmp(raw, "littlefs", 8) != 0)
         err = FP_ERR_CORRUPT;
     if (!err)
-        err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(ent->strct), raw, 24,
-                          24);
+        err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(ent->strct), raw, 24);
     return err ? err : judge(fs, raw);
 }
 
