@@ -37,7 +37,6 @@ int fp_lfs_stat_ent(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
     uint32_t list[2];
     int err;
 
-    memset(st, 0, sizeof *st);
     if (fp_lfs_rec_kind(m->ents[id].name) != FP_LFS_FILE) {
         st->type = FP_TYPE_DIR;
     } else {

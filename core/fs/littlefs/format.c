@@ -55,9 +55,9 @@ int fp_lfs_format(struct fp_bdev *dev, const struct fp_fs_config *given,
 {
     struct fp_fs_config cfg = *given;
     uint8_t record[24];
-    struct fp_lfs *fs;
+    struct fp_lfs *fs = ws;
     uint32_t rev;
-    int err = fp_lfs_setup(&fs, dev, &cfg, ws, ws_size);
+    int err = fp_lfs_setup(dev, &cfg, ws, ws_size);
 
     if (!err)
         err = check_config(fs, &cfg);

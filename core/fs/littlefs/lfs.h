@@ -238,7 +238,7 @@ struct fp_lfs_scan {
     uint32_t crc, folded; /* of the running commit, up to there */
     int wrong;   /* what an entry that contradicts the index would be, and */
     int verdict; /* is, for the CRC says it was meant */
-    bool dirty;  /* something follows the last good commit */
+    uint32_t fcrc_size; /* 0: the running commit says nothing of the rest */
 };
 
 struct fp_lfs {
@@ -253,15 +253,16 @@ struct fp_lfs {
     uint32_t minor;
     uint32_t name_max, file_max, attr_max, inline_max;
     uint32_t root[2];
-    uint32_t mdir_count;         /* of the thread, at mount */
+    uint32_t mdir_count; /* of the thread, at mount */
+    uint32_t doubted;    /* other than 0: parents and thread do not match */
     struct fp_lfs_gstate gdisk;  /* as on flash */
     struct fp_lfs_gstate gwant;  /* as the next commit shall leave it */
     struct fp_lfs_gstate absorb; /* delta of a pair about to be dropped */
     uint32_t unlinked;           /* relocations whose predecessor is pending */
-    bool doubted;  /* parents and thread do not match: see lookup.c */
-    bool still;    /* no moving for wear now */
-    bool failed;   /* a relocation broke off: no more writing */
-    bool mounting; /* names are not looked for: no hashes */
+    bool still;                  /* no moving for wear now */
+    bool failed;                 /* a relocation broke off: no more writing */
+    bool mounting; /* indexes are for this only: no hashes, nor what is
+                      erased */
     bool prepared; /* repairs are done */
     bool upgrade;
     bool uneven;     /* superblocks state different block counts */
@@ -492,9 +493,9 @@ size_t fp_lfs_workspace(const struct fp_bdev *dev,
 int fp_lfs_mount(struct fp_mount *mnt);
 int fp_lfs_unmount(struct fp_mount *mnt);
 int fp_lfs_statfs(struct fp_mount *mnt, struct fp_statfs *st);
-/* Lays the workspace out. block_size must be known. */
-int fp_lfs_setup(struct fp_lfs **fs, struct fp_bdev *dev,
-                 struct fp_fs_config *cfg, void *ws, size_t ws_size);
+/* Lays the workspace out, with a struct fp_lfs at its front. */
+int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
+                 size_t ws_size);
 
 /* --- probe.c --- */
 

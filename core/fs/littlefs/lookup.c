@@ -123,7 +123,7 @@ static int nearest(struct fp_lfs *fs, const struct target *t, uint32_t pair[2])
         if (!found && (!t->for_create || !id || is_super(m, id - 1)))
             continue;
         fp_lfs_pair_set(pair, m->pair[0], m->pair[1]);
-        if (id < m->count)
+        if (id < m->count || !m->hard)
             break;
     }
     return FP_OK;
