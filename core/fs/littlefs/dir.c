@@ -17,13 +17,16 @@ static struct fp_lfs_dir *dir_of(struct fp_dir *dir)
 
 void fp_lfs_node_add(struct fp_lfs *fs, struct fp_lfs_node *node)
 {
+    if (FP_READONLY)
+        return; /* nothing moves */
     node->next = fs->nodes;
     fs->nodes = node;
 }
 
 void fp_lfs_node_del(struct fp_lfs *fs, struct fp_lfs_node *node)
 {
-    for (struct fp_lfs_node **p = &fs->nodes; *p; p = &(*p)->next)
+    for (struct fp_lfs_node **p = &fs->nodes; !FP_READONLY && *p;
+         p = &(*p)->next)
         if (*p == node) {
             *p = node->next;
             return;

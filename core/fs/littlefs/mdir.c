@@ -180,7 +180,7 @@ static int take_global(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     uint32_t count = type == FP_LFS_MOVESTATE ? 3 : 2;
     int err;
 
-    if (type != FP_LFS_MOVESTATE && type != FP_LFS_FCRC &&
+    if (type != FP_LFS_MOVESTATE && (FP_READONLY || type != FP_LFS_FCRC) &&
         type >> 1 != FP_LFS_SOFTTAIL >> 1)
         return FP_OK;
     if (s->end - s->off < 4 * count) {
@@ -191,7 +191,7 @@ static int take_global(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     if (type == FP_LFS_MOVESTATE) {
         m->delta.tag = words[0];
         fp_lfs_pair_set(m->delta.pair, words[1], words[2]);
-    } else if (type == FP_LFS_FCRC) {
+    } else if (!FP_READONLY && type == FP_LFS_FCRC) {
         s->fcrc_size = words[0];
         m->fcrc = words[1];
     } else {
@@ -223,7 +223,8 @@ static int take_crc(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     }
     m->off = s->folded = s->end;
     m->etag = s->base;
-    m->fcrc_size = s->fcrc_size;
+    if (!FP_READONLY)
+        m->fcrc_size = s->fcrc_size;
     s->fcrc_size = 0;
     s->crc = CRC_INIT;
     return FP_OK;
@@ -301,7 +302,7 @@ static int judge_erased(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     uint8_t last;
     int err;
 
-    if (fs->mounting || m->off % fs->prog_size || left < 4)
+    if (FP_READONLY || fs->mounting || m->off % fs->prog_size || left < 4)
         return FP_OK;
     if (!m->fcrc_size) {
         /* Version 2.1 writes no commit without it, except where it ends less
@@ -390,7 +391,7 @@ int fp_lfs_fetch(struct fp_lfs *fs, const uint32_t given[2],
 
 void fp_lfs_resolve(const struct fp_lfs *fs, uint32_t pair[2])
 {
-    for (uint32_t i = 0; i < fs->moved_count; i++)
+    for (uint32_t i = 0; !FP_READONLY && i < fs->moved_count; i++)
         if (fp_lfs_pair_equal(pair, fs->moved[i].old))
             fp_lfs_pair_set(pair, fs->moved[i].now[0], fs->moved[i].now[1]);
 }
@@ -417,7 +418,8 @@ int fp_lfs_get(struct fp_lfs *fs, const uint32_t given[2],
             *m = slot;
             return FP_OK;
         }
-        if (!slot->pins && (!victim || age(fs, slot) > age(fs, victim)))
+        if ((FP_READONLY || !slot->pins) &&
+            (!victim || age(fs, slot) > age(fs, victim)))
             victim = slot;
     }
     FP_ASSERT(victim);
@@ -440,7 +442,8 @@ void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2],
 bool fp_lfs_ent_moved(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                       uint32_t id)
 {
-    return fp_lfs_has_move(&fs->gdisk) && fp_lfs_has_move(&fs->gwant) &&
+    return fp_lfs_has_move(&fs->gdisk) &&
+           (FP_READONLY || fp_lfs_has_move(&fs->gwant)) &&
            fp_lfs_tag_id(fs->gdisk.tag) == id &&
            fp_lfs_pair_shares(fs->gdisk.pair, m->pair);
 }

@@ -277,6 +277,7 @@ static int sum_children(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 static int walk_thread(struct fp_lfs *fs)
 {
     struct fp_lfs_chain thread = FP_LFS_THREAD;
+    struct fp_lfs_gstate sum = { 0 };
     bool in_supers = true, hard = true;
     int err;
 
@@ -288,13 +289,14 @@ static int walk_thread(struct fp_lfs *fs)
         if (!hard)
             fs->doubted -= mix(m->pair);
         hard = m->hard;
-        fp_lfs_gstate_xor(&fs->gdisk, &m->delta);
+        fp_lfs_gstate_xor(&sum, &m->delta);
         fs->look_start ^= m->crc;
         if (!err)
             err = sum_children(fs, m);
         if (err)
             return err;
     }
+    fs->gdisk = fs->gwant = sum;
     fs->mdir_count = thread.hops;
     return err == FP_ERR_NOENT ? FP_OK : err;
 }
@@ -320,7 +322,6 @@ static int mount_found(struct fp_lfs *fs)
      * version of some directory: nothing to judge entries by. */
     if (fs->gdisk.tag & FP_LFS_G_ORPHANS)
         fs->doubted = 0;
-    fs->gwant = fs->gdisk;
     if (!FP_READONLY) {
         fs->inline_max = fp_lfs_min(fs->cache_size, fs->block_size / 8);
         fs->inline_max = fp_lfs_min(fs->inline_max, fs->attr_max);
