@@ -20,7 +20,7 @@ struct walk {
     struct fp_lfs *fs;
     fp_fs_block_fn fn;
     void *ctx;
-    uint64_t left;
+    uint32_t left;
 };
 
 static int report(void *ctx, uint32_t block, enum fp_block_use use)
@@ -34,11 +34,9 @@ static int report(void *ctx, uint32_t block, enum fp_block_use use)
 
 static int report_pair(struct walk *w, const uint32_t pair[2])
 {
-    int err = FP_OK;
+    int err = report(w, pair[0], FP_BLOCK_METADATA);
 
-    for (int i = 0; i < 2 && !err; i++)
-        err = report(w, pair[i], FP_BLOCK_METADATA);
-    return err;
+    return err ? err : report(w, pair[1], FP_BLOCK_METADATA);
 }
 
 /* The pair itself and the files in it. */
@@ -99,7 +97,8 @@ static int report_children(struct walk *w, const uint32_t pair[2])
 
 int fp_lfs_traverse(struct fp_lfs *fs, fp_fs_block_fn fn, void *ctx)
 {
-    struct walk w = { fs, fn, ctx, 4 * (uint64_t)fs->block_count + 64 };
+    struct walk w = { fs, fn, ctx,
+                      fp_lfs_min(fs->block_count, 1u << 29) * 4 + 64 };
     struct fp_lfs_chain thread = FP_LFS_THREAD;
     int err;
 

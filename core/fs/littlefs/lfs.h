@@ -260,19 +260,20 @@ struct fp_lfs {
     struct fp_lfs_mdir *slots;
     uint32_t slot_count, ent_max; /* of the latter two stay free */
     uint32_t prog_size;
-    struct fp_lfs_cache pcache;
+    uint32_t stated;  /* the block count by the last superblock */
+    uint32_t doubted; /* other than 0: parents and thread do not match */
+    uint32_t root[2];
     uint32_t clock;
     uint32_t minor;
+    uint32_t alone_size; /* of a window for what is read by itself */
+    struct fp_lfs_cache pcache;
     uint32_t name_max, file_max, attr_max, inline_max;
-    uint32_t cycles; /* metadata moves when revision + 1 divides; 0 never */
-    uint32_t root[2];
+    uint32_t cycles;     /* metadata moves when revision + 1 divides; 0 never */
     uint32_t mdir_count; /* of the thread, at mount */
-    uint32_t doubted;    /* other than 0: parents and thread do not match */
     struct fp_lfs_gstate gdisk;  /* as on flash */
     struct fp_lfs_gstate gwant;  /* as the next commit shall leave it */
     struct fp_lfs_gstate absorb; /* delta of a pair about to be dropped */
     uint32_t unlinked;           /* relocations whose predecessor is pending */
-    uint32_t stated;             /* the block count by the last superblock */
     uint32_t resize; /* the one they all shall state; 0: as they do */
     struct fp_lfs_node *nodes;
     uint8_t *files; /* cfg.max_files times file_stride */
