@@ -77,7 +77,7 @@ int fp_lfs_attr_scan(struct fp_lfs *fs, uint32_t block, uint32_t end,
     while (!err && !attr->off) {
         if (from >= 256)
             return FP_ERR_NODATA;
-        fp_lfs_scan_begin(fs, block, 4, end, 0xffffffffu);
+        fp_lfs_scan_begin(fs, block, 4, end);
         err = scan_for(fs, name_off, from, attr, &from);
     }
     return err;
