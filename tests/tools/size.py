@@ -42,11 +42,12 @@ def linked_size(folder, objects, symbol):
     subprocess.run([GCC, '-mcpu=cortex-m0', '-mthumb', '-nostdlib', '-Wl,--gc-sections', f'-Wl,-e,{symbol}', f'-Wl,-u,{symbol}',
                     '-Wl,--unresolved-symbols=ignore-all', '-Wl,--no-warn-mismatch', *objects, '-o', out],
                    check=True, stderr=subprocess.DEVNULL)
-    text, data, bss = map(int, subprocess.run(['arm-none-eabi-size', out], check=True, capture_output=True,
-                                              text=True).stdout.splitlines()[1].split()[:3])
-    if data or bss:
-        sys.exit(f'size: {symbol} has {data + bss} bytes of static RAM; the core may have none')
-    return text
+    listed = subprocess.run(['arm-none-eabi-size', '-A', out], check=True, capture_output=True, text=True).stdout
+    sections = {name: int(size) for name, size in re.findall(r'^(\.\w+)\s+(\d+)', listed, re.MULTILINE)}
+    ram = sections.get('.data', 0) + sections.get('.bss', 0)
+    if ram:
+        sys.exit(f'size: {symbol} has {ram} bytes of static RAM; the core may have none')
+    return sections['.text'] + sections.get('.rodata', 0)
 
 
 def read_only_size(driver, symbol, leave_out):
