@@ -153,6 +153,13 @@ struct fp_lfs_body {
     uint32_t size;
 };
 
+/* Blocks of a body at equal distances of a power of two, from index `base`
+ * on. */
+struct fp_lfs_known {
+    uint32_t base, shift, count;
+    uint32_t *blocks; /* FP_LFS_NULL: not known */
+};
+
 struct fp_lfs_file {
     struct fp_lfs_node node;
     bool dirty;
@@ -171,10 +178,9 @@ struct fp_lfs_file {
     uint32_t pos;
     struct fp_lfs_body body;  /* as seen through this handle */
     struct fp_lfs_body saved; /* as of the last sync */
-    /* Where blocks of the body are, FP_LFS_NULL: not known (ctz.c). FP_LFS_NEAR
-     * of indices from near_base on, then fs->far at equal distances. */
-    uint32_t *known;
-    uint32_t near_base;
+    /* Where blocks of the body are (ctz.c): near the last target, and over the
+     * whole of it. */
+    struct fp_lfs_known known[2];
     uint32_t wblock, woff;  /* block being written and where in it, flushed
                               and buffered bytes together */
     uint32_t wpos;          /* the same place as a position in the file */

@@ -352,7 +352,7 @@ int fp_lfs_mount(struct fp_mount *mnt)
     err = mount_found(fs);
     fs->mounting = false;
     /* These indexes are without hashes. */
-    for (uint32_t i = 0; i < fs->slot_count; i++)
+    for (uint32_t i = 0; !FP_READONLY && i < fs->slot_count; i++)
         fs->slots[i].valid = false;
     return err;
 }
