@@ -10,6 +10,8 @@
  */
 #include "core/fs/littlefs/lfs.h"
 
+#define NS_PER_S 1000000000u
+
 struct follow {
     uint32_t name_off;
     uint32_t id; /* FP_LFS_NO_ID until the NAME was passed */
@@ -35,63 +37,50 @@ static bool follow_tag(struct follow *at, uint32_t tag, uint32_t off)
     return false;
 }
 
-/* Number `from` to 255: which is the lowest that is set, and where. One pass
- * remembers the best so far; a later removal of it makes the pass start over
- * with the next number, which happens at most 256 times. */
-static int scan_one(struct fp_lfs *fs, uint32_t block, uint32_t end,
-                    uint32_t name_off, uint32_t from, uint32_t type,
-                    struct fp_lfs_attr *attr, uint32_t *lowest)
+/* Attribute `type`, as the log's end has it; off 0: it is not there. *next:
+ * the lowest number above it that the log mentions. */
+static int scan_for(struct fp_lfs *fs, uint32_t name_off, uint32_t type,
+                    struct fp_lfs_attr *attr, uint32_t *next)
 {
+    const struct fp_lfs_scan *s = &fs->scan;
     struct follow at = { name_off, FP_LFS_NO_ID };
-    uint32_t off = 4, ptag = 0xffffffffu;
+    int err;
 
-    *lowest = 256;
     attr->off = 0;
-    while (off + 4 <= end) {
-        uint8_t raw[4];
-        uint32_t tag, number;
-        int err = fp_lfs_read(fs, block, off, raw, 4, end - off);
+    *next = 256;
+    while (!(err = fp_lfs_scan_next(fs))) {
+        uint32_t number = fp_lfs_tag_type(s->tag) & 0xff;
 
-        if (err)
-            return err;
-        tag = fp_get_be32(raw) ^ ptag;
-        number = fp_lfs_tag_type(tag) & 0xff;
-        ptag = tag;
-        if (fp_lfs_tag_is_crc(tag)) {
-            ptag ^= (fp_lfs_tag_type(tag) & 1) << 31;
-        } else if (follow_tag(&at, tag, off + 4)) {
-            if (number >= from && number < *lowest)
-                *lowest = number;
-            if (number == type) {
-                bool removed = fp_lfs_tag_len(tag) == FP_LFS_REMOVED;
-
-                attr->type = (uint8_t)type;
-                attr->len = (uint16_t)fp_lfs_tag_size(tag);
-                attr->block = block;
-                attr->off = removed ? 0 : off + 4;
-            }
-        }
-        off += 4 + fp_lfs_tag_size(tag);
+        if (!follow_tag(&at, s->tag, s->off))
+            continue;
+        if (number > type && number < *next)
+            *next = number;
+        if (number != type)
+            continue;
+        attr->type = (uint8_t)type;
+        attr->len = (uint16_t)fp_lfs_tag_size(s->tag);
+        attr->block = s->block;
+        attr->off = fp_lfs_tag_len(s->tag) == FP_LFS_REMOVED ? 0 : s->off;
     }
-    return FP_OK;
+    fp_lfs_scan_end(fs);
+    return err == FP_ERR_NODATA ? FP_OK : err;
 }
 
+/* A pass for each number that the log mentions, until one is there: one pass
+ * and rarely two for whoever asks for a number, at most 256. */
 int fp_lfs_attr_scan(struct fp_lfs *fs, uint32_t block, uint32_t end,
                      uint32_t name_off, uint32_t from, struct fp_lfs_attr *attr)
 {
-    uint32_t type = from;
+    int err = FP_OK;
 
-    while (type < 256) {
-        uint32_t lowest;
-        int err = scan_one(fs, block, end, name_off, type, type, attr, &lowest);
-
-        if (err)
-            return err;
-        if (attr->off)
-            return FP_OK;
-        type = lowest > type ? lowest : type + 1;
+    attr->off = 0;
+    while (!err && !attr->off) {
+        if (from >= 256)
+            return FP_ERR_NODATA;
+        fp_lfs_scan_begin(fs, block, 4, end);
+        err = scan_for(fs, name_off, from, attr, &from);
     }
-    return FP_ERR_NODATA;
+    return err;
 }
 
 int fp_lfs_attr_next(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
@@ -124,44 +113,34 @@ static int attr_get(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
     return !err && attr->type != type ? FP_ERR_NODATA : err;
 }
 
+/* The time in attribute `type`, if that is there and has its length. */
+static int read_time(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                     uint32_t id, uint8_t type, struct fp_stat *st)
+{
+    struct fp_lfs_attr attr;
+    uint32_t words[2] = { 0 };
+    uint64_t time;
+    int err = attr_get(fs, m, id, type, &attr);
+
+    if (err)
+        return err == FP_ERR_NODATA ? FP_OK : err;
+    if (attr.len != 8 && (type == 1 || attr.len != 4))
+        return FP_OK;
+    err = fp_lfs_words(fs, attr.block, attr.off, words, attr.len / 4u);
+    time = words[0] | (uint64_t)words[1] << 32;
+    /* More seconds than nanoseconds can hold are a nonce, not a time. */
+    st->has_mtime = !err && (type == 1 || time <= INT64_MAX / NS_PER_S);
+    if (st->has_mtime)
+        st->mtime_ns = (int64_t)(type == 1 ? time : time * NS_PER_S);
+    return err;
+}
+
 int fp_lfs_mtime(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
                  struct fp_stat *st)
 {
-    struct fp_lfs_attr attr;
-    uint8_t raw[8] = { 0 };
-    int err = attr_get(fs, m, id, 1, &attr);
+    int err = read_time(fs, m, id, 1, st);
 
-    st->has_mtime = false;
-    if (!err && attr.len == 8) {
-        err = fp_lfs_read(fs, attr.block, attr.off, raw, 8, 8);
-        st->mtime_ns = (int64_t)fp_get_le64(raw);
-        st->has_mtime = !err;
-        return err;
-    }
-    if (!err || err == FP_ERR_NODATA)
-        err = attr_get(fs, m, id, 't', &attr);
-    if (!err && (attr.len == 8 || attr.len == 4)) {
-        uint64_t s;
-
-        err = fp_lfs_read(fs, attr.block, attr.off, raw, attr.len, 8);
-        s = fp_get_le64(raw);
-        /* More seconds than nanoseconds can hold are a nonce, not a time. */
-        st->has_mtime = !err && s <= INT64_MAX / 1000000000;
-        st->mtime_ns = st->has_mtime ? (int64_t)s * 1000000000 : 0;
-    }
-    return err == FP_ERR_NODATA ? FP_OK : err;
-}
-
-static int find(struct fp_lfs *fs, const char *path, struct fp_lfs_mdir **m,
-                uint32_t *id)
-{
-    struct fp_lfs_place place;
-    int err = fp_lfs_lookup(fs, path, false, &place);
-
-    if (err)
-        return err;
-    *id = place.id;
-    return fp_lfs_get(fs, place.pair, m);
+    return err || st->has_mtime ? err : read_time(fs, m, id, 't', st);
 }
 
 int32_t fp_lfs_getattr(struct fp_mount *mnt, const char *path, uint8_t type,
@@ -171,13 +150,13 @@ int32_t fp_lfs_getattr(struct fp_mount *mnt, const char *path, uint8_t type,
     struct fp_lfs_mdir *m;
     struct fp_lfs_attr attr;
     uint32_t id;
-    int err = find(fs, path, &m, &id);
+    int err = fp_lfs_find(fs, path, &m, &id);
 
     if (!err)
         err = attr_get(fs, m, id, type, &attr);
     if (!err)
         err = fp_lfs_read(fs, attr.block, attr.off, buf,
-                          fp_lfs_min(attr.len, size), attr.len);
+                          fp_lfs_min(attr.len, size));
     return err ? err : attr.len;
 }
 
@@ -187,17 +166,14 @@ int fp_lfs_listattr(struct fp_mount *mnt, const char *path, uint8_t *types,
     struct fp_lfs *fs = fp_lfs_of(mnt);
     struct fp_lfs_mdir *m;
     struct fp_lfs_attr attr;
-    uint32_t id = 0, from = 0, count = 0;
-    int err = find(fs, path, &m, &id);
+    uint32_t id, from = 0, count = 0;
+    int err = fp_lfs_find(fs, path, &m, &id);
 
-    while (!err && from < 256) {
-        err = fp_lfs_attr_next(fs, m, id, from, &attr);
-        if (err)
-            break;
+    while (!err && !(err = fp_lfs_attr_next(fs, m, id, from, &attr))) {
         if (count < size)
             types[count] = attr.type;
         count++;
         from = attr.type + 1u;
     }
-    return err && err != FP_ERR_NODATA ? err : (int)count;
+    return err == FP_ERR_NODATA ? (int)count : err;
 }

@@ -14,11 +14,13 @@
  */
 #include "core/fs/littlefs/lfs.h"
 
+#include <string.h>
+
 struct walk {
     struct fp_lfs *fs;
     fp_fs_block_fn fn;
     void *ctx;
-    uint64_t left;
+    uint32_t left;
 };
 
 static int report(void *ctx, uint32_t block, enum fp_block_use use)
@@ -32,11 +34,9 @@ static int report(void *ctx, uint32_t block, enum fp_block_use use)
 
 static int report_pair(struct walk *w, const uint32_t pair[2])
 {
-    int err = FP_OK;
+    int err = report(w, pair[0], FP_BLOCK_METADATA);
 
-    for (int i = 0; i < 2 && !err; i++)
-        err = report(w, pair[i], FP_BLOCK_METADATA);
-    return err;
+    return err ? err : report(w, pair[1], FP_BLOCK_METADATA);
 }
 
 /* The pair itself and the files in it. */
@@ -47,34 +47,29 @@ static int report_mdir(struct walk *w, const struct fp_lfs_mdir *m)
 
     for (uint32_t id = 0; id < m->count && !err; id++) {
         fp_lfs_rec rec = m->ents[id].strct;
-        uint8_t raw[8];
+        uint32_t list[2];
 
         if (fp_lfs_rec_kind(rec) != FP_LFS_CTZ || fp_lfs_rec_len(rec) < 8 ||
             fp_lfs_ent_moved(fs, m, id))
             continue;
-        err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(rec), raw, 8, 8);
+        err = fp_lfs_rec_words(fs, m, rec, list, 2);
         if (!err)
-            err = fp_lfs_ctz_walk(fs, fp_get_le32(raw), fp_get_le32(raw + 4),
-                                  report, w);
+            err = fp_lfs_ctz_walk(fs, list[0], list[1], report, w);
     }
     return err;
 }
 
 /* A directory's pairs from its head on. */
-static int report_chain(struct walk *w, const uint32_t head[2])
+static int report_chain(struct walk *w, struct fp_lfs_chain *dir)
 {
-    uint32_t at[2] = { head[0], head[1] };
+    int err;
 
-    for (;;) {
-        struct fp_lfs_mdir *m;
-        int err = fp_lfs_get(w->fs, at, &m);
-
+    do {
+        err = fp_lfs_chain_next(w->fs, dir);
         if (!err)
-            err = report_mdir(w, m);
-        if (err || !m->hard)
-            return err;
-        fp_lfs_pair_set(at, m->tail[0], m->tail[1]);
-    }
+            err = report_mdir(w, dir->m);
+    } while (!err && dir->m->hard);
+    return err;
 }
 
 /* The directories named in the pair at `pair`, which is read again after each:
@@ -84,17 +79,17 @@ static int report_children(struct walk *w, const uint32_t pair[2])
     struct fp_lfs *fs = w->fs;
 
     for (uint32_t id = 0;; id++) {
+        struct fp_lfs_chain dir = { 0 };
         struct fp_lfs_mdir *m;
-        uint32_t child[2];
         int err = fp_lfs_get(fs, pair, &m);
 
         if (err || id >= m->count)
             return err;
         if (fp_lfs_rec_kind(m->ents[id].strct) != FP_LFS_DIRPAIR)
             continue;
-        err = fp_lfs_ent_pair(fs, m, id, child);
+        err = fp_lfs_ent_pair(fs, m, id, dir.next);
         if (!err)
-            err = report_chain(w, child);
+            err = report_chain(w, &dir);
         if (err)
             return err;
     }
@@ -102,55 +97,43 @@ static int report_children(struct walk *w, const uint32_t pair[2])
 
 int fp_lfs_traverse(struct fp_lfs *fs, fp_fs_block_fn fn, void *ctx)
 {
-    struct walk w = { fs, fn, ctx, 4 * (uint64_t)fs->block_count + 64 };
-    uint32_t at[2] = { 0, 1 };
+    struct walk w = { fs, fn, ctx,
+                      fp_lfs_min(fs->block_count, 1u << 29) * 4 + 64 };
+    struct fp_lfs_chain thread = FP_LFS_THREAD;
+    int err;
 
-    for (uint32_t hops = 0; hops <= fs->block_count; hops++) {
-        struct fp_lfs_mdir *m;
-        uint32_t tail[2], pair[2];
-        int err = fp_lfs_get(fs, at, &m);
+    while (!(err = fp_lfs_chain_next(fs, &thread))) {
+        uint32_t pair[2] = { thread.m->pair[0], thread.m->pair[1] };
 
-        if (err)
-            return err;
-        fp_lfs_pair_set(tail, m->tail[0], m->tail[1]);
-        fp_lfs_pair_set(pair, m->pair[0], m->pair[1]);
-        err = report_mdir(&w, m);
+        err = report_mdir(&w, thread.m);
         if (!err && fs->gdisk.tag & FP_LFS_G_ORPHANS)
             err = report_children(&w, pair);
         if (err)
             return err;
-        if (fp_lfs_pair_is_null(tail))
-            return FP_OK;
-        fp_lfs_pair_set(at, tail[0], tail[1]);
     }
-    return FP_ERR_CORRUPT;
+    return err == FP_ERR_NOENT ? FP_OK : err;
 }
 
 /* --- counting --- */
 
-struct window {
-    uint8_t *bits;
+struct tally {
+    uint8_t *bits; /* of blocks already counted; NULL: each comes once */
     uint32_t start, size, count;
 };
 
-static int mark(void *ctx, uint32_t block, enum fp_block_use use)
+static int count(void *ctx, uint32_t block, enum fp_block_use use)
 {
-    struct window *win = ctx;
-    uint32_t i = block - win->start;
+    struct tally *t = ctx;
+    uint32_t i = block - t->start, bit = 1u << i % 8;
 
     (void)use;
-    if (i < win->size && !(win->bits[i / 8] >> i % 8 & 1)) {
-        win->bits[i / 8] |= (uint8_t)(1u << i % 8);
-        win->count++;
-    }
-    return FP_OK;
-}
-
-static int count_one(void *ctx, uint32_t block, enum fp_block_use use)
-{
-    (void)block;
-    (void)use;
-    ++*(uint32_t *)ctx;
+    if (i >= t->size)
+        return FP_OK;
+    if (t->bits && t->bits[i / 8] & bit)
+        return FP_OK;
+    if (t->bits)
+        t->bits[i / 8] |= (uint8_t)bit;
+    t->count++;
     return FP_OK;
 }
 
@@ -159,28 +142,24 @@ static int count_one(void *ctx, uint32_t block, enum fp_block_use use)
  * then has to look afresh. */
 int fp_lfs_count_used(struct fp_lfs *fs, uint32_t *used)
 {
-    struct window win = { fs->look, 0, fs->look_size * 8, 0 };
+    struct tally t = { .size = fs->block_count };
     int err = FP_OK;
 
-    if (fs->used_known) {
-        *used = fs->used;
-        return FP_OK;
-    }
-    if (fs->gdisk.tag & FP_LFS_G_ORPHANS) {
-        for (; win.start < fs->block_count && !err; win.start += win.size) {
-            for (uint32_t i = 0; i < fs->look_size; i++)
-                win.bits[i] = 0;
-            err = fp_lfs_traverse(fs, mark, &win);
+    if (!fs->used_known) {
+        if (fs->gdisk.tag & FP_LFS_G_ORPHANS) {
+            t.bits = fs->look;
+            t.size = fs->look_size * 8;
+            fs->look_bits = 0;
         }
-        fs->look_bits = 0;
-    } else {
-        err = fp_lfs_traverse(fs, count_one, &win.count);
+        for (; t.start < fs->block_count && !err; t.start += t.size) {
+            memset(fs->look, 0, t.bits ? fs->look_size : 0);
+            err = fp_lfs_traverse(fs, count, &t);
+        }
+        fs->used = fp_lfs_min(t.count, fs->block_count);
+        fs->used_known = !err;
     }
-    if (err)
-        return err;
-    *used = fs->used = fp_lfs_min(win.count, fs->block_count);
-    fs->used_known = true;
-    return FP_OK;
+    *used = fs->used;
+    return err;
 }
 
 int fp_lfs_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx)

@@ -110,7 +110,7 @@ static const char *show(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     fp_lfs_rec rec = m->ents[id].name;
     uint32_t n = fp_lfs_min(fp_lfs_rec_len(rec), sizeof shown->text - 1);
 
-    if (fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(rec), shown->text, n, n))
+    if (fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(rec), shown->text, n))
         n = 0;
     for (uint32_t i = 0; i < n; i++)
         if ((uint8_t)shown->text[i] < 0x20 || shown->text[i] == 0x7f)
@@ -130,7 +130,7 @@ static int first_dirty(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 
     for (*dirty = m->off; *dirty < fs->block_size;) {
         uint32_t n = fp_lfs_min(fs->block_size - *dirty, sizeof bytes);
-        int err = fp_lfs_read(fs, m->pair[0], *dirty, bytes, n, n);
+        int err = fp_lfs_read(fs, m->pair[0], *dirty, bytes, n);
 
         if (err)
             return err;
@@ -245,7 +245,7 @@ static int check_name(struct fp_lfs *fs, struct fp_step *step, struct check *c,
                    c->id, len, fs->name_max);
         return FP_OK;
     }
-    err = fp_lfs_read(fs, block, fp_lfs_rec_off(rec), name, len, len);
+    err = fp_lfs_read(fs, block, fp_lfs_rec_off(rec), name, len);
     if (err)
         return err;
     name[len] = 0;
@@ -338,7 +338,7 @@ static int check_ctz_block(struct fp_lfs *fs, struct fp_step *step,
     for (uint32_t k = 0; k < count; k++) {
         uint8_t raw[4];
         uint32_t to;
-        int err = fp_lfs_read(fs, c->ctz_block, 4 * k, raw, 4, 4 * count);
+        int err = fp_lfs_read(fs, c->ctz_block, 4 * k, raw, 4);
 
         if (err)
             return err;
@@ -358,7 +358,7 @@ static int check_ctz_block(struct fp_lfs *fs, struct fp_step *step,
             break;
         }
         if (k + 1 < count) {
-            err = fp_lfs_read(fs, to, 4 * k, raw, 4, 4);
+            err = fp_lfs_read(fs, to, 4 * k, raw, 4);
             if (err)
                 return err;
             expected = fp_get_le32(raw);
@@ -406,7 +406,7 @@ static int check_file_entry(struct fp_lfs *fs, struct fp_step *step,
                        shown.text, fp_lfs_rec_len(rec), fs->attr_max);
         return FP_OK;
     }
-    err = fp_lfs_read(fs, block, fp_lfs_rec_off(rec), raw, 8, 8);
+    err = fp_lfs_read(fs, block, fp_lfs_rec_off(rec), raw, 8);
     if (err)
         return err;
     head = fp_get_le32(raw);
@@ -480,7 +480,7 @@ static int check_entry(struct fp_lfs *fs, struct fp_step *step, struct check *c,
 static int check_magic(struct fp_lfs *fs, struct fp_step *step, uint32_t block)
 {
     uint8_t magic[8];
-    int err = fp_lfs_read(fs, block, 8, magic, 8, 8);
+    int err = fp_lfs_read(fs, block, 8, magic, 8);
 
     if (!err && memcmp(magic, "littlefs", 8) != 0)
         fp_lfs_say(step, FP_FINDING_WARNING, block,
@@ -624,10 +624,10 @@ static int is_same(struct fp_lfs *fs, const struct place *a,
     *same = a->name == b->name && a->strct == b->strct && a->len == b->len;
     for (uint32_t done = 0; done < a->len && *same; done += sizeof part[0]) {
         uint32_t n = fp_lfs_min(a->len - done, sizeof part[0]);
-        int err = fp_lfs_read(fs, a->block, a->off + done, part[0], n, n);
+        int err = fp_lfs_read(fs, a->block, a->off + done, part[0], n);
 
         if (!err)
-            err = fp_lfs_read(fs, b->block, b->off + done, part[1], n, n);
+            err = fp_lfs_read(fs, b->block, b->off + done, part[1], n);
         if (err)
             return err;
         *same = !memcmp(part[0], part[1], n);

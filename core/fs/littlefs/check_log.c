@@ -133,11 +133,10 @@ static void take_name(struct log *log, uint32_t id)
 
 static int take_hardtail(struct log *log)
 {
-    uint8_t raw[8];
-    int err = fp_lfs_read(log->fs, log->m->pair[0], log->off + 4, raw, 8, 8);
+    uint32_t pair[2];
+    int err = fp_lfs_words(log->fs, log->m->pair[0], log->off + 4, pair, 2);
 
-    if (!err && (fp_get_le32(raw) == FP_LFS_NULL ||
-                 fp_get_le32(raw + 4) == FP_LFS_NULL))
+    if (!err && fp_lfs_pair_is_null(pair))
         SAY(log, ERROR, "at byte %u the directory goes on in no pair",
             log->off);
     return err;
@@ -145,12 +144,12 @@ static int take_hardtail(struct log *log)
 
 static int take_fcrc(struct log *log)
 {
-    uint8_t raw[8];
-    int err = fp_lfs_read(log->fs, log->m->pair[0], log->off + 4, raw, 8, 8);
+    uint32_t fcrc[2] = { 0, 0 };
+    int err = fp_lfs_words(log->fs, log->m->pair[0], log->off + 4, fcrc, 2);
 
     log->fcrcs++;
-    log->fcrc_size = fp_get_le32(raw);
-    log->fcrc = fp_get_le32(raw + 4);
+    log->fcrc_size = fcrc[0];
+    log->fcrc = fcrc[1];
     if (!log->fs->minor)
         SAY(log, ERROR,
             "the tag at byte %u is of version 2.1, and the volume is 2.0: "
@@ -208,8 +207,7 @@ static int sum_area(struct log *log, uint32_t off, uint32_t size, uint32_t *crc,
     *even = true;
     for (uint32_t done = 0; done < size;) {
         uint32_t n = fp_lfs_min(size - done, sizeof part);
-        int err = fp_lfs_read(log->fs, log->m->pair[0], off + done, part, n,
-                              size - done);
+        int err = fp_lfs_read(log->fs, log->m->pair[0], off + done, part, n);
 
         if (err)
             return err;
@@ -363,8 +361,7 @@ int fp_lfs_check_log(struct fp_lfs *fs, struct fp_step *step,
 
     while (log.off + 4 <= m->off) {
         uint8_t raw[4];
-        int err =
-            fp_lfs_read(fs, m->pair[0], log.off, raw, 4, m->off - log.off);
+        int err = fp_lfs_read(fs, m->pair[0], log.off, raw, 4);
 
         if (err)
             return err;

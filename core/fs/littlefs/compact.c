@@ -320,7 +320,7 @@ static int put_new_pair(struct fp_lfs *fs, struct fp_lfs_mdir *m,
     int err = fp_lfs_alloc_flight(fs, &pair[0]);
 
     if (!err)
-        err = fp_lfs_read(fs, pair[0], 0, raw, 4, 4);
+        err = fp_lfs_read(fs, pair[0], 0, raw, 4);
     if (err && err != FP_ERR_CORRUPT)
         return err;
     rev = fp_get_le32(raw);

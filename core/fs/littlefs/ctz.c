@@ -29,20 +29,6 @@ static uint32_t popcount(uint32_t v)
     return n;
 }
 
-static uint32_t ctz(uint32_t v)
-{
-    return popcount((v & (0 - v)) - 1);
-}
-
-static uint32_t log2_floor(uint32_t v)
-{
-    uint32_t n = 0;
-
-    while (v >>= 1)
-        n++;
-    return n;
-}
-
 uint32_t fp_lfs_ctz_index(uint32_t block_size, uint32_t pos, uint32_t *off)
 {
     uint32_t b = block_size - 8, i = pos / b;
@@ -53,113 +39,96 @@ uint32_t fp_lfs_ctz_index(uint32_t block_size, uint32_t pos, uint32_t *off)
     return i;
 }
 
-static int read_pointer(struct fp_lfs *fs, uint32_t block, uint32_t k,
-                        uint32_t *to)
-{
-    uint8_t raw[4];
-    int err = fp_lfs_read(fs, block, 4 * k, raw, 4, 4);
-
-    *to = fp_get_le32(raw);
-    if (!err && *to >= fs->block_count)
-        err = FP_ERR_CORRUPT;
-    return err;
-}
-
 /* --- what is known of a file --- */
+
+enum {
+    NEAR,
+    FAR
+};
 
 void fp_lfs_ctz_forget(const struct fp_lfs *fs, struct fp_lfs_file *f)
 {
-    memset(f->known, 0xff, (FP_LFS_NEAR + fs->far) * sizeof f->known[0]);
+    /* Both tables, one behind the other. */
+    memset(f->known[NEAR].blocks, 0xff,
+           (FP_LFS_NEAR + fs->far) * sizeof f->known[NEAR].blocks[0]);
 }
 
-static void note(const struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t step,
-                 uint32_t index, uint32_t block)
-{
-    uint32_t i = index - f->near_base, j = index >> step;
-
-    if (block >= fs->block_count)
-        return;
-    if (i < FP_LFS_NEAR)
-        f->known[i] = block;
-    if (j << step == index && j < fs->far)
-        f->known[FP_LFS_NEAR + j] = block;
-}
-
-/* Blocks near another target have been known until now. */
-static void come_near(const struct fp_lfs *fs, struct fp_lfs_file *f,
-                      uint32_t step, uint32_t index)
+/* Makes the tables those for a target, in a file with `last` for its last. */
+static void aim(struct fp_lfs_file *f, uint32_t index, uint32_t last)
 {
     uint32_t base = index - index % FP_LFS_NEAR;
 
-    if (f->near_base == base)
+    f->known[FAR].shift = 0;
+    while (last && (last - 1) >> f->known[FAR].shift >= f->known[FAR].count)
+        f->known[FAR].shift++;
+    if (f->known[NEAR].base == base)
         return;
-    f->near_base = base;
-    for (uint32_t i = 0; i < FP_LFS_NEAR; i++) {
-        uint32_t j = (base + i) >> step;
+    f->known[NEAR].base = base;
+    memset(f->known[NEAR].blocks, 0xff,
+           FP_LFS_NEAR * sizeof f->known[NEAR].blocks[0]);
+}
 
-        f->known[i] = j << step == base + i && j < fs->far
-                          ? f->known[FP_LFS_NEAR + j]
-                          : FP_LFS_NULL;
+static void note(const struct fp_lfs_file *f, uint32_t index, uint32_t block)
+{
+    for (const struct fp_lfs_known *t = f->known; t < f->known + 2; t++) {
+        uint32_t at = (index - t->base) >> t->shift;
+
+        if (at < t->count && t->base + (at << t->shift) == index)
+            t->blocks[at] = block;
     }
 }
 
-/* The nearest known block from `index` on: its index. */
-static uint32_t nearest(const struct fp_lfs *fs, struct fp_lfs_file *f,
-                        uint32_t step, uint32_t index, uint32_t last,
-                        uint32_t *block)
+/* The nearest known block with an index from `index` to before `last`, or that
+ * with the last. */
+static uint32_t nearest(const struct fp_lfs_file *f, uint32_t index,
+                        uint32_t last, uint32_t *block)
 {
-    uint32_t i = index - f->near_base;
-    uint32_t j = (index + (1u << step) - 1) >> step;
+    for (const struct fp_lfs_known *t = f->known; t < f->known + 2; t++) {
+        uint32_t distance = 1u << t->shift;
+        uint32_t at = (index - t->base + distance - 1) >> t->shift;
 
-    for (; i < FP_LFS_NEAR && f->near_base + i < last; i++)
-        if ((*block = f->known[i]) != FP_LFS_NULL)
-            return f->near_base + i;
-    for (; j < fs->far && j << step < last; j++)
-        if ((*block = f->known[FP_LFS_NEAR + j]) != FP_LFS_NULL)
-            return j << step;
-    *block = f->body.head;
+        for (; at < t->count && t->base + (at << t->shift) < last; at++)
+            if (t->blocks[at] != FP_LFS_NULL) {
+                last = t->base + (at << t->shift);
+                *block = t->blocks[at];
+            }
+    }
     return last;
 }
 
-/* Follows pointer k of the block with index *at, and notes those before it. */
-static int follow(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t step,
-                  uint32_t *at, uint32_t k, uint32_t *block)
+/* Goes from block *at to the farthest that it names and that is not before
+ * `index`, and notes all that it names. */
+static int follow(struct fp_lfs *fs, const struct fp_lfs_file *f,
+                  uint32_t index, uint32_t *at, uint32_t *block)
 {
-    const uint8_t *raw;
-    uint32_t n, to = FP_LFS_NULL;
-    int err = fp_lfs_peek(fs, *block, 0, 4 * (k + 1), &raw, &n);
+    uint32_t from = *at, source = *block;
 
-    if (!err && n < 4 * (k + 1)) {
-        err = read_pointer(fs, *block, k, &to);
-        n = 0;
-    }
-    if (err)
-        return err;
-    for (uint32_t i = 0; 4 * i + 4 <= n && i <= ctz(*at); i++) {
-        uint32_t there = fp_get_le32(raw + 4 * i);
+    for (uint32_t k = 0;; k++) {
+        uint32_t named = from - (1u << k), to;
+        int err = fp_lfs_words(fs, source, 4 * k, &to, 1);
 
-        note(fs, f, step, *at - (1u << i), there);
-        if (i == k)
-            to = there;
+        if (err)
+            return err;
+        note(f, named, to);
+        if (named >= index) {
+            *at = named;
+            *block = to;
+        }
+        if (from >> k & 1)
+            return FP_OK;
     }
-    *at -= 1u << k;
-    *block = to;
-    return to < fs->block_count ? FP_OK : FP_ERR_CORRUPT;
 }
 
 int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t index,
                     uint32_t *block)
 {
-    uint32_t off, at, step = 0;
-    uint32_t last = fp_lfs_ctz_index(fs->block_size, f->body.size - 1, &off);
+    uint32_t off, at = fp_lfs_ctz_index(fs->block_size, f->body.size - 1, &off);
 
-    while (last && (last - 1) >> step >= fs->far)
-        step++;
-    come_near(fs, f, step, index);
-    at = nearest(fs, f, step, index, last, block);
+    aim(f, index, at);
+    *block = f->body.head;
+    at = nearest(f, index, at, block);
     while (at > index) {
-        int err = follow(fs, f, step, &at,
-                         fp_lfs_min(log2_floor(at - index), ctz(at)), block);
+        int err = follow(fs, f, index, &at, block);
 
         if (err)
             return err;
@@ -167,41 +136,40 @@ int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t index,
     return *block < fs->block_count ? FP_OK : FP_ERR_CORRUPT;
 }
 
+/* --- the whole list --- */
+
+static int visit(const struct fp_lfs *fs, uint32_t block, fp_fs_block_fn fn,
+                 void *ctx)
+{
+    return block < fs->block_count ? fn(ctx, block, FP_BLOCK_DATA)
+                                   : FP_ERR_CORRUPT;
+}
+
 /* Blocks with an even index name the two before them, so every second need
  * not be read. */
 int fp_lfs_ctz_walk(struct fp_lfs *fs, uint32_t head, uint32_t size,
                     fp_fs_block_fn fn, void *ctx)
 {
-    uint32_t off, at, block = head;
+    uint32_t off, at, named[2];
+    int err;
 
     if (!size)
         return FP_OK;
     at = fp_lfs_ctz_index(fs->block_size, size - 1, &off);
     if (at >= fs->block_count)
         return FP_ERR_CORRUPT;
-    for (;;) {
-        uint32_t next, after;
-        int err;
-
-        if (block >= fs->block_count)
-            return FP_ERR_CORRUPT;
-        err = fn(ctx, block, FP_BLOCK_DATA);
+    for (;; at--) {
+        err = visit(fs, head, fn, ctx);
         if (err || !at)
             return err;
-        err = read_pointer(fs, block, 0, &next);
+        err = fp_lfs_words(fs, head, 0, named, 2);
+        head = named[0];
+        if (!err && at % 2 == 0) {
+            err = visit(fs, head, fn, ctx);
+            head = named[1];
+            at--;
+        }
         if (err)
             return err;
-        if (at % 2 == 0) {
-            err = read_pointer(fs, block, 1, &after);
-            if (!err)
-                err = fn(ctx, next, FP_BLOCK_DATA);
-            if (err)
-                return err;
-            at -= 2;
-            block = after;
-        } else {
-            at--;
-            block = next;
-        }
     }
 }

@@ -17,13 +17,16 @@ static struct fp_lfs_dir *dir_of(struct fp_dir *dir)
 
 void fp_lfs_node_add(struct fp_lfs *fs, struct fp_lfs_node *node)
 {
+    if (FP_READONLY)
+        return; /* nothing moves */
     node->next = fs->nodes;
     fs->nodes = node;
 }
 
 void fp_lfs_node_del(struct fp_lfs *fs, struct fp_lfs_node *node)
 {
-    for (struct fp_lfs_node **p = &fs->nodes; *p; p = &(*p)->next)
+    for (struct fp_lfs_node **p = &fs->nodes; !FP_READONLY && *p;
+         p = &(*p)->next)
         if (*p == node) {
             *p = node->next;
             return;
@@ -34,20 +37,19 @@ int fp_lfs_stat_ent(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
                     struct fp_stat *st)
 {
     fp_lfs_rec rec = m->ents[id].strct;
-    uint8_t raw[8];
+    uint32_t list[2];
     int err;
 
-    memset(st, 0, sizeof *st);
     if (fp_lfs_rec_kind(m->ents[id].name) != FP_LFS_FILE) {
         st->type = FP_TYPE_DIR;
     } else {
         st->type = FP_TYPE_FILE;
         st->size = fp_lfs_rec_len(rec);
         if (fp_lfs_rec_kind(rec) == FP_LFS_CTZ) {
-            err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(rec), raw, 8, 8);
+            err = fp_lfs_rec_words(fs, m, rec, list, 2);
             if (err)
                 return err;
-            st->size = fp_get_le32(raw + 4);
+            st->size = list[1];
         }
     }
     return fp_lfs_mtime(fs, m, id, st);
@@ -56,13 +58,11 @@ int fp_lfs_stat_ent(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
 int fp_lfs_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st)
 {
     struct fp_lfs *fs = fp_lfs_of(mnt);
-    struct fp_lfs_place place;
     struct fp_lfs_mdir *m;
-    int err = fp_lfs_lookup(fs, path, false, &place);
+    uint32_t id;
+    int err = fp_lfs_find(fs, path, &m, &id);
 
-    if (!err)
-        err = fp_lfs_get(fs, place.pair, &m);
-    return err ? err : fp_lfs_stat_ent(fs, m, place.id, st);
+    return err ? err : fp_lfs_stat_ent(fs, m, id, st);
 }
 
 int fp_lfs_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
@@ -74,7 +74,6 @@ int fp_lfs_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
 
     if (err)
         return err;
-    memset(d, 0, sizeof *d);
     d->node.what = FP_LFS_NODE_DIR;
     err = fp_lfs_enter(fs, &place, d->node.pair);
     if (err)
@@ -86,10 +85,8 @@ int fp_lfs_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
 /* A name that a path cannot hold is one that nobody can open: left out. */
 static bool name_usable(const struct fp_dirent *entry)
 {
-    if (memchr(entry->name, '/', entry->name_len) ||
-        memchr(entry->name, 0, entry->name_len))
-        return false;
-    return strcmp(entry->name, ".") != 0 && strcmp(entry->name, "..") != 0;
+    return strcspn(entry->name, "/") == entry->name_len &&
+           (entry->name_len > 2 || strspn(entry->name, ".") < entry->name_len);
 }
 
 static int take(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
@@ -100,7 +97,7 @@ static int take(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
 
     entry->name_len = (uint16_t)fp_lfs_rec_len(rec);
     err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(rec), entry->name,
-                      entry->name_len, fs->block_size);
+                      entry->name_len);
     if (err)
         return err;
     entry->name[entry->name_len] = 0;

@@ -143,7 +143,7 @@ static int open_block(struct fp_lfs *fs, struct fp_lfs_file *f)
         fp_put_le32(raw, to);
         err = put(fs, f, raw, 4);
         if (!err && off + 4 < size)
-            err = fp_lfs_read(fs, to, off, raw, 4, 4);
+            err = fp_lfs_read(fs, to, off, raw, 4);
         if (err)
             return err;
         to = fp_get_le32(raw);

@@ -13,25 +13,26 @@ _Static_assert(sizeof(struct fp_lfs_file) <= FP_FILE_STATE,
 
 int fp_lfs_file_claim(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
-    for (uint32_t i = 0; i < fs->mnt->cfg.max_files; i++) {
-        if (fs->files_used >> i & 1)
-            continue;
-        fs->files_used |= 1u << i;
-        memset(f, 0, sizeof *f);
-        f->slot = (uint8_t)i;
-        f->known =
-            (uint32_t *)(void *)(fs->files + (size_t)i * fs->file_stride);
-        f->buf = (uint8_t *)(f->known + FP_LFS_NEAR + fs->far);
-        fp_lfs_ctz_forget(fs, f);
-        f->node.what = FP_LFS_NODE_FILE;
-        f->body.kind = FP_LFS_INLINE;
-        f->cache_block = f->wblock = FP_LFS_NULL;
-        fp_lfs_pair_set(f->node.pair, FP_LFS_NULL, FP_LFS_NULL);
-        fp_lfs_pair_set(f->node.dir, FP_LFS_NULL, FP_LFS_NULL);
-        fp_lfs_node_add(fs, &f->node);
-        return FP_OK;
-    }
-    return FP_ERR_NFILE;
+    uint32_t i = 0, *blocks;
+
+    while (i < fs->mnt->cfg.max_files && fs->files_used >> i & 1)
+        i++;
+    if (i == fs->mnt->cfg.max_files)
+        return FP_ERR_NFILE;
+    fs->files_used |= 1u << i;
+    f->slot = (uint8_t)i;
+    blocks = (uint32_t *)(void *)(fs->files + (size_t)i * fs->file_stride);
+    f->known[0] = (struct fp_lfs_known){ 0, 0, FP_LFS_NEAR, blocks };
+    blocks += FP_LFS_NEAR;
+    f->known[1] = (struct fp_lfs_known){ 0, 0, fs->far, blocks };
+    f->buf = (uint8_t *)(blocks + fs->far);
+    fp_lfs_ctz_forget(fs, f);
+    f->node.what = FP_LFS_NODE_FILE;
+    f->body.kind = FP_LFS_INLINE;
+    f->cache_block = f->wblock = FP_LFS_NULL;
+    f->node.pair[0] = f->node.dir[0] = FP_LFS_NULL;
+    fp_lfs_node_add(fs, &f->node);
+    return FP_OK;
 }
 
 void fp_lfs_file_release(struct fp_lfs *fs, struct fp_lfs_file *f)
@@ -46,26 +47,24 @@ int fp_lfs_file_load(struct fp_lfs *fs, struct fp_lfs_file *f,
 {
     struct fp_lfs_mdir *m;
     fp_lfs_rec rec;
-    uint8_t raw[8];
-    uint32_t off;
+    uint32_t list[2], off;
     int err = fp_lfs_get(fs, place->pair, &m);
 
     if (err)
         return err;
     rec = m->ents[place->id].strct;
-    off = fp_lfs_rec_off(rec);
     fp_lfs_pair_set(f->node.pair, m->pair[0], m->pair[1]);
     f->node.id = place->id;
     if (fp_lfs_rec_kind(rec) == FP_LFS_INLINE) {
         f->body.size = fp_lfs_rec_len(rec);
         f->foreign = f->body.size > fs->cache_size;
         if (!f->foreign)
-            err = fp_lfs_read(fs, m->pair[0], off, f->buf, f->body.size,
+            err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(rec), f->buf,
                               f->body.size);
     } else {
-        err = fp_lfs_read(fs, m->pair[0], off, raw, 8, 8);
-        f->body.size = fp_get_le32(raw + 4);
-        f->body.head = fp_get_le32(raw);
+        err = fp_lfs_rec_words(fs, m, rec, list, 2);
+        f->body.head = list[0];
+        f->body.size = list[1];
         f->body.kind = f->body.size ? FP_LFS_CTZ : FP_LFS_INLINE;
         if (!err && f->body.size &&
             (f->body.head >= fs->block_count ||
@@ -73,91 +72,67 @@ int fp_lfs_file_load(struct fp_lfs *fs, struct fp_lfs_file *f,
                  fs->block_count))
             err = FP_ERR_CORRUPT;
     }
-    f->saved = f->body;
+    if (!FP_READONLY)
+        f->saved = f->body;
     return err;
 }
 
-static int read_foreign(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
-                        uint8_t *buf, uint32_t size)
+/* Where on flash the byte at `pos` is, and for how many, at most *n. */
+static int locate(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
+                  uint32_t *block, uint32_t *off, uint32_t *n)
 {
     struct fp_lfs_mdir *m;
+    uint32_t index;
     int err;
 
-    if (f->stale || fp_lfs_pair_is_null(f->node.pair))
+    if (f->body.kind == FP_LFS_CTZ) {
+        index = fp_lfs_ctz_index(fs->block_size, pos, off);
+        *n = fp_lfs_min(*n, fs->block_size - *off);
+        return fp_lfs_ctz_find(fs, f, index, block);
+    }
+    if (!FP_READONLY && (f->stale || fp_lfs_pair_is_null(f->node.pair)))
         return FP_ERR_STALE;
     err = fp_lfs_get(fs, f->node.pair, &m);
     if (err)
         return err;
-    return fp_lfs_read(fs, m->pair[0],
-                       fp_lfs_rec_off(m->ents[f->node.id].strct) + pos, buf,
-                       size, size);
-}
-
-/* Fills the file's cache from `off` on. */
-static int fill(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t block,
-                uint32_t off)
-{
-    uint32_t unit = fs->dev->read_size, start = off - off % unit;
-    uint32_t size = fp_lfs_min(fs->cache_size, fs->block_size - start);
-    int err = fp_lfs_read_raw(fs, block, start, f->buf, size);
-
-    f->cache_block = err ? FP_LFS_NULL : block;
-    f->cache_off = start;
-    f->cache_size = size;
-    return err;
-}
-
-/* Up to size bytes of one block, straight into the caller's buffer when that
- * is large, else by way of the file's cache, or the common one while the
- * file's holds what is being written. */
-static int read_block(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t block,
-                      uint32_t off, uint8_t *buf, uint32_t *size)
-{
-    uint32_t unit = fs->dev->read_size;
-    int err;
-
-    if (f->writing)
-        return fp_lfs_read(fs, block, off, buf, *size, *size);
-    if (f->cache_block != block || off < f->cache_off ||
-        off - f->cache_off >= f->cache_size) {
-        if (*size >= fs->cache_size && off % unit == 0) {
-            *size -= *size % unit;
-            return fp_lfs_read_raw(fs, block, off, buf, *size);
-        }
-        err = fill(fs, f, block, off);
-        if (err)
-            return err;
-    }
-    *size = fp_lfs_min(*size, f->cache_off + f->cache_size - off);
-    memcpy(buf, f->buf + (off - f->cache_off), *size);
+    *block = m->pair[0];
+    *off = fp_lfs_rec_off(m->ents[f->node.id].strct) + pos;
     return FP_OK;
 }
 
-/* The caller keeps pos + size within the body. */
+/* The caller keeps pos + size within the body. The common cache serves while
+ * the file's own holds what is being written, and for what may be rewritten;
+ * whole windows of either go straight to the caller. */
 int32_t fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f,
                             uint32_t pos, uint8_t *buf, uint32_t size)
 {
-    if (f->body.kind == FP_LFS_INLINE) {
-        if (f->foreign) {
-            int err = read_foreign(fs, f, pos, buf, size);
+    struct fp_lfs_cache *cache =
+        (!FP_READONLY && f->writing) || f->foreign ? &fs->rcache : &f->cache;
 
-            return err ? err : (int32_t)size;
-        }
+    if (f->body.kind == FP_LFS_INLINE && !f->foreign) {
         memcpy(buf, f->buf + pos, size);
         return (int32_t)size;
     }
-    for (uint32_t done = 0; done < size;) {
-        uint32_t block, off, n;
-        uint32_t index = fp_lfs_ctz_index(fs->block_size, pos + done, &off);
-        int err = fp_lfs_ctz_find(fs, f, index, &block);
+    for (uint32_t done = 0, n; done < size; done += n) {
+        uint32_t block, off, part;
+        int err;
 
+        n = size - done;
+        err = locate(fs, f, pos + done, &block, &off, &n);
         if (err)
             return err;
-        n = fp_lfs_min(size - done, fs->block_size - off);
-        err = read_block(fs, f, block, off, buf + done, &n);
+        part = off % fs->cache_size;
+        if (part || n < fs->cache_size) {
+            n = fp_lfs_min(n, fs->cache_size - part);
+            fs->via = cache;
+            err = fp_lfs_read(fs, block, off, buf + done, n);
+            fs->via = &fs->rcache;
+        } else {
+            n -= n % fs->cache_size;
+            err = fp_lfs_read_raw(fs, block, off, buf + done, n);
+        }
         if (err)
             return err;
-        done += n;
     }
     return (int32_t)size;
 }
@@ -170,10 +145,9 @@ int fp_lfs_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
     struct fp_lfs_place place;
     int err = fp_lfs_lookup(fs, path, false, &place);
 
+    (void)flags; /* to read: the volume is read-only */
     if (err)
         return err;
-    if (flags & ~(uint32_t)FP_O_READ)
-        return FP_ERR_ROFS;
     if (place.kind != FP_LFS_FILE)
         return FP_ERR_ISDIR;
     err = fp_lfs_file_claim(fs, f);
@@ -203,13 +177,14 @@ int64_t fp_lfs_seek_ro(struct fp_file *file, int64_t off, enum fp_whence whence)
 {
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
-    int64_t base = whence == FP_SEEK_SET   ? 0
-                   : whence == FP_SEEK_CUR ? f->pos
-                                           : f->body.size;
+    uint32_t base = whence == FP_SEEK_SET   ? 0
+                    : whence == FP_SEEK_CUR ? f->pos
+                                            : f->body.size;
+    uint64_t pos = base + (uint64_t)off;
 
-    if (off > (int64_t)fs->file_max - base || off < -base)
+    if (pos > fs->file_max) /* so is one below 0 */
         return FP_ERR_INVAL;
-    f->pos = (uint32_t)(base + off);
+    f->pos = (uint32_t)pos;
     return f->pos;
 }
 

@@ -26,7 +26,7 @@ static uint32_t old_revision(struct fp_lfs *fs)
     uint32_t rev[2] = { 0, 0 };
 
     for (uint32_t i = 0; i < 2; i++)
-        if (fp_lfs_read(fs, i, 0, raw, 4, 4) == FP_OK)
+        if (fp_lfs_read(fs, i, 0, raw, 4) == FP_OK)
             rev[i] = fp_get_le32(raw);
     return (int32_t)(rev[1] - rev[0]) > 0 ? rev[1] : rev[0];
 }
@@ -55,9 +55,9 @@ int fp_lfs_format(struct fp_bdev *dev, const struct fp_fs_config *given,
 {
     struct fp_fs_config cfg = *given;
     uint8_t record[24];
-    struct fp_lfs *fs;
+    struct fp_lfs *fs = ws;
     uint32_t rev;
-    int err = fp_lfs_setup(&fs, dev, &cfg, ws, ws_size);
+    int err = fp_lfs_setup(dev, &cfg, ws, ws_size);
 
     if (!err)
         err = check_config(fs, &cfg);

@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reading bytes of blocks through the one read cache. The cache holds a window
- * of a single block; what it holds is dropped when that block is programmed
- * or erased (prog.c).
+ * Reading bytes of blocks by way of a cache: the common one, or, for its
+ * content, an open file's (fs->via). Each holds a window of a single block, as
+ * long as the cache but for what is read by itself. What the common one holds
+ * of a block is dropped when that is programmed or erased (prog.c).
+ *
+ * While a log is read (fs->scan), its windows follow each other without a gap,
+ * and each goes into the CRC as a whole when the next one takes its place.
  */
+#include "core/digest/crc32.h"
 #include "core/fs/littlefs/lfs.h"
 
 #include <string.h>
+
+/* Pairs, pointers and revisions stand alone: small windows serve. Who reads
+ * more than that wants what follows it as well. */
+#define ALONE_MAX 8u
 
 bool fp_lfs_pair_ok(const struct fp_lfs *fs, const uint32_t pair[2])
 {
@@ -17,25 +26,33 @@ bool fp_lfs_pair_ok(const struct fp_lfs *fs, const uint32_t pair[2])
 int fp_lfs_read_raw(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
                     uint32_t size)
 {
-    fp_addr at = (fp_addr)block * fs->block_size + off;
-
-    if (block >= fs->block_count || size > fs->block_size ||
-        off > fs->block_size - size)
-        return FP_ERR_CORRUPT;
-    return fp_bdev_read(fs->dev, at, buf, size);
+    return fp_bdev_read(fs->dev, (fp_addr)block * fs->block_size + off, buf,
+                        size);
 }
 
-static int fill(struct fp_lfs *fs, uint32_t block, uint32_t off, uint32_t hint)
+void fp_lfs_fold(struct fp_lfs *fs, uint32_t to)
 {
-    struct fp_lfs_cache *cache = &fs->rcache;
-    uint32_t unit = fs->dev->read_size;
-    uint32_t start = off - off % unit;
-    uint32_t want = fp_lfs_min(hint, fs->cache_size) + (off - start);
-    uint32_t size =
-        fp_lfs_min(fp_lfs_align_up(want, unit), fs->block_size - start);
+    const struct fp_lfs_cache *cache = &fs->rcache;
+    struct fp_lfs_scan *s = &fs->scan;
+    uint32_t at = s->folded - cache->off;
+
+    if (cache->block != s->block || at >= cache->size)
+        return;
+    to = fp_lfs_min(to, cache->off + cache->size);
+    s->crc = fp_crc32(s->crc, cache->buf + at, to - s->folded);
+    s->folded = to;
+}
+
+/* Puts the window that has byte `off` in the cache. */
+static int fill(struct fp_lfs *fs, struct fp_lfs_cache *cache, uint32_t block,
+                uint32_t off, uint32_t window)
+{
+    uint32_t start = off - off % window;
+    uint32_t size = fp_lfs_min(window, fs->block_size - start);
     int err;
 
-    size = fp_lfs_min(size, fs->cache_size);
+    if (off >= fs->block_size)
+        return FP_ERR_CORRUPT;
     cache->block = FP_LFS_NULL;
     err = fp_lfs_read_raw(fs, block, start, cache->buf, size);
     if (err)
@@ -46,45 +63,65 @@ static int fill(struct fp_lfs *fs, uint32_t block, uint32_t off, uint32_t hint)
     return FP_OK;
 }
 
-int fp_lfs_peek(struct fp_lfs *fs, uint32_t block, uint32_t off, uint32_t hint,
-                const uint8_t **bytes, uint32_t *avail)
+static bool holds(const struct fp_lfs_cache *cache, uint32_t block,
+                  uint32_t off)
 {
-    struct fp_lfs_cache *cache = &fs->rcache;
+    return cache->block == block && off - cache->off < cache->size;
+}
 
-    if (block >= fs->block_count || off >= fs->block_size)
-        return FP_ERR_CORRUPT;
-    if (cache->block != block || off < cache->off ||
-        off - cache->off >= cache->size) {
-        int err = fill(fs, block, off, hint ? hint : 1);
+/* Up to size bytes by way of the cache; or how an attempt failed. */
+static int32_t copy(struct fp_lfs *fs, uint32_t block, uint32_t off,
+                    uint8_t *to, uint32_t size, uint32_t window)
+{
+    struct fp_lfs_cache *cache = fs->via;
 
+    while (!holds(cache, block, off)) {
+        uint32_t from = off;
+        int err;
+
+        if (block == fs->scan.block) {
+            fp_lfs_fold(fs, FP_LFS_NULL);
+            from = fs->scan.folded;
+        }
+        err = fill(fs, cache, block, from, window);
         if (err)
             return err;
     }
-    *bytes = cache->buf + (off - cache->off);
-    *avail = cache->size - (off - cache->off);
-    return FP_OK;
+    size = fp_lfs_min(cache->off + cache->size - off, size);
+    memcpy(to, cache->buf + (off - cache->off), size);
+    return (int32_t)size;
 }
 
 int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
-                uint32_t size, uint32_t hint)
+                uint32_t size)
 {
+    uint32_t window = fs->cache_size;
     uint8_t *to = buf;
 
+    if (block >= fs->block_count)
+        return FP_ERR_CORRUPT;
+    if (size <= ALONE_MAX && fs->via == &fs->rcache && block != fs->scan.block)
+        window = fs->alone_size;
     while (size > 0) {
-        const uint8_t *from;
-        uint32_t n;
-        int err =
-            fp_lfs_peek(fs, block, off, hint > size ? hint : size, &from, &n);
+        int32_t n = copy(fs, block, off, to, size, window);
 
-        if (err)
-            return err;
-        n = fp_lfs_min(n, size);
-        memcpy(to, from, n);
+        if (n < 0)
+            return n;
         to += n;
-        off += n;
-        size -= n;
+        off += (uint32_t)n;
+        size -= (uint32_t)n;
     }
     return FP_OK;
+}
+
+int fp_lfs_words(struct fp_lfs *fs, uint32_t block, uint32_t off,
+                 uint32_t *words, uint32_t count)
+{
+    int err = fp_lfs_read(fs, block, off, words, 4 * count);
+
+    for (; count > 0; count--, words++)
+        *words = fp_get_le32((const uint8_t *)words);
+    return err;
 }
 
 void fp_lfs_forget(struct fp_lfs *fs, uint32_t block)

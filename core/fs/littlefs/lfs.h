@@ -102,15 +102,6 @@ struct fp_lfs_gstate {
 /* A metadata pair and the index of its entries. */
 struct fp_lfs_mdir {
     uint32_t pair[2]; /* the current block, then the other */
-    uint32_t dir[2];  /* head of the directory it is known to be of */
-    uint32_t rev;
-    uint32_t off;     /* end of the last good commit */
-    uint32_t etag;    /* XOR base of the next tag */
-    uint32_t tail[2]; /* FP_LFS_NULL: none */
-    struct fp_lfs_gstate delta;
-    uint32_t crc; /* of the last commit: a source of randomness */
-    uint32_t fcrc_size, fcrc;
-    uint32_t stamp; /* when used last */
     uint16_t count;
     uint8_t pins;
     bool valid;
@@ -119,6 +110,15 @@ struct fp_lfs_mdir {
     bool trailing; /* something unfinished follows the last commit */
     bool fallback; /* the newer half is not valid, the older serves */
     struct fp_lfs_ent *ents;
+    uint32_t dir[2];  /* head of the directory it is known to be of */
+    uint32_t tail[2]; /* FP_LFS_NULL: none */
+    uint32_t rev;
+    uint32_t off;  /* end of the last good commit */
+    uint32_t etag; /* XOR base of the next tag */
+    struct fp_lfs_gstate delta;
+    uint32_t crc; /* of the last commit: a source of randomness */
+    uint32_t fcrc_size, fcrc;
+    uint32_t stamp; /* when used last */
 };
 
 struct fp_lfs_cache {
@@ -153,15 +153,34 @@ struct fp_lfs_body {
     uint32_t size;
 };
 
+/* Blocks of a body at equal distances of a power of two, from index `base`
+ * on. */
+struct fp_lfs_known {
+    uint32_t base, shift, count;
+    uint32_t *blocks; /* FP_LFS_NULL: not known */
+};
+
 struct fp_lfs_file {
     struct fp_lfs_node node;
-    uint8_t *buf; /* [cache_size], then the name */
+    bool dirty;
+    bool staged;
+    bool writing;
+    bool foreign; /* inline, but too long for buf: read from the log */
+    /* buf: bytes [cache_off, +cache_size) of block cache_block; an inline
+     * body that fits lies in buf as a whole. */
+    union {
+        struct fp_lfs_cache cache;
+        struct {
+            uint32_t cache_block, cache_off, cache_size;
+            uint8_t *buf; /* [fs->cache_size], then the name */
+        };
+    };
     uint32_t pos;
     struct fp_lfs_body body;  /* as seen through this handle */
     struct fp_lfs_body saved; /* as of the last sync */
-    /* buf: bytes [cache_off, +cache_size) of block cache_block; an inline
-     * body that fits lies in buf as a whole. */
-    uint32_t cache_block, cache_off, cache_size;
+    /* Where blocks of the body are (ctz.c): near the last target, and over the
+     * whole of it. */
+    struct fp_lfs_known known[2];
     uint32_t wblock, woff;  /* block being written and where in it, flushed
                               and buffered bytes together */
     uint32_t wpos;          /* the same place as a position in the file */
@@ -169,15 +188,7 @@ struct fp_lfs_file {
     uint32_t wstart;        /* position in the file where wblock begins */
     uint16_t name_len;
     uint8_t slot;
-    bool dirty;
-    bool staged;
-    bool writing;
-    bool foreign; /* inline, but too long for buf: read from the log */
-    bool stale;   /* foreign, and overwritten meanwhile */
-    /* Where blocks of the body are, FP_LFS_NULL: not known (ctz.c). FP_LFS_NEAR
-     * of indices from near_base on, then fs->far at equal distances. */
-    uint32_t *known;
-    uint32_t near_base;
+    bool stale; /* foreign, and overwritten meanwhile */
 };
 
 struct fp_lfs_dir {
@@ -223,35 +234,53 @@ struct fp_lfs_outcome {
     bool gstate_done;
 };
 
+/* A log being read. */
+struct fp_lfs_scan {
+    uint32_t block;       /* FP_LFS_NULL: none is */
+    uint32_t tag;         /* the last one, */
+    uint32_t off, end;    /* and where its data is; then the next one comes */
+    uint32_t limit;       /* the log does not reach further */
+    uint32_t base;        /* XOR base of the next tag */
+    uint32_t crc, folded; /* of the running commit, up to there */
+    int wrong;            /* what it is when an entry contradicts the index */
+    uint32_t fcrc_size;   /* 0: the running commit says nothing of the rest */
+};
+
+/* What is used most comes first: small processors reach it in one step. */
 struct fp_lfs {
     struct fp_mount *mnt;
     struct fp_bdev *dev;
+    bool mounting; /* indexes are for this only: no hashes, nor what is
+                      erased */
+    bool used_known;
+    bool still;    /* no moving for wear now */
+    bool failed;   /* a relocation broke off: no more writing */
+    bool prepared; /* repairs are done */
+    bool upgrade;
+    bool uneven; /* superblocks state different block counts */
+    struct fp_lfs_scan scan;
+    struct fp_lfs_cache rcache;
+    struct fp_lfs_cache *via; /* that, but while a file's content is read */
     uint32_t block_size, block_count;
     uint32_t cache_size;
+    struct fp_lfs_mdir *slots;
+    uint32_t slot_count, ent_max; /* of the latter two stay free */
     uint32_t prog_size;
-    uint32_t cycles; /* metadata moves when revision + 1 divides; 0 never */
-    uint32_t minor;
-    uint32_t name_max, file_max, attr_max, inline_max;
+    uint32_t stated;  /* the block count by the last superblock */
+    uint32_t doubted; /* other than 0: parents and thread do not match */
     uint32_t root[2];
-    uint32_t mdir_count;         /* of the thread, at mount */
+    uint32_t clock;
+    uint32_t minor;
+    uint32_t alone_size; /* of a window for what is read by itself */
+    struct fp_lfs_cache pcache;
+    uint32_t name_max, file_max, attr_max, inline_max;
+    uint32_t cycles;     /* metadata moves when revision + 1 divides; 0 never */
+    uint32_t mdir_count; /* of the thread, at mount */
     struct fp_lfs_gstate gdisk;  /* as on flash */
     struct fp_lfs_gstate gwant;  /* as the next commit shall leave it */
     struct fp_lfs_gstate absorb; /* delta of a pair about to be dropped */
     uint32_t unlinked;           /* relocations whose predecessor is pending */
-    bool doubted;  /* parents and thread do not match: see lookup.c */
-    bool still;    /* no moving for wear now */
-    bool failed;   /* a relocation broke off: no more writing */
-    bool mounting; /* names are not looked for: no hashes */
-    bool prepared; /* repairs are done */
-    bool upgrade;
-    bool uneven;     /* superblocks state different block counts */
-    uint32_t stated; /* the block count by the last of them */
     uint32_t resize; /* the one they all shall state; 0: as they do */
-
-    struct fp_lfs_cache rcache, pcache;
-    struct fp_lfs_mdir *slots;
-    uint32_t slot_count, ent_max; /* of the latter two stay free */
-    uint32_t clock;
     struct fp_lfs_node *nodes;
     uint8_t *files; /* cfg.max_files times file_stride */
     uint32_t file_stride;
@@ -271,7 +300,6 @@ struct fp_lfs {
     struct fp_lfs_outcome out; /* of the last commit to a pair */
     uint32_t changes;          /* commits so far */
     uint32_t used;             /* blocks in use, if used_known */
-    bool used_known;
 };
 
 /* A place in the tree. */
@@ -336,13 +364,15 @@ static inline bool fp_lfs_has_move(const struct fp_lfs_gstate *g)
 
 /* --- io.c: bytes of blocks through the read cache --- */
 
-/* Bytes at `off`, at least one and at most *avail of them; `hint` says how
- * many from off on are likely to be wanted. */
-int fp_lfs_peek(struct fp_lfs *fs, uint32_t block, uint32_t off, uint32_t hint,
-                const uint8_t **bytes, uint32_t *avail);
 int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
-                uint32_t size, uint32_t hint);
-/* Past every cache. */
+                uint32_t size);
+/* Integers, each as four bytes with the lowest first. */
+int fp_lfs_words(struct fp_lfs *fs, uint32_t block, uint32_t off,
+                 uint32_t *words, uint32_t count);
+/* Takes what the window holds of the log being read, at most up to `to`, into
+ * its CRC. */
+void fp_lfs_fold(struct fp_lfs *fs, uint32_t to);
+/* Past every cache; block and off are known to be good. */
 int fp_lfs_read_raw(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
                     uint32_t size);
 void fp_lfs_forget(struct fp_lfs *fs, uint32_t block);
@@ -355,13 +385,16 @@ int fp_lfs_get(struct fp_lfs *fs, const uint32_t pair[2],
                struct fp_lfs_mdir **m);
 /* Where a pair is that may have been relocated by the running operation. */
 void fp_lfs_resolve(const struct fp_lfs *fs, uint32_t pair[2]);
-/* Reads the pair into m, wherever m is. */
-int fp_lfs_fetch(struct fp_lfs *fs, const uint32_t pair[2],
-                 struct fp_lfs_mdir *m);
 /* Reads on behind m->off. */
 int fp_lfs_advance(struct fp_lfs *fs, struct fp_lfs_mdir *m);
 /* Reads one block's log into m, whatever the pair's other block says. */
 int fp_lfs_parse(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t block);
+/* Begins to read a log at `start`, and gives it up again. */
+void fp_lfs_scan_begin(struct fp_lfs *fs, uint32_t block, uint32_t start,
+                       uint32_t limit);
+/* The next tag, with all its data within the limit. FP_ERR_NODATA: none. */
+int fp_lfs_scan_next(struct fp_lfs *fs);
+void fp_lfs_scan_end(struct fp_lfs *fs);
 void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2],
                        const struct fp_lfs_mdir *but);
 /* What a tag does to the index. False: it contradicts the index. */
@@ -383,6 +416,9 @@ bool fp_lfs_ent_visible(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 /* Is it the source of a pending move, which counts as removed? */
 bool fp_lfs_ent_moved(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                       uint32_t id);
+/* What an entry's record holds, as integers. FP_ERR_CORRUPT: not that many. */
+int fp_lfs_rec_words(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                     fp_lfs_rec rec, uint32_t *words, uint32_t count);
 int fp_lfs_ent_pair(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
                     uint32_t pair[2]);
 
@@ -412,6 +448,9 @@ int fp_lfs_listattr(struct fp_mount *mnt, const char *path, uint8_t *types,
 
 int fp_lfs_lookup(struct fp_lfs *fs, const char *path, bool for_create,
                   struct fp_lfs_place *place);
+/* The pair and the id of what is there. */
+int fp_lfs_find(struct fp_lfs *fs, const char *path, struct fp_lfs_mdir **m,
+                uint32_t *id);
 int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], const char *name,
                    uint32_t len, bool for_create, struct fp_lfs_place *place);
 /* The head of the directory that the entry at `place` is. */
@@ -422,6 +461,23 @@ int fp_lfs_name_cmp(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
                     const char *name, uint32_t len, int *order);
 
 /* --- thread.c --- */
+
+/* A walk from tail to tail: along the thread, which begins with {0,1}, or
+ * along a directory for as long as the tails are hard. */
+struct fp_lfs_chain {
+    struct fp_lfs_mdir *m; /* where it is */
+    uint32_t next[2];
+    uint32_t hops;
+};
+
+#define FP_LFS_THREAD    \
+    {                    \
+        .next = { 0, 1 } \
+    }
+
+/* FP_ERR_NOENT: that was the last. Bounded by the number of blocks, so that a
+ * thread that loops is an error and not a hang. */
+int fp_lfs_chain_next(struct fp_lfs *fs, struct fp_lfs_chain *chain);
 
 /* These search along the thread, FP_ERR_NOENT at its end. */
 int fp_lfs_find_parent(struct fp_lfs *fs, const uint32_t pair[2],
@@ -441,9 +497,9 @@ size_t fp_lfs_workspace(const struct fp_bdev *dev,
 int fp_lfs_mount(struct fp_mount *mnt);
 int fp_lfs_unmount(struct fp_mount *mnt);
 int fp_lfs_statfs(struct fp_mount *mnt, struct fp_statfs *st);
-/* Lays the workspace out. block_size must be known. */
-int fp_lfs_setup(struct fp_lfs **fs, struct fp_bdev *dev,
-                 struct fp_fs_config *cfg, void *ws, size_t ws_size);
+/* Lays the workspace out, with a struct fp_lfs at its front. */
+int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
+                 size_t ws_size);
 
 /* --- probe.c --- */
 

@@ -85,7 +85,7 @@ int fp_lfs_log_flash(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t tag,
         uint8_t part[64];
         uint32_t n = fp_lfs_min(left, sizeof part);
 
-        err = fp_lfs_read(fs, block, off, part, n, left);
+        err = fp_lfs_read(fs, block, off, part, n);
         if (!err)
             err = put(fs, log, part, n);
         off += n;
@@ -112,8 +112,7 @@ static int look_ahead(struct fp_lfs *fs, const struct fp_lfs_log *log,
     while (done < fs->prog_size) {
         uint8_t part[64];
         uint32_t n = fp_lfs_min(fs->prog_size - done, sizeof part);
-        int err = fp_lfs_read(fs, log->block, end + done, part, n,
-                              fs->prog_size - done);
+        int err = fp_lfs_read(fs, log->block, end + done, part, n);
 
         if (err)
             return err;

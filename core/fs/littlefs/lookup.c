@@ -17,68 +17,59 @@
 
 #include <string.h>
 
+static bool is_super(const struct fp_lfs_mdir *m, uint32_t id)
+{
+    return id < m->count && fp_lfs_rec_kind(m->ents[id].name) == FP_LFS_SUPER;
+}
+
 int fp_lfs_name_cmp(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
                     const char *name, uint32_t len, int *order)
 {
     fp_lfs_rec rec = m->ents[id].name;
     uint32_t off = fp_lfs_rec_off(rec), left = fp_lfs_rec_len(rec);
-    uint32_t common = fp_lfs_min(len, left);
+    uint32_t common = fp_lfs_min(len, left), n;
+    uint8_t part[16];
 
-    *order = 0;
-    for (uint32_t done = 0; done < common;) {
-        const uint8_t *p;
-        uint32_t n;
-        int err = fp_lfs_peek(fs, m->pair[0], off + done,
-                              fs->block_size - off - done, &p, &n);
+    for (uint32_t done = 0; done < common; done += n) {
+        int err;
 
-        if (err)
+        n = fp_lfs_min(common - done, sizeof part);
+        err = fp_lfs_read(fs, m->pair[0], off + done, part, n);
+        *order = memcmp(name + done, part, n);
+        if (err || *order)
             return err;
-        n = fp_lfs_min(n, common - done);
-        *order = memcmp(name + done, p, n);
-        if (*order)
-            return FP_OK;
-        done += n;
     }
-    if (len != left)
-        *order = len > left ? -1 : 1;
+    *order = (int)left - (int)len;
     return FP_OK;
 }
 
-/* The id that `name` has or would get in m. *found tells which. */
+/* The id that `name` has in m; m->count: it has none. */
 static int search(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
-                  const char *name, uint32_t len, uint32_t *id, bool *found)
+                  const char *name, uint32_t len, uint32_t *id)
 {
-    uint32_t hash = fp_lfs_hash(0, (const uint8_t *)name, len);
+    uint32_t hash =
+        FP_READONLY ? 0 : fp_lfs_hash(0, (const uint8_t *)name, len);
+    int order, err;
 
-    *found = false;
-    for (uint32_t i = 0; i < m->count; i++) {
-        int order, err;
-
-        if (m->ents[i].hash != fp_lfs_hash16(hash) ||
-            fp_lfs_rec_len(m->ents[i].name) != len ||
-            !fp_lfs_ent_visible(fs, m, i))
+    for (*id = 0; *id < m->count; ++*id) {
+        if ((!FP_READONLY && m->ents[*id].hash != fp_lfs_hash16(hash)) ||
+            fp_lfs_rec_len(m->ents[*id].name) != len ||
+            !fp_lfs_ent_visible(fs, m, *id))
             continue;
-        err = fp_lfs_name_cmp(fs, m, i, name, len, &order);
-        if (err)
+        err = fp_lfs_name_cmp(fs, m, *id, name, len, &order);
+        if (err || order == 0)
             return err;
-        if (order == 0) {
-            *id = i;
-            *found = true;
-            return FP_OK;
-        }
     }
     return FP_OK;
 }
 
-/* The first entry that comes after `name`; m->count when none does. */
+/* The first entry that comes after `name`; m->count when none does. The
+ * superblock entry is no name and stays first. */
 static int insertion(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                      const char *name, uint32_t len, uint32_t *id)
 {
-    uint32_t low = 0, high = m->count;
+    uint32_t low = is_super(m, 0), high = m->count;
 
-    /* The superblock entry is no name and stays first. */
-    if (high && fp_lfs_rec_kind(m->ents[0].name) == FP_LFS_SUPER)
-        low = 1;
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
         int order, err = fp_lfs_name_cmp(fs, m, mid, name, len, &order);
@@ -94,30 +85,46 @@ static int insertion(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     return FP_OK;
 }
 
+/* What is looked for: a name in a directory. */
+struct target {
+    const uint32_t *head;
+    const char *name;
+    uint32_t len;
+    bool for_create;
+};
+
+/* The id that the name has in m, or, for creating, would get; else m->count. */
+static int look(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                const struct target *t, uint32_t *id, bool *found)
+{
+    int err = search(fs, m, t->name, t->len, id);
+
+    *found = *id < m->count;
+    if (FP_READONLY || err || *found || !t->for_create)
+        return err;
+    return insertion(fs, m, t->name, t->len, id);
+}
+
 /* What is at hand of the directory may spare reading it from its head: the
  * pair that has the name, or, for creating, one with entries before it. */
-static int nearest(struct fp_lfs *fs, const uint32_t head[2], const char *name,
-                   uint32_t len, bool for_create, uint32_t pair[2])
+static int nearest(struct fp_lfs *fs, const struct target *t, uint32_t pair[2])
 {
-    fp_lfs_pair_set(pair, head[0], head[1]);
-    for (uint32_t i = 0; i < fs->slot_count; i++) {
+    fp_lfs_pair_set(pair, t->head[0], t->head[1]);
+    for (uint32_t i = 0; !FP_READONLY && i < fs->slot_count; i++) {
         const struct fp_lfs_mdir *m = &fs->slots[i];
-        uint32_t id = 0;
+        uint32_t id;
         bool found;
         int err;
 
-        if (!m->valid || !m->count || !fp_lfs_pair_equal(m->dir, head))
+        if (!m->valid || !fp_lfs_pair_equal(m->dir, t->head))
             continue;
-        err = search(fs, m, name, len, &id, &found);
-        if (!err && !found && for_create)
-            err = insertion(fs, m, name, len, &id);
+        err = look(fs, m, t, &id, &found);
         if (err)
             return err;
-        if (!found &&
-            (!id || fp_lfs_rec_kind(m->ents[id - 1].name) == FP_LFS_SUPER))
+        if (!found && (!t->for_create || !id || is_super(m, id - 1)))
             continue;
         fp_lfs_pair_set(pair, m->pair[0], m->pair[1]);
-        if (found || id < m->count || !m->hard)
+        if (id < m->count || !m->hard)
             break;
     }
     return FP_OK;
@@ -126,68 +133,36 @@ static int nearest(struct fp_lfs *fs, const uint32_t head[2], const char *name,
 int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], const char *name,
                    uint32_t len, bool for_create, struct fp_lfs_place *place)
 {
-    bool placed = false;
-    uint32_t pair[2];
-    int err = nearest(fs, head, name, len, for_create, pair);
+    const struct target t = { head, name, len, for_create };
+    struct fp_lfs_chain dir = { 0 };
+    int err = nearest(fs, &t, dir.next);
 
     fp_lfs_pair_set(place->dir, head[0], head[1]);
-    for (uint32_t hops = 0; !err && hops <= fs->block_count; hops++) {
-        struct fp_lfs_mdir *m;
-        uint32_t id = 0;
+    while (!err && !(err = fp_lfs_chain_next(fs, &dir))) {
+        struct fp_lfs_mdir *m = dir.m;
+        uint32_t id;
         bool found;
 
-        err = fp_lfs_get(fs, pair, &m);
-        if (!err)
-            err = search(fs, m, name, len, &id, &found);
+        err = look(fs, m, &t, &id, &found);
         if (err)
             return err;
         fp_lfs_pair_set(m->dir, head[0], head[1]);
+        fp_lfs_pair_set(place->pair, m->pair[0], m->pair[1]);
+        place->id = (uint16_t)id;
         if (found) {
-            fp_lfs_pair_set(place->pair, m->pair[0], m->pair[1]);
-            place->id = (uint16_t)id;
             place->kind = (uint8_t)fp_lfs_rec_kind(m->ents[id].name);
             return FP_OK;
         }
-        if (for_create && !placed) {
-            err = insertion(fs, m, name, len, &id);
-            if (err)
-                return err;
-            if (id < m->count || !m->hard) {
-                placed = true;
-                fp_lfs_pair_set(place->pair, m->pair[0], m->pair[1]);
-                place->id = (uint16_t)id;
-            }
-        }
-        if (!m->hard || placed)
+        if (!m->hard || id < m->count)
             return FP_ERR_NOENT;
-        fp_lfs_pair_set(pair, m->tail[0], m->tail[1]);
     }
-    return err ? err : FP_ERR_CORRUPT;
-}
-
-/* Is the entry at `place` the one that the directory belongs to? */
-static int confirm(struct fp_lfs *fs, const uint32_t pair[2],
-                   const struct fp_lfs_place *place)
-{
-    struct fp_lfs_place parent;
-    int err;
-
-    if (!fs->doubted)
-        return FP_OK;
-    err = fp_lfs_find_parent(fs, pair, &parent);
-    if (err == FP_ERR_NOENT)
-        return FP_ERR_CORRUPT;
-    if (err)
-        return err;
-    if (!fp_lfs_pair_shares(parent.pair, place->pair) ||
-        parent.id != place->id || fp_lfs_pair_shares(pair, fs->root))
-        return FP_ERR_CORRUPT;
-    return FP_OK;
+    return err;
 }
 
 int fp_lfs_enter(struct fp_lfs *fs, const struct fp_lfs_place *place,
                  uint32_t pair[2])
 {
+    struct fp_lfs_place parent;
     struct fp_lfs_mdir *m;
     int err;
 
@@ -200,7 +175,14 @@ int fp_lfs_enter(struct fp_lfs *fs, const struct fp_lfs_place *place,
     err = fp_lfs_get(fs, place->pair, &m);
     if (!err)
         err = fp_lfs_ent_pair(fs, m, place->id, pair);
-    return err ? err : confirm(fs, pair, place);
+    if (err || !fs->doubted)
+        return err;
+    /* Is this the entry that the directory belongs to? */
+    err = fp_lfs_find_parent(fs, pair, &parent);
+    if (!err && (!fp_lfs_pair_shares(parent.pair, place->pair) ||
+                 parent.id != place->id || fp_lfs_pair_shares(pair, fs->root)))
+        err = FP_ERR_CORRUPT;
+    return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
 }
 
 int fp_lfs_lookup(struct fp_lfs *fs, const char *path, bool for_create,
@@ -237,4 +219,16 @@ int fp_lfs_lookup(struct fp_lfs *fs, const char *path, bool for_create,
             return err;
         path += len;
     }
+}
+
+int fp_lfs_find(struct fp_lfs *fs, const char *path, struct fp_lfs_mdir **m,
+                uint32_t *id)
+{
+    struct fp_lfs_place place;
+    int err = fp_lfs_lookup(fs, path, false, &place);
+
+    if (err)
+        return err;
+    *id = place.id;
+    return fp_lfs_get(fs, place.pair, m);
 }

@@ -22,6 +22,7 @@
 #include <string.h>
 
 #define CRC_INIT 0xffffffffu
+#define MEANT    1 /* an answer of take_crc() */
 
 uint32_t fp_lfs_hash(uint32_t hash, const uint8_t *bytes, uint32_t size)
 {
@@ -32,374 +33,281 @@ uint32_t fp_lfs_hash(uint32_t hash, const uint8_t *bytes, uint32_t size)
 
 /* --- what a tag does --- */
 
-static bool apply_create(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t id)
-{
-    if (id > m->count || m->count >= fs->ent_max)
-        return false;
-    memmove(m->ents + id + 1, m->ents + id,
-            (m->count - id) * sizeof m->ents[0]);
-    memset(m->ents + id, 0, sizeof m->ents[0]);
-    m->count++;
-    return true;
-}
-
-static bool apply_delete(struct fp_lfs_mdir *m, uint32_t id)
-{
-    if (id >= m->count)
-        return false;
-    memmove(m->ents + id, m->ents + id + 1,
-            (m->count - id - 1u) * sizeof m->ents[0]);
-    m->count--;
-    return true;
-}
-
 /* A compacted commit lists its ids in any order, so a name may lie beyond the
  * count; the ids between get theirs later. */
 static bool apply_name(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
-                       uint32_t off, uint32_t hash)
+                       fp_lfs_rec rec, uint32_t hash)
 {
     uint32_t id = fp_lfs_tag_id(tag), type = fp_lfs_tag_type(tag);
-    uint32_t kind = type <= FP_LFS_NAME_DIR ? type /* FP_LFS_FILE, FP_LFS_DIR */
-                    : type == FP_LFS_NAME_SUPER ? FP_LFS_SUPER
-                                                : 0;
 
     if (id >= fs->ent_max)
         return false;
     while (m->count <= id)
         memset(m->ents + m->count++, 0, sizeof m->ents[0]);
-    m->ents[id].name = fp_lfs_rec_make(off, fp_lfs_tag_size(tag), kind);
-    m->ents[id].hash = fp_lfs_hash16(hash);
+    if (type <= FP_LFS_NAME_DIR)
+        rec |= type << 30; /* FP_LFS_FILE, FP_LFS_DIR */
+    else if (type == FP_LFS_NAME_SUPER)
+        rec |= (uint32_t)FP_LFS_SUPER << 30;
+    m->ents[id].name = rec;
+    if (!FP_READONLY)
+        m->ents[id].hash = fp_lfs_hash16(hash);
     return true;
 }
 
 /* Attributes are kept by place only while there is one: a second number makes
  * the entry SEVERAL, for good. */
-static void apply_attr(struct fp_lfs_ent *ent, uint32_t tag, uint32_t off)
+static void apply_attr(struct fp_lfs_ent *ent, uint32_t tag, fp_lfs_rec rec)
 {
     uint8_t type = (uint8_t)fp_lfs_tag_type(tag);
     uint32_t kind = fp_lfs_rec_kind(ent->attr);
+    bool removed = fp_lfs_tag_len(tag) == FP_LFS_REMOVED;
+    bool other = kind && ent->attr_type != type;
 
-    if (kind == FP_LFS_SEVERAL)
+    if (kind == FP_LFS_SEVERAL || (other && removed))
         return;
-    if (kind == FP_LFS_ONE && ent->attr_type != type) {
-        if (fp_lfs_tag_len(tag) != FP_LFS_REMOVED)
-            ent->attr = fp_lfs_rec_make(0, 0, FP_LFS_SEVERAL);
-        return;
-    }
     ent->attr_type = type;
-    ent->attr = fp_lfs_tag_len(tag) == FP_LFS_REMOVED
-                    ? 0
-                    : fp_lfs_rec_make(off, fp_lfs_tag_size(tag), FP_LFS_ONE);
+    ent->attr = removed ? 0
+                : other ? fp_lfs_rec_make(0, 0, FP_LFS_SEVERAL)
+                        : rec | (uint32_t)FP_LFS_ONE << 30;
+}
+
+/* On an entry that is there. */
+static void apply_part(struct fp_lfs_mdir *m, uint32_t tag, fp_lfs_rec rec)
+{
+    uint32_t type = fp_lfs_tag_type(tag), id = fp_lfs_tag_id(tag);
+    struct fp_lfs_ent *ent = m->ents + id;
+
+    if (type == FP_LFS_DELETE) {
+        m->count--;
+        memmove(ent, ent + 1, (m->count - id) * sizeof *ent);
+    } else if (type >> 8 == 3) {
+        apply_attr(ent, tag, rec);
+    } else if (type >> 8 == 2) {
+        /* An unknown kind leaves the entry without content. */
+        if (type <= FP_LFS_STRUCT_CTZ)
+            rec |= ((type & 3) + 1) << 30;
+        ent->strct = rec;
+    }
 }
 
 bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
                   uint32_t off, uint32_t hash)
 {
     uint32_t type = fp_lfs_tag_type(tag), id = fp_lfs_tag_id(tag);
+    fp_lfs_rec rec = fp_lfs_rec_make(off, fp_lfs_tag_size(tag), 0);
+    struct fp_lfs_ent *ent = m->ents + id;
 
-    switch (type >> 8) {
-    case 0:
-        return apply_name(fs, m, tag, off, hash);
-    case 2:
+    if (type >> 8 == 0)
+        return apply_name(fs, m, tag, rec, hash);
+    if (type == FP_LFS_CREATE) {
+        if (id > m->count || m->count >= fs->ent_max)
+            return false;
+        memmove(ent + 1, ent, (m->count++ - id) * sizeof *ent);
+        memset(ent, 0, sizeof *ent);
+    } else if (type >> 8 >= 2 && (type >> 8 <= 3 || type == FP_LFS_DELETE)) {
         if (id >= m->count)
             return false;
-        /* An unknown kind leaves the entry without content. */
-        m->ents[id].strct =
-            fp_lfs_rec_make(off, fp_lfs_tag_size(tag),
-                            type <= FP_LFS_STRUCT_CTZ ? (type & 3) + 1 : 0);
-        return true;
-    case 3:
-        if (id >= m->count)
-            return false;
-        apply_attr(&m->ents[id], tag, off);
-        return true;
-    case 4:
-        return type == FP_LFS_CREATE   ? apply_create(fs, m, id)
-               : type == FP_LFS_DELETE ? apply_delete(m, id)
-                                       : true;
-    default:
-        return true; /* unknown types are skipped */
+        apply_part(m, tag, rec);
     }
+    return true; /* unknown types are skipped */
 }
 
 /* --- reading a log --- */
 
-struct scan {
-    uint32_t block, off, limit;
-    uint32_t ptag;
-    uint32_t crc, folded; /* of the running commit, up to there */
-    uint32_t fcrc_size, fcrc;
-    bool dirty;         /* entries since the last good commit */
-    bool wrong;         /* one of them contradicts the index */
-    bool full;          /* ... for it has no more room */
-    bool contradiction; /* ... and the CRC says it was meant */
-    bool at_erased;     /* stopped at an invalid tag right behind a commit */
-};
+void fp_lfs_scan_begin(struct fp_lfs *fs, uint32_t block, uint32_t start,
+                       uint32_t limit)
+{
+    fs->scan = (struct fp_lfs_scan){ .block = block,
+                                     .end = start,
+                                     .limit = limit,
+                                     .base = 0xffffffffu,
+                                     .crc = CRC_INIT,
+                                     .folded = start };
+}
+
+void fp_lfs_scan_end(struct fp_lfs *fs)
+{
+    fs->scan.block = FP_LFS_NULL;
+}
+
+/* The base of the tag behind a CRC tag has bit 31 as that says. */
+static uint32_t base_behind(uint32_t tag)
+{
+    return fp_lfs_tag_is_crc(tag) ? tag ^ (fp_lfs_tag_type(tag) & 1) << 31
+                                  : tag;
+}
+
+int fp_lfs_scan_next(struct fp_lfs *fs)
+{
+    struct fp_lfs_scan *s = &fs->scan;
+    const struct fp_lfs_cache *cache = &fs->rcache;
+    uint32_t at = s->end - cache->off;
+    uint8_t raw[4];
+    const uint8_t *word = raw;
+
+    if (s->end + 4 > s->limit)
+        return FP_ERR_NODATA;
+    /* Nearly always it is at hand: this is where a mount spends its time. */
+    if (cache->block == s->block && at < cache->size && cache->size - at >= 4) {
+        word = cache->buf + at;
+    } else {
+        int err = fp_lfs_read(fs, s->block, s->end, raw, 4);
+
+        if (err)
+            return err;
+    }
+    s->tag = fp_get_be32(word) ^ s->base;
+    if (s->tag & FP_LFS_TAG_INVALID)
+        return FP_ERR_NODATA;
+    s->base = base_behind(s->tag);
+    s->off = s->end + 4;
+    s->end = s->off + fp_lfs_tag_size(s->tag);
+    return s->end <= s->limit ? FP_OK : FP_ERR_NODATA;
+}
 
 static void reset(struct fp_lfs_mdir *m)
 {
     m->count = 0;
     m->off = 0;
-    m->hard = false;
-    fp_lfs_pair_set(m->tail, FP_LFS_NULL, FP_LFS_NULL);
+    m->hard = m->erased = m->trailing = false;
+    m->tail[0] = FP_LFS_NULL;
     m->delta = (struct fp_lfs_gstate){ 0 };
-    m->erased = m->trailing = false;
     m->fcrc_size = 0;
 }
 
-static inline int window(struct fp_lfs *fs, const struct scan *s, uint32_t off,
-                         const uint8_t **bytes, uint32_t *avail)
-{
-    const struct fp_lfs_cache *cache = &fs->rcache;
-    uint32_t at = off - cache->off;
-
-    if (cache->block != s->block || at >= cache->size)
-        return fp_lfs_peek(fs, s->block, off, fs->block_size - off, bytes,
-                           avail);
-    *bytes = cache->buf + at;
-    *avail = cache->size - at;
-    return FP_OK;
-}
-
-/* Takes the log up to `to` into the CRC. */
-static int fold(struct fp_lfs *fs, struct scan *s, uint32_t to)
-{
-    while (s->folded < to) {
-        const uint8_t *p;
-        uint32_t n;
-        int err = window(fs, s, s->folded, &p, &n);
-
-        if (err)
-            return err;
-        n = fp_lfs_min(n, to - s->folded);
-        s->crc = fp_crc32(s->crc, p, n);
-        s->folded += n;
-    }
-    return FP_OK;
-}
-
-/* Bytes of the log at `off`. The CRC is taken over a whole window of the cache
- * at a time, at the latest here, before the window moves on. */
-static inline int view(struct fp_lfs *fs, struct scan *s, uint32_t off,
-                       const uint8_t **bytes, uint32_t *avail)
-{
-    const struct fp_lfs_cache *cache = &fs->rcache;
-
-    if (cache->block != s->block || off - cache->off >= cache->size) {
-        int err = fold(fs, s, off);
-
-        if (err)
-            return err;
-    }
-    return window(fs, s, off, bytes, avail);
-}
-
-static int copy(struct fp_lfs *fs, struct scan *s, uint32_t off, uint8_t *to,
-                uint32_t size)
-{
-    while (size > 0) {
-        const uint8_t *p;
-        uint32_t n;
-        int err = view(fs, s, off, &p, &n);
-
-        if (err)
-            return err;
-        n = fp_lfs_min(n, size);
-        memcpy(to, p, n);
-        to += n;
-        off += n;
-        size -= n;
-    }
-    return FP_OK;
-}
-
-/* Four bytes of the log: where they lie together, or copied to raw. */
-static int word(struct fp_lfs *fs, struct scan *s, uint32_t off, uint8_t raw[4],
-                const uint8_t **bytes)
-{
-    uint32_t n;
-    int err = view(fs, s, off, bytes, &n);
-
-    if (err || n >= 4)
-        return err;
-    *bytes = raw;
-    return copy(fs, s, off, raw, 4);
-}
-
-static int hash_name(struct fp_lfs *fs, struct scan *s, uint32_t off,
-                     uint32_t size, uint32_t *hash)
-{
-    while (size > 0) {
-        const uint8_t *p;
-        uint32_t n;
-        int err = view(fs, s, off, &p, &n);
-
-        if (err)
-            return err;
-        n = fp_lfs_min(n, size);
-        *hash = fp_lfs_hash(*hash, p, n);
-        off += n;
-        size -= n;
-    }
-    return FP_OK;
-}
-
 /* Tags about the pair as a whole. */
-static int take_global(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
-                       uint32_t tag)
+static int take_global(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
-    uint32_t type = fp_lfs_tag_type(tag), len = fp_lfs_tag_size(tag);
-    uint8_t raw[12] = { 0 };
+    struct fp_lfs_scan *s = &fs->scan;
+    uint32_t type = fp_lfs_tag_type(s->tag), words[3];
+    uint32_t count = type == FP_LFS_MOVESTATE ? 3 : 2;
     int err;
 
-    if (type != FP_LFS_SOFTTAIL && type != FP_LFS_HARDTAIL &&
-        type != FP_LFS_MOVESTATE && type != FP_LFS_FCRC)
+    if (type != FP_LFS_MOVESTATE && (FP_READONLY || type != FP_LFS_FCRC) &&
+        type >> 1 != FP_LFS_SOFTTAIL >> 1)
         return FP_OK;
-    if (len < (type == FP_LFS_MOVESTATE ? 12u : 8u)) {
-        s->wrong = true;
+    if (s->end - s->off < 4 * count) {
+        s->wrong = FP_ERR_CORRUPT;
         return FP_OK;
     }
-    err = copy(fs, s, s->off + 4, raw, type == FP_LFS_MOVESTATE ? 12 : 8);
+    err = fp_lfs_words(fs, s->block, s->off, words, count);
+    if (type == FP_LFS_MOVESTATE) {
+        m->delta.tag = words[0];
+        fp_lfs_pair_set(m->delta.pair, words[1], words[2]);
+    } else if (!FP_READONLY && type == FP_LFS_FCRC) {
+        s->fcrc_size = words[0];
+        m->fcrc = words[1];
+    } else {
+        fp_lfs_pair_set(m->tail, words[0], words[1]);
+        m->hard = type == FP_LFS_HARDTAIL && !fp_lfs_pair_is_null(words);
+    }
+    return err;
+}
+
+/* The CRC tag. FP_ERR_NODATA: the commit does not hold. MEANT: it does, with
+ * what contradicts the index. */
+static int take_crc(struct fp_lfs *fs, struct fp_lfs_mdir *m)
+{
+    struct fp_lfs_scan *s = &fs->scan;
+    uint32_t expected;
+    int err;
+
+    fp_lfs_fold(fs, s->off);
+    m->crc = s->crc; /* reading on may take the checksum itself into it */
+    if (s->end - s->off < 4)
+        return FP_ERR_NODATA;
+    err = fp_lfs_words(fs, s->block, s->off, &expected, 1);
     if (err)
         return err;
-    if (type == FP_LFS_MOVESTATE) {
-        m->delta.tag = fp_get_le32(raw);
-        fp_lfs_pair_set(m->delta.pair, fp_get_le32(raw + 4),
-                        fp_get_le32(raw + 8));
-    } else if (type == FP_LFS_FCRC) {
-        s->fcrc_size = fp_get_le32(raw);
-        s->fcrc = fp_get_le32(raw + 4);
-    } else {
-        fp_lfs_pair_set(m->tail, fp_get_le32(raw), fp_get_le32(raw + 4));
-        m->hard = type == FP_LFS_HARDTAIL;
-        if (fp_lfs_pair_is_null(m->tail)) {
-            fp_lfs_pair_set(m->tail, FP_LFS_NULL, FP_LFS_NULL);
-            m->hard = false;
-        }
-    }
+    if (expected != m->crc)
+        return FP_ERR_NODATA;
+    if (s->wrong)
+        return MEANT;
+    m->off = s->folded = s->end;
+    m->etag = s->base;
+    if (!FP_READONLY)
+        m->fcrc_size = s->fcrc_size;
+    s->fcrc_size = 0;
+    s->crc = CRC_INIT;
     return FP_OK;
 }
 
-/* The CRC tag. *good: the commit holds, and the scan stands behind it. */
-static int take_crc(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
-                    uint32_t tag, bool *good)
+static int hash_name(struct fp_lfs *fs, uint32_t *hash)
 {
-    const uint8_t *p;
-    uint8_t raw[4];
-    uint32_t crc;
-    int err;
+    const struct fp_lfs_scan *s = &fs->scan;
+    uint8_t part[8];
 
-    *good = false;
-    if (fp_lfs_tag_size(tag) < 4)
-        return FP_OK;
-    err = fold(fs, s, s->off + 4);
-    crc = s->crc; /* reading on may take the checksum itself into it */
-    if (!err)
-        err = word(fs, s, s->off + 4, raw, &p);
-    if (err)
-        return err;
-    if (fp_get_le32(p) != crc)
-        return FP_OK;
-    if (s->wrong) {
-        s->contradiction = true;
-        return s->full ? FP_ERR_NOMEM : FP_ERR_CORRUPT;
+    for (uint32_t off = s->off, n; off < s->end; off += n) {
+        int err;
+
+        n = fp_lfs_min(s->end - off, sizeof part);
+        err = fp_lfs_read(fs, s->block, off, part, n);
+        if (err)
+            return err;
+        *hash = fp_lfs_hash(*hash, part, n);
     }
-
-    *good = true;
-    m->crc = crc;
-    s->off += 4 + fp_lfs_tag_size(tag);
-    s->ptag = tag ^ (fp_lfs_tag_type(tag) & 1) << 31;
-    s->crc = CRC_INIT;
-    s->folded = s->off;
-    m->off = s->off;
-    m->etag = s->ptag;
-    m->fcrc_size = s->fcrc_size;
-    m->fcrc = s->fcrc;
-    s->fcrc_size = 0;
-    s->dirty = false;
     return FP_OK;
 }
 
 /* With fewer entries than the format allows, more of them are no damage. */
-static void note_wrong(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
-                       struct scan *s, uint32_t tag)
+static int contradiction(const struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
-    s->wrong = true;
-    s->full = s->full || (fs->ent_max < FP_LFS_ENTRIES_MAX &&
-                          (m->count >= fs->ent_max ||
-                           (fp_lfs_tag_id(tag) >= fs->ent_max &&
-                            fp_lfs_tag_id(tag) < FP_LFS_ENTRIES_MAX)));
+    uint32_t id = fp_lfs_tag_id(fs->scan.tag);
+    uint32_t need = id > m->count ? id : m->count;
+
+    return need >= fs->ent_max && need < FP_LFS_ENTRIES_MAX ? FP_ERR_NOMEM
+                                                            : FP_ERR_CORRUPT;
 }
 
-static int take_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s,
-                      uint32_t tag)
+static int take_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
-    uint32_t type = fp_lfs_tag_type(tag), size = fp_lfs_tag_size(tag);
-    uint32_t hash = 0;
+    struct fp_lfs_scan *s = &fs->scan;
+    uint32_t kind = fp_lfs_tag_type(s->tag) >> 8, hash = 0;
     int err = FP_OK;
 
-    if (type >> 8 == 0 && !fs->mounting)
-        err = hash_name(fs, s, s->off + 4, size, &hash);
-    if (err)
-        return err;
-    if (type >> 8 >= 5)
-        err = take_global(fs, m, s, tag);
-    else if (!fp_lfs_apply(fs, m, tag, s->off + 4, hash))
-        note_wrong(fs, m, s, tag);
-    s->ptag = tag;
-    s->off += 4 + size;
-    s->dirty = true;
+    if (kind >= 5)
+        return take_global(fs, m);
+    if (!FP_READONLY && kind == 0 && !fs->mounting)
+        err = hash_name(fs, &hash);
+    if (!fp_lfs_apply(fs, m, s->tag, s->off, hash) && !s->wrong)
+        s->wrong = contradiction(fs, m);
     return err;
 }
 
-static int scan_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct scan *s)
+/* Takes what lies between start and limit into the index. A spot that cannot
+ * be read ends a log as a wrong CRC does. */
+static int scan_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t start,
+                    uint32_t limit)
 {
-    while (s->off + 4 <= s->limit) {
-        const uint8_t *p;
-        uint8_t raw[4];
-        uint32_t tag;
-        int err = word(fs, s, s->off, raw, &p);
+    struct fp_lfs_scan *s = &fs->scan;
+    int err = FP_OK;
 
-        if (err)
-            return err;
-        tag = fp_get_be32(p) ^ s->ptag;
-        if (tag & FP_LFS_TAG_INVALID) {
-            s->at_erased = !s->dirty;
-            return FP_OK;
-        }
-        if (s->off + 4 + fp_lfs_tag_size(tag) > s->limit) {
-            s->dirty = true; /* something is there, though not a commit */
-            return FP_OK;
-        }
-        if (fp_lfs_tag_is_crc(tag)) {
-            bool good;
-
-            err = take_crc(fs, m, s, tag, &good);
-            if (err)
-                return err;
-            if (!good) {
-                s->dirty = true;
-                return FP_OK;
-            }
-        } else {
-            err = take_entry(fs, m, s, tag);
-            if (err)
-                return err;
-        }
+    fp_lfs_scan_begin(fs, m->pair[0], start, limit);
+    if (start) {
+        s->base = m->etag;
+    } else {
+        reset(m);
+        s->end = 4;
+        err = fp_lfs_words(fs, s->block, 0, &m->rev, 1);
     }
-    return FP_OK;
+    while (!err && !(err = fp_lfs_scan_next(fs)))
+        err = fp_lfs_tag_is_crc(s->tag) ? take_crc(fs, m) : take_entry(fs, m);
+    fp_lfs_scan_end(fs);
+    if (err == MEANT)
+        return s->wrong;
+    if (err == FP_ERR_CORRUPT)
+        s->end = FP_LFS_NULL;
+    return err == FP_ERR_CORRUPT || err == FP_ERR_NODATA ? FP_OK : err;
 }
 
 /* May the area behind the last commit be programmed? */
-static int judge_erased(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                        const struct scan *s)
+static int judge_erased(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
     uint32_t left = fs->block_size - m->off;
-    struct scan area = { .block = s->block, .crc = CRC_INIT, .folded = m->off };
+    uint8_t last;
     int err;
 
-    m->erased = false;
-    if (!s->at_erased || m->off % fs->prog_size || !left)
+    if (FP_READONLY || fs->mounting || m->off % fs->prog_size || left < 4)
         return FP_OK;
     if (!m->fcrc_size) {
         /* Version 2.1 writes no commit without it, except where it ends less
@@ -409,62 +317,34 @@ static int judge_erased(struct fp_lfs *fs, struct fp_lfs_mdir *m,
     }
     if (m->fcrc_size > left)
         return FP_OK;
-    err = fold(fs, &area, m->off + m->fcrc_size);
-    if (err == FP_ERR_CORRUPT)
-        return FP_OK;
-    m->erased = !err && area.crc == m->fcrc;
-    return err;
-}
-
-static int scan_from(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t start,
-                     uint32_t limit, struct scan *s)
-{
-    *s = (struct scan){ .block = m->pair[0],
-                        .off = start,
-                        .limit = limit,
-                        .ptag = 0xffffffffu,
-                        .crc = CRC_INIT,
-                        .folded = start };
-    if (start == 0) {
-        uint8_t raw[4];
-        int err = fp_lfs_read(fs, s->block, 0, raw, 4, fs->block_size);
-
-        if (err)
-            return err;
-        reset(m);
-        m->rev = fp_get_le32(raw);
-        s->off = 4;
-    } else {
-        s->ptag = m->etag;
-    }
-    return scan_log(fs, m, s);
+    fp_lfs_scan_begin(fs, m->pair[0], m->off, fs->block_size);
+    left = m->off + m->fcrc_size;
+    err = fp_lfs_read(fs, fs->scan.block, left - 1, &last, 1);
+    fp_lfs_fold(fs, left);
+    m->erased = !err && fs->scan.crc == m->fcrc;
+    fp_lfs_scan_end(fs);
+    return err == FP_ERR_CORRUPT ? FP_OK : err;
 }
 
 /* Reads on from `start`, and again from 0 up to the last good commit when
- * something unfinished has touched the index. A spot that cannot be read ends
- * the log as a wrong CRC does. FP_ERR_NODATA: no commit at all. */
+ * something unfinished has touched the index. FP_ERR_NODATA: no commit at
+ * all. */
 static int read_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t start)
 {
-    struct scan s;
-    int err = scan_from(fs, m, start, fs->block_size, &s);
+    int err = scan_log(fs, m, start, fs->block_size);
     uint32_t end = m->off;
 
-    if (s.contradiction)
-        return err;
-    if (err && err != FP_ERR_CORRUPT)
+    m->erased = false;
+    if (err)
         return err;
     if (end == 0)
         return FP_ERR_NODATA;
-    if (!err && !s.dirty)
-        return judge_erased(fs, m, &s);
-
-    err = scan_from(fs, m, 0, end, &s);
-    if (err)
-        return err;
-    if (m->off != end)
-        return FP_ERR_IO; /* it read differently a moment ago */
+    if (fs->scan.end == end) /* nothing follows the last good commit */
+        return judge_erased(fs, m);
+    err = scan_log(fs, m, 0, end);
     m->trailing = true;
-    return FP_OK;
+    /* It may have read differently a moment ago. */
+    return !err && m->off != end ? FP_ERR_IO : err;
 }
 
 int fp_lfs_parse(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t block)
@@ -480,49 +360,41 @@ int fp_lfs_advance(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 
 /* --- choosing the block --- */
 
-static int read_rev(struct fp_lfs *fs, uint32_t block, uint32_t *rev,
-                    bool *readable)
+static void swap(uint32_t pair[2])
 {
-    uint8_t raw[4] = { 0 };
-    int err = fp_lfs_read(fs, block, 0, raw, 4, 4);
-
-    *rev = fp_get_le32(raw);
-    *readable = err == FP_OK;
-    return err == FP_ERR_CORRUPT ? FP_OK : err;
+    fp_lfs_pair_set(pair, pair[1], pair[0]);
 }
 
-int fp_lfs_fetch(struct fp_lfs *fs, const uint32_t given[2],
-                 struct fp_lfs_mdir *m)
+/* Reads into m the pair, which is put with the block in use first. */
+static int fetch(struct fp_lfs *fs, uint32_t pair[2], struct fp_lfs_mdir *m)
 {
-    uint32_t pair[2] = { given[0], given[1] }, rev[2];
-    bool readable[2];
-    int err, first;
+    uint32_t rev[2] = { 0 }, unreadable = 0;
+    int err;
 
     m->valid = false;
-    fp_lfs_pair_set(m->dir, FP_LFS_NULL, FP_LFS_NULL);
+    m->dir[0] = FP_LFS_NULL;
     if (!fp_lfs_pair_ok(fs, pair))
         return FP_ERR_CORRUPT;
-    for (int i = 0; i < 2; i++) {
-        err = read_rev(fs, pair[i], &rev[i], &readable[i]);
-        if (err)
+    for (uint32_t i = 0; i < 2; i++) {
+        err = fp_lfs_words(fs, pair[i], 0, &rev[i], 1);
+        if (err && err != FP_ERR_CORRUPT)
             return err;
+        unreadable |= err ? 1u << i : 0;
     }
-    first = !readable[0] || (readable[1] && (int32_t)(rev[1] - rev[0]) > 0);
+    if (unreadable ? unreadable == 1 : (int32_t)(rev[1] - rev[0]) > 0) {
+        swap(pair);
+        swap(rev);
+    }
     for (int i = 0; i < 2; i++) {
-        int half = first ^ i;
-
-        if (!readable[half])
-            continue;
-        err = fp_lfs_parse(fs, m, pair[half]);
-        /* A revision that now reads differently decided wrongly. */
-        if (err == FP_ERR_NODATA || (!err && m->rev != rev[half]))
-            continue;
-        if (err)
-            return err;
-        m->pair[1] = pair[half ^ 1];
         m->fallback = i > 0;
-        m->valid = true;
-        return FP_OK;
+        err = fp_lfs_parse(fs, m, pair[0]);
+        m->pair[1] = pair[1];
+        /* A revision that now reads differently decided wrongly. */
+        m->valid = !err && m->rev == rev[0];
+        if (m->valid || (err && err != FP_ERR_NODATA))
+            return err;
+        swap(pair);
+        swap(rev);
     }
     return FP_ERR_CORRUPT;
 }
@@ -531,39 +403,41 @@ int fp_lfs_fetch(struct fp_lfs *fs, const uint32_t given[2],
 
 void fp_lfs_resolve(const struct fp_lfs *fs, uint32_t pair[2])
 {
-    for (uint32_t i = 0; i < fs->moved_count; i++)
+    for (uint32_t i = 0; !FP_READONLY && i < fs->moved_count; i++)
         if (fp_lfs_pair_equal(pair, fs->moved[i].old))
             fp_lfs_pair_set(pair, fs->moved[i].now[0], fs->moved[i].now[1]);
+}
+
+/* The slot to be given up: one that holds nothing, or the one least used. */
+static uint32_t age(const struct fp_lfs *fs, const struct fp_lfs_mdir *slot)
+{
+    return slot->valid ? fs->clock - slot->stamp : FP_LFS_NULL;
 }
 
 int fp_lfs_get(struct fp_lfs *fs, const uint32_t given[2],
                struct fp_lfs_mdir **m)
 {
-    struct fp_lfs_mdir *victim = NULL;
     uint32_t pair[2] = { given[0], given[1] };
-    int err;
+    struct fp_lfs_mdir *victim = NULL;
 
     fp_lfs_resolve(fs, pair);
+    fs->clock++;
     for (uint32_t i = 0; i < fs->slot_count; i++) {
         struct fp_lfs_mdir *slot = &fs->slots[i];
 
         if (slot->valid && fp_lfs_pair_equal(slot->pair, pair)) {
-            slot->stamp = ++fs->clock;
+            slot->stamp = fs->clock;
             *m = slot;
             return FP_OK;
         }
-        if (!slot->pins &&
-            (!victim || !slot->valid ||
-             (victim->valid && (int32_t)(slot->stamp - victim->stamp) < 0)))
+        if ((FP_READONLY || !slot->pins) &&
+            (!victim || age(fs, slot) > age(fs, victim)))
             victim = slot;
     }
     FP_ASSERT(victim);
-    err = fp_lfs_fetch(fs, pair, victim);
-    if (err)
-        return err;
-    victim->stamp = ++fs->clock;
+    victim->stamp = fs->clock;
     *m = victim;
-    return FP_OK;
+    return fetch(fs, pair, victim);
 }
 
 void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2],
@@ -580,8 +454,9 @@ void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2],
 bool fp_lfs_ent_moved(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                       uint32_t id)
 {
-    return fp_lfs_has_move(&fs->gdisk) && fp_lfs_has_move(&fs->gwant) &&
-           fp_lfs_tag_id(fs->gdisk.tag) == id &&
+    return (fs->gdisk.tag & ~FP_LFS_G_ORPHANS) ==
+               fp_lfs_tag(FP_LFS_DELETE, id, 0) &&
+           fp_lfs_has_move(&fs->gwant) &&
            fp_lfs_pair_shares(fs->gdisk.pair, m->pair);
 }
 
@@ -605,18 +480,16 @@ bool fp_lfs_ent_visible(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     return !fp_lfs_ent_moved(fs, m, id);
 }
 
+int fp_lfs_rec_words(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                     fp_lfs_rec rec, uint32_t *words, uint32_t count)
+{
+    if (fp_lfs_rec_len(rec) < 4 * count)
+        return FP_ERR_CORRUPT;
+    return fp_lfs_words(fs, m->pair[0], fp_lfs_rec_off(rec), words, count);
+}
+
 int fp_lfs_ent_pair(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
                     uint32_t pair[2])
 {
-    fp_lfs_rec rec = m->ents[id].strct;
-    uint8_t raw[8];
-    int err;
-
-    if (fp_lfs_rec_kind(rec) < FP_LFS_DIRPAIR || fp_lfs_rec_len(rec) < 8)
-        return FP_ERR_CORRUPT;
-    err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(rec), raw, 8, 8);
-    if (err)
-        return err;
-    fp_lfs_pair_set(pair, fp_get_le32(raw), fp_get_le32(raw + 4));
-    return FP_OK;
+    return fp_lfs_rec_words(fs, m, m->ents[id].strct, pair, 2);
 }

@@ -122,7 +122,7 @@ static int put_record(struct fp_lfs *fs, const uint32_t pair[2], uint32_t at,
 
     if (!err)
         err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(m->ents[0].strct),
-                          record, sizeof record, sizeof record);
+                          record, sizeof record);
     if (err || fp_get_le32(record + at) == value)
         return err;
     fp_put_le32(record + at, value);

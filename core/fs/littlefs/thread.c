@@ -18,85 +18,85 @@ bool fp_lfs_gstate_is_zero(const struct fp_lfs_gstate *g)
     return !(g->tag | g->pair[0] | g->pair[1]);
 }
 
-/* The first entry, along the thread, of a directory that shares a block with
- * `pair`. The source of a pending move does not count. */
+int fp_lfs_chain_next(struct fp_lfs *fs, struct fp_lfs_chain *chain)
+{
+    int err;
+
+    if (fp_lfs_pair_is_null(chain->next))
+        return FP_ERR_NOENT;
+    if (chain->hops++ > fs->block_count)
+        return FP_ERR_CORRUPT;
+    err = fp_lfs_get(fs, chain->next, &chain->m);
+    fp_lfs_pair_set(chain->next, chain->m->tail[0], chain->m->tail[1]);
+    return err;
+}
+
+/* The entry in m of a directory that shares a block with `pair`. The source of
+ * a pending move does not count. FP_ERR_NOENT: none. */
+static int find_child(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                      const uint32_t pair[2], struct fp_lfs_place *place)
+{
+    for (uint32_t id = 0; id < m->count; id++) {
+        int err;
+
+        if (fp_lfs_rec_kind(m->ents[id].strct) != FP_LFS_DIRPAIR ||
+            !fp_lfs_ent_visible(fs, m, id))
+            continue;
+        err = fp_lfs_ent_pair(fs, m, id, place->dir);
+        if (!err && !fp_lfs_pair_shares(place->dir, pair))
+            continue;
+        fp_lfs_pair_set(place->pair, m->pair[0], m->pair[1]);
+        place->id = (uint16_t)id;
+        return err;
+    }
+    return FP_ERR_NOENT;
+}
+
+/* The first such entry along the thread. */
 int fp_lfs_find_parent(struct fp_lfs *fs, const uint32_t pair[2],
                        struct fp_lfs_place *place)
 {
-    uint32_t at[2] = { 0, 1 };
+    struct fp_lfs_chain thread = FP_LFS_THREAD;
+    int err, found = FP_ERR_NOENT;
 
-    for (uint32_t hops = 0; hops <= fs->block_count; hops++) {
-        struct fp_lfs_mdir *m;
-        int err = fp_lfs_get(fs, at, &m);
-
+    while (found == FP_ERR_NOENT) {
+        err = fp_lfs_chain_next(fs, &thread);
         if (err)
             return err;
-        for (uint32_t id = 0; id < m->count; id++) {
-            uint32_t child[2];
-
-            if (fp_lfs_rec_kind(m->ents[id].strct) != FP_LFS_DIRPAIR ||
-                !fp_lfs_ent_visible(fs, m, id))
-                continue;
-            err = fp_lfs_ent_pair(fs, m, id, child);
-            if (err)
-                return err;
-            if (!fp_lfs_pair_shares(child, pair))
-                continue;
-            fp_lfs_pair_set(place->pair, m->pair[0], m->pair[1]);
-            fp_lfs_pair_set(place->dir, child[0], child[1]);
-            place->id = (uint16_t)id;
-            return FP_OK;
-        }
-        if (fp_lfs_pair_is_null(m->tail))
-            return FP_ERR_NOENT;
-        fp_lfs_pair_set(at, m->tail[0], m->tail[1]);
+        found = find_child(fs, thread.m, pair, place);
     }
-    return FP_ERR_CORRUPT;
+    return found;
 }
 
 /* The pair whose tail shares a block with `pair`. */
 int fp_lfs_find_pred(struct fp_lfs *fs, const uint32_t pair[2],
                      uint32_t pred[2], bool *hard)
 {
-    uint32_t at[2] = { 0, 1 };
+    struct fp_lfs_chain thread = FP_LFS_THREAD;
+    int err;
 
-    for (uint32_t hops = 0; hops <= fs->block_count; hops++) {
-        struct fp_lfs_mdir *m;
-        int err = fp_lfs_get(fs, at, &m);
-
-        if (err)
-            return err;
-        if (fp_lfs_pair_is_null(m->tail))
-            return FP_ERR_NOENT;
-        if (fp_lfs_pair_shares(m->tail, pair)) {
-            fp_lfs_pair_set(pred, m->pair[0], m->pair[1]);
-            *hard = m->hard;
-            return FP_OK;
-        }
-        fp_lfs_pair_set(at, m->tail[0], m->tail[1]);
-    }
-    return FP_ERR_CORRUPT;
+    do
+        err = fp_lfs_chain_next(fs, &thread);
+    while (!err && (fp_lfs_pair_is_null(thread.next) ||
+                    !fp_lfs_pair_shares(thread.next, pair)));
+    if (err)
+        return err;
+    fp_lfs_pair_set(pred, thread.m->pair[0], thread.m->pair[1]);
+    *hard = thread.m->hard;
+    return FP_OK;
 }
 
 /* The pair in the thread that shares a block with `pair`. */
 int fp_lfs_find_in_thread(struct fp_lfs *fs, const uint32_t pair[2],
                           uint32_t found[2])
 {
-    uint32_t at[2] = { 0, 1 };
+    struct fp_lfs_chain thread = FP_LFS_THREAD;
+    int err;
 
-    for (uint32_t hops = 0; hops <= fs->block_count; hops++) {
-        struct fp_lfs_mdir *m;
-        int err = fp_lfs_get(fs, at, &m);
-
-        if (err)
-            return err;
-        if (fp_lfs_pair_shares(m->pair, pair)) {
-            fp_lfs_pair_set(found, m->pair[0], m->pair[1]);
-            return FP_OK;
-        }
-        if (fp_lfs_pair_is_null(m->tail))
-            return FP_ERR_NOENT;
-        fp_lfs_pair_set(at, m->tail[0], m->tail[1]);
-    }
-    return FP_ERR_CORRUPT;
+    do
+        err = fp_lfs_chain_next(fs, &thread);
+    while (!err && !fp_lfs_pair_shares(thread.m->pair, pair));
+    if (!err)
+        fp_lfs_pair_set(found, thread.m->pair[0], thread.m->pair[1]);
+    return err;
 }
