@@ -70,8 +70,8 @@ static int scan_for(struct fp_lfs *fs, uint32_t name_off, uint32_t type,
 
 /* A pass for each number that the log mentions, until one is there: one pass
  * and rarely two for whoever asks for a number, at most 256. */
-int fp_lfs_attr_scan(struct fp_lfs *fs, uint32_t block, uint32_t end,
-                     uint32_t name_off, uint32_t from, struct fp_lfs_attr *attr)
+int fp_lfs_attr_scan(struct fp_lfs *fs, const struct fp_lfs_at *name,
+                     uint32_t from, struct fp_lfs_attr *attr)
 {
     int err = FP_OK;
 
@@ -79,8 +79,8 @@ int fp_lfs_attr_scan(struct fp_lfs *fs, uint32_t block, uint32_t end,
     while (!err && !attr->off) {
         if (from >= 256)
             return FP_ERR_NODATA;
-        fp_lfs_scan_begin(fs, block, 4, end, 0xffffffffu);
-        err = scan_for(fs, name_off, from, attr, &from);
+        fp_lfs_scan_begin(fs, name->block, 4, name->end, 0xffffffffu);
+        err = scan_for(fs, name->off, from, attr, &from);
     }
     return err;
 }
@@ -89,6 +89,7 @@ int fp_lfs_attr_next(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                      uint32_t id, uint32_t from, struct fp_lfs_attr *attr)
 {
     const struct fp_lfs_ent *ent = &m->ents[id];
+    struct fp_lfs_at name = { m->pair[0], fp_lfs_rec_off(ent->name), m->off };
 
     switch (fp_lfs_rec_kind(ent->attr)) {
     case FP_LFS_ONE:
@@ -100,8 +101,7 @@ int fp_lfs_attr_next(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
         attr->off = fp_lfs_rec_off(ent->attr);
         return FP_OK;
     case FP_LFS_SEVERAL:
-        return fp_lfs_attr_scan(fs, m->pair[0], m->off,
-                                fp_lfs_rec_off(ent->name), from, attr);
+        return fp_lfs_attr_scan(fs, &name, from, attr);
     default:
         return FP_ERR_NODATA;
     }

@@ -40,7 +40,7 @@ static uint32_t header_size(uint32_t index)
 /* Moves the block being written elsewhere: what is programmed is copied. */
 static int move_block(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
-    uint8_t *part = fs->pcache.buf;
+    uint8_t *part = fs->pcache;
     uint32_t from = f->wblock, block;
 
     for (int i = 0; i < BAD_TRIES; i++) {
@@ -51,7 +51,7 @@ static int move_block(struct fp_lfs *fs, struct fp_lfs_file *f)
 
             err = fp_lfs_read_raw(fs, from, off, part, n);
             if (!err)
-                err = fp_lfs_prog_checked(fs, block, off, part, n);
+                err = fp_lfs_prog(fs, block, off, part, n);
             off += n;
         }
         if (err == FP_LFS_BAD)
@@ -67,9 +67,8 @@ static int move_block(struct fp_lfs *fs, struct fp_lfs_file *f)
 static int prog_next(struct fp_lfs *fs, struct fp_lfs_file *f,
                      const uint8_t *buf, uint32_t size)
 {
-    fs->pcache.block = FP_LFS_NULL;
     for (int i = 0; i < BAD_TRIES; i++) {
-        int err = fp_lfs_prog_checked(fs, f->wblock, f->cache_off, buf, size);
+        int err = fp_lfs_prog(fs, f->wblock, f->cache_off, buf, size);
 
         if (!err) {
             f->cache_off += size;
@@ -405,11 +404,11 @@ static int shrink(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t size)
             return err;
         f->body.head = block;
     } else if (f->body.kind == FP_LFS_CTZ || f->foreign) {
-        int32_t n = fp_lfs_file_read_at(fs, f, 0, fs->pcache.buf, size);
+        int32_t n = fp_lfs_file_read_at(fs, f, 0, fs->pcache, size);
 
         if (n < 0)
             return n;
-        memcpy(f->buf, fs->pcache.buf, size);
+        memcpy(f->buf, fs->pcache, size);
         f->body.kind = FP_LFS_INLINE;
         f->body.head = 0;
         f->foreign = false;

@@ -435,11 +435,10 @@ int fp_lfs_get(struct fp_lfs *fs, const uint32_t given[2],
     return fp_lfs_fetch(fs, pair, victim);
 }
 
-void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2],
-                       const struct fp_lfs_mdir *but)
+void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2])
 {
     for (uint32_t i = 0; i < fs->slot_count; i++)
-        if (&fs->slots[i] != but && fp_lfs_pair_shares(fs->slots[i].pair, pair))
+        if (fp_lfs_pair_shares(fs->slots[i].pair, pair))
             fs->slots[i].valid = false;
 }
 

@@ -140,9 +140,9 @@ int fp_lfs_setup(struct fp_lfs **out, struct fp_bdev *dev,
     fs->cache_size = l.cache_size;
     fs->prog_size = dev->prog_size;
     fs->cycles = cycles < 0 ? 0 : ((uint32_t)cycles + 1) | 1;
-    fs->scan.block = fs->rcache.block = fs->pcache.block = FP_LFS_NULL;
+    fs->scan.block = fs->rcache.block = FP_LFS_NULL;
     fs->rcache.buf = take(&at, l.cache_size);
-    fs->pcache.buf = take(&at, l.cache_size);
+    fs->pcache = take(&at, l.cache_size);
     fs->far = l.far;
     fs->file_stride = l.file_stride;
     fs->files = take(&at, (size_t)l.files * l.file_stride);

@@ -33,81 +33,62 @@ static int repair_move(struct fp_lfs *fs)
     /* A move of nothing is only forgotten. */
     if (err || id >= m->count ||
         fp_lfs_rec_kind(m->ents[id].name) == FP_LFS_SUPER)
-        return fp_lfs_commit(fs, fs->root, NULL);
+        return fp_lfs_commit(fs, fs->root);
     return fp_lfs_commit_delete(fs, pair, id);
 }
 
-/* Looks at the pair behind `pred`. *changed: the thread is another now. */
-static int repair_after(struct fp_lfs *fs, const uint32_t pred[2],
-                        const uint32_t pair[2], bool drop, bool *changed)
+/* The first correction that is to be made along the thread: links first, then
+ * pairs without an entry are dropped. Returns 1 when there was one. */
+static int repair_next(struct fp_lfs *fs, bool drop)
 {
+    struct fp_lfs_chain thread = FP_LFS_THREAD;
     struct fp_lfs_place parent;
-    int err = fp_lfs_find_parent(fs, pair, &parent);
+    int err;
 
-    *changed = false;
-    if (err == FP_ERR_NOENT) {
-        *changed = drop;
-        return drop ? fp_lfs_unlink(fs, pair) : FP_OK;
-    }
-    if (err || fp_lfs_pair_equal(parent.dir, pair))
-        return err;
-    if (drop) /* two entries for parts of one pair: not a power cut's doing */
-        return FP_OK;
-    *changed = true;
-    fp_lfs_op_pair(fs, FP_LFS_SOFTTAIL, FP_LFS_NO_ID, parent.dir[0],
-                   parent.dir[1]);
-    return fp_lfs_commit(fs, pred, NULL);
-}
+    for (;;) {
+        uint32_t pair[2], pred[2];
 
-/* One pass along the thread. After a change the same predecessor is looked at
- * again, from the start of the thread if it moved. */
-static int repair_pass(struct fp_lfs *fs, bool drop)
-{
-    uint32_t at[2] = { 0, 1 }, corrections = 0;
-
-    for (uint32_t hops = 0; hops <= 2 * fs->block_count; hops++) {
-        struct fp_lfs_mdir *m;
-        uint32_t tail[2], pred[2];
-        bool changed = false;
-        int err = fp_lfs_get(fs, at, &m);
-
-        if (err)
+        err = fp_lfs_chain_next(fs, &thread);
+        if (err || fp_lfs_pair_is_null(thread.next))
             return err;
-        if (fp_lfs_pair_is_null(m->tail))
-            return FP_OK;
-        fp_lfs_pair_set(tail, m->tail[0], m->tail[1]);
-        fp_lfs_pair_set(pred, m->pair[0], m->pair[1]);
-        if (!m->hard)
-            err = repair_after(fs, pred, tail, drop, &changed);
-        if (err)
-            return err;
-        if (!changed) {
-            fp_lfs_pair_set(at, tail[0], tail[1]);
+        if (thread.m->hard)
             continue;
+        fp_lfs_pair_set(pair, thread.next[0], thread.next[1]);
+        fp_lfs_pair_set(pred, thread.m->pair[0], thread.m->pair[1]);
+        err = fp_lfs_find_parent(fs, pair, &parent);
+        if (err && err != FP_ERR_NOENT)
+            return err;
+        if (err && drop) {
+            err = fp_lfs_unlink(fs, pair);
+            break;
         }
-        if (++corrections > fs->block_count)
-            return FP_ERR_CORRUPT;
-        fp_lfs_pair_set(at, 0, 1);
-        hops = 0;
+        /* Two entries for parts of one pair are not a power cut's doing. */
+        if (!err && !drop && !fp_lfs_pair_equal(parent.dir, pair)) {
+            fp_lfs_op_pair(fs, FP_LFS_SOFTTAIL, FP_LFS_NO_ID, parent.dir);
+            err = fp_lfs_commit(fs, pred);
+            break;
+        }
     }
-    return FP_ERR_CORRUPT;
+    return err ? err : 1;
 }
 
+/* Every correction is final, so there are no more of them than pairs. */
 static int repair_orphans(struct fp_lfs *fs)
 {
-    int err;
+    uint32_t left = fs->block_count;
+    int done = 1;
 
     if (!(fs->gdisk.tag & FP_LFS_G_ORPHANS))
         return FP_OK;
     fs->unlinked = 1; /* keeps the flag while links are being mended */
-    err = repair_pass(fs, false);
-    if (!err)
-        err = repair_pass(fs, true);
-    fs->unlinked = 0;
-    if (err)
-        return err;
-    fs->gwant.tag &= ~FP_LFS_G_ORPHANS;
-    return fp_lfs_commit(fs, fs->root, NULL);
+    for (int drop = 0; drop <= 1 && done >= 0; drop++)
+        do
+            done = left-- ? repair_next(fs, drop) : FP_ERR_CORRUPT;
+        while (done > 0);
+    if (done)
+        return done;
+    fp_lfs_pend(fs, -1);
+    return fp_lfs_commit(fs, fs->root);
 }
 
 /* --- the superblock's record --- */
@@ -127,7 +108,7 @@ static int put_record(struct fp_lfs *fs, const uint32_t pair[2], uint32_t at,
         return err;
     fp_put_le32(record + at, value);
     (void)fp_lfs_op(fs, FP_LFS_STRUCT_INLINE, 0, record, sizeof record);
-    return fp_lfs_commit(fs, pair, NULL);
+    return fp_lfs_commit(fs, pair);
 }
 
 /* The record alone makes a volume 2.1. */

@@ -72,7 +72,7 @@ int fp_lfs_setattr(struct fp_mount *mnt, const char *path, uint8_t type,
         return err;
     (void)fp_lfs_op(fs, FP_LFS_ATTR | type, place.id, buf,
                     buf ? size : FP_LFS_REMOVED);
-    return fp_lfs_finish(fs, fp_lfs_commit(fs, place.pair, NULL));
+    return fp_lfs_finish(fs, fp_lfs_commit(fs, place.pair));
 }
 
 int fp_lfs_settime(struct fp_mount *mnt, const char *path, int64_t mtime_ns)
@@ -84,5 +84,5 @@ int fp_lfs_settime(struct fp_mount *mnt, const char *path, int64_t mtime_ns)
 
     if (!err)
         err = fp_lfs_time_ops(fs, m, place.id, mtime_ns);
-    return err ? err : fp_lfs_finish(fs, fp_lfs_commit(fs, place.pair, NULL));
+    return err ? err : fp_lfs_finish(fs, fp_lfs_commit(fs, place.pair));
 }

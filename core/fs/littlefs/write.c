@@ -127,10 +127,12 @@ static void make_stale(struct fp_lfs *fs, const struct fp_lfs_file *by)
 static void add_struct(struct fp_lfs *fs, const struct fp_lfs_file *f,
                        uint32_t id)
 {
+    const uint32_t ref[2] = { f->body.head, f->body.size };
+
     if (f->body.kind == FP_LFS_INLINE)
         (void)fp_lfs_op(fs, FP_LFS_STRUCT_INLINE, id, f->buf, f->body.size);
     else
-        fp_lfs_op_pair(fs, FP_LFS_STRUCT_CTZ, id, f->body.head, f->body.size);
+        fp_lfs_op_pair(fs, FP_LFS_STRUCT_CTZ, id, ref);
 }
 
 static int add_time(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
@@ -153,7 +155,7 @@ static int save_existing(struct fp_lfs *fs, struct fp_lfs_file *f,
         return err;
     add_struct(fs, f, f->node.id);
     err = add_time(fs, m, f->node.id, meta);
-    return err ? err : fp_lfs_commit(fs, f->node.pair, NULL);
+    return err ? err : fp_lfs_commit(fs, f->node.pair);
 }
 
 static int save_new(struct fp_lfs *fs, struct fp_lfs_file *f,
@@ -162,12 +164,12 @@ static int save_new(struct fp_lfs *fs, struct fp_lfs_file *f,
 {
     int err;
 
-    (void)fp_lfs_op(fs, FP_LFS_CREATE, place->id, NULL, 0);
-    (void)fp_lfs_op(fs, FP_LFS_NAME_FILE, place->id, name_of(fs, f),
-                    f->name_len);
+    fp_lfs_op_create(fs, FP_LFS_NAME_FILE, place->id, name_of(fs, f),
+                     f->name_len);
     add_struct(fs, f, place->id);
     err = add_time(fs, NULL, place->id, meta);
-    return err ? err : fp_lfs_commit(fs, place->pair, &f->node);
+    f->node.parked = true;
+    return err ? err : fp_lfs_commit(fs, place->pair);
 }
 
 /* Finds or makes the entry of a file that stands at none. */
