@@ -29,6 +29,12 @@
 #define FP_DIR_STATE 64
 #endif
 
+/* 1: filesystem drivers only read. What they know for the sake of writing is
+ * left out, and the tables that write are not there. */
+#ifndef FP_READONLY
+#define FP_READONLY 0
+#endif
+
 /* 1: CRC-32 with 64 bytes of table instead of 8 KiB, and at a ninth of the
  * speed, for small devices. */
 #ifndef FP_CRC32_SMALL

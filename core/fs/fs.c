@@ -123,6 +123,19 @@ int fp_fs_format(const struct fp_fs_ops *ops, struct fp_bdev *dev,
     return ops->format(dev, &use, ws, ws_size);
 }
 
+/* Without a stated block size the volume is asked. */
+static int find_block_size(struct fp_mount *mnt)
+{
+    struct fp_fs_config found = mnt->cfg;
+    int score, err;
+
+    if (mnt->cfg.block_size != 0 || mnt->ops->probe == NULL)
+        return FP_OK;
+    err = mnt->ops->probe(mnt->dev, &found, &score);
+    mnt->cfg.block_size = found.block_size;
+    return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
+}
+
 int fp_fs_mount(struct fp_mount *mnt, const struct fp_fs_ops *ops,
                 struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
                 size_t ws_size)
@@ -143,7 +156,9 @@ int fp_fs_mount(struct fp_mount *mnt, const struct fp_fs_ops *ops,
         mnt->cfg.flags |= FP_MOUNT_RDONLY;
     if (ops->mount == NULL)
         return FP_ERR_NOTSUP;
-    err = check_workspace(ops, dev, &mnt->cfg, ws_size);
+    err = find_block_size(mnt);
+    if (!err)
+        err = check_workspace(ops, dev, &mnt->cfg, ws_size);
     if (err)
         return err;
     err = ops->mount(mnt);

@@ -17,13 +17,16 @@ static struct fp_lfs_dir *dir_of(struct fp_dir *dir)
 
 void fp_lfs_node_add(struct fp_lfs *fs, struct fp_lfs_node *node)
 {
+    if (FP_READONLY)
+        return; /* nothing moves */
     node->next = fs->nodes;
     fs->nodes = node;
 }
 
 void fp_lfs_node_del(struct fp_lfs *fs, struct fp_lfs_node *node)
 {
-    for (struct fp_lfs_node **p = &fs->nodes; *p; p = &(*p)->next)
+    for (struct fp_lfs_node **p = &fs->nodes; !FP_READONLY && *p;
+         p = &(*p)->next)
         if (*p == node) {
             *p = node->next;
             return;
@@ -37,7 +40,6 @@ int fp_lfs_stat_ent(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
     uint32_t list[2];
     int err;
 
-    memset(st, 0, sizeof *st);
     if (fp_lfs_rec_kind(m->ents[id].name) != FP_LFS_FILE) {
         st->type = FP_TYPE_DIR;
     } else {

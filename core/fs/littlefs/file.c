@@ -26,8 +26,7 @@ int fp_lfs_file_claim(struct fp_lfs *fs, struct fp_lfs_file *f)
         f->node.what = FP_LFS_NODE_FILE;
         f->body.kind = FP_LFS_INLINE;
         f->cache_block = f->wblock = FP_LFS_NULL;
-        fp_lfs_pair_set(f->node.pair, FP_LFS_NULL, FP_LFS_NULL);
-        fp_lfs_pair_set(f->node.dir, FP_LFS_NULL, FP_LFS_NULL);
+        f->node.pair[0] = f->node.dir[0] = FP_LFS_NULL;
         fp_lfs_node_add(fs, &f->node);
         return FP_OK;
     }
@@ -71,7 +70,8 @@ int fp_lfs_file_load(struct fp_lfs *fs, struct fp_lfs_file *f,
                  fs->block_count))
             err = FP_ERR_CORRUPT;
     }
-    f->saved = f->body;
+    if (!FP_READONLY)
+        f->saved = f->body;
     return err;
 }
 
@@ -88,7 +88,7 @@ static int locate(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
         *n = fp_lfs_min(*n, fs->block_size - *off);
         return fp_lfs_ctz_find(fs, f, index, block);
     }
-    if (f->stale || fp_lfs_pair_is_null(f->node.pair))
+    if (!FP_READONLY && (f->stale || fp_lfs_pair_is_null(f->node.pair)))
         return FP_ERR_STALE;
     err = fp_lfs_get(fs, f->node.pair, &m);
     if (err)
@@ -104,7 +104,7 @@ int32_t fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f,
                             uint32_t pos, uint8_t *buf, uint32_t size)
 {
     struct fp_lfs_cache *cache =
-        f->writing || f->foreign ? &fs->rcache : &f->cache;
+        (!FP_READONLY && f->writing) || f->foreign ? &fs->rcache : &f->cache;
 
     if (f->body.kind == FP_LFS_INLINE && !f->foreign) {
         memcpy(buf, f->buf + pos, size);

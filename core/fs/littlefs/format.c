@@ -54,8 +54,8 @@ int fp_lfs_format(struct fp_bdev *dev, const struct fp_fs_config *given,
 {
     struct fp_fs_config cfg = *given;
     uint8_t record[24];
-    struct fp_lfs *fs;
-    int err = fp_lfs_setup(&fs, dev, &cfg, ws, ws_size);
+    struct fp_lfs *fs = ws;
+    int err = fp_lfs_setup(dev, &cfg, ws, ws_size);
 
     if (!err)
         err = check_config(fs, &cfg);

@@ -102,15 +102,6 @@ struct fp_lfs_gstate {
 /* A metadata pair and the index of its entries. */
 struct fp_lfs_mdir {
     uint32_t pair[2]; /* the current block, then the other */
-    uint32_t dir[2];  /* head of the directory it is known to be of */
-    uint32_t rev;
-    uint32_t off;     /* end of the last good commit */
-    uint32_t etag;    /* XOR base of the next tag */
-    uint32_t tail[2]; /* FP_LFS_NULL: none */
-    struct fp_lfs_gstate delta;
-    uint32_t crc; /* of the last commit: a source of randomness */
-    uint32_t fcrc_size, fcrc;
-    uint32_t stamp; /* when used last */
     uint16_t count;
     uint8_t pins;
     bool valid;
@@ -119,6 +110,15 @@ struct fp_lfs_mdir {
     bool trailing; /* something unfinished follows the last commit */
     bool fallback; /* the newer half is not valid, the older serves */
     struct fp_lfs_ent *ents;
+    uint32_t dir[2];  /* head of the directory it is known to be of */
+    uint32_t tail[2]; /* FP_LFS_NULL: none */
+    uint32_t rev;
+    uint32_t off;  /* end of the last good commit */
+    uint32_t etag; /* XOR base of the next tag */
+    struct fp_lfs_gstate delta;
+    uint32_t crc; /* of the last commit: a source of randomness */
+    uint32_t fcrc_size, fcrc;
+    uint32_t stamp; /* when used last */
 };
 
 struct fp_lfs_cache {
@@ -154,9 +154,10 @@ struct fp_lfs_body {
 
 struct fp_lfs_file {
     struct fp_lfs_node node;
-    uint32_t pos;
-    struct fp_lfs_body body;  /* as seen through this handle */
-    struct fp_lfs_body saved; /* as of the last sync */
+    bool dirty;
+    bool staged;
+    bool writing;
+    bool foreign; /* inline, but too long for buf: read from the log */
     /* buf: bytes [cache_off, +cache_size) of block cache_block; an inline
      * body that fits lies in buf as a whole. */
     union {
@@ -166,6 +167,13 @@ struct fp_lfs_file {
             uint8_t *buf; /* [fs->cache_size], then the name */
         };
     };
+    uint32_t pos;
+    struct fp_lfs_body body;  /* as seen through this handle */
+    struct fp_lfs_body saved; /* as of the last sync */
+    /* Where blocks of the body are, FP_LFS_NULL: not known (ctz.c). FP_LFS_NEAR
+     * of indices from near_base on, then fs->far at equal distances. */
+    uint32_t *known;
+    uint32_t near_base;
     uint32_t wblock, woff;  /* block being written and where in it, flushed
                               and buffered bytes together */
     uint32_t wpos;          /* the same place as a position in the file */
@@ -173,15 +181,7 @@ struct fp_lfs_file {
     uint32_t wstart;        /* position in the file where wblock begins */
     uint16_t name_len;
     uint8_t slot;
-    bool dirty;
-    bool staged;
-    bool writing;
-    bool foreign; /* inline, but too long for buf: read from the log */
-    bool stale;   /* foreign, and overwritten meanwhile */
-    /* Where blocks of the body are, FP_LFS_NULL: not known (ctz.c). FP_LFS_NEAR
-     * of indices from near_base on, then fs->far at equal distances. */
-    uint32_t *known;
-    uint32_t near_base;
+    bool stale; /* foreign, and overwritten meanwhile */
 };
 
 struct fp_lfs_dir {
@@ -257,7 +257,7 @@ struct fp_lfs_scan {
     uint32_t crc, folded; /* of the running commit, up to there */
     int wrong;   /* what an entry that contradicts the index would be, and */
     int verdict; /* is, for the CRC says it was meant */
-    bool dirty;  /* something follows the last good commit */
+    uint32_t fcrc_size; /* 0: the running commit says nothing of the rest */
 };
 
 /* A place in the tree. */
@@ -272,37 +272,39 @@ struct fp_lfs_place {
     const char *name; /* the last component, within the path */
 };
 
+/* What is used most comes first: small processors reach it in one step. */
 struct fp_lfs {
     struct fp_mount *mnt;
     struct fp_bdev *dev;
+    bool mounting; /* indexes are for this only: no hashes, nor what is
+                      erased */
+    bool used_known;
+    bool still;    /* no moving for wear now */
+    bool failed;   /* a relocation broke off: no more writing */
+    bool upgrade;
+    bool uneven; /* superblocks state different block counts */
     struct fp_lfs_scan scan;
     struct fp_lfs_cache rcache;
-    struct fp_lfs_log log;
-    uint8_t *pcache; /* [cache_size] */
     uint32_t block_size, block_count;
     uint32_t cache_size;
+    struct fp_lfs_mdir *slots;
+    uint32_t slot_count, ent_max; /* of the latter two stay free */
     uint32_t prog_size;
-    uint32_t cycles; /* metadata moves when revision + 1 divides; 0 never */
+    struct fp_lfs_log log;
+    uint8_t *pcache; /* [cache_size] */
+    uint32_t clock;
     uint32_t minor;
     uint32_t name_max, file_max, attr_max, inline_max;
+    uint32_t cycles; /* metadata moves when revision + 1 divides; 0 never */
     uint32_t root[2];
-    uint32_t mdir_count;         /* of the thread, at mount */
+    uint32_t mdir_count; /* of the thread, at mount */
+    uint32_t doubted;    /* other than 0: parents and thread do not match */
     struct fp_lfs_gstate gdisk;  /* as on flash */
     struct fp_lfs_gstate gwant;  /* as the next commit shall leave it */
     struct fp_lfs_gstate absorb; /* delta of a pair about to be dropped */
     uint32_t unlinked;           /* relocations whose predecessor is pending */
-    bool doubted;  /* parents and thread do not match: see lookup.c */
-    bool still;    /* no moving for wear now */
-    bool failed;   /* a relocation broke off: no more writing */
-    bool mounting; /* names are not looked for: no hashes */
-    bool upgrade;
-    bool uneven;     /* superblocks state different block counts */
-    uint32_t stated; /* the block count by the last of them */
+    uint32_t stated;             /* the block count by the last superblock */
     uint32_t resize; /* the one they all shall state; 0: as they do */
-
-    struct fp_lfs_mdir *slots;
-    uint32_t slot_count, ent_max; /* of the latter two stay free */
-    uint32_t clock;
     struct fp_lfs_node *nodes;
     uint8_t *files; /* cfg.max_files times file_stride */
     uint32_t file_stride;
@@ -323,7 +325,6 @@ struct fp_lfs {
     struct fp_lfs_outcome out; /* of the last commit to a pair */
     uint32_t changes;          /* commits so far */
     uint32_t used;             /* blocks in use, if used_known */
-    bool used_known;
 };
 
 static inline struct fp_lfs *fp_lfs_of(const struct fp_mount *mnt)
@@ -513,9 +514,9 @@ size_t fp_lfs_workspace(const struct fp_bdev *dev,
 int fp_lfs_mount(struct fp_mount *mnt);
 int fp_lfs_unmount(struct fp_mount *mnt);
 int fp_lfs_statfs(struct fp_mount *mnt, struct fp_statfs *st);
-/* Lays the workspace out. block_size must be known. */
-int fp_lfs_setup(struct fp_lfs **fs, struct fp_bdev *dev,
-                 struct fp_fs_config *cfg, void *ws, size_t ws_size);
+/* Lays the workspace out, with a struct fp_lfs at its front. */
+int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
+                 size_t ws_size);
 
 /* --- probe.c --- */
 

@@ -99,7 +99,7 @@ static int look(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     int err = search(fs, m, t->name, t->len, id);
 
     *found = *id < m->count;
-    if (err || *found || !t->for_create)
+    if (FP_READONLY || err || *found || !t->for_create)
         return err;
     return insertion(fs, m, t->name, t->len, id);
 }
@@ -120,10 +120,11 @@ static int nearest(struct fp_lfs *fs, const struct target *t, uint32_t pair[2])
         err = look(fs, m, t, &id, &found);
         if (err)
             return err;
-        if (!found && (!t->for_create || !id || is_super(m, id - 1)))
+        if (!found &&
+            (FP_READONLY || !t->for_create || !id || is_super(m, id - 1)))
             continue;
         fp_lfs_pair_set(pair, m->pair[0], m->pair[1]);
-        if (id < m->count)
+        if (id < m->count || !m->hard)
             break;
     }
     return FP_OK;

@@ -32,16 +32,6 @@ uint32_t fp_lfs_hash(uint32_t hash, const uint8_t *bytes, uint32_t size)
 
 /* --- what a tag does --- */
 
-/* Makes room for `count` entries at `id`. */
-static void insert(struct fp_lfs_mdir *m, uint32_t id, uint32_t count)
-{
-    struct fp_lfs_ent *at = m->ents + id;
-
-    memmove(at + count, at, (m->count - id) * sizeof *at);
-    memset(at, 0, count * sizeof *at);
-    m->count = (uint16_t)(m->count + count);
-}
-
 /* A compacted commit lists its ids in any order, so a name may lie beyond the
  * count; the ids between get theirs later. */
 static bool apply_name(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
@@ -51,8 +41,8 @@ static bool apply_name(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
 
     if (id >= fs->ent_max)
         return false;
-    if (id >= m->count)
-        insert(m, m->count, id + 1 - m->count);
+    while (m->count <= id)
+        memset(m->ents + m->count++, 0, sizeof m->ents[0]);
     if (type <= FP_LFS_NAME_DIR)
         rec |= type << 30; /* FP_LFS_FILE, FP_LFS_DIR */
     else if (type == FP_LFS_NAME_SUPER)
@@ -103,13 +93,15 @@ bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
 {
     uint32_t type = fp_lfs_tag_type(tag), id = fp_lfs_tag_id(tag);
     fp_lfs_rec rec = fp_lfs_rec_make(off, fp_lfs_tag_size(tag), 0);
+    struct fp_lfs_ent *ent = m->ents + id;
 
     if (type >> 8 == 0)
         return apply_name(fs, m, tag, rec, hash);
     if (type == FP_LFS_CREATE) {
         if (id > m->count || m->count >= fs->ent_max)
             return false;
-        insert(m, id, 1);
+        memmove(ent + 1, ent, (m->count++ - id) * sizeof *ent);
+        memset(ent, 0, sizeof *ent);
     } else if (type >> 8 >= 2 && (type >> 8 <= 3 || type == FP_LFS_DELETE)) {
         if (id >= m->count)
             return false;
@@ -146,24 +138,28 @@ static uint32_t base_behind(uint32_t tag)
 int fp_lfs_scan_next(struct fp_lfs *fs)
 {
     struct fp_lfs_scan *s = &fs->scan;
+    const struct fp_lfs_cache *cache = &fs->rcache;
+    uint32_t at = s->end - cache->off;
+    const uint8_t *word = cache->buf + at;
     uint8_t raw[4];
-    int err;
 
     if (s->end + 4 > s->limit)
         return FP_ERR_NODATA;
-    err = fp_lfs_read(fs, s->block, s->end, raw, 4);
-    if (err)
-        return err;
-    s->tag = fp_get_be32(raw) ^ s->base;
+    /* Nearly always it is at hand: this is where a mount spends its time. */
+    if (cache->block != s->block || at > cache->size || cache->size - at < 4) {
+        int err = fp_lfs_read(fs, s->block, s->end, raw, 4);
+
+        if (err)
+            return err;
+        word = raw;
+    }
+    s->tag = fp_get_be32(word) ^ s->base;
     if (s->tag & FP_LFS_TAG_INVALID)
         return FP_ERR_NODATA;
     s->base = base_behind(s->tag);
     s->off = s->end + 4;
     s->end = s->off + fp_lfs_tag_size(s->tag);
-    if (s->end <= s->limit)
-        return FP_OK;
-    s->dirty = true; /* something is there, though not a commit */
-    return FP_ERR_NODATA;
+    return s->end <= s->limit ? FP_OK : FP_ERR_NODATA;
 }
 
 static void reset(struct fp_lfs_mdir *m)
@@ -184,7 +180,7 @@ static int take_global(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     uint32_t count = type == FP_LFS_MOVESTATE ? 3 : 2;
     int err;
 
-    if (type != FP_LFS_MOVESTATE && type != FP_LFS_FCRC &&
+    if (type != FP_LFS_MOVESTATE && (FP_READONLY || type != FP_LFS_FCRC) &&
         type >> 1 != FP_LFS_SOFTTAIL >> 1)
         return FP_OK;
     if (s->end - s->off < 4 * count) {
@@ -195,8 +191,8 @@ static int take_global(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     if (type == FP_LFS_MOVESTATE) {
         m->delta.tag = words[0];
         fp_lfs_pair_set(m->delta.pair, words[1], words[2]);
-    } else if (type == FP_LFS_FCRC) {
-        m->fcrc_size = words[0];
+    } else if (!FP_READONLY && type == FP_LFS_FCRC) {
+        s->fcrc_size = words[0];
         m->fcrc = words[1];
     } else {
         fp_lfs_pair_set(m->tail, words[0], words[1]);
@@ -227,8 +223,10 @@ static int take_crc(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     }
     m->off = s->folded = s->end;
     m->etag = s->base;
+    if (!FP_READONLY)
+        m->fcrc_size = s->fcrc_size;
+    s->fcrc_size = 0;
     s->crc = CRC_INIT;
-    s->dirty = false;
     return FP_OK;
 }
 
@@ -265,7 +263,6 @@ static int take_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     uint32_t kind = fp_lfs_tag_type(s->tag) >> 8, hash = 0;
     int err = FP_OK;
 
-    s->dirty = true;
     if (kind >= 5)
         return take_global(fs, m);
     if (kind == 0 && !fs->mounting)
@@ -290,16 +287,11 @@ static int scan_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t start,
         s->end = 4;
         err = fp_lfs_words(fs, s->block, 0, &m->rev, 1);
     }
-    while (!err && !(err = fp_lfs_scan_next(fs))) {
-        if (!s->dirty)
-            m->fcrc_size = 0; /* another commit begins */
+    while (!err && !(err = fp_lfs_scan_next(fs)))
         err = fp_lfs_tag_is_crc(s->tag) ? take_crc(fs, m) : take_entry(fs, m);
-        if (err)
-            s->dirty = true;
-    }
     fp_lfs_scan_end(fs);
     if (err == FP_ERR_CORRUPT)
-        s->dirty = true;
+        s->end = FP_LFS_NULL;
     return err == FP_ERR_CORRUPT || err == FP_ERR_NODATA ? s->verdict : err;
 }
 
@@ -310,7 +302,7 @@ static int judge_erased(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     uint8_t last;
     int err;
 
-    if (m->off % fs->prog_size || left < 4)
+    if (FP_READONLY || fs->mounting || m->off % fs->prog_size || left < 4)
         return FP_OK;
     if (!m->fcrc_size) {
         /* Version 2.1 writes no commit without it, except where it ends less
@@ -342,7 +334,7 @@ static int read_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t start)
         return err;
     if (end == 0)
         return FP_ERR_NODATA;
-    if (!fs->scan.dirty)
+    if (fs->scan.end == end) /* nothing follows the last good commit */
         return judge_erased(fs, m);
     err = scan_log(fs, m, 0, end);
     m->trailing = true;
@@ -399,7 +391,7 @@ int fp_lfs_fetch(struct fp_lfs *fs, const uint32_t given[2],
 
 void fp_lfs_resolve(const struct fp_lfs *fs, uint32_t pair[2])
 {
-    for (uint32_t i = 0; i < fs->moved_count; i++)
+    for (uint32_t i = 0; !FP_READONLY && i < fs->moved_count; i++)
         if (fp_lfs_pair_equal(pair, fs->moved[i].old))
             fp_lfs_pair_set(pair, fs->moved[i].now[0], fs->moved[i].now[1]);
 }
@@ -426,7 +418,8 @@ int fp_lfs_get(struct fp_lfs *fs, const uint32_t given[2],
             *m = slot;
             return FP_OK;
         }
-        if (!slot->pins && (!victim || age(fs, slot) > age(fs, victim)))
+        if ((FP_READONLY || !slot->pins) &&
+            (!victim || age(fs, slot) > age(fs, victim)))
             victim = slot;
     }
     FP_ASSERT(victim);
@@ -448,7 +441,8 @@ void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2])
 bool fp_lfs_ent_moved(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                       uint32_t id)
 {
-    return fp_lfs_has_move(&fs->gdisk) && fp_lfs_has_move(&fs->gwant) &&
+    return fp_lfs_has_move(&fs->gdisk) &&
+           (FP_READONLY || fp_lfs_has_move(&fs->gwant)) &&
            fp_lfs_tag_id(fs->gdisk.tag) == id &&
            fp_lfs_pair_shares(fs->gdisk.pair, m->pair);
 }

@@ -4,12 +4,12 @@
  * and the whole thread once, because the global state is the XOR over all
  * pairs.
  *
- *     struct fp_lfs | read cache | program cache | file caches and names |
- *     allocation bitmap | slots | entries of each slot
+ *     struct fp_lfs | slots | entries of each slot | read cache |
+ *     program cache | file caches and names | allocation bitmap
  *
  * Mount also tells whether directory entries and directories match one to one.
  * It needs no memory for that: both sides are summed as hashes of their pairs,
- * and equal sums mean equal sets, short of an accident of 1 in 2^64.
+ * and equal sums mean equal sets, short of an accident of 1 in 2^32.
  */
 #include "core/fs/littlefs/lfs.h"
 
@@ -24,26 +24,22 @@
 
 /* --- the workspace --- */
 
-/* The number behind "name=" in options, or what it is without. */
+/* The number behind name, "x=", in options, or what it is without. */
 static uint32_t option(const char *options, const char *name, uint32_t without)
 {
     size_t len = strlen(name);
+    uint32_t value = 0;
 
-    while (options && *options) {
-        size_t all = strcspn(options, ",");
-
-        if (!strncmp(options, name, len) && options[len] == '=') {
-            uint32_t value = 0;
-
-            for (size_t i = len + 1; i < all && options[i] >= '0' &&
-                                     options[i] <= '9' && value < 0x1000000;
-                 i++)
-                value = value * 10 + (uint32_t)(options[i] - '0');
-            return value;
-        }
-        options += all + (options[all] == ',');
+    while (options && strncmp(options, name, len) != 0) {
+        options = strchr(options, ',');
+        options += options != NULL;
     }
-    return without;
+    if (!options)
+        return without;
+    for (options += len;
+         *options >= '0' && *options <= '9' && value < 0x1000000; options++)
+        value = value * 10 + (uint32_t)(*options - '0');
+    return value;
 }
 
 struct layout {
@@ -56,46 +52,46 @@ static uint32_t round_up(uint32_t v)
     return (v + ALIGN - 1) & ~(ALIGN - 1);
 }
 
-/* False: no littlefs can live there. */
-static bool lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
-                    struct layout *l)
+static uint32_t clamp(uint32_t v, uint32_t least, uint32_t most)
 {
-    fp_addr size = fp_bdev_size(dev), blocks;
+    return v < least ? least : fp_lfs_min(v, most);
+}
 
-    l->block_size = cfg->block_size ? cfg->block_size : dev->block_size;
-    if (l->block_size < FP_LFS_BLOCK_MIN || l->block_size > FP_LFS_BLOCK_MAX ||
-        l->block_size % dev->prog_size)
-        return false;
-    blocks = size / l->block_size;
+/* The bytes that it takes; 0: no littlefs can live there. */
+static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
+                      struct layout *l)
+{
+    fp_addr blocks;
+    uint32_t size = cfg->block_size ? cfg->block_size : dev->block_size;
+
+    if (size != clamp(size, FP_LFS_BLOCK_MIN, FP_LFS_BLOCK_MAX) ||
+        size % dev->prog_size)
+        return 0;
+    l->block_size = size;
+    blocks = fp_bdev_size(dev) / size;
     l->device_blocks =
         blocks < FP_LFS_NULL ? (uint32_t)blocks : FP_LFS_NULL - 1;
-    if (l->device_blocks < 2)
-        return false;
-
-    l->cache_size = cfg->cache_size ? cfg->cache_size : CACHE_DEFAULT;
-    l->cache_size = fp_lfs_min(l->cache_size, l->block_size);
-    l->cache_size = fp_lfs_align_up(l->cache_size, dev->prog_size);
-    l->cache_size = fp_lfs_min(l->cache_size, l->block_size);
-    l->files = cfg->max_files ? cfg->max_files : FILES_DEFAULT;
-    if (l->files > FP_LFS_FILES_MAX)
-        return false;
-    l->far = option(cfg->options, "addresses", FAR_DEFAULT);
-    l->far = l->far < 1 ? 1 : fp_lfs_min(l->far, 65536);
-    l->file_stride =
-        round_up(l->cache_size + FP_NAME_MAX + 1 + 4 * (FP_LFS_NEAR + l->far));
-    l->look_size = option(cfg->options, "lookahead",
-                          l->cache_size / 4 > 16 ? l->cache_size / 4 : 16);
-    l->look_size = fp_lfs_min(l->look_size, (l->device_blocks + 7) / 8);
-    if (l->look_size == 0)
-        l->look_size = 1;
-    l->slots = option(cfg->options, "mdirs", 2);
-    l->slots = l->slots < 2 ? 2 : fp_lfs_min(l->slots, 64);
     /* An entry takes two tags and a byte of name. */
-    l->ents = fp_lfs_min(l->block_size / 9, FP_LFS_ENTRIES_MAX);
-    l->ents = fp_lfs_min(l->ents, option(cfg->options, "entries", l->ents));
-    if (l->ents < ENTRIES_MIN)
-        return false;
-    return true;
+    l->ents = fp_lfs_min(size / 9, FP_LFS_ENTRIES_MAX);
+    l->ents = fp_lfs_min(l->ents, option(cfg->options, "entries=", l->ents));
+    l->files = cfg->max_files ? cfg->max_files : FILES_DEFAULT;
+    if (blocks < 2 || l->ents < ENTRIES_MIN || l->files > FP_LFS_FILES_MAX)
+        return 0;
+    l->slots = clamp(option(cfg->options, "mdirs=", 2), 2, 64);
+    size = fp_lfs_min(cfg->cache_size ? cfg->cache_size : CACHE_DEFAULT, size);
+    l->cache_size = fp_lfs_align_up(size, dev->prog_size);
+    l->look_size =
+        clamp(option(cfg->options,
+                     "lookahead=", clamp(l->cache_size / 4, 16, FP_LFS_NULL)),
+              1, (l->device_blocks + 7) / 8);
+    l->far = clamp(option(cfg->options, "addresses=", FAR_DEFAULT), 1, 65536);
+    l->file_stride = round_up(4 * (FP_LFS_NEAR + l->far) + l->cache_size +
+                              (FP_READONLY ? 0 : FP_NAME_MAX + 1));
+    return round_up(sizeof(struct fp_lfs)) +
+           (size_t)l->slots * (round_up(sizeof(struct fp_lfs_mdir)) +
+                               l->ents * sizeof(struct fp_lfs_ent)) +
+           2 * (size_t)round_up(l->cache_size) +
+           (size_t)l->files * l->file_stride + round_up(l->look_size);
 }
 
 size_t fp_lfs_workspace(const struct fp_bdev *dev,
@@ -103,96 +99,91 @@ size_t fp_lfs_workspace(const struct fp_bdev *dev,
 {
     struct layout l;
 
-    if (!lay_out(dev, cfg, &l))
-        return 0;
-    return (size_t)round_up(sizeof(struct fp_lfs)) +
-           2 * (size_t)round_up(l.cache_size) +
-           (size_t)l.files * l.file_stride + round_up(l.look_size) +
-           (size_t)l.slots * (round_up(sizeof(struct fp_lfs_mdir)) +
-                              round_up(l.ents * sizeof(struct fp_lfs_ent)));
+    return lay_out(dev, cfg, &l);
 }
 
-static uint8_t *take(uint8_t **at, size_t size)
+static void place(struct fp_lfs *fs, const struct layout *l)
 {
-    uint8_t *p = *at;
+    uint8_t *at = (uint8_t *)fs + round_up(sizeof *fs);
+    struct fp_lfs_ent *ents;
 
-    *at += (size + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-    return p;
+    fs->slots = (struct fp_lfs_mdir *)(void *)at;
+    fs->slot_count = l->slots;
+    memset(at, 0, l->slots * sizeof fs->slots[0]);
+    at += l->slots * round_up(sizeof fs->slots[0]);
+    ents = (struct fp_lfs_ent *)(void *)at;
+    for (uint32_t i = 0; i < l->slots; i++, ents += l->ents)
+        fs->slots[i].ents = ents;
+    at = (uint8_t *)ents;
+    fs->rcache.buf = at;
+    at += round_up(l->cache_size);
+    fs->pcache = at;
+    at += round_up(l->cache_size);
+    fs->files = at;
+    fs->look = at + (size_t)l->files * l->file_stride;
 }
 
-int fp_lfs_setup(struct fp_lfs **out, struct fp_bdev *dev,
-                 struct fp_fs_config *cfg, void *ws, size_t ws_size)
+int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
+                 size_t ws_size)
 {
+    struct fp_lfs *fs = ws;
     struct layout l;
-    struct fp_lfs *fs;
-    uint8_t *at = ws;
+    size_t need = lay_out(dev, cfg, &l);
     int32_t cycles = cfg->block_cycles ? cfg->block_cycles : CYCLES_DEFAULT;
 
-    if (!lay_out(dev, cfg, &l))
+    if (!need)
         return FP_ERR_INVAL;
-    if (ws_size < fp_lfs_workspace(dev, cfg))
+    if (ws_size < need)
         return FP_ERR_NOMEM;
-    fs = (struct fp_lfs *)(void *)take(&at, sizeof *fs);
     memset(fs, 0, sizeof *fs);
+    place(fs, &l);
     fs->dev = dev;
-    fs->block_size = l.block_size;
+    fs->block_size = cfg->block_size = l.block_size;
     fs->block_count = l.device_blocks;
-    fs->cache_size = l.cache_size;
+    fs->cache_size = cfg->cache_size = l.cache_size;
     fs->prog_size = dev->prog_size;
-    fs->cycles = cycles < 0 ? 0 : ((uint32_t)cycles + 1) | 1;
     fs->scan.block = fs->rcache.block = FP_LFS_NULL;
-    fs->rcache.buf = take(&at, l.cache_size);
-    fs->pcache = take(&at, l.cache_size);
     fs->far = l.far;
     fs->file_stride = l.file_stride;
-    fs->files = take(&at, (size_t)l.files * l.file_stride);
     fs->look_size = l.look_size;
-    fs->look = take(&at, l.look_size);
-    fs->slot_count = l.slots;
     fs->ent_max = l.ents;
-    fs->slots = (struct fp_lfs_mdir *)(void *)at;
-    memset(at, 0, l.slots * sizeof fs->slots[0]);
-    (void)take(&at, l.slots * sizeof fs->slots[0]);
-    for (uint32_t i = 0; i < l.slots; i++)
-        fs->slots[i].ents = (struct fp_lfs_ent *)(void *)take(
-            &at, l.ents * sizeof(struct fp_lfs_ent));
-    fs->upgrade = option(cfg->options, "upgrade", 0) != 0;
-
-    cfg->block_size = l.block_size;
-    cfg->cache_size = l.cache_size;
     cfg->max_files = l.files;
     cfg->block_cycles = cycles;
-    *out = fs;
+    if (!FP_READONLY) {
+        fs->cycles = cycles < 0 ? 0 : ((uint32_t)cycles + 1) | 1;
+        fs->upgrade = option(cfg->options, "upgrade=", 0) != 0;
+    }
     return FP_OK;
 }
 
 /* --- superblocks --- */
 
-/* A limit of 0 means the default; one above ours is a volume whose names or
- * attributes we could not hold. */
-static bool limit(uint32_t value, uint32_t most, uint32_t *to)
+static int judge(struct fp_lfs *fs, uint32_t record[6])
 {
-    *to = value ? value : most;
-    return *to <= most;
-}
+    /* A limit of 0 means the default; one above ours is a volume whose names
+     * or attributes we could not hold. */
+    static const uint32_t most[3] = { FP_NAME_MAX, 0x7fffffff, 1022 };
+    uint32_t *limit = record + 3;
 
-static int judge(struct fp_lfs *fs, const uint8_t record[24])
-{
-    uint32_t version = fp_get_le32(record), count = fp_get_le32(record + 8);
-
-    if (version >> 16 != 2 || (version & 0xffff) > 1)
+    if (record[0] >> 16 != 2 || (record[0] & 0xffff) > 1)
         return FP_ERR_NOTSUP;
-    if (fp_get_le32(record + 4) != fs->block_size)
+    if (record[1] != fs->block_size)
         return FP_ERR_INVAL;
-    if (count < 2)
+    if (record[2] < 2)
         return FP_ERR_CORRUPT;
-    fs->minor = version & 0xffff;
-    fs->uneven = fs->uneven || (fs->stated && fs->stated != count);
-    fs->stated = count;
-    if (!limit(fp_get_le32(record + 12), FP_NAME_MAX, &fs->name_max) ||
-        !limit(fp_get_le32(record + 16), 0x7fffffff, &fs->file_max) ||
-        !limit(fp_get_le32(record + 20), 1022, &fs->attr_max))
-        return FP_ERR_NOTSUP;
+    fs->minor = record[0] & 0xffff;
+    if (!FP_READONLY && fs->stated && fs->stated != record[2])
+        fs->uneven = true;
+    fs->stated = record[2];
+    for (int i = 0; i < 3; i++) {
+        if (!limit[i])
+            limit[i] = most[i];
+        if (limit[i] > most[i])
+            return FP_ERR_NOTSUP;
+    }
+    fs->name_max = limit[0];
+    fs->file_max = limit[1];
+    fs->attr_max = limit[2];
     return FP_OK;
 }
 
@@ -205,7 +196,8 @@ static int settle_count(struct fp_lfs *fs)
     struct fp_fs_config *cfg = &fs->mnt->cfg;
     uint32_t device = fs->block_count, want = fs->stated;
 
-    if (option(cfg->options, "resize", 0)) {
+    fs->block_count = fp_lfs_min(want, device);
+    if (!FP_READONLY && option(cfg->options, "resize=", 0)) {
         want = cfg->block_count ? cfg->block_count : device;
         if (want < 2 || want > device)
             return FP_ERR_INVAL;
@@ -214,8 +206,8 @@ static int settle_count(struct fp_lfs *fs)
     } else if (want > device) {
         cfg->flags |= FP_MOUNT_RDONLY;
     }
-    fs->block_count = fp_lfs_min(fs->stated, device);
-    fs->resize = want != fs->stated || fs->uneven ? want : 0;
+    if (!FP_READONLY && (want != fs->stated || fs->uneven))
+        fs->resize = want;
     return FP_OK;
 }
 
@@ -223,140 +215,90 @@ static int settle_count(struct fp_lfs *fs)
 static int read_superblock(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
     const struct fp_lfs_ent *ent = &m->ents[0];
-    uint8_t raw[24];
+    uint32_t record[6];
     int err;
 
     if (!m->count || fp_lfs_rec_kind(ent->name) != FP_LFS_SUPER)
         return FP_ERR_NOENT;
     if (fp_lfs_rec_len(ent->name) != 8 ||
-        fp_lfs_rec_kind(ent->strct) != FP_LFS_INLINE ||
-        fp_lfs_rec_len(ent->strct) < 24)
+        fp_lfs_rec_kind(ent->strct) != FP_LFS_INLINE)
         return FP_ERR_CORRUPT;
-    err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(ent->name), raw, 8);
-    if (!err && memcmp(raw, "littlefs", 8) != 0)
+    err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(ent->name), record, 8);
+    if (!err && memcmp(record, "littlefs", 8) != 0)
         err = FP_ERR_CORRUPT;
     if (!err)
-        err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(ent->strct), raw, 24);
-    return err ? err : judge(fs, raw);
+        err = fp_lfs_rec_words(fs, m, ent->strct, record, 6);
+    return err ? err : judge(fs, record);
+}
+
+/* The thread begins with pairs that have a superblock, linked by hard tails.
+ * The last of them is the root. *more: m is not yet behind that. */
+static int take_superblock(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                           bool *more)
+{
+    int err = read_superblock(fs, m);
+
+    *more = m->hard && !err;
+    if (err && !(err == FP_ERR_NOENT && fs->stated))
+        return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
+    if (!err)
+        fp_lfs_pair_set(fs->root, m->pair[0], m->pair[1]);
+    return *more ? FP_OK : settle_count(fs);
 }
 
 /* --- the thread --- */
 
-static uint64_t mix(const uint32_t pair[2])
+/* A hash of a pair, whichever of its blocks comes first. */
+static uint32_t mix(const uint32_t pair[2])
 {
-    uint64_t v = pair[0] < pair[1] ? (uint64_t)pair[0] << 32 | pair[1]
-                                   : (uint64_t)pair[1] << 32 | pair[0];
+    uint32_t v = (pair[0] + pair[1]) * 0x9e3779b1u ^ pair[0] * pair[1];
 
-    v = (v ^ v >> 31) * 0x9e3779b97f4a7c15u;
-    v = (v ^ v >> 29) * 0xbf58476d1ce4e5b9u;
-    return v ^ v >> 32;
+    v = (v ^ v >> 15) * 0x85ebca77u;
+    return v ^ v >> 13;
 }
 
-static int sum_children(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
-                        uint64_t *sum)
+static int sum_children(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
     for (uint32_t id = 0; id < m->count; id++) {
         uint32_t pair[2];
         int err;
 
-        if (fp_lfs_rec_kind(m->ents[id].strct) != FP_LFS_DIRPAIR ||
-            fp_lfs_rec_kind(m->ents[id].name) != FP_LFS_DIR ||
-            fp_lfs_rec_len(m->ents[id].strct) < 8)
+        if (!fp_lfs_ent_visible(fs, m, id) ||
+            fp_lfs_rec_kind(m->ents[id].name) != FP_LFS_DIR)
             continue;
         err = fp_lfs_ent_pair(fs, m, id, pair);
         if (err)
             return err;
-        *sum += mix(pair);
+        fs->doubted += mix(pair);
     }
     return FP_OK;
 }
 
-struct walk {
-    uint32_t at[2];
-    uint32_t crc;
-    uint64_t heads, children;
-    bool soft;      /* the last tail was */
-    bool in_supers; /* still in the chain of superblocks */
-};
-
-static int take_superblock(struct fp_lfs *fs, struct walk *w,
-                           const struct fp_lfs_mdir *m)
+static int walk_thread(struct fp_lfs *fs)
 {
-    int err = read_superblock(fs, m);
+    struct fp_lfs_chain thread = FP_LFS_THREAD;
+    struct fp_lfs_gstate sum = { 0 };
+    bool in_supers = true, hard = true;
+    int err;
 
-    if (err == FP_ERR_NOENT && fs->mdir_count > 0)
-        w->in_supers = false;
-    else if (err)
-        return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
-    else
-        fp_lfs_pair_set(fs->root, m->pair[0], m->pair[1]);
-    w->in_supers = w->in_supers && m->hard;
-    return w->in_supers ? FP_OK : settle_count(fs);
-}
+    while (!(err = fp_lfs_chain_next(fs, &thread))) {
+        const struct fp_lfs_mdir *m = thread.m;
 
-static int take_mdir(struct fp_lfs *fs, struct walk *w,
-                     const struct fp_lfs_mdir *m)
-{
-    int err = w->in_supers ? take_superblock(fs, w, m) : FP_OK;
-
-    if (err)
-        return err;
-    if (w->soft)
-        w->heads += mix(m->pair);
-    fp_lfs_gstate_xor(&fs->gdisk, &m->delta);
-    w->crc ^= m->crc;
-    fs->mdir_count++;
-    return sum_children(fs, m, &w->children);
-}
-
-static int walk_thread(struct fp_lfs *fs, struct walk *w)
-{
-    for (;;) {
-        struct fp_lfs_mdir *m;
-        int err = fp_lfs_get(fs, w->at, &m);
-
+        if (in_supers)
+            err = take_superblock(fs, m, &in_supers);
+        if (!hard)
+            fs->doubted -= mix(m->pair);
+        hard = m->hard;
+        fp_lfs_gstate_xor(&sum, &m->delta);
+        fs->look_start ^= m->crc;
         if (!err)
-            err = take_mdir(fs, w, m);
+            err = sum_children(fs, m);
         if (err)
             return err;
-        if (fp_lfs_pair_is_null(m->tail))
-            return FP_OK;
-        /* Each pair has two blocks, so a thread longer than half of them
-         * goes round. */
-        if (fs->mdir_count > fs->block_count / 2)
-            return FP_ERR_CORRUPT;
-        w->soft = !m->hard;
-        fp_lfs_pair_set(w->at, m->tail[0], m->tail[1]);
     }
-}
-
-/* The source of a pending move was summed before the global state was known;
- * it does not count. */
-static int match_children(struct fp_lfs *fs, struct walk *w)
-{
-    uint32_t id = fp_lfs_tag_id(fs->gdisk.tag), pair[2];
-    struct fp_lfs_mdir *m;
-    int err = FP_ERR_NOENT;
-
-    if (fp_lfs_has_move(&fs->gdisk))
-        err = fp_lfs_find_in_thread(fs, fs->gdisk.pair, pair);
-    if (!err)
-        err = fp_lfs_get(fs, pair, &m);
-    if (!err && id < m->count &&
-        fp_lfs_rec_kind(m->ents[id].name) == FP_LFS_DIR &&
-        fp_lfs_ent_pair(fs, m, id, pair) == FP_OK)
-        w->children -= mix(pair);
-    /* While a relocation is half done the two differ, and the thread has an old
-     * version of some directory: nothing to judge entries by. */
-    fs->doubted =
-        w->children != w->heads && !(fs->gdisk.tag & FP_LFS_G_ORPHANS);
+    fs->gdisk = fs->gwant = sum;
+    fs->mdir_count = thread.hops;
     return err == FP_ERR_NOENT ? FP_OK : err;
-}
-
-static void drop_all(struct fp_lfs *fs)
-{
-    for (uint32_t i = 0; i < fs->slot_count; i++)
-        fs->slots[i].valid = false;
 }
 
 static bool gstate_legal(const struct fp_lfs_gstate *g)
@@ -369,70 +311,47 @@ static bool gstate_legal(const struct fp_lfs_gstate *g)
 
 static int mount_found(struct fp_lfs *fs)
 {
-    struct walk w = { .at = { 0, 1 }, .in_supers = true };
-    uint32_t inline_max;
-    struct fp_lfs_mdir *m;
-    int err;
+    struct fp_fs_config *cfg = &fs->mnt->cfg;
+    int err = walk_thread(fs);
 
-    fs->minor = 1;
-    err = fp_lfs_get(fs, w.at, &m);
-    if (!err)
-        err = read_superblock(fs, m);
-    if (err)
-        return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
-    if (fs->minor == 0)
-        drop_all(fs); /* what is erased was judged as in 2.1 */
-    err = walk_thread(fs, &w);
     if (!err && !gstate_legal(&fs->gdisk))
         err = FP_ERR_CORRUPT;
-    if (!err)
-        err = match_children(fs, &w);
     if (err)
         return err;
-
-    fs->gwant = fs->gdisk;
-    inline_max = fp_lfs_min(fs->cache_size, fs->block_size / 8);
-    fs->inline_max = fp_lfs_min(inline_max, fs->attr_max);
-    fs->look_start = (w.crc ^ fs->mnt->cfg.seed) % fs->block_count;
-    fs->mnt->cfg.block_count = fs->block_count;
-    fs->mnt->cfg.name_max = fs->name_max;
-    fs->mnt->cfg.version = 0x20000 | fs->minor;
-    if (fs->minor == 1)
-        fs->upgrade = false;
+    /* While a relocation is half done the two differ, and the thread has an old
+     * version of some directory: nothing to judge entries by. */
+    if (fs->gdisk.tag & FP_LFS_G_ORPHANS)
+        fs->doubted = 0;
+    if (!FP_READONLY) {
+        fs->inline_max = fp_lfs_min(fs->cache_size, fs->block_size / 8);
+        fs->inline_max = fp_lfs_min(fs->inline_max, fs->attr_max);
+        fs->look_start = (fs->look_start ^ cfg->seed) % fs->block_count;
+        fs->upgrade = fs->upgrade && fs->minor == 0;
+    }
+    cfg->block_count = fs->block_count;
+    cfg->name_max = fs->name_max;
+    cfg->version = 0x20000 | fs->minor;
     return FP_OK;
-}
-
-/* Without a stated block size the volume is asked. */
-static int find_block_size(struct fp_mount *mnt)
-{
-    struct fp_fs_config found = mnt->cfg;
-    int score, err;
-
-    if (mnt->cfg.block_size)
-        return FP_OK;
-    err = fp_lfs_probe(mnt->dev, &found, &score);
-    mnt->cfg.block_size = found.block_size;
-    return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
 }
 
 int fp_lfs_mount(struct fp_mount *mnt)
 {
-    struct fp_lfs *fs;
-    int err = find_block_size(mnt);
+    struct fp_lfs *fs = mnt->ws;
+    int err = fp_lfs_setup(mnt->dev, &mnt->cfg, mnt->ws, mnt->ws_size);
 
-    if (!err)
-        err = fp_lfs_setup(&fs, mnt->dev, &mnt->cfg, mnt->ws, mnt->ws_size);
     if (err)
         return err;
     fs->mnt = mnt;
     /* An erase must not reach into a neighbour. */
-    if (!(mnt->cfg.flags & FP_MOUNT_RDONLY) &&
+    if (!FP_READONLY && !(mnt->cfg.flags & FP_MOUNT_RDONLY) &&
         fs->block_size % mnt->dev->block_size)
         return FP_ERR_INVAL;
     fs->mounting = true;
     err = mount_found(fs);
     fs->mounting = false;
-    drop_all(fs); /* the indexes are without hashes */
+    /* These indexes are without hashes. */
+    for (uint32_t i = 0; i < fs->slot_count; i++)
+        fs->slots[i].valid = false;
     return err;
 }
 
@@ -450,7 +369,6 @@ int fp_lfs_statfs(struct fp_mount *mnt, struct fp_statfs *st)
 
     if (err)
         return err;
-    memset(st, 0, sizeof *st);
     st->block_size = fs->block_size;
     st->block_count = fs->block_count;
     st->blocks_used = used;
