@@ -29,26 +29,39 @@ static int mark(void *ctx, uint32_t block, enum fp_block_use use)
     return FP_OK;
 }
 
-static int mark_body(struct fp_lfs *fs, const struct fp_lfs_body *body)
+static int walk_body(struct fp_lfs *fs, const struct fp_lfs_body *body,
+                     fp_fs_block_fn fn, void *ctx)
 {
     return body->kind == FP_LFS_CTZ
-               ? fp_lfs_ctz_walk(fs, body->head, body->size, mark, fs)
+               ? fp_lfs_ctz_walk(fs, body->head, body->size, fn, ctx)
                : FP_OK;
+}
+
+int fp_lfs_file_walk(struct fp_lfs *fs, const struct fp_lfs_file *f,
+                     fp_fs_block_fn fn, void *ctx)
+{
+    int err = walk_body(fs, &f->body, fn, ctx);
+
+    if (err || !f->writing)
+        return err;
+    if (f->wblock != FP_LFS_NULL)
+        err = fn(ctx, f->wblock, FP_BLOCK_DATA);
+    return err ? err : fp_lfs_ctz_walk(fs, f->wprev, f->wstart, fn, ctx);
 }
 
 static int mark_file(struct fp_lfs *fs, const struct fp_lfs_file *f)
 {
-    int err = mark_body(fs, &f->body);
+    int err = fp_lfs_file_walk(fs, f, mark, fs);
 
-    if (!err && f->saved.head != f->body.head)
-        err = mark_body(fs, &f->saved);
-    if (!err && f->writing) {
-        if (f->wblock != FP_LFS_NULL)
-            (void)mark(fs, f->wblock, FP_BLOCK_DATA);
-        if (f->windex > 0)
-            err = fp_lfs_ctz_walk(fs, f->wprev, f->wstart, mark, fs);
-    }
-    return err;
+    if (err || f->saved.head == f->body.head)
+        return err;
+    return walk_body(fs, &f->saved, mark, fs);
+}
+
+static void mark_pair(struct fp_lfs *fs, const uint32_t pair[2])
+{
+    (void)mark(fs, pair[0], FP_BLOCK_METADATA);
+    (void)mark(fs, pair[1], FP_BLOCK_METADATA);
 }
 
 static int fill(struct fp_lfs *fs)
@@ -66,10 +79,8 @@ static int fill(struct fp_lfs *fs)
     for (uint32_t i = 0; i < fs->flight_count; i++)
         (void)mark(fs, fs->flight[i], FP_BLOCK_METADATA);
     /* Until all its links are new, flash still leads to the old pair. */
-    for (uint32_t i = 0; i < fs->moved_count; i++) {
-        (void)mark(fs, fs->moved[i].old[0], FP_BLOCK_METADATA);
-        (void)mark(fs, fs->moved[i].old[1], FP_BLOCK_METADATA);
-    }
+    for (uint32_t i = 0; i < fs->moved_count; i++)
+        mark_pair(fs, fs->moved[i].old);
     if (err)
         fs->look_bits = 0; /* half marked is worse than not at all */
     return err;

@@ -591,6 +591,9 @@ int fp_lfs_alloc(struct fp_lfs *fs, uint32_t *block);
 int fp_lfs_alloc_erased(struct fp_lfs *fs, uint32_t *block);
 int fp_lfs_alloc_flight(struct fp_lfs *fs, uint32_t *block);
 int fp_lfs_alloc_fill(struct fp_lfs *fs);
+/* The blocks of an open file, and of the run of writes on it. */
+int fp_lfs_file_walk(struct fp_lfs *fs, const struct fp_lfs_file *f,
+                     fp_fs_block_fn fn, void *ctx);
 /* The volume has another number of blocks from now on. */
 void fp_lfs_alloc_resize(struct fp_lfs *fs, uint32_t block_count);
 
@@ -679,7 +682,6 @@ int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f,
 int fp_lfs_body_flush(struct fp_lfs *fs, struct fp_lfs_file *f);
 int fp_lfs_body_truncate(struct fp_lfs *fs, struct fp_lfs_file *f,
                          uint32_t size);
-void fp_lfs_body_revert(const struct fp_lfs *fs, struct fp_lfs_file *f);
 
 /* tree.c */
 int fp_lfs_mkdir(struct fp_mount *mnt, const char *path);
