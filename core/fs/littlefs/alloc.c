@@ -16,19 +16,6 @@
 
 #define BAD_TRIES 32
 
-static int mark(void *ctx, uint32_t block, enum fp_block_use use)
-{
-    struct fp_lfs *fs = ctx;
-    uint32_t i = block >= fs->look_start
-                     ? block - fs->look_start
-                     : block + (fs->block_count - fs->look_start);
-
-    (void)use;
-    if (i < fs->look_bits)
-        fs->look[i / 8] |= (uint8_t)(1u << i % 8);
-    return FP_OK;
-}
-
 static int walk_body(struct fp_lfs *fs, const struct fp_lfs_body *body,
                      fp_fs_block_fn fn, void *ctx)
 {
@@ -49,40 +36,51 @@ int fp_lfs_file_walk(struct fp_lfs *fs, const struct fp_lfs_file *f,
     return err ? err : fp_lfs_ctz_walk(fs, f->wprev, f->wstart, fn, ctx);
 }
 
-static int mark_file(struct fp_lfs *fs, const struct fp_lfs_file *f)
+static int mark_files(struct fp_lfs *fs, struct fp_lfs_tally *t)
 {
-    int err = fp_lfs_file_walk(fs, f, mark, fs);
+    int err = FP_OK;
 
-    if (err || f->saved.head == f->body.head)
-        return err;
-    return walk_body(fs, &f->saved, mark, fs);
+    for (const struct fp_lfs_node *n = fs->nodes; n && !err; n = n->next) {
+        const struct fp_lfs_file *f = (const void *)n;
+
+        if (n->what != FP_LFS_NODE_FILE)
+            continue;
+        err = fp_lfs_file_walk(fs, f, fp_lfs_tally, t);
+        if (!err && f->saved.head != f->body.head)
+            err = walk_body(fs, &f->saved, fp_lfs_tally, t);
+    }
+    return err;
 }
 
-static void mark_pair(struct fp_lfs *fs, const uint32_t pair[2])
+static void mark(struct fp_lfs_tally *t, uint32_t block)
 {
-    (void)mark(fs, pair[0], FP_BLOCK_METADATA);
-    (void)mark(fs, pair[1], FP_BLOCK_METADATA);
+    (void)fp_lfs_tally(t, block, FP_BLOCK_METADATA);
 }
 
 static int fill(struct fp_lfs *fs)
 {
+    struct fp_lfs_tally t = {
+        .bits = fs->look,
+        .start = (fs->look_start + fs->look_bits) % fs->block_count
+    };
     int err;
 
-    fs->look_start = (fs->look_start + fs->look_bits) % fs->block_count;
-    fs->look_bits = fp_lfs_min(fs->look_size * 8, fs->block_count);
-    fs->look_next = 0;
+    t.size = fp_lfs_min(fs->look_size * 8, fs->block_count - t.start);
+    fs->look_bits = fs->look_next = 0;
     memset(fs->look, 0, fs->look_size);
-    err = fp_lfs_traverse(fs, mark, fs);
-    for (const struct fp_lfs_node *n = fs->nodes; n && !err; n = n->next)
-        if (n->what == FP_LFS_NODE_FILE)
-            err = mark_file(fs, (const struct fp_lfs_file *)(const void *)n);
+    err = fp_lfs_traverse(fs, fp_lfs_tally, &t);
+    if (!err)
+        err = mark_files(fs, &t);
     for (uint32_t i = 0; i < fs->flight_count; i++)
-        (void)mark(fs, fs->flight[i], FP_BLOCK_METADATA);
+        mark(&t, fs->flight[i]);
     /* Until all its links are new, flash still leads to the old pair. */
-    for (uint32_t i = 0; i < fs->moved_count; i++)
-        mark_pair(fs, fs->moved[i].old);
-    if (err)
-        fs->look_bits = 0; /* half marked is worse than not at all */
+    for (uint32_t i = 0; i < fs->moved_count; i++) {
+        mark(&t, fs->moved[i].old[0]);
+        mark(&t, fs->moved[i].old[1]);
+    }
+    fs->look_start = t.start;
+    if (!err)
+        fs->look_bits = t.size; /* half marked is worse than not at all */
     return err;
 }
 
@@ -105,7 +103,7 @@ int fp_lfs_alloc(struct fp_lfs *fs, uint32_t *block)
             if (fs->look[i / 8] >> i % 8 & 1)
                 continue;
             fs->look[i / 8] |= (uint8_t)(1u << i % 8);
-            *block = (fs->look_start + i) % fs->block_count;
+            *block = fs->look_start + i;
             fs->used_known = false;
             return FP_OK;
         }

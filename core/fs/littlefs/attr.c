@@ -10,8 +10,6 @@
  */
 #include "core/fs/littlefs/lfs.h"
 
-#include <string.h>
-
 #define NS_PER_S 1000000000u
 
 struct follow {
@@ -107,41 +105,42 @@ int fp_lfs_attr_next(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     }
 }
 
-/* Attribute `type`: its size, and at most `size` bytes of it. */
-static int32_t attr_read(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
-                         uint32_t id, uint8_t type, void *buf, uint32_t size)
+int fp_lfs_attr_get(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
+                    uint8_t type, struct fp_lfs_attr *attr)
+{
+    int err = fp_lfs_attr_next(fs, m, id, type, attr);
+
+    return !err && attr->type != type ? FP_ERR_NODATA : err;
+}
+
+/* The time in attribute `type`, if that is there and has its length. */
+static int read_time(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                     uint32_t id, uint8_t type, struct fp_stat *st)
 {
     struct fp_lfs_attr attr;
-    int err = fp_lfs_attr_next(fs, m, id, type, &attr);
+    uint32_t words[2] = { 0 };
+    uint64_t time;
+    int err = fp_lfs_attr_get(fs, m, id, type, &attr);
 
-    if (!err && attr.type != type)
-        err = FP_ERR_NODATA;
-    if (!err)
-        err = fp_lfs_read(fs, attr.block, attr.off, buf,
-                          fp_lfs_min(attr.len, size));
-    return err ? err : attr.len;
+    if (err)
+        return err == FP_ERR_NODATA ? FP_OK : err;
+    if (attr.len != 8 && (type == 1 || attr.len != 4))
+        return FP_OK;
+    err = fp_lfs_words(fs, attr.block, attr.off, words, attr.len / 4u);
+    time = words[0] | (uint64_t)words[1] << 32;
+    /* More seconds than nanoseconds can hold are a nonce, not a time. */
+    st->has_mtime = !err && (type == 1 || time <= INT64_MAX / NS_PER_S);
+    if (st->has_mtime)
+        st->mtime_ns = (int64_t)(type == 1 ? time : time * NS_PER_S);
+    return err;
 }
 
 int fp_lfs_mtime(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
                  struct fp_stat *st)
 {
-    uint8_t raw[8] = { 0 };
-    int32_t len = attr_read(fs, m, id, 1, raw, 8);
-    uint64_t time, most = INT64_MAX / NS_PER_S;
+    int err = read_time(fs, m, id, 1, st);
 
-    if (len != 8 && (len >= 0 || len == FP_ERR_NODATA)) {
-        memset(raw, 0, sizeof raw);
-        len = attr_read(fs, m, id, 't', raw, 8);
-        time = fp_get_le64(raw);
-        /* More seconds than nanoseconds can hold are a nonce, not a time. */
-        st->has_mtime = (len == 8 || len == 4) && time <= most;
-        time *= NS_PER_S;
-    } else {
-        time = fp_get_le64(raw);
-        st->has_mtime = len == 8;
-    }
-    st->mtime_ns = st->has_mtime ? (int64_t)time : 0;
-    return len >= 0 || len == FP_ERR_NODATA ? FP_OK : len;
+    return err || st->has_mtime ? err : read_time(fs, m, id, 't', st);
 }
 
 int32_t fp_lfs_getattr(struct fp_mount *mnt, const char *path, uint8_t type,
@@ -149,10 +148,16 @@ int32_t fp_lfs_getattr(struct fp_mount *mnt, const char *path, uint8_t type,
 {
     struct fp_lfs *fs = fp_lfs_of(mnt);
     struct fp_lfs_mdir *m;
+    struct fp_lfs_attr attr;
     uint32_t id;
     int err = fp_lfs_find(fs, path, &m, &id);
 
-    return err ? err : attr_read(fs, m, id, type, buf, size);
+    if (!err)
+        err = fp_lfs_attr_get(fs, m, id, type, &attr);
+    if (!err)
+        err = fp_lfs_read(fs, attr.block, attr.off, buf,
+                          fp_lfs_min(attr.len, size));
+    return err ? err : attr.len;
 }
 
 int fp_lfs_listattr(struct fp_mount *mnt, const char *path, uint8_t *types,

@@ -20,7 +20,7 @@ struct walk {
     struct fp_lfs *fs;
     fp_fs_block_fn fn;
     void *ctx;
-    uint64_t left;
+    uint32_t left;
 };
 
 static int report(void *ctx, uint32_t block, enum fp_block_use use)
@@ -34,11 +34,9 @@ static int report(void *ctx, uint32_t block, enum fp_block_use use)
 
 static int report_pair(struct walk *w, const uint32_t pair[2])
 {
-    int err = FP_OK;
+    int err = report(w, pair[0], FP_BLOCK_METADATA);
 
-    for (int i = 0; i < 2 && !err; i++)
-        err = report(w, pair[i], FP_BLOCK_METADATA);
-    return err;
+    return err ? err : report(w, pair[1], FP_BLOCK_METADATA);
 }
 
 /* The pair itself and the files in it. */
@@ -99,7 +97,8 @@ static int report_children(struct walk *w, const uint32_t pair[2])
 
 int fp_lfs_traverse(struct fp_lfs *fs, fp_fs_block_fn fn, void *ctx)
 {
-    struct walk w = { fs, fn, ctx, 4 * (uint64_t)fs->block_count + 64 };
+    struct walk w = { fs, fn, ctx,
+                      fp_lfs_min(fs->block_count, 1u << 29) * 4 + 64 };
     struct fp_lfs_chain thread = FP_LFS_THREAD;
     int err;
 
@@ -117,14 +116,9 @@ int fp_lfs_traverse(struct fp_lfs *fs, fp_fs_block_fn fn, void *ctx)
 
 /* --- counting --- */
 
-struct tally {
-    uint8_t *bits; /* of blocks already counted; NULL: each comes once */
-    uint32_t start, size, count;
-};
-
-static int count(void *ctx, uint32_t block, enum fp_block_use use)
+int fp_lfs_tally(void *ctx, uint32_t block, enum fp_block_use use)
 {
-    struct tally *t = ctx;
+    struct fp_lfs_tally *t = ctx;
     uint32_t i = block - t->start, bit = 1u << i % 8;
 
     (void)use;
@@ -143,7 +137,7 @@ static int count(void *ctx, uint32_t block, enum fp_block_use use)
  * then has to look afresh. */
 int fp_lfs_count_used(struct fp_lfs *fs, uint32_t *used)
 {
-    struct tally t = { .size = fs->block_count };
+    struct fp_lfs_tally t = { .size = fs->block_count };
     int err = FP_OK;
 
     if (!fs->used_known) {
@@ -154,7 +148,7 @@ int fp_lfs_count_used(struct fp_lfs *fs, uint32_t *used)
         }
         for (; t.start < fs->block_count && !err; t.start += t.size) {
             memset(fs->look, 0, t.bits ? fs->look_size : 0);
-            err = fp_lfs_traverse(fs, count, &t);
+            err = fp_lfs_traverse(fs, fp_lfs_tally, &t);
         }
         fs->used = fp_lfs_min(t.count, fs->block_count);
         fs->used_known = !err;

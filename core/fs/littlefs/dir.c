@@ -74,7 +74,6 @@ int fp_lfs_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
 
     if (err)
         return err;
-    memset(d, 0, sizeof *d);
     d->node.what = FP_LFS_NODE_DIR;
     err = fp_lfs_enter(fs, &place, d->node.pair);
     if (err)
@@ -86,10 +85,8 @@ int fp_lfs_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
 /* A name that a path cannot hold is one that nobody can open: left out. */
 static bool name_usable(const struct fp_dirent *entry)
 {
-    if (memchr(entry->name, '/', entry->name_len) ||
-        memchr(entry->name, 0, entry->name_len))
-        return false;
-    return strcmp(entry->name, ".") != 0 && strcmp(entry->name, "..") != 0;
+    return strcspn(entry->name, "/") == entry->name_len &&
+           (entry->name_len > 2 || strspn(entry->name, ".") < entry->name_len);
 }
 
 static int take(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,

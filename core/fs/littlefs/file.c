@@ -17,7 +17,6 @@ int fp_lfs_file_claim(struct fp_lfs *fs, struct fp_lfs_file *f)
         if (fs->files_used >> i & 1)
             continue;
         fs->files_used |= 1u << i;
-        memset(f, 0, sizeof *f);
         f->slot = (uint8_t)i;
         f->known =
             (uint32_t *)(void *)(fs->files + (size_t)i * fs->file_stride);
@@ -101,7 +100,8 @@ static int locate(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
 }
 
 /* The caller keeps pos + size within the body. The common cache serves while
- * the file's own holds what is being written, and for what may be rewritten. */
+ * the file's own holds what is being written, and for what may be rewritten;
+ * whole windows of either go straight to the caller. */
 int32_t fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f,
                             uint32_t pos, uint8_t *buf, uint32_t size)
 {
@@ -113,13 +113,21 @@ int32_t fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f,
         return (int32_t)size;
     }
     for (uint32_t done = 0, n; done < size; done += n) {
-        uint32_t block, off;
+        uint32_t block, off, part;
         int err;
 
         n = size - done;
         err = locate(fs, f, pos + done, &block, &off, &n);
-        if (!err)
+        if (err)
+            return err;
+        part = off % fs->cache_size;
+        if (part || n < fs->cache_size) {
+            n = fp_lfs_min(n, fs->cache_size - part);
             err = fp_lfs_read_by(fs, cache, block, off, buf + done, n);
+        } else {
+            n -= n % fs->cache_size;
+            err = fp_lfs_read_raw(fs, block, off, buf + done, n);
+        }
         if (err)
             return err;
     }
@@ -167,13 +175,14 @@ int64_t fp_lfs_seek_ro(struct fp_file *file, int64_t off, enum fp_whence whence)
 {
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
-    int64_t base = whence == FP_SEEK_SET   ? 0
-                   : whence == FP_SEEK_CUR ? f->pos
-                                           : f->body.size;
+    uint32_t base = whence == FP_SEEK_SET   ? 0
+                    : whence == FP_SEEK_CUR ? f->pos
+                                            : f->body.size;
+    uint64_t pos = base + (uint64_t)off;
 
-    if (off > (int64_t)fs->file_max - base || off < -base)
+    if (pos > fs->file_max) /* so is one below 0 */
         return FP_ERR_INVAL;
-    f->pos = (uint32_t)(base + off);
+    f->pos = (uint32_t)pos;
     return f->pos;
 }
 

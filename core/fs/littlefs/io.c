@@ -12,8 +12,8 @@
 
 #include <string.h>
 
-/* Pairs, pointers and revisions stand alone. Who reads more than that wants
- * what follows it as well. */
+/* Pairs, pointers and revisions stand alone: small windows serve. Who reads
+ * more than that wants what follows it as well. */
 #define ALONE_MAX 8u
 
 bool fp_lfs_pair_ok(const struct fp_lfs *fs, const uint32_t pair[2])
@@ -42,79 +42,68 @@ void fp_lfs_fold(struct fp_lfs *fs, uint32_t to)
     s->folded = to;
 }
 
-/* The window from `off` on, at least `size` bytes if there is room for them. */
+/* Puts the window that has byte `off` in the cache. */
 static int fill(struct fp_lfs *fs, struct fp_lfs_cache *cache, uint32_t block,
-                uint32_t off, uint32_t size)
+                uint32_t off, uint32_t window)
 {
-    uint32_t unit = fs->dev->read_size, ahead = off % unit;
+    uint32_t start = off - off % window;
+    uint32_t size = fp_lfs_min(window, fs->block_size - start);
     int err;
 
     if (off >= fs->block_size)
         return FP_ERR_CORRUPT;
-    off -= ahead;
-    size = fp_lfs_min(size, fs->cache_size) + ahead;
-    size = fp_lfs_min(fp_lfs_align_up(size, unit), fs->cache_size);
-    size = fp_lfs_min(size, fs->block_size - off);
     cache->block = FP_LFS_NULL;
-    err = fp_lfs_read_raw(fs, block, off, cache->buf, size);
+    err = fp_lfs_read_raw(fs, block, start, cache->buf, size);
     if (err)
         return err;
     cache->block = block;
-    cache->off = off;
+    cache->off = start;
     cache->size = size;
     return FP_OK;
 }
 
-static bool holds(const struct fp_lfs_cache *cache, uint32_t block,
-                  uint32_t off)
+/* Up to size bytes by way of the cache; or how an attempt failed. */
+static int32_t copy(struct fp_lfs *fs, struct fp_lfs_cache *cache,
+                    uint32_t block, uint32_t off, uint8_t *to, uint32_t size,
+                    uint32_t window)
 {
-    return cache->block == block && off - cache->off < cache->size;
-}
+    uint32_t at;
 
-static int hold(struct fp_lfs *fs, struct fp_lfs_cache *cache, uint32_t block,
-                uint32_t off, uint32_t size)
-{
-    int err = FP_OK;
-
-    if (size > ALONE_MAX || block == fs->scan.block || cache != &fs->rcache)
-        size = fs->cache_size;
-    while (!err && !holds(cache, block, off)) {
+    while (at = off - cache->off, cache->block != block || at >= cache->size) {
         uint32_t from = off;
+        int err;
 
         if (block == fs->scan.block) {
             fp_lfs_fold(fs, FP_LFS_NULL);
             from = fs->scan.folded;
         }
-        err = fill(fs, cache, block, from, size);
+        err = fill(fs, cache, block, from, window);
+        if (err)
+            return err;
     }
-    return err;
+    size = fp_lfs_min(cache->size - at, size);
+    memcpy(to, cache->buf + at, size);
+    return (int32_t)size;
 }
 
 int fp_lfs_read_by(struct fp_lfs *fs, struct fp_lfs_cache *cache,
                    uint32_t block, uint32_t off, void *buf, uint32_t size)
 {
+    uint32_t window = fs->cache_size;
     uint8_t *to = buf;
 
     if (block >= fs->block_count)
         return FP_ERR_CORRUPT;
+    if (size <= ALONE_MAX && cache == &fs->rcache && block != fs->scan.block)
+        window = fs->alone_size;
     while (size > 0) {
-        uint32_t n = size - size % fs->dev->read_size;
-        int err;
+        int32_t n = copy(fs, cache, block, off, to, size, window);
 
-        if (n >= fs->cache_size && off % fs->dev->read_size == 0 &&
-            block != fs->scan.block) {
-            err = fp_lfs_read_raw(fs, block, off, to, n);
-        } else {
-            err = hold(fs, cache, block, off, size);
-            n = fp_lfs_min(cache->off + cache->size - off, size);
-            if (!err)
-                memcpy(to, cache->buf + (off - cache->off), n);
-        }
-        if (err)
-            return err;
+        if (n < 0)
+            return n;
         to += n;
-        off += n;
-        size -= n;
+        off += (uint32_t)n;
+        size -= (uint32_t)n;
     }
     return FP_OK;
 }

@@ -292,18 +292,19 @@ struct fp_lfs {
     uint32_t prog_size;
     struct fp_lfs_log log;
     uint8_t *pcache; /* [cache_size] */
+    uint32_t stated;  /* the block count by the last superblock */
+    uint32_t doubted; /* other than 0: parents and thread do not match */
+    uint32_t root[2];
     uint32_t clock;
     uint32_t minor;
+    uint32_t alone_size; /* of a window for what is read by itself */
     uint32_t name_max, file_max, attr_max, inline_max;
-    uint32_t cycles; /* metadata moves when revision + 1 divides; 0 never */
-    uint32_t root[2];
+    uint32_t cycles;     /* metadata moves when revision + 1 divides; 0 never */
     uint32_t mdir_count; /* of the thread, at mount */
-    uint32_t doubted;    /* other than 0: parents and thread do not match */
     struct fp_lfs_gstate gdisk;  /* as on flash */
     struct fp_lfs_gstate gwant;  /* as the next commit shall leave it */
     struct fp_lfs_gstate absorb; /* delta of a pair about to be dropped */
     uint32_t unlinked;           /* relocations whose predecessor is pending */
-    uint32_t stated;             /* the block count by the last superblock */
     uint32_t resize; /* the one they all shall state; 0: as they do */
     struct fp_lfs_node *nodes;
     uint8_t *files; /* cfg.max_files times file_stride */
@@ -454,6 +455,9 @@ int fp_lfs_attr_next(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 /* The same for an entry named by the place of its NAME. */
 int fp_lfs_attr_scan(struct fp_lfs *fs, const struct fp_lfs_at *name,
                      uint32_t from, struct fp_lfs_attr *attr);
+/* That one, or FP_ERR_NODATA. */
+int fp_lfs_attr_get(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
+                    uint8_t type, struct fp_lfs_attr *attr);
 int fp_lfs_mtime(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
                  struct fp_stat *st);
 int32_t fp_lfs_getattr(struct fp_mount *mnt, const char *path, uint8_t type,
@@ -570,6 +574,13 @@ int fp_lfs_close_ro(struct fp_file *file);
 
 /* Every block that the filesystem on flash refers to. */
 int fp_lfs_traverse(struct fp_lfs *fs, fp_fs_block_fn fn, void *ctx);
+struct fp_lfs_tally {
+    uint8_t *bits; /* of blocks already counted; NULL: each comes once */
+    uint32_t start, size, count;
+};
+
+/* Counts blocks into a struct fp_lfs_tally. */
+int fp_lfs_tally(void *ctx, uint32_t block, enum fp_block_use use);
 int fp_lfs_count_used(struct fp_lfs *fs, uint32_t *used);
 int fp_lfs_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx);
 

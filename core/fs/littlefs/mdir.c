@@ -441,8 +441,7 @@ void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2])
 bool fp_lfs_ent_moved(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                       uint32_t id)
 {
-    return fp_lfs_has_move(&fs->gdisk) &&
-           (FP_READONLY || fp_lfs_has_move(&fs->gwant)) &&
+    return fp_lfs_has_move(&fs->gdisk) && fp_lfs_has_move(&fs->gwant) &&
            fp_lfs_tag_id(fs->gdisk.tag) == id &&
            fp_lfs_pair_shares(fs->gdisk.pair, m->pair);
 }

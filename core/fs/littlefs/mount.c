@@ -21,6 +21,7 @@
 #define FAR_DEFAULT    16u
 #define ENTRIES_MIN    8u
 #define ALIGN          16u
+#define ALONE          16u
 
 /* --- the workspace --- */
 
@@ -141,6 +142,8 @@ int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
     fs->block_size = cfg->block_size = l.block_size;
     fs->block_count = l.device_blocks;
     fs->cache_size = cfg->cache_size = l.cache_size;
+    fs->alone_size =
+        fp_lfs_min(fp_lfs_align_up(ALONE, dev->read_size), l.cache_size);
     fs->prog_size = dev->prog_size;
     fs->scan.block = fs->rcache.block = FP_LFS_NULL;
     fs->far = l.far;
@@ -253,8 +256,7 @@ static uint32_t mix(const uint32_t pair[2])
 {
     uint32_t v = (pair[0] + pair[1]) * 0x9e3779b1u ^ pair[0] * pair[1];
 
-    v = (v ^ v >> 15) * 0x85ebca77u;
-    return v ^ v >> 13;
+    return (v ^ v >> 15) * 0x85ebca77u;
 }
 
 static int sum_children(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
@@ -263,8 +265,8 @@ static int sum_children(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
         uint32_t pair[2];
         int err;
 
-        if (!fp_lfs_ent_visible(fs, m, id) ||
-            fp_lfs_rec_kind(m->ents[id].name) != FP_LFS_DIR)
+        if (fp_lfs_rec_kind(m->ents[id].strct) != FP_LFS_DIRPAIR ||
+            !fp_lfs_ent_visible(fs, m, id))
             continue;
         err = fp_lfs_ent_pair(fs, m, id, pair);
         if (err)
@@ -277,7 +279,6 @@ static int sum_children(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 static int walk_thread(struct fp_lfs *fs)
 {
     struct fp_lfs_chain thread = FP_LFS_THREAD;
-    struct fp_lfs_gstate sum = { 0 };
     bool in_supers = true, hard = true;
     int err;
 
@@ -289,14 +290,14 @@ static int walk_thread(struct fp_lfs *fs)
         if (!hard)
             fs->doubted -= mix(m->pair);
         hard = m->hard;
-        fp_lfs_gstate_xor(&sum, &m->delta);
+        fp_lfs_gstate_xor(&fs->gdisk, &m->delta);
         fs->look_start ^= m->crc;
         if (!err)
             err = sum_children(fs, m);
         if (err)
             return err;
     }
-    fs->gdisk = fs->gwant = sum;
+    fs->gwant = fs->gdisk;
     fs->mdir_count = thread.hops;
     return err == FP_ERR_NOENT ? FP_OK : err;
 }

@@ -325,34 +325,16 @@ int fp_lfs_truncate(struct fp_file *file, uint64_t size)
 
 /* --- room --- */
 
-static int count_one(void *ctx, uint32_t block, enum fp_block_use use)
-{
-    (void)block;
-    (void)use;
-    ++*(uint32_t *)ctx;
-    return FP_OK;
-}
-
 /* Blocks of open files that flash does not refer to, at most. */
-static int count_open(struct fp_lfs *fs, uint32_t *count)
+static int count_open(struct fp_lfs *fs, struct fp_lfs_tally *t)
 {
     int err = FP_OK;
 
     for (struct fp_lfs_node *n = fs->nodes; n && !err; n = n->next) {
         const struct fp_lfs_file *f = file_at(n);
 
-        if (!f)
-            continue;
-        if (f->body.kind == FP_LFS_CTZ && f->body.size &&
-            (f->dirty || fp_lfs_pair_is_null(n->pair)))
-            err = fp_lfs_ctz_walk(fs, f->body.head, f->body.size, count_one,
-                                  count);
-        if (!err && f->writing) {
-            *count += 1;
-            if (f->windex > 0)
-                err =
-                    fp_lfs_ctz_walk(fs, f->wprev, f->wstart, count_one, count);
-        }
+        if (f && (f->dirty || fp_lfs_pair_is_null(n->pair)))
+            err = fp_lfs_file_walk(fs, f, fp_lfs_tally, t);
     }
     return err;
 }
@@ -360,21 +342,20 @@ static int count_open(struct fp_lfs *fs, uint32_t *count)
 int fp_lfs_reserve(struct fp_file *file, uint64_t size)
 {
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
-    uint32_t used, open = 0, off, need = 2; /* for metadata */
+    struct fp_lfs_tally t = { .size = fs->block_count };
+    uint32_t used, off, need = 2; /* for metadata */
     int err = fp_lfs_prepare(fs);
 
+    if (!err && size > fs->file_max)
+        err = FP_ERR_FBIG;
+    if (!err)
+        err = fp_lfs_count_used(fs, &used);
+    if (!err)
+        err = count_open(fs, &t);
     if (err)
         return err;
-    if (size > fs->file_max)
-        return FP_ERR_FBIG;
     if (size > fs->inline_max)
         need += fp_lfs_ctz_index(fs->block_size, (uint32_t)size - 1, &off) + 1;
-    err = fp_lfs_count_used(fs, &used);
-    if (!err)
-        err = count_open(fs, &open);
-    if (err)
-        return err;
-    return need > fs->block_count - used || open > fs->block_count - used - need
-               ? FP_ERR_NOSPC
-               : FP_OK;
+    used = fs->block_count - used;
+    return need > used || t.count > used - need ? FP_ERR_NOSPC : FP_OK;
 }
