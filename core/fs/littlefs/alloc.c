@@ -61,11 +61,12 @@ static int fill(struct fp_lfs *fs)
 {
     struct fp_lfs_tally t = {
         .bits = fs->look,
-        .start = (fs->look_start + fs->look_bits) % fs->block_count
+        .start = (fs->look_start + fs->look_bits) % fs->block_count,
+        .size = fp_lfs_min(fs->look_size * 8, fs->block_count),
+        .wrap = fs->block_count
     };
     int err;
 
-    t.size = fp_lfs_min(fs->look_size * 8, fs->block_count - t.start);
     fs->look_bits = fs->look_next = 0;
     memset(fs->look, 0, fs->look_size);
     err = fp_lfs_traverse(fs, fp_lfs_tally, &t);
@@ -103,7 +104,7 @@ int fp_lfs_alloc(struct fp_lfs *fs, uint32_t *block)
             if (fs->look[i / 8] >> i % 8 & 1)
                 continue;
             fs->look[i / 8] |= (uint8_t)(1u << i % 8);
-            *block = fs->look_start + i;
+            *block = (fs->look_start + i) % fs->block_count;
             fs->used_known = false;
             return FP_OK;
         }

@@ -119,7 +119,8 @@ int fp_lfs_traverse(struct fp_lfs *fs, fp_fs_block_fn fn, void *ctx)
 int fp_lfs_tally(void *ctx, uint32_t block, enum fp_block_use use)
 {
     struct fp_lfs_tally *t = ctx;
-    uint32_t i = block - t->start, bit = 1u << i % 8;
+    uint32_t i = block - t->start + (block < t->start ? t->wrap : 0);
+    uint32_t bit = 1u << i % 8;
 
     (void)use;
     if (i >= t->size)

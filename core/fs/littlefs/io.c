@@ -129,3 +129,13 @@ void fp_lfs_forget(struct fp_lfs *fs, uint32_t block)
     if (fs->rcache.block == block)
         fs->rcache.block = FP_LFS_NULL;
 }
+
+bool fp_lfs_pair_shares(const uint32_t a[2], const uint32_t b[2])
+{
+    return a[0] == b[0] || a[0] == b[1] || a[1] == b[0] || a[1] == b[1];
+}
+
+bool fp_lfs_pair_equal(const uint32_t a[2], const uint32_t b[2])
+{
+    return (a[0] == b[0] && a[1] == b[1]) || (a[0] == b[1] && a[1] == b[0]);
+}

@@ -354,17 +354,6 @@ static inline bool fp_lfs_pair_is_null(const uint32_t pair[2])
     return pair[0] == FP_LFS_NULL || pair[1] == FP_LFS_NULL;
 }
 
-/* Do they share a block? After a relocation a pair keeps one. */
-static inline bool fp_lfs_pair_shares(const uint32_t a[2], const uint32_t b[2])
-{
-    return a[0] == b[0] || a[0] == b[1] || a[1] == b[0] || a[1] == b[1];
-}
-
-static inline bool fp_lfs_pair_equal(const uint32_t a[2], const uint32_t b[2])
-{
-    return (a[0] == b[0] && a[1] == b[1]) || (a[0] == b[1] && a[1] == b[0]);
-}
-
 static inline void fp_lfs_pair_set(uint32_t to[2], uint32_t a, uint32_t b)
 {
     to[0] = a;
@@ -393,6 +382,9 @@ void fp_lfs_fold(struct fp_lfs *fs, uint32_t to);
 int fp_lfs_read_raw(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
                     uint32_t size);
 void fp_lfs_forget(struct fp_lfs *fs, uint32_t block);
+/* Do they share a block? After a relocation a pair keeps one. */
+bool fp_lfs_pair_shares(const uint32_t a[2], const uint32_t b[2]);
+bool fp_lfs_pair_equal(const uint32_t a[2], const uint32_t b[2]);
 bool fp_lfs_pair_ok(const struct fp_lfs *fs, const uint32_t pair[2]);
 
 /* --- mdir.c --- */
@@ -577,6 +569,7 @@ int fp_lfs_traverse(struct fp_lfs *fs, fp_fs_block_fn fn, void *ctx);
 struct fp_lfs_tally {
     uint8_t *bits; /* of blocks already counted; NULL: each comes once */
     uint32_t start, size, count;
+    uint32_t wrap; /* blocks before `start` come behind this many */
 };
 
 /* Counts blocks into a struct fp_lfs_tally. */
