@@ -77,7 +77,7 @@ int fp_lfs_attr_scan(struct fp_lfs *fs, const struct fp_lfs_at *name,
     while (!err && !attr->off) {
         if (from >= 256)
             return FP_ERR_NODATA;
-        fp_lfs_scan_begin(fs, name->block, 4, name->end, 0xffffffffu);
+        fp_lfs_scan_begin(fs, name->block, 4, name->end);
         err = scan_for(fs, name->off, from, attr, &from);
     }
     return err;

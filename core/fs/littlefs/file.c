@@ -13,25 +13,25 @@ _Static_assert(sizeof(struct fp_lfs_file) <= FP_FILE_STATE,
 
 int fp_lfs_file_claim(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
-    for (uint32_t i = 0; i < fs->mnt->cfg.max_files; i++) {
-        if (fs->files_used >> i & 1)
-            continue;
-        fs->files_used |= 1u << i;
-        f->slot = (uint8_t)i;
-        f->known =
-            (uint32_t *)(void *)(fs->files + (size_t)i * fs->file_stride);
-        f->buf = (uint8_t *)(f->known + FP_LFS_NEAR + fs->far);
-        fp_lfs_ctz_forget(fs, f);
-        f->node.what = FP_LFS_NODE_FILE;
-        f->body.kind = FP_LFS_INLINE;
-        f->cache_block = f->wblock = FP_LFS_NULL;
-        /* Both halves: then it shares no block with any pair. */
-        fp_lfs_pair_set(f->node.pair, FP_LFS_NULL, FP_LFS_NULL);
-        fp_lfs_pair_set(f->node.dir, FP_LFS_NULL, FP_LFS_NULL);
-        fp_lfs_node_add(fs, &f->node);
-        return FP_OK;
-    }
-    return FP_ERR_NFILE;
+    uint32_t i = 0;
+
+    while (i < fs->mnt->cfg.max_files && fs->files_used >> i & 1)
+        i++;
+    if (i == fs->mnt->cfg.max_files)
+        return FP_ERR_NFILE;
+    fs->files_used |= 1u << i;
+    f->slot = (uint8_t)i;
+    f->known = (uint32_t *)(void *)(fs->files + (size_t)i * fs->file_stride);
+    f->buf = (uint8_t *)(f->known + FP_LFS_NEAR + fs->far);
+    fp_lfs_ctz_forget(fs, f);
+    f->node.what = FP_LFS_NODE_FILE;
+    f->body.kind = FP_LFS_INLINE;
+    f->cache_block = f->wblock = FP_LFS_NULL;
+    /* Both halves: then it shares no block with any pair. */
+    fp_lfs_pair_set(f->node.pair, FP_LFS_NULL, FP_LFS_NULL);
+    fp_lfs_pair_set(f->node.dir, FP_LFS_NULL, FP_LFS_NULL);
+    fp_lfs_node_add(fs, &f->node);
+    return FP_OK;
 }
 
 void fp_lfs_file_release(struct fp_lfs *fs, struct fp_lfs_file *f)
@@ -123,7 +123,9 @@ int32_t fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f,
         part = off % fs->cache_size;
         if (part || n < fs->cache_size) {
             n = fp_lfs_min(n, fs->cache_size - part);
-            err = fp_lfs_read_by(fs, cache, block, off, buf + done, n);
+            fs->via = cache;
+            err = fp_lfs_read(fs, block, off, buf + done, n);
+            fs->via = &fs->rcache;
         } else {
             n -= n % fs->cache_size;
             err = fp_lfs_read_raw(fs, block, off, buf + done, n);
@@ -142,10 +144,9 @@ int fp_lfs_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
     struct fp_lfs_place place;
     int err = fp_lfs_lookup(fs, path, false, &place);
 
+    (void)flags; /* to read: the volume is read-only */
     if (err)
         return err;
-    if (flags & ~(uint32_t)FP_O_READ)
-        return FP_ERR_ROFS;
     if (place.kind != FP_LFS_FILE)
         return FP_ERR_ISDIR;
     err = fp_lfs_file_claim(fs, f);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reading bytes of blocks by way of a cache: the common one, or a file's. Each
- * holds a window of a single block. What the common one holds of a block is
+ * Reading bytes of blocks by way of a cache: the common one, or, for its
+ * content, an open file's (fs->via). Each holds a window of a single block. What the common one holds of a block is
  * dropped when that is programmed or erased (prog.c).
  *
  * While a log is read (fs->scan), its windows follow each other without a gap,
@@ -63,10 +63,10 @@ static int fill(struct fp_lfs *fs, struct fp_lfs_cache *cache, uint32_t block,
 }
 
 /* Up to size bytes by way of the cache; or how an attempt failed. */
-static int32_t copy(struct fp_lfs *fs, struct fp_lfs_cache *cache,
-                    uint32_t block, uint32_t off, uint8_t *to, uint32_t size,
-                    uint32_t window)
+static int32_t copy(struct fp_lfs *fs, uint32_t block, uint32_t off,
+                    uint8_t *to, uint32_t size, uint32_t window)
 {
+    struct fp_lfs_cache *cache = fs->via;
     uint32_t at;
 
     while (at = off - cache->off, cache->block != block || at >= cache->size) {
@@ -86,18 +86,18 @@ static int32_t copy(struct fp_lfs *fs, struct fp_lfs_cache *cache,
     return (int32_t)size;
 }
 
-int fp_lfs_read_by(struct fp_lfs *fs, struct fp_lfs_cache *cache,
-                   uint32_t block, uint32_t off, void *buf, uint32_t size)
+int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
+                uint32_t size)
 {
     uint32_t window = fs->cache_size;
     uint8_t *to = buf;
 
     if (block >= fs->block_count)
         return FP_ERR_CORRUPT;
-    if (size <= ALONE_MAX && cache == &fs->rcache && block != fs->scan.block)
+    if (size <= ALONE_MAX && fs->via == &fs->rcache && block != fs->scan.block)
         window = fs->alone_size;
     while (size > 0) {
-        int32_t n = copy(fs, cache, block, off, to, size, window);
+        int32_t n = copy(fs, block, off, to, size, window);
 
         if (n < 0)
             return n;
@@ -106,12 +106,6 @@ int fp_lfs_read_by(struct fp_lfs *fs, struct fp_lfs_cache *cache,
         size -= (uint32_t)n;
     }
     return FP_OK;
-}
-
-int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
-                uint32_t size)
-{
-    return fp_lfs_read_by(fs, &fs->rcache, block, off, buf, size);
 }
 
 int fp_lfs_words(struct fp_lfs *fs, uint32_t block, uint32_t off,

@@ -255,9 +255,8 @@ struct fp_lfs_scan {
     uint32_t limit;       /* the log does not reach further */
     uint32_t base;        /* XOR base of the next tag */
     uint32_t crc, folded; /* of the running commit, up to there */
-    int wrong;   /* what an entry that contradicts the index would be, and */
-    int verdict; /* is, for the CRC says it was meant */
-    uint32_t fcrc_size; /* 0: the running commit says nothing of the rest */
+    int wrong;            /* what it is when an entry contradicts the index */
+    uint32_t fcrc_size;   /* 0: the running commit says nothing of the rest */
 };
 
 /* A place in the tree. */
@@ -285,6 +284,7 @@ struct fp_lfs {
     bool uneven; /* superblocks state different block counts */
     struct fp_lfs_scan scan;
     struct fp_lfs_cache rcache;
+    struct fp_lfs_cache *via; /* that, but while a file's content is read */
     uint32_t block_size, block_count;
     uint32_t cache_size;
     struct fp_lfs_mdir *slots;
@@ -369,9 +369,6 @@ static inline bool fp_lfs_has_move(const struct fp_lfs_gstate *g)
 
 int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
                 uint32_t size);
-/* The same by way of another cache than the common one. */
-int fp_lfs_read_by(struct fp_lfs *fs, struct fp_lfs_cache *cache,
-                   uint32_t block, uint32_t off, void *buf, uint32_t size);
 /* Integers, each as four bytes with the lowest first. */
 int fp_lfs_words(struct fp_lfs *fs, uint32_t block, uint32_t off,
                  uint32_t *words, uint32_t count);
@@ -394,19 +391,19 @@ int fp_lfs_get(struct fp_lfs *fs, const uint32_t pair[2],
                struct fp_lfs_mdir **m);
 /* Where a pair is that may have been relocated by the running operation. */
 void fp_lfs_resolve(const struct fp_lfs *fs, uint32_t pair[2]);
-/* Reads the pair into m, wherever m is. */
-int fp_lfs_fetch(struct fp_lfs *fs, const uint32_t pair[2],
-                 struct fp_lfs_mdir *m);
 /* Reads on behind m->off. */
 int fp_lfs_advance(struct fp_lfs *fs, struct fp_lfs_mdir *m);
 /* Reads one block's log into m, whatever the pair's other block says. */
 int fp_lfs_parse(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t block);
 /* Begins to read a log at `start`, and gives it up again. */
 void fp_lfs_scan_begin(struct fp_lfs *fs, uint32_t block, uint32_t start,
-                       uint32_t limit, uint32_t base);
+                       uint32_t limit);
 /* The next tag, with all its data within the limit. FP_ERR_NODATA: none. */
 int fp_lfs_scan_next(struct fp_lfs *fs);
 void fp_lfs_scan_end(struct fp_lfs *fs);
+/* Of bytes in one block, as FCRC has it. */
+int fp_lfs_crc_at(struct fp_lfs *fs, uint32_t block, uint32_t off,
+                  uint32_t size, uint32_t *crc);
 void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2]);
 /* What a tag does to the index. False: it contradicts the index. */
 bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,

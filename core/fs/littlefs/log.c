@@ -193,20 +193,12 @@ void fp_lfs_log_attrs(struct fp_lfs *fs, const struct fp_lfs_at *name,
  * nobody appends. */
 static uint32_t look_ahead(struct fp_lfs *fs, uint32_t end)
 {
-    uint32_t words[2] = { fs->prog_size, 0 }, to = end + fs->prog_size;
+    uint32_t block = fs->log.block, words[2] = { fs->prog_size };
     uint8_t first = 0xff;
-    int err;
+    int err = fp_lfs_crc_at(fs, block, end, fs->prog_size, &words[1]);
 
-    fp_lfs_scan_begin(fs, fs->log.block, end, to, 0);
-    err = fp_lfs_read(fs, fs->log.block, end, &first, 1);
-    for (uint32_t at = end; at < to && !err; at = fs->scan.folded) {
-        uint8_t byte;
-
-        err = fp_lfs_read(fs, fs->log.block, at, &byte, 1);
-        fp_lfs_fold(fs, to);
-    }
-    words[1] = fs->scan.crc;
-    fp_lfs_scan_end(fs);
+    if (!err)
+        err = fp_lfs_read(fs, block, end, &first, 1);
     if (!err && fs->minor >= 1)
         fp_lfs_log_words(fs, FP_LFS_FCRC, words, 2);
     if (err != FP_ERR_CORRUPT)

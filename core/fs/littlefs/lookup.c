@@ -159,29 +159,10 @@ int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], const char *name,
     return err;
 }
 
-/* Is the entry at `place` the one that the directory belongs to? */
-static int confirm(struct fp_lfs *fs, const uint32_t pair[2],
-                   const struct fp_lfs_place *place)
-{
-    struct fp_lfs_place parent;
-    int err;
-
-    if (!fs->doubted)
-        return FP_OK;
-    err = fp_lfs_find_parent(fs, pair, &parent);
-    if (err == FP_ERR_NOENT)
-        return FP_ERR_CORRUPT;
-    if (err)
-        return err;
-    if (!fp_lfs_pair_shares(parent.pair, place->pair) ||
-        parent.id != place->id || fp_lfs_pair_shares(pair, fs->root))
-        return FP_ERR_CORRUPT;
-    return FP_OK;
-}
-
 int fp_lfs_enter(struct fp_lfs *fs, const struct fp_lfs_place *place,
                  uint32_t pair[2])
 {
+    struct fp_lfs_place parent;
     struct fp_lfs_mdir *m;
     int err;
 
@@ -194,7 +175,14 @@ int fp_lfs_enter(struct fp_lfs *fs, const struct fp_lfs_place *place,
     err = fp_lfs_get(fs, place->pair, &m);
     if (!err)
         err = fp_lfs_ent_pair(fs, m, place->id, pair);
-    return err ? err : confirm(fs, pair, place);
+    if (err || !fs->doubted)
+        return err;
+    /* Is this the entry that the directory belongs to? */
+    err = fp_lfs_find_parent(fs, pair, &parent);
+    if (!err && (!fp_lfs_pair_shares(parent.pair, place->pair) ||
+                 parent.id != place->id || fp_lfs_pair_shares(pair, fs->root)))
+        err = FP_ERR_CORRUPT;
+    return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
 }
 
 int fp_lfs_lookup(struct fp_lfs *fs, const char *path, bool for_create,

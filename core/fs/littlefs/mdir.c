@@ -113,12 +113,12 @@ bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
 /* --- reading a log --- */
 
 void fp_lfs_scan_begin(struct fp_lfs *fs, uint32_t block, uint32_t start,
-                       uint32_t limit, uint32_t base)
+                       uint32_t limit)
 {
     fs->scan = (struct fp_lfs_scan){ .block = block,
                                      .end = start,
                                      .limit = limit,
-                                     .base = base,
+                                     .base = 0xffffffffu,
                                      .crc = CRC_INIT,
                                      .folded = start };
 }
@@ -201,7 +201,10 @@ static int take_global(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     return err;
 }
 
-/* The CRC tag. FP_ERR_NODATA: the commit does not hold. */
+/* The CRC tag. FP_ERR_NODATA: the commit does not hold. MEANT: it does, with
+ * what contradicts the index. */
+#define MEANT 1
+
 static int take_crc(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
     struct fp_lfs_scan *s = &fs->scan;
@@ -217,10 +220,8 @@ static int take_crc(struct fp_lfs *fs, struct fp_lfs_mdir *m)
         return err;
     if (expected != m->crc)
         return FP_ERR_NODATA;
-    if (s->wrong) {
-        s->verdict = s->wrong;
-        return s->wrong;
-    }
+    if (s->wrong)
+        return MEANT;
     m->off = s->folded = s->end;
     m->etag = s->base;
     if (!FP_READONLY)
@@ -233,7 +234,7 @@ static int take_crc(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 static int hash_name(struct fp_lfs *fs, uint32_t *hash)
 {
     const struct fp_lfs_scan *s = &fs->scan;
-    uint8_t part[16];
+    uint8_t part[8];
 
     for (uint32_t off = s->off, n; off < s->end; off += n) {
         int err;
@@ -280,26 +281,43 @@ static int scan_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t start,
     struct fp_lfs_scan *s = &fs->scan;
     int err = FP_OK;
 
-    fp_lfs_scan_begin(fs, m->pair[0], start, limit, m->etag);
-    if (start == 0) {
+    fp_lfs_scan_begin(fs, m->pair[0], start, limit);
+    if (start) {
+        s->base = m->etag;
+    } else {
         reset(m);
-        s->base = 0xffffffffu;
         s->end = 4;
         err = fp_lfs_words(fs, s->block, 0, &m->rev, 1);
     }
     while (!err && !(err = fp_lfs_scan_next(fs)))
         err = fp_lfs_tag_is_crc(s->tag) ? take_crc(fs, m) : take_entry(fs, m);
     fp_lfs_scan_end(fs);
+    if (err == MEANT)
+        return s->wrong;
     if (err == FP_ERR_CORRUPT)
         s->end = FP_LFS_NULL;
-    return err == FP_ERR_CORRUPT || err == FP_ERR_NODATA ? s->verdict : err;
+    return err == FP_ERR_CORRUPT || err == FP_ERR_NODATA ? FP_OK : err;
+}
+
+int fp_lfs_crc_at(struct fp_lfs *fs, uint32_t block, uint32_t off,
+                  uint32_t size, uint32_t *crc)
+{
+    uint8_t last;
+    int err;
+
+    /* On the way to the last byte all before it are folded. */
+    fp_lfs_scan_begin(fs, block, off, off + size);
+    err = fp_lfs_read(fs, block, off + size - 1, &last, 1);
+    fp_lfs_fold(fs, off + size);
+    *crc = fs->scan.crc;
+    fp_lfs_scan_end(fs);
+    return err;
 }
 
 /* May the area behind the last commit be programmed? */
 static int judge_erased(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
-    uint32_t left = fs->block_size - m->off;
-    uint8_t last;
+    uint32_t crc, left = fs->block_size - m->off;
     int err;
 
     if (FP_READONLY || fs->mounting || m->off % fs->prog_size || left < 4)
@@ -312,12 +330,8 @@ static int judge_erased(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     }
     if (m->fcrc_size > left)
         return FP_OK;
-    fp_lfs_scan_begin(fs, m->pair[0], m->off, fs->block_size, 0);
-    left = m->off + m->fcrc_size;
-    err = fp_lfs_read(fs, fs->scan.block, left - 1, &last, 1);
-    fp_lfs_fold(fs, left);
-    m->erased = !err && fs->scan.crc == m->fcrc;
-    fp_lfs_scan_end(fs);
+    err = fp_lfs_crc_at(fs, m->pair[0], m->off, m->fcrc_size, &crc);
+    m->erased = !err && crc == m->fcrc;
     return err == FP_ERR_CORRUPT ? FP_OK : err;
 }
 
@@ -355,34 +369,36 @@ int fp_lfs_advance(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 
 /* --- choosing the block --- */
 
-int fp_lfs_fetch(struct fp_lfs *fs, const uint32_t given[2],
+/* Reads the pair into m. */
+static int fetch(struct fp_lfs *fs, const uint32_t pair[2],
                  struct fp_lfs_mdir *m)
 {
-    uint32_t pair[2] = { given[0], given[1] }, rev[2];
-    int err[2], first;
+    uint32_t rev[2], unreadable = 0;
+    int err, half;
 
     m->valid = false;
     m->dir[0] = FP_LFS_NULL;
     if (!fp_lfs_pair_ok(fs, pair))
         return FP_ERR_CORRUPT;
-    for (int i = 0; i < 2; i++) {
-        err[i] = fp_lfs_words(fs, pair[i], 0, &rev[i], 1);
-        if (err[i] && err[i] != FP_ERR_CORRUPT)
-            return err[i];
+    for (uint32_t i = 0; i < 2; i++) {
+        err = fp_lfs_words(fs, pair[i], 0, &rev[i], 1);
+        if (err && err != FP_ERR_CORRUPT)
+            return err;
+        if (err)
+            unreadable |= 1u << i;
     }
-    first = err[0] || (!err[1] && (int32_t)(rev[1] - rev[0]) > 0);
-    for (int i = 0; i < 2; i++) {
-        int half = first ^ i;
-        int failed =
-            err[half] ? FP_ERR_NODATA : fp_lfs_parse(fs, m, pair[half]);
-
+    half = unreadable ? unreadable == 1 : (int32_t)(rev[1] - rev[0]) > 0;
+    for (int i = 0; i < 2; i++, half ^= 1) {
+        if (unreadable >> half & 1)
+            continue;
+        err = fp_lfs_parse(fs, m, pair[half]);
         /* A revision that now reads differently decided wrongly. */
-        if (failed == FP_ERR_NODATA || (!failed && m->rev != rev[half]))
+        if (err == FP_ERR_NODATA || (!err && m->rev != rev[half]))
             continue;
         m->pair[1] = pair[half ^ 1];
         m->fallback = i > 0;
-        m->valid = !failed;
-        return failed;
+        m->valid = !err;
+        return err;
     }
     return FP_ERR_CORRUPT;
 }
@@ -425,7 +441,7 @@ int fp_lfs_get(struct fp_lfs *fs, const uint32_t given[2],
     FP_ASSERT(victim);
     victim->stamp = fs->clock;
     *m = victim;
-    return fp_lfs_fetch(fs, pair, victim);
+    return fetch(fs, pair, victim);
 }
 
 void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2])
@@ -441,8 +457,9 @@ void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2])
 bool fp_lfs_ent_moved(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                       uint32_t id)
 {
-    return fp_lfs_has_move(&fs->gdisk) && fp_lfs_has_move(&fs->gwant) &&
-           fp_lfs_tag_id(fs->gdisk.tag) == id &&
+    return (fs->gdisk.tag & ~FP_LFS_G_ORPHANS) ==
+               fp_lfs_tag(FP_LFS_DELETE, id, 0) &&
+           fp_lfs_has_move(&fs->gwant) &&
            fp_lfs_pair_shares(fs->gdisk.pair, m->pair);
 }
 

@@ -145,6 +145,7 @@ int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
     fs->alone_size =
         fp_lfs_min(fp_lfs_align_up(ALONE, dev->read_size), l.cache_size);
     fs->prog_size = dev->prog_size;
+    fs->via = &fs->rcache;
     fs->scan.block = fs->rcache.block = FP_LFS_NULL;
     fs->far = l.far;
     fs->file_stride = l.file_stride;
