@@ -286,7 +286,7 @@ static int relink(struct fp_lfs *fs, const uint32_t pair[2], uint32_t type,
  * predecessor's. */
 static int link_next(struct fp_lfs *fs, struct fp_lfs_moved *moved)
 {
-    struct fp_lfs_place parent;
+    struct fp_lfs_place *parent = &fs->parent;
     uint32_t pred[2];
     bool hard;
     int err = fp_lfs_find_pred(fs, moved->old, pred, &hard);
@@ -298,12 +298,12 @@ static int link_next(struct fp_lfs *fs, struct fp_lfs_moved *moved)
         return relink(fs, pred, hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL,
                       FP_LFS_NO_ID, moved->now);
     }
-    err = hard ? FP_ERR_NOENT : fp_lfs_find_parent(fs, moved->old, &parent);
+    err = hard ? FP_ERR_NOENT : fp_lfs_find_parent(fs, moved->old, parent);
     if (err)
         return err == FP_ERR_NOENT ? FP_OK : err;
     moved->flagged = true;
     fp_lfs_pend(fs, 1);
-    return relink(fs, parent.pair, FP_LFS_STRUCT_DIR, parent.id, moved->now);
+    return relink(fs, parent->pair, FP_LFS_STRUCT_DIR, parent->id, moved->now);
 }
 
 /* The latest relocation first: on the way to its links others may follow. */
@@ -366,7 +366,8 @@ static void leave_pair(struct fp_lfs *fs, const uint32_t pair[2],
 
 int fp_lfs_unlink(struct fp_lfs *fs, const uint32_t pair[2])
 {
-    uint32_t pred[2], tail[2], gone[2], flight = fs->flight_count;
+    uint32_t pred[2], tail[2], flight = fs->flight_count;
+    uint32_t *gone = &fs->flight[flight];
     struct fp_lfs_mdir *m;
     bool hard;
     int err = fp_lfs_find_pred(fs, pair, pred, &hard);
@@ -380,14 +381,13 @@ int fp_lfs_unlink(struct fp_lfs *fs, const uint32_t pair[2])
     /* The rest of an orphan must not become the rest of its predecessor. */
     hard = m->hard && hard;
     fp_lfs_pair_set(tail, m->tail[0], m->tail[1]);
-    fp_lfs_pair_set(gone, m->pair[0], m->pair[1]);
     fs->absorb = m->delta;
     fp_lfs_op_pair(fs, hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL, FP_LFS_NO_ID,
                    tail);
     /* The commit may relocate pairs, and these must not take the blocks that
      * it sets free: whoever moves there would leave together with the rest. */
-    fs->flight[fs->flight_count++] = gone[0];
-    fs->flight[fs->flight_count++] = gone[1];
+    fp_lfs_pair_set(gone, m->pair[0], m->pair[1]);
+    fs->flight_count += 2;
     err = fp_lfs_commit(fs, pred);
     fs->flight_count = flight; /* what came since is linked, or failed */
     if (!err) {

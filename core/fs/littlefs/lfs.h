@@ -321,6 +321,7 @@ struct fp_lfs {
     struct fp_lfs_op ops[FP_LFS_OPS_MAX]; /* of the commit to come */
     uint32_t op_count;
     struct fp_lfs_place from, to; /* of the running operation (tree.c) */
+    struct fp_lfs_place parent;   /* of a pair whose links are mended */
     uint32_t victim[2]; /* directory that it takes out; FP_LFS_NULL: none */
     struct fp_lfs_part part;
     struct fp_lfs_outcome out; /* of the last commit to a pair */

@@ -42,7 +42,7 @@ static int repair_move(struct fp_lfs *fs)
 static int repair_next(struct fp_lfs *fs, bool drop)
 {
     struct fp_lfs_chain thread = FP_LFS_THREAD;
-    struct fp_lfs_place parent;
+    struct fp_lfs_place *parent = &fs->parent;
     int err;
 
     for (;;) {
@@ -55,7 +55,7 @@ static int repair_next(struct fp_lfs *fs, bool drop)
             continue;
         fp_lfs_pair_set(pair, thread.next[0], thread.next[1]);
         fp_lfs_pair_set(pred, thread.m->pair[0], thread.m->pair[1]);
-        err = fp_lfs_find_parent(fs, pair, &parent);
+        err = fp_lfs_find_parent(fs, pair, parent);
         if (err && err != FP_ERR_NOENT)
             return err;
         if (err && drop) {
@@ -63,8 +63,8 @@ static int repair_next(struct fp_lfs *fs, bool drop)
             break;
         }
         /* Two entries for parts of one pair are not a power cut's doing. */
-        if (!err && !drop && !fp_lfs_pair_equal(parent.dir, pair)) {
-            fp_lfs_op_pair(fs, FP_LFS_SOFTTAIL, FP_LFS_NO_ID, parent.dir);
+        if (!err && !drop && !fp_lfs_pair_equal(parent->dir, pair)) {
+            fp_lfs_op_pair(fs, FP_LFS_SOFTTAIL, FP_LFS_NO_ID, parent->dir);
             err = fp_lfs_commit(fs, pred);
             break;
         }

@@ -114,14 +114,12 @@ int fp_lfs_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
 
 /* Handles on the same entry that read their content from the log can't any
  * more. */
-static void make_stale(struct fp_lfs *fs, const struct fp_lfs_file *by)
+static void make_stale(struct fp_lfs *fs, const struct fp_lfs_node *at)
 {
     for (struct fp_lfs_node *n = fs->nodes; n; n = n->next) {
         struct fp_lfs_file *f = file_at(n);
 
-        if (f && f != by && f->node.id == by->node.id &&
-            !fp_lfs_pair_is_null(n->pair) &&
-            fp_lfs_pair_shares(n->pair, by->node.pair))
+        if (f && n->id == at->id && fp_lfs_pair_shares(n->pair, at->pair))
             f->stale = true;
     }
 }
@@ -190,10 +188,10 @@ static int save(struct fp_lfs *fs, struct fp_lfs_file *f,
     err = fp_lfs_finish(fs, err);
     if (err)
         return err;
+    make_stale(fs, &f->node);
     f->saved = f->body;
     f->dirty = f->staged = f->stale = false;
     fp_lfs_pair_set(f->node.dir, FP_LFS_NULL, FP_LFS_NULL);
-    make_stale(fs, f);
     return FP_OK;
 }
 
