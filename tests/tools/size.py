@@ -3,7 +3,9 @@
 
 Its sources are compiled as a firmware would (32-bit addresses, assertions out)
 and linked alone with unused sections dropped; what is counted is text with
-read-only data. `check`, which a firmware may leave out, is counted by itself.
+read-only data; the read-only one is compiled with FP_READONLY=1. What a firmware
+may leave out, by a table of its own, is counted by itself: `check`, and `probe`,
+which one that states its block size does not need.
 The stack is that of the deepest path of calls, from the compiler's own call
 graph; what the block device below uses comes on top.
 
@@ -19,16 +21,19 @@ import tempfile
 GCC = 'arm-none-eabi-gcc'
 FLAGS = ['-std=c11', '-mcpu=cortex-m0', '-mthumb', '-Os', '-ffreestanding', '-ffunction-sections', '-fdata-sections',
          '-fcallgraph-info=su', '-DFP_ADDR32=1', '-DFP_CRC32_SMALL=1', '-DFP_ASSERT(c)=((void)0)', '-I.', '-isystem', 'core/freestanding']
-# driver: reading and writing, read-only, the file left out
-DRIVERS = {'littlefs': ('fp_fs_littlefs', 'fp_fs_littlefs_ro', 'check')}
+# driver: reading and writing, read-only, the files left out
+DRIVERS = {'littlefs': ('fp_fs_littlefs', 'fp_fs_littlefs_ro', ('check', 'probe'))}
+WRITES = ('alloc', 'commit', 'compact', 'extend', 'format', 'littlefs', 'log', 'prog', 'repair', 'setattr', 'tree', 'write')
 
 
-def compile_all(folder, driver):
+def compile_all(folder, driver, options=(), leave_out=()):
     objects = {}
     for source in sorted(glob.glob(f'core/fs/{driver}/*.c')):
         name = os.path.splitext(os.path.basename(source))[0]
+        if name in leave_out:
+            continue
         objects[name] = f'{folder}/{name}.o'
-        subprocess.run([GCC, *FLAGS, '-c', source, '-o', objects[name], '-dumpbase', f'{folder}/{name}.c'], check=True)
+        subprocess.run([GCC, *FLAGS, *options, '-c', source, '-o', objects[name], '-dumpbase', f'{folder}/{name}.c'], check=True)
     return objects
 
 
@@ -37,11 +42,18 @@ def linked_size(folder, objects, symbol):
     subprocess.run([GCC, '-mcpu=cortex-m0', '-mthumb', '-nostdlib', '-Wl,--gc-sections', f'-Wl,-e,{symbol}', f'-Wl,-u,{symbol}',
                     '-Wl,--unresolved-symbols=ignore-all', '-Wl,--no-warn-mismatch', *objects, '-o', out],
                    check=True, stderr=subprocess.DEVNULL)
-    text, data, bss = map(int, subprocess.run(['arm-none-eabi-size', out], check=True, capture_output=True,
-                                              text=True).stdout.splitlines()[1].split()[:3])
-    if data or bss:
-        sys.exit(f'size: {symbol} has {data + bss} bytes of static RAM; the core may have none')
-    return text
+    listed = subprocess.run(['arm-none-eabi-size', '-A', out], check=True, capture_output=True, text=True).stdout
+    sections = {name: int(size) for name, size in re.findall(r'^(\.\w+)\s+(\d+)', listed, re.MULTILINE)}
+    ram = sections.get('.data', 0) + sections.get('.bss', 0)
+    if ram:
+        sys.exit(f'size: {symbol} has {ram} bytes of static RAM; the core may have none')
+    return sections['.text'] + sections.get('.rodata', 0)
+
+
+def read_only_size(driver, symbol, leave_out):
+    with tempfile.TemporaryDirectory() as folder:
+        objects = compile_all(folder, driver, ['-DFP_READONLY=1'], leave_out)
+        return linked_size(folder, objects.values(), symbol)
 
 
 def deepest(folder):
@@ -82,10 +94,11 @@ def main():
     for driver, (full, read_only, left_out) in DRIVERS.items():
         with tempfile.TemporaryDirectory() as folder:
             objects = compile_all(folder, driver)
-            most = [o for name, o in objects.items() if name != left_out]
+            most = [o for name, o in objects.items() if name not in left_out]
             size = linked_size(folder, most, full)
-            print(f'{driver}: reading and writing {size:,} bytes, read-only {linked_size(folder, most, read_only):,}, '
-                  f'{left_out} {linked_size(folder, objects.values(), full) - size:,} more')
+            reads = read_only_size(driver, read_only, (*left_out, *WRITES))
+            extras = ', '.join(f'{name} {linked_size(folder, [*most, objects[name]], full) - size:,}' for name in left_out)
+            print(f'{driver}: reading and writing {size:,} bytes, read-only {reads:,}; more for {extras}')
             stack, names = deepest(folder)
             print(f'{driver}: stack {stack:,} bytes at most: ' + ' > '.join(re.sub(r'.*:', '', n) for n in names))
 

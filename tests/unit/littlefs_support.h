@@ -30,6 +30,12 @@
 
 #include <cmocka.h>
 
+#if FP_READONLY
+static const struct fp_fs_ops *const lfs_driver = &fp_fs_littlefs_ro;
+#else
+static const struct fp_fs_ops *const lfs_driver = &fp_fs_littlefs;
+#endif
+
 #define LFS_IMAGES FP_TEST_IMAGES "/littlefs/"
 
 struct lfs_image {
@@ -89,12 +95,12 @@ static inline int lfs_mount(struct fp_mount *mnt, struct fp_bdev *dev,
                             const struct fp_fs_config *cfg)
 {
     static const struct fp_fs_config none;
-    size_t size = fp_fs_littlefs.workspace(dev, cfg ? cfg : &none);
+    size_t size = lfs_driver->workspace(dev, cfg ? cfg : &none);
     void *ws = malloc(size ? size : 1);
     int err;
 
     assert_non_null(ws);
-    err = fp_fs_mount(mnt, &fp_fs_littlefs, dev, cfg, ws, size);
+    err = fp_fs_mount(mnt, lfs_driver, dev, cfg, ws, size);
     if (err)
         free(ws);
     return err;

@@ -72,9 +72,12 @@
 
 #include "core/fs/fs.h"
 
+#if !FP_READONLY
 extern const struct fp_fs_ops fp_fs_littlefs;
+#endif
 
-/* The same without anything that writes: links none of the writing half. */
+/* The same without anything that writes: links none of the writing half. With
+ * FP_READONLY its reading is smaller, too. */
 extern const struct fp_fs_ops fp_fs_littlefs_ro;
 
 #endif
