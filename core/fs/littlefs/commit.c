@@ -46,9 +46,9 @@ void fp_lfs_op_pair(struct fp_lfs *fs, uint32_t type, uint32_t id,
 {
     struct fp_lfs_op *op = fp_lfs_op(fs, type, id, NULL, 8);
 
-    fp_put_le32(op->raw, pair[0]);
-    fp_put_le32(op->raw + 4, pair[1]);
-    op->buf = op->raw;
+    op->buf = op->words;
+    fp_lfs_pair_set(op->words, pair[0], pair[1]);
+    fp_lfs_le(op->words, 2);
 }
 
 void fp_lfs_op_delete(struct fp_lfs *fs, uint32_t id)
@@ -336,8 +336,7 @@ int fp_lfs_commit(struct fp_lfs *fs, const uint32_t pair[2])
     }
     if (err)
         fs->gwant = fs->gdisk; /* nothing of it happened */
-    fs->moved_count = fs->op_count = 0;
-    fs->absorb = (struct fp_lfs_gstate){ 0 };
+    fs->moved_count = 0;
     for (struct fp_lfs_node *n = fs->nodes; n; n = n->next)
         n->parked = false;
     return err;
@@ -422,7 +421,8 @@ int fp_lfs_prepare(struct fp_lfs *fs)
 {
     if (fs->failed)
         return FP_ERR_ROFS;
-    fs->flight_count = fs->unlinked = 0;
+    fs->flight_count = fs->op_count = fs->unlinked = 0;
+    fs->absorb = (struct fp_lfs_gstate){ 0 };
     return fp_lfs_repair(fs);
 }
 

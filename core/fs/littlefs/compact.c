@@ -39,8 +39,8 @@ static bool apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t number)
     struct fp_lfs_ent *ent;
 
     if (op->type >> 8 == FP_LFS_SOFTTAIL >> 8) {
-        fp_lfs_pair_set(m->tail, fp_get_le32(op->raw),
-                        fp_get_le32(op->raw + 4));
+        fp_lfs_pair_set(m->tail, op->words[0], op->words[1]);
+        fp_lfs_le(m->tail, 2);
         m->hard = op->type == FP_LFS_HARDTAIL && !fp_lfs_pair_is_null(m->tail);
         return true;
     }

@@ -33,7 +33,7 @@ static uint32_t old_revision(struct fp_lfs *fs)
 
 /* Writes the pair out twice, as a commit that does not fit its log would: each
  * time to the other block. */
-static int write_super(struct fp_lfs *fs, const uint8_t record[24])
+static int write_super(struct fp_lfs *fs, const uint32_t record[6])
 {
     struct fp_lfs_mdir *m = &fs->slots[0];
     int err = FP_OK;
@@ -53,7 +53,7 @@ int fp_lfs_format(struct fp_bdev *dev, const struct fp_fs_config *given,
                   void *ws, size_t ws_size)
 {
     struct fp_fs_config cfg = *given;
-    uint8_t record[24];
+    uint32_t record[6];
     struct fp_lfs *fs = ws;
     int err = fp_lfs_setup(dev, &cfg, ws, ws_size);
 
@@ -62,12 +62,12 @@ int fp_lfs_format(struct fp_bdev *dev, const struct fp_fs_config *given,
     if (err)
         return err;
     fs->minor = cfg.version != 0x20000;
-    fp_put_le32(record, 0x20000 | fs->minor);
-    fp_put_le32(record + 4, fs->block_size);
-    fp_put_le32(record + 8,
-                cfg.block_count ? cfg.block_count : fs->block_count);
-    fp_put_le32(record + 12, cfg.name_max ? cfg.name_max : FP_NAME_MAX);
-    fp_put_le32(record + 16, 0x7fffffff);
-    fp_put_le32(record + 20, 1022);
+    record[0] = 0x20000 | fs->minor;
+    record[1] = fs->block_size;
+    record[2] = cfg.block_count ? cfg.block_count : fs->block_count;
+    record[3] = cfg.name_max ? cfg.name_max : FP_NAME_MAX;
+    record[4] = 0x7fffffff;
+    record[5] = 1022;
+    fp_lfs_le(record, 6);
     return fp_lfs_finish(fs, write_super(fs, record));
 }

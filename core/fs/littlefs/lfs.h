@@ -201,7 +201,7 @@ struct fp_lfs_op {
     uint16_t len;        /* FP_LFS_REMOVED removes an attribute */
     const void *buf;     /* data in memory, or NULL: */
     struct fp_lfs_at at; /* on flash */
-    uint8_t raw[8];      /* room for data of the operation's own */
+    uint32_t words[2];   /* room for data of the operation's own */
 };
 
 /* Copies all attributes of the entry whose NAME lies there. */
@@ -370,7 +370,9 @@ static inline bool fp_lfs_has_move(const struct fp_lfs_gstate *g)
 
 int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
                 uint32_t size);
-/* Integers, each as four bytes with the lowest first. */
+/* Turns integers into what flash has, four bytes with the lowest first, and
+ * back. */
+void fp_lfs_le(uint32_t *words, uint32_t count);
 int fp_lfs_words(struct fp_lfs *fs, uint32_t block, uint32_t off,
                  uint32_t *words, uint32_t count);
 /* Takes what the window holds of the log being read, at most up to `to`, into
@@ -406,6 +408,7 @@ void fp_lfs_scan_end(struct fp_lfs *fs);
 int fp_lfs_crc_at(struct fp_lfs *fs, uint32_t block, uint32_t off,
                   uint32_t size, uint32_t *crc);
 void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2]);
+void fp_lfs_drop_all(struct fp_lfs *fs);
 /* What a tag does to the index. False: it contradicts the index. */
 bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
                   uint32_t off, uint32_t hash);

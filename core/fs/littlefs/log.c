@@ -81,13 +81,16 @@ static void start(struct fp_lfs *fs, uint32_t block, uint32_t off,
     };
 }
 
+static void put_word(struct fp_lfs *fs, uint32_t word)
+{
+    fp_lfs_le(&word, 1);
+    put(fs, (const uint8_t *)&word, 0, 4);
+}
+
 void fp_lfs_log_begin(struct fp_lfs *fs, uint32_t block, uint32_t rev)
 {
-    uint8_t raw[4];
-
-    fp_put_le32(raw, rev);
     start(fs, block, 0, 0xffffffffu);
-    put(fs, raw, 0, 4);
+    put_word(fs, rev);
 }
 
 void fp_lfs_log_append(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
@@ -130,10 +133,10 @@ void fp_lfs_log_put(struct fp_lfs *fs, uint32_t tag, const void *buf,
 void fp_lfs_log_words(struct fp_lfs *fs, uint32_t type, const uint32_t *words,
                       uint32_t count)
 {
-    uint8_t raw[12];
+    uint32_t raw[3];
 
-    for (uint32_t i = 0; i < count; i++)
-        fp_put_le32(raw + 4 * i, words[i]);
+    memcpy(raw, words, 4 * count);
+    fp_lfs_le(raw, count);
     fp_lfs_log_put(fs, fp_lfs_tag(type, FP_LFS_NO_ID, 4 * count), raw, 0);
 }
 
@@ -210,13 +213,11 @@ static uint32_t look_ahead(struct fp_lfs *fs, uint32_t end)
 static void put_ccrc(struct fp_lfs *fs, uint32_t to, uint32_t flip)
 {
     struct fp_lfs_log *log = &fs->log;
-    uint8_t raw[4];
 
     put_tag(fs,
             fp_lfs_tag(FP_LFS_CCRC | flip, FP_LFS_NO_ID, to - (log->off + 4)));
     log->ptag ^= flip << 31;
-    fp_put_le32(raw, log->crc);
-    put(fs, raw, 0, 4);
+    put_word(fs, log->crc);
 }
 
 int fp_lfs_log_end(struct fp_lfs *fs)

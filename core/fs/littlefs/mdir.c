@@ -444,6 +444,12 @@ int fp_lfs_get(struct fp_lfs *fs, const uint32_t given[2],
     return fetch(fs, pair, victim);
 }
 
+void fp_lfs_drop_all(struct fp_lfs *fs)
+{
+    for (uint32_t i = 0; i < fs->slot_count; i++)
+        fs->slots[i].valid = false;
+}
+
 void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2])
 {
     for (uint32_t i = 0; i < fs->slot_count; i++)

@@ -21,7 +21,7 @@
 #define FAR_DEFAULT    16u
 #define ENTRIES_MIN    8u
 #define ALIGN          16u
-#define ALONE          16u
+#define ALONE          4u /* a revision is judged by its own bytes alone */
 
 /* --- the workspace --- */
 
@@ -351,9 +351,7 @@ int fp_lfs_mount(struct fp_mount *mnt)
     fs->mounting = true;
     err = mount_found(fs);
     fs->mounting = false;
-    /* These indexes are without hashes. */
-    for (uint32_t i = 0; i < fs->slot_count; i++)
-        fs->slots[i].valid = false;
+    fp_lfs_drop_all(fs); /* these indexes are without hashes */
     return err;
 }
 

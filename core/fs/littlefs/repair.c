@@ -97,16 +97,16 @@ static int repair_orphans(struct fp_lfs *fs)
 static int put_record(struct fp_lfs *fs, const uint32_t pair[2], uint32_t at,
                       uint32_t value)
 {
-    uint8_t record[24];
+    uint32_t record[6];
     struct fp_lfs_mdir *m;
     int err = fp_lfs_get(fs, pair, &m);
 
     if (!err)
-        err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(m->ents[0].strct),
-                          record, sizeof record);
-    if (err || fp_get_le32(record + at) == value)
+        err = fp_lfs_rec_words(fs, m, m->ents[0].strct, record, 6);
+    if (err || record[at] == value)
         return err;
-    fp_put_le32(record + at, value);
+    record[at] = value;
+    fp_lfs_le(record, 6);
     (void)fp_lfs_op(fs, FP_LFS_STRUCT_INLINE, 0, record, sizeof record);
     return fp_lfs_commit(fs, pair);
 }
@@ -121,12 +121,11 @@ static int upgrade(struct fp_lfs *fs)
     err = put_record(fs, fs->root, 0, 0x20001);
     if (err)
         return err;
-    /* What was judged erased by the rules of 2.0 is judged anew. */
     fs->minor = 1;
     fs->mnt->cfg.version = 0x20001;
     fs->upgrade = false;
-    for (uint32_t i = 0; i < fs->slot_count; i++)
-        fs->slots[i].valid = false;
+    /* What was judged erased by the rules of 2.0 is judged anew. */
+    fp_lfs_drop_all(fs);
     return FP_OK;
 }
 
@@ -142,7 +141,8 @@ static int stay_below(void *ctx, uint32_t block, enum fp_block_use use)
  * the next mount that writes. */
 static int resize(struct fp_lfs *fs)
 {
-    uint32_t from = fs->block_count, to = fs->resize, at[2] = { 0, 1 };
+    uint32_t from = fs->block_count, to = fs->resize;
+    struct fp_lfs_chain supers = FP_LFS_THREAD;
     int err = FP_OK;
 
     if (!to)
@@ -152,17 +152,16 @@ static int resize(struct fp_lfs *fs)
     if (err)
         return err;
     fp_lfs_alloc_resize(fs, fp_lfs_min(from, to));
-    err = put_record(fs, fs->root, 8, to);
+    err = put_record(fs, fs->root, 2, to);
     fp_lfs_alloc_resize(fs, err ? from : to);
-    fs->stated = err ? fs->stated : to;
-    while (!err && !fp_lfs_pair_shares(at, fs->root)) {
-        struct fp_lfs_mdir *m;
+    if (!err)
+        fs->stated = to;
+    while (!err && !fp_lfs_pair_shares(supers.next, fs->root)) {
+        uint32_t at[2] = { supers.next[0], supers.next[1] };
 
-        err = put_record(fs, at, 8, to);
+        err = put_record(fs, at, 2, to);
         if (!err)
-            err = fp_lfs_get(fs, at, &m);
-        if (!err)
-            fp_lfs_pair_set(at, m->tail[0], m->tail[1]);
+            err = fp_lfs_chain_next(fs, &supers);
     }
     if (!err)
         fs->resize = fs->uneven = 0;

@@ -20,8 +20,9 @@ static void op_time(struct fp_lfs *fs, uint32_t id, uint8_t type, int32_t len,
     struct fp_lfs_op *op =
         fp_lfs_op(fs, FP_LFS_ATTR | (uint32_t)type, id, NULL, (uint32_t)len);
 
-    fp_put_le64(op->raw, (uint64_t)time);
-    op->buf = op->raw;
+    op->buf = op->words;
+    fp_lfs_pair_set(op->words, (uint32_t)time, (uint32_t)(time >> 32));
+    fp_lfs_le(op->words, 2);
 }
 
 /* An entry that has 't' gets it in its length; one that has attribute 1, or
