@@ -29,8 +29,9 @@
 #define FP_DIR_STATE 64
 #endif
 
-/* 1: filesystem drivers only read. What they know for the sake of writing is
- * left out, and the tables that write are not there. */
+/* 1: filesystem drivers only read, and are as small as they can be. What they
+ * know for the sake of writing is left out, and so is what only saves reads:
+ * names are compared on flash. The tables that write are not there. */
 #ifndef FP_READONLY
 #define FP_READONLY 0
 #endif

@@ -41,36 +41,36 @@ uint32_t fp_lfs_ctz_index(uint32_t block_size, uint32_t pos, uint32_t *off)
 
 /* --- what is known of a file --- */
 
-/* Blocks at equal distances of a power of two, from index `base` on. */
-struct table {
-    uint32_t base, shift, count;
-    uint32_t *blocks; /* FP_LFS_NULL: not known */
+enum {
+    NEAR,
+    FAR
 };
 
 void fp_lfs_ctz_forget(const struct fp_lfs *fs, struct fp_lfs_file *f)
 {
-    memset(f->known, 0xff, (FP_LFS_NEAR + fs->far) * sizeof f->known[0]);
+    /* Both tables, one behind the other. */
+    memset(f->known[NEAR].blocks, 0xff,
+           (FP_LFS_NEAR + fs->far) * sizeof f->known[NEAR].blocks[0]);
 }
 
-/* Those near `index`, and those over the whole file. */
-static void open_tables(const struct fp_lfs *fs, struct fp_lfs_file *f,
-                        uint32_t index, uint32_t last, struct table t[2])
+/* Makes the tables those for a target, in a file with `last` for its last. */
+static void aim(struct fp_lfs_file *f, uint32_t index, uint32_t last)
 {
-    uint32_t base = index - index % FP_LFS_NEAR, shift = 0;
+    uint32_t base = index - index % FP_LFS_NEAR;
 
-    if (f->near_base != base) {
-        f->near_base = base;
-        memset(f->known, 0xff, FP_LFS_NEAR * sizeof f->known[0]);
-    }
-    while (last && (last - 1) >> shift >= fs->far)
-        shift++;
-    t[0] = (struct table){ base, 0, FP_LFS_NEAR, f->known };
-    t[1] = (struct table){ 0, shift, fs->far, f->known + FP_LFS_NEAR };
+    f->known[FAR].shift = 0;
+    while (last && (last - 1) >> f->known[FAR].shift >= f->known[FAR].count)
+        f->known[FAR].shift++;
+    if (f->known[NEAR].base == base)
+        return;
+    f->known[NEAR].base = base;
+    memset(f->known[NEAR].blocks, 0xff,
+           FP_LFS_NEAR * sizeof f->known[NEAR].blocks[0]);
 }
 
-static void note(const struct table t[2], uint32_t index, uint32_t block)
+static void note(const struct fp_lfs_file *f, uint32_t index, uint32_t block)
 {
-    for (int i = 0; i < 2; i++, t++) {
+    for (const struct fp_lfs_known *t = f->known; t < f->known + 2; t++) {
         uint32_t at = (index - t->base) >> t->shift;
 
         if (at < t->count && t->base + (at << t->shift) == index)
@@ -78,12 +78,12 @@ static void note(const struct table t[2], uint32_t index, uint32_t block)
     }
 }
 
-/* The nearest known block with an index from `index` to `last`. *block: that
- * of the last. */
-static uint32_t nearest(const struct table t[2], uint32_t index, uint32_t last,
-                        uint32_t *block)
+/* The nearest known block with an index from `index` to before `last`, or that
+ * with the last. */
+static uint32_t nearest(const struct fp_lfs_file *f, uint32_t index,
+                        uint32_t last, uint32_t *block)
 {
-    for (int i = 0; i < 2; i++, t++) {
+    for (const struct fp_lfs_known *t = f->known; t < f->known + 2; t++) {
         uint32_t distance = 1u << t->shift;
         uint32_t at = (index - t->base + distance - 1) >> t->shift;
 
@@ -98,8 +98,8 @@ static uint32_t nearest(const struct table t[2], uint32_t index, uint32_t last,
 
 /* Goes from block *at to the farthest that it names and that is not before
  * `index`, and notes all that it names. */
-static int follow(struct fp_lfs *fs, const struct table t[2], uint32_t index,
-                  uint32_t *at, uint32_t *block)
+static int follow(struct fp_lfs *fs, const struct fp_lfs_file *f,
+                  uint32_t index, uint32_t *at, uint32_t *block)
 {
     uint32_t from = *at, source = *block;
 
@@ -109,7 +109,7 @@ static int follow(struct fp_lfs *fs, const struct table t[2], uint32_t index,
 
         if (err)
             return err;
-        note(t, named, to);
+        note(f, named, to);
         if (named >= index) {
             *at = named;
             *block = to;
@@ -122,14 +122,13 @@ static int follow(struct fp_lfs *fs, const struct table t[2], uint32_t index,
 int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t index,
                     uint32_t *block)
 {
-    struct table t[2];
     uint32_t off, at = fp_lfs_ctz_index(fs->block_size, f->body.size - 1, &off);
 
-    open_tables(fs, f, index, at, t);
+    aim(f, index, at);
     *block = f->body.head;
-    at = nearest(t, index, at, block);
+    at = nearest(f, index, at, block);
     while (at > index) {
-        int err = follow(fs, t, index, &at, block);
+        int err = follow(fs, f, index, &at, block);
 
         if (err)
             return err;

@@ -94,7 +94,8 @@ static int put(struct fp_lfs *fs, struct fp_lfs_file *f, const uint8_t *buf,
     int err = FP_OK;
 
     while (size > 0 && !err) {
-        uint32_t cap = fp_lfs_min(fs->cache_size, fs->block_size - f->cache_off);
+        uint32_t cap =
+            fp_lfs_min(fs->cache_size, fs->block_size - f->cache_off);
         uint32_t n = fp_lfs_min(size, cap - f->cache_size);
 
         if (n == cap) {
@@ -293,8 +294,8 @@ int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f,
     if (size > fs->file_max || f->pos > fs->file_max - size)
         return FP_ERR_FBIG;
     f->dirty = true;
-    err = stays ? write_inline(fs, f, buf, size)
-                : write_blocks(fs, f, buf, size);
+    err =
+        stays ? write_inline(fs, f, buf, size) : write_blocks(fs, f, buf, size);
     if (!err)
         f->pos = end;
     return settle(fs, f, err);

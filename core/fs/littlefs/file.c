@@ -13,7 +13,7 @@ _Static_assert(sizeof(struct fp_lfs_file) <= FP_FILE_STATE,
 
 int fp_lfs_file_claim(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
-    uint32_t i = 0;
+    uint32_t i = 0, *blocks;
 
     while (i < fs->mnt->cfg.max_files && fs->files_used >> i & 1)
         i++;
@@ -21,8 +21,11 @@ int fp_lfs_file_claim(struct fp_lfs *fs, struct fp_lfs_file *f)
         return FP_ERR_NFILE;
     fs->files_used |= 1u << i;
     f->slot = (uint8_t)i;
-    f->known = (uint32_t *)(void *)(fs->files + (size_t)i * fs->file_stride);
-    f->buf = (uint8_t *)(f->known + FP_LFS_NEAR + fs->far);
+    blocks = (uint32_t *)(void *)(fs->files + (size_t)i * fs->file_stride);
+    f->known[0] = (struct fp_lfs_known){ 0, 0, FP_LFS_NEAR, blocks };
+    blocks += FP_LFS_NEAR;
+    f->known[1] = (struct fp_lfs_known){ 0, 0, fs->far, blocks };
+    f->buf = (uint8_t *)(blocks + fs->far);
     fp_lfs_ctz_forget(fs, f);
     f->node.what = FP_LFS_NODE_FILE;
     f->body.kind = FP_LFS_INLINE;

@@ -152,6 +152,13 @@ struct fp_lfs_body {
     uint32_t size;
 };
 
+/* Blocks of a body at equal distances of a power of two, from index `base`
+ * on. */
+struct fp_lfs_known {
+    uint32_t base, shift, count;
+    uint32_t *blocks; /* FP_LFS_NULL: not known */
+};
+
 struct fp_lfs_file {
     struct fp_lfs_node node;
     bool dirty;
@@ -170,10 +177,9 @@ struct fp_lfs_file {
     uint32_t pos;
     struct fp_lfs_body body;  /* as seen through this handle */
     struct fp_lfs_body saved; /* as of the last sync */
-    /* Where blocks of the body are, FP_LFS_NULL: not known (ctz.c). FP_LFS_NEAR
-     * of indices from near_base on, then fs->far at equal distances. */
-    uint32_t *known;
-    uint32_t near_base;
+    /* Where blocks of the body are (ctz.c): near the last target, and over the
+     * whole of it. */
+    struct fp_lfs_known known[2];
     uint32_t wblock, woff;  /* block being written and where in it, flushed
                               and buffered bytes together */
     uint32_t wpos;          /* the same place as a position in the file */
@@ -273,60 +279,66 @@ struct fp_lfs_place {
 
 /* What is used most comes first: small processors reach it in one step. */
 struct fp_lfs {
-    struct fp_mount *mnt;
-    struct fp_bdev *dev;
+    uint32_t root[2];
+    uint32_t clock;
     bool mounting; /* indexes are for this only: no hashes, nor what is
                       erased */
     bool used_known;
-    bool still;    /* no moving for wear now */
-    bool failed;   /* a relocation broke off: no more writing */
-    bool upgrade;
     bool uneven; /* superblocks state different block counts */
-    struct fp_lfs_scan scan;
-    struct fp_lfs_cache rcache;
-    struct fp_lfs_cache *via; /* that, but while a file's content is read */
-    uint32_t block_size, block_count;
-    uint32_t cache_size;
+    bool still;  /* no moving for wear now */
+    uint32_t block_size;
     struct fp_lfs_mdir *slots;
-    uint32_t slot_count, ent_max; /* of the latter two stay free */
+    uint32_t cache_size;
+    uint32_t slot_count;
+    struct fp_lfs_cache *via; /* rcache, but while a file's content is read */
+    uint32_t ent_max;         /* the latter two of them stay free */
     uint32_t prog_size;
+    uint32_t block_count;
     struct fp_lfs_log log;
-    uint8_t *pcache; /* [cache_size] */
-    uint32_t stated;  /* the block count by the last superblock */
-    uint32_t doubted; /* other than 0: parents and thread do not match */
-    uint32_t root[2];
-    uint32_t clock;
     uint32_t minor;
+    uint32_t stated; /* the block count by the last superblock */
+    uint32_t name_max;
+    struct fp_lfs_cache rcache;
+    uint32_t doubted;    /* other than 0: parents and thread do not match */
+    uint8_t *pcache;     /* [cache_size] */
     uint32_t alone_size; /* of a window for what is read by itself */
-    uint32_t name_max, file_max, attr_max, inline_max;
-    uint32_t cycles;     /* metadata moves when revision + 1 divides; 0 never */
-    uint32_t mdir_count; /* of the thread, at mount */
-    struct fp_lfs_gstate gdisk;  /* as on flash */
-    struct fp_lfs_gstate gwant;  /* as the next commit shall leave it */
-    struct fp_lfs_gstate absorb; /* delta of a pair about to be dropped */
-    uint32_t unlinked;           /* relocations whose predecessor is pending */
+    struct fp_bdev *dev;
+    uint32_t attr_max;
+    uint32_t moved_count;
+    struct fp_mount *mnt;
+    uint32_t file_max;
+    struct fp_lfs_gstate gwant; /* as the next commit shall leave it */
+    bool failed;                /* a relocation broke off: no more writing */
+    bool upgrade;
     uint32_t resize; /* the one they all shall state; 0: as they do */
+    uint32_t cycles; /* metadata moves when revision + 1 divides; 0 never */
+    struct fp_lfs_place to;      /* of the running operation (tree.c) */
+    uint32_t unlinked;           /* relocations whose predecessor is pending */
+    uint32_t mdir_count;         /* of the thread, at mount */
+    struct fp_lfs_gstate absorb; /* delta of a pair about to be dropped */
+    struct fp_lfs_place from;    /* of a rename */
+    struct fp_lfs_scan scan;
     struct fp_lfs_node *nodes;
     uint8_t *files; /* cfg.max_files times file_stride */
+    uint32_t far;   /* addresses a file, besides those near */
     uint32_t file_stride;
-    uint32_t far;        /* addresses a file, besides those near */
-    uint32_t files_used; /* bit a file */
+    struct fp_lfs_gstate gdisk; /* as on flash */
+    uint32_t files_used;        /* bit a file */
+    uint32_t inline_max;
+    uint32_t flight_count, op_count;
 
     uint8_t *look; /* one bit a block of the window, set: in use */
     uint32_t look_size, look_start, look_bits, look_next;
-    uint32_t flight[FP_LFS_FLIGHT_MAX]; /* allocated, referred to by nobody */
-    uint32_t flight_count;
-    struct fp_lfs_moved moved[FP_LFS_MOVES_MAX];
-    uint32_t moved_count;
-    struct fp_lfs_op ops[FP_LFS_OPS_MAX]; /* of the commit to come */
-    uint32_t op_count;
-    struct fp_lfs_place from, to; /* of the running operation (tree.c) */
-    struct fp_lfs_place parent;   /* of a pair whose links are mended */
-    uint32_t victim[2]; /* directory that it takes out; FP_LFS_NULL: none */
     struct fp_lfs_part part;
-    struct fp_lfs_outcome out; /* of the last commit to a pair */
-    uint32_t changes;          /* commits so far */
-    uint32_t used;             /* blocks in use, if used_known */
+    uint32_t victim[2];         /* directory that the running operation takes
+                                   out; FP_LFS_NULL: none */
+    struct fp_lfs_place parent; /* of a pair whose links are mended */
+    uint32_t changes;           /* commits so far */
+    uint32_t used;              /* blocks in use, if used_known */
+    struct fp_lfs_outcome out;  /* of the last commit to a pair */
+    uint32_t flight[FP_LFS_FLIGHT_MAX]; /* allocated, referred to by nobody */
+    struct fp_lfs_moved moved[FP_LFS_MOVES_MAX];
+    struct fp_lfs_op ops[FP_LFS_OPS_MAX]; /* of the commit to come */
 };
 
 static inline struct fp_lfs *fp_lfs_of(const struct fp_mount *mnt)

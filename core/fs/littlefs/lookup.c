@@ -47,11 +47,12 @@ int fp_lfs_name_cmp(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
 static int search(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                   const char *name, uint32_t len, uint32_t *id)
 {
-    uint32_t hash = fp_lfs_hash(0, (const uint8_t *)name, len);
+    uint32_t hash =
+        FP_READONLY ? 0 : fp_lfs_hash(0, (const uint8_t *)name, len);
     int order, err;
 
     for (*id = 0; *id < m->count; ++*id) {
-        if (m->ents[*id].hash != fp_lfs_hash16(hash) ||
+        if ((!FP_READONLY && m->ents[*id].hash != fp_lfs_hash16(hash)) ||
             fp_lfs_rec_len(m->ents[*id].name) != len ||
             !fp_lfs_ent_visible(fs, m, *id))
             continue;
@@ -109,7 +110,7 @@ static int look(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 static int nearest(struct fp_lfs *fs, const struct target *t, uint32_t pair[2])
 {
     fp_lfs_pair_set(pair, t->head[0], t->head[1]);
-    for (uint32_t i = 0; i < fs->slot_count; i++) {
+    for (uint32_t i = 0; !FP_READONLY && i < fs->slot_count; i++) {
         const struct fp_lfs_mdir *m = &fs->slots[i];
         uint32_t id;
         bool found;
@@ -120,8 +121,7 @@ static int nearest(struct fp_lfs *fs, const struct target *t, uint32_t pair[2])
         err = look(fs, m, t, &id, &found);
         if (err)
             return err;
-        if (!found &&
-            (FP_READONLY || !t->for_create || !id || is_super(m, id - 1)))
+        if (!found && (!t->for_create || !id || is_super(m, id - 1)))
             continue;
         fp_lfs_pair_set(pair, m->pair[0], m->pair[1]);
         if (id < m->count || !m->hard)

@@ -48,7 +48,8 @@ static bool apply_name(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
     else if (type == FP_LFS_NAME_SUPER)
         rec |= (uint32_t)FP_LFS_SUPER << 30;
     m->ents[id].name = rec;
-    m->ents[id].hash = fp_lfs_hash16(hash);
+    if (!FP_READONLY)
+        m->ents[id].hash = fp_lfs_hash16(hash);
     return true;
 }
 
@@ -266,7 +267,7 @@ static int take_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 
     if (kind >= 5)
         return take_global(fs, m);
-    if (kind == 0 && !fs->mounting)
+    if (!FP_READONLY && kind == 0 && !fs->mounting)
         err = hash_name(fs, &hash);
     if (!fp_lfs_apply(fs, m, s->tag, s->off, hash) && !s->wrong)
         s->wrong = contradiction(fs, m);
@@ -369,12 +370,16 @@ int fp_lfs_advance(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 
 /* --- choosing the block --- */
 
-/* Reads the pair into m. */
-static int fetch(struct fp_lfs *fs, const uint32_t pair[2],
-                 struct fp_lfs_mdir *m)
+static void swap(uint32_t pair[2])
 {
-    uint32_t rev[2], unreadable = 0;
-    int err, half;
+    fp_lfs_pair_set(pair, pair[1], pair[0]);
+}
+
+/* Reads into m the pair, which is put with the block in use first. */
+static int fetch(struct fp_lfs *fs, uint32_t pair[2], struct fp_lfs_mdir *m)
+{
+    uint32_t rev[2] = { 0 }, unreadable = 0;
+    int err;
 
     m->valid = false;
     m->dir[0] = FP_LFS_NULL;
@@ -384,21 +389,22 @@ static int fetch(struct fp_lfs *fs, const uint32_t pair[2],
         err = fp_lfs_words(fs, pair[i], 0, &rev[i], 1);
         if (err && err != FP_ERR_CORRUPT)
             return err;
-        if (err)
-            unreadable |= 1u << i;
+        unreadable |= err ? 1u << i : 0;
     }
-    half = unreadable ? unreadable == 1 : (int32_t)(rev[1] - rev[0]) > 0;
-    for (int i = 0; i < 2; i++, half ^= 1) {
-        if (unreadable >> half & 1)
-            continue;
-        err = fp_lfs_parse(fs, m, pair[half]);
-        /* A revision that now reads differently decided wrongly. */
-        if (err == FP_ERR_NODATA || (!err && m->rev != rev[half]))
-            continue;
-        m->pair[1] = pair[half ^ 1];
+    if (unreadable ? unreadable == 1 : (int32_t)(rev[1] - rev[0]) > 0) {
+        swap(pair);
+        swap(rev);
+    }
+    for (int i = 0; i < 2; i++) {
         m->fallback = i > 0;
-        m->valid = !err;
-        return err;
+        err = fp_lfs_parse(fs, m, pair[0]);
+        m->pair[1] = pair[1];
+        /* A revision that now reads differently decided wrongly. */
+        m->valid = !err && m->rev == rev[0];
+        if (m->valid || (err && err != FP_ERR_NODATA))
+            return err;
+        swap(pair);
+        swap(rev);
     }
     return FP_ERR_CORRUPT;
 }

@@ -91,7 +91,7 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
     return round_up(sizeof(struct fp_lfs)) +
            (size_t)l->slots * (round_up(sizeof(struct fp_lfs_mdir)) +
                                l->ents * sizeof(struct fp_lfs_ent)) +
-           2 * (size_t)round_up(l->cache_size) +
+           (FP_READONLY ? 1 : 2) * (size_t)round_up(l->cache_size) +
            (size_t)l->files * l->file_stride + round_up(l->look_size);
 }
 
@@ -103,23 +103,25 @@ size_t fp_lfs_workspace(const struct fp_bdev *dev,
     return lay_out(dev, cfg, &l);
 }
 
+/* Puts the parts behind each other; but for the caches they begin as 0. */
 static void place(struct fp_lfs *fs, const struct layout *l)
 {
-    uint8_t *at = (uint8_t *)fs + round_up(sizeof *fs);
-    struct fp_lfs_ent *ents;
+    uint8_t *slots = (uint8_t *)fs + round_up(sizeof *fs);
+    uint8_t *at = slots + l->slots * round_up(sizeof fs->slots[0]);
 
-    fs->slots = (struct fp_lfs_mdir *)(void *)at;
+    memset(fs, 0, (size_t)(at - (uint8_t *)fs));
+    fs->slots = (struct fp_lfs_mdir *)(void *)slots;
     fs->slot_count = l->slots;
-    memset(at, 0, l->slots * sizeof fs->slots[0]);
-    at += l->slots * round_up(sizeof fs->slots[0]);
-    ents = (struct fp_lfs_ent *)(void *)at;
-    for (uint32_t i = 0; i < l->slots; i++, ents += l->ents)
-        fs->slots[i].ents = ents;
-    at = (uint8_t *)ents;
+    for (uint32_t i = 0; i < l->slots; i++) {
+        fs->slots[i].ents = (struct fp_lfs_ent *)(void *)at;
+        at += l->ents * sizeof(struct fp_lfs_ent);
+    }
     fs->rcache.buf = at;
     at += round_up(l->cache_size);
-    fs->pcache = at;
-    at += round_up(l->cache_size);
+    if (!FP_READONLY) {
+        fs->pcache = at;
+        at += round_up(l->cache_size);
+    }
     fs->files = at;
     fs->look = at + (size_t)l->files * l->file_stride;
 }
@@ -136,7 +138,6 @@ int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
         return FP_ERR_INVAL;
     if (ws_size < need)
         return FP_ERR_NOMEM;
-    memset(fs, 0, sizeof *fs);
     place(fs, &l);
     fs->dev = dev;
     fs->block_size = cfg->block_size = l.block_size;
@@ -144,7 +145,6 @@ int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
     fs->cache_size = cfg->cache_size = l.cache_size;
     fs->alone_size =
         fp_lfs_min(fp_lfs_align_up(ALONE, dev->read_size), l.cache_size);
-    fs->prog_size = dev->prog_size;
     fs->via = &fs->rcache;
     fs->scan.block = fs->rcache.block = FP_LFS_NULL;
     fs->far = l.far;
@@ -152,8 +152,9 @@ int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
     fs->look_size = l.look_size;
     fs->ent_max = l.ents;
     cfg->max_files = l.files;
-    cfg->block_cycles = cycles;
     if (!FP_READONLY) {
+        cfg->block_cycles = cycles;
+        fs->prog_size = dev->prog_size;
         fs->cycles = cycles < 0 ? 0 : ((uint32_t)cycles + 1) | 1;
         fs->upgrade = option(cfg->options, "upgrade=", 0) != 0;
     }
@@ -348,10 +349,11 @@ int fp_lfs_mount(struct fp_mount *mnt)
     if (!FP_READONLY && !(mnt->cfg.flags & FP_MOUNT_RDONLY) &&
         fs->block_size % mnt->dev->block_size)
         return FP_ERR_INVAL;
-    fs->mounting = true;
+    fs->mounting = !FP_READONLY;
     err = mount_found(fs);
     fs->mounting = false;
-    fp_lfs_drop_all(fs); /* these indexes are without hashes */
+    if (!FP_READONLY)
+        fp_lfs_drop_all(fs); /* these indexes are without hashes */
     return err;
 }
 
