@@ -167,18 +167,23 @@ static int build_ops(struct fp_lfs *fs, struct fp_lfs_file *f, bool make,
     return err == FP_ERR_NOTSUP ? FP_OK : err;
 }
 
+/* Makes it ready to be saved. By itself, since repairs go deep. */
+static int get_ready(struct fp_lfs *fs, struct fp_lfs_file *f)
+{
+    int err = prepare(fs, f);
+
+    return err ? err : fp_lfs_body_flush(fs, f);
+}
+
+/* Its content takes its name. */
 static int save(struct fp_lfs *fs, struct fp_lfs_file *f,
                 const struct fp_commit_meta *meta)
 {
-    int err = prepare(fs, f);
     bool make;
+    int err;
 
-    if (!err)
-        err = fp_lfs_body_flush(fs, f);
-    if (!err && is_gone(f))
-        err = FP_ERR_NOENT;
-    if (err)
-        return err;
+    if (is_gone(f))
+        return FP_ERR_NOENT;
     err = find_entry(fs, f);
     make = err == FP_ERR_NOENT;
     if (!err || make)
@@ -200,12 +205,6 @@ static int save(struct fp_lfs *fs, struct fp_lfs_file *f,
  * commit and stays in memory. */
 static int settle_stage(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
-    int err = prepare(fs, f);
-
-    if (!err)
-        err = fp_lfs_body_flush(fs, f);
-    if (err)
-        return err;
     f->cache_block = fs->rcache.block = FP_LFS_NULL;
     fp_lfs_ctz_forget(fs, f);
     return fp_bdev_sync(fs->dev);
@@ -215,30 +214,30 @@ int fp_lfs_fsync(struct fp_file *file)
 {
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
+    int err = f->staged || f->dirty ? get_ready(fs, f) : FP_OK;
 
-    if (f->staged)
-        return settle_stage(fs, f);
-    return f->dirty ? save(fs, f, NULL) : FP_OK;
+    if (err || !(f->staged || f->dirty))
+        return err;
+    return f->staged ? settle_stage(fs, f) : save(fs, f, NULL);
 }
 
 int fp_lfs_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
 {
+    struct fp_lfs *fs = fp_lfs_of(file->mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
+    int err = f->staged ? get_ready(fs, f) : FP_ERR_INVAL;
 
-    if (!f->staged)
-        return FP_ERR_INVAL;
-    return save(fp_lfs_of(file->mnt), f, meta->has_mtime ? meta : NULL);
+    return err ? err : save(fs, f, meta->has_mtime ? meta : NULL);
 }
 
 int fp_lfs_close(struct fp_file *file)
 {
-    struct fp_lfs *fs = fp_lfs_of(file->mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
     int err = FP_OK;
 
     if (f->dirty && !f->staged && !is_gone(f))
-        err = save(fs, f, NULL);
-    fp_lfs_file_release(fs, f);
+        err = fp_lfs_fsync(file);
+    fp_lfs_file_release(fp_lfs_of(file->mnt), f);
     return err;
 }
 
