@@ -247,6 +247,28 @@ static void renames_that_need_no_driver(void **state)
     assert_int_equal(fp_fs_rename(&f.mnt, "/g", "/g/h", 0), FP_ERR_NOENT);
 }
 
+static void a_mount_without_block_size_asks_the_probe(void **state)
+{
+    const struct fp_fs_config stated = { .block_size = 64 };
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, 0);
+    assert_int_equal(
+        fp_fs_mount(&f.mnt, &rec_ops, &f.ram.bdev, NULL, f.ws, sizeof f.ws),
+        FP_OK);
+    assert_int_equal(f.mnt.cfg.block_size, 128);
+    rec_answer = FP_ERR_NOENT;
+    assert_int_equal(
+        fp_fs_mount(&f.mnt, &rec_ops, &f.ram.bdev, NULL, f.ws, sizeof f.ws),
+        FP_ERR_CORRUPT);
+    rec_answer = FP_OK;
+    assert_int_equal(
+        fp_fs_mount(&f.mnt, &rec_ops, &f.ram.bdev, &stated, f.ws, sizeof f.ws),
+        FP_OK);
+    assert_int_equal(f.mnt.cfg.block_size, 64);
+}
+
 static void workspaces_are_measured_first(void **state)
 {
     struct fixture f;
@@ -322,6 +344,7 @@ int main(void)
         cmocka_unit_test(a_read_only_volume_is_never_asked_to_write),
         cmocka_unit_test(a_device_that_takes_no_writes_makes_it_read_only),
         cmocka_unit_test(renames_that_need_no_driver),
+        cmocka_unit_test(a_mount_without_block_size_asks_the_probe),
         cmocka_unit_test(workspaces_are_measured_first),
         cmocka_unit_test(the_best_probe_wins),
     };

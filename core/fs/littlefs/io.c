@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Reading bytes of blocks by way of a cache: the common one, or, for its
- * content, an open file's (fs->via). Each holds a window of a single block. What the common one holds of a block is
- * dropped when that is programmed or erased (prog.c).
+ * content, an open file's (fs->via). Each holds a window of a single block, as
+ * long as the cache but for what is read by itself. What the common one holds
+ * of a block is dropped when that is programmed or erased (prog.c).
  *
  * While a log is read (fs->scan), its windows follow each other without a gap,
  * and each goes into the CRC as a whole when the next one takes its place.
@@ -62,14 +63,19 @@ static int fill(struct fp_lfs *fs, struct fp_lfs_cache *cache, uint32_t block,
     return FP_OK;
 }
 
+static bool holds(const struct fp_lfs_cache *cache, uint32_t block,
+                  uint32_t off)
+{
+    return cache->block == block && off - cache->off < cache->size;
+}
+
 /* Up to size bytes by way of the cache; or how an attempt failed. */
 static int32_t copy(struct fp_lfs *fs, uint32_t block, uint32_t off,
                     uint8_t *to, uint32_t size, uint32_t window)
 {
     struct fp_lfs_cache *cache = fs->via;
-    uint32_t at;
 
-    while (at = off - cache->off, cache->block != block || at >= cache->size) {
+    while (!holds(cache, block, off)) {
         uint32_t from = off;
         int err;
 
@@ -81,8 +87,8 @@ static int32_t copy(struct fp_lfs *fs, uint32_t block, uint32_t off,
         if (err)
             return err;
     }
-    size = fp_lfs_min(cache->size - at, size);
-    memcpy(to, cache->buf + at, size);
+    size = fp_lfs_min(cache->off + cache->size - off, size);
+    memcpy(to, cache->buf + (off - cache->off), size);
     return (int32_t)size;
 }
 

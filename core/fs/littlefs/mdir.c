@@ -22,6 +22,7 @@
 #include <string.h>
 
 #define CRC_INIT 0xffffffffu
+#define MEANT    1 /* an answer of take_crc() */
 
 uint32_t fp_lfs_hash(uint32_t hash, const uint8_t *bytes, uint32_t size)
 {
@@ -141,18 +142,19 @@ int fp_lfs_scan_next(struct fp_lfs *fs)
     struct fp_lfs_scan *s = &fs->scan;
     const struct fp_lfs_cache *cache = &fs->rcache;
     uint32_t at = s->end - cache->off;
-    const uint8_t *word = cache->buf + at;
     uint8_t raw[4];
+    const uint8_t *word = raw;
 
     if (s->end + 4 > s->limit)
         return FP_ERR_NODATA;
     /* Nearly always it is at hand: this is where a mount spends its time. */
-    if (cache->block != s->block || at > cache->size || cache->size - at < 4) {
+    if (cache->block == s->block && at < cache->size && cache->size - at >= 4) {
+        word = cache->buf + at;
+    } else {
         int err = fp_lfs_read(fs, s->block, s->end, raw, 4);
 
         if (err)
             return err;
-        word = raw;
     }
     s->tag = fp_get_be32(word) ^ s->base;
     if (s->tag & FP_LFS_TAG_INVALID)
@@ -204,8 +206,6 @@ static int take_global(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 
 /* The CRC tag. FP_ERR_NODATA: the commit does not hold. MEANT: it does, with
  * what contradicts the index. */
-#define MEANT 1
-
 static int take_crc(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
     struct fp_lfs_scan *s = &fs->scan;

@@ -253,12 +253,13 @@ static int take_superblock(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 
 /* --- the thread --- */
 
-/* A hash of a pair, whichever of its blocks comes first. */
+/* A hash of a pair, whichever of its blocks comes first. It is not linear, so
+ * that sums of it do not match where the sums of the blocks do. */
 static uint32_t mix(const uint32_t pair[2])
 {
     uint32_t v = (pair[0] + pair[1]) * 0x9e3779b1u ^ pair[0] * pair[1];
 
-    return (v ^ v >> 15) * 0x85ebca77u;
+    return v * (2 * v + 1);
 }
 
 static int sum_children(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
