@@ -778,7 +778,7 @@ static void the_last_superblock_says_how_many_blocks(void **state)
     fp_put_le32(record + 20, 1022);
     put("/f", "kept");
     (void)fp_lfs_op(fs, FP_LFS_STRUCT_INLINE, 0, record, sizeof record);
-    assert_int_equal(fp_lfs_commit(fs, anchor, NULL), FP_OK);
+    assert_int_equal(fp_lfs_commit(fs, anchor), FP_OK);
     lfs_unmount(&mnt);
 
     mount_as(0, NULL, FP_OK);

@@ -21,12 +21,12 @@ static bool is_full(const struct fp_lfs *fs, const struct fp_lfs_mdir *m)
     return !m->erased || m->off > fs->block_size - fs->block_size / 8;
 }
 
-/* Compacts the pair if that is worth it. It may relocate then: p->at is where
- * it is after that. */
+/* Compacts the pair if that is worth it. It may relocate then: p->at follows it
+ * as an open listing does. */
 static int compact_pair(struct fp_lfs *fs, struct position *p,
                         struct fp_lfs_mdir *m)
 {
-    struct fp_lfs_node here = { .what = FP_LFS_NODE_MARK };
+    struct fp_lfs_node here = { .what = FP_LFS_NODE_DIR };
     uint32_t live;
     int err;
 
@@ -39,7 +39,7 @@ static int compact_pair(struct fp_lfs *fs, struct position *p,
     fp_lfs_pair_set(here.pair, m->pair[0], m->pair[1]);
     fp_lfs_pair_set(here.dir, FP_LFS_NULL, FP_LFS_NULL);
     fp_lfs_node_add(fs, &here);
-    err = fp_lfs_commit(fs, p->at, NULL);
+    err = fp_lfs_commit(fs, p->at);
     fp_lfs_node_del(fs, &here);
     fp_lfs_pair_set(p->at, here.pair[0], here.pair[1]);
     return err;

@@ -20,37 +20,38 @@
 #define BAD_TRIES 32
 #define DRAWS     32
 
-static int mark(void *ctx, uint32_t block, enum fp_block_use use)
-{
-    struct fp_lfs *fs = ctx;
-    uint32_t i = block >= fs->look_start
-                     ? block - fs->look_start
-                     : block + (fs->block_count - fs->look_start);
-
-    (void)use;
-    if (i < fs->look_bits)
-        fs->look[i / 8] |= (uint8_t)(1u << i % 8);
-    return FP_OK;
-}
-
-static int mark_body(struct fp_lfs *fs, const struct fp_lfs_body *body)
+static int walk_body(struct fp_lfs *fs, const struct fp_lfs_body *body,
+                     fp_fs_block_fn fn, void *ctx)
 {
     return body->kind == FP_LFS_CTZ
-               ? fp_lfs_ctz_walk(fs, body->head, body->size, mark, fs)
+               ? fp_lfs_ctz_walk(fs, body->head, body->size, fn, ctx)
                : FP_OK;
 }
 
-static int mark_file(struct fp_lfs *fs, const struct fp_lfs_file *f)
+int fp_lfs_file_walk(struct fp_lfs *fs, const struct fp_lfs_file *f,
+                     fp_fs_block_fn fn, void *ctx)
 {
-    int err = mark_body(fs, &f->body);
+    int err = walk_body(fs, &f->body, fn, ctx);
 
-    if (!err && f->saved.head != f->body.head)
-        err = mark_body(fs, &f->saved);
-    if (!err && f->writing) {
-        if (f->wblock != FP_LFS_NULL)
-            (void)mark(fs, f->wblock, FP_BLOCK_DATA);
-        if (f->windex > 0)
-            err = fp_lfs_ctz_walk(fs, f->wprev, f->wstart, mark, fs);
+    if (err || !f->writing)
+        return err;
+    if (f->wblock != FP_LFS_NULL)
+        err = fn(ctx, f->wblock, FP_BLOCK_DATA);
+    return err ? err : fp_lfs_ctz_walk(fs, f->wprev, f->wstart, fn, ctx);
+}
+
+static int mark_files(struct fp_lfs *fs, struct fp_lfs_tally *t)
+{
+    int err = FP_OK;
+
+    for (const struct fp_lfs_node *n = fs->nodes; n && !err; n = n->next) {
+        const struct fp_lfs_file *f = (const void *)n;
+
+        if (n->what != FP_LFS_NODE_FILE)
+            continue;
+        err = fp_lfs_file_walk(fs, f, fp_lfs_tally, t);
+        if (!err && f->saved.head != f->body.head)
+            err = walk_body(fs, &f->saved, fp_lfs_tally, t);
     }
     return err;
 }
@@ -71,30 +72,39 @@ static void draw_first(struct fp_lfs *fs)
     }
 }
 
+static void mark(struct fp_lfs_tally *t, uint32_t block)
+{
+    (void)fp_lfs_tally(t, block, FP_BLOCK_METADATA);
+}
+
 static int fill(struct fp_lfs *fs)
 {
+    struct fp_lfs_tally t = {
+        .bits = fs->look,
+        .start = (fs->look_start + fs->look_bits) % fs->block_count,
+        .size = fp_lfs_min(fs->look_size * 8, fs->block_count),
+        .wrap = fs->block_count
+    };
     int err;
 
-    fs->look_start = (fs->look_start + fs->look_bits) % fs->block_count;
-    fs->look_bits = fp_lfs_min(fs->look_size * 8, fs->block_count);
-    fs->look_next = 0;
+    fs->look_bits = fs->look_next = 0;
     memset(fs->look, 0, fs->look_size);
-    err = fp_lfs_traverse(fs, mark, fs);
-    for (const struct fp_lfs_node *n = fs->nodes; n && !err; n = n->next)
-        if (n->what == FP_LFS_NODE_FILE)
-            err = mark_file(fs, (const struct fp_lfs_file *)(const void *)n);
+    err = fp_lfs_traverse(fs, fp_lfs_tally, &t);
+    if (!err)
+        err = mark_files(fs, &t);
     for (uint32_t i = 0; i < fs->flight_count; i++)
-        (void)mark(fs, fs->flight[i], FP_BLOCK_METADATA);
+        mark(&t, fs->flight[i]);
     /* Until all its links are new, flash still leads to the old pair. */
     for (uint32_t i = 0; i < fs->moved_count; i++) {
-        (void)mark(fs, fs->moved[i].old[0], FP_BLOCK_METADATA);
-        (void)mark(fs, fs->moved[i].old[1], FP_BLOCK_METADATA);
+        mark(&t, fs->moved[i].old[0]);
+        mark(&t, fs->moved[i].old[1]);
     }
+    fs->look_start = t.start;
     if (err)
-        fs->look_bits = 0; /* half marked is worse than not at all */
-    else
-        draw_first(fs);
-    return err;
+        return err; /* half marked is worse than not at all */
+    fs->look_bits = t.size;
+    draw_first(fs);
+    return FP_OK;
 }
 
 int fp_lfs_alloc_fill(struct fp_lfs *fs)

@@ -68,8 +68,8 @@ static int scan_for(struct fp_lfs *fs, uint32_t name_off, uint32_t type,
 
 /* A pass for each number that the log mentions, until one is there: one pass
  * and rarely two for whoever asks for a number, at most 256. */
-int fp_lfs_attr_scan(struct fp_lfs *fs, uint32_t block, uint32_t end,
-                     uint32_t name_off, uint32_t from, struct fp_lfs_attr *attr)
+int fp_lfs_attr_scan(struct fp_lfs *fs, const struct fp_lfs_at *name,
+                     uint32_t from, struct fp_lfs_attr *attr)
 {
     int err = FP_OK;
 
@@ -77,8 +77,8 @@ int fp_lfs_attr_scan(struct fp_lfs *fs, uint32_t block, uint32_t end,
     while (!err && !attr->off) {
         if (from >= 256)
             return FP_ERR_NODATA;
-        fp_lfs_scan_begin(fs, block, 4, end);
-        err = scan_for(fs, name_off, from, attr, &from);
+        fp_lfs_scan_begin(fs, name->block, 4, name->end);
+        err = scan_for(fs, name->off, from, attr, &from);
     }
     return err;
 }
@@ -87,6 +87,7 @@ int fp_lfs_attr_next(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                      uint32_t id, uint32_t from, struct fp_lfs_attr *attr)
 {
     const struct fp_lfs_ent *ent = &m->ents[id];
+    struct fp_lfs_at name = { m->pair[0], fp_lfs_rec_off(ent->name), m->off };
 
     switch (fp_lfs_rec_kind(ent->attr)) {
     case FP_LFS_ONE:
@@ -98,14 +99,13 @@ int fp_lfs_attr_next(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
         attr->off = fp_lfs_rec_off(ent->attr);
         return FP_OK;
     case FP_LFS_SEVERAL:
-        return fp_lfs_attr_scan(fs, m->pair[0], m->off,
-                                fp_lfs_rec_off(ent->name), from, attr);
+        return fp_lfs_attr_scan(fs, &name, from, attr);
     default:
         return FP_ERR_NODATA;
     }
 }
 
-static int attr_get(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
+int fp_lfs_attr_get(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
                     uint8_t type, struct fp_lfs_attr *attr)
 {
     int err = fp_lfs_attr_next(fs, m, id, type, attr);
@@ -120,7 +120,7 @@ static int read_time(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     struct fp_lfs_attr attr;
     uint32_t words[2] = { 0 };
     uint64_t time;
-    int err = attr_get(fs, m, id, type, &attr);
+    int err = fp_lfs_attr_get(fs, m, id, type, &attr);
 
     if (err)
         return err == FP_ERR_NODATA ? FP_OK : err;
@@ -153,7 +153,7 @@ int32_t fp_lfs_getattr(struct fp_mount *mnt, const char *path, uint8_t type,
     int err = fp_lfs_find(fs, path, &m, &id);
 
     if (!err)
-        err = attr_get(fs, m, id, type, &attr);
+        err = fp_lfs_attr_get(fs, m, id, type, &attr);
     if (!err)
         err = fp_lfs_read(fs, attr.block, attr.off, buf,
                           fp_lfs_min(attr.len, size));

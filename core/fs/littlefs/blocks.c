@@ -116,15 +116,11 @@ int fp_lfs_traverse(struct fp_lfs *fs, fp_fs_block_fn fn, void *ctx)
 
 /* --- counting --- */
 
-struct tally {
-    uint8_t *bits; /* of blocks already counted; NULL: each comes once */
-    uint32_t start, size, count;
-};
-
-static int count(void *ctx, uint32_t block, enum fp_block_use use)
+int fp_lfs_tally(void *ctx, uint32_t block, enum fp_block_use use)
 {
-    struct tally *t = ctx;
-    uint32_t i = block - t->start, bit = 1u << i % 8;
+    struct fp_lfs_tally *t = ctx;
+    uint32_t i = block - t->start + (block < t->start ? t->wrap : 0);
+    uint32_t bit = 1u << i % 8;
 
     (void)use;
     if (i >= t->size)
@@ -142,7 +138,7 @@ static int count(void *ctx, uint32_t block, enum fp_block_use use)
  * then has to look afresh. */
 int fp_lfs_count_used(struct fp_lfs *fs, uint32_t *used)
 {
-    struct tally t = { .size = fs->block_count };
+    struct fp_lfs_tally t = { .size = fs->block_count };
     int err = FP_OK;
 
     if (!fs->used_known) {
@@ -153,7 +149,7 @@ int fp_lfs_count_used(struct fp_lfs *fs, uint32_t *used)
         }
         for (; t.start < fs->block_count && !err; t.start += t.size) {
             memset(fs->look, 0, t.bits ? fs->look_size : 0);
-            err = fp_lfs_traverse(fs, count, &t);
+            err = fp_lfs_traverse(fs, fp_lfs_tally, &t);
         }
         fs->used = fp_lfs_min(t.count, fs->block_count);
         fs->used_known = !err;

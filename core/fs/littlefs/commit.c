@@ -34,7 +34,6 @@ struct fp_lfs_op *fp_lfs_op(struct fp_lfs *fs, uint32_t type, uint32_t id,
     struct fp_lfs_op *op = &fs->ops[fs->op_count++];
 
     FP_ASSERT(fs->op_count <= FP_LFS_OPS_MAX);
-    memset(op, 0, sizeof *op);
     op->type = (uint16_t)type;
     op->id = (uint16_t)id;
     op->len = (uint16_t)len;
@@ -42,14 +41,26 @@ struct fp_lfs_op *fp_lfs_op(struct fp_lfs *fs, uint32_t type, uint32_t id,
     return op;
 }
 
-void fp_lfs_op_pair(struct fp_lfs *fs, uint32_t type, uint32_t id, uint32_t a,
-                    uint32_t b)
+void fp_lfs_op_pair(struct fp_lfs *fs, uint32_t type, uint32_t id,
+                    const uint32_t pair[2])
 {
     struct fp_lfs_op *op = fp_lfs_op(fs, type, id, NULL, 8);
 
-    fp_put_le32(op->raw, a);
-    fp_put_le32(op->raw + 4, b);
-    op->buf = op->raw;
+    op->buf = op->words;
+    fp_lfs_pair_set(op->words, pair[0], pair[1]);
+    fp_lfs_le(op->words, 2);
+}
+
+void fp_lfs_op_delete(struct fp_lfs *fs, uint32_t id)
+{
+    (void)fp_lfs_op(fs, FP_LFS_DELETE, id, NULL, 0);
+}
+
+void fp_lfs_op_create(struct fp_lfs *fs, uint32_t type, uint32_t id,
+                      const char *name, uint32_t len)
+{
+    (void)fp_lfs_op(fs, FP_LFS_CREATE, id, NULL, 0);
+    (void)fp_lfs_op(fs, type, id, name, len);
 }
 
 /* --- places that follow their entries --- */
@@ -59,335 +70,198 @@ static void follow_ops(const struct fp_lfs *fs, struct fp_lfs_node *n,
 {
     for (uint32_t i = from; i < fs->op_count; i++) {
         uint32_t type = fs->ops[i].type, id = fs->ops[i].id;
+        /* A listing that stands here will meet the new entry, or the one
+         * behind a removed one. */
+        bool here = id == n->id && n->what != FP_LFS_NODE_DIR;
 
-        if (type == FP_LFS_CREATE) {
-            /* A listing that stands here will meet the new entry. */
-            if (id < n->id || (id == n->id && n->what != FP_LFS_NODE_DIR))
-                n->id++;
-        } else if (type == FP_LFS_DELETE) {
-            if (id == n->id && n->what != FP_LFS_NODE_DIR) {
-                fp_lfs_pair_set(n->pair, FP_LFS_NULL, FP_LFS_NULL);
-                return;
-            }
-            if (id < n->id)
-                n->id--;
-        }
+        if (type == FP_LFS_CREATE && (id < n->id || here))
+            n->id++;
+        if (type == FP_LFS_DELETE && here)
+            fp_lfs_pair_set(n->pair, FP_LFS_NULL, FP_LFS_NULL);
+        if (type == FP_LFS_DELETE && id < n->id)
+            n->id--;
     }
 }
 
 static void follow_outcome(struct fp_lfs_node *n,
                            const struct fp_lfs_outcome *out)
 {
-    if (fp_lfs_pair_is_null(n->pair))
-        return;
-    for (uint32_t i = 0; i < out->split_count; i++) {
-        const struct fp_lfs_split *split = &out->splits[i];
+    const uint32_t *to = out->now;
 
-        if (n->id >= split->id) {
-            fp_lfs_pair_set(n->pair, split->pair[0], split->pair[1]);
-            n->id = (uint16_t)(n->id - split->id);
-            return;
+    for (uint32_t i = 0; i < out->split_count && to == out->now; i++)
+        if (n->id >= out->splits[i].id) {
+            to = out->splits[i].pair;
+            n->id = (uint16_t)(n->id - out->splits[i].id);
         }
-    }
-    fp_lfs_pair_set(n->pair, out->now[0], out->now[1]);
+    if (!fp_lfs_pair_is_null(n->pair))
+        fp_lfs_pair_set(n->pair, to[0], to[1]);
+}
+
+/* The number of the first operation that moves what is parked: behind the one
+ * that creates its entry. */
+static uint32_t unpark(const struct fp_lfs *fs, struct fp_lfs_node *n)
+{
+    uint32_t i = 0;
+
+    while (fs->ops[i].type != FP_LFS_CREATE)
+        i++;
+    fp_lfs_pair_set(n->pair, fs->out.old[0], fs->out.old[1]);
+    n->id = fs->ops[i].id;
+    n->parked = false;
+    return i + 1;
 }
 
 static void follow_all(struct fp_lfs *fs)
 {
     const struct fp_lfs_outcome *out = &fs->out;
+    const uint32_t *head = out->expanded ? out->splits[0].pair : out->now;
 
     for (struct fp_lfs_node *n = fs->nodes; n; n = n->next) {
-        if (!fp_lfs_pair_is_null(n->pair) &&
-            fp_lfs_pair_shares(n->pair, out->old)) {
-            follow_ops(fs, n, 0);
+        uint32_t from = n->parked ? unpark(fs, n) : 0;
+
+        if (fp_lfs_pair_shares(n->pair, out->old)) {
+            follow_ops(fs, n, from);
             follow_outcome(n, out);
         }
-        if (!fp_lfs_pair_is_null(n->dir) &&
-            fp_lfs_pair_shares(n->dir, out->old)) {
-            const uint32_t *to = out->expanded ? out->splits[0].pair : out->now;
-
-            fp_lfs_pair_set(n->dir, to[0], to[1]);
-        }
+        if (fp_lfs_pair_shares(n->dir, out->old))
+            fp_lfs_pair_set(n->dir, head[0], head[1]);
     }
-}
-
-/* Puts `mark` where the entry of the last CREATE ends up. */
-static void place_mark(struct fp_lfs *fs, struct fp_lfs_node *mark)
-{
-    for (uint32_t i = 0; i < fs->op_count; i++) {
-        if (fs->ops[i].type != FP_LFS_CREATE)
-            continue;
-        fp_lfs_pair_set(mark->pair, fs->out.old[0], fs->out.old[1]);
-        mark->id = fs->ops[i].id;
-        follow_ops(fs, mark, i + 1);
-        follow_outcome(mark, &fs->out);
-    }
+    if (fp_lfs_pair_shares(fs->root, out->old))
+        fp_lfs_pair_set(fs->root, head[0], head[1]);
 }
 
 /* --- one commit --- */
 
-static uint32_t ops_size(struct fp_lfs *fs, int *err)
+void fp_lfs_gstate_change(const struct fp_lfs *fs, struct fp_lfs_gstate *delta)
 {
-    uint32_t size = 0;
+    fp_lfs_gstate_xor(delta, &fs->gdisk);
+    fp_lfs_gstate_xor(delta, &fs->gwant);
+    fp_lfs_gstate_xor(delta, &fs->absorb);
+}
 
-    *err = FP_OK;
+static void put_ops(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
+{
+    struct fp_lfs_gstate delta = { 0 };
+
     for (uint32_t i = 0; i < fs->op_count; i++) {
         const struct fp_lfs_op *op = &fs->ops[i];
-        uint32_t from = 0;
 
-        if (op->type != FP_LFS_OP_ATTRS) {
-            size += 4 + fp_lfs_tag_size(op->len);
-            continue;
-        }
-        while (from < 256) {
-            struct fp_lfs_attr attr;
-
-            *err =
-                fp_lfs_attr_scan(fs, op->block, op->end, op->off, from, &attr);
-            if (*err == FP_ERR_NODATA) {
-                *err = FP_OK;
-                break;
-            }
-            if (*err)
-                return 0;
-            size += 4u + attr.len;
-            from = attr.type + 1u;
-        }
+        if (op->type == FP_LFS_OP_ATTRS)
+            fp_lfs_log_attrs(fs, &op->at, op->id, false);
+        else
+            fp_lfs_log_op(fs, fp_lfs_tag(op->type, op->id, op->len), op);
     }
-    return size;
+    fp_lfs_gstate_change(fs, &delta);
+    if (fp_lfs_gstate_is_zero(&delta))
+        return;
+    fp_lfs_gstate_xor(&delta, &m->delta);
+    fp_lfs_log_words(fs, FP_LFS_MOVESTATE, &delta.tag, 3);
 }
 
-static bool gstate_changes(const struct fp_lfs *fs,
-                           struct fp_lfs_gstate *change)
+static bool fits(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
-    *change = fs->gdisk;
-    fp_lfs_gstate_xor(change, &fs->gwant);
-    fp_lfs_gstate_xor(change, &fs->absorb);
-    return !fp_lfs_gstate_is_zero(change);
+    fp_lfs_log_count(fs);
+    put_ops(fs, m);
+    return m->erased && m->count < fp_lfs_entries_ok(fs) &&
+           m->off + fs->log.off + 8 <= fs->block_size;
 }
 
-static int put_attrs(struct fp_lfs *fs, struct fp_lfs_log *log,
-                     const struct fp_lfs_op *op)
-{
-    uint32_t from = 0;
-
-    while (from < 256) {
-        struct fp_lfs_attr attr;
-        int err =
-            fp_lfs_attr_scan(fs, op->block, op->end, op->off, from, &attr);
-
-        if (!err)
-            err = fp_lfs_log_flash(
-                fs, log, fp_lfs_tag(FP_LFS_ATTR | attr.type, op->id, attr.len),
-                attr.block, attr.off);
-        if (err)
-            return err == FP_ERR_NODATA ? FP_OK : err;
-        from = attr.type + 1u;
-    }
-    return FP_OK;
-}
-
-static int put_op(struct fp_lfs *fs, struct fp_lfs_log *log,
-                  const struct fp_lfs_op *op)
-{
-    uint32_t tag = fp_lfs_tag(op->type, op->id, op->len);
-
-    if (op->type == FP_LFS_OP_ATTRS)
-        return put_attrs(fs, log, op);
-    return fp_lfs_log_op(fs, log, tag, op);
-}
-
-/* After a failed program: what a mount would find decides. A commit that is
- * there all the same is done, and the next one goes to the other block. */
-static int judge_failed(struct fp_lfs *fs, struct fp_lfs_mdir *m)
+/* Appends the operations to the log. After a failed program, what a mount
+ * would find decides: a commit that is there all the same is done, and the
+ * next one goes to the other block. FP_LFS_BAD: it is not, and m is as it was.
+ */
+static int append(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
     uint32_t off = m->off;
-    int err = fp_lfs_advance(fs, m);
+    int err, written;
 
-    m->erased = false;
-    if (err)
-        return err;
-    return m->off > off ? FP_OK : FP_LFS_BAD;
-}
-
-/* Appends the operations from that number on to the log. FP_LFS_BAD: the flash
- * behind it is bad, and m is as it was. */
-static int append(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t from)
-{
-    struct fp_lfs_gstate delta;
-    struct fp_lfs_log log;
-    int err = FP_OK;
-
-    fp_lfs_log_append(&log, m);
-    fs->pcache.block = FP_LFS_NULL;
-    for (uint32_t i = from; i < fs->op_count && !err; i++)
-        err = put_op(fs, &log, &fs->ops[i]);
-    if (!err && gstate_changes(fs, &delta)) {
-        uint8_t raw[12];
-
-        fp_lfs_gstate_xor(&delta, &m->delta);
-        fp_put_le32(raw, delta.tag);
-        fp_put_le32(raw + 4, delta.pair[0]);
-        fp_put_le32(raw + 8, delta.pair[1]);
-        err = fp_lfs_log_ram(
-            fs, &log, fp_lfs_tag(FP_LFS_MOVESTATE, FP_LFS_NO_ID, 12), raw);
-    }
-    if (!err)
-        err = fp_lfs_log_end(fs, &log);
-    if (err == FP_LFS_BAD)
-        return judge_failed(fs, m);
-    if (err)
-        return err;
+    fp_lfs_log_append(fs, m);
+    put_ops(fs, m);
+    written = fp_lfs_log_end(fs);
+    if (written && written != FP_LFS_BAD)
+        return written;
     err = fp_lfs_advance(fs, m);
-    return !err && m->off != log.off ? FP_ERR_IO : err;
-}
-
-/* Room that the log has left behind the commit; negative: it does not fit. */
-static int room(struct fp_lfs *fs, const struct fp_lfs_mdir *m, int32_t *left)
-{
-    struct fp_lfs_gstate change;
-    int err;
-    uint32_t size = ops_size(fs, &err) + 8;
-
-    if (gstate_changes(fs, &change))
-        size += 16;
-    if (!m->erased || m->count >= fp_lfs_entries_ok(fs) ||
-        m->off + size > fs->block_size)
-        *left = -1;
-    else
-        *left = (int32_t)(fs->block_size -
-                          fp_lfs_align_up(m->off + size, fs->prog_size));
-    return err;
-}
-
-#define LINK_SIZE 40u /* of a commit with a tail and a change of state */
-
-/* The last room of the log is for the link to a pair for what comes next. */
-static int spill(struct fp_lfs *fs, struct fp_lfs_mdir *m)
-{
-    const uint32_t *pair = fs->out.splits[0].pair;
-    int err;
-
-    if (!m->erased || m->off + LINK_SIZE > fs->block_size ||
-        fs->op_count == FP_LFS_OPS_MAX)
-        return FP_ERR_NOTSUP;
-    err = fp_lfs_spill(fs, m);
-    if (err)
-        return err;
-    fp_lfs_op_pair(fs, FP_LFS_HARDTAIL, FP_LFS_NO_ID, pair[0], pair[1]);
-    err = append(fs, m, fs->op_count - 1);
-    fs->op_count--;
-    return err;
+    if (err || !written)
+        return !err && m->off != fs->log.off ? FP_ERR_IO : err;
+    m->erased = false;
+    return m->off > off ? FP_OK : FP_LFS_BAD;
 }
 
 static int write_pair(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
     struct fp_lfs_outcome *out = &fs->out;
-    bool append_failed = false;
-    int32_t left;
-    int err = room(fs, m, &left);
+    int err = FP_ERR_NOSPC;
 
-    memset(out, 0, sizeof *out);
+    out->expanded = false;
+    out->split_count = 0;
     fp_lfs_pair_set(out->old, m->pair[0], m->pair[1]);
     fp_lfs_pair_set(out->now, m->pair[0], m->pair[1]);
-    out->gstate_done = true;
-    if (err)
-        return err;
-    if (left < (int32_t)LINK_SIZE) {
-        err = spill(fs, m);
-        append_failed = err == FP_LFS_BAD;
-        if (!append_failed && err != FP_ERR_NOTSUP && err != FP_ERR_NOSPC)
-            return err;
-    }
-    if (left >= 0 && !append_failed) {
-        err = append(fs, m, 0);
-        if (err != FP_LFS_BAD)
-            return err;
-        append_failed = true;
-    }
-    return fp_lfs_compact(fs, m, append_failed);
+    if (fits(fs, m))
+        err = append(fs, m);
+    if (err == FP_ERR_NOSPC || err == FP_LFS_BAD)
+        err = fp_lfs_compact(fs, m, err == FP_LFS_BAD);
+    return err;
+}
+
+/* What became of the pair is known: the state of the mount follows. A pair
+ * that was relocated waits for its links, and the global state for them. */
+static void settle(struct fp_lfs *fs)
+{
+    const struct fp_lfs_outcome *out = &fs->out;
+
+    if (fp_lfs_pair_equal(out->old, out->now))
+        fs->gdisk = fs->gwant;
+    else
+        fs->moved[fs->moved_count++] = (struct fp_lfs_moved){
+            .old = { out->old[0], out->old[1] },
+            .now = { out->now[0], out->now[1] },
+        };
+    fs->absorb = (struct fp_lfs_gstate){ 0 };
+    fs->used_known = false;
+    fs->changes++;
+    follow_all(fs);
+    fs->op_count = 0;
 }
 
 /* Of the operations, which are done then. */
-static int commit_one(struct fp_lfs *fs, const uint32_t pair[2],
-                      struct fp_lfs_node *mark)
+static int commit_one(struct fp_lfs *fs, const uint32_t pair[2])
 {
-    const struct fp_lfs_outcome *out = &fs->out;
     struct fp_lfs_mdir *m;
     int err = fp_lfs_get(fs, pair, &m);
 
+    if (!err && fs->moved_count == FP_LFS_MOVES_MAX)
+        err = FP_ERR_IO;
     if (err)
         return err;
     m->pins++;
     err = write_pair(fs, m);
     m->pins--;
-    if (err) {
-        m->valid = false;
-        /* It may have landed all the same, when only the reading behind it
-         * failed: then memory says less than flash, and writing on could lose
-         * a file. Only these two are known to come before anything happens. */
-        if (err != FP_ERR_NOSPC && err != FP_ERR_BUSY)
-            fs->failed = true;
-        return err;
-    }
-    if (out->gstate_done)
-        fs->gdisk = fs->gwant;
-    fs->absorb = (struct fp_lfs_gstate){ 0 };
-    fp_lfs_drop_slots(fs, out->old, m);
-    if (out->expanded)
-        fp_lfs_pair_set(fs->root, out->splits[0].pair[0],
-                        out->splits[0].pair[1]);
-    else if (fp_lfs_pair_shares(fs->root, out->old))
-        fp_lfs_pair_set(fs->root, out->now[0], out->now[1]);
-    fs->used_known = false;
-    fs->changes++;
-    follow_all(fs);
-    if (mark)
-        place_mark(fs, mark);
-    fs->op_count = 0;
-    return FP_OK;
+    fp_lfs_drop_slots(fs, fs->out.old);
+    m->valid = !err;
+    if (!err)
+        settle(fs);
+    /* It may have landed all the same, when only the reading behind it
+     * failed: then memory says less than flash, and writing on could lose
+     * a file. Only these two are known to come before anything happens. */
+    else if (err != FP_ERR_NOSPC && err != FP_ERR_BUSY)
+        fs->failed = true;
+    return err;
 }
 
 /* --- links after relocations --- */
 
-/* Notes a relocation, whose links are to follow. */
-static int note_moved(struct fp_lfs *fs)
+void fp_lfs_pend(struct fp_lfs *fs, int more)
 {
-    const struct fp_lfs_outcome *out = &fs->out;
-    struct fp_lfs_moved *moved = &fs->moved[fs->moved_count];
-
-    if (fp_lfs_pair_equal(out->old, out->now))
-        return FP_OK;
-    if (fs->moved_count == FP_LFS_MOVES_MAX)
-        return FP_ERR_IO;
-    fs->moved_count++;
-    *moved = (struct fp_lfs_moved){ { out->old[0], out->old[1] },
-                                    { out->now[0], out->now[1] },
-                                    false,
-                                    false,
-                                    false };
-    return FP_OK;
-}
-
-static void want_orphans(struct fp_lfs *fs)
-{
+    fs->unlinked += (uint32_t)more;
+    fs->gwant.tag &= ~FP_LFS_G_ORPHANS;
     if (fs->unlinked)
         fs->gwant.tag |= FP_LFS_G_ORPHANS;
-    else
-        fs->gwant.tag &= ~FP_LFS_G_ORPHANS;
 }
 
 void fp_lfs_want_no_move(struct fp_lfs *fs)
 {
     fs->gwant.tag &= FP_LFS_G_ORPHANS;
     fp_lfs_pair_set(fs->gwant.pair, 0, 0);
-}
-
-void fp_lfs_want_move(struct fp_lfs *fs, const uint32_t pair[2], uint32_t id)
-{
-    fs->gwant.tag =
-        (fs->gwant.tag & FP_LFS_G_ORPHANS) | fp_lfs_tag(FP_LFS_DELETE, id, 0);
-    fp_lfs_pair_set(fs->gwant.pair, pair[0], pair[1]);
 }
 
 /* A new link in a pair. When the source of a pending move lies in the same
@@ -397,129 +271,105 @@ static int relink(struct fp_lfs *fs, const uint32_t pair[2], uint32_t type,
                   uint32_t id, const uint32_t to[2])
 {
     uint32_t last[2] = { to[0], to[1] };
-    int err;
 
     fp_lfs_resolve(fs, last);
-    fp_lfs_op_pair(fs, type, id, last[0], last[1]);
+    fp_lfs_op_pair(fs, type, id, last);
     if (fp_lfs_has_move(&fs->gwant) &&
         fp_lfs_pair_shares(fs->gwant.pair, pair)) {
-        (void)fp_lfs_op(fs, FP_LFS_DELETE, fp_lfs_tag_id(fs->gwant.tag), NULL,
-                        0);
+        fp_lfs_op_delete(fs, fp_lfs_tag_id(fs->gwant.tag));
         fp_lfs_want_no_move(fs);
     }
-    err = commit_one(fs, pair, NULL);
-    return err ? err : note_moved(fs);
+    return commit_one(fs, pair);
 }
 
-static int link_parent(struct fp_lfs *fs, struct fp_lfs_moved *r)
+/* The next link of a relocated pair: the parent's, if there is one, then the
+ * predecessor's. */
+static int link_next(struct fp_lfs *fs, struct fp_lfs_moved *moved)
 {
-    struct fp_lfs_place parent;
+    struct fp_lfs_place *parent = &fs->parent;
     uint32_t pred[2];
     bool hard;
-    int err = fp_lfs_find_pred(fs, r->old, pred, &hard);
+    int err = fp_lfs_find_pred(fs, moved->old, pred, &hard);
 
-    r->parent_done = true;
-    if (err || hard)
+    if (err)
         return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
-    err = fp_lfs_find_parent(fs, r->old, &parent);
+    if (moved->step++) {
+        fp_lfs_pend(fs, -moved->flagged);
+        return relink(fs, pred, hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL,
+                      FP_LFS_NO_ID, moved->now);
+    }
+    err = hard ? FP_ERR_NOENT : fp_lfs_find_parent(fs, moved->old, parent);
     if (err)
         return err == FP_ERR_NOENT ? FP_OK : err;
-    r->flagged = true;
-    fs->unlinked++;
-    want_orphans(fs);
-    return relink(fs, parent.pair, FP_LFS_STRUCT_DIR, parent.id, r->now);
-}
-
-static int link_pred(struct fp_lfs *fs, struct fp_lfs_moved *r)
-{
-    uint32_t pred[2];
-    bool hard;
-    int err = fp_lfs_find_pred(fs, r->old, pred, &hard);
-
-    r->done = true;
-    if (err)
-        return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
-    if (r->flagged)
-        fs->unlinked--;
-    want_orphans(fs);
-    return relink(fs, pred, hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL,
-                  FP_LFS_NO_ID, r->now);
+    moved->flagged = true;
+    fp_lfs_pend(fs, 1);
+    return relink(fs, parent->pair, FP_LFS_STRUCT_DIR, parent->id, moved->now);
 }
 
 /* The latest relocation first: on the way to its links others may follow. */
-static int settle_links(struct fp_lfs *fs)
+static int link_all(struct fp_lfs *fs)
 {
-    for (uint32_t i = fs->moved_count; i > 0; i = fs->moved_count) {
-        int err;
+    uint32_t i = fs->moved_count;
+    int err = FP_OK;
 
-        while (i > 0 && fs->moved[i - 1].done)
+    while (i > 0 && !err) {
+        if (fs->moved[i - 1].step == 2) {
             i--;
-        if (i == 0)
-            return FP_OK;
-        err = fs->moved[i - 1].parent_done ? link_pred(fs, &fs->moved[i - 1])
-                                           : link_parent(fs, &fs->moved[i - 1]);
-        if (err)
-            return err;
+        } else {
+            err = link_next(fs, &fs->moved[i - 1]);
+            i = fs->moved_count;
+        }
     }
-    return FP_OK;
+    return err;
 }
 
-int fp_lfs_commit(struct fp_lfs *fs, const uint32_t pair[2],
-                  struct fp_lfs_node *mark)
+int fp_lfs_commit(struct fp_lfs *fs, const uint32_t pair[2])
 {
-    struct fp_lfs_gstate wanted = fs->gdisk;
     bool still = fs->still;
-    int err;
+    int err = commit_one(fs, pair);
 
-    err = commit_one(fs, pair, mark);
-    if (err) {
-        fs->op_count = 0;
-        fs->gwant = wanted; /* nothing of it happened */
-        fs->absorb = (struct fp_lfs_gstate){ 0 };
-        return err;
+    if (!err) {
+        fs->still = true;
+        err = link_all(fs);
+        fs->still = still;
+        fs->failed = fs->failed || err;
     }
-    err = note_moved(fs);
-    fs->still = true;
-    if (!err)
-        err = settle_links(fs);
-    fs->op_count = 0;
-    fs->still = still;
+    if (err)
+        fs->gwant = fs->gdisk; /* nothing of it happened */
     fs->moved_count = 0;
-    if (err) {
-        fs->failed = true;
-        fs->gwant = fs->gdisk;
-    }
+    for (struct fp_lfs_node *n = fs->nodes; n; n = n->next)
+        n->parked = false;
     return err;
 }
 
 /* --- taking pairs and entries out --- */
 
 /* Listings that stand in a pair which is dropped go on behind it; files that
- * were in it have been removed. */
+ * were in it have been removed, and none can be made in its directory. */
 static void leave_pair(struct fp_lfs *fs, const uint32_t pair[2],
                        const uint32_t tail[2], bool hard)
 {
     for (struct fp_lfs_node *n = fs->nodes; n; n = n->next) {
-        if (!fp_lfs_pair_is_null(n->dir) && fp_lfs_pair_shares(n->dir, pair))
+        if (fp_lfs_pair_shares(n->dir, pair))
             fp_lfs_pair_set(n->dir, FP_LFS_NULL, FP_LFS_NULL);
-        if (fp_lfs_pair_is_null(n->pair) || !fp_lfs_pair_shares(n->pair, pair))
+        if (!fp_lfs_pair_shares(n->pair, pair))
             continue;
         n->id = 0;
-        if (n->what == FP_LFS_NODE_DIR && hard) {
-            fp_lfs_pair_set(n->pair, tail[0], tail[1]);
-        } else {
-            n->ended = true;
+        n->ended = n->what != FP_LFS_NODE_DIR || !hard;
+        if (n->ended)
             fp_lfs_pair_set(n->pair, FP_LFS_NULL, FP_LFS_NULL);
-        }
+        else
+            fp_lfs_pair_set(n->pair, tail[0], tail[1]);
     }
 }
 
 int fp_lfs_unlink(struct fp_lfs *fs, const uint32_t pair[2])
 {
-    uint32_t pred[2], tail[2], gone[2], flight = fs->flight_count;
+    uint32_t pred[2], tail[2], flight = fs->flight_count;
+    uint32_t *gone = &fs->flight[flight];
     struct fp_lfs_mdir *m;
-    bool pred_hard, hard;
-    int err = fp_lfs_find_pred(fs, pair, pred, &pred_hard);
+    bool hard;
+    int err = fp_lfs_find_pred(fs, pair, pred, &hard);
 
     if (!err)
         err = fp_lfs_get(fs, pair, &m);
@@ -528,65 +378,57 @@ int fp_lfs_unlink(struct fp_lfs *fs, const uint32_t pair[2])
     if (flight + 2 > FP_LFS_FLIGHT_MAX)
         return FP_ERR_IO;
     /* The rest of an orphan must not become the rest of its predecessor. */
-    hard = m->hard && pred_hard;
+    hard = m->hard && hard;
     fp_lfs_pair_set(tail, m->tail[0], m->tail[1]);
-    fp_lfs_pair_set(gone, m->pair[0], m->pair[1]);
     fs->absorb = m->delta;
     fp_lfs_op_pair(fs, hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL, FP_LFS_NO_ID,
-                   tail[0], tail[1]);
+                   tail);
     /* The commit may relocate pairs, and these must not take the blocks that
      * it sets free: whoever moves there would leave together with the rest. */
-    fs->flight[fs->flight_count++] = gone[0];
-    fs->flight[fs->flight_count++] = gone[1];
-    err = fp_lfs_commit(fs, pred, NULL);
+    fp_lfs_pair_set(gone, m->pair[0], m->pair[1]);
+    fs->flight_count += 2;
+    err = fp_lfs_commit(fs, pred);
     fs->flight_count = flight; /* what came since is linked, or failed */
     if (!err) {
         leave_pair(fs, gone, tail, hard);
-        fp_lfs_drop_slots(fs, gone, NULL);
+        fp_lfs_drop_slots(fs, gone);
     }
     return err;
 }
 
 int fp_lfs_commit_delete(struct fp_lfs *fs, const uint32_t pair[2], uint32_t id)
 {
+    bool hard = false, none = id == FP_LFS_NO_ID;
     struct fp_lfs_mdir *m;
     uint32_t pred[2];
-    bool hard = false;
     int err = fp_lfs_get(fs, pair, &m);
 
-    if (err)
-        return err;
-    if (m->count == 1 && id == 0) {
+    if (!err && m->count == !none)
         err = fp_lfs_find_pred(fs, pair, pred, &hard);
-        if (err && err != FP_ERR_NOENT)
-            return err;
-    }
+    if (err && err != FP_ERR_NOENT)
+        return err;
     if (hard)
         return fp_lfs_unlink(fs, pair);
-    (void)fp_lfs_op(fs, FP_LFS_DELETE, id, NULL, 0);
-    return fp_lfs_commit(fs, pair, NULL);
+    if (none)
+        return FP_OK;
+    fp_lfs_op_delete(fs, id);
+    return fp_lfs_commit(fs, pair);
 }
 
 /* --- the frame of every operation that writes --- */
 
 int fp_lfs_prepare(struct fp_lfs *fs)
 {
-    int err = FP_OK;
-
     if (fs->failed)
         return FP_ERR_ROFS;
-    fs->flight_count = fs->op_count = 0;
-    if (!fs->prepared)
-        err = fp_lfs_repair(fs);
-    fs->prepared = !err;
-    fs->flight_count = 0;
-    return err;
+    fs->flight_count = fs->op_count = fs->unlinked = 0;
+    fs->absorb = (struct fp_lfs_gstate){ 0 };
+    return fp_lfs_repair(fs);
 }
 
 int fp_lfs_finish(struct fp_lfs *fs, int err)
 {
     int synced = fp_bdev_sync(fs->dev);
 
-    fs->flight_count = 0;
     return err ? err : synced;
 }

@@ -6,8 +6,6 @@
  *
  *     too much for half a block   the upper entries go to pairs of their own,
  *                                 which this one continues in (split)
- *     a new last entry, and no    it alone goes to a pair of its own; the log
- *     room to tidy up             of this one gets the link to that (spill)
  *     (revision + 1) divides      the pair takes a fresh block for the other
  *     a bad block                 likewise, whatever the revision
  *     the same on pair {0,1}      it cannot move: its entries go to a pair of
@@ -28,574 +26,350 @@
 #define OVERHEAD  40u /* revision, tail, move state, CRC */
 #define BAD_TRIES 16
 
+/* Of an entry with several attributes, in the index: the running commit sets
+ * some of them. */
+#define SETS_SOME 1u
+
 /* --- operations applied to the index --- */
 
-bool fp_lfs_apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t number)
+static bool apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t number)
 {
     const struct fp_lfs_op *op = &fs->ops[number];
-    uint32_t hash = 0;
+    uint32_t rec = FP_LFS_REC_OP | number, hash = 0;
+    struct fp_lfs_ent *ent;
 
-    if (op->type == FP_LFS_OP_ATTRS) {
-        if (op->id >= m->count)
-            return false;
-        m->ents[op->id].attr =
-            fp_lfs_rec_make(FP_LFS_REC_OP | number, 0, FP_LFS_SEVERAL);
+    if (op->type >> 8 == FP_LFS_SOFTTAIL >> 8) {
+        fp_lfs_pair_set(m->tail, op->words[0], op->words[1]);
+        fp_lfs_le(m->tail, 2);
+        m->hard = op->type == FP_LFS_HARDTAIL && !fp_lfs_pair_is_null(m->tail);
         return true;
     }
-    if (op->type == FP_LFS_SOFTTAIL || op->type == FP_LFS_HARDTAIL) {
-        const uint8_t *raw = op->buf;
-
-        fp_lfs_pair_set(m->tail, fp_get_le32(raw), fp_get_le32(raw + 4));
-        m->hard = op->type == FP_LFS_HARDTAIL;
-        if (fp_lfs_pair_is_null(m->tail))
-            m->hard = false;
+    ent = &m->ents[op->id];
+    if (op->type == FP_LFS_OP_ATTRS) {
+        ent->attr = fp_lfs_rec_make(rec, 0, FP_LFS_SEVERAL);
         return true;
     }
     if (op->type >> 8 == 0)
         hash = fp_lfs_hash(0, op->buf, op->len);
-    return fp_lfs_apply(fs, m, fp_lfs_tag(op->type, op->id, op->len),
-                        FP_LFS_REC_OP | number, hash);
-}
-
-/* --- the attributes of an entry that has several --- */
-
-/* The id that an operation's entry has once all are done. */
-static uint32_t final_id(const struct fp_lfs *fs, uint32_t number)
-{
-    uint32_t id = fs->ops[number].id;
-
-    for (uint32_t i = number + 1; i < fs->op_count; i++) {
-        const struct fp_lfs_op *op = &fs->ops[i];
-
-        if (op->type == FP_LFS_CREATE)
-            id += op->id <= id;
-        else if (op->type == FP_LFS_DELETE && op->id == id)
-            return FP_LFS_NO_ID;
-        else if (op->type == FP_LFS_DELETE)
-            id -= op->id < id;
-    }
-    return id;
-}
-
-/* The next one from the operations, which overrule what the log says. */
-static const struct fp_lfs_op *op_attr(const struct fp_lfs *fs, uint32_t id,
-                                       uint32_t from)
-{
-    const struct fp_lfs_op *best = NULL;
-
-    for (uint32_t i = 0; i < fs->op_count; i++) {
-        const struct fp_lfs_op *op = &fs->ops[i];
-
-        if (op->type >> 8 == 3 && (op->type & 0xff) >= from &&
-            final_id(fs, i) == id && (!best || op->type <= best->type))
-            best = op;
-    }
-    return best;
-}
-
-/* One that flash has or, with *op set, one from the operations. */
-static int next_attr(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t id,
-                     uint32_t from, struct fp_lfs_attr *attr,
-                     const struct fp_lfs_op **op)
-{
-    const struct fp_lfs_ent *ent = &m->ents[id];
-    uint32_t block = m->pair[0], end = m->off;
-    uint32_t name_off = fp_lfs_rec_off(ent->name);
-    int err;
-
-    *op = NULL;
-    if (ent->attr & FP_LFS_REC_OP) {
-        const struct fp_lfs_op *source = &fs->ops[fp_lfs_rec_off(ent->attr)];
-
-        return fp_lfs_attr_scan(fs, source->block, source->end, source->off,
-                                from, attr);
-    }
-    if (ent->name & FP_LFS_REC_OP)
-        end = 0; /* a new entry has nothing on flash */
-    err = fp_lfs_attr_scan(fs, block, end, name_off, from, attr);
-    if (err && err != FP_ERR_NODATA)
-        return err;
-    *op = op_attr(fs, id, from);
-    if (*op && (err || ((*op)->type & 0xffu) <= attr->type)) {
-        attr->type = (uint8_t)(*op)->type;
-        attr->len = (*op)->len;
-        return FP_OK;
-    }
-    *op = NULL;
-    return err;
-}
-
-/* --- sizes --- */
-
-static int entry_size(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t id,
-                      uint32_t *size)
-{
-    const struct fp_lfs_ent *ent = &m->ents[id];
-    uint32_t from = 0;
-
-    *size = 4 + fp_lfs_rec_len(ent->name);
-    if (ent->strct)
-        *size += 4 + fp_lfs_rec_len(ent->strct);
-    if (fp_lfs_rec_kind(ent->attr) == FP_LFS_ONE)
-        *size += 4 + fp_lfs_rec_len(ent->attr);
-    while (fp_lfs_rec_kind(ent->attr) == FP_LFS_SEVERAL && from < 256) {
-        struct fp_lfs_attr attr;
-        const struct fp_lfs_op *op;
-        int err = next_attr(fs, m, id, from, &attr, &op);
-
-        if (err == FP_ERR_NODATA)
-            break;
-        if (err)
-            return err;
-        if (attr.len != FP_LFS_REMOVED)
-            *size += 4u + attr.len;
-        from = attr.type + 1u;
-    }
-    return FP_OK;
-}
-
-static int total_size(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t from,
-                      uint32_t to, uint32_t *total)
-{
-    *total = 0;
-    for (uint32_t id = from; id < to; id++) {
-        uint32_t size;
-        int err = entry_size(fs, m, id, &size);
-
-        if (err)
-            return err;
-        *total += size;
-    }
-    return FP_OK;
-}
-
-int fp_lfs_live_size(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t *size)
-{
-    return total_size(fs, m, 0, m->count, size);
-}
-
-/* Where to cut [0, end): the upper part is the largest that takes no more
- * than half of the whole and fits a block, one entry at least. */
-static int choose_cut(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t end,
-                      uint32_t total, uint32_t *cut)
-{
-    uint32_t most = fs->block_size - OVERHEAD, sum = 0;
-
-    if (most > total / 2)
-        most = total / 2;
-    for (*cut = end; *cut > 1; --*cut) {
-        uint32_t size;
-        int err = entry_size(fs, m, *cut - 1, &size);
-
-        if (err)
-            return err;
-        if (*cut < end &&
-            (sum + size > most || end - *cut >= fp_lfs_entries_ok(fs) / 2))
-            break;
-        sum += size;
-    }
-    return sum + OVERHEAD > fs->block_size ? FP_ERR_NOSPC : FP_OK;
+    if (!fp_lfs_apply(fs, m, fp_lfs_tag(op->type, op->id, op->len), rec, hash))
+        return false;
+    if (op->type >> 8 == 3 && fp_lfs_rec_kind(ent->attr) == FP_LFS_SEVERAL)
+        ent->attr = fp_lfs_rec_make(SETS_SOME, 0, FP_LFS_SEVERAL);
+    return true;
 }
 
 /* --- writing entries --- */
 
-static int put_rec(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                   struct fp_lfs_log *log, uint32_t tag, fp_lfs_rec rec)
+static void put_rec(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                    uint32_t type, uint32_t id, fp_lfs_rec rec)
 {
     uint32_t off = fp_lfs_rec_off(rec);
+    uint32_t tag = fp_lfs_tag(type, id, fp_lfs_rec_len(rec));
 
-    if (rec & FP_LFS_REC_OP)
-        return fp_lfs_log_op(fs, log, tag, &fs->ops[off]);
-    return fp_lfs_log_flash(fs, log, tag, m->pair[0], off);
-}
-
-static int put_attrs(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                     struct fp_lfs_log *log, uint32_t id, uint32_t as)
-{
-    const struct fp_lfs_ent *ent = &m->ents[id];
-    uint32_t from = 0;
-
-    if (fp_lfs_rec_kind(ent->attr) == FP_LFS_ONE)
-        return put_rec(fs, m, log,
-                       fp_lfs_tag(FP_LFS_ATTR | ent->attr_type, as,
-                                  fp_lfs_rec_len(ent->attr)),
-                       ent->attr);
-    while (fp_lfs_rec_kind(ent->attr) == FP_LFS_SEVERAL && from < 256) {
-        struct fp_lfs_attr attr;
-        const struct fp_lfs_op *op;
-        uint32_t tag;
-        int err = next_attr(fs, m, id, from, &attr, &op);
-
-        if (err)
-            return err == FP_ERR_NODATA ? FP_OK : err;
-        from = attr.type + 1u;
-        tag = fp_lfs_tag(FP_LFS_ATTR | attr.type, as, attr.len);
-        if (attr.len == FP_LFS_REMOVED)
-            continue;
-        err = op ? fp_lfs_log_op(fs, log, tag, op)
-                 : fp_lfs_log_flash(fs, log, tag, attr.block, attr.off);
-        if (err)
-            return err;
+    if (!fp_lfs_rec_kind(rec))
+        return;
+    if (rec & FP_LFS_REC_OP) {
+        fp_lfs_log_op(fs, tag, &fs->ops[off]);
+    } else {
+        fs->log.source = m->pair[0];
+        fp_lfs_log_put(fs, tag, NULL, off);
     }
-    return FP_OK;
 }
 
-static int put_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                     struct fp_lfs_log *log, uint32_t id, uint32_t as,
-                     bool with_attrs)
+static void put_attrs(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                      const struct fp_lfs_ent *ent, uint32_t id)
+{
+    struct fp_lfs_at name = { m->pair[0], fp_lfs_rec_off(ent->name), m->off };
+    uint32_t what = fp_lfs_rec_off(ent->attr);
+
+    if (fp_lfs_rec_kind(ent->attr) != FP_LFS_SEVERAL)
+        put_rec(fs, m, FP_LFS_ATTR | (uint32_t)ent->attr_type, id, ent->attr);
+    else if (ent->attr & FP_LFS_REC_OP)
+        fp_lfs_log_attrs(fs, &fs->ops[what].at, id, false);
+    else
+        fp_lfs_log_attrs(fs, &name, id, what == SETS_SOME);
+}
+
+/* Entries [from, to), which become 0.. there. */
+static void put_entries(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                        uint32_t from, uint32_t to)
 {
     static const uint16_t names[] = { 0, FP_LFS_NAME_FILE, FP_LFS_NAME_DIR,
                                       FP_LFS_NAME_SUPER };
-    const struct fp_lfs_ent *ent = &m->ents[id];
-    uint32_t kind = fp_lfs_rec_kind(ent->name);
-    int err;
 
-    /* An entry without a name we know is damage: not ours to lose. */
-    if (!kind)
-        return FP_ERR_CORRUPT;
-    err = put_rec(fs, m, log,
-                  fp_lfs_tag(names[kind], as, fp_lfs_rec_len(ent->name)),
-                  ent->name);
-    kind = fp_lfs_rec_kind(ent->strct);
-    if (!err && kind)
-        err = put_rec(fs, m, log,
-                      fp_lfs_tag(FP_LFS_STRUCT_DIR + kind - 1, as,
-                                 fp_lfs_rec_len(ent->strct)),
-                      ent->strct);
-    if (!err && with_attrs)
-        err = put_attrs(fs, m, log, id, as);
-    return err;
+    for (uint32_t i = from; i < to; i++) {
+        const struct fp_lfs_ent *ent = &m->ents[i];
+        uint32_t id = i - from;
+
+        /* An entry without a name we know is damage: not ours to lose. */
+        if (!fp_lfs_rec_kind(ent->name))
+            fs->log.err = FP_ERR_CORRUPT;
+        put_rec(fs, m, names[fp_lfs_rec_kind(ent->name)], id, ent->name);
+        put_rec(fs, m, FP_LFS_STRUCT_DIR - 1 + fp_lfs_rec_kind(ent->strct), id,
+                ent->strct);
+        if (!fs->part.bare)
+            put_attrs(fs, m, ent, id);
+    }
 }
 
-/* What one block gets. */
-struct part {
-    uint32_t from, to; /* entries; they become 0.. */
-    bool with_attrs;
-    uint32_t tail[2];
-    bool hard;
-    struct fp_lfs_gstate delta;
-};
-
-static int put_part(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                    const struct part *part, uint32_t block, uint32_t rev,
-                    uint32_t *end)
+/* Bytes that these entries take; fs->log.err. */
+static uint32_t size_of(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                        uint32_t from, uint32_t to)
 {
-    struct fp_lfs_log log;
-    uint8_t raw[12];
+    fp_lfs_log_count(fs);
+    put_entries(fs, m, from, to);
+    return fs->log.off;
+}
+
+int fp_lfs_live_size(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                     uint32_t *size)
+{
+    fs->part.bare = false;
+    *size = size_of(fs, m, 0, m->count);
+    return fs->log.err;
+}
+
+/* --- writing blocks --- */
+
+static int put_part(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                    uint32_t block)
+{
+    const struct fp_lfs_part *part = &fs->part;
     int err = fp_lfs_erase(fs, block);
 
-    if (!err)
-        err = fp_lfs_log_begin(fs, &log, block, rev);
-    for (uint32_t id = part->from; id < part->to && !err; id++)
-        err = put_entry(fs, m, &log, id, id - part->from, part->with_attrs);
-    if (!err && !fp_lfs_pair_is_null(part->tail)) {
-        fp_put_le32(raw, part->tail[0]);
-        fp_put_le32(raw + 4, part->tail[1]);
-        err = fp_lfs_log_ram(
-            fs, &log,
-            fp_lfs_tag(part->hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL,
-                       FP_LFS_NO_ID, 8),
-            raw);
-    }
-    if (!err && !fp_lfs_gstate_is_zero(&part->delta)) {
-        fp_put_le32(raw, part->delta.tag);
-        fp_put_le32(raw + 4, part->delta.pair[0]);
-        fp_put_le32(raw + 8, part->delta.pair[1]);
-        err = fp_lfs_log_ram(
-            fs, &log, fp_lfs_tag(FP_LFS_MOVESTATE, FP_LFS_NO_ID, 12), raw);
-    }
-    if (!err)
-        err = fp_lfs_log_end(fs, &log);
-    *end = log.off;
-    return err;
+    if (err)
+        return err;
+    fp_lfs_log_begin(fs, block, part->rev);
+    put_entries(fs, m, part->from, part->to);
+    if (!fp_lfs_pair_is_null(part->tail))
+        fp_lfs_log_words(fs, part->hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL,
+                         part->tail, 2);
+    if (!fp_lfs_gstate_is_zero(&part->delta))
+        fp_lfs_log_words(fs, FP_LFS_MOVESTATE, &part->delta.tag, 3);
+    return fp_lfs_log_end(fs);
 }
 
-/* A pair of its own for `part`. The second block is written; the first keeps
- * whatever it held, so the revision starts behind that. */
-static int put_new_pair(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                        const struct part *part, uint32_t pair[2])
+static int put_fresh(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                     uint32_t *block)
 {
-    uint8_t raw[4] = { 0 };
-    uint32_t end, rev;
+    int err = FP_LFS_BAD;
+
+    for (int i = 0; err == FP_LFS_BAD && i < BAD_TRIES; i++) {
+        err = fp_lfs_alloc_flight(fs, block);
+        if (!err)
+            err = put_part(fs, m, *block);
+    }
+    return err == FP_LFS_BAD ? FP_ERR_IO : err;
+}
+
+/* A pair of its own for fs->part. The second block is written; the first keeps
+ * whatever it held, so the revision starts behind that. */
+static int put_new_pair(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                        uint32_t pair[2])
+{
+    uint32_t rev = 0;
     int err = fp_lfs_alloc_flight(fs, &pair[0]);
 
     if (!err)
-        err = fp_lfs_read(fs, pair[0], 0, raw, 4);
+        err = fp_lfs_words(fs, pair[0], 0, &rev, 1);
     if (err && err != FP_ERR_CORRUPT)
         return err;
-    rev = fp_get_le32(raw);
     if (fs->cycles)
         rev += fs->cycles - rev % fs->cycles;
-    rev++;
-    for (int i = 0; i < BAD_TRIES; i++) {
-        err = fp_lfs_alloc_flight(fs, &pair[1]);
-        if (!err)
-            err = put_part(fs, m, part, pair[1], rev, &end);
-        if (err != FP_LFS_BAD)
-            return err;
-    }
-    return FP_ERR_IO;
+    fs->part.rev = rev + 1;
+    return put_fresh(fs, m, &pair[1]);
 }
 
-int fp_lfs_new_pair(struct fp_lfs *fs, const uint32_t tail[2], bool hard,
-                    uint32_t pair[2])
+int fp_lfs_new_pair(struct fp_lfs *fs, const uint32_t tail[2], uint32_t pair[2])
 {
-    struct part part = { .hard = hard };
-
-    fp_lfs_pair_set(part.tail, tail[0], tail[1]);
-    return put_new_pair(fs, NULL, &part, pair);
+    fs->part = (struct fp_lfs_part){ .tail = { tail[0], tail[1] } };
+    return put_new_pair(fs, NULL, pair);
 }
 
 /* --- splitting --- */
 
-static int split_off(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                     struct part *lower, uint32_t cut)
+/* Entries from `cut` on go to a pair of their own. */
+static int split_off(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                     uint32_t cut)
 {
-    struct fp_lfs_outcome *out = &fs->out;
-    struct fp_lfs_split *split = &out->splits[out->split_count];
-    struct part upper = *lower;
+    struct fp_lfs_part *part = &fs->part;
+    struct fp_lfs_split *split = &fs->out.splits[fs->out.split_count];
     int err;
 
-    upper.from = cut;
-    upper.delta = (struct fp_lfs_gstate){ 0 };
-    err = put_new_pair(fs, m, &upper, split->pair);
+    part->from = cut;
+    err = put_new_pair(fs, m, split->pair);
+    part->from = 0;
     if (err)
         return err;
     split->id = cut;
-    out->split_count++;
-    lower->to = cut;
-    fp_lfs_pair_set(lower->tail, split->pair[0], split->pair[1]);
-    lower->hard = true;
+    fs->out.split_count++;
+    part->to = cut;
+    fp_lfs_pair_set(part->tail, split->pair[0], split->pair[1]);
+    part->hard = true;
     return FP_OK;
 }
 
-/* Takes parts off until what is left is small enough. A full device stops
- * that early, as long as the rest fits a block at all. */
-static int split(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct part *lower)
+/* Does the commit add an entry behind all others? */
+static bool adds_last(const struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
-    uint32_t half = fp_lfs_align_up(fs->block_size / 2, fs->prog_size);
-    uint32_t most = fs->block_size - OVERHEAD;
+    return fs->op_count && fs->ops[0].type == FP_LFS_CREATE &&
+           fs->ops[0].id + 1u == m->count;
+}
 
+/* Where to cut: the upper part is the largest that takes no more than `most`,
+ * one entry at least. */
+static uint32_t choose_cut(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                           uint32_t most)
+{
+    uint32_t end = fs->part.to, cut = end - 1, sum = size_of(fs, m, cut, end);
+
+    while (cut > 1 && end - cut < fp_lfs_entries_ok(fs) / 2) {
+        sum += size_of(fs, m, cut - 1, cut);
+        if (sum > most)
+            break;
+        cut--;
+    }
+    return cut;
+}
+
+/* Takes parts off until what is left is small enough: for half a block, so
+ * that there is room to append. Names mostly arrive in order, though: who adds
+ * behind all others gets a pair alone and will go on there, and what is left
+ * may fill its block. A full device stops the splitting early, as long as the
+ * rest fits a block at all. */
+static int split(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
+{
+    uint32_t room = fs->block_size - OVERHEAD;
+    uint32_t limit = fp_lfs_align_up(fs->block_size / 2, fs->prog_size);
+    bool last = adds_last(fs, m);
+    int err = FP_OK;
+
+    limit = fp_lfs_min(limit, room);
     for (;;) {
-        uint32_t total, cut;
-        int err = total_size(fs, m, lower->from, lower->to, &total);
+        uint32_t total = size_of(fs, m, 0, fs->part.to);
+        bool few = fs->part.to <= fp_lfs_entries_ok(fs);
 
-        if (err)
-            return err;
-        if (total <= fp_lfs_min(half, most) &&
-            lower->to <= fp_lfs_entries_ok(fs))
+        if (fs->log.err)
+            return fs->log.err;
+        if (total <= limit && few)
             return FP_OK;
-        if (lower->to < 2)
-            return total <= most ? FP_OK : FP_ERR_NOSPC;
-        if (fs->out.split_count == FP_LFS_SPLITS_MAX)
-            return total <= most ? FP_OK : FP_ERR_NOSPC;
-        err = choose_cut(fs, m, lower->to, total, &cut);
-        if (!err)
-            err = split_off(fs, m, lower, cut);
-        if (err == FP_ERR_NOSPC && total <= most &&
-            lower->to <= fp_lfs_entries_ok(fs))
-            return FP_OK;
-        if (err)
+        if (err || fs->part.to < 2 || fs->out.split_count == FP_LFS_SPLITS_MAX)
+            return total <= room && (few || !err) ? FP_OK : FP_ERR_NOSPC;
+        err = split_off(
+            fs, m, choose_cut(fs, m, last ? 0 : fp_lfs_min(total / 2, room)));
+        if (err && err != FP_ERR_NOSPC)
             return err;
+        if (last)
+            limit = room;
+        last = false;
     }
 }
 
-/* --- spilling --- */
+/* --- expanding the superblock --- */
 
-/* Does the commit do nothing but add an entry behind all others, where the
- * directory ends? */
-static bool adds_last(const struct fp_lfs *fs, const struct fp_lfs_mdir *m)
+static bool is_anchor(const struct fp_lfs_mdir *m)
 {
-    if (m->hard || m->count < 2 || !fs->op_count ||
-        fs->ops[0].type != FP_LFS_CREATE)
-        return false;
-    for (uint32_t i = 0; i < fs->op_count; i++)
-        if (fs->ops[i].id != m->count && fs->ops[i].id != FP_LFS_NO_ID)
-            return false;
-    return true;
+    return (m->pair[0] | m->pair[1]) == 1; /* they differ */
 }
 
-/* All operations on the index. */
-static int apply_ops(struct fp_lfs *fs, struct fp_lfs_mdir *m)
+/* The entries go to a new pair under the same ids, with a superblock entry of
+ * its own in front. Only while an eighth of the volume is free. */
+static int expand(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
-    for (uint32_t i = 0; i < fs->op_count; i++)
-        if (!fp_lfs_apply_op(fs, m, i))
-            return FP_ERR_CORRUPT;
+    uint32_t used;
+    int err = fp_lfs_count_used(fs, &used);
+
+    if (err || fs->block_count - used <= fs->block_count / 8)
+        return err;
+    err = split_off(fs, m, 0);
+    if (err)
+        return err == FP_ERR_NOSPC ? FP_OK : err;
+    fs->out.expanded = fs->part.bare = true;
+    fs->part.to = 1;
     return FP_OK;
 }
 
-int fp_lfs_spill(struct fp_lfs *fs, struct fp_lfs_mdir *m)
+/* --- the pair itself --- */
+
+/* To the other block of the pair. What a failed program left may be a whole
+ * commit all the same. The pair has this block until its links are new: a
+ * mount must not find the change in it and in their commits too. */
+static int put_home(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
-    struct part part = { .to = m->count, .with_attrs = true };
-    uint32_t tail[2] = { m->tail[0], m->tail[1] }, count = m->count, live;
     int err;
 
-    if (!adds_last(fs, m))
-        return FP_ERR_NOTSUP;
-    err = fp_lfs_live_size(fs, m, &live);
-    if (err)
-        return err;
-    if (live <= fs->block_size / 2)
-        return FP_ERR_NOTSUP;
-    m->valid = false; /* as in fp_lfs_compact() */
-    err = apply_ops(fs, m);
-    fp_lfs_pair_set(part.tail, m->tail[0], m->tail[1]);
-    part.to = m->count;
-    if (!err)
-        err = split_off(fs, m, &part, count);
-    m->count = (uint16_t)count;
-    fp_lfs_pair_set(m->tail, tail[0], tail[1]);
-    m->hard = false;
-    m->valid = true;
+    fs->part.delta = m->delta;
+    fp_lfs_gstate_change(fs, &fs->part.delta);
+    err = put_part(fs, m, m->pair[1]);
+    if (err == FP_LFS_BAD)
+        (void)fp_lfs_erase(fs, m->pair[1]);
     return err;
 }
 
-/* --- expanding the superblock --- */
+/* For wear alone nobody moves into the last blocks. */
+static int put_elsewhere(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                         bool wear, uint32_t *block)
+{
+    int err;
+
+    fs->part.delta = m->delta;
+    fp_lfs_gstate_xor(&fs->part.delta, &fs->absorb);
+    err = put_fresh(fs, m, block);
+    if (err != FP_ERR_NOSPC || !wear)
+        return err;
+    *block = m->pair[1];
+    return put_home(fs, m);
+}
+
+/* Writes what is left to a block of the pair, or to a fresh one where that is
+ * due or needed, and reads it into the index. The superblock cannot go
+ * elsewhere. */
+static int put_self(struct fp_lfs *fs, struct fp_lfs_mdir *m, bool wear,
+                    bool bad)
+{
+    uint32_t target = m->pair[1], keep = m->pair[bad];
+    int err = FP_LFS_BAD;
+
+    fs->part.rev = m->rev + 1;
+    if (!wear && !bad)
+        err = put_home(fs, m);
+    if (err == FP_LFS_BAD && !is_anchor(m))
+        err = put_elsewhere(fs, m, wear && !bad, &target);
+    if (err)
+        return err == FP_LFS_BAD ? FP_ERR_IO : err;
+    err = fp_lfs_parse(fs, m, target);
+    m->pair[1] = keep;
+    m->fallback = false;
+    return err || m->off != fs->log.off ? FP_ERR_IO : FP_OK;
+}
 
 static bool wear_is_due(const struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
     return fs->cycles && !fs->still && (m->rev + 1) % fs->cycles == 0;
 }
 
-static bool is_anchor(const struct fp_lfs_mdir *m)
-{
-    static const uint32_t anchor[2] = { 0, 1 };
-
-    return fp_lfs_pair_equal(m->pair, anchor);
-}
-
-/* The entries go to a new pair under the same ids, with a superblock entry of
- * its own in front. Only while an eighth of the volume is free. */
-static int expand(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct part *lower)
+int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m, bool bad)
 {
     struct fp_lfs_outcome *out = &fs->out;
-    struct part upper = *lower;
-    uint32_t used;
-    int err = fp_lfs_count_used(fs, &used);
-
-    if (err)
-        return err;
-    if (fs->block_count - used <= fs->block_count / 8)
-        return FP_OK;
-    upper.delta = (struct fp_lfs_gstate){ 0 };
-    err = put_new_pair(fs, m, &upper, out->splits[0].pair);
-    if (err)
-        return err == FP_ERR_NOSPC ? FP_OK : err;
-    out->expanded = true;
-    out->split_count = 1;
-    out->splits[0].id = 0;
-    lower->to = 1;
-    lower->with_attrs = false;
-    fp_lfs_pair_set(lower->tail, out->splits[0].pair[0],
-                    out->splits[0].pair[1]);
-    lower->hard = true;
-    return FP_OK;
-}
-
-/* --- the pair itself --- */
-
-/* Writes `part` to a block of the pair, or to a fresh one where that is due
- * or needed, and reads it into the index. */
-static int put_self(struct fp_lfs *fs, struct fp_lfs_mdir *m, struct part *part,
-                    bool relocate, bool replace_current)
-{
-    uint32_t target = m->pair[1], keep = m->pair[0], end = 0;
-    uint32_t rev = m->rev + 1;
-    struct fp_lfs_gstate pending = part->delta;
-    int err = FP_LFS_BAD;
-
-    if (replace_current)
-        keep = m->pair[1];
-    if (!relocate) {
-        err = put_part(fs, m, part, target, rev, &end);
-        if (err == FP_LFS_BAD && is_anchor(m))
-            return FP_ERR_IO; /* the superblock cannot go elsewhere */
-        /* What a failed program left may be a whole commit all the same. The
-         * pair has this block until its links are new: a mount must not find
-         * the change in it and in their commits too. */
-        if (err == FP_LFS_BAD)
-            (void)fp_lfs_erase(fs, target);
-    }
-    for (int i = 0; err == FP_LFS_BAD && i < BAD_TRIES; i++) {
-        err = fp_lfs_alloc_flight(fs, &target);
-        /* For wear alone nobody moves into the last blocks. */
-        if (err == FP_ERR_NOSPC && relocate && !replace_current) {
-            relocate = false;
-            target = m->pair[1];
-            part->delta = pending;
-            err = put_part(fs, m, part, target, rev, &end);
-            if (err == FP_LFS_BAD)
-                err = FP_ERR_IO;
-            break;
-        }
-        part->delta = m->delta;
-        fp_lfs_gstate_xor(&part->delta, &fs->absorb);
-        if (!err)
-            err = put_part(fs, m, part, target, rev, &end);
-    }
-    if (err)
-        return err == FP_LFS_BAD ? FP_ERR_IO : err;
-    err = fp_lfs_parse(fs, m, target);
-    m->pair[1] = keep;
-    if (err || m->off != end)
-        return FP_ERR_IO;
-    m->valid = true;
-    m->fallback = false;
-    return FP_OK;
-}
-
-/* How the delta of this pair has to change for the global state that is
- * wanted, with that of a pair about to be dropped. */
-static struct fp_lfs_gstate delta_now(const struct fp_lfs *fs,
-                                      const struct fp_lfs_mdir *m)
-{
-    struct fp_lfs_gstate delta = m->delta;
-
-    fp_lfs_gstate_xor(&delta, &fs->gdisk);
-    fp_lfs_gstate_xor(&delta, &fs->gwant);
-    fp_lfs_gstate_xor(&delta, &fs->absorb);
-    return delta;
-}
-
-static int write_out(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                     bool replace_current)
-{
-    struct fp_lfs_outcome *out = &fs->out;
-    struct part part = { .to = m->count,
-                         .with_attrs = true,
-                         .hard = m->hard,
-                         .delta = delta_now(fs, m) };
-    bool wear = wear_is_due(fs, m);
+    bool wear = wear_is_due(fs, m), anchor = is_anchor(m);
     int err = FP_OK;
 
-    fp_lfs_pair_set(part.tail, m->tail[0], m->tail[1]);
-    if (wear && is_anchor(m) && m->count > 1)
-        err = expand(fs, m, &part);
-    if (!err && !out->expanded)
-        err = split(fs, m, &part);
-    if (err)
-        return err;
-    wear = wear && !is_anchor(m) && !out->split_count;
-    if (is_anchor(m))
-        replace_current = false;
-    err = put_self(fs, m, &part, wear || replace_current, replace_current);
-    if (err)
-        return err;
-    fp_lfs_pair_set(out->now, m->pair[0], m->pair[1]);
-    out->gstate_done = fp_lfs_pair_equal(out->old, out->now);
-    return FP_OK;
-}
-
-int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                   bool replace_current)
-{
-    int err;
-
-    memset(&fs->out, 0, sizeof fs->out);
-    fp_lfs_pair_set(fs->out.old, m->pair[0], m->pair[1]);
     /* From here on the index holds what flash does not: whoever asks for this
      * pair, such as the allocator, reads it into another slot. */
     m->valid = false;
-    err = apply_ops(fs, m);
-    return err ? err : write_out(fs, m, replace_current);
+    for (uint32_t i = 0; i < fs->op_count; i++)
+        if (!apply_op(fs, m, i))
+            return FP_ERR_CORRUPT;
+    fs->part = (struct fp_lfs_part){ .to = m->count,
+                                     .hard = m->hard,
+                                     .tail = { m->tail[0], m->tail[1] } };
+    if (wear && anchor && m->count > 1)
+        err = expand(fs, m);
+    if (!err && !out->expanded)
+        err = split(fs, m);
+    if (!err)
+        err = put_self(fs, m, wear && !anchor && !out->split_count,
+                       bad && !anchor);
+    fp_lfs_pair_set(out->now, m->pair[0], m->pair[1]);
+    return err;
 }

@@ -30,7 +30,9 @@ int fp_lfs_file_claim(struct fp_lfs *fs, struct fp_lfs_file *f)
     f->node.what = FP_LFS_NODE_FILE;
     f->body.kind = FP_LFS_INLINE;
     f->cache_block = f->wblock = FP_LFS_NULL;
-    f->node.pair[0] = f->node.dir[0] = FP_LFS_NULL;
+    /* Both halves: then it shares no block with any pair. */
+    fp_lfs_pair_set(f->node.pair, FP_LFS_NULL, FP_LFS_NULL);
+    fp_lfs_pair_set(f->node.dir, FP_LFS_NULL, FP_LFS_NULL);
     fp_lfs_node_add(fs, &f->node);
     return FP_OK;
 }

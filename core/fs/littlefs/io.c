@@ -114,13 +114,18 @@ int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
     return FP_OK;
 }
 
+void fp_lfs_le(uint32_t *words, uint32_t count)
+{
+    for (; count > 0; count--, words++)
+        *words = fp_get_le32((const uint8_t *)words);
+}
+
 int fp_lfs_words(struct fp_lfs *fs, uint32_t block, uint32_t off,
                  uint32_t *words, uint32_t count)
 {
     int err = fp_lfs_read(fs, block, off, words, 4 * count);
 
-    for (; count > 0; count--, words++)
-        *words = fp_get_le32((const uint8_t *)words);
+    fp_lfs_le(words, count);
     return err;
 }
 
@@ -128,4 +133,14 @@ void fp_lfs_forget(struct fp_lfs *fs, uint32_t block)
 {
     if (fs->rcache.block == block)
         fs->rcache.block = FP_LFS_NULL;
+}
+
+bool fp_lfs_pair_shares(const uint32_t a[2], const uint32_t b[2])
+{
+    return a[0] == b[0] || a[0] == b[1] || a[1] == b[0] || a[1] == b[1];
+}
+
+bool fp_lfs_pair_equal(const uint32_t a[2], const uint32_t b[2])
+{
+    return (a[0] == b[0] && a[1] == b[1]) || (a[0] == b[1] && a[1] == b[0]);
 }

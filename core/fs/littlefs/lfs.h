@@ -130,12 +130,11 @@ struct fp_lfs_cache {
 
 enum {
     FP_LFS_NODE_FILE,
-    FP_LFS_NODE_DIR,
-    FP_LFS_NODE_MARK
+    FP_LFS_NODE_DIR
 };
 
 /* Something that stands at an entry and must follow it: an open file or
- * directory, or a mark within an operation. */
+ * directory. */
 struct fp_lfs_node {
     struct fp_lfs_node *next;
     uint32_t pair[2]; /* FP_LFS_NULL: at no entry (any more) */
@@ -143,7 +142,7 @@ struct fp_lfs_node {
     uint16_t id;
     uint8_t what;
     bool ended;  /* directory: nothing follows */
-    bool parked; /* of the file that is being renamed (tree.c) */
+    bool parked; /* goes where the entry goes that the next commit creates */
 };
 
 /* Where a file's content is. */
@@ -196,28 +195,30 @@ struct fp_lfs_dir {
     uint32_t hops;
 };
 
+/* Where data lies in a log, and where that ends. */
+struct fp_lfs_at {
+    uint32_t block, off, end;
+};
+
 /* One operation of a commit. */
 struct fp_lfs_op {
     uint16_t type; /* of the tag, or FP_LFS_OP_ATTRS */
     uint16_t id;
-    uint16_t len; /* FP_LFS_REMOVED removes an attribute */
-    bool on_flash;
-    const void *buf;     /* data in memory, or */
-    uint32_t block, off; /* on flash */
-    uint32_t end;        /* OP_ATTRS: the log's end; off: of the name */
-    uint8_t raw[8];      /* room for data of the operation's own */
+    uint16_t len;        /* FP_LFS_REMOVED removes an attribute */
+    const void *buf;     /* data in memory, or NULL: */
+    struct fp_lfs_at at; /* on flash */
+    uint32_t words[2];   /* room for data of the operation's own */
 };
 
-/* Copies all attributes of the entry whose NAME lies at `off` in `block`. */
+/* Copies all attributes of the entry whose NAME lies there. */
 #define FP_LFS_OP_ATTRS 0x800
 
 /* A pair that the running operation relocated. Until every link is new,
  * whoever follows an old one is led to the new pair. */
 struct fp_lfs_moved {
     uint32_t old[2], now[2];
-    bool parent_done;
     bool flagged; /* counts in fs->unlinked */
-    bool done;    /* all its links are new */
+    uint8_t step; /* 1: the parent has the new link, 2: both have */
 };
 
 /* What became of a pair in one commit. */
@@ -231,7 +232,25 @@ struct fp_lfs_outcome {
     bool expanded; /* all but the superblock went to splits[0], ids kept */
     uint32_t split_count;
     struct fp_lfs_split splits[FP_LFS_SPLITS_MAX]; /* highest ids first */
-    bool gstate_done;
+};
+
+/* A log being written. What is held of it lies in fs->pcache. */
+struct fp_lfs_log {
+    int err;            /* the first; nothing is written any more */
+    uint32_t block;     /* FP_LFS_NULL: only its size is asked for */
+    uint32_t off, held; /* end of the log; bytes before it not programmed yet */
+    uint32_t source;    /* block that data on flash is copied from */
+    uint32_t ptag, crc;
+};
+
+/* What one block of a pair gets when that is written out afresh. */
+struct fp_lfs_part {
+    uint32_t from, to; /* entries of the index; they become 0.. */
+    uint32_t rev;
+    uint32_t tail[2];
+    bool hard;
+    bool bare; /* no attributes */
+    struct fp_lfs_gstate delta;
 };
 
 /* A log being read. */
@@ -246,62 +265,6 @@ struct fp_lfs_scan {
     uint32_t fcrc_size;   /* 0: the running commit says nothing of the rest */
 };
 
-/* What is used most comes first: small processors reach it in one step. */
-struct fp_lfs {
-    struct fp_mount *mnt;
-    struct fp_bdev *dev;
-    bool mounting; /* indexes are for this only: no hashes, nor what is
-                      erased */
-    bool used_known;
-    bool still;    /* no moving for wear now */
-    bool failed;   /* a relocation broke off: no more writing */
-    bool prepared; /* repairs are done */
-    bool upgrade;
-    bool uneven; /* superblocks state different block counts */
-    struct fp_lfs_scan scan;
-    struct fp_lfs_cache rcache;
-    struct fp_lfs_cache *via; /* that, but while a file's content is read */
-    uint32_t block_size, block_count;
-    uint32_t cache_size;
-    struct fp_lfs_mdir *slots;
-    uint32_t slot_count, ent_max; /* of the latter two stay free */
-    uint32_t prog_size;
-    uint32_t stated;  /* the block count by the last superblock */
-    uint32_t doubted; /* other than 0: parents and thread do not match */
-    uint32_t root[2];
-    uint32_t clock;
-    uint32_t minor;
-    uint32_t alone_size; /* of a window for what is read by itself */
-    struct fp_lfs_cache pcache;
-    uint32_t name_max, file_max, attr_max, inline_max;
-    uint32_t cycles;     /* metadata moves when revision + 1 divides; 0 never */
-    uint32_t mdir_count; /* of the thread, at mount */
-    struct fp_lfs_gstate gdisk;  /* as on flash */
-    struct fp_lfs_gstate gwant;  /* as the next commit shall leave it */
-    struct fp_lfs_gstate absorb; /* delta of a pair about to be dropped */
-    uint32_t unlinked;           /* relocations whose predecessor is pending */
-    uint32_t resize; /* the one they all shall state; 0: as they do */
-    struct fp_lfs_node *nodes;
-    uint8_t *files; /* cfg.max_files times file_stride */
-    uint32_t file_stride;
-    uint32_t far;        /* addresses a file, besides those near */
-    uint32_t files_used; /* bit a file */
-
-    uint8_t *look; /* one bit a block of the window, set: in use */
-    uint32_t look_size, look_start, look_bits, look_next;
-    uint32_t look_first; /* bit that the order starts at */
-    uint32_t random;
-    uint32_t flight[FP_LFS_FLIGHT_MAX]; /* allocated, referred to by nobody */
-    uint32_t flight_count;
-    struct fp_lfs_moved moved[FP_LFS_MOVES_MAX];
-    uint32_t moved_count;
-    struct fp_lfs_op ops[FP_LFS_OPS_MAX]; /* of the commit to come */
-    uint32_t op_count;
-    struct fp_lfs_outcome out; /* of the last commit to a pair */
-    uint32_t changes;          /* commits so far */
-    uint32_t used;             /* blocks in use, if used_known */
-};
-
 /* A place in the tree. */
 struct fp_lfs_place {
     uint32_t dir[2];  /* head of the directory that holds it */
@@ -312,6 +275,72 @@ struct fp_lfs_place {
     bool is_last; /* not found, and the last component was looked for */
     uint16_t name_len;
     const char *name; /* the last component, within the path */
+};
+
+/* What is used most comes first: small processors reach it in one step. */
+struct fp_lfs {
+    uint32_t root[2];
+    uint32_t clock;
+    bool mounting; /* indexes are for this only: no hashes, nor what is
+                      erased */
+    bool used_known;
+    bool uneven; /* superblocks state different block counts */
+    bool still;  /* no moving for wear now */
+    uint32_t block_size;
+    struct fp_lfs_mdir *slots;
+    uint32_t cache_size;
+    uint32_t slot_count;
+    struct fp_lfs_cache *via; /* rcache, but while a file's content is read */
+    uint32_t ent_max;         /* the latter two of them stay free */
+    uint32_t prog_size;
+    uint32_t block_count;
+    struct fp_lfs_log log;
+    uint32_t minor;
+    uint32_t stated; /* the block count by the last superblock */
+    uint32_t name_max;
+    struct fp_lfs_cache rcache;
+    uint32_t doubted;    /* other than 0: parents and thread do not match */
+    uint8_t *pcache;     /* [cache_size] */
+    uint32_t alone_size; /* of a window for what is read by itself */
+    struct fp_bdev *dev;
+    uint32_t attr_max;
+    uint32_t moved_count;
+    struct fp_mount *mnt;
+    uint32_t file_max;
+    struct fp_lfs_gstate gwant; /* as the next commit shall leave it */
+    bool failed;                /* a relocation broke off: no more writing */
+    bool upgrade;
+    uint32_t resize; /* the one they all shall state; 0: as they do */
+    uint32_t cycles; /* metadata moves when revision + 1 divides; 0 never */
+    struct fp_lfs_place to;      /* of the running operation (tree.c) */
+    uint32_t unlinked;           /* relocations whose predecessor is pending */
+    uint32_t mdir_count;         /* of the thread, at mount */
+    struct fp_lfs_gstate absorb; /* delta of a pair about to be dropped */
+    struct fp_lfs_place from;    /* of a rename */
+    struct fp_lfs_scan scan;
+    struct fp_lfs_node *nodes;
+    uint8_t *files; /* cfg.max_files times file_stride */
+    uint32_t far;   /* addresses a file, besides those near */
+    uint32_t file_stride;
+    struct fp_lfs_gstate gdisk; /* as on flash */
+    uint32_t files_used;        /* bit a file */
+    uint32_t inline_max;
+    uint32_t flight_count, op_count;
+
+    uint8_t *look; /* one bit a block of the window, set: in use */
+    uint32_t look_size, look_start, look_bits, look_next;
+    uint32_t look_first; /* bit that the order starts at */
+    uint32_t random;
+    struct fp_lfs_part part;
+    uint32_t victim[2];         /* directory that the running operation takes
+                                   out; FP_LFS_NULL: none */
+    struct fp_lfs_place parent; /* of a pair whose links are mended */
+    uint32_t changes;           /* commits so far */
+    uint32_t used;              /* blocks in use, if used_known */
+    struct fp_lfs_outcome out;  /* of the last commit to a pair */
+    uint32_t flight[FP_LFS_FLIGHT_MAX]; /* allocated, referred to by nobody */
+    struct fp_lfs_moved moved[FP_LFS_MOVES_MAX];
+    struct fp_lfs_op ops[FP_LFS_OPS_MAX]; /* of the commit to come */
 };
 
 static inline struct fp_lfs *fp_lfs_of(const struct fp_mount *mnt)
@@ -340,17 +369,6 @@ static inline bool fp_lfs_pair_is_null(const uint32_t pair[2])
     return pair[0] == FP_LFS_NULL || pair[1] == FP_LFS_NULL;
 }
 
-/* Do they share a block? After a relocation a pair keeps one. */
-static inline bool fp_lfs_pair_shares(const uint32_t a[2], const uint32_t b[2])
-{
-    return a[0] == b[0] || a[0] == b[1] || a[1] == b[0] || a[1] == b[1];
-}
-
-static inline bool fp_lfs_pair_equal(const uint32_t a[2], const uint32_t b[2])
-{
-    return (a[0] == b[0] && a[1] == b[1]) || (a[0] == b[1] && a[1] == b[0]);
-}
-
 static inline void fp_lfs_pair_set(uint32_t to[2], uint32_t a, uint32_t b)
 {
     to[0] = a;
@@ -366,7 +384,9 @@ static inline bool fp_lfs_has_move(const struct fp_lfs_gstate *g)
 
 int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
                 uint32_t size);
-/* Integers, each as four bytes with the lowest first. */
+/* Turns integers into what flash has, four bytes with the lowest first, and
+ * back. */
+void fp_lfs_le(uint32_t *words, uint32_t count);
 int fp_lfs_words(struct fp_lfs *fs, uint32_t block, uint32_t off,
                  uint32_t *words, uint32_t count);
 /* Takes what the window holds of the log being read, at most up to `to`, into
@@ -376,6 +396,9 @@ void fp_lfs_fold(struct fp_lfs *fs, uint32_t to);
 int fp_lfs_read_raw(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
                     uint32_t size);
 void fp_lfs_forget(struct fp_lfs *fs, uint32_t block);
+/* Do they share a block? After a relocation a pair keeps one. */
+bool fp_lfs_pair_shares(const uint32_t a[2], const uint32_t b[2]);
+bool fp_lfs_pair_equal(const uint32_t a[2], const uint32_t b[2]);
 bool fp_lfs_pair_ok(const struct fp_lfs *fs, const uint32_t pair[2]);
 
 /* --- mdir.c --- */
@@ -395,8 +418,11 @@ void fp_lfs_scan_begin(struct fp_lfs *fs, uint32_t block, uint32_t start,
 /* The next tag, with all its data within the limit. FP_ERR_NODATA: none. */
 int fp_lfs_scan_next(struct fp_lfs *fs);
 void fp_lfs_scan_end(struct fp_lfs *fs);
-void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2],
-                       const struct fp_lfs_mdir *but);
+/* Of bytes in one block, as FCRC has it. */
+int fp_lfs_crc_at(struct fp_lfs *fs, uint32_t block, uint32_t off,
+                  uint32_t size, uint32_t *crc);
+void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2]);
+void fp_lfs_drop_all(struct fp_lfs *fs);
 /* What a tag does to the index. False: it contradicts the index. */
 bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
                   uint32_t off, uint32_t hash);
@@ -433,10 +459,12 @@ struct fp_lfs_attr {
 /* The entry's attribute with the lowest number >= from. FP_ERR_NODATA: none. */
 int fp_lfs_attr_next(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                      uint32_t id, uint32_t from, struct fp_lfs_attr *attr);
-/* The same for an entry named by the place of its NAME in a log. */
-int fp_lfs_attr_scan(struct fp_lfs *fs, uint32_t block, uint32_t end,
-                     uint32_t name_off, uint32_t from,
-                     struct fp_lfs_attr *attr);
+/* The same for an entry named by the place of its NAME. */
+int fp_lfs_attr_scan(struct fp_lfs *fs, const struct fp_lfs_at *name,
+                     uint32_t from, struct fp_lfs_attr *attr);
+/* That one, or FP_ERR_NODATA. */
+int fp_lfs_attr_get(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
+                    uint8_t type, struct fp_lfs_attr *attr);
 int fp_lfs_mtime(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
                  struct fp_stat *st);
 int32_t fp_lfs_getattr(struct fp_mount *mnt, const char *path, uint8_t type,
@@ -553,6 +581,14 @@ int fp_lfs_close_ro(struct fp_file *file);
 
 /* Every block that the filesystem on flash refers to. */
 int fp_lfs_traverse(struct fp_lfs *fs, fp_fs_block_fn fn, void *ctx);
+struct fp_lfs_tally {
+    uint8_t *bits; /* of blocks already counted; NULL: each comes once */
+    uint32_t start, size, count;
+    uint32_t wrap; /* blocks before `start` come behind this many */
+};
+
+/* Counts blocks into a struct fp_lfs_tally. */
+int fp_lfs_tally(void *ctx, uint32_t block, enum fp_block_use use);
 int fp_lfs_count_used(struct fp_lfs *fs, uint32_t *used);
 int fp_lfs_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx);
 
@@ -565,77 +601,78 @@ int fp_lfs_step_ro(struct fp_mount *mnt, struct fp_step *step);
 
 /* prog.c */
 int fp_lfs_erase(struct fp_lfs *fs, uint32_t block);
-/* Appends to the program cache; flush writes what is left of a unit with 0xff
- * behind it. FP_LFS_BAD: it does not read back as written. */
+/* FP_LFS_BAD: it does not read back as written. */
 int fp_lfs_prog(struct fp_lfs *fs, uint32_t block, uint32_t off,
-                const void *buf, uint32_t size);
-int fp_lfs_prog_flush(struct fp_lfs *fs);
-int fp_lfs_prog_checked(struct fp_lfs *fs, uint32_t block, uint32_t off,
-                        const uint8_t *buf, uint32_t size);
+                const uint8_t *buf, uint32_t size);
 
 /* alloc.c */
 int fp_lfs_alloc(struct fp_lfs *fs, uint32_t *block);
 int fp_lfs_alloc_erased(struct fp_lfs *fs, uint32_t *block);
 int fp_lfs_alloc_flight(struct fp_lfs *fs, uint32_t *block);
 int fp_lfs_alloc_fill(struct fp_lfs *fs);
+/* The blocks of an open file, and of the run of writes on it. */
+int fp_lfs_file_walk(struct fp_lfs *fs, const struct fp_lfs_file *f,
+                     fp_fs_block_fn fn, void *ctx);
 /* The volume has another number of blocks from now on. */
 void fp_lfs_alloc_resize(struct fp_lfs *fs, uint32_t block_count);
 
-/* log.c */
-struct fp_lfs_log {
-    uint32_t block, off, ptag, crc;
-};
-int fp_lfs_log_begin(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t block,
-                     uint32_t rev);
-void fp_lfs_log_append(struct fp_lfs_log *log, const struct fp_lfs_mdir *m);
-int fp_lfs_log_ram(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t tag,
-                   const void *buf);
-int fp_lfs_log_flash(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t tag,
-                     uint32_t block, uint32_t off);
-/* With the data of an operation. */
-int fp_lfs_log_op(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t tag,
-                  const struct fp_lfs_op *op);
-int fp_lfs_log_end(struct fp_lfs *fs, struct fp_lfs_log *log);
+/* log.c: all these do nothing once fs->log.err is set */
+void fp_lfs_log_begin(struct fp_lfs *fs, uint32_t block, uint32_t rev);
+void fp_lfs_log_append(struct fp_lfs *fs, const struct fp_lfs_mdir *m);
+/* Counts what would be written in fs->log.off, from 0. */
+void fp_lfs_log_count(struct fp_lfs *fs);
+/* A tag with its data, which is at buf or, when that is NULL, at `off` in the
+ * block fs->log.source. FP_ERR_NOSPC: it does not fit. */
+void fp_lfs_log_put(struct fp_lfs *fs, uint32_t tag, const void *buf,
+                    uint32_t off);
+void fp_lfs_log_words(struct fp_lfs *fs, uint32_t type, const uint32_t *words,
+                      uint32_t count);
+void fp_lfs_log_op(struct fp_lfs *fs, uint32_t tag, const struct fp_lfs_op *op);
+/* All attributes of the entry whose NAME lies there, for entry `id`; those that
+ * operations set as these say, if `overruled`. */
+void fp_lfs_log_attrs(struct fp_lfs *fs, const struct fp_lfs_at *name,
+                      uint32_t id, bool overruled);
+int fp_lfs_log_end(struct fp_lfs *fs);
 
 /* compact.c */
-/* Writes m with ops applied to it out to a fresh block; fs->out. */
-int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m,
-                   bool replace_current);
-/* Where m is so full of what lives that it would be split, and the operations
- * only add an entry behind all others: writes that to a pair of its own, and
- * m stays as it is but for the link to it, which the caller appends.
- * FP_ERR_NOTSUP: that is not how things are. */
-int fp_lfs_spill(struct fp_lfs *fs, struct fp_lfs_mdir *m);
+/* Writes m with ops applied to it out to a fresh block; fs->out. `bad`: the
+ * one it has now is to be given up. */
+int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m, bool bad);
 /* Bytes of log that the pair's entries take once written out afresh. */
-int fp_lfs_live_size(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t *size);
+int fp_lfs_live_size(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                     uint32_t *size);
 /* A pair of its own with `tail`; for mkdir. */
-int fp_lfs_new_pair(struct fp_lfs *fs, const uint32_t tail[2], bool hard,
+int fp_lfs_new_pair(struct fp_lfs *fs, const uint32_t tail[2],
                     uint32_t pair[2]);
-/* Operation `number` of the commit to come, on the index. */
-bool fp_lfs_apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t number);
 
 /* commit.c */
 /* Adds an operation to the commit to come: with len bytes at buf, which stay
  * there until it is done, or those of a pair. */
 struct fp_lfs_op *fp_lfs_op(struct fp_lfs *fs, uint32_t type, uint32_t id,
                             const void *buf, uint32_t len);
-void fp_lfs_op_pair(struct fp_lfs *fs, uint32_t type, uint32_t id, uint32_t a,
-                    uint32_t b);
+void fp_lfs_op_pair(struct fp_lfs *fs, uint32_t type, uint32_t id,
+                    const uint32_t pair[2]);
+void fp_lfs_op_delete(struct fp_lfs *fs, uint32_t id);
+/* The first two of an entry that is new. */
+void fp_lfs_op_create(struct fp_lfs *fs, uint32_t type, uint32_t id,
+                      const char *name, uint32_t len);
 /* One commit of these operations in the pair, with all that follows from it:
- * splits, relocation, new links in parent and predecessor. Then there are none.
- * `mark`, if given, is put where the entry made by the CREATE operation ends
- * up. */
-int fp_lfs_commit(struct fp_lfs *fs, const uint32_t pair[2],
-                  struct fp_lfs_node *mark);
+ * splits, relocation, new links in parent and predecessor. Then there are
+ * none. */
+int fp_lfs_commit(struct fp_lfs *fs, const uint32_t pair[2]);
+/* How the delta of a pair changes with the global state in its next commit. */
+void fp_lfs_gstate_change(const struct fp_lfs *fs, struct fp_lfs_gstate *delta);
 /* Takes the pair out of the thread: its predecessor inherits tail and delta. */
 int fp_lfs_unlink(struct fp_lfs *fs, const uint32_t pair[2]);
-/* DELETE of an entry, or of the whole pair when it is an emptied
- * continuation. */
+/* DELETE of an entry, or of the whole pair when that leaves an empty
+ * continuation. With FP_LFS_NO_ID, only that if it is one already. */
 int fp_lfs_commit_delete(struct fp_lfs *fs, const uint32_t pair[2],
                          uint32_t id);
-void fp_lfs_want_move(struct fp_lfs *fs, const uint32_t pair[2], uint32_t id);
 void fp_lfs_want_no_move(struct fp_lfs *fs);
-/* Repairs what a power cut left, once a mount; then writing may begin. */
+/* One more or one less pair of which a link is pending: with any, the orphan
+ * flag is wanted. */
+void fp_lfs_pend(struct fp_lfs *fs, int more);
+/* Repairs what a power cut or a failure left; then writing may begin. */
 int fp_lfs_prepare(struct fp_lfs *fs);
 /* The end of an operation that wrote: err, or what sync answers. */
 int fp_lfs_finish(struct fp_lfs *fs, int err);
@@ -669,7 +706,6 @@ int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f,
 int fp_lfs_body_flush(struct fp_lfs *fs, struct fp_lfs_file *f);
 int fp_lfs_body_truncate(struct fp_lfs *fs, struct fp_lfs_file *f,
                          uint32_t size);
-void fp_lfs_body_revert(const struct fp_lfs *fs, struct fp_lfs_file *f);
 
 /* tree.c */
 int fp_lfs_mkdir(struct fp_mount *mnt, const char *path);

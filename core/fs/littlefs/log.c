@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Writing tags and closing commits.
+ * Writing logs: tags with their data, and the end of a commit.
+ *
+ * The program cache holds the end of the log, from the last program unit that
+ * is on flash. The first error stays in fs->log and lets all that follows do
+ * nothing, so that whoever writes a log asks for it once, at the end.
  *
  * A commit ends on a program unit. Its CRC tag takes the padding as its own
  * length, so that the next tag is found; lengths end at 0x3fe, so a commit on
@@ -13,176 +17,227 @@
 #include "core/digest/crc32.h"
 #include "core/fs/littlefs/lfs.h"
 
+#include <string.h>
+
 #define CRC_INIT   0xffffffffu
 #define FCRC_TAKES 12u
 #define CCRC_TAKES 8u
 
-static int put(struct fp_lfs *fs, struct fp_lfs_log *log, const void *buf,
-               uint32_t size)
-{
-    int err;
+/* --- bytes --- */
 
-    if (!size)
-        return FP_OK;
-    err = fp_lfs_prog(fs, log->block, log->off, buf, size);
-    log->crc = fp_crc32(log->crc, buf, size);
-    log->off += size;
-    return err;
+static void fail(struct fp_lfs *fs, int err)
+{
+    if (!fs->log.err)
+        fs->log.err = err;
 }
 
-int fp_lfs_log_begin(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t block,
-                     uint32_t rev)
+/* What is held goes to flash, with 0xff up to the end of a unit: that programs
+ * nothing. */
+static void flush(struct fp_lfs *fs)
 {
-    uint8_t raw[4];
+    struct fp_lfs_log *log = &fs->log;
+    uint32_t size = fp_lfs_align_up(log->held, fs->prog_size);
 
-    *log = (struct fp_lfs_log){ .block = block,
-                                .ptag = 0xffffffffu,
-                                .crc = CRC_INIT };
-    fs->pcache.block = FP_LFS_NULL;
-    fp_put_le32(raw, rev);
-    return put(fs, log, raw, 4);
+    memset(fs->pcache + log->held, 0xff, size - log->held);
+    if (size && !log->err)
+        log->err =
+            fp_lfs_prog(fs, log->block, log->off - log->held, fs->pcache, size);
+    log->held = 0;
 }
 
-void fp_lfs_log_append(struct fp_lfs_log *log, const struct fp_lfs_mdir *m)
+/* From memory at buf or, when that is NULL, from flash. */
+static void put(struct fp_lfs *fs, const uint8_t *buf, uint32_t off,
+                uint32_t size)
 {
-    *log = (struct fp_lfs_log){
-        .block = m->pair[0], .off = m->off, .ptag = m->etag, .crc = CRC_INIT
+    struct fp_lfs_log *log = &fs->log;
+
+    while (size > 0 && !log->err) {
+        uint8_t *to = fs->pcache + log->held;
+        uint32_t n = fp_lfs_min(size, fs->cache_size - log->held);
+
+        if (buf) {
+            memcpy(to, buf, n);
+            buf += n;
+        } else {
+            log->err = fp_lfs_read(fs, log->source, off, to, n);
+            off += n;
+        }
+        log->crc = fp_crc32(log->crc, to, n);
+        log->held += n;
+        log->off += n;
+        size -= n;
+        if (log->held == fs->cache_size)
+            flush(fs);
+    }
+}
+
+/* --- tags --- */
+
+static void start(struct fp_lfs *fs, uint32_t block, uint32_t off,
+                  uint32_t ptag)
+{
+    fs->log = (struct fp_lfs_log){
+        .block = block, .off = off, .ptag = ptag, .crc = CRC_INIT
     };
 }
 
-static int put_tag(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t tag)
+static void put_word(struct fp_lfs *fs, uint32_t word)
+{
+    fp_lfs_le(&word, 1);
+    put(fs, (const uint8_t *)&word, 0, 4);
+}
+
+void fp_lfs_log_begin(struct fp_lfs *fs, uint32_t block, uint32_t rev)
+{
+    start(fs, block, 0, 0xffffffffu);
+    put_word(fs, rev);
+}
+
+void fp_lfs_log_append(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
+{
+    start(fs, m->pair[0], m->off, m->etag);
+}
+
+void fp_lfs_log_count(struct fp_lfs *fs)
+{
+    start(fs, FP_LFS_NULL, 0, 0);
+}
+
+static void put_tag(struct fp_lfs *fs, uint32_t tag)
 {
     uint8_t raw[4];
 
-    fp_put_be32(raw, tag ^ log->ptag);
-    log->ptag = tag;
-    return put(fs, log, raw, 4);
+    fp_put_be32(raw, tag ^ fs->log.ptag);
+    fs->log.ptag = tag;
+    put(fs, raw, 0, 4);
 }
 
-int fp_lfs_log_ram(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t tag,
-                   const void *buf)
+void fp_lfs_log_put(struct fp_lfs *fs, uint32_t tag, const void *buf,
+                    uint32_t off)
 {
+    struct fp_lfs_log *log = &fs->log;
+    uint32_t size = fp_lfs_tag_size(tag);
+
+    if (log->err)
+        return;
+    if (log->block == FP_LFS_NULL) {
+        log->off += 4 + size;
+    } else if (log->off + 4 + size > fs->block_size - CCRC_TAKES) {
+        log->err = FP_ERR_NOSPC;
+    } else {
+        put_tag(fs, tag);
+        put(fs, buf, off, size);
+    }
+}
+
+void fp_lfs_log_words(struct fp_lfs *fs, uint32_t type, const uint32_t *words,
+                      uint32_t count)
+{
+    uint32_t raw[3];
+
+    memcpy(raw, words, 4 * count);
+    fp_lfs_le(raw, count);
+    fp_lfs_log_put(fs, fp_lfs_tag(type, FP_LFS_NO_ID, 4 * count), raw, 0);
+}
+
+void fp_lfs_log_op(struct fp_lfs *fs, uint32_t tag, const struct fp_lfs_op *op)
+{
+    fs->log.source = op->at.block;
+    fp_lfs_log_put(fs, tag, op->buf, op->at.off);
+}
+
+/* --- attributes --- */
+
+/* Does the running commit set or remove the attribute? All its operations on
+ * attributes are for one entry. */
+static bool is_overruled(const struct fp_lfs *fs, uint32_t type)
+{
+    for (uint32_t i = 0; i < fs->op_count; i++)
+        if (fs->ops[i].type == type)
+            return true;
+    return false;
+}
+
+static void put_set(struct fp_lfs *fs, uint32_t id)
+{
+    for (uint32_t i = 0; i < fs->op_count; i++) {
+        const struct fp_lfs_op *op = &fs->ops[i];
+
+        if (op->type >> 8 == 3 && op->len != FP_LFS_REMOVED)
+            fp_lfs_log_op(fs, fp_lfs_tag(op->type, id, op->len), op);
+    }
+}
+
+void fp_lfs_log_attrs(struct fp_lfs *fs, const struct fp_lfs_at *name,
+                      uint32_t id, bool overruled)
+{
+    struct fp_lfs_attr attr;
+    uint32_t from = 0;
     int err;
 
-    if (log->off + 4 + fp_lfs_tag_size(tag) > fs->block_size - CCRC_TAKES)
-        return FP_ERR_NOSPC;
-    err = put_tag(fs, log, tag);
-    return err ? err : put(fs, log, buf, fp_lfs_tag_size(tag));
-}
+    while (!(err = fp_lfs_attr_scan(fs, name, from, &attr))) {
+        uint32_t type = FP_LFS_ATTR | (uint32_t)attr.type;
 
-int fp_lfs_log_flash(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t tag,
-                     uint32_t block, uint32_t off)
-{
-    uint32_t left = fp_lfs_tag_size(tag);
-    int err;
-
-    if (log->off + 4 + left > fs->block_size - CCRC_TAKES)
-        return FP_ERR_NOSPC;
-    err = put_tag(fs, log, tag);
-    while (!err && left > 0) {
-        /* By way of the stack: programming reads back through the cache that
-         * this was read into. */
-        uint8_t part[64];
-        uint32_t n = fp_lfs_min(left, sizeof part);
-
-        err = fp_lfs_read(fs, block, off, part, n);
-        if (!err)
-            err = put(fs, log, part, n);
-        off += n;
-        left -= n;
+        fs->log.source = attr.block;
+        if (!overruled || !is_overruled(fs, type))
+            fp_lfs_log_put(fs, fp_lfs_tag(type, id, attr.len), NULL, attr.off);
+        from = attr.type + 1u;
     }
-    return err;
+    if (err != FP_ERR_NODATA)
+        fail(fs, err);
+    if (overruled)
+        put_set(fs, id);
 }
 
-int fp_lfs_log_op(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t tag,
-                  const struct fp_lfs_op *op)
+/* --- the end of a commit --- */
+
+/* The unit behind it, as it reads now: into an FCRC. Returns the bit that makes
+ * an erased tag there an invalid one. Unreadable is not erased: without an FCRC
+ * nobody appends. */
+static uint32_t look_ahead(struct fp_lfs *fs, uint32_t end)
 {
-    if (op->on_flash)
-        return fp_lfs_log_flash(fs, log, tag, op->block, op->off);
-    return fp_lfs_log_ram(fs, log, tag, op->buf);
-}
+    uint32_t block = fs->log.block, words[2] = { fs->prog_size };
+    uint8_t first = 0xff;
+    int err = fp_lfs_crc_at(fs, block, end, fs->prog_size, &words[1]);
 
-/* The unit behind the commit, as it reads now: its CRC and its first byte. */
-static int look_ahead(struct fp_lfs *fs, const struct fp_lfs_log *log,
-                      uint32_t end, uint32_t *crc, uint8_t *first)
-{
-    uint32_t done = 0;
-
-    *crc = CRC_INIT;
-    while (done < fs->prog_size) {
-        uint8_t part[64];
-        uint32_t n = fp_lfs_min(fs->prog_size - done, sizeof part);
-        int err = fp_lfs_read(fs, log->block, end + done, part, n);
-
-        if (err)
-            return err;
-        if (!done)
-            *first = part[0];
-        *crc = fp_crc32(*crc, part, n);
-        done += n;
-    }
-    return FP_OK;
-}
-
-static int put_fcrc(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t crc)
-{
-    uint8_t raw[8];
-    int err = put_tag(fs, log, fp_lfs_tag(FP_LFS_FCRC, FP_LFS_NO_ID, 8));
-
-    fp_put_le32(raw, fs->prog_size);
-    fp_put_le32(raw + 4, crc);
-    return err ? err : put(fs, log, raw, 8);
+    if (!err)
+        err = fp_lfs_read(fs, block, end, &first, 1);
+    if (!err && fs->minor >= 1)
+        fp_lfs_log_words(fs, FP_LFS_FCRC, words, 2);
+    if (err != FP_ERR_CORRUPT)
+        fail(fs, err);
+    return (uint32_t)(~first >> 7 & 1);
 }
 
 /* The CRC tag whose padding reaches `to`. */
-static int put_ccrc(struct fp_lfs *fs, struct fp_lfs_log *log, uint32_t to,
-                    uint8_t erased)
+static void put_ccrc(struct fp_lfs *fs, uint32_t to, uint32_t flip)
 {
-    uint32_t flip = (uint32_t)(~erased >> 7 & 1);
-    uint32_t tag =
-        fp_lfs_tag(FP_LFS_CCRC | flip, FP_LFS_NO_ID, to - (log->off + 4));
-    uint8_t raw[4];
-    int err = put_tag(fs, log, tag);
+    struct fp_lfs_log *log = &fs->log;
 
-    fp_put_le32(raw, log->crc);
-    if (!err)
-        err = put(fs, log, raw, 4);
-    log->off = to;
-    log->ptag = tag ^ flip << 31;
-    log->crc = CRC_INIT;
-    return err;
+    put_tag(fs,
+            fp_lfs_tag(FP_LFS_CCRC | flip, FP_LFS_NO_ID, to - (log->off + 4)));
+    log->ptag ^= flip << 31;
+    put_word(fs, log->crc);
 }
 
-int fp_lfs_log_end(struct fp_lfs *fs, struct fp_lfs_log *log)
+int fp_lfs_log_end(struct fp_lfs *fs)
 {
+    struct fp_lfs_log *log = &fs->log;
     uint32_t room = FCRC_TAKES + CCRC_TAKES;
     uint32_t end = fp_lfs_align_up(fp_lfs_min(log->off + room, fs->block_size),
                                    fs->prog_size);
 
-    while (log->off < end) {
-        uint32_t head = log->off + 4, to = fp_lfs_min(end - head, 0x3fe) + head;
-        uint8_t erased = 0xff;
-        int err;
+    while (end - log->off > 4 + 0x3fe && !log->err) {
+        uint32_t to = fp_lfs_min(log->off + 4 + 0x3fe, end - room);
 
-        if (to < end) {
-            to = fp_lfs_min(to, end - room);
-        } else if (end + fs->prog_size <= fs->block_size) {
-            uint32_t crc;
-
-            err = look_ahead(fs, log, end, &crc, &erased);
-            if (err && err != FP_ERR_CORRUPT)
-                return err;
-            /* Unreadable is not erased: without an FCRC nobody appends. */
-            if (!err && fs->minor >= 1)
-                err = put_fcrc(fs, log, crc);
-            else
-                err = FP_OK;
-            if (err)
-                return err;
-        }
-        err = put_ccrc(fs, log, to, erased);
-        if (err)
-            return err;
+        put_ccrc(fs, to, 0);
+        while (log->off < to && !log->err)
+            put(fs, (const uint8_t *)"\xff", 0, 1);
+        log->crc = CRC_INIT;
     }
-    return fp_lfs_prog_flush(fs);
+    put_ccrc(fs, end,
+             end + fs->prog_size <= fs->block_size ? look_ahead(fs, end) : 0);
+    flush(fs);
+    log->off = end;
+    return log->err;
 }

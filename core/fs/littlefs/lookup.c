@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * From a path to an entry: component by component, each searched through the
- * pairs of its directory by the hash of the name, which the index holds.
+ * pairs of its directory by the hash of the name, which the index holds (with
+ * FP_READONLY it has none, and names as long as it are compared).
  *
  * Entries are sorted by unsigned bytes, and a longer name comes before its own
  * prefix. A search that is about to create stops at the first pair whose last

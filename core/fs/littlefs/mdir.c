@@ -300,11 +300,25 @@ static int scan_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t start,
     return err == FP_ERR_CORRUPT || err == FP_ERR_NODATA ? FP_OK : err;
 }
 
+int fp_lfs_crc_at(struct fp_lfs *fs, uint32_t block, uint32_t off,
+                  uint32_t size, uint32_t *crc)
+{
+    uint8_t last;
+    int err;
+
+    /* On the way to the last byte all before it are folded. */
+    fp_lfs_scan_begin(fs, block, off, off + size);
+    err = fp_lfs_read(fs, block, off + size - 1, &last, 1);
+    fp_lfs_fold(fs, off + size);
+    *crc = fs->scan.crc;
+    fp_lfs_scan_end(fs);
+    return err;
+}
+
 /* May the area behind the last commit be programmed? */
 static int judge_erased(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
-    uint32_t left = fs->block_size - m->off;
-    uint8_t last;
+    uint32_t crc, left = fs->block_size - m->off;
     int err;
 
     if (FP_READONLY || fs->mounting || m->off % fs->prog_size || left < 4)
@@ -317,12 +331,8 @@ static int judge_erased(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     }
     if (m->fcrc_size > left)
         return FP_OK;
-    fp_lfs_scan_begin(fs, m->pair[0], m->off, fs->block_size);
-    left = m->off + m->fcrc_size;
-    err = fp_lfs_read(fs, fs->scan.block, left - 1, &last, 1);
-    fp_lfs_fold(fs, left);
-    m->erased = !err && fs->scan.crc == m->fcrc;
-    fp_lfs_scan_end(fs);
+    err = fp_lfs_crc_at(fs, m->pair[0], m->off, m->fcrc_size, &crc);
+    m->erased = !err && crc == m->fcrc;
     return err == FP_ERR_CORRUPT ? FP_OK : err;
 }
 
@@ -440,11 +450,16 @@ int fp_lfs_get(struct fp_lfs *fs, const uint32_t given[2],
     return fetch(fs, pair, victim);
 }
 
-void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2],
-                       const struct fp_lfs_mdir *but)
+void fp_lfs_drop_all(struct fp_lfs *fs)
 {
     for (uint32_t i = 0; i < fs->slot_count; i++)
-        if (&fs->slots[i] != but && fp_lfs_pair_shares(fs->slots[i].pair, pair))
+        fs->slots[i].valid = false;
+}
+
+void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2])
+{
+    for (uint32_t i = 0; i < fs->slot_count; i++)
+        if (fp_lfs_pair_shares(fs->slots[i].pair, pair))
             fs->slots[i].valid = false;
 }
 

@@ -21,7 +21,7 @@
 #define FAR_DEFAULT    16u
 #define ENTRIES_MIN    8u
 #define ALIGN          16u
-#define ALONE          16u
+#define ALONE          4u /* a revision is judged by its own bytes alone */
 
 /* --- the workspace --- */
 
@@ -119,7 +119,7 @@ static void place(struct fp_lfs *fs, const struct layout *l)
     fs->rcache.buf = at;
     at += round_up(l->cache_size);
     if (!FP_READONLY) {
-        fs->pcache.buf = at;
+        fs->pcache = at;
         at += round_up(l->cache_size);
     }
     fs->files = at;
@@ -155,7 +155,6 @@ int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
     if (!FP_READONLY) {
         cfg->block_cycles = cycles;
         fs->prog_size = dev->prog_size;
-        fs->pcache.block = FP_LFS_NULL;
         fs->cycles = cycles < 0 ? 0 : ((uint32_t)cycles + 1) | 1;
         fs->upgrade = option(cfg->options, "upgrade=", 0) != 0;
     }
@@ -254,12 +253,13 @@ static int take_superblock(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 
 /* --- the thread --- */
 
-/* A hash of a pair, whichever of its blocks comes first. */
+/* A hash of a pair, whichever of its blocks comes first. It is not linear, so
+ * that sums of it do not match where the sums of the blocks do. */
 static uint32_t mix(const uint32_t pair[2])
 {
     uint32_t v = (pair[0] + pair[1]) * 0x9e3779b1u ^ pair[0] * pair[1];
 
-    return (v ^ v >> 15) * 0x85ebca77u;
+    return v * (2 * v + 1);
 }
 
 static int sum_children(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
@@ -354,9 +354,8 @@ int fp_lfs_mount(struct fp_mount *mnt)
     fs->mounting = !FP_READONLY;
     err = mount_found(fs);
     fs->mounting = false;
-    /* These indexes are without hashes. */
-    for (uint32_t i = 0; !FP_READONLY && i < fs->slot_count; i++)
-        fs->slots[i].valid = false;
+    if (!FP_READONLY)
+        fp_lfs_drop_all(fs); /* these indexes are without hashes */
     return err;
 }
 

@@ -33,81 +33,62 @@ static int repair_move(struct fp_lfs *fs)
     /* A move of nothing is only forgotten. */
     if (err || id >= m->count ||
         fp_lfs_rec_kind(m->ents[id].name) == FP_LFS_SUPER)
-        return fp_lfs_commit(fs, fs->root, NULL);
+        return fp_lfs_commit(fs, fs->root);
     return fp_lfs_commit_delete(fs, pair, id);
 }
 
-/* Looks at the pair behind `pred`. *changed: the thread is another now. */
-static int repair_after(struct fp_lfs *fs, const uint32_t pred[2],
-                        const uint32_t pair[2], bool drop, bool *changed)
+/* The first correction that is to be made along the thread: links first, then
+ * pairs without an entry are dropped. Returns 1 when there was one. */
+static int repair_next(struct fp_lfs *fs, bool drop)
 {
-    struct fp_lfs_place parent;
-    int err = fp_lfs_find_parent(fs, pair, &parent);
+    struct fp_lfs_chain thread = FP_LFS_THREAD;
+    struct fp_lfs_place *parent = &fs->parent;
+    int err;
 
-    *changed = false;
-    if (err == FP_ERR_NOENT) {
-        *changed = drop;
-        return drop ? fp_lfs_unlink(fs, pair) : FP_OK;
-    }
-    if (err || fp_lfs_pair_equal(parent.dir, pair))
-        return err;
-    if (drop) /* two entries for parts of one pair: not a power cut's doing */
-        return FP_OK;
-    *changed = true;
-    fp_lfs_op_pair(fs, FP_LFS_SOFTTAIL, FP_LFS_NO_ID, parent.dir[0],
-                   parent.dir[1]);
-    return fp_lfs_commit(fs, pred, NULL);
-}
+    for (;;) {
+        uint32_t pair[2], pred[2];
 
-/* One pass along the thread. After a change the same predecessor is looked at
- * again, from the start of the thread if it moved. */
-static int repair_pass(struct fp_lfs *fs, bool drop)
-{
-    uint32_t at[2] = { 0, 1 }, corrections = 0;
-
-    for (uint32_t hops = 0; hops <= 2 * fs->block_count; hops++) {
-        struct fp_lfs_mdir *m;
-        uint32_t tail[2], pred[2];
-        bool changed = false;
-        int err = fp_lfs_get(fs, at, &m);
-
-        if (err)
+        err = fp_lfs_chain_next(fs, &thread);
+        if (err || fp_lfs_pair_is_null(thread.next))
             return err;
-        if (fp_lfs_pair_is_null(m->tail))
-            return FP_OK;
-        fp_lfs_pair_set(tail, m->tail[0], m->tail[1]);
-        fp_lfs_pair_set(pred, m->pair[0], m->pair[1]);
-        if (!m->hard)
-            err = repair_after(fs, pred, tail, drop, &changed);
-        if (err)
-            return err;
-        if (!changed) {
-            fp_lfs_pair_set(at, tail[0], tail[1]);
+        if (thread.m->hard)
             continue;
+        fp_lfs_pair_set(pair, thread.next[0], thread.next[1]);
+        fp_lfs_pair_set(pred, thread.m->pair[0], thread.m->pair[1]);
+        err = fp_lfs_find_parent(fs, pair, parent);
+        if (err && err != FP_ERR_NOENT)
+            return err;
+        if (err && drop) {
+            err = fp_lfs_unlink(fs, pair);
+            break;
         }
-        if (++corrections > fs->block_count)
-            return FP_ERR_CORRUPT;
-        fp_lfs_pair_set(at, 0, 1);
-        hops = 0;
+        /* Two entries for parts of one pair are not a power cut's doing. */
+        if (!err && !drop && !fp_lfs_pair_equal(parent->dir, pair)) {
+            fp_lfs_op_pair(fs, FP_LFS_SOFTTAIL, FP_LFS_NO_ID, parent->dir);
+            err = fp_lfs_commit(fs, pred);
+            break;
+        }
     }
-    return FP_ERR_CORRUPT;
+    return err ? err : 1;
 }
 
+/* Every correction is final, so there are no more of them than pairs. */
 static int repair_orphans(struct fp_lfs *fs)
 {
-    int err;
+    uint32_t left = fs->block_count;
+    int done = 1;
 
     if (!(fs->gdisk.tag & FP_LFS_G_ORPHANS))
         return FP_OK;
     fs->unlinked = 1; /* keeps the flag while links are being mended */
-    err = repair_pass(fs, false);
-    if (!err)
-        err = repair_pass(fs, true);
-    fs->unlinked = 0;
-    if (err)
-        return err;
-    fs->gwant.tag &= ~FP_LFS_G_ORPHANS;
-    return fp_lfs_commit(fs, fs->root, NULL);
+    for (int drop = 0; drop <= 1 && done >= 0; drop++)
+        do
+            done = left-- ? repair_next(fs, drop) : FP_ERR_CORRUPT;
+        while (done > 0);
+    if (done)
+        return done;
+    fp_lfs_pend(fs, -1);
+    return fp_lfs_commit(fs, fs->root);
 }
 
 /* --- the superblock's record --- */
@@ -116,18 +97,18 @@ static int repair_orphans(struct fp_lfs *fs)
 static int put_record(struct fp_lfs *fs, const uint32_t pair[2], uint32_t at,
                       uint32_t value)
 {
-    uint8_t record[24];
+    uint32_t record[6];
     struct fp_lfs_mdir *m;
     int err = fp_lfs_get(fs, pair, &m);
 
     if (!err)
-        err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(m->ents[0].strct),
-                          record, sizeof record);
-    if (err || fp_get_le32(record + at) == value)
+        err = fp_lfs_rec_words(fs, m, m->ents[0].strct, record, 6);
+    if (err || record[at] == value)
         return err;
-    fp_put_le32(record + at, value);
+    record[at] = value;
+    fp_lfs_le(record, 6);
     (void)fp_lfs_op(fs, FP_LFS_STRUCT_INLINE, 0, record, sizeof record);
-    return fp_lfs_commit(fs, pair, NULL);
+    return fp_lfs_commit(fs, pair);
 }
 
 /* The record alone makes a volume 2.1. */
@@ -140,12 +121,11 @@ static int upgrade(struct fp_lfs *fs)
     err = put_record(fs, fs->root, 0, 0x20001);
     if (err)
         return err;
-    /* What was judged erased by the rules of 2.0 is judged anew. */
     fs->minor = 1;
     fs->mnt->cfg.version = 0x20001;
     fs->upgrade = false;
-    for (uint32_t i = 0; i < fs->slot_count; i++)
-        fs->slots[i].valid = false;
+    /* What was judged erased by the rules of 2.0 is judged anew. */
+    fp_lfs_drop_all(fs);
     return FP_OK;
 }
 
@@ -161,7 +141,8 @@ static int stay_below(void *ctx, uint32_t block, enum fp_block_use use)
  * the next mount that writes. */
 static int resize(struct fp_lfs *fs)
 {
-    uint32_t from = fs->block_count, to = fs->resize, at[2] = { 0, 1 };
+    uint32_t from = fs->block_count, to = fs->resize;
+    struct fp_lfs_chain supers = FP_LFS_THREAD;
     int err = FP_OK;
 
     if (!to)
@@ -171,17 +152,16 @@ static int resize(struct fp_lfs *fs)
     if (err)
         return err;
     fp_lfs_alloc_resize(fs, fp_lfs_min(from, to));
-    err = put_record(fs, fs->root, 8, to);
+    err = put_record(fs, fs->root, 2, to);
     fp_lfs_alloc_resize(fs, err ? from : to);
-    fs->stated = err ? fs->stated : to;
-    while (!err && !fp_lfs_pair_shares(at, fs->root)) {
-        struct fp_lfs_mdir *m;
+    if (!err)
+        fs->stated = to;
+    while (!err && !fp_lfs_pair_shares(supers.next, fs->root)) {
+        uint32_t at[2] = { supers.next[0], supers.next[1] };
 
-        err = put_record(fs, at, 8, to);
+        err = put_record(fs, at, 2, to);
         if (!err)
-            err = fp_lfs_get(fs, at, &m);
-        if (!err)
-            fp_lfs_pair_set(at, m->tail[0], m->tail[1]);
+            err = fp_lfs_chain_next(fs, &supers);
     }
     if (!err)
         fs->resize = fs->uneven = 0;

@@ -4,12 +4,25 @@
  */
 #include "core/fs/littlefs/lfs.h"
 
-static int has_attr(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
-                    uint8_t type, struct fp_lfs_attr *attr)
+/* The length of an attribute, or FP_ERR_NODATA. */
+static int32_t length(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                      uint32_t id, uint8_t type)
 {
-    int err = fp_lfs_attr_next(fs, m, id, type, attr);
+    struct fp_lfs_attr attr;
+    int err = m ? fp_lfs_attr_get(fs, m, id, type, &attr) : FP_ERR_NODATA;
 
-    return !err && attr->type != type ? FP_ERR_NODATA : err;
+    return err ? err : attr.len;
+}
+
+static void op_time(struct fp_lfs *fs, uint32_t id, uint8_t type, int32_t len,
+                    int64_t time)
+{
+    struct fp_lfs_op *op =
+        fp_lfs_op(fs, FP_LFS_ATTR | (uint32_t)type, id, NULL, (uint32_t)len);
+
+    op->buf = op->words;
+    fp_lfs_pair_set(op->words, (uint32_t)time, (uint32_t)(time >> 32));
+    fp_lfs_le(op->words, 2);
 }
 
 /* An entry that has 't' gets it in its length; one that has attribute 1, or
@@ -17,72 +30,58 @@ static int has_attr(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
 int fp_lfs_time_ops(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
                     int64_t mtime_ns)
 {
-    struct fp_lfs_attr attr = { .len = 0 };
-    int err = m ? has_attr(fs, m, id, 't', &attr) : FP_ERR_NODATA;
-    struct fp_lfs_op *op;
-    bool seconds;
+    int32_t s = length(fs, m, id, 't'), ns = length(fs, m, id, 1);
+    bool seconds = s == 8 || s == 4;
 
-    if (err && err != FP_ERR_NODATA)
-        return err;
-    seconds = !err && (attr.len == 8 || attr.len == 4);
-    if (seconds) {
-        op = fp_lfs_op(fs, FP_LFS_ATTR | 't', id, NULL, attr.len);
-        fp_put_le64(op->raw, (uint64_t)(mtime_ns / 1000000000));
-        op->buf = op->raw;
-    }
-    err = m ? has_attr(fs, m, id, 1, &attr) : FP_ERR_NODATA;
-    if (err && err != FP_ERR_NODATA)
-        return err;
-    if (!err && attr.len != 8)
-        return seconds ? FP_OK : FP_ERR_NOTSUP;
-    if (err && seconds)
-        return FP_OK;
-    op = fp_lfs_op(fs, FP_LFS_ATTR | 1, id, NULL, 8);
-    fp_put_le64(op->raw, (uint64_t)mtime_ns);
-    op->buf = op->raw;
+    if (s < 0 && s != FP_ERR_NODATA)
+        return s;
+    if (ns < 0 && ns != FP_ERR_NODATA)
+        return ns;
+    if (seconds)
+        op_time(fs, id, 't', s, mtime_ns / 1000000000);
+    if (ns == 8 || (ns < 0 && !seconds))
+        op_time(fs, id, 1, 8, mtime_ns);
+    else if (!seconds)
+        return FP_ERR_NOTSUP;
     return FP_OK;
 }
 
-static int find(struct fp_lfs *fs, const char *path, struct fp_lfs_place *place,
-                struct fp_lfs_mdir **m)
+/* The entry at `path` into fs->to. */
+static int find(struct fp_lfs *fs, const char *path, struct fp_lfs_mdir **m)
 {
     int err = fp_lfs_prepare(fs);
 
     if (!err)
-        err = fp_lfs_lookup(fs, path, false, place);
-    return err ? err : fp_lfs_get(fs, place->pair, m);
+        err = fp_lfs_lookup(fs, path, false, &fs->to);
+    return err ? err : fp_lfs_get(fs, fs->to.pair, m);
 }
 
 int fp_lfs_setattr(struct fp_mount *mnt, const char *path, uint8_t type,
                    const void *buf, uint32_t size)
 {
     struct fp_lfs *fs = fp_lfs_of(mnt);
-    struct fp_lfs_place place;
-    struct fp_lfs_attr attr;
     struct fp_lfs_mdir *m;
-    int err = find(fs, path, &place, &m);
+    int32_t err = find(fs, path, &m);
 
-    if (err)
+    if (!err && buf && size > fs->attr_max)
+        err = FP_ERR_FBIG;
+    if (!err && !buf) {
+        err = length(fs, m, fs->to.id, type);
+        size = FP_LFS_REMOVED;
+    }
+    if (err < 0)
         return err;
-    if (buf && size > fs->attr_max)
-        return FP_ERR_FBIG;
-    if (!buf)
-        err = has_attr(fs, m, place.id, type, &attr);
-    if (err)
-        return err;
-    (void)fp_lfs_op(fs, FP_LFS_ATTR | type, place.id, buf,
-                    buf ? size : FP_LFS_REMOVED);
-    return fp_lfs_finish(fs, fp_lfs_commit(fs, place.pair, NULL));
+    (void)fp_lfs_op(fs, FP_LFS_ATTR | (uint32_t)type, fs->to.id, buf, size);
+    return fp_lfs_finish(fs, fp_lfs_commit(fs, fs->to.pair));
 }
 
 int fp_lfs_settime(struct fp_mount *mnt, const char *path, int64_t mtime_ns)
 {
     struct fp_lfs *fs = fp_lfs_of(mnt);
-    struct fp_lfs_place place;
     struct fp_lfs_mdir *m;
-    int err = find(fs, path, &place, &m);
+    int err = find(fs, path, &m);
 
     if (!err)
-        err = fp_lfs_time_ops(fs, m, place.id, mtime_ns);
-    return err ? err : fp_lfs_finish(fs, fp_lfs_commit(fs, place.pair, NULL));
+        err = fp_lfs_time_ops(fs, m, fs->to.id, mtime_ns);
+    return err ? err : fp_lfs_finish(fs, fp_lfs_commit(fs, fs->to.pair));
 }

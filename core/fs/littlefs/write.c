@@ -25,24 +25,32 @@ static struct fp_lfs_file *file_at(struct fp_lfs_node *n)
     return n->what == FP_LFS_NODE_FILE ? (struct fp_lfs_file *)(void *)n : NULL;
 }
 
-/* A write of it failed, and what was staged is gone. To commit the rest of it,
- * or nothing, in place of the old file is not what anyone asked for. */
-static bool is_lost(const struct fp_lfs_file *f)
+/* It was removed, or the directory that it was to be made in. */
+static bool is_gone(const struct fp_lfs_file *f)
 {
-    return f->staged && !f->dirty;
+    return fp_lfs_pair_is_null(f->node.pair) &&
+           fp_lfs_pair_is_null(f->node.dir);
 }
 
-/* Is the name taken by an open file that will make its entry later? */
-static bool is_awaited(struct fp_lfs *fs, const struct fp_lfs_place *place)
+/* May it be written to? When a write of it failed, what was staged is gone: to
+ * commit the rest of it, or nothing, in place of the old file is not what
+ * anyone asked for. */
+static int prepare(struct fp_lfs *fs, const struct fp_lfs_file *f)
+{
+    return f->staged && !f->dirty ? FP_ERR_STALE : fp_lfs_prepare(fs);
+}
+
+/* Is the name at fs->to taken by an open file that will make its entry later?
+ */
+static bool is_awaited(struct fp_lfs *fs)
 {
     for (struct fp_lfs_node *n = fs->nodes; n; n = n->next) {
         struct fp_lfs_file *f = file_at(n);
 
         if (f && !f->staged && fp_lfs_pair_is_null(n->pair) &&
-            !fp_lfs_pair_is_null(n->dir) &&
-            fp_lfs_pair_shares(n->dir, place->dir) &&
-            f->name_len == place->name_len &&
-            !memcmp(name_of(fs, f), place->name, f->name_len))
+            fp_lfs_pair_shares(n->dir, fs->to.dir) &&
+            f->name_len == fs->to.name_len &&
+            !memcmp(name_of(fs, f), fs->to.name, f->name_len))
             return true;
     }
     return false;
@@ -50,34 +58,29 @@ static bool is_awaited(struct fp_lfs *fs, const struct fp_lfs_place *place)
 
 /* --- opening --- */
 
-static void remember_name(struct fp_lfs *fs, struct fp_lfs_file *f,
-                          const struct fp_lfs_place *place)
+/* Takes over what is at fs->to, or its name. */
+static int attach(struct fp_lfs *fs, struct fp_lfs_file *f, bool found,
+                  uint32_t flags)
 {
-    fp_lfs_pair_set(f->node.dir, place->dir[0], place->dir[1]);
-    memcpy(name_of(fs, f), place->name, place->name_len);
-    f->name_len = place->name_len;
-}
+    const struct fp_lfs_place *to = &fs->to;
+    int err = FP_OK;
 
-static int attach(struct fp_lfs *fs, struct fp_lfs_file *f,
-                  const struct fp_lfs_place *place, bool found, uint32_t flags)
-{
     if (!found || flags & FP_O_STAGE) {
-        remember_name(fs, f, place);
+        fp_lfs_pair_set(f->node.dir, to->dir[0], to->dir[1]);
+        memcpy(name_of(fs, f), to->name, to->name_len);
+        f->name_len = to->name_len;
         f->staged = flags & FP_O_STAGE;
         f->dirty = true;
         return FP_OK;
     }
-    if (flags & FP_O_TRUNC) {
-        int err = fp_lfs_file_load(fs, f, place);
-
-        if (err && err != FP_ERR_CORRUPT)
-            return err;
+    err = fp_lfs_file_load(fs, f, to);
+    if (flags & FP_O_TRUNC && (!err || err == FP_ERR_CORRUPT)) {
         f->body = (struct fp_lfs_body){ FP_LFS_INLINE, 0, 0 };
         f->foreign = false;
         f->dirty = true;
-        return FP_OK;
+        err = FP_OK;
     }
-    return fp_lfs_file_load(fs, f, place);
+    return err;
 }
 
 int fp_lfs_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
@@ -85,24 +88,23 @@ int fp_lfs_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
 {
     struct fp_lfs *fs = fp_lfs_of(mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
-    struct fp_lfs_place place;
     bool found;
     int err = flags & FP_O_WRITE ? fp_lfs_prepare(fs) : FP_OK;
 
     if (err)
         return err;
-    err = fp_lfs_lookup(fs, path, flags & FP_O_CREATE, &place);
+    err = fp_lfs_lookup(fs, path, flags & FP_O_CREATE, &fs->to);
     found = !err;
-    if (err && !(err == FP_ERR_NOENT && flags & FP_O_CREATE && place.is_last))
+    if (err && !(err == FP_ERR_NOENT && flags & FP_O_CREATE && fs->to.is_last))
         return err;
-    if (found && place.kind != FP_LFS_FILE)
+    if (found && fs->to.kind != FP_LFS_FILE)
         return FP_ERR_ISDIR;
-    if (flags & FP_O_EXCL && (found || is_awaited(fs, &place)))
+    if (flags & FP_O_EXCL && (found || is_awaited(fs)))
         return FP_ERR_EXIST;
     err = fp_lfs_file_claim(fs, f);
     if (err)
         return err;
-    err = attach(fs, f, &place, found, flags);
+    err = attach(fs, f, found, flags);
     if (err)
         fp_lfs_file_release(fs, f);
     return err;
@@ -112,124 +114,98 @@ int fp_lfs_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
 
 /* Handles on the same entry that read their content from the log can't any
  * more. */
-static void make_stale(struct fp_lfs *fs, const struct fp_lfs_file *by)
+static void make_stale(struct fp_lfs *fs, const struct fp_lfs_node *at)
 {
     for (struct fp_lfs_node *n = fs->nodes; n; n = n->next) {
         struct fp_lfs_file *f = file_at(n);
 
-        if (f && f != by && f->node.id == by->node.id &&
-            !fp_lfs_pair_is_null(n->pair) &&
-            fp_lfs_pair_shares(n->pair, by->node.pair))
+        if (f && n->id == at->id && fp_lfs_pair_shares(n->pair, at->pair))
             f->stale = true;
     }
 }
 
-static void add_struct(struct fp_lfs *fs, const struct fp_lfs_file *f,
-                       uint32_t id)
+/* Where the entry of a file is to be found, or made: fs->to. FP_ERR_NOENT:
+ * made. */
+static int find_entry(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
+    struct fp_lfs_place *to = &fs->to;
+    struct fp_lfs_node *n = &f->node;
+    int err;
+
+    if (fp_lfs_pair_is_null(n->pair)) {
+        err = fp_lfs_find_in(fs, n->dir, name_of(fs, f), f->name_len, true, to);
+        if (err)
+            return err;
+        if (to->kind != FP_LFS_FILE)
+            return FP_ERR_ISDIR;
+        fp_lfs_pair_set(n->pair, to->pair[0], to->pair[1]);
+        n->id = to->id;
+    }
+    fp_lfs_pair_set(to->pair, n->pair[0], n->pair[1]);
+    to->id = n->id;
+    return FP_OK;
+}
+
+/* The operations that give the entry at fs->to what the handle has. */
+static int build_ops(struct fp_lfs *fs, struct fp_lfs_file *f, bool make,
+                     const struct fp_commit_meta *meta)
+{
+    const uint32_t id = fs->to.id, ref[2] = { f->body.head, f->body.size };
+    struct fp_lfs_mdir *m = NULL;
+    int err = make ? FP_OK : fp_lfs_get(fs, fs->to.pair, &m);
+
+    f->node.parked = make;
+    if (make)
+        fp_lfs_op_create(fs, FP_LFS_NAME_FILE, id, name_of(fs, f), f->name_len);
     if (f->body.kind == FP_LFS_INLINE)
         (void)fp_lfs_op(fs, FP_LFS_STRUCT_INLINE, id, f->buf, f->body.size);
     else
-        fp_lfs_op_pair(fs, FP_LFS_STRUCT_CTZ, id, f->body.head, f->body.size);
-}
-
-static int add_time(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
-                    const struct fp_commit_meta *meta)
-{
-    int err =
-        meta->has_mtime ? fp_lfs_time_ops(fs, m, id, meta->mtime_ns) : FP_OK;
-
+        fp_lfs_op_pair(fs, FP_LFS_STRUCT_CTZ, id, ref);
+    if (!err && meta)
+        err = fp_lfs_time_ops(fs, m, id, meta->mtime_ns);
     /* Attribute 1 holds something else: content goes without a time. */
     return err == FP_ERR_NOTSUP ? FP_OK : err;
 }
 
-static int save_existing(struct fp_lfs *fs, struct fp_lfs_file *f,
-                         const struct fp_commit_meta *meta)
+/* Makes it ready to be saved. By itself, since repairs go deep. */
+static int get_ready(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
-    struct fp_lfs_mdir *m;
-    int err = fp_lfs_get(fs, f->node.pair, &m);
+    int err = prepare(fs, f);
 
-    if (err)
-        return err;
-    add_struct(fs, f, f->node.id);
-    err = add_time(fs, m, f->node.id, meta);
-    return err ? err : fp_lfs_commit(fs, f->node.pair, NULL);
+    return err ? err : fp_lfs_body_flush(fs, f);
 }
 
-static int save_new(struct fp_lfs *fs, struct fp_lfs_file *f,
-                    const struct fp_lfs_place *place,
-                    const struct fp_commit_meta *meta)
-{
-    int err;
-
-    (void)fp_lfs_op(fs, FP_LFS_CREATE, place->id, NULL, 0);
-    (void)fp_lfs_op(fs, FP_LFS_NAME_FILE, place->id, name_of(fs, f),
-                    f->name_len);
-    add_struct(fs, f, place->id);
-    err = add_time(fs, NULL, place->id, meta);
-    return err ? err : fp_lfs_commit(fs, place->pair, &f->node);
-}
-
-/* Finds or makes the entry of a file that stands at none. */
-static int save_by_name(struct fp_lfs *fs, struct fp_lfs_file *f,
-                        const struct fp_commit_meta *meta)
-{
-    struct fp_lfs_place place = { .name_len = f->name_len };
-    int err;
-
-    if (fp_lfs_pair_is_null(f->node.dir))
-        return FP_ERR_NOENT; /* removed, or its directory was */
-    err = fp_lfs_find_in(fs, f->node.dir, name_of(fs, f), f->name_len, true,
-                         &place);
-    if (err == FP_ERR_NOENT)
-        return save_new(fs, f, &place, meta);
-    if (err)
-        return err;
-    if (place.kind != FP_LFS_FILE)
-        return FP_ERR_ISDIR;
-    fp_lfs_pair_set(f->node.pair, place.pair[0], place.pair[1]);
-    f->node.id = place.id;
-    err = save_existing(fs, f, meta);
-    if (err)
-        fp_lfs_pair_set(f->node.pair, FP_LFS_NULL, FP_LFS_NULL);
-    return err;
-}
-
+/* Its content takes its name. */
 static int save(struct fp_lfs *fs, struct fp_lfs_file *f,
                 const struct fp_commit_meta *meta)
 {
-    int err = is_lost(f) ? FP_ERR_STALE : fp_lfs_prepare(fs);
+    bool make;
+    int err;
 
+    if (is_gone(f))
+        return FP_ERR_NOENT;
+    err = find_entry(fs, f);
+    make = err == FP_ERR_NOENT;
+    if (!err || make)
+        err = build_ops(fs, f, make, meta);
     if (!err)
-        err = fp_lfs_body_flush(fs, f);
-    if (err)
-        return err;
-    err = fp_lfs_pair_is_null(f->node.pair) ? save_by_name(fs, f, meta)
-                                            : save_existing(fs, f, meta);
+        err = fp_lfs_commit(fs, fs->to.pair);
     err = fp_lfs_finish(fs, err);
     if (err)
         return err;
+    make_stale(fs, &f->node);
     f->saved = f->body;
     f->dirty = f->staged = f->stale = false;
     fp_lfs_pair_set(f->node.dir, FP_LFS_NULL, FP_LFS_NULL);
-    make_stale(fs, f);
     return FP_OK;
 }
-
-static const struct fp_commit_meta no_meta;
 
 /* A staged file's content goes to flash, and what is cached of it is dropped:
  * the next read is of flash. Inline content has no place there before its
  * commit and stays in memory. */
 static int settle_stage(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
-    int err = is_lost(f) ? FP_ERR_STALE : fp_lfs_body_flush(fs, f);
-
-    if (err)
-        return err;
-    if (f->body.kind == FP_LFS_CTZ)
-        f->cache_block = FP_LFS_NULL;
-    fs->rcache.block = FP_LFS_NULL;
+    f->cache_block = fs->rcache.block = FP_LFS_NULL;
     fp_lfs_ctz_forget(fs, f);
     return fp_bdev_sync(fs->dev);
 }
@@ -238,32 +214,30 @@ int fp_lfs_fsync(struct fp_file *file)
 {
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
+    int err = f->staged || f->dirty ? get_ready(fs, f) : FP_OK;
 
-    if (f->staged)
-        return settle_stage(fs, f);
-    return f->dirty ? save(fs, f, &no_meta) : FP_OK;
+    if (err || !(f->staged || f->dirty))
+        return err;
+    return f->staged ? settle_stage(fs, f) : save(fs, f, NULL);
 }
 
 int fp_lfs_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
 {
+    struct fp_lfs *fs = fp_lfs_of(file->mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
+    int err = f->staged ? get_ready(fs, f) : FP_ERR_INVAL;
 
-    if (!f->staged)
-        return FP_ERR_INVAL;
-    return save(fp_lfs_of(file->mnt), f, meta);
+    return err ? err : save(fs, f, meta->has_mtime ? meta : NULL);
 }
 
 int fp_lfs_close(struct fp_file *file)
 {
-    struct fp_lfs *fs = fp_lfs_of(file->mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
-    bool gone =
-        fp_lfs_pair_is_null(f->node.pair) && fp_lfs_pair_is_null(f->node.dir);
     int err = FP_OK;
 
-    if (f->dirty && !f->staged && !gone)
-        err = save(fs, f, &no_meta);
-    fp_lfs_file_release(fs, f);
+    if (f->dirty && !f->staged && !is_gone(f))
+        err = fp_lfs_fsync(file);
+    fp_lfs_file_release(fp_lfs_of(file->mnt), f);
     return err;
 }
 
@@ -285,7 +259,7 @@ int32_t fp_lfs_write(struct fp_file *file, const void *buf, uint32_t size)
 {
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
-    int err = is_lost(f) ? FP_ERR_STALE : fp_lfs_prepare(fs);
+    int err = prepare(fs, f);
 
     if (err)
         return err;
@@ -312,7 +286,7 @@ int fp_lfs_truncate(struct fp_file *file, uint64_t size)
 {
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
-    int err = is_lost(f) ? FP_ERR_STALE : fp_lfs_prepare(fs);
+    int err = prepare(fs, f);
 
     if (err)
         return err;
@@ -323,34 +297,16 @@ int fp_lfs_truncate(struct fp_file *file, uint64_t size)
 
 /* --- room --- */
 
-static int count_one(void *ctx, uint32_t block, enum fp_block_use use)
-{
-    (void)block;
-    (void)use;
-    ++*(uint32_t *)ctx;
-    return FP_OK;
-}
-
 /* Blocks of open files that flash does not refer to, at most. */
-static int count_open(struct fp_lfs *fs, uint32_t *count)
+static int count_open(struct fp_lfs *fs, struct fp_lfs_tally *t)
 {
     int err = FP_OK;
 
     for (struct fp_lfs_node *n = fs->nodes; n && !err; n = n->next) {
         const struct fp_lfs_file *f = file_at(n);
 
-        if (!f)
-            continue;
-        if (f->body.kind == FP_LFS_CTZ && f->body.size &&
-            (f->dirty || fp_lfs_pair_is_null(n->pair)))
-            err = fp_lfs_ctz_walk(fs, f->body.head, f->body.size, count_one,
-                                  count);
-        if (!err && f->writing) {
-            *count += 1;
-            if (f->windex > 0)
-                err =
-                    fp_lfs_ctz_walk(fs, f->wprev, f->wstart, count_one, count);
-        }
+        if (f && (f->dirty || fp_lfs_pair_is_null(n->pair)))
+            err = fp_lfs_file_walk(fs, f, fp_lfs_tally, t);
     }
     return err;
 }
@@ -358,21 +314,20 @@ static int count_open(struct fp_lfs *fs, uint32_t *count)
 int fp_lfs_reserve(struct fp_file *file, uint64_t size)
 {
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
-    uint32_t used, open = 0, off, need = 2; /* for metadata */
+    struct fp_lfs_tally t = { .size = fs->block_count };
+    uint32_t used, off, need = 2; /* for metadata */
     int err = fp_lfs_prepare(fs);
 
+    if (!err && size > fs->file_max)
+        err = FP_ERR_FBIG;
+    if (!err)
+        err = fp_lfs_count_used(fs, &used);
+    if (!err)
+        err = count_open(fs, &t);
     if (err)
         return err;
-    if (size > fs->file_max)
-        return FP_ERR_FBIG;
     if (size > fs->inline_max)
         need += fp_lfs_ctz_index(fs->block_size, (uint32_t)size - 1, &off) + 1;
-    err = fp_lfs_count_used(fs, &used);
-    if (!err)
-        err = count_open(fs, &open);
-    if (err)
-        return err;
-    return need > fs->block_count - used || open > fs->block_count - used - need
-               ? FP_ERR_NOSPC
-               : FP_OK;
+    used = fs->block_count - used;
+    return need > used || t.count > used - need ? FP_ERR_NOSPC : FP_OK;
 }
