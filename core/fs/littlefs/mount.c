@@ -21,7 +21,7 @@
 #define FAR_DEFAULT    16u
 #define ENTRIES_MIN    8u
 #define ALIGN          16u
-#define ALONE          16u
+#define ALONE          4u /* a revision, a pointer */
 
 /* --- the workspace --- */
 
