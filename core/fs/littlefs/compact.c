@@ -162,18 +162,39 @@ static int put_fresh(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     return err == FP_LFS_BAD ? FP_ERR_IO : err;
 }
 
+/* The revision that a block holds, as read twice: with a bit wrong in it what
+ * the block holds might later count as newer than what is written now.
+ * FP_LFS_BAD: it reads differently each time. */
+static int old_revision(struct fp_lfs *fs, uint32_t block, uint32_t *rev)
+{
+    uint32_t again = 0;
+    int err = fp_lfs_words(fs, block, 0, rev, 1);
+
+    fp_lfs_forget(fs, block);
+    if (!err)
+        err = fp_lfs_words(fs, block, 0, &again, 1);
+    if (err == FP_ERR_CORRUPT)
+        *rev = again = 0; /* nobody will read more of it than we */
+    else if (err)
+        return err;
+    return *rev == again ? FP_OK : FP_LFS_BAD;
+}
+
 /* A pair of its own for fs->part. The second block is written; the first keeps
  * whatever it held, so the revision starts behind that. */
 static int put_new_pair(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                         uint32_t pair[2])
 {
     uint32_t rev = 0;
-    int err = fp_lfs_alloc_flight(fs, &pair[0]);
+    int err = FP_LFS_BAD;
 
-    if (!err)
-        err = fp_lfs_words(fs, pair[0], 0, &rev, 1);
-    if (err && err != FP_ERR_CORRUPT)
-        return err;
+    for (int i = 0; err == FP_LFS_BAD && i < BAD_TRIES; i++) {
+        err = fp_lfs_alloc_flight(fs, &pair[0]);
+        if (!err)
+            err = old_revision(fs, pair[0], &rev);
+    }
+    if (err)
+        return err == FP_LFS_BAD ? FP_ERR_IO : err;
     if (fs->cycles)
         rev += fs->cycles - rev % fs->cycles;
     fs->part.rev = rev + 1;

@@ -21,7 +21,7 @@
 #define FAR_DEFAULT    16u
 #define ENTRIES_MIN    8u
 #define ALIGN          16u
-#define ALONE          4u /* a revision is judged by its own bytes alone */
+#define ALONE          4u /* a revision, a pointer: of its own bytes alone */
 
 /* --- the workspace --- */
 

@@ -27,7 +27,8 @@ int fp_lfs_chain_next(struct fp_lfs *fs, struct fp_lfs_chain *chain)
     if (chain->hops++ > fs->block_count)
         return FP_ERR_CORRUPT;
     err = fp_lfs_get(fs, chain->next, &chain->m);
-    fp_lfs_pair_set(chain->next, chain->m->tail[0], chain->m->tail[1]);
+    if (!err)
+        fp_lfs_pair_set(chain->next, chain->m->tail[0], chain->m->tail[1]);
     return err;
 }
 
