@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Work done in advance of the write that would wait for it: repairs, looking
- * for free blocks, and writing metadata out afresh whose log is nearly full.
+ * Compacting in advance of the write that would wait for it: metadata whose
+ * log is nearly full is written out afresh.
  *
  * A pair is compacted when the next commit or two would do it anyway, and
  * when that leaves room: one whose entries themselves take three quarters of
@@ -45,8 +45,7 @@ static int compact_pair(struct fp_lfs *fs, struct position *p,
     return err;
 }
 
-/* The next pair of the thread, from the start if it is not there any more. */
-static int compact_next(struct fp_lfs *fs, struct fp_step *step)
+int fp_lfs_compact_step(struct fp_lfs *fs, struct fp_step *step)
 {
     struct position *p = (struct position *)(void *)step->state;
     struct fp_lfs_mdir *m;
@@ -73,22 +72,4 @@ static int compact_next(struct fp_lfs *fs, struct fp_step *step)
     step->done = fp_lfs_pair_is_null(m->tail);
     fp_lfs_pair_set(p->at, m->tail[0], m->tail[1]);
     return FP_OK;
-}
-
-int fp_lfs_step(struct fp_mount *mnt, struct fp_step *step)
-{
-    struct fp_lfs *fs = fp_lfs_of(mnt);
-    int err;
-
-    if (step->kind == FP_STEP_CHECK)
-        return fp_lfs_check_step(fs, step);
-    if (mnt->cfg.flags & FP_MOUNT_RDONLY)
-        return FP_ERR_ROFS;
-    err = fp_lfs_prepare(fs);
-    step->done = step->kind != FP_STEP_COMPACT;
-    if (!err && step->kind == FP_STEP_COMPACT)
-        err = compact_next(fs, step);
-    if (!err && step->kind == FP_STEP_GC)
-        err = fp_lfs_alloc_fill(fs);
-    return fp_lfs_finish(fs, err);
 }

@@ -3,9 +3,9 @@
  * Looking through a volume for everything that is wrong with it, in slices,
  * without changing anything on flash.
  *
- *     pairs    along the thread, an entry a slice: the log (check_log.c), names,
- *              their order, kinds, directories and their parents, every pointer
- *              of every file
+ *     pairs    along the thread, an entry a slice: the log (check_log.c),
+ *              names, their order, kinds, directories and their parents, every
+ *              pointer of every file
  *     state    the block count, a pending move, the orphan flag
  *     owners   each block has one: a bitmap, window by window (the allocator's,
  *              which looks afresh afterwards)

@@ -680,8 +680,11 @@ int fp_lfs_finish(struct fp_lfs *fs, int err);
 /* repair.c */
 int fp_lfs_repair(struct fp_lfs *fs);
 
-/* advance.c */
 int fp_lfs_step(struct fp_mount *mnt, struct fp_step *step);
+
+/* advance.c: the next pair of the thread, from the start if the one that is
+ * next is not there any more */
+int fp_lfs_compact_step(struct fp_lfs *fs, struct fp_step *step);
 
 /* format.c */
 int fp_lfs_format(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,

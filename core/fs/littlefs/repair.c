@@ -183,3 +183,21 @@ int fp_lfs_repair(struct fp_lfs *fs)
     fs->still = false;
     return err;
 }
+
+int fp_lfs_step(struct fp_mount *mnt, struct fp_step *step)
+{
+    struct fp_lfs *fs = fp_lfs_of(mnt);
+    int err;
+
+    if (step->kind == FP_STEP_CHECK)
+        return fp_lfs_check_step(fs, step);
+    if (mnt->cfg.flags & FP_MOUNT_RDONLY)
+        return FP_ERR_ROFS;
+    err = fp_lfs_prepare(fs);
+    step->done = step->kind != FP_STEP_COMPACT;
+    if (!err && step->kind == FP_STEP_COMPACT)
+        err = fp_lfs_compact_step(fs, step);
+    if (!err && step->kind == FP_STEP_GC)
+        err = fp_lfs_alloc_fill(fs);
+    return fp_lfs_finish(fs, err);
+}
