@@ -263,11 +263,11 @@ static int check_erased_bit(struct log *log, uint32_t end)
 
 static int check_end(struct log *log, uint32_t end)
 {
-    if (end % log->fs->prog_size)
+    if (end % log->fs->dev->prog_size)
         SAY(log, WARNING,
             "the last commit ends at byte %u, within a program unit of %u: "
             "each mount's first write moves the pair",
-            end, log->fs->prog_size);
+            end, log->fs->dev->prog_size);
     if (end == log->fs->block_size)
         return FP_OK;
     if (log->fcrc_size) {
