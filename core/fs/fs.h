@@ -286,10 +286,11 @@ struct fp_dir {
 
 /* Mounts ops on dev. cfg may be NULL: find out. Where cfg states no block size
  * the driver's probe, if it has one, is asked for it (FP_ERR_CORRUPT: there is
- * no such volume); a table without probe links none of that. ws[0..ws_size) stays the
- * mount's until fp_fs_unmount(). A device that is read-only, or a driver that
- * cannot write, makes a read-only mount. FP_ERR_NOMEM: the workspace is too
- * small; FP_ERR_NOTSUP: the driver cannot live on this device. */
+ * no such volume); a table without probe links none of that. ws[0..ws_size)
+ * stays the mount's until fp_fs_unmount(). A device that is read-only, or a
+ * driver that cannot write, makes a read-only mount. FP_ERR_NOMEM: the
+ * workspace is too small; FP_ERR_NOTSUP: the driver cannot live on this
+ * device. */
 int fp_fs_mount(struct fp_mount *mnt, const struct fp_fs_ops *ops,
                 struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
                 size_t ws_size);
