@@ -69,7 +69,9 @@ int fp_lfs_compact_step(struct fp_lfs *fs, struct fp_step *step)
     p->changes = fs->changes;
     step->total = fs->mdir_count;
     step->progress++;
-    step->done = fp_lfs_pair_is_null(m->tail);
+    /* Pairs of a damaged volume that share blocks lead round and round. */
+    step->done =
+        fp_lfs_pair_is_null(m->tail) || step->progress > fs->block_count;
     fp_lfs_pair_set(p->at, m->tail[0], m->tail[1]);
     return FP_OK;
 }
