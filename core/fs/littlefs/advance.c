@@ -32,9 +32,10 @@ static int compact_pair(struct fp_lfs *fs, struct position *p,
 
     if (!is_full(fs, m))
         return FP_OK;
-    err = fp_lfs_live_size(fs, m, &live);
-    if (err || live > fs->block_size / 4 * 3)
-        return err;
+    fs->part.bare = false;
+    live = fp_lfs_live_size(fs, m, 0, m->count);
+    if (fs->log.err || live > fs->block_size / 4 * 3)
+        return fs->log.err;
     m->erased = false; /* so nothing is appended, not even nothing */
     fp_lfs_pair_set(here.pair, m->pair[0], m->pair[1]);
     fp_lfs_pair_set(here.dir, FP_LFS_NULL, FP_LFS_NULL);

@@ -160,10 +160,20 @@ static void put_ops(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 
 static bool fits(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
+    uint32_t id = fs->op_count ? fs->ops[0].id : FP_LFS_NO_ID, size;
+
     fp_lfs_log_count(fs);
     put_ops(fs, m);
-    return m->erased && m->count < fp_lfs_entries_ok(fs) &&
-           m->off + fs->log.off + 8 <= fs->block_size;
+    size = fs->log.off;
+    if (!m->erased || m->count >= fp_lfs_entries_ok(fs) ||
+        m->off + size + 8 > fs->block_size)
+        return false;
+    /* An entry that does not fit a block of its own could never be written out
+     * afresh: writing it out now tells. */
+    fs->part.bare = false;
+    if (id < m->count && fs->ops[0].type >> 8 != FP_LFS_CREATE >> 8)
+        size += fp_lfs_live_size(fs, m, id, id + 1);
+    return size <= fs->block_size - FP_LFS_OVERHEAD;
 }
 
 /* Appends the operations to the log. After a failed program, what a mount

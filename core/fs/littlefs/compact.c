@@ -23,7 +23,6 @@
 
 #include <string.h>
 
-#define OVERHEAD  40u /* revision, tail, move state, CRC */
 #define BAD_TRIES 16
 
 /* Of an entry with several attributes, in the index: the running commit sets
@@ -112,21 +111,12 @@ static void put_entries(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     }
 }
 
-/* Bytes that these entries take; fs->log.err. */
-static uint32_t size_of(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
-                        uint32_t from, uint32_t to)
+uint32_t fp_lfs_live_size(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                          uint32_t from, uint32_t to)
 {
     fp_lfs_log_count(fs);
     put_entries(fs, m, from, to);
     return fs->log.off;
-}
-
-int fp_lfs_live_size(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
-                     uint32_t *size)
-{
-    fs->part.bare = false;
-    *size = size_of(fs, m, 0, m->count);
-    return fs->log.err;
 }
 
 /* --- writing blocks --- */
@@ -242,10 +232,11 @@ static bool adds_last(const struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 static uint32_t choose_cut(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                            uint32_t most)
 {
-    uint32_t end = fs->part.to, cut = end - 1, sum = size_of(fs, m, cut, end);
+    uint32_t end = fs->part.to, cut = end - 1,
+             sum = fp_lfs_live_size(fs, m, cut, end);
 
     while (cut > 1 && end - cut < fp_lfs_entries_ok(fs) / 2) {
-        sum += size_of(fs, m, cut - 1, cut);
+        sum += fp_lfs_live_size(fs, m, cut - 1, cut);
         if (sum > most)
             break;
         cut--;
@@ -260,14 +251,14 @@ static uint32_t choose_cut(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
  * rest fits a block at all. */
 static int split(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
-    uint32_t room = fs->block_size - OVERHEAD;
+    uint32_t room = fs->block_size - FP_LFS_OVERHEAD;
     uint32_t limit = fp_lfs_align_up(fs->block_size / 2, fs->prog_size);
     bool last = adds_last(fs, m);
     int err = FP_OK;
 
     limit = fp_lfs_min(limit, room);
     for (;;) {
-        uint32_t total = size_of(fs, m, 0, fs->part.to);
+        uint32_t total = fp_lfs_live_size(fs, m, 0, fs->part.to), cut;
         bool few = fs->part.to <= fp_lfs_entries_ok(fs);
 
         if (fs->log.err)
@@ -276,8 +267,10 @@ static int split(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
             return FP_OK;
         if (err || fs->part.to < 2 || fs->out.split_count == FP_LFS_SPLITS_MAX)
             return total <= room && (few || !err) ? FP_OK : FP_ERR_NOSPC;
-        err = split_off(
-            fs, m, choose_cut(fs, m, last ? 0 : fp_lfs_min(total / 2, room)));
+        cut = choose_cut(fs, m, last ? 0 : fp_lfs_min(total / 2, room));
+        if (fp_lfs_live_size(fs, m, cut, fs->part.to) > room)
+            return FP_ERR_NOSPC; /* one entry that could not go on */
+        err = split_off(fs, m, cut);
         if (err && err != FP_ERR_NOSPC)
             return err;
         if (last)

@@ -223,9 +223,8 @@ static int finish(struct fp_lfs *fs, struct fp_lfs_file *f)
     return FP_OK;
 }
 
-/* After a failure: what the file had at its last sync. The cache has held other
- * things since; the log has it. */
-static int settle(const struct fp_lfs *fs, struct fp_lfs_file *f, int err)
+/* The cache has held other things since; the log has what was synced. */
+int fp_lfs_body_settle(const struct fp_lfs *fs, struct fp_lfs_file *f, int err)
 {
     if (!err)
         return FP_OK;
@@ -239,7 +238,7 @@ static int settle(const struct fp_lfs *fs, struct fp_lfs_file *f, int err)
 
 int fp_lfs_body_flush(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
-    return f->writing ? settle(fs, f, finish(fs, f)) : FP_OK;
+    return f->writing ? fp_lfs_body_settle(fs, f, finish(fs, f)) : FP_OK;
 }
 
 /* Brings a body into the cache as an inline one of `size` bytes. */
@@ -298,7 +297,7 @@ int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f,
         stays ? write_inline(fs, f, buf, size) : write_blocks(fs, f, buf, size);
     if (!err)
         f->pos = end;
-    return settle(fs, f, err);
+    return fp_lfs_body_settle(fs, f, err);
 }
 
 /* --- truncation --- */
@@ -345,5 +344,5 @@ int fp_lfs_body_truncate(struct fp_lfs *fs, struct fp_lfs_file *f,
     f->dirty = true;
     if (size > f->body.size)
         return grow(fs, f, size);
-    return settle(fs, f, shrink(fs, f, size));
+    return fp_lfs_body_settle(fs, f, shrink(fs, f, size));
 }

@@ -31,6 +31,7 @@
 #define FP_LFS_FLIGHT_MAX  24
 #define FP_LFS_MOVES_MAX   12
 #define FP_LFS_OPS_MAX     8
+#define FP_LFS_OVERHEAD    40u /* revision, tail, move state, CRC */
 /* Within the driver: this block does not take what it is given, go elsewhere
  * with it. No caller of the driver ever sees it. */
 #define FP_LFS_BAD  (-1000)
@@ -638,9 +639,10 @@ int fp_lfs_log_end(struct fp_lfs *fs);
 /* Writes m with ops applied to it out to a fresh block; fs->out. `bad`: the
  * one it has now is to be given up. */
 int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m, bool bad);
-/* Bytes of log that the pair's entries take once written out afresh. */
-int fp_lfs_live_size(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
-                     uint32_t *size);
+/* Bytes of log that entries [from, to) take once written out afresh; an error
+ * is in fs->log.err. */
+uint32_t fp_lfs_live_size(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
+                          uint32_t from, uint32_t to);
 /* A pair of its own with `tail`; for mkdir. */
 int fp_lfs_new_pair(struct fp_lfs *fs, const uint32_t tail[2],
                     uint32_t pair[2]);
@@ -709,6 +711,8 @@ int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f,
 int fp_lfs_body_flush(struct fp_lfs *fs, struct fp_lfs_file *f);
 int fp_lfs_body_truncate(struct fp_lfs *fs, struct fp_lfs_file *f,
                          uint32_t size);
+/* Passes err on; if it is one, the body is what it was at the last sync. */
+int fp_lfs_body_settle(const struct fp_lfs *fs, struct fp_lfs_file *f, int err);
 
 /* tree.c */
 int fp_lfs_mkdir(struct fp_mount *mnt, const char *path);

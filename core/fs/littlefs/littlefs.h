@@ -54,6 +54,8 @@
  *   take notice of it.
  * - A staged file small enough to be stored inline has no place on flash of
  *   its own and stays in memory until its commit, which is read back.
+ * - A handle whose write or truncate fails has again what it had at its last
+ *   sync, or when it was opened.
  * - A staged file of which a write failed has lost what was staged: to write,
  *   truncate, fsync or commit it is FP_ERR_STALE, until it is closed.
  * - A removed or replaced file stays readable and writable through handles

@@ -35,9 +35,11 @@ static bool is_gone(const struct fp_lfs_file *f)
 /* May it be written to? When a write of it failed, what was staged is gone: to
  * commit the rest of it, or nothing, in place of the old file is not what
  * anyone asked for. */
-static int prepare(struct fp_lfs *fs, const struct fp_lfs_file *f)
+static int prepare(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
-    return f->staged && !f->dirty ? FP_ERR_STALE : fp_lfs_prepare(fs);
+    if (f->staged && !f->dirty)
+        return FP_ERR_STALE;
+    return fp_lfs_body_settle(fs, f, fp_lfs_prepare(fs));
 }
 
 /* Is the name at fs->to taken by an open file that will make its entry later?
