@@ -7,6 +7,8 @@
 
 #include "tests/unit/littlefs_support.h"
 
+#include <dirent.h>
+
 static struct fp_fs_config config_of(const struct lfs_image *image)
 {
     json_t *options = json_object_get(image->manifest, "options");
@@ -103,6 +105,31 @@ static void reads_as_made(struct lfs_image *image, bool ok)
     check_tree(image, &mnt);
     check_clean(image, &mnt);
     lfs_unmount(&mnt);
+}
+
+/* Every image there is. `ok`: the reference mounted it. */
+static void each_image(void (*fn)(struct lfs_image *image, bool ok))
+{
+    DIR *dir = opendir(LFS_IMAGES);
+    struct dirent *found;
+    int count = 0;
+
+    assert_non_null(dir);
+    while ((found = readdir(dir))) {
+        char *end = strstr(found->d_name, ".json");
+        struct lfs_image image;
+
+        if (!end)
+            continue;
+        *end = 0;
+        lfs_image_load(&image, found->d_name);
+        fn(&image, !strcmp("ok", json_string_value(json_object_get(
+                                     image.manifest, "mount"))));
+        lfs_image_free(&image);
+        count++;
+    }
+    closedir(dir);
+    assert_true(count > 100);
 }
 
 #endif

@@ -5,31 +5,10 @@
  */
 #include "tests/unit/littlefs_images.h"
 
-#include <dirent.h>
-
 static void every_image_reads_as_its_manifest_says(void **state)
 {
-    DIR *dir = opendir(LFS_IMAGES);
-    struct dirent *found;
-    int count = 0;
-
     (void)state;
-    assert_non_null(dir);
-    while ((found = readdir(dir))) {
-        char *end = strstr(found->d_name, ".json");
-        struct lfs_image image;
-
-        if (!end)
-            continue;
-        *end = 0;
-        lfs_image_load(&image, found->d_name);
-        reads_as_made(&image, !strcmp("ok", json_string_value(json_object_get(
-                                                image.manifest, "mount"))));
-        lfs_image_free(&image);
-        count++;
-    }
-    closedir(dir);
-    assert_true(count > 100);
+    each_image(reads_as_made);
 }
 
 static void nothing_is_written(void **state)
