@@ -213,7 +213,7 @@ static int make(struct making *m, const char *path, uint32_t count)
         .block_size = image->cfg.block_size,
         .block_count = count,
     };
-    struct fp_host_volume_config cfg = { .drivers = fpc_image_drivers,
+    struct fp_host_volume_config cfg = { .drivers = fp_host_drivers,
                                          .fs = image->fs,
                                          .cfg = image->cfg };
     int err;
@@ -332,7 +332,7 @@ int fpc_image_create(struct fpc_image *image)
     image->cfg.block_size =
         image->cfg.block_size ? image->cfg.block_size : 4096;
     image->prog_size = image->prog_size ? image->prog_size : 16;
-    if (!fp_host_volume_driver(fpc_image_drivers, image->fs)) {
+    if (!fp_host_volume_driver(fp_host_drivers, image->fs)) {
         fpc_error("--fs %s: not known; there is littlefs", image->fs);
         status = FPC_EXIT_USAGE;
     } else {

@@ -52,7 +52,7 @@ static int64_t stated_size(const struct fpc_image *image)
                                    .flags = FP_BDEV_ERASED_FF } };
     struct fp_host_file_config file = { .offset = image->found_at,
                                         .block_size = 1 };
-    struct fp_host_volume_config cfg = { .drivers = fpc_image_drivers,
+    struct fp_host_volume_config cfg = { .drivers = fp_host_drivers,
                                          .fs = image->fs,
                                          .cfg = image->cfg };
     struct fp_host_volume vol;

@@ -7,6 +7,7 @@
 #define FPC_IMAGE_IMAGE_H
 
 #include "cli/command.h"
+#include "core/host/drivers.h"
 #include "core/host/volume.h"
 
 #include <stdbool.h>
@@ -51,9 +52,6 @@ bool fpc_image_say_cut(const struct fpc_image *image);
 int fpc_image_read_file(struct fpc_image *image, const char *path,
                         int (*take)(void *ctx, const void *buf, size_t size),
                         void *ctx);
-
-/* The drivers images are opened with. */
-extern const struct fp_fs_ops *const fpc_image_drivers[];
 
 /* The verbs. */
 int fpc_image_info(struct fpc_image *image);

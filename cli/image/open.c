@@ -2,7 +2,6 @@
 #include "cli/image/image.h"
 
 #include "cli/out.h"
-#include "core/fs/littlefs/littlefs.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -11,13 +10,11 @@
  * block of nearly every flash, or a multiple of it. */
 #define GRID 4096
 
-const struct fp_fs_ops *const fpc_image_drivers[] = { &fp_fs_littlefs, NULL };
-
 static int open_at(struct fpc_image *image, uint64_t offset)
 {
     struct fp_host_file_config file = { .offset = offset };
     struct fp_host_volume_config volume = {
-        .drivers = fpc_image_drivers,
+        .drivers = fp_host_drivers,
         .fs = image->fs,
         .cfg = image->cfg,
     };
@@ -37,7 +34,7 @@ static int score_at(const struct fpc_image *image, uint64_t offset)
 
     if (fp_host_file_open(&file, image->path, &cfg) != FP_OK)
         return -1;
-    for (const struct fp_fs_ops *const *ops = fpc_image_drivers; *ops; ops++) {
+    for (const struct fp_fs_ops *const *ops = fp_host_drivers; *ops; ops++) {
         struct fp_fs_config found = image->cfg;
         int score = 0;
 
@@ -103,7 +100,7 @@ int fpc_image_open(struct fpc_image *image)
 {
     int err;
 
-    if (image->fs && !fp_host_volume_driver(fpc_image_drivers, image->fs)) {
+    if (image->fs && !fp_host_volume_driver(fp_host_drivers, image->fs)) {
         fpc_error("--fs %s: not known; there is littlefs", image->fs);
         return FPC_EXIT_USAGE;
     }

@@ -310,6 +310,10 @@ int fp_fs_format(const struct fp_fs_ops *ops, struct fp_bdev *dev,
 int fp_fs_probe(const struct fp_fs_ops *const *drivers, struct fp_bdev *dev,
                 const struct fp_fs_ops **ops, struct fp_fs_config *cfg);
 
+/* For drivers: the number that cfg's options, "k=v,k=v", give `name`, decimal
+ * or 0x; `without` where they (NULL: there are none) do not name it. */
+uint32_t fp_fs_option(const char *options, const char *name, uint32_t without);
+
 /* These are the table's functions behind argument checks: paths, access modes
  * (a read of a file not opened for reading is FP_ERR_INVAL), FP_ERR_ROFS on
  * read-only volumes, FP_ERR_NOTSUP for a NULL entry. "/" is a directory that is

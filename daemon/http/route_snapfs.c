@@ -7,7 +7,7 @@
  * two threads share one. A file's bytes are read as they are sent.
  */
 #include "core/error.h"
-#include "core/fs/littlefs/littlefs.h"
+#include "core/host/drivers.h"
 #include "core/host/volume.h"
 #include "daemon/http/cond.h"
 #include "daemon/http/fspath.h"
@@ -24,8 +24,6 @@
 
 #define LIMIT_DEFAULT 1000
 #define LIMIT_MAX     4096
-
-static const struct fp_fs_ops *const drivers[] = { &fp_fs_littlefs, NULL };
 
 struct look {
     char path[FPD_PATH_MAX + 1];
@@ -61,7 +59,7 @@ static void look_free(void *state)
 static int mount_it(struct fpd_call *call, struct look *l)
 {
     struct fp_host_volume_config cfg = {
-        .drivers = drivers,
+        .drivers = fp_host_drivers,
         .cfg = { .flags = FP_MOUNT_RDONLY },
     };
     int err;

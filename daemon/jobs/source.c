@@ -3,7 +3,7 @@
 
 #include "core/error.h"
 #include "core/fs/fs.h"
-#include "core/fs/littlefs/littlefs.h"
+#include "core/host/drivers.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -203,7 +203,6 @@ static const struct fp_bdev_ops bdev_ops = {
 void fpd_source_probe(struct fpd_source *src, uint64_t off, uint64_t size,
                       char fs[17], uint32_t *block_size)
 {
-    static const struct fp_fs_ops *const drivers[] = { &fp_fs_littlefs, NULL };
     struct source_bdev sb = { .bdev = { .ops = &bdev_ops,
                                         .read_size = 1,
                                         .prog_size = 1,
@@ -222,7 +221,7 @@ void fpd_source_probe(struct fpd_source *src, uint64_t off, uint64_t size,
         size = src->size - off;
     sb.bdev.block_count = (uint32_t)(size / PROBE_BLOCK);
     if (sb.bdev.block_count == 0 ||
-        fp_fs_probe(drivers, &sb.bdev, &ops, &cfg) != FP_OK)
+        fp_fs_probe(fp_host_drivers, &sb.bdev, &ops, &cfg) != FP_OK)
         return;
     snprintf(fs, 17, "%s", ops->name);
     *block_size = cfg.block_size;

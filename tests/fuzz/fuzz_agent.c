@@ -13,7 +13,7 @@
 #include "core/bdev/gen.h"
 #include "core/bdev/ram.h"
 #include "core/digest/crc32.h"
-#include "core/fs/littlefs/littlefs.h"
+#include "core/host/drivers.h"
 #include "device-agent/agent.h"
 
 #include <stdlib.h>
@@ -38,7 +38,6 @@ static struct fp_agent agent;
 static struct fp_link host;
 static bool is_formatted;
 
-static const struct fp_fs_ops *const drivers[] = { &fp_fs_littlefs, NULL };
 static const uint8_t epoch[8] = { 1 };
 
 static size_t push(uint8_t *to, size_t *at, const uint8_t *buf, size_t size)
@@ -141,7 +140,7 @@ static void start(void)
     fp_bdev_ram_init(&ram, 16, BLOCK_SIZE, BLOCK_COUNT, flash);
     if (fp_bdev_gen_init(&gen, &ram.bdev, &config) != FP_OK)
         abort();
-    fp_vfs_init(&vfs, drivers);
+    fp_vfs_init(&vfs, fp_host_drivers);
     volumes[0] = (struct fp_agent_volume){ .path = "/flash",
                                            .storage = "flash0",
                                            .cfg = { .max_files = 10 },

@@ -332,6 +332,21 @@ static void the_best_probe_wins(void **state)
     assert_int_equal(cfg.block_size, 65);
 }
 
+/* A name is a whole one: "b" is neither in "ab=1" nor in "bc=1". */
+static void options_are_found_by_their_whole_name(void **state)
+{
+    const char *options = "ab=1,bc=2,b=30,hex=0x1f,none=,last=7";
+
+    (void)state;
+    assert_int_equal(fp_fs_option(options, "b", 9), 30);
+    assert_int_equal(fp_fs_option(options, "ab", 9), 1);
+    assert_int_equal(fp_fs_option(options, "hex", 9), 31);
+    assert_int_equal(fp_fs_option(options, "none", 9), 0);
+    assert_int_equal(fp_fs_option(options, "last", 9), 7);
+    assert_int_equal(fp_fs_option(options, "a", 9), 9);
+    assert_int_equal(fp_fs_option(NULL, "a", 9), 9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +362,7 @@ int main(void)
         cmocka_unit_test(a_mount_without_block_size_asks_the_probe),
         cmocka_unit_test(workspaces_are_measured_first),
         cmocka_unit_test(the_best_probe_wins),
+        cmocka_unit_test(options_are_found_by_their_whole_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,24 +25,6 @@
 
 /* --- the workspace --- */
 
-/* The number behind name, "x=", in options, or what it is without. */
-static uint32_t option(const char *options, const char *name, uint32_t without)
-{
-    size_t len = strlen(name);
-    uint32_t value = 0;
-
-    while (options && strncmp(options, name, len) != 0) {
-        options = strchr(options, ',');
-        options += options != NULL;
-    }
-    if (!options)
-        return without;
-    for (options += len;
-         *options >= '0' && *options <= '9' && value < 0x1000000; options++)
-        value = value * 10 + (uint32_t)(*options - '0');
-    return value;
-}
-
 struct layout {
     uint32_t block_size, device_blocks;
     uint32_t cache_size, files, far, file_stride, look_size, slots, ents;
@@ -74,18 +56,20 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
         blocks < FP_LFS_NULL ? (uint32_t)blocks : FP_LFS_NULL - 1;
     /* An entry takes two tags and a byte of name. */
     l->ents = fp_lfs_min(size / 9, FP_LFS_ENTRIES_MAX);
-    l->ents = fp_lfs_min(l->ents, option(cfg->options, "entries=", l->ents));
+    l->ents =
+        fp_lfs_min(l->ents, fp_fs_option(cfg->options, "entries", l->ents));
     l->files = cfg->max_files ? cfg->max_files : FILES_DEFAULT;
     if (blocks < 2 || l->ents < ENTRIES_MIN || l->files > FP_LFS_FILES_MAX)
         return 0;
-    l->slots = clamp(option(cfg->options, "mdirs=", 2), 2, 64);
+    l->slots = clamp(fp_fs_option(cfg->options, "mdirs", 2), 2, 64);
     size = fp_lfs_min(cfg->cache_size ? cfg->cache_size : CACHE_DEFAULT, size);
     l->cache_size = fp_lfs_align_up(size, dev->prog_size);
     l->look_size =
-        clamp(option(cfg->options,
-                     "lookahead=", clamp(l->cache_size / 4, 16, FP_LFS_NULL)),
+        clamp(fp_fs_option(cfg->options, "lookahead",
+                           clamp(l->cache_size / 4, 16, FP_LFS_NULL)),
               1, (l->device_blocks + 7) / 8);
-    l->far = clamp(option(cfg->options, "addresses=", FAR_DEFAULT), 1, 65536);
+    l->far =
+        clamp(fp_fs_option(cfg->options, "addresses", FAR_DEFAULT), 1, 65536);
     l->file_stride = round_up(4 * (FP_LFS_NEAR + l->far) + l->cache_size +
                               (FP_READONLY ? 0 : FP_NAME_MAX + 1));
     return round_up(sizeof(struct fp_lfs)) +
@@ -156,7 +140,7 @@ int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
         cfg->block_cycles = cycles;
         fs->prog_size = dev->prog_size;
         fs->cycles = cycles < 0 ? 0 : ((uint32_t)cycles + 1) | 1;
-        fs->upgrade = option(cfg->options, "upgrade=", 0) != 0;
+        fs->upgrade = fp_fs_option(cfg->options, "upgrade", 0) != 0;
     }
     return FP_OK;
 }
@@ -202,7 +186,7 @@ static int settle_count(struct fp_lfs *fs)
     uint32_t device = fs->block_count, want = fs->stated;
 
     fs->block_count = fp_lfs_min(want, device);
-    if (!FP_READONLY && option(cfg->options, "resize=", 0)) {
+    if (!FP_READONLY && fp_fs_option(cfg->options, "resize", 0)) {
         want = cfg->block_count ? cfg->block_count : device;
         if (want < 2 || want > device)
             return FP_ERR_INVAL;

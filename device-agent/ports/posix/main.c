@@ -6,7 +6,7 @@
  *
  * SIGTERM and SIGINT close in good order. SIGKILL is a power cut.
  */
-#include "core/fs/littlefs/littlefs.h"
+#include "core/host/drivers.h"
 #include "device-agent/agent.h"
 #include "device-agent/ports/posix/flash.h"
 #include "device-agent/ports/posix/wire.h"
@@ -22,8 +22,6 @@
 #define FIFO_SIZE    6
 #define EARLY_SIZE   65536
 #define SCRATCH_SIZE 4096
-
-static const struct fp_fs_ops *const drivers[] = { &fp_fs_littlefs, NULL };
 
 struct app {
     struct fp_port_options options;
@@ -202,14 +200,14 @@ static void add_workspace(struct fp_agent_volume *volume)
     struct fp_bdev *dev = device_of(volume, &slice);
     size_t size = 0;
 
-    for (uint32_t i = 0; drivers[i] != NULL; i++) {
+    for (uint32_t i = 0; fp_host_drivers[i] != NULL; i++) {
         struct fp_fs_config own = volume->cfg, found = volume->cfg;
         int score;
-        size_t n = drivers[i]->workspace(dev, &own);
+        size_t n = fp_host_drivers[i]->workspace(dev, &own);
 
         size = n > size ? n : size;
-        if (drivers[i]->probe(dev, &found, &score) == FP_OK) {
-            n = drivers[i]->workspace(dev, &found);
+        if (fp_host_drivers[i]->probe(dev, &found, &score) == FP_OK) {
+            n = fp_host_drivers[i]->workspace(dev, &found);
             size = n > size ? n : size;
         }
     }
@@ -235,10 +233,10 @@ static void add_volume(uint32_t index)
         }
     }
     for (uint32_t i = 0; o->fs != NULL; i++) {
-        if (drivers[i] == NULL)
+        if (fp_host_drivers[i] == NULL)
             fp_port_usage("--mount %s: no driver is called '%s'", o->path,
                           o->fs);
-        if (strcmp(drivers[i]->name, o->fs) == 0)
+        if (strcmp(fp_host_drivers[i]->name, o->fs) == 0)
             break;
     }
     volume->cfg.max_files = FP_AGENT_REQUESTS + FP_AGENT_UPLOADS + 2;
@@ -338,7 +336,7 @@ int main(int argc, char **argv)
     sigaction(SIGPIPE, &act, NULL);
     if (!entropy(NULL, app.epoch, sizeof app.epoch))
         fp_port_usage("no random numbers: %s", strerror(errno));
-    fp_vfs_init(&app.vfs, drivers);
+    fp_vfs_init(&app.vfs, fp_host_drivers);
     add_storages();
     add_regions();
     for (uint32_t i = 0; i < app.options.volume_count; i++)

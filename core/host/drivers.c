@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/host/drivers.h"
+
+#if FP_WITH_LITTLEFS
+#include "core/fs/littlefs/littlefs.h"
+#endif
+
+const struct fp_fs_ops *const fp_host_drivers[] = {
+#if FP_WITH_LITTLEFS
+    &fp_fs_littlefs,
+#endif
+    NULL,
+};

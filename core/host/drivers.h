@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Every filesystem driver that this build has, for the programs that run on a
+ * host: the agent's host port, the daemon, the command line, tests. A firmware
+ * names its own few.
+ */
+#ifndef FP_CORE_HOST_DRIVERS_H
+#define FP_CORE_HOST_DRIVERS_H
+
+#include "core/fs/fs.h"
+
+/* NULL-ended; in the order in which equally good probes win. */
+extern const struct fp_fs_ops *const fp_host_drivers[];
+
+#endif
