@@ -268,7 +268,7 @@ struct fp_mount {
     size_t ws_size;
     /* private */
     uint32_t open_count; /* files and directories open */
-    bool mounted;
+    bool mounted;        /* false with some open: abandoned */
 };
 
 struct fp_file {
@@ -297,6 +297,13 @@ int fp_fs_mount(struct fp_mount *mnt, const struct fp_fs_ops *ops,
 /* FP_ERR_BUSY, and still mounted, while files or directories are open. Any
  * other error is one of writing what was pending, and it is unmounted. */
 int fp_fs_unmount(struct fp_mount *mnt);
+/* The medium has left: unmounts without a word to it or to the driver. Files
+ * and directories that are open answer FP_ERR_STALE from now on, and closing
+ * them frees them. mnt may be used for another mount once
+ * fp_fs_is_free(mnt). */
+void fp_fs_abandon(struct fp_mount *mnt);
+/* Neither mounted, nor is a handle of an abandoned mount still open. */
+bool fp_fs_is_free(const struct fp_mount *mnt);
 
 /* Makes an empty volume; what was there is gone. The workspace is as a mount's
  * and free again afterwards. */
@@ -316,7 +323,8 @@ uint32_t fp_fs_option(const char *options, const char *name, uint32_t without);
 
 /* These are the table's functions behind argument checks: paths, access modes
  * (a read of a file not opened for reading is FP_ERR_INVAL), FP_ERR_ROFS on
- * read-only volumes, FP_ERR_NOTSUP for a NULL entry. "/" is a directory that is
+ * read-only volumes, FP_ERR_NOTSUP for a NULL entry, FP_ERR_STALE for a handle
+ * whose mount was abandoned. "/" is a directory that is
  * there (mkdir: FP_ERR_EXIST) and stays (remove, rename: FP_ERR_BUSY). */
 int fp_fs_sync(struct fp_mount *mnt);
 int fp_fs_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st);

@@ -71,13 +71,32 @@ int fp_vfs_mount(struct fp_vfs *vfs, struct fp_vfs_mount *vm, const char *path,
     return FP_OK;
 }
 
-int fp_vfs_unmount(struct fp_vfs *vfs, struct fp_vfs_mount *vm)
+/* The pointer of the table that points to vm, or the one at its end. */
+static struct fp_vfs_mount **link_to(struct fp_vfs *vfs,
+                                     const struct fp_vfs_mount *vm)
 {
     struct fp_vfs_mount **at = &vfs->mounts;
-    int err;
 
     while (*at != NULL && *at != vm)
         at = &(*at)->next;
+    return at;
+}
+
+void fp_vfs_abandon(struct fp_vfs *vfs, struct fp_vfs_mount *vm)
+{
+    struct fp_vfs_mount **at = link_to(vfs, vm);
+
+    if (*at == NULL)
+        return;
+    fp_fs_abandon(&vm->mnt);
+    *at = vm->next;
+}
+
+int fp_vfs_unmount(struct fp_vfs *vfs, struct fp_vfs_mount *vm)
+{
+    struct fp_vfs_mount **at = link_to(vfs, vm);
+    int err;
+
     if (*at == NULL)
         return FP_ERR_NOENT;
     err = fp_fs_unmount(&vm->mnt);
