@@ -282,6 +282,21 @@ const struct fp_agent_job fp_agent_job_stats = {
 
 /* ---- Storages: one message each ---- */
 
+static void tell_region(const struct fp_agent_region *from,
+                        fp_StorageReply *reply)
+{
+    const pb_size_t max = sizeof reply->regions / sizeof reply->regions[0];
+    fp_Region *region = &reply->regions[reply->regions_count];
+
+    if (reply->regions_count == max)
+        return;
+    reply->regions_count++;
+    FP_AGENT_TEXT(region->name, from->name);
+    region->off = from->off;
+    region->size = from->size;
+    region->flags = from->flags;
+}
+
 static void tell_storage(const struct fp_agent_storage *storage,
                          fp_StorageReply *reply)
 {
@@ -295,14 +310,11 @@ static void tell_storage(const struct fp_agent_storage *storage,
     reply->chunk_size = fp_agent_chunk_size(storage);
     reply->gen = fp_agent_gen(storage);
     reply->gen_trusted = storage->gen != NULL;
-    for (uint32_t i = 0; i < storage->region_count; i++) {
-        fp_Region *region = &reply->regions[reply->regions_count++];
-
-        FP_AGENT_TEXT(region->name, storage->regions[i].name);
-        region->off = storage->regions[i].off;
-        region->size = storage->regions[i].size;
-        region->flags = storage->regions[i].flags;
-    }
+    reply->no_medium = !fp_agent_has_medium(storage);
+    for (uint32_t i = 0; i < storage->region_count; i++)
+        tell_region(&storage->regions[i], reply);
+    for (uint32_t i = 0; i < storage->part_count; i++)
+        tell_region(&storage->parts[i], reply);
 }
 
 static int storages_step(struct fp_agent *agent, struct fp_agent_task *task)
