@@ -73,6 +73,18 @@ int fp_agent_locate(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
+int fp_agent_locate_new(struct fp_agent *agent, struct fp_agent_task *task,
+                        const char *path)
+{
+    int err = fp_agent_locate(agent, task, path);
+
+    if (err != FP_ERR_NOENT || task->volume != NULL ||
+        strchr(path + 1, '/') != NULL)
+        return err;
+    return fp_agent_because(task, FP_ERR_ROFS,
+                            "the root holds only volumes and takes no writes");
+}
+
 int fp_agent_find_volume(struct fp_agent *agent, struct fp_agent_task *task,
                          const pb_byte_t *name, size_t size)
 {

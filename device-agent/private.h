@@ -97,6 +97,9 @@ int fp_agent_path(struct fp_agent_task *task, char dst[FP_AGENT_PATH_MAX + 1],
  * which is FP_OK here. */
 int fp_agent_locate(struct fp_agent *agent, struct fp_agent_task *task,
                     const char *path);
+/* The same for a path that shall be made: "/" takes no entries, FP_ERR_ROFS. */
+int fp_agent_locate_new(struct fp_agent *agent, struct fp_agent_task *task,
+                        const char *path);
 int fp_agent_find_volume(struct fp_agent *agent, struct fp_agent_task *task,
                          const pb_byte_t *name, size_t size);
 int fp_agent_find_storage(struct fp_agent *agent, struct fp_agent_task *task,

@@ -239,6 +239,9 @@ static int format_step(struct fp_agent *agent, struct fp_agent_task *task)
     if (err == FP_ERR_BUSY)
         return fp_agent_because(task, FP_ERR_BUSY,
                                 "the application has files open on it");
+    if (err == FP_ERR_NOTSUP)
+        return fp_agent_because(task, err,
+                                "that filesystem cannot live on this medium");
     return err ? err : fp_agent_done(agent, task);
 }
 
