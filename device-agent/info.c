@@ -33,6 +33,23 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
  * in advance. */
 #define BUSY_MAX_MS 30000
 
+/* The names of the drivers, a comma between; what has no room is left out. */
+static void tell_filesystems(const struct fp_agent *agent, fp_HelloReply *hello)
+{
+    const struct fp_fs_ops *const *driver = agent->cfg->vfs->drivers;
+    char names[sizeof hello->filesystems.bytes + 1] = "";
+
+    for (; *driver != NULL; driver++) {
+        const char *name = (*driver)->name;
+
+        if (strlen(names) + strlen(name) + 1 >= sizeof names)
+            break;
+        fp_agent_append(names, sizeof names, names[0] != '\0' ? "," : "");
+        fp_agent_append(names, sizeof names, name);
+    }
+    FP_AGENT_TEXT(hello->filesystems, names);
+}
+
 static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     const struct fp_agent_config *cfg = agent->cfg;
@@ -58,6 +75,7 @@ static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
     hello->features = 0;
     if (vm != NULL)
         FP_AGENT_TEXT(hello->default_volume, vm->path);
+    tell_filesystems(agent, hello);
     return fp_agent_send(agent);
 }
 

@@ -367,7 +367,8 @@ static struct why why_unmounted(const struct fp_agent_volume *volume)
         return (struct why){ "there is no such storage or region: ", "" };
     case FP_ERR_NOENT:
         if (volume->erased)
-            return (struct why){ "", " is erased: format it to use it" };
+            return (struct why){ "no filesystem on ",
+                                 ", it is erased: format it to use it" };
         return (struct why){ "no filesystem found on ",
                              ": format it to use it" };
     case FP_ERR_BUSY:

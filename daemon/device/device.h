@@ -124,6 +124,7 @@ struct fpd_device_info {
     char firmware[33];
     char default_volume[17]; /* "/sd" when mounted, else "/flash", else the
                                 first that is; "" */
+    char filesystems[97];    /* that it has drivers of, "littlefs,fat" */
     uint8_t epoch[8];        /* new at each start of the agent */
     enum fpd_device_state state;
     char reason[160];

@@ -113,6 +113,8 @@ int fpd_info_hello(const fp_HelloReply *reply, struct fpd_device_info *info,
     copy_word(info->id, reply->device_id.bytes, reply->device_id.size);
     copy_word(info->default_volume, reply->default_volume.bytes,
               reply->default_volume.size);
+    fpd_info_text(reply->filesystems.bytes, reply->filesystems.size,
+                  info->filesystems, sizeof info->filesystems);
     fpd_info_text(reply->model.bytes, reply->model.size, info->model,
                   sizeof info->model);
     fpd_info_text(reply->firmware.bytes, reply->firmware.size, info->firmware,

@@ -150,7 +150,7 @@ def test_another_card_is_another_volume(board):
     board.insert(other)
     assert board.storage('sd0')['size'] == 256 * KIB
     assert not board.volume('/sd')['mounted']
-    assert board.volume('/sd')['reason'] == 'sd0 is erased: format it to use it'
+    assert board.volume('/sd')['reason'] == 'no filesystem on sd0, it is erased: format it to use it'
     assert set(board.card.read_bytes()) == {0xff}  # nobody wrote to it unasked
     board.format('/sd')
     assert board.get('/sd/').json()['entries'] == []
@@ -192,7 +192,7 @@ def test_erased_mounts_nothing_and_only_a_request_formats(fresh):
     for path, place in ('/flash', 'fs'), ('/sd', 'sd0'):
         volume = board.volume(path)
         assert not volume['mounted'] and volume['fs'] is None
-        assert volume['reason'] == f'{place} is erased: format it to use it'
+        assert volume['reason'] == f'no filesystem on {place}, it is erased: format it to use it'
         problem(board.act(path, 'mount'), 404, 'not-found')
     assert set(flash.read_bytes()) == {0xff}
     problem(board.act('/flash', 'format'), 400, 'invalid')  # of what kind is not guessed
