@@ -74,6 +74,10 @@ enum fp_type {
 /* Flags of a mount. */
 enum {
     FP_MOUNT_RDONLY = 1, /* never program or erase, not even to repair */
+    /* For the tools that show what is stored: a path is '/' and the stored
+     * name, whatever that holds, and only the driver looks at it. For volumes
+     * without directories, mounted read-only with the option raw=1. */
+    FP_MOUNT_STORED = 2,
 };
 
 /* How a volume is laid out and mounted. Zero means "find out" or the default.
@@ -318,7 +322,8 @@ int fp_fs_probe(const struct fp_fs_ops *const *drivers, struct fp_bdev *dev,
                 const struct fp_fs_ops **ops, struct fp_fs_config *cfg);
 
 /* For drivers: the number that cfg's options, "k=v,k=v", give `name`, decimal
- * or 0x; `without` where they (NULL: there are none) do not name it. */
+ * or 0x, a '-' before it negates; `without` where they (NULL: there are none)
+ * do not name it. */
 uint32_t fp_fs_option(const char *options, const char *name, uint32_t without);
 
 /* These are the table's functions behind argument checks: paths, access modes
