@@ -7,6 +7,8 @@
  */
 #include "core/fs/fs.h"
 
+#include "core/bdev/window.h"
+
 #include <string.h>
 
 #define DEFAULT_MAX_FILES 4
@@ -131,11 +133,14 @@ int fp_fs_format(const struct fp_fs_ops *ops, struct fp_bdev *dev,
 static int find_block_size(struct fp_mount *mnt)
 {
     struct fp_fs_config found = mnt->cfg;
+    struct fp_bdev_window window;
+    struct fp_bdev *dev;
     int score, err;
 
     if (mnt->cfg.block_size != 0 || mnt->ops->probe == NULL)
         return FP_OK;
-    err = mnt->ops->probe(mnt->dev, &found, &score);
+    dev = fp_bdev_window_init(&window, mnt->dev, mnt->ws, mnt->ws_size);
+    err = mnt->ops->probe(dev, &found, &score);
     mnt->cfg.block_size = found.block_size;
     return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
 }

@@ -317,7 +317,9 @@ int fp_fs_format(const struct fp_fs_ops *ops, struct fp_bdev *dev,
 /* Finds the driver in the NULL-ended list that fits dev best; cfg, in which the
  * caller states what it knows (zero the rest), gets what was found.
  * FP_ERR_NOENT: nothing known is there. Another error is one that a driver met
- * where none fitted: FP_ERR_CORRUPT, say, if a volume is there but broken. */
+ * where none fitted: FP_ERR_CORRUPT, say, if a volume is there but broken.
+ * Probes have little room: give them a device that is read by the byte
+ * (core/bdev/window.h). */
 int fp_fs_probe(const struct fp_fs_ops *const *drivers, struct fp_bdev *dev,
                 const struct fp_fs_ops **ops, struct fp_fs_config *cfg);
 

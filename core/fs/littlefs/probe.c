@@ -177,8 +177,8 @@ int fp_lfs_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
     int err;
 
     *score = 0;
-    if (dev->read_size > UNIT_MAX) /* of a card, say: others may live there */
-        return FP_ERR_NOENT;
+    if (dev->read_size > UNIT_MAX)
+        return FP_ERR_NOTSUP;
     err = superblock_at(&src, 0, limit, &size);
     if (err && err != FP_ERR_NOENT && err != FP_ERR_CORRUPT)
         return err;
