@@ -62,6 +62,13 @@ struct fp_agent_region {
     uint32_t flags;
 };
 
+/* A region that the medium itself tells of. */
+struct fp_agent_partition {
+    struct fp_agent_region region; /* size 0: no part of the storage */
+    const char *why; /* constant text: nothing can be mounted; NULL: it can */
+    uint8_t rank;    /* as fp_agent_volume.partition; 0: none of these */
+};
+
 struct fp_agent_storage {
     const char *name;    /* "flash0", at most 16 bytes */
     struct fp_bdev *dev; /* the outermost device, that everyone writes through:
@@ -71,12 +78,12 @@ struct fp_agent_storage {
     uint32_t chunk_size;         /* 0: 4096, or 65536 above 256 MiB */
     const struct fp_agent_region *regions;
     uint32_t region_count; /* at most 8, partitions included */
-    /* Optional. Reads the table of partitions that the medium has: each becomes
-     * a region. Their number, 0 where there is no table; or an error, and
-     * *why is constant text. */
-    int (*partitions)(struct fp_bdev *dev,
-                      struct fp_agent_region regions[FP_AGENT_PARTITIONS],
-                      const char **why);
+    /* Optional: fp_agent_partitions_mbr, or NULL, the medium has none. Fills
+     * parts[0..FP_AGENT_PARTITIONS) by what the medium says itself, with
+     * buf[0..size) to read into. Returns how many there are, 0 without a table;
+     * or an error, and *why is constant text. */
+    int (*partitions)(struct fp_bdev *dev, uint8_t *buf, uint32_t size,
+                      struct fp_agent_partition *parts, const char **why);
     /* private */
     bool restoring;
     bool stalls;
@@ -84,7 +91,7 @@ struct fp_agent_storage {
     uint32_t medium; /* that serves; 0: none, and no volume is mounted */
     uint32_t looked_ms;
     bool media_due; /* an Event of it */
-    struct fp_agent_region parts[FP_AGENT_PARTITIONS];
+    struct fp_agent_partition parts[FP_AGENT_PARTITIONS];
     uint32_t part_count;
     int parts_err;
     const char *parts_why;
@@ -98,9 +105,9 @@ struct fp_agent_volume {
     const char *path;    /* "/flash" */
     const char *storage; /* by name */
     const char *region;  /* NULL: the whole storage, or as below */
-    uint32_t partition;  /* region NULL: n, the n-th partition of the storage's
-                            table; 1 also the whole storage where there is no
-                            table, and from 2 on no volume is told of then */
+    uint32_t partition;  /* region NULL: n, the partition of that rank; 1 also
+                            the whole storage where there is no table, and
+                            from 2 on no volume is told of then */
     const char *fs;      /* "littlefs"; NULL: the driver that probing finds */
     struct fp_fs_config cfg; /* cfg.flags FP_MOUNT_RDONLY: never written; its
                                 max_files counts the application's files, the
@@ -265,6 +272,10 @@ bool fp_agent_is_idle(const struct fp_agent *agent);
  * and mounts it. FP_ERR_BUSY: files are open on it. */
 int fp_agent_format(struct fp_agent *agent, struct fp_agent_volume *volume,
                     const char *fs);
+
+/* For fp_agent_storage.partitions: a card's MBR. */
+int fp_agent_partitions_mbr(struct fp_bdev *dev, uint8_t *buf, uint32_t size,
+                            struct fp_agent_partition *parts, const char **why);
 
 /* Why a volume is not mounted or read-only, as a phrase; "" when it is neither.
  */

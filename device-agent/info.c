@@ -332,7 +332,8 @@ static void tell_storage(const struct fp_agent_storage *storage,
     for (uint32_t i = 0; i < storage->region_count; i++)
         tell_region(&storage->regions[i], reply);
     for (uint32_t i = 0; i < storage->part_count; i++)
-        tell_region(&storage->parts[i], reply);
+        if (storage->parts[i].region.size != 0)
+            tell_region(&storage->parts[i].region, reply);
 }
 
 static int storages_step(struct fp_agent *agent, struct fp_agent_task *task)

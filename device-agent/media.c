@@ -42,15 +42,17 @@ static uint32_t look(struct fp_agent *agent, struct fp_agent_storage *storage)
                : 1;
 }
 
-static void take_partitions(struct fp_agent_storage *storage)
+static void take_partitions(const struct fp_agent *agent,
+                            struct fp_agent_storage *storage)
 {
     int n = 0;
 
     storage->part_count = 0;
     storage->parts_err = FP_OK;
     if (storage->partitions != NULL && fp_agent_has_medium(storage))
-        n = storage->partitions(storage->dev, storage->parts,
-                                &storage->parts_why);
+        n = storage->partitions(storage->dev, agent->cfg->scratch,
+                                (uint32_t)agent->cfg->scratch_size,
+                                storage->parts, &storage->parts_why);
     if (n < 0)
         storage->parts_err = n;
     else
@@ -63,14 +65,14 @@ void fp_agent_media_init(struct fp_agent *agent)
         struct fp_agent_storage *storage = &agent->cfg->storages[i];
 
         storage->seen = storage->medium = look(agent, storage);
-        take_partitions(storage);
+        take_partitions(agent, storage);
     }
 }
 
 void fp_agent_media_mount(struct fp_agent *agent,
                           struct fp_agent_storage *storage)
 {
-    take_partitions(storage);
+    take_partitions(agent, storage);
     for (uint32_t i = 0; i < agent->cfg->volume_count; i++)
         if (agent->cfg->volumes[i].on == storage)
             (void)fp_agent_volume_mount(agent, &agent->cfg->volumes[i], NULL,
@@ -92,7 +94,7 @@ static void taken_out(struct fp_agent *agent, struct fp_agent_storage *storage)
         fp_agent_restore_release(agent, storage);
     if (storage->gen != NULL)
         fp_bdev_gen_thaw(storage->gen);
-    take_partitions(storage);
+    take_partitions(agent, storage);
 }
 
 static void put_in(struct fp_agent *agent, struct fp_agent_storage *storage)

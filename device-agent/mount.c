@@ -9,6 +9,7 @@
  * what is mounted there later too: after a restore, or of the next card. A
  * mount that fails changes none of it.
  */
+#include "core/bdev/window.h"
 #include "core/bytes.h"
 #include "device-agent/private.h"
 
@@ -24,54 +25,60 @@ const struct fp_fs_ops *fp_agent_driver(const struct fp_agent *agent,
     return *driver;
 }
 
-static const struct fp_agent_region *find_region(
-    const struct fp_agent_region *regions, uint32_t count, const char *name)
-{
-    for (uint32_t i = 0; i < count; i++)
-        if (strcmp(regions[i].name, name) == 0)
-            return &regions[i];
-    return NULL;
-}
-
 const struct fp_agent_region *fp_agent_region(
     const struct fp_agent_storage *storage, const char *name)
 {
-    const struct fp_agent_region *region =
-        find_region(storage->regions, storage->region_count, name);
-
-    return region != NULL
-               ? region
-               : find_region(storage->parts, storage->part_count, name);
+    for (uint32_t i = 0; i < storage->region_count; i++)
+        if (strcmp(storage->regions[i].name, name) == 0)
+            return &storage->regions[i];
+    for (uint32_t i = 0; i < storage->part_count; i++)
+        if (strcmp(storage->parts[i].region.name, name) == 0)
+            return &storage->parts[i].region;
+    return NULL;
 }
 
 /* ---- where a volume lies ---- */
 
-/* *region NULL: on the whole storage. */
-static int place_of(const struct fp_agent_volume *volume,
-                    const struct fp_agent_region **region)
+const struct fp_agent_partition *fp_agent_volume_part(
+    const struct fp_agent_volume *volume)
 {
     const struct fp_agent_storage *storage = volume->on;
 
-    *region = NULL;
-    if (volume->region != NULL) {
-        *region = fp_agent_region(storage, volume->region);
-        return *region == NULL ? FP_ERR_NODEV : FP_OK;
-    }
-    if (volume->partition == 0)
-        return FP_OK;
-    if (storage->parts_err)
-        return storage->parts_err;
-    if (volume->partition <= storage->part_count)
-        *region = &storage->parts[volume->partition - 1];
-    else if (volume->partition > 1 || storage->part_count > 0)
-        return FP_ERR_NODEV;
-    return FP_OK;
+    if (volume->region != NULL || volume->partition == 0 || storage == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < storage->part_count; i++)
+        if (storage->parts[i].rank == volume->partition)
+            return &storage->parts[i];
+    return NULL;
 }
 
 bool fp_agent_volume_is_void(const struct fp_agent_volume *volume)
 {
     return volume->region == NULL && volume->partition > 1 &&
-           (volume->on == NULL || volume->partition > volume->on->part_count);
+           fp_agent_volume_part(volume) == NULL;
+}
+
+/* *region NULL: on the whole storage. */
+static int place_of(const struct fp_agent_volume *volume,
+                    const struct fp_agent_region **region)
+{
+    const struct fp_agent_partition *part = fp_agent_volume_part(volume);
+    const struct fp_agent_storage *storage = volume->on;
+
+    *region = NULL;
+    if (volume->region != NULL)
+        *region = fp_agent_region(storage, volume->region);
+    else if (part != NULL)
+        *region = &part->region;
+    if (volume->region != NULL)
+        return *region == NULL ? FP_ERR_NODEV : FP_OK;
+    if (part != NULL)
+        return part->why != NULL ? FP_ERR_NOTSUP : FP_OK;
+    if (volume->partition == 0)
+        return FP_OK;
+    if (storage->parts_err)
+        return storage->parts_err;
+    return storage->part_count > 0 ? FP_ERR_NODEV : FP_OK;
 }
 
 /* The device under a volume: the storage, or a slice of it. */
@@ -173,17 +180,22 @@ static int explain(struct fp_agent *agent, struct fp_agent_volume *volume,
                    int err)
 {
     const struct fp_fs_ops *ops;
+    struct fp_bdev_window window;
+    struct fp_bdev *dev, *by_byte;
     struct fp_fs_config found;
-    struct fp_bdev *dev;
 
     volume->erased = false;
     if ((err != FP_ERR_CORRUPT && err != FP_ERR_NOENT) ||
         device_of(agent, volume, &dev) != FP_OK)
         return err;
     configure(agent, volume, &found);
-    if (err == FP_ERR_CORRUPT && fp_fs_probe(agent->cfg->vfs->drivers, dev,
-                                             &ops, &found) != FP_ERR_NOENT)
-        return err;
+    if (err == FP_ERR_CORRUPT) {
+        by_byte = fp_bdev_window_init(&window, dev, agent->cfg->scratch,
+                                      agent->cfg->scratch_size);
+        err = fp_fs_probe(agent->cfg->vfs->drivers, by_byte, &ops, &found);
+        if (err != FP_ERR_NOENT)
+            return FP_ERR_CORRUPT;
+    }
     volume->erased = begins_erased(agent, dev);
     return FP_ERR_NOENT;
 }
@@ -352,6 +364,7 @@ struct why {
 
 static struct why why_unmounted(const struct fp_agent_volume *volume)
 {
+    const struct fp_agent_partition *part = fp_agent_volume_part(volume);
     const struct fp_agent_storage *on = volume->on;
 
     if (on != NULL && on->restoring)
@@ -360,6 +373,8 @@ static struct why why_unmounted(const struct fp_agent_volume *volume)
         return (struct why){ "there is no medium in ", "" };
     if (on != NULL && volume->partition != 0 && on->parts_err)
         return (struct why){ on->parts_why, NULL };
+    if (part != NULL && part->why != NULL)
+        return (struct why){ part->why, NULL };
     switch (volume->mount_err) {
     case FP_OK:
         return (struct why){ "unmounted on request", NULL };
@@ -388,6 +403,18 @@ static struct why why_unmounted(const struct fp_agent_volume *volume)
     }
 }
 
+/* What is to blame: a region, or all of the storage. */
+static const char *place_name(const struct fp_agent_volume *volume)
+{
+    const struct fp_agent_storage *on = volume->on;
+
+    if (on != NULL && (on->restoring || !fp_agent_has_medium(on)))
+        return volume->storage;
+    if (fp_agent_volume_part(volume) != NULL)
+        return fp_agent_volume_part(volume)->region.name;
+    return volume->region != NULL ? volume->region : volume->storage;
+}
+
 void fp_agent_volume_reason(const struct fp_agent_volume *volume, char *dst,
                             size_t size)
 {
@@ -405,9 +432,6 @@ void fp_agent_volume_reason(const struct fp_agent_volume *volume, char *dst,
     fp_agent_append(dst, size, why.before);
     if (why.after == NULL)
         return;
-    fp_agent_append(dst, size,
-                    volume->region && volume->on && !volume->on->restoring
-                        ? volume->region
-                        : volume->storage);
+    fp_agent_append(dst, size, place_name(volume));
     fp_agent_append(dst, size, why.after);
 }

@@ -126,6 +126,9 @@ int fp_agent_volume_unmount(struct fp_agent *agent,
 /* The same without a word to the medium, which has left. */
 void fp_agent_volume_abandon(struct fp_agent *agent,
                              struct fp_agent_volume *volume);
+/* The partition that it lies on; NULL: none, a region or all of the storage. */
+const struct fp_agent_partition *fp_agent_volume_part(
+    const struct fp_agent_volume *volume);
 /* Does it lie on a partition that the medium does not have? Then nobody is
  * told of it. */
 bool fp_agent_volume_is_void(const struct fp_agent_volume *volume);

@@ -47,12 +47,9 @@ static void tell_mounted(struct fp_agent_volume *volume, fp_VolumeReply *reply)
 /* The region that it lies on; NULL: the whole storage. */
 static const char *region_of(const struct fp_agent_volume *volume)
 {
-    uint32_t part = volume->partition;
+    const struct fp_agent_partition *part = fp_agent_volume_part(volume);
 
-    if (volume->region != NULL || part == 0 || volume->on == NULL ||
-        part > volume->on->part_count)
-        return volume->region;
-    return volume->on->parts[part - 1].name;
+    return part != NULL ? part->region.name : volume->region;
 }
 
 static void tell_volume(struct fp_agent_volume *volume, fp_VolumeReply *reply)

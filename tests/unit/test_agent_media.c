@@ -11,7 +11,7 @@
 
 static const struct fp_bdev_ops *card_ops; /* of the memory below */
 static uint32_t card;                      /* number of the one in; 0: none */
-static struct fp_agent_region table[2];
+static struct fp_agent_partition table[2];
 static int table_count;
 
 static int socket_read(struct fp_bdev *dev, fp_addr off, void *buf,
@@ -38,12 +38,12 @@ static uint32_t medium(void *ctx, const char *storage)
     return card;
 }
 
-static int partitions(struct fp_bdev *dev,
-                      struct fp_agent_region regions[FP_AGENT_PARTITIONS],
-                      const char **why)
+static int partitions(struct fp_bdev *dev, uint8_t *buf, uint32_t size,
+                      struct fp_agent_partition *parts, const char **why)
 {
     (void)dev;
-    memcpy(regions, table, sizeof table);
+    memset(buf, 0xaa, size);
+    memcpy(parts, table, sizeof table);
     *why = "a table of another kind";
     return table_count;
 }
@@ -260,9 +260,12 @@ static void partitions_are_regions_and_take_volumes(void **state)
     b->storages[0].region_count = 0;
     b->storages[0].partitions = partitions;
     b->volumes[0].partition = 1;
-    table[0] = (struct fp_agent_region){ .name = "part1",
-                                         .off = 8 * BLOCK_SIZE,
-                                         .size = FLASH_SIZE / 2 };
+    table[0] = (struct fp_agent_partition){
+        .region = { .name = "part1",
+                    .off = 8 * BLOCK_SIZE,
+                    .size = FLASH_SIZE / 2 },
+        .rank = 1,
+    };
     table_count = 1;
     card = 2;
     pass_a_second(b);
@@ -275,6 +278,12 @@ static void partitions_are_regions_and_take_volumes(void **state)
     assert_int_equal(fp_agent_format(&b->agent, &b->volumes[0], NULL), 0);
     assert_true(volume_of(b).mounted);
     assert_int_equal(b->volumes[0].vm.mnt.dev->block_count, BLOCK_COUNT / 2);
+
+    table[0].why = "exFAT: format it as FAT32 on a computer";
+    card = 7;
+    pass_a_second(b);
+    REASON_IS(volume_of(b), "exFAT: format it as FAT32 on a computer");
+    assert_int_equal(mount_with(b, "", ""), FP_ERR_NOTSUP);
 
     table_count = FP_ERR_NOTSUP; /* as of a GPT: nothing is touched */
     card = 3;

@@ -6,6 +6,7 @@
  *
  * SIGTERM and SIGINT close in good order. SIGKILL is a power cut.
  */
+#include "core/bdev/window.h"
 #include "core/host/drivers.h"
 #include "core/host/volume.h"
 #include "device-agent/agent.h"
@@ -204,6 +205,9 @@ static void add_storages(void)
             .gen = &app.flashes[i].gen,
             .stats = &app.flashes[i].stats,
             .regions = app.regions[i],
+            .partitions = app.options.storages[i].is_card
+                              ? fp_agent_partitions_mbr
+                              : NULL,
         };
     }
 }
@@ -228,27 +232,63 @@ static struct fp_bdev *device_of(const struct fp_agent_volume *volume,
     return storage->dev;
 }
 
-/* Workspace for whatever may be found or made there: a filesystem with blocks
- * as the probe says, or one of ours. */
+/* For whatever may be found or made there: a filesystem with blocks as the
+ * probe says, or one of ours. */
+static size_t workspace_on(struct fp_bdev *dev, const struct fp_fs_config *cfg)
+{
+    static uint8_t unit[65536];
+    struct fp_bdev_window window;
+    struct fp_bdev *by_byte =
+        fp_bdev_window_init(&window, dev, unit, sizeof unit);
+    size_t size = WORKSPACE_MIN;
+
+    for (uint32_t i = 0; fp_host_drivers[i] != NULL; i++) {
+        const struct fp_fs_ops *ops = fp_host_drivers[i];
+        struct fp_fs_config found = *cfg;
+        int score;
+        size_t n = ops->workspace(dev, &found);
+
+        size = n > size ? n : size;
+        if (ops->probe == NULL || ops->probe(by_byte, &found, &score) != FP_OK)
+            continue;
+        n = ops->workspace(dev, &found);
+        size = n > size ? n : size;
+    }
+    return size;
+}
+
+/* The largest of what any partition wants, for any may become the first. */
+static size_t workspace_of_parts(const struct fp_agent_volume *volume)
+{
+    struct fp_bdev *dev =
+        app.storages[find_storage("--mount", volume->storage)].dev;
+    struct fp_agent_partition parts[FP_AGENT_PARTITIONS];
+    uint8_t sector[4096];
+    struct fp_bdev_slice slice;
+    const char *why;
+    size_t size = 0;
+    int count =
+        fp_agent_partitions_mbr(dev, sector, sizeof sector, parts, &why);
+
+    for (int i = 0; i < count; i++) {
+        size_t n = 0;
+
+        if (fp_bdev_slice_init(&slice, dev, parts[i].region.off,
+                               parts[i].region.size) == FP_OK)
+            n = workspace_on(&slice.bdev, &volume->cfg);
+        size = n > size ? n : size;
+    }
+    return size;
+}
+
 static void add_workspace(struct fp_agent_volume *volume)
 {
     struct fp_bdev_slice slice;
-    struct fp_bdev *dev = device_of(volume, &slice);
-    size_t size = 0;
+    size_t size = workspace_on(device_of(volume, &slice), &volume->cfg);
+    size_t parts = volume->partition != 0 ? workspace_of_parts(volume) : 0;
 
-    for (uint32_t i = 0; fp_host_drivers[i] != NULL; i++) {
-        struct fp_fs_config own = volume->cfg, found = volume->cfg;
-        int score;
-        size_t n = fp_host_drivers[i]->workspace(dev, &own);
-
-        size = n > size ? n : size;
-        if (fp_host_drivers[i]->probe(dev, &found, &score) == FP_OK) {
-            n = fp_host_drivers[i]->workspace(dev, &found);
-            size = n > size ? n : size;
-        }
-    }
     free(volume->ws);
-    volume->ws_size = size > WORKSPACE_MIN ? size : WORKSPACE_MIN;
+    volume->ws_size = parts > size ? parts : size;
     volume->ws = need(volume->ws_size);
 }
 
