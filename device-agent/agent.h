@@ -90,7 +90,8 @@ struct fp_agent_storage {
     uint32_t seen;   /* number of the medium when last looked */
     uint32_t medium; /* that serves; 0: none, and no volume is mounted */
     uint32_t looked_ms;
-    bool media_due; /* an Event of it */
+    bool media_due;                        /* an Event of it */
+    uint32_t gen_seen, gen_synced, gen_ms; /* of one that may be pulled */
     struct fp_agent_partition parts[FP_AGENT_PARTITIONS];
     uint32_t part_count;
     int parts_err;

@@ -12,6 +12,10 @@
  *     n -> none              none    none     abandoned, MEDIA_OUT
  *     n -> m                 m       m        abandoned, then mounted
  *
+ * People pull cards without asking. Half a second after the last write a volume
+ * is synced, so that a card that is at rest is one that was put away in order
+ * (a FAT is marked clean).
+ *
  * The generation of the storage moves with each medium: what was known of the
  * one before says nothing of this one.
  */
@@ -19,7 +23,8 @@
 
 #include <string.h>
 
-#define LOOK_MS 500
+#define LOOK_MS   500
+#define SETTLE_MS 500
 
 bool fp_agent_has_medium(const struct fp_agent_storage *storage)
 {
@@ -138,6 +143,32 @@ static void watch(struct fp_agent *agent, struct fp_agent_storage *storage)
     storage->media_due = true;
 }
 
+static void sync_volumes(struct fp_agent *agent,
+                         struct fp_agent_storage *storage)
+{
+    for (uint32_t i = 0; i < agent->cfg->volume_count; i++) {
+        struct fp_agent_volume *volume = &agent->cfg->volumes[i];
+
+        if (volume->on == storage && volume->mounted)
+            (void)fp_fs_sync(&volume->vm.mnt); /* said by the next write */
+    }
+    storage->gen_seen = storage->gen_synced = fp_agent_gen(storage);
+}
+
+static void settle(struct fp_agent *agent, struct fp_agent_storage *storage)
+{
+    uint32_t gen = fp_agent_gen(storage);
+
+    if (gen != storage->gen_seen) {
+        storage->gen_seen = gen;
+        storage->gen_ms = agent->now_ms;
+    }
+    if (gen != storage->gen_synced && !storage->restoring &&
+        agent->now_ms - storage->gen_ms >= SETTLE_MS &&
+        fp_agent_may_write(agent, storage))
+        sync_volumes(agent, storage);
+}
+
 void fp_agent_media_watch(struct fp_agent *agent)
 {
     for (uint32_t i = 0; i < agent->cfg->storage_count; i++) {
@@ -145,8 +176,12 @@ void fp_agent_media_watch(struct fp_agent *agent)
         bool due = agent->cfg->medium != NULL ||
                    agent->now_ms - storage->looked_ms >= LOOK_MS;
 
-        if (storage->dev->flags & FP_BDEV_REMOVABLE && due)
+        if (!(storage->dev->flags & FP_BDEV_REMOVABLE))
+            continue;
+        if (due)
             watch(agent, storage);
+        if (fp_agent_has_medium(storage))
+            settle(agent, storage);
     }
 }
 

@@ -31,6 +31,15 @@ static int socket_erase(struct fp_bdev *dev, uint32_t block, uint32_t count)
     return card == 0 ? FP_ERR_NODEV : card_ops->erase(dev, block, count);
 }
 
+static unsigned syncs;
+
+static int socket_sync(struct fp_bdev *dev)
+{
+    (void)dev;
+    syncs++;
+    return FP_OK;
+}
+
 static uint32_t medium(void *ctx, const char *storage)
 {
     (void)ctx;
@@ -52,7 +61,8 @@ static struct bench *with_socket(void)
 {
     static const struct fp_bdev_ops ops = { .read = socket_read,
                                             .prog = socket_prog,
-                                            .erase = socket_erase };
+                                            .erase = socket_erase,
+                                            .sync = socket_sync };
     struct bench *b = calloc(1, sizeof *b);
 
     assert_non_null(b);
@@ -247,6 +257,27 @@ static void a_restore_ends_with_the_card(void **state)
     bench_free(b);
 }
 
+/* Half a second after the last write, once, a card may be pulled in order. */
+static void a_card_at_rest_is_synced(void **state)
+{
+    struct bench *b = with_socket();
+    uint32_t start;
+    unsigned before;
+
+    (void)state;
+    b->cfg.medium = medium;
+    assert_int_equal(put(b, "/flash/a", 'a', CONTENT, 7), 0);
+    before = syncs;
+    start = b->now_ms;
+    while (b->now_ms - start < 400)
+        bench_turn(b);
+    assert_int_equal(syncs, before);
+    while (b->now_ms - start < 2000)
+        bench_turn(b);
+    assert_int_equal(syncs, before + 1);
+    bench_free(b);
+}
+
 /* ---- partitions ---- */
 
 static void partitions_are_regions_and_take_volumes(void **state)
@@ -378,6 +409,7 @@ int main(void)
         cmocka_unit_test(what_is_under_way_ends_with_the_card),
         cmocka_unit_test(files_of_the_application_go_stale),
         cmocka_unit_test(a_restore_ends_with_the_card),
+        cmocka_unit_test(a_card_at_rest_is_synced),
         cmocka_unit_test(partitions_are_regions_and_take_volumes),
         cmocka_unit_test(a_partition_that_is_not_there_is_no_volume),
         cmocka_unit_test(options_of_a_mount_hold_until_others_come),
