@@ -6,12 +6,20 @@
 #include "tests/unit/fs_suite.h"
 
 #include "core/fs/littlefs/littlefs.h"
+#include "core/fs/spiffs/spiffs.h"
 #include "tests/unit/fs_flat.h"
 
 #define LITTLEFS(prog, block, count)                                        \
     {                                                                       \
         .ops = &fp_fs_littlefs, .prog_size = (prog), .block_size = (block), \
         .block_count = (count)                                              \
+    }
+
+#define SPIFFS(prog, block, count, page, opts)                            \
+    {                                                                     \
+        .ops = &fp_fs_spiffs, .prog_size = (prog), .block_size = (block), \
+        .block_count = (count),                                           \
+        .cfg = { .page_size = (page), .options = (opts) },                \
     }
 
 static const struct fs_suite_row rows[] = {
@@ -21,6 +29,19 @@ static const struct fs_suite_row rows[] = {
     LITTLEFS(16, 512, 256),
     LITTLEFS(16, 4096, 64),
     LITTLEFS(256, 4096, 64),
+
+    SPIFFS(1, 4096, 64, 256, NULL),  /* as esp-idf */
+    SPIFFS(16, 8192, 32, 256, NULL), /* as esp8266 */
+    SPIFFS(256, 4096, 64, 256, "meta_len=0"),
+    SPIFFS(4, 4096, 96, 128, "magic_length=0"),
+    SPIFFS(1, 4096, 64, 256, "id_bytes=4"),
+    /* Empty and without magic: whose it is must be said. */
+    { .ops = &fp_fs_spiffs,
+      .prog_size = 1,
+      .block_size = 4096,
+      .block_count = 64,
+      .cfg = { .block_size = 4096, .page_size = 512, .options = "magic=0" },
+      .traits = FS_SUITE_STATED },
 
     { .ops = &fs_flat, .prog_size = 16, .block_size = 512, .block_count = 128 },
 };
