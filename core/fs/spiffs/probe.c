@@ -41,18 +41,22 @@ struct trial {
     uint32_t agree, differ;
 };
 
-/* Two of the first three blocks, as one may be without. */
-static bool has_magic(struct fp_spf *fs)
+/* A volume with magic has it in all blocks but one, which may have lost power
+ * in its erase; one without has nothing there, and an erase count. */
+static bool fits_magic(struct fp_spf *fs)
 {
-    uint32_t good = 0;
+    uint32_t bad = 0;
 
-    for (uint32_t b = 0; b < 3; b++) {
-        uint8_t buf[4];
+    for (uint32_t b = 0; b < fs->block_count && bad < 2; b++) {
+        uint32_t want = fs->magic ? fp_spf_magic(fs, b) : fs->none;
+        uint8_t buf[8];
 
-        if (fp_spf_read(fs, fp_spf_magic_at(fs, b), buf, fs->w) == FP_OK)
-            good += fp_spf_word(fs, buf) == fp_spf_magic(fs, b);
+        if (fp_spf_read(fs, fp_spf_magic_at(fs, b), buf, 2u * fs->w) != FP_OK)
+            return false;
+        bad += fp_spf_word(fs, buf) != want ||
+               (!fs->magic && fp_spf_word(fs, buf + fs->w) & fp_spf_ix(fs));
     }
-    return good >= 2;
+    return bad < 2;
 }
 
 /* A file's first page is where its header says. */
@@ -107,22 +111,6 @@ static bool try_block(struct trial *t, uint32_t block)
     return e > 0;
 }
 
-/* Erase counts in every block, when the caller says that it is a volume. */
-static bool has_counts(struct trial *t)
-{
-    struct fp_spf *fs = &t->fs;
-
-    for (uint32_t b = 0; b < fs->block_count; b++) {
-        uint8_t buf[4];
-
-        if (fp_spf_read(fs, fp_spf_magic_at(fs, b) + fs->w, buf, fs->w) !=
-                FP_OK ||
-            fp_spf_word(fs, buf) & fp_spf_ix(fs))
-            return false;
-    }
-    return t->differ == 0;
-}
-
 /* How well a layout fits: below 0 not at all. */
 static int32_t try_layout(struct trial *t, struct fp_bdev *dev,
                           const struct fp_fs_config *cfg, bool stated)
@@ -135,13 +123,13 @@ static int32_t try_layout(struct trial *t, struct fp_bdev *dev,
     t->fs.unit = t->unit;
     t->fs.unit_at = (fp_addr)-1;
     t->agree = t->differ = 0;
-    if (t->fs.magic && !has_magic(&t->fs))
+    if (!fits_magic(&t->fs))
         return -1;
     for (uint32_t b = 0; b < t->fs.block_count && tried < TRIED; b++)
         tried += try_block(t, b) ? t->fs.block_size : 0;
     /* Without a magic it takes a file to believe it, or the caller. */
     if (!t->fs.magic && (t->agree < 6 || t->differ * 4 > t->agree) &&
-        !(stated && t->agree == 0 && has_counts(t)))
+        !(stated && t->agree + t->differ == 0))
         return -1;
     if (t->differ > t->agree)
         return t->fs.magic ? 0 : -1;
