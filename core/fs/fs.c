@@ -129,7 +129,7 @@ int fp_fs_format(const struct fp_fs_ops *ops, struct fp_bdev *dev,
     return ops->format(dev, &use, ws, ws_size);
 }
 
-/* Without a stated block size the volume is asked. */
+/* Without a stated block size the volume is asked how it is laid out. */
 static int find_block_size(struct fp_mount *mnt)
 {
     struct fp_fs_config found = mnt->cfg;
@@ -142,6 +142,8 @@ static int find_block_size(struct fp_mount *mnt)
     dev = fp_bdev_window_init(&window, mnt->dev, mnt->ws, mnt->ws_size);
     err = mnt->ops->probe(dev, &found, &score);
     mnt->cfg.block_size = found.block_size;
+    mnt->cfg.page_size = found.page_size;
+    mnt->cfg.options = found.options;
     return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
 }
 

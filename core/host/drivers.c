@@ -7,6 +7,9 @@
 #if FP_WITH_FAT
 #include "core/fs/fat/fat.h"
 #endif
+#if FP_WITH_SPIFFS
+#include "core/fs/spiffs/spiffs.h"
+#endif
 
 const struct fp_fs_ops *const fp_host_drivers[] = {
 #if FP_WITH_LITTLEFS
@@ -14,6 +17,9 @@ const struct fp_fs_ops *const fp_host_drivers[] = {
 #endif
 #if FP_WITH_FAT
     &fp_fs_fat,
+#endif
+#if FP_WITH_SPIFFS
+    &fp_fs_spiffs,
 #endif
     NULL,
 };

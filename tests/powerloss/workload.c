@@ -744,7 +744,7 @@ static int list(struct fp_mount *mnt, const char *path, struct todo *todo)
     while ((listed = fp_fs_readdir(&dir, &entry)) > 0 && !err) {
         const char *base = path[1] ? path : "";
 
-        if (!base[0] && !strcmp(entry.name, WORKLOAD_PROBE + 1))
+        if (!base[0] && !strcmp(entry.name, &WORKLOAD_PROBE[1]))
             continue;
         if (todo->count > WORKLOAD_NODES ||
             strlen(base) + 1 + entry.name_len >= WORKLOAD_PATH)

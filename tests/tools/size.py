@@ -46,7 +46,7 @@ DRIVERS = [
     # what it stands beside, a read.
     Driver('littlefs', 15 * KB, 5 * KB, {'check': 'check*', 'probe': 'probe'}, ('fp_lfs_tally', 'stay_below')),
     Driver('fat', 9 * KB),
-    Driver('spiffs', 16 * KB),
+    Driver('spiffs', 16 * KB, 0, {'check': 'check*', 'format': 'format*', 'probe': 'probe'}),
     Driver('minifs', 2.5 * KB),
     Driver('bonsai', 5 * KB),
     Driver('raw', 1 * KB),
