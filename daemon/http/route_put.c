@@ -174,7 +174,11 @@ static bool fits(struct fpd_call *call, const char *path, uint64_t size)
         why.needed = size;
         why.free = v->free;
     }
-    if (err == FP_ERR_NOENT && !why.detail[0]) {
+    if (err == FP_ERR_NOENT && !strchr(path + 1, '/')) {
+        err = FP_ERR_ROFS;
+        snprintf(why.detail, sizeof why.detail,
+                 "The root holds only volumes and takes no writes.");
+    } else if (err == FP_ERR_NOENT) {
         snprintf(why.detail, sizeof why.detail,
                  "There is no mounted volume at this path.");
         fpd_problem_hint(call, "Volumes are listed with the device.");

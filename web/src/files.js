@@ -9,6 +9,7 @@ import { serves, tabs } from './devices.js';
 import { el, refill, shownName, sizeText, soon } from './dom.js';
 import { lastPart, table } from './listing.js';
 import { upload } from './tray.js';
+import { volumeFoot, volumesPanel } from './volumes.js';
 
 function crumbs(id, path) {
   return el('nav.crumbs', { 'aria-label': 'Path' }, el('a', { href: '#/' }, 'devices'), ' / ', el('a', { href: filesLink(id, '/') }, id),
@@ -62,7 +63,8 @@ const volumeOf = (device, path) => (device.volumes || []).find((volume) => decod
 /** What of a device a directory's listing depends on, its entries apart. */
 function standing(device, path) {
   const volumes = path === '/' ? device.volumes || [] : [volumeOf(device, path) || {}];
-  return JSON.stringify([device.epoch, volumes.map((v) => [v.path, v.fs, v.mounted, v.writable, v.reason])]);
+  const media = (device.storages || []).map((storage) => [storage.name, storage.medium, storage.regions]);
+  return JSON.stringify([device.epoch, volumes.map((v) => [v.path, v.fs, v.mounted, v.writable, v.reason]), path === '/' && media]);
 }
 
 /**
@@ -129,12 +131,15 @@ export async function filesView(id, path, { reload, signal }) {
     const free = volume && live() ? volume.free : listing && listing.free;
     for (const button of buttons) button.disabled = !live();
     toolbar.hidden = !writable();
+    buttons[1].hidden = !!volume && !(volume.caps || ['dirs']).includes('dirs');
     node.classList.toggle('away', !live());
     refill(body,
       notice() ? el('p.notice', { role: 'status' }, notice()) : null,
-      !listing ? null : listing.entries.length ? table(listing.entries, link, writable() ? actions : undefined)
+      path === '/' ? volumesPanel(device, live(), relist) : null,
+      !listing || path === '/' ? null : listing.entries.length ? table(listing.entries, link, writable() ? actions : undefined)
         : el('p.empty', {}, writable() ? 'Nothing here. Drop files to upload them.' : 'Nothing here.'),
-      !listing || path === '/' ? null : el('p.free', {}, `${sizeText(free)} free${listing.writable ? '' : ' · read-only'}`));
+      !listing || path === '/' ? null : volume ? volumeFoot(volume, free)
+        : el('p.free', {}, `${sizeText(free)} free${listing.writable ? '' : ' · read-only'}`));
   }
 
   /** @param {object|null} next the device as it is now; null: nobody knows, it is asked for */
