@@ -315,7 +315,8 @@ int fp_fs_probe(const struct fp_fs_ops *const *drivers, struct fp_bdev *dev,
                 const struct fp_fs_ops **ops, struct fp_fs_config *cfg);
 
 /* For drivers: the number that cfg's options, "k=v,k=v", give `name`, decimal
- * or 0x; `without` where they (NULL: there are none) do not name it. */
+ * or 0x, a '-' before it negates; `without` where they (NULL: there are none)
+ * do not name it. */
 uint32_t fp_fs_option(const char *options, const char *name, uint32_t without);
 
 /* These are the table's functions behind argument checks: paths, access modes

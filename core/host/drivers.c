@@ -4,10 +4,16 @@
 #if FP_WITH_LITTLEFS
 #include "core/fs/littlefs/littlefs.h"
 #endif
+#if FP_WITH_FAT
+#include "core/fs/fat/fat.h"
+#endif
 
 const struct fp_fs_ops *const fp_host_drivers[] = {
 #if FP_WITH_LITTLEFS
     &fp_fs_littlefs,
+#endif
+#if FP_WITH_FAT
+    &fp_fs_fat,
 #endif
     NULL,
 };
