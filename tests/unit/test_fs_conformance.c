@@ -5,6 +5,7 @@
  */
 #include "tests/unit/fs_suite.h"
 
+#include "core/fs/fat/fat.h"
 #include "core/fs/littlefs/littlefs.h"
 #include "tests/unit/fs_flat.h"
 
@@ -14,6 +15,15 @@
         .block_count = (count)                                              \
     }
 
+/* A card of so many sectors. */
+#define FAT(sector, count, opts)                                      \
+    {                                                                 \
+        .ops = &fp_fs_fat, .prog_size = (sector),                     \
+        .block_size = (sector), .block_count = (count),               \
+        .medium = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG,            \
+        .cfg = { .options = (opts) }, .traits = FS_SUITE_TEXT_NAMES   \
+    }
+
 static const struct fs_suite_row rows[] = {
     LITTLEFS(1, 128, 512),
     LITTLEFS(16, 128, 512),
@@ -21,6 +31,12 @@ static const struct fs_suite_row rows[] = {
     LITTLEFS(16, 512, 256),
     LITTLEFS(16, 4096, 64),
     LITTLEFS(256, 4096, 64),
+
+    FAT(512, 256, NULL),
+    FAT(512, 2048, "cluster=2048,fats=1"),
+    FAT(4096, 64, NULL),
+    FAT(512, 4300, "bits=16,cluster=512"),
+    FAT(512, 67000, "bits=32,cluster=512"),
 
     { .ops = &fs_flat, .prog_size = 16, .block_size = 512, .block_count = 128 },
 };

@@ -38,10 +38,15 @@ uint32_t fp_fat_utf8_take(const char **text)
     return c;
 }
 
-/* Appends c at out[at]; how many bytes it took. */
+static uint32_t utf8_size(uint32_t c)
+{
+    return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+}
+
+/* How many bytes it took. */
 static uint32_t utf8_put(char *out, uint32_t c)
 {
-    uint32_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    uint32_t n = utf8_size(c);
 
     if (n == 1) {
         out[0] = (char)c;
@@ -156,19 +161,19 @@ bool fp_fat_name_is(const struct fp_fat *fs, const uint8_t *raw,
 uint32_t fp_fat_name_show(const struct fp_fat *fs, const uint8_t *raw,
                           char *name)
 {
-    uint32_t n = 0, at = 0;
+    uint32_t n = 0;
 
-    while (at < fs->units) {
+    for (uint32_t at = 0; at < fs->units;) {
         uint32_t c = unit_take(fs, &at);
 
         /* What a path cannot hold has its 8.3 name. */
-        if (c == BAD_CHAR || c == '/' || n + 4 > FP_NAME_MAX + 1)
+        if (c == BAD_CHAR || c == '/' || n + utf8_size(c) > FP_NAME_MAX) {
+            n = 0;
             break;
+        }
         n += utf8_put(name + n, c);
     }
-    if (!n || at < fs->units || n > FP_NAME_MAX ||
-        (n <= 2 && name[0] == '.' && name[n - 1] == '.') ||
-        memchr(name, '/', n))
+    if (!n || (n <= 2 && name[0] == '.' && name[n - 1] == '.'))
         n = short_show(raw, name);
     name[n] = '\0';
     return n;
