@@ -40,9 +40,8 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
         l->bitmap - 1 > 0x1000000)
         return 0;
     l->bitmap = round_up(l->bitmap);
-    l->file_stride =
-        round_up(l->runs * (uint32_t)sizeof(struct fp_fat_run) +
-                 (FP_READONLY ? 0 : FP_NAME_MAX + 1));
+    l->file_stride = round_up(l->runs * (uint32_t)sizeof(struct fp_fat_run) +
+                              (FP_READONLY ? 0 : FP_NAME_MAX + 1));
     return round_up(sizeof(struct fp_fat)) + 2 * l->sector +
            (size_t)l->files * l->file_stride + l->bitmap;
 }
@@ -105,8 +104,8 @@ static int read_state(struct fp_fat *fs)
     uint32_t value, bit = fs->bits == 32 ? 0x8000000 : 0x8000;
     int err = fp_fat_get(fs, 1, &value);
 
-    fs->dirty = fs->win.buf[fs->state_off] & 1 ||
-                (fs->bits != 12 && !(value & bit));
+    fs->dirty =
+        fs->win.buf[fs->state_off] & 1 || (fs->bits != 12 && !(value & bit));
     return err;
 }
 

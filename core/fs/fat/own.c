@@ -130,8 +130,8 @@ int fp_fat_own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
         if (f->own_count && i < f->own_first)
             err = fp_fat_own_back(fs, f, i);
         while (!err && (!f->own_count || i >= f->own_first + f->own_count))
-            err = own_next(fs, f,
-                           f->own_count ? f->own_first + f->own_count : i);
+            err =
+                own_next(fs, f, f->own_count ? f->own_first + f->own_count : i);
     }
     f->put_to = f->put_from;
     return err;
