@@ -178,9 +178,7 @@ int fp_fat_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     st->caps = FP_CAP_DIRS | FP_CAP_MTIME;
     st->name_max = FP_NAME_MAX;
     st->file_max = UINT32_MAX;
-    st->files_max = 0;
     st->version[0] = (char)(fs->bits == 12 || fs->bits == 16 ? '1' : '3');
     st->version[1] = (char)(fs->bits == 16 ? '6' : '2');
-    st->needs_repair = fs->dirty;
     return err;
 }
