@@ -16,18 +16,18 @@ enum {
     OF_4096
 };
 
-#define CUT(size, count, what, opts, mounts, recoveries)               \
-    {                                                                  \
-        cut_everywhere, what, OF_##size,                               \
-            { .prog_size = (size),                                     \
-              .block_size = (size),                                    \
-              .block_count = (count),                                  \
-              .medium = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG,       \
-              .cfg = { .options = (opts) },                            \
-              .remount = (mounts) },                                   \
-        {                                                              \
-            .deep = (recoveries)                                       \
-        }                                                              \
+#define CUT(size, count, what, opts, mounts, recoveries)         \
+    {                                                            \
+        cut_everywhere, what, OF_##size,                         \
+            { .prog_size = (size),                               \
+              .block_size = (size),                              \
+              .block_count = (count),                            \
+              .medium = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG, \
+              .cfg = { .options = (opts) },                      \
+              .remount = (mounts) },                             \
+        {                                                        \
+            .deep = (recoveries)                                 \
+        }                                                        \
     }
 
 static const struct pass passes[] = {
@@ -41,17 +41,17 @@ static const struct pass passes[] = {
 
 /* What the tool may say of a volume in order: what it always says, and that
  * nobody unmounted it. */
-#define SETTLED                                                       \
+#define SETTLED                                                         \
     "^$\\|^fsck.fat\\|^Dirty bit\\|Automatically removing dirty bit\\|" \
     "^Leaving filesystem unchanged\\|files, .* clusters$\\|"            \
     "not properly unmounted"
 /* And of one that was cut. */
-#define CUT_LEAVES                                                     \
+#define CUT_LEAVES                                                        \
     SETTLED "\\|FATs differ but\\|Using first FAT\\|Reclaimed .* unused " \
-            "cluster\\|Reclaiming unconnected clusters\\|cluster chain "   \
+            "cluster\\|Reclaiming unconnected clusters\\|cluster chain "  \
             "length is >\\|Truncating file to\\|Free cluster summary "    \
-            "wrong\\|Auto-correcting\\|^/\\|  and\\|share clusters\\|"      \
-            "Truncating second to\\|file size is\\|Invalid ... entry"
+            "wrong\\|Auto-correcting\\|^/\\|  and\\|share clusters\\|"    \
+            "Truncating second to\\|file size is\\|Invalid .... entry"
 
 static const char *checker(const char *image, bool settled)
 {

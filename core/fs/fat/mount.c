@@ -12,7 +12,7 @@
 #define CHECK_DEFAULT 512u
 #define ALIGN         16u
 /* Sectors of the table that one call of statfs counts at most. */
-#define COUNT_SLICE 512u
+#define COUNT_SLICE 1024u
 
 struct layout {
     uint32_t sector, files, runs, file_stride, bitmap;

@@ -409,8 +409,8 @@ int fp_fat_close(struct fp_file *file);
 /* Makes [pos, pos + n) of a file bytes that may be written. */
 int fp_fat_own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
                uint32_t n);
-/* Makes clusters from `index` up to its own its own, too. */
-int fp_fat_own_back(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index);
+/* Makes a cluster the handle's own, and those between it and its own. */
+int fp_fat_own_cluster(struct fp_fat *fs, struct fp_fat_file *f, uint32_t i);
 /* Frees the handle's own clusters from `index` on. */
 void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index);
 
