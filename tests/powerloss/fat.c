@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
  * FAT in the power loss campaign: cards of sectors that land whole, of all
- * three widths. The checker is dosfstools' fsck.fat: what was cut may have lost
- * clusters, chains that are longer than their file, tables that differ, and
- * where an entry was moved to another sector two that name one chain; what was
- * repaired has nothing.
+ * three widths, and NOR flash under the sector adapter. The checker is
+ * dosfstools' fsck.fat: what was cut may have lost clusters, chains that are
+ * longer than their file, tables that differ, and where an entry was moved to
+ * another sector two that name one chain; what was repaired has nothing.
  */
 #include "core/fs/fat/fat.h"
+#include "core/bdev/sector.h"
+#include "core/bdev/slice.h"
 #include "tests/powerloss/campaign.h"
 
 #include <stdio.h>
 
 enum {
     OF_512,
-    OF_4096
+    OF_4096,
+    ON_FLASH
 };
 
 #define CUT(size, count, what, opts, mounts, recoveries)         \
@@ -30,6 +33,43 @@ enum {
         }                                                        \
     }
 
+/* Flash, of which the last three blocks are the adapter's reserve. */
+#define FLASH(prog, block, count, what, mounts, recoveries) \
+    {                                                       \
+        cut_everywhere, what, ON_FLASH,                     \
+            { .prog_size = (prog),                          \
+              .block_size = (block),                        \
+              .block_count = (count) + RESERVE,             \
+              .remount = (mounts),                          \
+              .wrapped = true },                            \
+        {                                                   \
+            .deep = (recoveries)                            \
+        }                                                   \
+    }
+#define RESERVE 3
+
+struct adapter {
+    struct fp_bdev_slice volume, reserve;
+    struct fp_bdev_sector sector;
+    uint8_t buf[512];
+};
+
+static struct fp_bdev *wrap(void *state, struct fp_bdev *under, int *err)
+{
+    struct adapter *a = state;
+    const struct fp_bdev_sector_config cfg = { .buf = a->buf };
+    const fp_addr reserve = (fp_addr)RESERVE * under->block_size;
+    const fp_addr volume = fp_bdev_size(under) - reserve;
+
+    *err = fp_bdev_slice_init(&a->volume, under, 0, volume);
+    if (!*err)
+        *err = fp_bdev_slice_init(&a->reserve, under, volume, reserve);
+    if (!*err)
+        *err = fp_bdev_sector_init(&a->sector, &a->volume.bdev,
+                                   &a->reserve.bdev, &cfg);
+    return &a->sector.bdev;
+}
+
 static const struct pass passes[] = {
     CUT(512, 512, "FAT12", NULL, 1, 2),
     CUT(512, 800, "FAT12, clusters of 1024, one table, small root",
@@ -37,6 +77,8 @@ static const struct pass passes[] = {
     CUT(4096, 128, "FAT12, sectors of 4096", NULL, 3, 4),
     CUT(512, 4300, "FAT16", "bits=16,cluster=512", 5, 4),
     CUT(512, 66700, "FAT32", "bits=32,cluster=512,check=16384", 9, 16),
+    FLASH(16, 1024, 256, "FAT12, blocks of 1024", 3, 16),
+    FLASH(256, 4096, 64, "FAT12, blocks of 4096", 5, 64),
 };
 
 /* What the tool may say of a volume in order: what it always says, and that
@@ -67,10 +109,14 @@ static const char *checker(const char *image, bool settled)
 
 const struct subject subject = {
     .name = "fat",
-    .driver = { .ops = &fp_fs_fat },
+    .driver = { .ops = &fp_fs_fat,
+                .wrap = wrap,
+                .wrap_size = sizeof(struct adapter) },
     .passes = passes,
     .pass_count = sizeof passes / sizeof *passes,
-    .groups = { [OF_512] = "sectors of 512", [OF_4096] = "sectors of 4096" },
+    .groups = { [OF_512] = "sectors of 512",
+                [OF_4096] = "sectors of 4096",
+                [ON_FLASH] = "flash, by the sector adapter" },
     .checker = checker,
     .checker_name = "fsck.fat",
 };

@@ -244,13 +244,33 @@ bool rig_survived(struct rig *rig)
     return survived;
 }
 
-bool rig_write_image(const struct rig *rig, const char *path)
+/* What the adapter shows to a device that starts now. */
+static bool write_wrapped(struct rig *rig, FILE *out)
+{
+    void *state = need(calloc(1, rig->driver->wrap_size + 1));
+    int err;
+    struct fp_bdev *dev = rig->driver->wrap(state, &rig->ram.bdev, &err);
+    uint8_t *buf = need(malloc(dev->block_size));
+    bool whole = !err;
+
+    for (uint32_t i = 0; whole && i < dev->block_count; i++)
+        whole = !fp_bdev_read(dev, (fp_addr)i * dev->block_size, buf,
+                              dev->block_size) &&
+                fwrite(buf, 1, dev->block_size, out) == dev->block_size;
+    free(buf);
+    free(state);
+    return whole;
+}
+
+bool rig_write_image(struct rig *rig, const char *path)
 {
     FILE *out = fopen(path, "wb");
     bool whole;
 
     if (!out)
         return false;
-    whole = fwrite(rig->mem, 1, rig->mem_size, out) == rig->mem_size;
+    whole = rig->geo->wrapped
+                ? write_wrapped(rig, out)
+                : fwrite(rig->mem, 1, rig->mem_size, out) == rig->mem_size;
     return !fclose(out) && whole;
 }

@@ -101,7 +101,8 @@ void rig_cut(struct rig *rig, uint32_t nth, enum fp_fault_tear tear,
 /* Calls it off. False: the power had gone. */
 bool rig_survived(struct rig *rig);
 
-/* Into a file of this name, for whoever looks at it. */
-bool rig_write_image(const struct rig *rig, const char *path);
+/* Into a file of this name, for whoever looks at it: the volume as an adapter
+ * shows it, where there is one. */
+bool rig_write_image(struct rig *rig, const char *path);
 
 #endif
