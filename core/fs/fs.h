@@ -95,6 +95,7 @@ struct fp_fs_config {
     uint32_t version;     /* format only: disk version, 0 the newest */
     int32_t block_cycles; /* erases before metadata moves; -1 never */
     const char *options;  /* "k=v,k=v": particular to the driver, or NULL */
+    const void *table;    /* likewise, a struct: raw has its regions here */
 };
 
 struct fp_stat {

@@ -10,6 +10,9 @@
 #if FP_WITH_SPIFFS
 #include "core/fs/spiffs/spiffs.h"
 #endif
+#if FP_WITH_RAW
+#include "core/fs/raw/raw.h"
+#endif
 
 const struct fp_fs_ops *const fp_host_drivers[] = {
 #if FP_WITH_LITTLEFS
@@ -20,6 +23,9 @@ const struct fp_fs_ops *const fp_host_drivers[] = {
 #endif
 #if FP_WITH_SPIFFS
     &fp_fs_spiffs,
+#endif
+#if FP_WITH_RAW
+    &fp_fs_raw,
 #endif
     NULL,
 };

@@ -49,7 +49,8 @@ DRIVERS = [
     Driver('spiffs', 16 * KB, 0, {'check': 'check*', 'format': 'format*', 'probe': 'probe'}),
     Driver('minifs', 2.5 * KB),
     Driver('bonsai', 5 * KB),
-    Driver('raw', 1 * KB),
+    # a firmware gives a table of regions; a text of them is what hosts have
+    Driver('raw', 1 * KB, 0, {'text': 'options', 'content': 'content'}),
 ]
 # file in core/bdev, goal
 ADAPTERS = [('mbr', 1 * KB), ('sector', 1.5 * KB)]
