@@ -172,7 +172,8 @@ static inline json_t *fat_tree_of(json_t *files)
     json_t *tree = json_object(), *file;
     size_t i;
 
-    json_array_foreach (files, i, file) {
+    json_array_foreach(files, i, file)
+    {
         json_t *item = json_copy(file);
         const char *path = json_string_value(json_object_get(file, "path"));
 
@@ -191,7 +192,8 @@ static inline int fat_print_missing(const char *what, json_t *one,
     json_t *item;
     int count = 0;
 
-    json_object_foreach (one, path, item) {
+    json_object_foreach(one, path, item)
+    {
         char *text;
 
         if (json_equal(item, json_object_get(other, path)))

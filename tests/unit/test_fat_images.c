@@ -68,7 +68,8 @@ static void each_image_reads_as_it_was_made(void **state)
             continue;
         *end = '\0';
         mem = fat_image(found->d_name, &manifest, &size);
-        json_array_foreach (json_object_get(manifest, "volumes"), i, volume) {
+        json_array_foreach(json_object_get(manifest, "volumes"), i, volume)
+        {
             size_t off = number_of(volume, "offset");
 
             check_volume(found->d_name, volume, mem + off, size - off);

@@ -80,8 +80,8 @@ int fp_fat_name_take(struct fp_fat *fs, const char *name, uint8_t *raw)
     if (dot <= 1)
         dot = fs->units + 1;
     base = take_half(fs->name, dot - 1, raw, 8);
-    ext = take_half(fs->name + dot,
-                    dot < fs->units ? fs->units - dot : 0, raw + 8, 3);
+    ext = take_half(fs->name + dot, dot < fs->units ? fs->units - dot : 0,
+                    raw + 8, 3);
     raw[FP_FAT_AT_CASE] = 0;
     if (base & 4 || ext & 4 || base == 3 || ext == 3 || raw[0] == ' ')
         return FP_OK;
@@ -120,7 +120,7 @@ void fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round)
             hash = hash * 31 + fs->name[i];
         n = fp_fat_min(n, 2);
         for (uint32_t i = 0; i < 4; i++, hash >>= 4)
-            raw[n++] = (uint8_t)"0123456789ABCDEF"[hash & 15];
+            raw[n++] = (uint8_t) "0123456789ABCDEF"[hash & 15];
     }
     n = fp_fat_min(n, 6);
     raw[n++] = '~';

@@ -87,8 +87,7 @@ int fp_fat_peer(struct fp_fat *fs, const struct fp_fat_place *place,
     err = fp_fat_load(fs, &fs->win, sector);
     raw = fs->win.buf + off;
     if (!err && raw[0] && raw[0] != 0xe5 && fp_fat_is_moving(raw, kind) &&
-        peer_sector(raw) == place->sector &&
-        peer_off(raw) == place->off)
+        peer_sector(raw) == place->sector && peer_off(raw) == place->off)
         *peer = raw;
     return err;
 }

@@ -207,8 +207,7 @@ static void put_part(const struct fp_fat *fs, uint8_t *raw, uint32_t part,
     raw[13] = sum;
     fp_put_le16(raw + FP_FAT_AT_LOW, 0);
     for (uint32_t i = 0; i < 13 && at <= fs->units; i++, at++)
-        fp_put_le16(raw + fp_fat_part_at[i],
-                    at < fs->units ? fs->name[at] : 0);
+        fp_put_le16(raw + fp_fat_part_at[i], at < fs->units ? fs->name[at] : 0);
 }
 
 int fp_fat_entry_put(struct fp_fat *fs, struct fp_fat_place *place)

@@ -60,11 +60,13 @@ static uint32_t table_cluster(const struct plan *p)
 {
     static const struct {
         uint32_t up_to, size;
-    } fat16[] = { { 32680, 1024 },    { 262144, 2048 },   { 524288, 4096 },
-                  { 1048576, 8192 },  { 2097152, 16384 }, { 4194304, 32768 },
+    } fat16[] = { { 32680, 1024 },      { 262144, 2048 },   { 524288, 4096 },
+                  { 1048576, 8192 },    { 2097152, 16384 }, { 4194304, 32768 },
                   { UINT32_MAX, 65536 } },
-      fat32[] = { { 532480, 512 },      { 16777216, 4096 },
-                  { 33554432, 8192 },   { 67108864, 16384 },
+      fat32[] = { { 532480, 512 },
+                  { 16777216, 4096 },
+                  { 33554432, 8192 },
+                  { 67108864, 16384 },
                   { UINT32_MAX, 32768 } };
     uint64_t size = (uint64_t)p->sectors * (p->sector / 512);
     uint32_t i = 0;
@@ -130,7 +132,9 @@ static int make_plan(struct plan *p, const struct fp_bdev *dev,
     }
     size = (uint64_t)p->sectors * (p->sector / 512);
     p->bits = fp_fs_option(options, "bits",
-                           size < 8400 ? 12 : size < 1048576 ? 16 : 32);
+                           size < 8400      ? 12
+                           : size < 1048576 ? 16
+                                            : 32);
     if (p->bits != 12 && p->bits != 16 && p->bits != 32)
         return FP_ERR_INVAL;
     p->fats = fp_fs_option(options, "fats", 2);
@@ -200,9 +204,11 @@ static void fill_boot(const struct plan *p, uint8_t *boot, const char *options)
     fp_put_le32(tail + 3, p->serial);
     if (!take_label(options, tail + 7))
         memcpy(tail + 7, "NO NAME    ", 11);
-    memcpy(tail + 18, p->bits == 12   ? "FAT12   "
-                      : p->bits == 16 ? "FAT16   "
-                                      : "FAT32   ", 8);
+    memcpy(tail + 18,
+           p->bits == 12   ? "FAT12   "
+           : p->bits == 16 ? "FAT16   "
+                           : "FAT32   ",
+           8);
     fp_put_le16(boot + 510, 0xaa55);
 }
 
@@ -287,11 +293,11 @@ int fp_fat_format(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
         return FP_ERR_NOTSUP;
     err = make_plan(&p, dev, cfg);
     if (!err)
-        err = zero(dev, &p, 0,
-                   p.reserved + p.fats * p.fat_sectors +
-                       (p.bits == 32 ? p.cluster
-                                     : p.root * FP_FAT_SLOT / p.sector),
-                   buf);
+        err = zero(
+            dev, &p, 0,
+            p.reserved + p.fats * p.fat_sectors +
+                (p.bits == 32 ? p.cluster : p.root * FP_FAT_SLOT / p.sector),
+            buf);
     if (!err)
         err = put_tables(dev, &p, buf);
     if (!err)

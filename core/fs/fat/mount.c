@@ -12,7 +12,7 @@
 #define CHECK_DEFAULT 512u
 #define ALIGN         16u
 /* Sectors of the table that one call of statfs counts at most. */
-#define COUNT_SLICE 512u
+#define COUNT_SLICE 1024u
 
 struct layout {
     uint32_t sector, files, runs, file_stride, bitmap;
@@ -40,9 +40,8 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
         l->bitmap - 1 > 0x1000000)
         return 0;
     l->bitmap = round_up(l->bitmap);
-    l->file_stride =
-        round_up(l->runs * (uint32_t)sizeof(struct fp_fat_run) +
-                 (FP_READONLY ? 0 : FP_NAME_MAX + 1));
+    l->file_stride = round_up(l->runs * (uint32_t)sizeof(struct fp_fat_run) +
+                              (FP_READONLY ? 0 : FP_NAME_MAX + 1));
     return round_up(sizeof(struct fp_fat)) + 2 * l->sector +
            (size_t)l->files * l->file_stride + l->bitmap;
 }
@@ -105,8 +104,8 @@ static int read_state(struct fp_fat *fs)
     uint32_t value, bit = fs->bits == 32 ? 0x8000000 : 0x8000;
     int err = fp_fat_get(fs, 1, &value);
 
-    fs->dirty = fs->win.buf[fs->state_off] & 1 ||
-                (fs->bits != 12 && !(value & bit));
+    fs->dirty =
+        fs->win.buf[fs->state_off] & 1 || (fs->bits != 12 && !(value & bit));
     return err;
 }
 
@@ -179,9 +178,7 @@ int fp_fat_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     st->caps = FP_CAP_DIRS | FP_CAP_MTIME;
     st->name_max = FP_NAME_MAX;
     st->file_max = UINT32_MAX;
-    st->files_max = 0;
     st->version[0] = (char)(fs->bits == 12 || fs->bits == 16 ? '1' : '3');
     st->version[1] = (char)(fs->bits == 16 ? '6' : '2');
-    st->needs_repair = fs->dirty;
     return err;
 }

@@ -44,7 +44,7 @@ static void drop_peer(struct fp_fat *fs, uint8_t *raw)
     }
 }
 
-static int set_parent(struct fp_fat *fs, uint32_t head, uint32_t parent)
+int fp_fat_parent_set(struct fp_fat *fs, uint32_t head, uint32_t parent)
 {
     uint8_t *raw;
     int err;
@@ -74,7 +74,7 @@ int fp_fat_settle(struct fp_fat *fs, struct fp_fat_place *place, uint32_t dir,
     if (raw)
         drop_peer(fs, raw);
     if (fp_fat_is_dir(place->raw))
-        err = set_parent(fs, fp_fat_head(place->raw), dir);
+        err = fp_fat_parent_set(fs, fp_fat_head(place->raw), dir);
     if (!err)
         err = fp_fat_edit(fs, place->sector, place->off, &raw);
     if (err)

@@ -79,7 +79,7 @@ static int own_next(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
     return old ? copy(fs, f, index, old, cluster) : FP_OK;
 }
 
-int fp_fat_own_back(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
+static int own_back(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
 {
     uint32_t head = 0, tail = 0, count = 0;
     int err = FP_OK;
@@ -114,6 +114,17 @@ int fp_fat_own_back(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
     return FP_OK;
 }
 
+int fp_fat_own_cluster(struct fp_fat *fs, struct fp_fat_file *f, uint32_t i)
+{
+    int err = FP_OK;
+
+    if (f->own_count && i < f->own_first)
+        err = own_back(fs, f, i);
+    while (!err && (!f->own_count || i >= f->own_first + f->own_count))
+        err = own_next(fs, f, f->own_count ? f->own_first + f->own_count : i);
+    return err;
+}
+
 int fp_fat_own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
                uint32_t n)
 {
@@ -126,13 +137,8 @@ int fp_fat_own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
     /* The last cluster has room behind the end. */
     if (pos >= f->disk_size && i < fp_fat_clusters(fs, f->disk_size))
         i++;
-    for (; i <= last && !err; i++) {
-        if (f->own_count && i < f->own_first)
-            err = fp_fat_own_back(fs, f, i);
-        while (!err && (!f->own_count || i >= f->own_first + f->own_count))
-            err = own_next(fs, f,
-                           f->own_count ? f->own_first + f->own_count : i);
-    }
+    for (; i <= last && !err; i++)
+        err = fp_fat_own_cluster(fs, f, i);
     f->put_to = f->put_from;
     return err;
 }

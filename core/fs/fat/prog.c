@@ -102,8 +102,7 @@ int fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value)
     }
     if (err)
         return err;
-    err = table_put(fs, at, value,
-                    fs->bits == 12 && n & 1 ? 0xf0 : 0xff);
+    err = table_put(fs, at, value, fs->bits == 12 && n & 1 ? 0xf0 : 0xff);
     if (!err)
         err = table_put(fs, at + 1, value >> 8,
                         fs->bits == 12 && !(n & 1) ? 0x0f : 0xff);

@@ -83,19 +83,23 @@ static int before(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index,
 /* Makes a handle's own clusters such that one step switches to them. */
 static int gather(struct fp_fat *fs, struct fp_fat_file *f)
 {
-    bool is_new = f->own_first >= fp_fat_clusters(fs, f->disk_size);
-    uint32_t link;
+    uint32_t have = fp_fat_clusters(fs, f->size), link;
+    uint32_t had = fp_fat_clusters(fs, f->disk_size);
     int err = FP_OK;
 
-    if (!f->own_count || is_new)
+    if (!f->own_count || f->own_first >= had)
         return FP_OK;
-    if (f->own_first && f->size != f->disk_size)
-        return fp_fat_own_back(fs, f, 0);
+    /* An entry that changes must name all of it, and what is cut off must be
+     * cut from what is replaced. */
+    if (have < had)
+        err = fp_fat_own_cluster(fs, f, have - 1);
+    if (!err && f->size != f->disk_size)
+        return fp_fat_own_cluster(fs, f, 0);
     while (f->own_first && !err) {
         err = before(fs, f, f->own_first, &link);
         if (err || !straddles(fs, link))
             break;
-        err = fp_fat_own_back(fs, f, f->own_first - 1);
+        err = fp_fat_own_cluster(fs, f, f->own_first - 1);
     }
     return err;
 }

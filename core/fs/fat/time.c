@@ -10,13 +10,13 @@
  */
 #include "core/fs/fat/vol.h"
 
-#define NO_DATE     0x21u
-#define LAST_DATE   0xff9fu /* 31 December 2107 */
-#define MARCH_1979  3346u   /* in days since 1970 */
-#define DAY_S       86400u
-#define NS_PER_S    1000000000
-#define YEAR_COUNT  129u
-#define LEAP_2100   120u
+#define NO_DATE    0x21u
+#define LAST_DATE  0xff9fu /* 31 December 2107 */
+#define MARCH_1979 3346u   /* in days since 1970 */
+#define DAY_S      86400u
+#define NS_PER_S   1000000000
+#define YEAR_COUNT 129u
+#define LEAP_2100  120u
 
 /* Days from 1 March 1979 to the start of year `year`, which is 0 there. */
 static uint32_t days_of_years(uint32_t year)

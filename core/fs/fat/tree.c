@@ -97,10 +97,10 @@ int fp_fat_remove(struct fp_mount *mnt, const char *path)
 struct move {
     struct fp_fat_place from, to;
     uint32_t to_dir;
-    const char *name;  /* the new one */
-    bool is_there;     /* something has it, */
-    bool is_same;      /* the entry itself, spelled otherwise */
-    uint8_t times[7];  /* what the mark takes the place of */
+    const char *name; /* the new one */
+    bool is_there;    /* something has it, */
+    bool is_same;     /* the entry itself, spelled otherwise */
+    uint8_t times[7]; /* what the mark takes the place of */
 };
 
 static int find_ends(struct fp_fat *fs, struct move *m, const char *from,
@@ -118,8 +118,7 @@ static int find_ends(struct fp_fat *fs, struct move *m, const char *from,
     if (err == FP_ERR_NOENT && m->name)
         return FP_OK;
     m->is_there = true;
-    m->is_same =
-        m->to.sector == m->from.sector && m->to.off == m->from.off;
+    m->is_same = m->to.sector == m->from.sector && m->to.off == m->from.off;
     return err;
 }
 

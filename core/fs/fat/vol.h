@@ -113,13 +113,13 @@ struct fp_fat_dir {
 struct fp_fat_file {
     struct fp_fat_node node;
     uint8_t slot;
-    bool orphan; /* has no entry any more; the chain is the handles' */
+    bool orphan;  /* has no entry any more; the chain is the handles' */
     bool by_name; /* has no entry yet: commits to `name` in `dir` */
     uint32_t head, size, disk_size, pos;
     uint32_t own_first, own_count, own_head, own_tail;
     uint32_t put_from, put_to; /* is being written: needs no copy */
-    uint32_t sector, off; /* of its entry */
-    uint32_t dir;         /* head of the directory, 0: fixed root */
+    uint32_t sector, off;      /* of its entry */
+    uint32_t dir;              /* head of the directory, 0: fixed root */
     struct fp_fat_run *runs;
     uint16_t run_count, run_turn;
     char *name;
@@ -380,6 +380,8 @@ void fp_fat_head_set(uint8_t *raw, uint32_t head, uint32_t size);
 /* Marks raw as one end of a move; its other is at sector and off. */
 void fp_fat_move_mark(uint8_t *raw, uint8_t kind, uint32_t sector,
                       uint32_t off);
+/* Makes ".." of the directory at `head` name `parent`. */
+int fp_fat_parent_set(struct fp_fat *fs, uint32_t head, uint32_t parent);
 /* Does what is missing of a move into this place, in the directory `dir`.
  * `times` are the 7 bytes that the mark took the place of. */
 int fp_fat_settle(struct fp_fat *fs, struct fp_fat_place *place, uint32_t dir,
@@ -407,8 +409,8 @@ int fp_fat_close(struct fp_file *file);
 /* Makes [pos, pos + n) of a file bytes that may be written. */
 int fp_fat_own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
                uint32_t n);
-/* Makes clusters from `index` up to its own its own, too. */
-int fp_fat_own_back(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index);
+/* Makes a cluster the handle's own, and those between it and its own. */
+int fp_fat_own_cluster(struct fp_fat *fs, struct fp_fat_file *f, uint32_t i);
 /* Frees the handle's own clusters from `index` on. */
 void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index);
 
