@@ -393,6 +393,8 @@ static struct why why_unmounted(const struct fp_agent_volume *volume)
     case FP_ERR_NOMEM:
         return (struct why){ "it needs more memory than this device gives it",
                              NULL };
+    case FP_ERR_INVAL:
+        return (struct why){ "its options do not fit what is on ", "" };
     case FP_ERR_CORRUPT:
         return (struct why){ "the filesystem is damaged, check or format it: ",
                              "" };
