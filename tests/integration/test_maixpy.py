@@ -77,6 +77,15 @@ def test_the_model_is_read_by_range_and_written_in_place(maix):
     assert too_large.status_code in (413, 507), too_large.text
 
 
+def test_raw_regions_are_not_formatted(maix):
+    """/raw is all of the flash: SPIFFS, firmware and model would go."""
+    before = (maix.dir / 'maix.img').read_bytes()
+    reply = maix.http.post(url(maix, '/volumes/raw'), json={'action': 'format', 'fs': 'littlefs'})
+    assert reply.status_code == 501, reply.text
+    assert (maix.dir / 'maix.img').read_bytes() == before
+    assert maix.http.get(url(maix, '')).json()['filesystems'].count('raw') == 0
+
+
 def test_files_are_uploaded_to_each_volume(maix):
     for path in '/flash/boot.py', '/flash/lib/net.py', '/sd/a long name on a card.py', '/sd2/data.bin':
         data = os.urandom(50000)

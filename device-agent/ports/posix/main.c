@@ -370,15 +370,15 @@ static struct fp_agent_volume *add_volume(const struct fp_port_volume_option *o)
     return volume;
 }
 
-/* The second partition of the card at `path`, unless that place is taken. */
+/* The second partition of a card, unless that place is asked for. */
 static void add_second(const struct fp_port_volume_option *first)
 {
     struct fp_port_volume_option second = *first;
     char path[32];
 
     snprintf(path, sizeof path, "%s2", first->path);
-    for (uint32_t i = 0; i < app.volume_count; i++)
-        if (strcmp(app.volumes[i].path, path) == 0)
+    for (uint32_t i = 0; i < app.options.volume_count; i++)
+        if (strcmp(app.options.volumes[i].path, path) == 0)
             return;
     if (app.volume_count == FP_PORT_VOLUMES || strlen(path) > 16)
         return;
@@ -390,13 +390,12 @@ static void add_second(const struct fp_port_volume_option *first)
 
 static void add_volumes(void)
 {
-    uint32_t asked = app.options.volume_count;
+    for (uint32_t i = 0; i < app.options.volume_count; i++) {
+        const struct fp_port_volume_option *o = &app.options.volumes[i];
 
-    for (uint32_t i = 0; i < asked; i++)
-        add_volume(&app.options.volumes[i]);
-    for (uint32_t i = 0; i < asked; i++)
-        if (app.volumes[i].partition == 1)
-            add_second(&app.options.volumes[i]);
+        if (add_volume(o)->partition == 1)
+            add_second(o);
+    }
 }
 
 static void configure(void)
