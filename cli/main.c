@@ -51,7 +51,11 @@ static const struct fpc_command commands[] = {
     { "cat", "DEVICE:/PATH...", "print files", NULL, fpc_cmd_cat },
     { "cp", "[-r] SOURCE... TARGET",
       "copy between here and devices, or between devices",
-      "  -r, --recursive    directories with all they hold\n", fpc_cmd_cp },
+      "  -r, --recursive    directories with all they hold\n"
+      "      --in-place     give up the old content first, as volumes without "
+      "staged\n"
+      "                     writes do, or where there is no room for both\n",
+      fpc_cmd_cp },
     { "mv", "DEVICE:/FROM DEVICE:/TO", "rename, replacing the target",
       "  -n, --no-clobber   fail when the target exists\n", fpc_cmd_mv },
     { "rm", "[-r] DEVICE:/PATH...", "delete files and empty directories",

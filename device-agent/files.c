@@ -59,6 +59,8 @@ static int mkdir_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     int err = fp_vfs_mkdir(agent->cfg->vfs, task->u.names.from);
 
+    if (err == FP_ERR_NOTSUP)
+        task->detail = "this filesystem has no directories of its own";
     return err ? err : fp_agent_done(agent, task);
 }
 

@@ -33,7 +33,8 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
  * in advance. */
 #define BUSY_MAX_MS 30000
 
-/* The names of the drivers, a comma between; what has no room is left out. */
+/* The names of the drivers that can format, a comma between; what has no room
+ * is left out. */
 static void tell_filesystems(const struct fp_agent *agent, fp_HelloReply *hello)
 {
     const struct fp_fs_ops *const *driver = agent->cfg->vfs->drivers;
@@ -42,6 +43,8 @@ static void tell_filesystems(const struct fp_agent *agent, fp_HelloReply *hello)
     for (; *driver != NULL; driver++) {
         const char *name = (*driver)->name;
 
+        if ((*driver)->format == NULL)
+            continue;
         if (strlen(names) + strlen(name) + 1 >= sizeof names)
             break;
         fp_agent_append(names, sizeof names, names[0] != '\0' ? "," : "");

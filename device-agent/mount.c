@@ -78,7 +78,9 @@ static int place_of(const struct fp_agent_volume *volume,
         return FP_OK;
     if (storage->parts_err)
         return storage->parts_err;
-    return storage->part_count > 0 ? FP_ERR_NODEV : FP_OK;
+    /* Without a table the first is all there is. */
+    return storage->part_count > 0 || volume->partition > 1 ? FP_ERR_NODEV
+                                                            : FP_OK;
 }
 
 /* The device under a volume: the storage, or a slice of it. */
@@ -307,6 +309,39 @@ void fp_agent_volume_abandon(struct fp_agent *agent,
 
 /* ---- formatting ---- */
 
+/* Where on its storage does it lie? */
+static void range_of(const struct fp_agent_volume *volume, uint64_t *off,
+                     uint64_t *end)
+{
+    const struct fp_agent_region *region = NULL;
+
+    (void)place_of(volume, &region);
+    *off = region != NULL ? region->off : 0;
+    *end = region != NULL ? region->off + region->size
+                          : fp_agent_storage_size(volume->on);
+}
+
+/* Is another filesystem mounted on some of the same blocks? What cannot be
+ * formatted, raw regions, may lie over everything. */
+static bool is_shared(const struct fp_agent *agent,
+                      const struct fp_agent_volume *volume)
+{
+    uint64_t off, end, other_off, other_end;
+
+    range_of(volume, &off, &end);
+    for (uint32_t i = 0; i < agent->cfg->volume_count; i++) {
+        const struct fp_agent_volume *other = &agent->cfg->volumes[i];
+
+        if (other == volume || !other->mounted || other->on != volume->on ||
+            other->vm.mnt.ops->format == NULL)
+            continue;
+        range_of(other, &other_off, &other_end);
+        if (other_off < end && off < other_end)
+            return true;
+    }
+    return false;
+}
+
 /* FP_ERR_BUSY while it is being restored. */
 static int do_format(struct fp_agent *agent, struct fp_agent_volume *volume,
                      const struct fp_fs_ops *ops)
@@ -321,6 +356,8 @@ static int do_format(struct fp_agent *agent, struct fp_agent_volume *volume,
         return FP_ERR_BUSY;
     if (volume->cfg.flags & FP_MOUNT_RDONLY)
         return FP_ERR_ROFS;
+    if (is_shared(agent, volume))
+        return FP_ERR_ACCES;
     err = fp_agent_volume_unmount(agent, volume);
     if (volume->mounted)
         return err;
@@ -334,9 +371,14 @@ int fp_agent_volume_format(struct fp_agent *agent,
                            struct fp_agent_volume *volume, const char *fs,
                            const char *options)
 {
-    const struct fp_fs_ops *ops;
+    const struct fp_fs_ops *ops = NULL;
     int err;
 
+    /* A volume of raw regions stays one: what is behind it is more. */
+    if (volume->fs != NULL)
+        ops = fp_agent_driver(agent, volume->fs);
+    if (ops != NULL && ops->format == NULL)
+        return FP_ERR_NOTSUP;
     tell(volume, fs, options);
     err = driver_of(agent, volume, &ops);
     if (!err && ops == NULL)
@@ -393,6 +435,8 @@ static struct why why_unmounted(const struct fp_agent_volume *volume)
     case FP_ERR_NOMEM:
         return (struct why){ "it needs more memory than this device gives it",
                              NULL };
+    case FP_ERR_INVAL:
+        return (struct why){ "its options do not fit what is on ", "" };
     case FP_ERR_CORRUPT:
         return (struct why){ "the filesystem is damaged, check or format it: ",
                              "" };

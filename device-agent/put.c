@@ -241,10 +241,11 @@ static int put_open_step(struct fp_agent *agent, struct fp_agent_task *task)
         err = put_resume(task, upload);
     } else {
         upload = claim_slot(agent);
-        task->limit = FP_AGENT_UPLOADS;
-        if (upload == NULL)
+        if (upload == NULL) {
+            task->limit = FP_AGENT_UPLOADS;
             return fp_agent_because(task, FP_ERR_NFILE,
                                     "too many uploads at once");
+        }
         err = put_begin(agent, task, upload);
     }
     if (err)

@@ -236,9 +236,11 @@ static int format_step(struct fp_agent *agent, struct fp_agent_task *task)
     if (err == FP_ERR_BUSY)
         return fp_agent_because(task, FP_ERR_BUSY,
                                 "the application has files open on it");
-    if (err == FP_ERR_NOTSUP)
+    if (err == FP_ERR_ACCES)
         return fp_agent_because(task, err,
-                                "that filesystem cannot live on this medium");
+                                "another volume is mounted on a part of it");
+    if (err == FP_ERR_NOTSUP)
+        return fp_agent_because(task, err, "that filesystem cannot live there");
     return err ? err : fp_agent_done(agent, task);
 }
 

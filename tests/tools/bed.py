@@ -19,6 +19,13 @@ BIN = pathlib.Path(os.environ.get('FP_BIN', pathlib.Path(__file__).resolve().par
 SANITIZER = re.compile(r'ERROR: \w+Sanitizer|runtime error:|Assertion .* failed|WARNING: ThreadSanitizer')
 
 
+def has_driver(fs):
+    """Is the filesystem in this build? Its agent says when it is not, before it finds that it has nothing to listen on."""
+    said = subprocess.run([str(BIN / 'flashport-agent'), '--id', 'x', '--storage', 'a=/nonexistent/card,kind=card,removable',
+                           '--mount', f'/x=a:{fs}', '--listen', 'nothing'], capture_output=True, text=True).stderr
+    return 'no driver' not in said
+
+
 def wait_for(what, ready, seconds=30):
     end = time.monotonic() + seconds
     while time.monotonic() < end:

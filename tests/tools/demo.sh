@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# ./dev run: a daemon with two simulated devices, and a URL that opens. One
-# device serves a copy of a reference image, the other starts unformatted and
-# is formatted here.
+# ./dev run: a daemon with three simulated devices, and a URL that opens. One
+# serves a copy of a reference image, one starts unformatted and is formatted
+# here, and one is laid out as MaixPy does it, with a card in a slot.
 #
 # usage: demo.sh BIN_DIR DATA_DIR
 set -euo pipefail
@@ -30,9 +30,17 @@ pids+=($!)
     --mount /flash=flash0:littlefs --format littlefs --timing nor --listen unix:"$data/harbour.sock" &
 pids+=($!)
 
-echo "Two simulated devices: meadow (a serial line, with a reference image) and harbour (2 MiB, freshly formatted)."
+/usr/bin/python3 "$root/tests/tools/maixpy.py" "$data" "$bin/flashport" >"$data/maix.arguments"
+mapfile -t maix <"$data/maix.arguments"
+"$bin/flashport-agent" --id maix "${maix[@]}" --timing nor --listen unix:"$data/maix.sock" &
+pids+=($!)
+
+echo "Three simulated devices: meadow (a serial line, with a reference image), harbour (2 MiB, freshly formatted) and"
+echo "maix (firmware, model and SPIFFS in flash, a card with two FAT partitions)."
+echo "Pull its card:  mv $data/card.img $data/drawer.img    and put it back:  mv $data/drawer.img $data/card.img"
 echo "Stop with Ctrl-C; their flash stays in $data."
 "$bin/flashportd" --data "$data/store" --listen "$listen" --socket "$data/flashport.sock" \
-    --link "serial:$data/meadow.tty@921600" --link "unix:$data/harbour.sock" &
+    --link "serial:$data/meadow.tty@921600" --link "unix:$data/harbour.sock" \
+    --link "unix:$data/maix.sock" &
 pids+=($!)
 wait "${pids[-1]}"

@@ -346,6 +346,11 @@ static void a_partition_that_is_not_there_is_no_volume(void **state)
     env = ask(b, fp_Envelope_mount_tag);
     SET(env->body.mount.volume, "/flash");
     assert_int_equal(error_of(answer(b)), FP_ERR_NOENT);
+    table_count = 0; /* nor is it all of a card without a table */
+    card = 3;
+    pass_a_second(b);
+    assert_false(volume_of(b).present);
+    assert_false(b->volumes[0].mounted);
     bench_free(b);
 }
 

@@ -2,6 +2,7 @@
 // The list of devices.
 import { encodePath, filesLink, snapshotsLink } from './address.js';
 import { el, meter, shownName, sizeText, timeText } from './dom.js';
+import { isFixed } from './volumes.js';
 
 /** Does the device answer? @param {{state: string}} device */
 export const serves = (device) => device.state === 'online' || device.state === 'busy';
@@ -25,6 +26,10 @@ function volumeRow(device, volume) {
   const name = el('span.path', {}, volume.path);
   if (!volume.fs) {
     return el('li.volume', {}, name, el('span.note', {}, volume.reason || 'no filesystem'));
+  }
+  if (isFixed(volume)) {
+    return el('li.volume', {}, el('a', { href: filesLink(device.id, `${encodePath(volume.path)}/`) }, name, ' ', el('small', {}, volume.fs)),
+      el('span.note', {}, 'files of fixed size'));
   }
   const used = volume.size ? (volume.size - volume.free) / volume.size : 0;
   return el('li.volume', {},

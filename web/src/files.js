@@ -48,13 +48,13 @@ async function make(base, done) {
   }, taken(name));
 }
 
-async function sendFiles(base, files, entries, done) {
+async function sendFiles(base, files, entries, stages, done) {
   const names = new Set(entries.map((entry) => entry.name));
   const replaced = files.filter((file) => names.has(file.name));
   if (replaced.length && !await confirm({ title: 'Replace?', ok: 'Replace', danger: false,
     text: `${replaced.map((file) => shownName(file.name)).join(', ')} ${replaced.length > 1 ? 'are' : 'is'} there already. ` +
-      'The old content stays until the new one is stored.' })) return;
-  await upload(files.map((file) => ({ file, url: base + encodeURIComponent(file.name) })), done);
+      (stages ? 'The old content stays until the new one is stored.' : 'It is written in place: the old content is lost at once.') })) return;
+  await upload(files.map((file) => ({ file, url: base + encodeURIComponent(file.name) + (stages ? '' : '?in_place=1') })), done);
 }
 
 /** The volume that a directory is on. @param {object} device @param {string} path encoded */
@@ -102,7 +102,8 @@ export async function filesView(id, path, { reload, signal }) {
     }
   }, 100);
 
-  const send = (files) => sendFiles(base, files, listing.entries, relist);
+  const can = (cap) => ((volumeOf(device, path) || {}).caps || [cap]).includes(cap);
+  const send = (files) => sendFiles(base, files, listing.entries, can('stage'), relist);
   const picker = el('input', { type: 'file', multiple: true, hidden: true, id: 'upload-files' });
   picker.addEventListener('change', () => {
     const files = [...picker.files];
@@ -131,7 +132,7 @@ export async function filesView(id, path, { reload, signal }) {
     const free = volume && live() ? volume.free : listing && listing.free;
     for (const button of buttons) button.disabled = !live();
     toolbar.hidden = !writable();
-    buttons[1].hidden = !!volume && !(volume.caps || ['dirs']).includes('dirs');
+    buttons[1].hidden = !can('dirs');
     node.classList.toggle('away', !live());
     refill(body,
       notice() ? el('p.notice', { role: 'status' }, notice()) : null,

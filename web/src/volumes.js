@@ -8,7 +8,7 @@ import { askFormat, trying } from './dialog.js';
 import { el, meter, shownName, sizeText } from './dom.js';
 
 /** What a filesystem lacks that people count on, in words. */
-const LACKS = [['dirs', 'no directories'], ['mtime', 'no times'], ['append', 'no appending'], ['stage', 'writes go in place']];
+const LACKS = [['dirs', 'no directories of its own'], ['mtime', 'no times'], ['append', 'no appending'], ['stage', 'writes go in place']];
 
 /** What a cut of the power leaves. @param {{promise: string}} volume */
 export const promiseText = (volume) => (volume.promise === 'old-or-new'
@@ -24,6 +24,9 @@ export function limitsText({ limits }) {
 /** What it lacks. @param {{caps?: string[]}} volume */
 export const lacksText = (volume) => LACKS.filter(([cap]) => !(volume.caps || []).includes(cap)).map(([, text]) => text).join(', ');
 
+/** Are its files there for good, each of one size, as regions of flash are? @param {{caps?: string[]}} volume */
+export const isFixed = (volume) => !['stage', 'append'].some((cap) => (volume.caps || []).includes(cap)) && !volume.free;
+
 /** "littlefs 2.1" @param {{fs: string|null, version?: string}} volume */
 export const fsText = (volume) => [volume.fs, volume.version].filter(Boolean).map(shownName).join(' ');
 
@@ -32,7 +35,7 @@ const reasonText = (volume) => (volume.reason ? `${shownName(volume.reason).repl
 
 /** All that is said of a volume below its files. @param {object} volume @param {number} free */
 export const volumeFoot = (volume, free) => el('div.foot', {},
-  el('p.free', {}, [`${sizeText(free)} free`, fsText(volume), volume.writable ? '' : 'read-only'].filter(Boolean).join(' · ')),
+  el('p.free', {}, [isFixed(volume) ? 'files of fixed size' : `${sizeText(free)} free`, fsText(volume), volume.writable ? '' : 'read-only'].filter(Boolean).join(' · ')),
   volume.writable ? null : el('p.reason', {}, reasonText(volume)),
   el('p.free', {}, [promiseText(volume), limitsText(volume), lacksText(volume)].filter(Boolean)
     .map((text) => text.replace(/^./, (c) => c.toUpperCase()).replace(/\.?$/, '.')).join(' ')));
@@ -59,7 +62,7 @@ function buttons(device, volume, live, done) {
   const button = (text, run) => el('button', { disabled: !live, 'aria-label': `${text} ${volume.path}`, onclick: run }, text);
   if (!hasMedium(device, volume)) return [];
   return [volume.mounted ? button('Unmount', () => act(device, volume, 'unmount', done)) : button('Mount', () => act(device, volume, 'mount', done)),
-    button('Format…', () => format(device, volume, done))];
+    ...(isFixed(volume) && volume.mounted ? [] : [button('Format…', () => format(device, volume, done))])];
 }
 
 function row(device, volume, live, done) {
@@ -71,8 +74,8 @@ function row(device, volume, live, done) {
       volume.mounted && live ? { href: filesLink(device.id, `${encodePath(volume.path)}/`) } : {}, name),
     volume.path === device.default_volume ? el('span.tag', {}, 'default') : null, el('small', {}, ` on ${place}`)),
     el('td.use', {}, volume.mounted ? [fsText(volume), volume.writable ? '' : 'read-only'].filter(Boolean).join(' · ') : '',
-      volume.mounted ? meter(used, `${volume.path}: ${Math.round(used * 100)} % used`) : null,
-      volume.mounted ? el('small', {}, `${sizeText(volume.free)} free of ${sizeText(volume.size)}`) : null,
+      ...(!volume.mounted ? [] : isFixed(volume) ? [el('p', {}, el('small', {}, 'files of fixed size'))]
+        : [meter(used, `${volume.path}: ${Math.round(used * 100)} % used`), el('small', {}, `${sizeText(volume.free)} free of ${sizeText(volume.size)}`)]),
       reasonText(volume) ? el('p.reason', {}, reasonText(volume)) : null),
     el('td.words', {}, ...(volume.mounted ? [promiseText(volume), limitsText(volume), lacksText(volume)] : []).filter(Boolean)
       .map((text) => el('p', {}, text.replace(/^./, (c) => c.toUpperCase())))),

@@ -7,6 +7,7 @@
  * SIGTERM and SIGINT close in good order. SIGKILL is a power cut.
  */
 #include "core/bdev/window.h"
+#include "core/fs/raw/raw.h"
 #include "core/host/drivers.h"
 #include "core/host/volume.h"
 #include "device-agent/agent.h"
@@ -33,6 +34,7 @@ struct app {
     struct fp_port_flash flashes[FP_PORT_STORAGES];
     struct fp_agent_storage storages[FP_PORT_STORAGES];
     struct fp_agent_region regions[FP_PORT_STORAGES][FP_PORT_REGIONS];
+    struct fp_raw_region raw[FP_PORT_STORAGES][FP_PORT_REGIONS + 1];
     struct fp_agent_volume volumes[FP_PORT_VOLUMES];
     uint32_t volume_count;
     struct fp_vfs vfs;
@@ -326,6 +328,31 @@ static void place(struct fp_agent_volume *volume,
         volume->partition = 1;
 }
 
+static bool has_volume(const char *region)
+{
+    for (uint32_t i = 0; i < app.options.volume_count; i++)
+        if (strcmp(app.options.volumes[i].on, region) == 0)
+            return true;
+    return false;
+}
+
+/* Regions that hold no filesystem are the files of a raw volume. What a volume
+ * lies on is no file: it would be written under its feet. */
+static const struct fp_raw_region *raw_table(const char *storage)
+{
+    uint32_t at = index_of(storage), count = 0;
+
+    for (uint32_t i = 0; i < app.storages[at].region_count; i++) {
+        const struct fp_agent_region *region = &app.regions[at][i];
+
+        if (!has_volume(region->name))
+            app.raw[at][count++] = (struct fp_raw_region){
+                .name = region->name, .off = region->off, .size = region->size
+            };
+    }
+    return app.raw[at];
+}
+
 static struct fp_agent_volume *add_volume(const struct fp_port_volume_option *o)
 {
     struct fp_agent_volume *volume = new_volume(o->path);
@@ -334,6 +361,8 @@ static struct fp_agent_volume *add_volume(const struct fp_port_volume_option *o)
     check_fs(o);
     place(volume, o);
     volume->cfg.options = o->options;
+    if (o->fs != NULL && strcmp(o->fs, "raw") == 0 && o->options == NULL)
+        volume->cfg.table = raw_table(volume->storage);
     volume->cfg.max_files = FP_AGENT_REQUESTS + FP_AGENT_UPLOADS + 2;
     if (app.options.read_only)
         volume->cfg.flags = FP_MOUNT_RDONLY;
@@ -341,15 +370,15 @@ static struct fp_agent_volume *add_volume(const struct fp_port_volume_option *o)
     return volume;
 }
 
-/* The second partition of the card at `path`, unless that place is taken. */
+/* The second partition of a card, unless that place is asked for. */
 static void add_second(const struct fp_port_volume_option *first)
 {
     struct fp_port_volume_option second = *first;
     char path[32];
 
     snprintf(path, sizeof path, "%s2", first->path);
-    for (uint32_t i = 0; i < app.volume_count; i++)
-        if (strcmp(app.volumes[i].path, path) == 0)
+    for (uint32_t i = 0; i < app.options.volume_count; i++)
+        if (strcmp(app.options.volumes[i].path, path) == 0)
             return;
     if (app.volume_count == FP_PORT_VOLUMES || strlen(path) > 16)
         return;
@@ -361,13 +390,12 @@ static void add_second(const struct fp_port_volume_option *first)
 
 static void add_volumes(void)
 {
-    uint32_t asked = app.options.volume_count;
+    for (uint32_t i = 0; i < app.options.volume_count; i++) {
+        const struct fp_port_volume_option *o = &app.options.volumes[i];
 
-    for (uint32_t i = 0; i < asked; i++)
-        add_volume(&app.options.volumes[i]);
-    for (uint32_t i = 0; i < asked; i++)
-        if (app.volumes[i].partition == 1)
-            add_second(&app.options.volumes[i]);
+        if (add_volume(o)->partition == 1)
+            add_second(o);
+    }
 }
 
 static void configure(void)
