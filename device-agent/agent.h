@@ -114,7 +114,13 @@ struct fp_agent_volume {
                                 max_files counts the application's files, the
                                 tasks' and the uploads'; the agent adds its
                                 epoch to the seed */
-    void *ws;                /* aligned as malloc aligns */
+    /* Optional. Puts what a filesystem needs between it and the device, as
+     * FAT on flash does core/bdev/sector.h: *out is what is mounted. Called
+     * before each mount and format; a freeze's FP_ERR_BUSY is not its. */
+    int (*adapt)(struct fp_agent_volume *volume, struct fp_bdev *dev,
+                 struct fp_bdev **out);
+    void *adapt_ctx;
+    void *ws; /* aligned as malloc aligns */
     size_t ws_size;
     /* private */
     struct fp_vfs_mount vm;
