@@ -241,6 +241,7 @@ struct fp_agent {
     uint32_t nonce_count;
     bool has_nonce;
     uint8_t host_nonce[8];
+    int32_t zone_min; /* as the host's Hello told */
     bool reboot_due;
     uint32_t reboot_ms;
     uint32_t bulk_done;   /* bytes taken of the record in front */

@@ -128,6 +128,7 @@ static void configure(const struct fp_agent *agent,
     *cfg = volume->cfg;
     /* What is written first lands elsewhere after each start: for wear. */
     cfg->seed += fp_get_le32(agent->epoch);
+    cfg->zone_min = agent->zone_min;
     if (options[0] == '\0')
         options = cfg->options;
     cfg->options = options;

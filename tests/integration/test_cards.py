@@ -194,3 +194,20 @@ def test_fat_on_flash_by_a_reserve(fresh):
     agent.stop()
     assert card.read(flash, 0, 'main.py') == b'new'
     assert card.is_clean(flash, 0, 960 * 1024, fresh.dir / 'alone.img')
+
+
+def test_times_on_a_card_are_those_of_the_wall(fresh, monkeypatch):
+    """FAT keeps local time; the device has no clock and takes the host's zone."""
+    monkeypatch.setenv('TZ', 'Etc/GMT-2')  # two hours ahead
+    reader, path = Reader(fresh), fresh.dir / 'card.img'
+    offset, = card.make(path, [36])
+    reader.insert(path)
+    noon = 1710504000  # 2024-03-15 12:00 UTC
+    headers = {'X-Flashport-Mtime': str(noon)}
+    assert fresh.http.put(reader.url('/fs/sd/noon.txt'), data=b'x', headers=headers).status_code == 201
+    entry, = fresh.http.get(reader.url('/fs/sd/')).json()['entries']
+    assert entry['mtime'].startswith('2024-03-15T12:00:00'), entry
+    assert b'2024-03-15  14:00' in card.mtool('mdir', reader.slot, offset, '::').stdout
+    taken = fresh.job(fresh.http.post(fresh.api('/snapshots'), json={'device': 'reader', 'storage': 'sd0', 'region': 'part1'}))
+    entry, = fresh.http.get(fresh.api(f'/snapshots/{taken["result"]["snapshot"]}/fs/')).json()['entries']
+    assert entry['mtime'].startswith('2024-03-15T12:00:00'), entry
