@@ -5,7 +5,8 @@
  * Input: records of a kind byte, a size byte and that many bytes.
  *   kind & 3  0, 1  a MSG frame of these bytes
  *             2     a BULK frame of these bytes
- *             3     raw bytes on the wire; none: a new handshake
+ *             3     raw bytes on the wire; none: a new handshake; one of
+ *                   0xff: the flash, a card, is pulled or put in
  *   kind >> 2       turns of the loop afterwards
  *
  * Every input begins on the same flash, which holds a formatted volume.
@@ -71,6 +72,15 @@ static struct fp_agent_storage storages[] = {
     { .name = "flash0", .dev = &gen.bdev, .gen = &gen },
 };
 static struct fp_agent_volume volumes[1];
+static uint32_t card; /* odd: it is in */
+
+static uint32_t medium(void *ctx, const char *storage)
+{
+    (void)ctx;
+    (void)storage;
+    return card % 2 ? card : 0;
+}
+
 static struct fp_agent_config cfg = {
     .id = "fuzz",
     .model = "fuzz",
@@ -91,6 +101,7 @@ static struct fp_agent_config cfg = {
     .scratch_size = sizeof scratch,
     .block_buf = block_buf,
     .block_buf_size = sizeof block_buf,
+    .medium = medium,
 };
 
 static void turn(void)
@@ -138,6 +149,8 @@ static void start(void)
 
     memcpy(flash, formatted, sizeof flash);
     fp_bdev_ram_init(&ram, 16, BLOCK_SIZE, BLOCK_COUNT, flash);
+    ram.bdev.flags |= FP_BDEV_REMOVABLE;
+    card = 1;
     if (fp_bdev_gen_init(&gen, &ram.bdev, &config) != FP_OK)
         abort();
     fp_vfs_init(&vfs, fp_host_drivers);
@@ -164,6 +177,8 @@ static void record(uint8_t kind, const uint8_t *data, size_t size)
 
     if ((kind & 3) == 3 && size == 0)
         connect_host();
+    else if ((kind & 3) == 3 && size == 1 && data[0] == 0xff)
+        card++;
     else if ((kind & 3) == 3)
         push(to_agent, &to_agent_size, data, size);
     else if ((room = fp_link_alloc(&host, size)) != NULL) {
