@@ -7,6 +7,7 @@
 #define FPC_IMAGE_IMAGE_H
 
 #include "cli/command.h"
+#include "core/bdev/mbr.h"
 #include "core/host/drivers.h"
 #include "core/host/volume.h"
 
@@ -27,6 +28,9 @@ struct fpc_image {
     uint32_t prog_size; /* create: 0 the default */
     const char *opts;   /* of --opt, as typed; cfg.options is made of them */
     struct fp_fs_config cfg;
+
+    /* once the file was looked at */
+    struct fp_bdev_mbr table; /* count 0: no table of partitions, and why */
 
     /* while open */
     struct fp_host_image host;

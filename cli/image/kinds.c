@@ -14,6 +14,7 @@ static const struct fpc_image_kind kinds[] = {
       "addr" },
     { "minifs", 4096, 1, 4, false, false, "version=N, big=1" },
     { "bonsai", 256, 4, 8, false, false, "start=ADDRESS" },
+    { "raw", 4096, 1, 1, false, false, "NAME=OFFSET+SIZE[:ro],..." },
 };
 
 static const struct fpc_image_kind other = {
