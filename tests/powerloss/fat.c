@@ -77,8 +77,8 @@ static const struct pass passes[] = {
     CUT(4096, 128, "FAT12, sectors of 4096", NULL, 3, 4),
     CUT(512, 4300, "FAT16", "bits=16,cluster=512", 5, 4),
     CUT(512, 66700, "FAT32", "bits=32,cluster=512,check=16384", 9, 16),
-    FLASH(16, 1024, 256, "FAT12, blocks of 1024", 3, 16),
-    FLASH(256, 4096, 64, "FAT12, blocks of 4096", 5, 64),
+    FLASH(16, 1024, 256, "FAT12, blocks of 1024", 3, 200),
+    FLASH(256, 4096, 64, "FAT12, blocks of 4096", 5, 2000),
 };
 
 /* What the tool may say of a volume in order: what it always says, and that
