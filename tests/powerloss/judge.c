@@ -86,7 +86,7 @@ static int see(void *ctx, uint32_t block, enum fp_block_use use)
  * pending the walk may come to a block by two ways. */
 static int count_blocks(struct fp_statfs *st)
 {
-    static uint8_t bits[8192];
+    static uint8_t bits[16384];
     struct seen seen = { .bits = bits };
     int err = fp_fs_statfs(&rig.mnt, st);
 

@@ -26,6 +26,8 @@ enum {
      * operation of their own, old or new: a replace that failed may have left
      * any beginning of the new content. Staged writes are still one step. */
     FS_SUITE_PIECEWISE = 8,
+    /* A name cannot hold the byte 0xff: erased flash ends it. */
+    FS_SUITE_NO_FF = 16,
 };
 
 struct fs_suite_row {
