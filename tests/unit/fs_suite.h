@@ -38,8 +38,8 @@ struct fs_suite_row {
     uint32_t traits;         /* FS_SUITE_* */
     /* What the volume lies on, when that is not the device itself: an adapter
      * over `under` in mem[0..wrap_size), set up at each mount as by a device
-     * that has just started. NULL: it could not be. */
-    struct fp_bdev *(*wrap)(void *mem, struct fp_bdev *under);
+     * that has just started; tests/sector_stack.h has one. */
+    struct fp_bdev *(*wrap)(void *mem, struct fp_bdev *under, int *err);
     size_t wrap_size;
 };
 

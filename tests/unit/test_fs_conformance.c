@@ -6,6 +6,7 @@
 #include "tests/unit/fs_suite.h"
 
 #include "core/fs/littlefs/littlefs.h"
+#include "tests/sector_stack.h"
 #include "tests/unit/fs_flat.h"
 
 #define LITTLEFS(prog, block, count)                                        \
@@ -23,6 +24,12 @@ static const struct fs_suite_row rows[] = {
     LITTLEFS(256, 4096, 64),
 
     { .ops = &fs_flat, .prog_size = 16, .block_size = 512, .block_count = 128 },
+    { .ops = &fs_flat,
+      .prog_size = 16,
+      .block_size = 4096,
+      .block_count = 64,
+      .wrap = sector_stack_start,
+      .wrap_size = sizeof(struct sector_stack) },
 };
 
 int main(void)
