@@ -21,6 +21,7 @@
 #include "core/fs/fs.h"
 #include "core/host/drivers.h"
 #include "core/host/volume.h"
+#include "tests/sector_stack.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,29 +36,29 @@ struct subject {
     uint32_t read_size, prog_size, block_size;
     uint32_t medium; /* FP_BDEV_*; 0: NOR */
     struct fp_fs_config cfg;
+    bool on_sectors; /* of the adapter over that medium */
 };
 
+#define NOR(what, driver, read, prog)                                         \
+    .name = (what), .fs = (driver), .read_size = (read), .prog_size = (prog), \
+    .block_size = 4096
+
 static const struct subject subjects[] = {
-    { "littlefs",
-      "littlefs",
-      256,
-      256,
-      4096,
-      0,
-      { .block_size = 4096,
-        .cache_size = 256,
-        .block_cycles = 500,
-        .options = "entries=32" } },
-    { "spiffs", "spiffs", 1, 1, 4096, 0, { .page_size = 256 } },
-    { "minifs", "minifs", 1, 1, 4096, 0, { .block_size = 4096 } },
-    { "bonsai", "bonsai", 1, 1, 4096, 0, { .block_size = 0 } },
-    { "fat",
-      "fat",
-      512,
-      512,
-      512,
-      FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG,
-      { .block_size = 0 } },
+    { NOR("littlefs", "littlefs", 256, 256),
+      .cfg = { .block_size = 4096,
+               .cache_size = 256,
+               .block_cycles = 500,
+               .options = "entries=32" } },
+    { NOR("spiffs", "spiffs", 1, 1), .cfg = { .page_size = 256 } },
+    { NOR("minifs", "minifs", 1, 1), .cfg = { .block_size = 4096 } },
+    { NOR("bonsai", "bonsai", 1, 1) },
+    { NOR("fat-sector", "fat", 1, 16), .on_sectors = true },
+    { .name = "fat",
+      .fs = "fat",
+      .read_size = 512,
+      .prog_size = 512,
+      .block_size = 512,
+      .medium = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG },
 };
 
 static const struct subject *subject;
@@ -74,6 +75,7 @@ static uint8_t buf[4096];
 static unsigned amount;
 static bool reseed;
 static uint32_t *erases;
+static struct sector_stack stack;
 
 static void must(int err, const char *what)
 {
@@ -308,6 +310,12 @@ static void make(uint32_t blocks)
     if (subject->medium)
         ram.bdev.flags = subject->medium;
     fp_bdev_stats_init(&stats, &ram.bdev, &cfg);
+    if (subject->on_sectors) {
+        int err;
+
+        dev = sector_stack_start(&stack, dev, &err);
+        must(err, "sector adapter");
+    }
     ws_size = ops->workspace(dev, &config);
     ws = malloc(ws_size);
     must(fp_fs_format(ops, dev, &config, ws, ws_size), "format");
