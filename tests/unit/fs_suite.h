@@ -34,6 +34,7 @@ struct fs_suite_row {
     const struct fp_fs_ops *ops;
     uint32_t prog_size, block_size, block_count; /* of the device */
     uint32_t medium;         /* FP_BDEV_*; 0: NOR, as ram.h has it */
+    uint32_t read_size;      /* 0: 1 */
     struct fp_fs_config cfg; /* of format and mount; max_files becomes 4 */
     uint32_t traits;         /* FS_SUITE_* */
     /* What the volume lies on, when that is not the device itself: an adapter
