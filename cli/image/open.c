@@ -176,6 +176,7 @@ static void show_stored(struct fpc_image *image)
         return;
     mnt->cfg.flags |= FP_MOUNT_STORED;
     image->stored = true;
+    image->slashed = fpc_image_kind(mnt->ops->name)->slashed;
 }
 
 /* A file too short for a table has none. */
@@ -216,13 +217,13 @@ int fpc_image_open(struct fpc_image *image)
 
 static char *rooted(const struct fpc_image *image, const char *path)
 {
+    const bool has_slash = path[0] == '/' && (!image->stored || image->slashed);
     size_t n = strlen(path);
     char *out = malloc(n + 2);
 
     if (!out)
         return NULL;
-    snprintf(out, n + 2, "%s%s", path[0] == '/' && !image->stored ? "" : "/",
-             path);
+    snprintf(out, n + 2, "%s%s", has_slash ? "" : "/", path);
     for (n = strlen(out); n > 1 && out[n - 1] == '/' && !image->stored;)
         out[--n] = 0;
     return out;
