@@ -114,7 +114,13 @@ struct fp_agent_volume {
                                 max_files counts the application's files, the
                                 tasks' and the uploads'; the agent adds its
                                 epoch to the seed */
-    void *ws;                /* aligned as malloc aligns */
+    /* Optional. Puts what a filesystem needs between it and the device, as
+     * FAT on flash does core/bdev/sector.h: *out is what is mounted. Called
+     * before each mount and format; a freeze's FP_ERR_BUSY is not its. */
+    int (*adapt)(struct fp_agent_volume *volume, struct fp_bdev *dev,
+                 struct fp_bdev **out);
+    void *adapt_ctx;
+    void *ws; /* aligned as malloc aligns */
     size_t ws_size;
     /* private */
     struct fp_vfs_mount vm;
@@ -235,6 +241,7 @@ struct fp_agent {
     uint32_t nonce_count;
     bool has_nonce;
     uint8_t host_nonce[8];
+    int32_t zone_min; /* as the host's Hello told */
     bool reboot_due;
     uint32_t reboot_ms;
     uint32_t bulk_done;   /* bytes taken of the record in front */

@@ -10,6 +10,18 @@
 
 /* ---- Hello ---- */
 
+/* A device needs no clock; for formats that keep local time the host's zone is
+ * the one. */
+static void take_zone(struct fp_agent *agent, int32_t zone_min)
+{
+    if (zone_min < -1440 || zone_min > 1440)
+        return;
+    agent->zone_min = zone_min;
+    for (uint32_t i = 0; i < agent->cfg->volume_count; i++)
+        if (agent->cfg->volumes[i].mounted)
+            agent->cfg->volumes[i].vm.mnt.cfg.zone_min = zone_min;
+}
+
 static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
                        const fp_Envelope *in)
 {
@@ -20,6 +32,7 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
         return fp_agent_because(task, FP_ERR_NOTSUP,
                                 "this agent speaks version 1 of the messages");
     }
+    take_zone(agent, hello->zone_min);
     memset(agent->host_nonce, 0, sizeof agent->host_nonce);
     memcpy(agent->host_nonce, hello->nonce.bytes, hello->nonce.size);
     if (!agent->has_epoch) {

@@ -83,28 +83,36 @@ static int place_of(const struct fp_agent_volume *volume,
                                                             : FP_OK;
 }
 
-/* The device under a volume: the storage, or a slice of it. */
-static int device_of(struct fp_agent *agent, struct fp_agent_volume *volume,
-                     struct fp_bdev **dev)
+static int find_storage(struct fp_agent *agent, struct fp_agent_volume *volume)
 {
-    const struct fp_agent_region *region;
-    int err;
-
     volume->on = NULL;
     for (uint32_t i = 0; i < agent->cfg->storage_count; i++)
         if (strcmp(agent->cfg->storages[i].name, volume->storage) == 0)
             volume->on = &agent->cfg->storages[i];
-    if (volume->on == NULL || !fp_agent_has_medium(volume->on))
-        return FP_ERR_NODEV;
-    err = place_of(volume, &region);
+    return volume->on == NULL || !fp_agent_has_medium(volume->on) ? FP_ERR_NODEV
+                                                                  : FP_OK;
+}
+
+/* The device under a volume that is not mounted: the storage or a slice of it,
+ * perhaps through an adapter. */
+static int device_of(struct fp_agent *agent, struct fp_agent_volume *volume,
+                     struct fp_bdev **dev)
+{
+    const struct fp_agent_region *region = NULL;
+    int err = find_storage(agent, volume);
+
+    if (!err)
+        err = place_of(volume, &region);
     if (err)
         return err;
     *dev = volume->on->dev;
-    if (region == NULL)
-        return FP_OK;
-    *dev = &volume->slice.bdev;
-    return fp_bdev_slice_init(&volume->slice, volume->on->dev,
-                              (fp_addr)region->off, (fp_addr)region->size);
+    if (region != NULL) {
+        *dev = &volume->slice.bdev;
+        err = fp_bdev_slice_init(&volume->slice, volume->on->dev,
+                                 (fp_addr)region->off, (fp_addr)region->size);
+    }
+    return err || volume->adapt == NULL ? err
+                                        : volume->adapt(volume, *dev, dev);
 }
 
 /* ---- how it is mounted ---- */
@@ -120,6 +128,7 @@ static void configure(const struct fp_agent *agent,
     *cfg = volume->cfg;
     /* What is written first lands elsewhere after each start: for wear. */
     cfg->seed += fp_get_le32(agent->epoch);
+    cfg->zone_min = agent->zone_min;
     if (options[0] == '\0')
         options = cfg->options;
     cfg->options = options;
@@ -348,7 +357,7 @@ static int do_format(struct fp_agent *agent, struct fp_agent_volume *volume,
 {
     struct fp_fs_config cfg;
     struct fp_bdev *dev;
-    int err = device_of(agent, volume, &dev);
+    int err = find_storage(agent, volume);
 
     if (err)
         return err;
@@ -363,6 +372,9 @@ static int do_format(struct fp_agent *agent, struct fp_agent_volume *volume,
         return err;
     if (!fp_fs_is_free(&volume->vm.mnt))
         return FP_ERR_BUSY;
+    err = device_of(agent, volume, &dev);
+    if (err)
+        return err;
     configure(agent, volume, &cfg);
     return fp_fs_format(ops, dev, &cfg, volume->ws, volume->ws_size);
 }

@@ -94,6 +94,8 @@ struct fp_fs_config {
     uint32_t name_max;    /* format only; default the format's */
     uint32_t version;     /* format only: disk version, 0 the newest */
     int32_t block_cycles; /* erases before metadata moves; -1 never */
+    int32_t zone_min;     /* that local time is ahead of UTC, for formats that
+                             keep local time; may change while mounted */
     const char *options;  /* "k=v,k=v": particular to the driver, or NULL */
     const void *table;    /* likewise, a struct: raw has its regions here */
 };

@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define LIMIT_DEFAULT 1000
 #define LIMIT_MAX     4096
@@ -56,11 +57,20 @@ static void look_free(void *state)
 
 /* ---- on the pool ---- */
 
+/* That local time is ahead of UTC: a FAT has the times of our wall. */
+static int32_t zone_min(void)
+{
+    time_t now = time(NULL);
+    struct tm tm;
+
+    return localtime_r(&now, &tm) ? (int32_t)(tm.tm_gmtoff / 60) : 0;
+}
+
 static int mount_it(struct fpd_call *call, struct look *l)
 {
     struct fp_host_volume_config cfg = {
         .drivers = fp_host_drivers,
-        .cfg = { .flags = FP_MOUNT_RDONLY },
+        .cfg = { .flags = FP_MOUNT_RDONLY, .zone_min = zone_min() },
     };
     int err;
 

@@ -159,3 +159,55 @@ def test_only_a_request_formats_a_card(reader):
     wait_for('a clean volume', lambda: card.is_clean(reader.slot, 0, 40 * MIB, reader.bed.dir / 'alone.img'))
     reader.take_out(path)
     assert b'BENCH' in card.mtool('mlabel', path, 0, '-s', '::').stdout
+
+
+def test_fat_on_flash_by_a_reserve(fresh):
+    """OpenMV's internal flash: FAT where whole blocks are erased. A cut of the
+    power in the midst of an upload leaves the old file, and plain FAT."""
+    flash, socket = fresh.dir / 'flash.img', fresh.dir / 'openmv.unix'
+    agent = fresh.process('openmv', 'flashport-agent', '--id', 'openmv', '--storage', f'flash0={flash},block=4096,count=256,prog=32',
+                          '--region', 'fs=flash0@0+960K', '--region', 'spare=flash0@960K+64K',
+                          '--mount', '/flash=fs:fat,reserve=spare', '--format', 'fat', '--listen', f'unix:{socket}')
+    wait_for(socket, lambda: os.path.lexists(socket))
+    fresh.links.append(f'unix:{socket}')
+    fresh.start_daemon()
+    fresh.online('openmv')
+    volume, = fresh.http.get(fresh.api('/devices/openmv')).json()['volumes']
+    assert (volume['fs'], volume['promise'], volume['writable']) == ('fat', 'old-or-new', True)
+    url = fresh.api('/devices/openmv/fs/flash/main.py')
+    assert fresh.http.put(url, data=b'old').status_code == 201
+
+    def body():
+        yield b'n' * 30000
+        agent.kill()
+        socket.unlink(missing_ok=True)
+        agent.restart()
+        yield b'n' * 30000
+    fresh.http.put(url, data=body())
+    fresh.online('openmv')
+    assert fresh.http.get(url).content in (b'old', b'n' * 60000)
+    assert fresh.http.put(url, data=b'new').status_code in (201, 204)
+    assert fresh.http.get(url).content == b'new'
+    # Clusters that were lost are all that the cut may have cost.
+    repair = fresh.http.post(fresh.api('/devices/openmv/volumes/flash'), json={'action': 'repair'})
+    assert repair.status_code == 200, repair.text
+    agent.stop()
+    assert card.read(flash, 0, 'main.py') == b'new'
+    assert card.is_clean(flash, 0, 960 * 1024, fresh.dir / 'alone.img')
+
+
+def test_times_on_a_card_are_those_of_the_wall(fresh, monkeypatch):
+    """FAT keeps local time; the device has no clock and takes the host's zone."""
+    monkeypatch.setenv('TZ', 'Etc/GMT-2')  # two hours ahead
+    reader, path = Reader(fresh), fresh.dir / 'card.img'
+    offset, = card.make(path, [36])
+    reader.insert(path)
+    noon = 1710504000  # 2024-03-15 12:00 UTC
+    headers = {'X-Flashport-Mtime': str(noon)}
+    assert fresh.http.put(reader.url('/fs/sd/noon.txt'), data=b'x', headers=headers).status_code == 201
+    entry, = fresh.http.get(reader.url('/fs/sd/')).json()['entries']
+    assert entry['mtime'].startswith('2024-03-15T12:00:00'), entry
+    assert b'2024-03-15  14:00' in card.mtool('mdir', reader.slot, offset, '::').stdout
+    taken = fresh.job(fresh.http.post(fresh.api('/snapshots'), json={'device': 'reader', 'storage': 'sd0', 'region': 'part1'}))
+    entry, = fresh.http.get(fresh.api(f'/snapshots/{taken["result"]["snapshot"]}/fs/')).json()['entries']
+    assert entry['mtime'].startswith('2024-03-15T12:00:00'), entry

@@ -29,6 +29,13 @@ static uint32_t days_of_months(uint32_t month)
     return (153 * month + 2) / 5;
 }
 
+/* Seconds that local time is ahead: what the option says, and what the caller
+ * knows of it by now. */
+static int32_t zone(const struct fp_fat *fs)
+{
+    return fs->zone + fs->mnt->cfg.zone_min * 60;
+}
+
 bool fp_fat_time_get(const struct fp_fat *fs, const uint8_t *raw, int64_t *ns)
 {
     uint32_t time = fp_get_le16(raw + FP_FAT_AT_TIME);
@@ -41,7 +48,7 @@ bool fp_fat_time_get(const struct fp_fat *fs, const uint8_t *raw, int64_t *ns)
     days = MARCH_1979 + days_of_years(year + late) +
            days_of_months(late ? month - 3 : month + 9) + (date & 31) - 1;
     *ns = (int64_t)days * DAY_S + (time >> 11) * 3600 + (time >> 5 & 63) * 60 +
-          (time & 31) * 2 - fs->zone;
+          (time & 31) * 2 - zone(fs);
     *ns *= NS_PER_S;
     return true;
 }
@@ -49,7 +56,7 @@ bool fp_fat_time_get(const struct fp_fat *fs, const uint8_t *raw, int64_t *ns)
 #if !FP_READONLY
 void fp_fat_time_set(const struct fp_fat *fs, uint8_t *raw, int64_t ns)
 {
-    int64_t total = ns / NS_PER_S + fs->zone - (int64_t)MARCH_1979 * DAY_S;
+    int64_t total = ns / NS_PER_S + zone(fs) - (int64_t)MARCH_1979 * DAY_S;
     uint32_t date = NO_DATE, time = 0, year = 0, month, days;
 
     if (total >= (int64_t)days_of_years(YEAR_COUNT) * DAY_S)

@@ -37,7 +37,10 @@ static const char help[] =
     "                        auto, the filesystem that is found there. A card "
     "with\n"
     "                        partitions: its first one, and the second as "
-    "PATH2\n"
+    "PATH2.\n"
+    "                        FAT on flash: fat,reserve=REGION, of 3 erase "
+    "blocks at\n"
+    "                        least, by which sectors land whole\n"
     "  --format FS           format where no filesystem is found\n"
     "  --ram                 work on a copy in memory, leave the files as they "
     "are\n"
@@ -179,6 +182,9 @@ static void add_region(struct fp_port_options *o, char *text)
                       "to 16 bytes");
     if (o->region_count == sizeof o->regions / sizeof o->regions[0])
         fp_port_usage("--region: too many regions");
+    for (uint32_t i = 0; i < o->region_count; i++)
+        if (strcmp(o->regions[i].name, text) == 0)
+            fp_port_usage("--region: '%s' is given twice", text);
     *r = (struct fp_port_region_option){
         .name = text,
         .storage = storage,
@@ -186,6 +192,17 @@ static void add_region(struct fp_port_options *o, char *text)
         .size = number("--region", size, INT64_MAX),
     };
     o->region_count++;
+}
+
+/* The port's own option, in front of those that are the driver's. */
+static void take_reserve(struct fp_port_volume_option *v)
+{
+    static const char key[] = "reserve=";
+
+    if (v->options == NULL || strncmp(v->options, key, strlen(key)) != 0)
+        return;
+    v->reserve = v->options + strlen(key);
+    v->options = cut((char *)v->reserve, ',');
 }
 
 static void add_volume(struct fp_port_options *o, char *text)
@@ -203,6 +220,7 @@ static void add_volume(struct fp_port_options *o, char *text)
     *v = (struct fp_port_volume_option){ .path = text, .on = on };
     v->fs = cut(on, ':');
     v->options = v->fs != NULL ? cut((char *)v->fs, ',') : NULL;
+    take_reserve(v);
     o->volume_count++;
 }
 

@@ -31,6 +31,7 @@ struct fp_port_region_option {
 
 struct fp_port_volume_option {
     const char *path, *on, *fs; /* on: a storage or a region; fs NULL: any */
+    const char *reserve;        /* a region for the sector adapter, or NULL */
     const char *options;        /* "k=v,k=v" for the driver, or NULL */
 };
 
