@@ -35,7 +35,7 @@ int fp_spf_find_index(struct fp_spf *fs, uint32_t id, uint32_t span,
                       bool newest, uint32_t *page)
 {
     uint8_t tag = fp_spf_tag_index(fs, id, span);
-    struct fp_spf_head head, best;
+    struct fp_spf_head head, best = { 0 };
 
     *page = FP_SPF_NONE;
     for (uint32_t p = next_tagged(fs, 0, tag); p != FP_SPF_NONE;
