@@ -170,7 +170,7 @@ int fp_spf_lookup(struct fp_spf *fs, const char *path,
             return err;
     }
     if (marked && !place->dir)
-        return FP_ERR_NOENT;
+        return FP_ERR_INVAL;
     if (marked)
         place->dir = false;
     else if (place->dir)
