@@ -26,9 +26,9 @@ static void start(struct spf_image *image, const char *options)
     fp_bdev_ram_init(&image->ram, 1, 4096, 24, image->mem);
     size = fp_fs_spiffs.workspace(&image->ram.bdev, &cfg);
     image->ws = malloc(size);
-    assert_int_equal(fp_fs_format(&fp_fs_spiffs, &image->ram.bdev, &cfg,
-                                  image->ws, size),
-                     FP_OK);
+    assert_int_equal(
+        fp_fs_format(&fp_fs_spiffs, &image->ram.bdev, &cfg, image->ws, size),
+        FP_OK);
     assert_int_equal(spf_mount(image, &fp_fs_spiffs, 0), FP_OK);
 }
 
@@ -134,11 +134,11 @@ static void every_stored_name_is_a_path(void **state)
     static const struct {
         const char *stored, *dir, *shown;
     } names[] = {
-        { "/abc.e", "/%", "abc.e" },   { "plain.", "/", "plain." },
-        { "a//b.c", "/a/%", "b.c" },   { "./abc.", "/%2E", "abc." },
+        { "/abc.e", "/%", "abc.e" },    { "plain.", "/", "plain." },
+        { "a//b.c", "/a/%", "b.c" },    { "./abc.", "/%2E", "abc." },
         { "../abc", "/%2E%2E", "abc" }, { "100.5%", "/", "100.5%25" },
-        { "5%25.c", "/", "5%2525.c" }, { "5%2E.c", "/", "5%252E.c" },
-        { "5%2F.c", "/", "5%2F.c" },   { "%%%%25", "/", "%%%%2525" },
+        { "5%25.c", "/", "5%2525.c" },  { "5%2E.c", "/", "5%252E.c" },
+        { "5%2F.c", "/", "5%2F.c" },    { "%%%%25", "/", "%%%%2525" },
         { "ends./", "/ends.", "%" },
     };
     const uint32_t count = sizeof names / sizeof *names;
@@ -226,13 +226,13 @@ static void media_that_cannot_be_reprogrammed_are_read_only(void **state)
     assert_int_equal(put(&v.mnt, "/f", "x", 1), FP_OK);
     assert_int_equal(fp_fs_unmount(&v.mnt), FP_OK);
     v.ram.bdev.flags &= ~(uint32_t)FP_BDEV_REPROG;
-    assert_int_equal(fp_fs_mount(&mnt, &fp_fs_spiffs, &v.ram.bdev, &cfg, v.ws,
-                                 1 << 20),
-                     FP_ERR_NOTSUP);
+    assert_int_equal(
+        fp_fs_mount(&mnt, &fp_fs_spiffs, &v.ram.bdev, &cfg, v.ws, 1 << 20),
+        FP_ERR_NOTSUP);
     cfg.flags = FP_MOUNT_RDONLY;
-    assert_int_equal(fp_fs_mount(&mnt, &fp_fs_spiffs, &v.ram.bdev, &cfg, v.ws,
-                                 1 << 20),
-                     FP_OK);
+    assert_int_equal(
+        fp_fs_mount(&mnt, &fp_fs_spiffs, &v.ram.bdev, &cfg, v.ws, 1 << 20),
+        FP_OK);
     assert_int_equal(fp_fs_unmount(&mnt), FP_OK);
     spf_free(&v);
 }
@@ -304,7 +304,6 @@ static void grow(uint32_t i, uint32_t size)
     files[i].size = size;
 }
 
-
 static void collect(struct fp_mount *mnt, const char *dir)
 {
     struct fp_dirent entry;
@@ -349,8 +348,8 @@ static void compare(struct spf_image *v)
     for (uint32_t i = 0; i < file_count; i++) {
         struct fp_file file;
 
-        assert_int_equal(
-            fp_fs_open(&v->mnt, &file, files[i].path, FP_O_READ), FP_OK);
+        assert_int_equal(fp_fs_open(&v->mnt, &file, files[i].path, FP_O_READ),
+                         FP_OK);
         assert_int_equal(fp_fs_read(&file, buf, sizeof buf), files[i].size);
         assert_memory_equal(buf, files[i].data, files[i].size);
         fp_fs_close(&file);
@@ -476,7 +475,8 @@ static void assert_listed(struct spf_image *v)
     uint32_t readable = 0;
     size_t n;
 
-    json_array_foreach (json_object_get(got, "files"), n, row) {
+    json_array_foreach(json_object_get(got, "files"), n, row)
+    {
         json_t *sha = json_object_get(row, "sha256");
         bool known = false;
 

@@ -143,6 +143,8 @@ static int take(struct fp_spf *fs, uint32_t entry, uint32_t *page)
             err = fp_spf_check_blank(fs, *page, &blank);
         if (err)
             return err;
+        /* A page of this number could not be said to be replaced. */
+        blank &= (*page & 0xffff) != FP_SPF_NO_LINK;
         fs->cursor = fs->fresh = *page + 1;
         err = blank ? prog_word(fs, fp_spf_lookup_at(fs, *page), entry)
                     : fp_spf_delete(fs, *page);
