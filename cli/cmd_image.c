@@ -182,10 +182,13 @@ static int take_opts(struct fpc_image *image, char *rest)
 {
     int status = FPC_EXIT_OK;
 
-    strcpy(rest, image->raw ? "raw=1" : "");
+    /* The text of the raw driver has nothing but regions. */
+    strcpy(rest, image->raw && (!image->fs || strcmp(image->fs, "raw") != 0)
+                     ? "raw=1"
+                     : "");
     for (const char *p = image->opts; p && *p && !status;
          p += strcspn(p, ","), p += *p == ',') {
-        char item[64];
+        char item[320];
 
         if (strcspn(p, ",") >= sizeof item)
             return usage("--opt: an item is too long");

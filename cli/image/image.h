@@ -7,6 +7,7 @@
 #define FPC_IMAGE_IMAGE_H
 
 #include "cli/command.h"
+#include "core/bdev/mbr.h"
 #include "core/host/drivers.h"
 #include "core/host/volume.h"
 
@@ -28,11 +29,15 @@ struct fpc_image {
     const char *opts;   /* of --opt, as typed; cfg.options is made of them */
     struct fp_fs_config cfg;
 
+    /* once the file was looked at */
+    struct fp_bdev_mbr table; /* count 0: no table of partitions, and why */
+
     /* while open */
     struct fp_host_image host;
     uint64_t found_at; /* where in the file the volume starts */
-    bool stored; /* names are shown as stored, byte for byte: --raw on a volume
+    bool stored;  /* names are shown as stored, byte for byte: --raw on a volume
                     without directories */
+    bool slashed; /* yet with a slash before them: they are paths */
 };
 
 /* Opens the image's volume read-only. FPC_EXIT_OK; else has said on stderr

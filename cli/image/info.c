@@ -33,6 +33,67 @@ static json_t *caps_json(uint32_t caps)
     return list;
 }
 
+/* What the type in the table stands for; the volume may be another. */
+static const char *type_name(uint8_t type)
+{
+    switch (type) {
+    case 0x01:
+        return "FAT12";
+    case 0x04:
+    case 0x06:
+    case 0x0e:
+        return "FAT16";
+    case 0x0b:
+    case 0x0c:
+        return "FAT32";
+    case 0x07:
+        return "exFAT or NTFS";
+    case 0x83:
+        return "Linux";
+    default:
+        return "other";
+    }
+}
+
+static json_t *partitions_json(const struct fpc_image *image)
+{
+    const struct fp_bdev_mbr *table = &image->table;
+    json_t *list = json_array();
+
+    for (uint32_t i = 0; i < table->count; i++) {
+        const struct fp_bdev_part *part = &table->parts[i];
+        json_t *item = json_pack(
+            "{s:i,s:i,s:I,s:I}", "number", part->number, "type", part->type,
+            "offset", (json_int_t)part->first * table->sector_size, "size",
+            (json_int_t)part->count * table->sector_size);
+
+        if (part->why != FP_MBR_FINE)
+            json_object_set_new(item, "problem",
+                                json_string(fp_bdev_mbr_text(part->why)));
+        json_array_append_new(list, item);
+    }
+    return list;
+}
+
+static void print_partitions(const struct fpc_image *image)
+{
+    const struct fp_bdev_mbr *table = &image->table;
+    char text[16];
+
+    for (uint32_t i = 0; i < table->count; i++) {
+        const struct fp_bdev_part *part = &table->parts[i];
+        uint64_t offset = (uint64_t)part->first * table->sector_size;
+
+        printf("partition %u  %s at 0x%" PRIx64 ", type 0x%02x (%s)%s\n",
+               part->number,
+               fpc_size_text((uint64_t)part->count * table->sector_size, text),
+               offset, part->type, type_name(part->type),
+               offset == image->found_at ? ": this one" : "");
+        if (part->why != FP_MBR_FINE)
+            printf("             %s\n", fp_bdev_mbr_text(part->why));
+    }
+}
+
 static void print_json(const struct fpc_image *image,
                        const struct fp_statfs *st)
 {
@@ -46,6 +107,8 @@ static void print_json(const struct fpc_image *image,
         (json_int_t)st->file_max, "caps", caps_json(st->caps), "needs_repair",
         (int)st->needs_repair, "missing", (json_int_t)fpc_image_missing(image));
 
+    if (image->table.count > 0)
+        json_object_set_new(doc, "partitions", partitions_json(image));
     json_dumpf(doc, stdout, JSON_INDENT(1));
     putchar('\n');
     json_decref(doc);
@@ -62,6 +125,7 @@ static void print_text(const struct fpc_image *image,
     printf("filesystem   %s %s\n", image->host.vol.mnt.ops->name, st->version);
     if (image->found_at)
         printf("at           0x%" PRIx64 " in the file\n", image->found_at);
+    print_partitions(image);
     printf("size         %s: %" PRIu64 " blocks of %" PRIu32 "\n",
            fpc_size_text(size, text), st->block_count, st->block_size);
     if (file->size > size)

@@ -13,6 +13,9 @@
  * block of nearly every flash, or a multiple of it. */
 #define GRID 4096
 
+/* Partition tables count in these. */
+#define SECTOR 512
+
 static int open_at(struct fpc_image *image, uint64_t offset)
 {
     struct fp_host_file_config file = { .offset = offset };
@@ -49,16 +52,13 @@ static int score_at(const struct fpc_image *image, uint64_t offset)
     return best;
 }
 
-/* FP_ERR_NOENT when there is none anywhere. A volume that keeps its anchor
- * twice is found, less surely, one block early too: the surer neighbour is the
- * one meant. */
-static int open_first(struct fpc_image *image)
+/* A volume that keeps its anchor twice is found, less surely, one block early
+ * too: the surer neighbour is the one meant. */
+static int search(struct fpc_image *image)
 {
-    int err = open_at(image, 0), score, next;
     uint64_t offset = GRID;
+    int score, next;
 
-    if (err != FP_ERR_NOENT)
-        return err;
     for (score = score_at(image, offset); score >= 0; score = next) {
         next = score_at(image, offset + GRID);
         if (score > 0 && score >= next)
@@ -68,16 +68,75 @@ static int open_first(struct fpc_image *image)
     return FP_ERR_NOENT;
 }
 
+/* The partition that is a volume, the first of them; or what is the matter with
+ * the first that is no free space. */
+static int open_partition(struct fpc_image *image)
+{
+    int first_err = FP_ERR_NOENT;
+
+    for (uint32_t i = 0; i < image->table.count; i++) {
+        const struct fp_bdev_part *part = &image->table.parts[i];
+        int err;
+
+        if (part->why == FP_MBR_OVERLAPS || part->why == FP_MBR_EXFAT)
+            continue;
+        err = open_at(image, (uint64_t)part->first * SECTOR);
+        if (err == FP_OK)
+            return FP_OK;
+        if (first_err == FP_ERR_NOENT && err != FP_ERR_INVAL)
+            first_err = err;
+    }
+    return first_err;
+}
+
+static bool has_foreign_table(const struct fpc_image *image)
+{
+    return !image->has_offset &&
+           (image->table.why == FP_MBR_GPT || image->table.why == FP_MBR_EXFAT);
+}
+
+/* FP_ERR_NOENT when there is none anywhere. */
+static int open_first(struct fpc_image *image)
+{
+    int err = has_foreign_table(image) && !image->fs ? FP_ERR_NOENT
+                                                     : open_at(image, 0);
+
+    if (err != FP_ERR_NOENT || has_foreign_table(image))
+        return err;
+    return image->table.count > 0 ? open_partition(image) : search(image);
+}
+
+/* Why no volume was found, where the table of partitions knows; true then. */
+static bool say_table(const struct fpc_image *image)
+{
+    if (has_foreign_table(image)) {
+        fpc_error("%s: %s", image->path, fp_bdev_mbr_text(image->table.why));
+        return true;
+    }
+    for (uint32_t i = 0; !image->has_offset && i < image->table.count; i++) {
+        const struct fp_bdev_part *part = &image->table.parts[i];
+
+        if (part->why == FP_MBR_FINE)
+            continue;
+        fpc_error("%s: partition %u: %s", image->path, part->number,
+                  fp_bdev_mbr_text(part->why));
+        return true;
+    }
+    return false;
+}
+
 static int refused(const struct fpc_image *image, int err)
 {
     const char *fs = image->fs ? image->fs : "volume";
 
     switch (err) {
     case FP_ERR_NOENT:
-        fpc_error("%s: no filesystem found%s", image->path,
-                  image->has_offset ? " at this offset"
-                                    : ": erased, damaged, or of a kind that "
-                                      "is not known");
+        if (!say_table(image))
+            fpc_error("%s: no filesystem found%s", image->path,
+                      image->has_offset
+                          ? " at this offset"
+                          : ": erased, damaged, or of a kind that "
+                            "is not known");
         return FPC_EXIT_REFUSED;
     case FP_ERR_CORRUPT:
         if (fpc_image_say_cut(image))
@@ -86,9 +145,15 @@ static int refused(const struct fpc_image *image, int err)
                   fs);
         return FPC_EXIT_REFUSED;
     case FP_ERR_INVAL:
-        fpc_error("%s: the volume is not as stated: give the block size and "
-                  "count it has, or leave them out",
-                  image->path);
+        if (strcmp(fs, "raw") == 0)
+            fpc_error("%s: --fs raw takes --opt NAME=OFFSET+SIZE[:ro],... "
+                      "with ranges that lie in the file",
+                      image->path);
+        else
+            fpc_error(
+                "%s: the volume is not as stated: give the block size and "
+                "count it has, or leave them out",
+                image->path);
         return FPC_EXIT_REFUSED;
     case FP_ERR_NOTSUP:
         fpc_error("%s: a %s of a version or with limits that are not known",
@@ -111,6 +176,16 @@ static void show_stored(struct fpc_image *image)
         return;
     mnt->cfg.flags |= FP_MOUNT_STORED;
     image->stored = true;
+    image->slashed = fpc_image_kind(mnt->ops->name)->slashed;
+}
+
+/* A file too short for a table has none. */
+static void read_table(struct fpc_image *image, struct fp_bdev *dev)
+{
+    static uint8_t buf[SECTOR];
+
+    if (fp_bdev_mbr_read(&image->table, dev, buf, SECTOR) == FP_OK)
+        fp_bdev_mbr_read_logical(&image->table, dev, buf);
 }
 
 int fpc_image_open(struct fpc_image *image)
@@ -131,6 +206,7 @@ int fpc_image_open(struct fpc_image *image)
                   err == FP_ERR_INVAL ? "the file is empty" : fp_strerror(err));
         return err == FP_ERR_INVAL ? FPC_EXIT_REFUSED : (int)fpc_exit_of(err);
     }
+    read_table(image, &file.bdev);
     fp_host_file_close(&file);
     err = image->has_offset ? open_at(image, image->offset) : open_first(image);
     if (err)
@@ -141,13 +217,13 @@ int fpc_image_open(struct fpc_image *image)
 
 static char *rooted(const struct fpc_image *image, const char *path)
 {
+    const bool has_slash = path[0] == '/' && (!image->stored || image->slashed);
     size_t n = strlen(path);
     char *out = malloc(n + 2);
 
     if (!out)
         return NULL;
-    snprintf(out, n + 2, "%s%s", path[0] == '/' && !image->stored ? "" : "/",
-             path);
+    snprintf(out, n + 2, "%s%s", has_slash ? "" : "/", path);
     for (n = strlen(out); n > 1 && out[n - 1] == '/' && !image->stored;)
         out[--n] = 0;
     return out;

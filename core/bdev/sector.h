@@ -23,11 +23,11 @@
  *
  * prog collects the sectors of one group and writes the group when another
  * follows, when a sector comes that it has already with another content, or at
- * sync. A sector that is on the volume as it is to be written costs no write.
- * That costs two erases a group, one of them of a spare: each spare is erased
- * as often as all groups of the volume together, divided by the number of
- * spares. With as many spares as there are groups that FAT writes in turn (its
- * table, the copy of it and a directory: three) they wear as those do.
+ * sync: two erases, one of them of a spare, however many sectors it were. What
+ * is on the volume already costs nothing. Spares take turns: each is erased as
+ * often as all groups of the volume together, divided by the number of spares.
+ * With as many spares as there are groups that FAT writes in turn (its table,
+ * the copy of it and a directory: three) they wear as those do.
  */
 #ifndef FP_CORE_BDEV_SECTOR_H
 #define FP_CORE_BDEV_SECTOR_H

@@ -10,6 +10,7 @@
 #include "core/bdev/sector.h"
 #include "core/bdev/slice.h"
 #include "tests/powerloss/campaign.h"
+#include "tests/sector_stack.h"
 
 #include <stdio.h>
 
@@ -33,42 +34,19 @@ enum {
         }                                                        \
     }
 
-/* Flash, of which the last three blocks are the adapter's reserve. */
+/* Flash, of which the last eighth is the adapter's reserve. */
 #define FLASH(prog, block, count, what, mounts, recoveries) \
     {                                                       \
         cut_everywhere, what, ON_FLASH,                     \
             { .prog_size = (prog),                          \
               .block_size = (block),                        \
-              .block_count = (count) + RESERVE,             \
+              .block_count = (count),                       \
               .remount = (mounts),                          \
               .wrapped = true },                            \
         {                                                   \
             .deep = (recoveries)                            \
         }                                                   \
     }
-#define RESERVE 3
-
-struct adapter {
-    struct fp_bdev_slice volume, reserve;
-    struct fp_bdev_sector sector;
-    uint8_t buf[512];
-};
-
-static struct fp_bdev *wrap(void *state, struct fp_bdev *under, int *err)
-{
-    struct adapter *a = state;
-    const struct fp_bdev_sector_config cfg = { .buf = a->buf };
-    const fp_addr reserve = (fp_addr)RESERVE * under->block_size;
-    const fp_addr volume = fp_bdev_size(under) - reserve;
-
-    *err = fp_bdev_slice_init(&a->volume, under, 0, volume);
-    if (!*err)
-        *err = fp_bdev_slice_init(&a->reserve, under, volume, reserve);
-    if (!*err)
-        *err = fp_bdev_sector_init(&a->sector, &a->volume.bdev,
-                                   &a->reserve.bdev, &cfg);
-    return &a->sector.bdev;
-}
 
 static const struct pass passes[] = {
     CUT(512, 512, "FAT12", NULL, 1, 2),
@@ -77,8 +55,8 @@ static const struct pass passes[] = {
     CUT(4096, 128, "FAT12, sectors of 4096", NULL, 3, 4),
     CUT(512, 4300, "FAT16", "bits=16,cluster=512", 5, 4),
     CUT(512, 66700, "FAT32", "bits=32,cluster=512,check=16384", 9, 16),
-    FLASH(16, 1024, 256, "FAT12, blocks of 1024", 3, 16),
-    FLASH(256, 4096, 64, "FAT12, blocks of 4096", 5, 64),
+    FLASH(16, 1024, 296, "FAT12, blocks of 1024", 3, 200),
+    FLASH(256, 4096, 74, "FAT12, blocks of 4096", 5, 2000),
 };
 
 /* What the tool may say of a volume in order: what it always says, and that
@@ -110,8 +88,8 @@ static const char *checker(const char *image, bool settled)
 const struct subject subject = {
     .name = "fat",
     .driver = { .ops = &fp_fs_fat,
-                .wrap = wrap,
-                .wrap_size = sizeof(struct adapter) },
+                .wrap = sector_stack_start,
+                .wrap_size = sizeof(struct sector_stack) },
     .passes = passes,
     .pass_count = sizeof passes / sizeof *passes,
     .groups = { [OF_512] = "sectors of 512",

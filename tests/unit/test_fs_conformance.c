@@ -8,6 +8,7 @@
 #include "core/fs/fat/fat.h"
 #include "core/fs/littlefs/littlefs.h"
 #include "core/fs/spiffs/spiffs.h"
+#include "tests/sector_stack.h"
 #include "tests/unit/fs_flat.h"
 
 #define LITTLEFS(prog, block, count)                                        \
@@ -23,6 +24,15 @@
         .block_count = (count),                                           \
         .medium = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG,                \
         .cfg = { .options = (opts) }, .traits = FS_SUITE_TEXT_NAMES       \
+    }
+
+/* Flash under the sector adapter. */
+#define FAT_ON_FLASH(prog, block, count)                               \
+    {                                                                  \
+        .ops = &fp_fs_fat, .prog_size = (prog), .block_size = (block), \
+        .block_count = (count), .wrap = sector_stack_start,            \
+        .wrap_size = sizeof(struct sector_stack),                      \
+        .traits = FS_SUITE_TEXT_NAMES                                  \
     }
 
 #define SPIFFS(prog, block, count, page, opts)                            \
@@ -45,6 +55,8 @@ static const struct fs_suite_row rows[] = {
     FAT(4096, 64, NULL),
     FAT(512, 4300, "bits=16,cluster=512"),
     FAT(512, 67000, "bits=32,cluster=512"),
+    FAT_ON_FLASH(16, 4096, 96),
+    FAT_ON_FLASH(4, 256, 1200),
 
     SPIFFS(1, 4096, 64, 256, NULL),  /* as esp-idf */
     SPIFFS(16, 8192, 32, 256, NULL), /* as esp8266 */
@@ -60,6 +72,12 @@ static const struct fs_suite_row rows[] = {
       .traits = FS_SUITE_STATED },
 
     { .ops = &fs_flat, .prog_size = 16, .block_size = 512, .block_count = 128 },
+    { .ops = &fs_flat,
+      .prog_size = 16,
+      .block_size = 4096,
+      .block_count = 64,
+      .wrap = sector_stack_start,
+      .wrap_size = sizeof(struct sector_stack) },
 };
 
 int main(void)
