@@ -4,6 +4,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include "cli/image/image.h"
+#include "cli/image/kinds.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -22,22 +23,20 @@ enum {
 static const struct verb {
     const char *name, *args, *help;
     int least, most; /* operands after IMAGE */
-    int paths;       /* the operand that is a path in the image, as are those
-                        behind it */
     int options;
     int (*run)(struct fpc_image *image);
 } verbs[] = {
-    { "info", "IMAGE", "filesystem, geometry and use", 0, 0, 0, OPT_FIND,
+    { "info", "IMAGE", "filesystem, geometry and use", 0, 0, OPT_FIND,
       fpc_image_info },
     { "ls", "IMAGE [PATH]", "all files and directories, sorted by bytes", 0, 1,
-      0, OPT_FIND | OPT_LIST | OPT_RAW, fpc_image_ls },
-    { "cat", "IMAGE PATH...", "print files", 1, 1000000, 0, OPT_FIND,
+      OPT_FIND | OPT_LIST | OPT_RAW, fpc_image_ls },
+    { "cat", "IMAGE PATH...", "print files", 1, 1000000, OPT_FIND | OPT_RAW,
       fpc_image_cat },
     { "extract", "IMAGE DIR [PATH]", "write the files below PATH into DIR", 1,
-      2, 1, OPT_FIND, fpc_image_extract },
+      2, OPT_FIND, fpc_image_extract },
     { "check", "IMAGE", "say everything that is wrong; changes nothing", 0, 0,
-      0, OPT_FIND, fpc_image_check },
-    { "create", "IMAGE DIR", "make an image of what DIR holds", 1, 1, 1,
+      OPT_FIND, fpc_image_check },
+    { "create", "IMAGE DIR", "make an image of what DIR holds", 1, 1,
       OPT_CREATE, fpc_image_create },
 };
 
@@ -54,18 +53,23 @@ static const struct {
                 "      --block-size N     else found out\n"
                 "      --block-count N    refuse a volume that says another "
                 "count\n"
-                "      --page-size N      for formats that have pages\n" },
+                "      --page-size N      for formats that have pages\n"
+                "      --opt K=V,...      what nothing in the image says; "
+                "below\n" },
     { OPT_CREATE, "      --fs NAME          the filesystem (littlefs)\n"
-                  "      --block-size N     erase unit of the flash (4096)\n"
+                  "      --block-size N     erase unit of the flash (4096; "
+                  "fat: sectors of 512)\n"
                   "      --block-count N    (the smallest that fits)\n"
-                  "      --prog-size N      program unit of the flash (16)\n"
-                  "      --opt K=V,...      particular to the filesystem "
-                  "(littlefs: version=2.0 or\n"
-                  "                         2.1, name_max=N)\n"
+                  "      --page-size N      for formats that have pages\n"
+                  "      --prog-size N      program unit of the flash "
+                  "(littlefs: 16)\n"
+                  "      --opt K=V,...      particular to the filesystem; "
+                  "below\n"
                   "      --force            replace an image that exists\n" },
     { OPT_LIST, "      --digest           SHA-256 of every file\n"
                 "  -l, --long             size and time too\n" },
-    { OPT_RAW, "      --raw              names as stored, byte for byte\n" },
+    { OPT_RAW, "      --raw              what is stored, by its names byte for "
+               "byte\n" },
 };
 
 static void print_options(int verb_options)
@@ -73,6 +77,16 @@ static void print_options(int verb_options)
     for (size_t i = 0; i < sizeof options_help / sizeof options_help[0]; i++)
         if (verb_options & options_help[i].verbs)
             fputs(options_help[i].text, stdout);
+}
+
+static void print_opts(void)
+{
+    const struct fpc_image_kind *kind;
+
+    puts("\n--opt by filesystem:");
+    for (unsigned n = 0; (kind = fpc_image_kind_at(n)) != NULL; n++)
+        if (kind->opts)
+            printf("  %-8s %s\n", kind->fs, kind->opts);
 }
 
 static void print_help(void)
@@ -84,10 +98,11 @@ static void print_help(void)
                verbs[i].help);
     puts("\nOptions of all verbs but create:");
     print_options(OPT_FIND);
-    puts("\nOptions of ls:");
+    puts("\nOptions of ls, of cat the last:");
     print_options(OPT_LIST | OPT_RAW);
     puts("\nOptions of create:");
     print_options(OPT_CREATE);
+    print_opts();
     puts("\nAll take --json. Numbers may be hexadecimal (0x...) or end in K or "
          "M; paths in\nthe image need no leading slash.\n\n"
          "Exit codes: 0 done, 2 wrong usage, 3 the image is refused, corrupt "
@@ -101,6 +116,7 @@ static void print_verb_help(const struct verb *verb)
            verb->help);
     print_options(verb->options);
     puts("      --json             print JSON");
+    print_opts();
 }
 
 static const struct verb *find(const char *name)
@@ -138,34 +154,47 @@ static int usage(const char *why)
     return FPC_EXIT_USAGE;
 }
 
-/* version and name_max are fields of the configuration; the rest goes to the
- * driver as it is. */
-static int parse_opt(struct fpc_image *image, const char *text)
+/* What is a field of the configuration goes there, the rest to the driver. */
+static int take_opt(struct fpc_image *image, const char *item, char *rest)
 {
+    const bool is_littlefs = !image->fs || strcmp(image->fs, "littlefs") == 0;
     uint64_t n;
 
-    image->cfg.options = text;
-    for (const char *p = text; *p; p += strcspn(p, ","), p += *p == ',') {
-        size_t len = strcspn(p, ",");
+    if (strcmp(item, "version=2.0") == 0)
+        image->cfg.version = 0x20000;
+    else if (strcmp(item, "version=2.1") == 0)
+        image->cfg.version = 0x20001;
+    else if (strncmp(item, "name_max=", 9) == 0 && number(item + 9, 1022, &n) &&
+             n > 0)
+        image->cfg.name_max = (uint32_t)n;
+    else if (is_littlefs && strcmp(image->verb, "create") == 0)
+        return usage("--opt: littlefs takes version=2.0, version=2.1 and "
+                     "name_max=1..1022");
+    else if (strchr(item, '=') == NULL || item[0] == '=')
+        return usage("--opt takes K=V,...");
+    else
+        sprintf(rest + strlen(rest), "%s%s", rest[0] ? "," : "", item);
+    return FPC_EXIT_OK;
+}
+
+/* cfg.options, in `rest`, which has room for all of --opt and for raw. */
+static int take_opts(struct fpc_image *image, char *rest)
+{
+    int status = FPC_EXIT_OK;
+
+    strcpy(rest, image->raw ? "raw=1" : "");
+    for (const char *p = image->opts; p && *p && !status;
+         p += strcspn(p, ","), p += *p == ',') {
         char item[64];
 
-        if (len >= sizeof item)
+        if (strcspn(p, ",") >= sizeof item)
             return usage("--opt: an item is too long");
-        memcpy(item, p, len);
-        item[len] = 0;
-        if (strcmp(item, "version=2.0") == 0)
-            image->cfg.version = 0x20000;
-        else if (strcmp(item, "version=2.1") == 0)
-            image->cfg.version = 0x20001;
-        else if (strncmp(item, "name_max=", 9) == 0 &&
-                 number(item + 9, 1022, &n) && n > 0)
-            image->cfg.name_max = (uint32_t)n;
-        else
-            return usage("--opt: littlefs takes version=2.0, version=2.1 and "
-                         "name_max=1..1022");
+        snprintf(item, sizeof item, "%.*s", (int)strcspn(p, ","), p);
+        status = take_opt(image, item, rest);
     }
-    image->cfg.options = NULL;
-    return FPC_EXIT_OK;
+    if (rest[0])
+        image->cfg.options = rest;
+    return status;
 }
 
 static int parse_number(struct fpc_image *image, int opt, const char *text)
@@ -231,7 +260,7 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
         else if (opt == 'F')
             image->force = true;
         else if (opt == 'O')
-            status = parse_opt(image, optarg);
+            image->opts = optarg;
         else if (strchr("obcpg", opt))
             status = parse_number(image, opt, optarg);
         else
@@ -240,29 +269,13 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
     return status;
 }
 
-/* What people leave out of a path in an image: its leading slash; what they
- * type too much: one at the end. The copy is the caller's. */
-static char *rooted(const char *path)
-{
-    size_t n = strlen(path);
-    char *out = malloc(n + 2);
-
-    if (!out)
-        return NULL;
-    snprintf(out, n + 2, "%s%s", path[0] == '/' ? "" : "/", path);
-    for (n = strlen(out); n > 1 && out[n - 1] == '/';)
-        out[--n] = 0;
-    return out;
-}
-
 static int run_verb(const struct verb *verb, struct fpc_image *image)
 {
     int count = image->arg_count, status = FPC_EXIT_OK;
     char **args = calloc((size_t)count + 1, sizeof *args);
 
     for (int i = 0; args && i < count && status == FPC_EXIT_OK; i++) {
-        args[i] =
-            i >= verb->paths ? rooted(image->args[i]) : strdup(image->args[i]);
+        args[i] = strdup(image->args[i]);
         if (!args[i])
             status = FPC_EXIT_FAILED;
     }
@@ -277,6 +290,19 @@ static int run_verb(const struct verb *verb, struct fpc_image *image)
     return args ? status : FPC_EXIT_FAILED;
 }
 
+static int run_with_opts(const struct verb *verb, struct fpc_image *image)
+{
+    char *rest = malloc((image->opts ? strlen(image->opts) : 0) + 10);
+    int status = rest ? take_opts(image, rest) : FPC_EXIT_FAILED;
+
+    if (!rest)
+        fpc_error("out of memory");
+    else if (status == FPC_EXIT_OK)
+        status = run_verb(verb, image);
+    free(rest);
+    return status;
+}
+
 static int run_named(struct fpc_image *image)
 {
     const struct verb *verb = find(image->verb);
@@ -286,7 +312,7 @@ static int run_named(struct fpc_image *image)
         return usage("info, ls, cat, extract, check or create");
     }
     if (image->arg_count >= verb->least && image->arg_count <= verb->most)
-        return run_verb(verb, image);
+        return run_with_opts(verb, image);
     fpc_error("image %s takes: %s", verb->name, verb->args);
     return FPC_EXIT_USAGE;
 }

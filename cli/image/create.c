@@ -9,6 +9,7 @@
  */
 #define _XOPEN_SOURCE 700
 #include "cli/image/image.h"
+#include "cli/image/kinds.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -30,6 +31,7 @@ struct source {
 
 struct making {
     struct fpc_image *image;
+    const struct fpc_image_kind *kind;
     struct fp_host_volume vol;
     struct source *files; /* regular files and directories, parents first */
     size_t count, room;
@@ -184,6 +186,15 @@ static int put_file(struct making *m, const struct source *s, const char *name)
     return err;
 }
 
+/* Where directories are there by the names of files, there is nothing to make;
+ * one that stays empty is lost, which is no fault of the files. */
+static int put_dir(struct making *m, const char *name)
+{
+    int err = fp_fs_mkdir(&m->vol.mnt, name);
+
+    return err == FP_ERR_NOTSUP ? FP_OK : err;
+}
+
 static int put_all(struct making *m)
 {
     int err = FP_OK;
@@ -194,8 +205,7 @@ static int put_all(struct making *m)
 
         while (name[0] == '/' && name[1] == '/')
             name++;
-        err = S_ISDIR(s->st.st_mode) ? fp_fs_mkdir(&m->vol.mnt, name)
-                                     : put_file(m, s, name);
+        err = S_ISDIR(s->st.st_mode) ? put_dir(m, name) : put_file(m, s, name);
         if (err)
             strcpy(m->failed_at, s->path);
     }
@@ -208,7 +218,8 @@ static int make(struct making *m, const char *path, uint32_t count)
     const struct fpc_image *image = m->image;
     struct fp_host_file file;
     struct fp_host_file_config file_cfg = {
-        .flags = FP_HOST_FILE_WRITE | FP_HOST_FILE_CREATE | FP_HOST_FILE_NOR,
+        .flags = FP_HOST_FILE_WRITE | FP_HOST_FILE_CREATE |
+                 (m->kind->card ? 0u : (uint32_t)FP_HOST_FILE_NOR),
         .prog_size = image->prog_size,
         .block_size = image->cfg.block_size,
         .block_count = count,
@@ -223,6 +234,9 @@ static int make(struct making *m, const char *path, uint32_t count)
     err = fp_host_file_open(&file, path, &file_cfg);
     if (err)
         return err;
+    /* The image takes its name when it is whole. */
+    if (m->kind->card)
+        file.bdev.flags |= FP_BDEV_ATOMIC_PROG;
     err = fp_host_volume_format(&file.bdev, &cfg);
     if (err == FP_OK)
         err = fp_host_volume_open(&m->vol, &file.bdev, &cfg);
@@ -238,10 +252,11 @@ static int make(struct making *m, const char *path, uint32_t count)
     return err;
 }
 
-/* Blocks that the content takes at the least. */
+/* Blocks that the content takes at the least, with what the format itself
+ * takes. */
 static uint32_t least_blocks(const struct making *m)
 {
-    uint64_t blocks = 2, size = m->image->cfg.block_size;
+    uint64_t blocks = m->kind->least_blocks, size = m->image->cfg.block_size;
 
     for (size_t i = 0; i < m->count; i++)
         blocks +=
@@ -329,11 +344,12 @@ int fpc_image_create(struct fpc_image *image)
         return fpc_error("out of memory"), FPC_EXIT_FAILED;
     m->image = image;
     image->fs = image->fs ? image->fs : "littlefs";
+    m->kind = fpc_image_kind(image->fs);
     image->cfg.block_size =
-        image->cfg.block_size ? image->cfg.block_size : 4096;
-    image->prog_size = image->prog_size ? image->prog_size : 16;
+        image->cfg.block_size ? image->cfg.block_size : m->kind->block_size;
+    image->prog_size = image->prog_size ? image->prog_size : m->kind->prog_size;
     if (!fp_host_volume_driver(fp_host_drivers, image->fs)) {
-        fpc_error("--fs %s: not known; there is littlefs", image->fs);
+        fpc_image_kinds_told(image->fs);
         status = FPC_EXIT_USAGE;
     } else {
         status = check_absent(image);

@@ -7,9 +7,11 @@
  * a device without an end: the file, and erased flash behind it. There it says
  * its own size; and where it does not mount, what was read behind the end of
  * the file was asked for by the volume, not made up: a driver looks at no block
- * beyond the count that the volume states.
+ * beyond the count that the volume states. That is asked only of drivers whose
+ * volumes state one: others would look through all that there is.
  */
 #include "cli/image/image.h"
+#include "cli/image/kinds.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -40,6 +42,19 @@ static const struct fp_bdev_ops endless_ops = {
     /* nothing is written: the mount is read-only */
 };
 
+#define SIZING_MAX 8
+
+/* Those of the drivers whose volumes state their size. */
+static void sizing_drivers(const struct fp_fs_ops *list[SIZING_MAX])
+{
+    size_t n = 0;
+
+    for (const struct fp_fs_ops *const *ops = fp_host_drivers; *ops; ops++)
+        if (n + 1 < SIZING_MAX && fpc_image_kind((*ops)->name)->states_size)
+            list[n++] = *ops;
+    list[n] = NULL;
+}
+
 /* The size that the volume at found_at states; 0: not known, but it goes on
  * behind the end of the file; -1: neither. */
 static int64_t stated_size(const struct fpc_image *image)
@@ -52,20 +67,27 @@ static int64_t stated_size(const struct fpc_image *image)
                                    .flags = FP_BDEV_ERASED_FF } };
     struct fp_host_file_config file = { .offset = image->found_at,
                                         .block_size = 1 };
-    struct fp_host_volume_config cfg = { .drivers = fp_host_drivers,
+    const struct fp_fs_ops *sizing[SIZING_MAX];
+    struct fp_host_volume_config cfg = { .drivers = sizing,
                                          .fs = image->fs,
                                          .cfg = image->cfg };
+    const struct fp_mount *mnt = &image->host.vol.mnt;
     struct fp_host_volume vol;
     int64_t size = -1;
+    int err;
 
+    if (mnt->mounted && !fpc_image_kind(mnt->ops->name)->states_size)
+        return -1;
+    sizing_drivers(sizing);
     cfg.cfg.flags |= FP_MOUNT_RDONLY;
     if (fp_host_file_open(&e.file, image->path, &file) != FP_OK)
         return -1;
-    if (fp_host_volume_open(&vol, &e.bdev, &cfg) == FP_OK) {
+    err = fp_host_volume_open(&vol, &e.bdev, &cfg);
+    if (err == FP_OK) {
         size =
             (int64_t)vol.mnt.cfg.block_count * (int64_t)vol.mnt.cfg.block_size;
         fp_host_volume_close(&vol);
-    } else if (e.passed) {
+    } else if (e.passed && err != FP_ERR_NOENT) {
         size = 0;
     }
     fp_host_file_close(&e.file);

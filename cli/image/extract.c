@@ -121,16 +121,13 @@ static int extract_tree(struct fpc_image *image, const struct fpc_tree *tree,
     return status;
 }
 
-int fpc_image_extract(struct fpc_image *image)
+static int extract(struct fpc_image *image, const char *root)
 {
-    const char *root = image->arg_count > 1 ? image->args[1] : "/";
     size_t skip = strcmp(root, "/") == 0 ? 0 : strlen(root);
     struct fpc_node one = { .path = (char *)root };
     struct fpc_tree tree = { 0 };
-    int err, status = fpc_image_open(image);
+    int err, status;
 
-    if (status)
-        return status;
     err = fp_fs_stat(&image->host.vol.mnt, root, &one.st);
     if (err == FP_OK && one.st.type == FP_TYPE_DIR)
         err = fpc_tree_read(&tree, &image->host.vol.mnt, root, true);
@@ -143,6 +140,18 @@ int fpc_image_extract(struct fpc_image *image)
     else if ((status = make_dir(image->args[0])) == FPC_EXIT_OK)
         status = extract_node(image, &one, image->args[0], skip);
     fpc_tree_free(&tree);
+    return status;
+}
+
+int fpc_image_extract(struct fpc_image *image)
+{
+    int status = fpc_image_open(image);
+
+    if (status)
+        return status;
+    status = fpc_image_root_paths(image, 1);
+    if (status == FPC_EXIT_OK)
+        status = extract(image, image->arg_count > 1 ? image->args[1] : "/");
     fpc_image_close(image);
     return status;
 }

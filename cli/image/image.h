@@ -18,23 +18,31 @@ struct fpc_image {
     /* from the command line */
     const char *path; /* of the image */
     const char *verb; /* "ls" */
-    char **args;      /* operands after IMAGE */
+    char **args;      /* operands after IMAGE, allocated one by one */
     int arg_count;
     bool json, digest, raw, detailed, quiet, force;
     const char *fs; /* NULL: find out */
     bool has_offset;
     uint64_t offset;
     uint32_t prog_size; /* create: 0 the default */
+    const char *opts;   /* of --opt, as typed; cfg.options is made of them */
     struct fp_fs_config cfg;
 
     /* while open */
     struct fp_host_image host;
     uint64_t found_at; /* where in the file the volume starts */
+    bool stored;  /* names are shown as stored, byte for byte: --raw on a volume
+                    without directories */
+    bool slashed; /* yet with a slash before them: they are paths */
 };
 
 /* Opens the image's volume read-only. FPC_EXIT_OK; else has said on stderr
  * what is wrong (FPC_EXIT_REFUSED: no volume that can be read). */
 int fpc_image_open(struct fpc_image *image);
+/* Makes paths in the volume of the operands from `first` on: what people leave
+ * out, the slash before, and what they type too much, one behind. A stored name
+ * is taken as it is. FPC_EXIT_OK, or told. */
+int fpc_image_root_paths(struct fpc_image *image, int first);
 void fpc_image_close(struct fpc_image *image);
 
 /* Says what fp_error means for `path` in this image, or that the file is cut

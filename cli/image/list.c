@@ -40,15 +40,24 @@ static int digest_of(struct fpc_image *image, const char *path,
     return status;
 }
 
-static json_t *node_json(const struct fpc_node *node, const char *sha256)
+/* A stored name has no slash that is not its own. */
+static const char *shown(const struct fpc_image *image,
+                         const struct fpc_node *node)
+{
+    return node->path + (image->stored && !image->slashed);
+}
+
+static json_t *node_json(const struct fpc_image *image,
+                         const struct fpc_node *node, const char *sha256)
 {
     /* NULL when the bytes are no UTF-8: then only path_hex counts. */
-    json_t *path = json_string(node->path), *item = json_object();
+    const char *name = shown(image, node);
+    json_t *path = json_string(name), *item = json_object();
     char hex[2 * FP_PATH_MAX + 1];
 
     json_object_set_new(item, "path", path ? path : json_null());
     if (!path) {
-        to_hex((const uint8_t *)node->path, strlen(node->path), hex);
+        to_hex((const uint8_t *)name, strlen(name), hex);
         json_object_set_new(item, "path_hex", json_string(hex));
     }
     json_object_set_new(
@@ -60,23 +69,24 @@ static json_t *node_json(const struct fpc_node *node, const char *sha256)
     return item;
 }
 
-static void print_node(const struct fpc_node *node, bool detailed, bool raw,
-                       const char *sha256)
+static void print_node(const struct fpc_image *image,
+                       const struct fpc_node *node, const char *sha256)
 {
+    const char *name = shown(image, node);
     char size[16], time[24];
     bool dir = node->st.type == FP_TYPE_DIR;
 
-    if (detailed)
+    if (image->detailed)
         printf("%c %8s  %-16s  ", dir ? 'd' : '-',
                dir ? "-" : fpc_size_text(node->st.size, size),
                fpc_time_text(node->st.has_mtime, node->st.mtime_ns / 1000000000,
                              time));
     if (sha256)
         printf("%s  ", sha256);
-    if (raw)
-        fputs(node->path, stdout);
+    if (image->raw)
+        fputs(name, stdout);
     else
-        fpc_print_name(stdout, node->path, strlen(node->path));
+        fpc_print_name(stdout, name, strlen(name));
     puts(dir ? "/" : "");
 }
 
@@ -85,20 +95,23 @@ static int list(struct fpc_image *image, const struct fpc_tree *tree)
     json_t *all = json_array();
     int status = FPC_EXIT_OK;
 
-    for (size_t i = 0; i < tree->count && status == FPC_EXIT_OK; i++) {
+    /* A file that cannot be read is told, and listed without its digest. */
+    for (size_t i = 0; i < tree->count; i++) {
         const struct fpc_node *node = &tree->nodes[i];
-        char sha256[HEX_SIZE], *shown = NULL;
+        char sha256[HEX_SIZE], *digest = NULL;
 
         if (image->digest && node->st.type == FP_TYPE_FILE) {
-            status = digest_of(image, node->path, sha256);
-            shown = sha256;
+            int failed = digest_of(image, node->path, sha256);
+
+            digest = failed ? NULL : sha256;
+            status = failed ? failed : status;
         }
-        if (status == FPC_EXIT_OK && image->json)
-            json_array_append_new(all, node_json(node, shown));
-        else if (status == FPC_EXIT_OK)
-            print_node(node, image->detailed, image->raw, shown);
+        if (image->json)
+            json_array_append_new(all, node_json(image, node, digest));
+        else
+            print_node(image, node, digest);
     }
-    if (status == FPC_EXIT_OK && image->json) {
+    if (image->json) {
         json_dumpf(all, stdout, JSON_INDENT(1));
         putchar('\n');
     }
@@ -147,7 +160,9 @@ int fpc_image_ls(struct fpc_image *image)
 
     if (status)
         return status;
-    status = list_tree(image, image->arg_count ? image->args[0] : "/");
+    status = fpc_image_root_paths(image, 0);
+    if (status == FPC_EXIT_OK)
+        status = list_tree(image, image->arg_count ? image->args[0] : "/");
     fpc_image_close(image);
     return status;
 }
@@ -167,6 +182,7 @@ int fpc_image_cat(struct fpc_image *image)
 
     if (status)
         return status;
+    status = fpc_image_root_paths(image, 0);
     for (int i = 0; i < image->arg_count && status == FPC_EXIT_OK; i++)
         status = fpc_image_read_file(image, image->args[i], to_stdout, NULL);
     fpc_image_close(image);

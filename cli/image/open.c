@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#define _POSIX_C_SOURCE 200809L
 #include "cli/image/image.h"
 
+#include "cli/image/kinds.h"
 #include "cli/out.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Volumes inside a larger image are looked for at multiples of this: the erase
@@ -66,7 +69,7 @@ static int open_first(struct fpc_image *image)
 
 static int refused(const struct fpc_image *image, int err)
 {
-    const char *fs = image->fs ? image->fs : "littlefs";
+    const char *fs = image->fs ? image->fs : "volume";
 
     switch (err) {
     case FP_ERR_NOENT:
@@ -96,12 +99,26 @@ static int refused(const struct fpc_image *image, int err)
     }
 }
 
+/* What is stored is shown as such where names are all there is; directories
+ * have stored names anyway. */
+static void show_stored(struct fpc_image *image)
+{
+    struct fp_mount *mnt = &image->host.vol.mnt;
+    struct fp_statfs st;
+
+    if (!image->raw || fp_fs_statfs(mnt, &st) != FP_OK || st.caps & FP_CAP_DIRS)
+        return;
+    mnt->cfg.flags |= FP_MOUNT_STORED;
+    image->stored = true;
+    image->slashed = fpc_image_kind(mnt->ops->name)->slashed;
+}
+
 int fpc_image_open(struct fpc_image *image)
 {
     int err;
 
     if (image->fs && !fp_host_volume_driver(fp_host_drivers, image->fs)) {
-        fpc_error("--fs %s: not known; there is littlefs", image->fs);
+        fpc_image_kinds_told(image->fs);
         return FPC_EXIT_USAGE;
     }
     /* A file that is not there is told from one without a filesystem. */
@@ -116,7 +133,37 @@ int fpc_image_open(struct fpc_image *image)
     }
     fp_host_file_close(&file);
     err = image->has_offset ? open_at(image, image->offset) : open_first(image);
-    return err ? refused(image, err) : FPC_EXIT_OK;
+    if (err)
+        return refused(image, err);
+    show_stored(image);
+    return FPC_EXIT_OK;
+}
+
+static char *rooted(const struct fpc_image *image, const char *path)
+{
+    const bool has_slash = path[0] == '/' && (!image->stored || image->slashed);
+    size_t n = strlen(path);
+    char *out = malloc(n + 2);
+
+    if (!out)
+        return NULL;
+    snprintf(out, n + 2, "%s%s", has_slash ? "" : "/", path);
+    for (n = strlen(out); n > 1 && out[n - 1] == '/' && !image->stored;)
+        out[--n] = 0;
+    return out;
+}
+
+int fpc_image_root_paths(struct fpc_image *image, int first)
+{
+    for (int i = first; i < image->arg_count; i++) {
+        char *path = rooted(image, image->args[i]);
+
+        if (!path)
+            return fpc_error("out of memory"), FPC_EXIT_FAILED;
+        free(image->args[i]);
+        image->args[i] = path;
+    }
+    return FPC_EXIT_OK;
 }
 
 void fpc_image_close(struct fpc_image *image)

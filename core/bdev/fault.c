@@ -89,29 +89,54 @@ static int load(struct fp_bdev_fault *fault, uint32_t block)
 }
 
 /* Where a program of `size` bytes stops: how many landed whole, and which
- * bits of the eight bytes behind them. */
+ * bits of the eight bytes behind them; or, by unit, whether each of the units
+ * landed, whatever became of those before it (they take turns with 64 bits). */
 struct torn {
     uint32_t whole;
+    bool by_unit;
     uint64_t bits;
 };
+
+/* A card writes the sectors of one call in what order it likes. */
+static bool is_card(const struct fp_bdev_fault *fault)
+{
+    const uint32_t card = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG;
+
+    return (fault->bdev.flags & card) == card;
+}
 
 static struct torn tear_of(struct fp_bdev_fault *fault, enum fp_fault_tear tear,
                            uint32_t size)
 {
-    struct torn torn = { 0, 0 };
+    struct torn torn = { .whole = 0 };
 
     if (tear == FP_FAULT_TEAR_ALL)
         torn.whole = size;
     else if (tear == FP_FAULT_TEAR_HALF)
         torn.whole = size / 2;
+    else if (tear == FP_FAULT_TEAR_BITS && is_card(fault))
+        torn.by_unit = true;
     else if (tear == FP_FAULT_TEAR_BITS)
         torn.whole = (uint32_t)(next_random(fault) % size);
 
-    if (fault->bdev.flags & FP_BDEV_ATOMIC_PROG)
+    if (torn.by_unit)
+        torn.bits = next_random(fault);
+    else if (fault->bdev.flags & FP_BDEV_ATOMIC_PROG)
         torn.whole -= torn.whole % fault->bdev.prog_size;
     else if (tear == FP_FAULT_TEAR_BITS)
         torn.bits = next_random(fault);
     return torn;
+}
+
+/* The bits of byte `at` of the program that landed. */
+static uint8_t mask_of(const struct fp_bdev_fault *fault, struct torn torn,
+                       uint32_t at)
+{
+    if (torn.by_unit)
+        return torn.bits >> at / fault->bdev.prog_size % 64 & 1 ? 0xff : 0;
+    if (at < torn.whole)
+        return 0xff;
+    return (uint8_t)(torn.bits >> 8 * (at - torn.whole));
 }
 
 /* Programs what `torn` says of buf[0..size), block by block. */
@@ -122,7 +147,9 @@ static int prog_torn(struct fp_bdev_fault *fault, fp_addr off,
     uint32_t end = size - torn.whole < 8 ? size : torn.whole + 8;
     uint32_t done = 0;
 
-    if (torn.bits == 0)
+    if (torn.by_unit)
+        end = size;
+    else if (torn.bits == 0)
         end = torn.whole;
     while (done < end) {
         uint32_t block = (uint32_t)((off + done) / block_size);
@@ -134,10 +161,8 @@ static int prog_torn(struct fp_bdev_fault *fault, fp_addr off,
         for (; done < end && at < block_size; done++, at++) {
             uint8_t old = fault->scratch[at];
             uint8_t now = landed(fault, old, buf[done]);
-            uint8_t mask = 0xff;
+            uint8_t mask = mask_of(fault, torn, done);
 
-            if (done >= torn.whole)
-                mask = (uint8_t)(torn.bits >> 8 * (done - torn.whole));
             fault->scratch[at] = (uint8_t)((now & mask) | (old & ~mask));
         }
         err = store(fault, block);
@@ -147,11 +172,15 @@ static int prog_torn(struct fp_bdev_fault *fault, fp_addr off,
     return FP_OK;
 }
 
-/* Erases part of the block: its first half, or random pieces of 16 bytes. */
+/* Erases part of the block: its first half, or random pieces of 16 bytes, of
+ * whole units where a unit is atomic. */
 static int erase_torn(struct fp_bdev_fault *fault, uint32_t block,
                       enum fp_fault_tear tear)
 {
     const uint32_t block_size = fault->bdev.block_size;
+    const bool atomic = fault->bdev.flags & FP_BDEV_ATOMIC_PROG;
+    const uint32_t piece = atomic ? fault->bdev.prog_size : 16;
+    uint32_t half = block_size / 2;
     uint64_t pieces = 0;
     int err;
 
@@ -164,14 +193,14 @@ static int erase_torn(struct fp_bdev_fault *fault, uint32_t block,
     if (err)
         return err;
     if (tear == FP_FAULT_TEAR_HALF)
-        memset(fault->scratch, 0xff, block_size / 2);
+        memset(fault->scratch, 0xff, atomic ? half - half % piece : half);
     for (uint32_t at = 0; tear == FP_FAULT_TEAR_BITS && at < block_size;
-         at += 16) {
-        if (at % 1024 == 0)
+         at += piece) {
+        if (at / piece % 64 == 0)
             pieces = next_random(fault);
-        if (pieces >> at / 16 % 64 & 1)
+        if (pieces >> at / piece % 64 & 1)
             memset(fault->scratch + at, 0xff,
-                   block_size - at < 16 ? block_size - at : 16);
+                   block_size - at < piece ? block_size - at : piece);
     }
     return store(fault, block);
 }

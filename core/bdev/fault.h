@@ -26,7 +26,9 @@ enum fp_fault_tear {
     FP_FAULT_TEAR_NONE, /* nothing: the cut came just before */
     FP_FAULT_TEAR_HALF, /* the first half of the bytes */
     FP_FAULT_TEAR_BITS, /* bytes up to a random place, and there some of the
-                           bits of a word of eight bytes; an erase: pieces */
+                           bits of a word of eight bytes; on a card (OVERWRITE
+                           and ATOMIC_PROG) any of the units, in no order; an
+                           erase: pieces */
     FP_FAULT_TEAR_ALL,  /* everything, yet nobody was told */
 };
 

@@ -20,6 +20,10 @@ static int ram_prog(struct fp_bdev *dev, fp_addr off, const void *buf,
     const uint8_t *src = buf;
     uint8_t *dst = ram(dev)->mem + off;
 
+    if (dev->flags & FP_BDEV_OVERWRITE) {
+        memcpy(dst, src, size);
+        return FP_OK;
+    }
     /* NOR only clears bits: a missing erase shows up as wrong data here
      * exactly as it would on the chip. */
     for (uint32_t i = 0; i < size; i++)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Memory as NOR flash: programming clears bits, erasing sets them all, so that
- * a missing erase is as wrong here as it is on the chip.
+ * a missing erase is as wrong here as it is on the chip. Whoever sets
+ * FP_BDEV_OVERWRITE in its flags has memory as a card instead, where a program
+ * replaces what was there.
  *
  * Memory  mem[0..block_size * block_count) is the caller's; what it holds at
  *         init is what the device holds, erased (0xff) or an image

@@ -54,7 +54,11 @@ static bool is_rdonly(const struct fp_mount *mnt)
 /* What holds for every call that looks a path up. */
 static int check_look(const struct fp_mount *mnt, const char *path)
 {
-    return mnt->mounted ? check_path(path) : FP_ERR_INVAL;
+    if (!mnt->mounted)
+        return FP_ERR_INVAL;
+    if (mnt->cfg.flags & FP_MOUNT_STORED)
+        return path != NULL && path[0] == '/' ? FP_OK : FP_ERR_INVAL;
+    return check_path(path);
 }
 
 /* What holds for every call that changes what a path names. */
@@ -152,7 +156,8 @@ int fp_fs_mount(struct fp_mount *mnt, const struct fp_fs_ops *ops,
         mnt->cfg = *cfg;
     if (mnt->cfg.max_files == 0)
         mnt->cfg.max_files = DEFAULT_MAX_FILES;
-    if (dev->flags & FP_BDEV_RDONLY || ops->write == NULL)
+    if (dev->flags & FP_BDEV_RDONLY || ops->write == NULL ||
+        mnt->cfg.flags & FP_MOUNT_STORED)
         mnt->cfg.flags |= FP_MOUNT_RDONLY;
     if (ops->mount == NULL)
         return FP_ERR_NOTSUP;

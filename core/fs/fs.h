@@ -74,6 +74,10 @@ enum fp_type {
 /* Flags of a mount. */
 enum {
     FP_MOUNT_RDONLY = 1, /* never program or erase, not even to repair */
+    /* For the tools that show what is stored: a path is '/' and the stored
+     * name, whatever that holds, and only the driver looks at it. For volumes
+     * without directories, mounted read-only with the option raw=1. */
+    FP_MOUNT_STORED = 2,
 };
 
 /* How a volume is laid out and mounted. Zero means "find out" or the default.

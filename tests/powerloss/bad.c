@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "core/fs/littlefs/littlefs.h"
 #include "tests/powerloss/campaign.h"
 
 struct way {
@@ -28,22 +27,23 @@ static void learn(void)
     static struct model model;
 
     sums[0] = model_sum(&model);
-    for (uint32_t at = 0; at < WORKLOAD_STEPS; at++) {
-        step_make(&steps[at], &model, at, geo.block_size, seed);
+    for (uint32_t at = 0; at < step_count(); at++) {
+        step_make(&steps[at], &model, at, &limits, seed);
         sums[at + 1] = model_sum(&model);
     }
     model_clear(&model);
 }
 
-/* The superblock's pair cannot go elsewhere. What needs it must fail then, and
- * the tree is as before that or after. */
+/* The first blocks cannot go elsewhere. What needs them must fail then, and the
+ * tree is as before that or after. */
 static void refuse(uint32_t at, const struct fp_fault_block *bad, int err)
 {
-    uint64_t sum, want[2] = { sums[at], sums[at + 1] };
+    struct wants wants = { { sums[at], sums[at + 1] }, 2 };
+    uint64_t sum;
     struct fp_statfs st;
 
     shared->counts.bad_refused++;
-    if (bad->block > 1 || err != FP_ERR_IO) {
+    if (bad->block >= subject.fixed_blocks || err != FP_ERR_IO) {
         complain("a bad block is too much for a step", err);
         return;
     }
@@ -51,19 +51,19 @@ static void refuse(uint32_t at, const struct fp_fault_block *bad, int err)
     if (err)
         complain("mount with a bad superblock", err);
     else
-        (void)is_sound(want, &sum, &st);
+        (void)is_sound(&wants, &sum, &st);
 }
 
 static void run_with_bad(const struct fp_fault_block *bad, bool late)
 {
-    uint64_t want[2], sum;
+    uint64_t sum;
     struct fp_statfs st;
-    uint32_t from = late ? 1 + bad->block * 37 % (WORKLOAD_STEPS - 20) : 0;
+    uint32_t from = late ? 1 + bad->block * 37 % (step_count() - 20) : 0;
     int err = rig_format(&rig, bad, late ? 0 : 1);
 
     here.bad = bad;
     shared->counts.bad_runs++;
-    if (err == FP_ERR_IO && bad->block < 2 && !late) {
+    if (err == FP_ERR_IO && bad->block < subject.fixed_blocks && !late) {
         shared->counts.bad_refused++;
         return;
     }
@@ -71,43 +71,45 @@ static void run_with_bad(const struct fp_fault_block *bad, bool late)
         err = rig_mount(&rig, RIG_USER);
     if (err)
         complain("format and mount", err);
-    for (uint32_t at = 0; at < WORKLOAD_STEPS && !err; at++) {
+    for (uint32_t at = 0; at < step_count() && !err; at++) {
         const struct step *step = &steps[at];
 
         if (late && at == from)
             rig_bad(&rig, bad, 1);
         describe(step);
-        if (at % geo.remount == 0 && rig_mount(&rig, RIG_USER)) {
+        if (at % pass->geo.remount == 0 && rig_mount(&rig, RIG_USER)) {
             complain("mount before a step", FP_ERR_CORRUPT);
             return;
         }
         err = step_do(step, &rig.mnt);
-        if (err && step->possible) {
+        if (err && (step->possible || step->left_out)) {
             refuse(at, bad, err);
             return;
         }
-        if (!err != step->possible) {
+        if (!err && !step->possible && !step->left_out) {
             complain("an impossible step succeeds", FP_OK);
             return;
         }
         err = FP_OK;
-        want[0] = want[1] = sums[at + 1];
-        if (at % 16 == 15 && !is_sound(want, &sum, &st))
+        if (at % 16 == 15 &&
+            !is_sound(&(struct wants){ { sums[at + 1], sums[at + 1] }, 2 },
+                      &sum, &st))
             return;
     }
     err = err ? err : rig_mount(&rig, RIG_USER);
     if (err)
         complain("mount at the end", err);
     else
-        (void)settle(sums[WORKLOAD_STEPS], false);
+        (void)settle(sums[step_count()], false);
 }
 
 void bad_everywhere(const struct plan *plan)
 {
-    uint32_t total = geo.block_count * (uint32_t)WAYS;
+    uint32_t total = pass->geo.block_count * (uint32_t)WAYS;
 
-    (void)plan;
-    rig_init(&rig, &fp_fs_littlefs, &geo);
+    rig_init(&rig, &subject.driver, &pass->geo);
+    if (!begin(plan))
+        return;
     learn();
     here.nth = here.again = 0;
     for (;;) {

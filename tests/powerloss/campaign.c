@@ -9,13 +9,6 @@
 
 #define FAILURES_MAX 10
 
-const char *const event_names[EVENT_COUNT] = {
-    [EVENT_SPLIT] = "directory split",
-    [EVENT_RELOCATION] = "relocation",
-    [EVENT_EXPANSION] = "superblock expansion",
-    [EVENT_MERGE] = "emptied continuation",
-};
-
 const char *const tear_names[FP_FAULT_TEAR_ALL + 1] = {
     [FP_FAULT_TEAR_NONE] = "nothing",
     [FP_FAULT_TEAR_HALF] = "half landed",
@@ -23,12 +16,10 @@ const char *const tear_names[FP_FAULT_TEAR_ALL + 1] = {
     [FP_FAULT_TEAR_ALL] = "landed unheard",
 };
 
-const uint32_t sizes[SIZES] = { 128, 512, 4096 };
-
 struct shared *shared;
 struct rig rig;
-struct reach reach;
-struct geometry geo;
+const struct pass *pass;
+struct limits limits;
 uint32_t seed = 1;
 uint64_t check_every = 4000;
 int only_step = -1;
@@ -52,10 +43,9 @@ void complain(const char *what, int err)
     flockfile(stderr);
     fprintf(stderr,
             "FAILED: %s (%s)\n"
-            "  blocks of %u, programs of %u, cycles %d, version 0x%x\n"
+            "  %s\n"
             "  step %u: %s\n",
-            what, fp_strerror(err), geo.block_size, geo.prog_size,
-            (int)geo.cycles, geo.version, here.at, here.what);
+            what, fp_strerror(err), pass->name, here.at, here.what);
     if (here.bad)
         fprintf(stderr, "  block %u is bad, in way %u\n", here.bad->block,
                 here.bad->bad);
@@ -87,4 +77,37 @@ uint64_t draw_of(uint32_t which)
 bool is_sample(uint64_t every)
 {
     return every && (draw_of(0) >> 32) % every == 0;
+}
+
+uint32_t step_count(void)
+{
+    return subject.steps ? subject.steps : WORKLOAD_STEPS;
+}
+
+bool begin(const struct plan *plan)
+{
+    struct fp_statfs st;
+    int err = rig_format(&rig, plan->bad, plan->bad_count);
+
+    if (!err)
+        err = rig_mount(&rig, RIG_USER);
+    if (!err)
+        err = fp_fs_statfs(&rig.mnt, &st);
+    if (err) {
+        complain("format and mount", err);
+        return false;
+    }
+    limits = (struct limits){
+        .unit = pass->geo.block_size,
+        .caps = st.caps,
+        .without = subject.without,
+        .name_max = st.name_max,
+        .file_max = st.file_max,
+        .files_max = st.files_max,
+        .is_piecewise = subject.is_piecewise,
+    };
+    if (limits.unit > st.size / 32)
+        limits.unit = (uint32_t)(st.size / 32);
+    shared->kinds_possible |= kinds_possible(&limits);
+    return true;
 }

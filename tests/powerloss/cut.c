@@ -1,7 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/digest/crc32.h"
-#include "core/fs/littlefs/littlefs.h"
 #include "tests/powerloss/campaign.h"
+
+#include <string.h>
+
+/* Recovers what RIG_CUT holds with a cut on the way; it may come while the
+ * device starts, where starting writes. False: it was over before the cut. */
+static bool recover_cut(enum fp_fault_tear tear, uint32_t draw)
+{
+    int err;
+
+    rig_restore(&rig, RIG_CUT);
+    rig_cut(&rig, here.again, tear, draw_of(draw));
+    err = rig_start(&rig, RIG_RECOVERER);
+    if (!err)
+        err = recover();
+    if (!rig_survived(&rig))
+        return true;
+    if (err)
+        complain("recovery fails without a cut", err);
+    return false;
+}
 
 /* A second cut at each write of the recovery from what RIG_CUT holds. */
 static void cut_recovery(uint64_t sum)
@@ -9,29 +28,20 @@ static void cut_recovery(uint64_t sum)
     static const enum fp_fault_tear tears[] = { FP_FAULT_TEAR_HALF,
                                                 FP_FAULT_TEAR_BITS,
                                                 FP_FAULT_TEAR_ALL };
-    uint64_t want[2] = { sum, sum }, again_sum;
+    const struct wants wants = { { sum, sum }, 2 };
+    uint64_t again_sum;
     enum find found;
 
     for (here.again = 1;; here.again++) {
         for (uint32_t t = 0; t < sizeof tears / sizeof *tears; t++) {
             here.tear_again = tears[t];
-            rig_restore(&rig, RIG_CUT);
-            if (rig_mount(&rig, RIG_RECOVERER)) {
-                complain("it mounts no more", FP_ERR_CORRUPT);
-                return;
-            }
-            rig_cut(&rig, here.again, tears[t], draw_of(t));
-            if (!recover() && rig_survived(&rig)) {
+            if (!recover_cut(tears[t], t)) {
                 here.again = 0;
-                return;
-            }
-            if (rig_survived(&rig)) {
-                complain("recovery fails without a cut", FP_ERR_IO);
                 return;
             }
             shared->counts.second++;
             shared->counts.tears[tears[t]]++;
-            if (look(want, &again_sum, &found))
+            if (look(&wants, &again_sum, &found))
                 (void)settle(again_sum, !is_sample(4));
         }
     }
@@ -40,26 +50,18 @@ static void cut_recovery(uint64_t sum)
 /* The step can be done now, if it was not: its second attempt ends as its
  * first would have. */
 static void finish(const struct step *step, uint64_t sum,
-                   const uint64_t want[2])
+                   const struct wants *wants)
 {
     int err;
 
-    if (sum == want[1])
+    /* What was begun piecewise may be in the way of its own beginning. */
+    if (sum != wants->sums[0] || sum == wants->sums[1])
         return;
     err = step_do(step, &rig.mnt);
     if (err)
         complain("the step, attempted again", err);
     else
-        (void)is_settled(want[1]);
-}
-
-static uint32_t size_class(void)
-{
-    uint32_t i = 0;
-
-    while (i + 1 < SIZES && sizes[i] != geo.block_size)
-        i++;
-    return i;
+        (void)is_settled(wants->sums[1]);
 }
 
 static void count_cut(enum kind kind, enum fp_fault_tear tear, uint32_t events)
@@ -68,13 +70,13 @@ static void count_cut(enum kind kind, enum fp_fault_tear tear, uint32_t events)
 
     counts->cuts++;
     counts->tears[tear]++;
-    counts->kinds[size_class()][kind]++;
-    for (int i = 0; i < EVENT_COUNT; i++)
-        counts->events[size_class()][i] += events >> i & 1;
+    counts->kinds[pass->group][kind]++;
+    for (int i = 0; i < EVENTS_MAX; i++)
+        counts->events[pass->group][i] += events >> i & 1;
 }
 
 /* Cuts the step that RIG_BEFORE waits to do. */
-static void sweep(const struct step *step, const uint64_t want[2],
+static void sweep(const struct step *step, const struct wants *wants,
                   uint32_t events, bool deep)
 {
     static const enum fp_fault_tear tears[] = { FP_FAULT_TEAR_HALF,
@@ -100,12 +102,12 @@ static void sweep(const struct step *step, const uint64_t want[2],
             count_cut(step->kind, tears[t], events);
             if (deep)
                 rig_save(&rig, RIG_CUT);
-            if (!look(want, &sum, &found))
+            if (!look(wants, &sum, &found))
                 continue;
             shared->counts.finds[found]++;
             if (!settle(sum, false))
                 continue;
-            finish(step, sum, want);
+            finish(step, sum, wants);
             if (deep)
                 cut_recovery(sum);
         }
@@ -114,130 +116,93 @@ static void sweep(const struct step *step, const uint64_t want[2],
 
 /* --- the workload --- */
 
-static uint32_t hard_count(const struct reach *r)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < r->pair_count; i++)
-        n += r->pairs[i].hard && !r->pairs[i].super;
-    return n;
-}
-
-static uint32_t super_count(const struct reach *r)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < r->pair_count; i++)
-        n += r->pairs[i].super;
-    return n;
-}
-
-/* Does one pair have one block it had before, and one it had not? */
-static bool has_moved(const struct reach *was, const struct reach *is)
-{
-    for (uint32_t i = 0; i < was->pair_count; i++) {
-        const uint32_t *a = was->pairs[i].block;
-
-        for (uint32_t j = 0; j < is->pair_count; j++) {
-            const uint32_t *b = is->pairs[j].block;
-
-            if ((a[0] == b[0]) + (a[0] == b[1]) + (a[1] == b[0]) +
-                    (a[1] == b[1]) ==
-                1)
-                return true;
-        }
-    }
-    return false;
-}
-
-static uint32_t events_between(const struct reach *was, const struct reach *is)
-{
-    uint32_t events = 0;
-
-    if (hard_count(is) > hard_count(was))
-        events |= 1u << EVENT_SPLIT;
-    if (hard_count(is) < hard_count(was))
-        events |= 1u << EVENT_MERGE;
-    if (super_count(is) > super_count(was))
-        events |= 1u << EVENT_EXPANSION;
-    if (has_moved(was, is))
-        events |= 1u << EVENT_RELOCATION;
-    return events;
-}
-
 /* Does the step as it should be, on volume and model. */
-static bool do_step(struct step *step, struct model *model, uint64_t *sum)
+static bool do_step(struct step *step, struct model *model, struct wants *wants)
 {
     int err;
 
-    step_make(step, model, here.at, geo.block_size, seed);
+    step_make(step, model, here.at, &limits, seed);
     describe(step);
-    err = step_do(step, &rig.mnt);
-    if (!step->possible && !step->drawn) {
+    if (step->left_out && limits_nothing(&limits)) {
         complain("the model refuses a step of the script", FP_ERR_INVAL);
         return false;
     }
+    if (step->left_out)
+        return true;
+    err = step_do(step, &rig.mnt);
     if (!err != step->possible) {
         complain(step->possible ? "the step fails"
                                 : "an impossible step succeeds",
                  err);
         return false;
     }
-    *sum = model_sum(model);
+    wants->sums[1] = model_sum(model);
+    wants->count = 2 + model->between_count;
+    memcpy(wants->sums + 2, model->between,
+           model->between_count * sizeof *model->between);
     return true;
 }
 
 static bool is_deep(const struct plan *plan)
 {
-    return fp_crc32(seed, &here.at, sizeof here.at) % plan->deep == 0;
+    return plan->deep < 2 ||
+           fp_crc32(seed, &here.at, sizeof here.at) % plan->deep == 0;
+}
+
+/* Looks at the volume after a step. */
+static bool is_after(uint64_t want, uint32_t *events)
+{
+    rig_save(&rig, RIG_AFTER);
+    if (!is_settled(want))
+        return false;
+    *events = subject.happened ? subject.happened() : 0;
+    return true;
+}
+
+/* All the steps, of which those that are drawn from the pool are cut. */
+static void go_through(const struct plan *plan, struct model *model)
+{
+    static struct wants wants;
+    uint32_t mine = shared->next++;
+
+    wants.sums[0] = wants.sums[1] = model_sum(model);
+    for (here.at = 0; here.at < step_count(); here.at++) {
+        bool cut = here.at == (only_step < 0 ? mine : (uint32_t)only_step);
+        struct step step;
+        uint32_t events;
+
+        here.nth = here.again = 0;
+        if (here.at % pass->geo.remount == 0 && rig_mount(&rig, RIG_USER)) {
+            complain("mount before the step", FP_ERR_CORRUPT);
+            return;
+        }
+        rig_save(&rig, RIG_BEFORE);
+        if (!do_step(&step, model, &wants))
+            return;
+        if (cut)
+            mine = shared->next++;
+        if (step.left_out) {
+            shared->left_out += cut;
+            continue;
+        }
+        if (!is_after(wants.sums[1], &events))
+            return;
+        if (cut)
+            sweep(&step, &wants, events, all_deep || is_deep(plan));
+        /* Looking has used caches and bitmaps: the mount goes on as if nobody
+         * had looked. */
+        rig_restore(&rig, RIG_AFTER);
+        wants.sums[0] = wants.sums[1];
+    }
 }
 
 void cut_everywhere(const struct plan *plan)
 {
     static struct model model;
-    static struct reach was, is;
-    uint64_t want[2];
-    uint32_t mine;
-    int err;
 
-    rig_init(&rig, &fp_fs_littlefs, &geo);
-    err = rig_format(&rig, plan->bad, plan->bad_count);
-    if (!err)
-        err = rig_mount(&rig, RIG_USER);
-    if (err)
-        complain("format and mount", err);
-    model_clear(&model);
-    want[0] = model_sum(&model);
-    mine = shared->next++;
-    for (here.at = 0; here.at < WORKLOAD_STEPS && !err; here.at++) {
-        bool cut = here.at == (only_step < 0 ? mine : (uint32_t)only_step);
-        struct step step;
-
-        here.nth = here.again = 0;
-        if (here.at % geo.remount == 0 && rig_mount(&rig, RIG_USER)) {
-            complain("mount before the step", FP_ERR_CORRUPT);
-            break;
-        }
-        rig_save(&rig, RIG_BEFORE);
-        if (!do_step(&step, &model, &want[1]))
-            break;
-        rig_save(&rig, RIG_AFTER);
-        was = reach;
-        if (!is_settled(want[1]))
-            break;
-        if (cut) {
-            bool deep = all_deep || is_deep(plan);
-
-            is = reach;
-            sweep(&step, want, events_between(&was, &is), deep);
-            reach = is;
-            mine = shared->next++;
-        }
-        /* Looking has used caches and bitmaps: the mount goes on as if nobody
-         * had looked. */
-        rig_restore(&rig, RIG_AFTER);
-        want[0] = want[1];
-    }
+    rig_init(&rig, &subject.driver, &pass->geo);
+    if (begin(plan))
+        go_through(plan, &model);
     model_clear(&model);
     rig_free(&rig);
 }

@@ -1,52 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * Power cuts on littlefs. In each step of a workload the power is cut at every
- * single program and erase, with half, some bits, or all of that operation
- * landed. Afterwards
- *
- *     the volume mounts, and its tree is that before the step or that after it,
- *     by a model that never saw the driver
- *     the driver's check finds nothing wrong, and its count of blocks in use is
- *     what its walk over them gives
- *     it repairs, collects and is written to: the tree is the same, no block is
- *     in use twice, none is lost (by a reader of the format that shares
- *     nothing with the driver), and the interrupted step can be done after all
- *
- * Then all of that again with a second cut at each program and erase of the
- * recovery. A sample of the images, as cut and as recovered, goes through
- * littlefs_check.py. Further passes run on flash with bad blocks, and with one
- * bad block at every position in every way a block is bad.
- *
- *     powerloss_littlefs         prints the cuts, exits 0 or 1
- *     FP_POWERLOSS_CHECK=n       every nth image through littlefs_check.py
- *     FP_POWERLOSS_JOBS=n        processes; as many as there are processors
- *     FP_POWERLOSS_SEED=n        other random steps, other torn bits
- *     FP_POWERLOSS_DEEP=1        recoveries are cut in every step of every pass
- *     FP_POWERLOSS_PASS=n        this pass alone
- *     FP_POWERLOSS_STEP=n        cuts in this step alone; with bad blocks:
- *                                this run alone
- *
- * What fails is printed with what repeats it, and its image is kept.
+ * littlefs in the power loss campaign: flash of three block sizes, whole and
+ * with bad blocks, one of them a volume of version 2.0 that grows into 2.1.
+ * What is reachable is counted by littlefs_reach.h; the checker is
+ * littlefs_check.py.
  */
-#define _GNU_SOURCE
-
+#include "core/fs/littlefs/littlefs.h"
 #include "tests/powerloss/campaign.h"
+#include "tests/powerloss/littlefs_reach.h"
 
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-static int jobs, only_pass = -1;
-
-struct pass {
-    void (*run)(const struct plan *plan);
-    struct geometry geo;
-    struct plan plan;
-};
 
 static const struct fp_fault_block six[] = {
     { 5, FP_FAULT_PROG_FAILS },   { 17, FP_FAULT_ERASE_FAILS },
@@ -54,161 +17,194 @@ static const struct fp_fault_block six[] = {
     { 47, FP_FAULT_PROG_FAILS },  { 60, FP_FAULT_PROG_SILENT },
 };
 
-/* Blocks, their number, programs; cache, cycles, version; mounts, upgrade. */
-static const struct pass passes[] = {
-    { cut_everywhere, { 512, 128, 16, 64, 1, 0, 1, false }, { NULL, 0, 2 } },
-    { cut_everywhere, { 512, 128, 16, 16, 100, 0, 7, false }, { NULL, 0, 8 } },
-    { cut_everywhere, { 128, 1024, 1, 32, 4, 0, 3, false }, { NULL, 0, 4 } },
-    { cut_everywhere, { 128, 1024, 8, 0, 1, 0, 50, false }, { NULL, 0, 2 } },
-    { cut_everywhere, { 4096, 64, 256, 0, 1, 0, 5, false }, { NULL, 0, 1 } },
-    { cut_everywhere, { 4096, 64, 16, 64, 3, 0, 90, false }, { NULL, 0, 4 } },
-    { cut_everywhere, { 512, 128, 16, 0, 1, 0x20000, 4, 1 }, { NULL, 0, 1 } },
-    { cut_everywhere, { 512, 128, 16, 64, 1, 0, 9, false }, { six, 6, 2 } },
-    { cut_everywhere, { 4096, 64, 256, 0, 1, 0, 9, false }, { six, 6, 1 } },
-    { bad_everywhere, { 512, 128, 16, 64, 1, 0, 40, false }, { NULL, 0, 1 } },
-    { bad_everywhere, { 4096, 64, 256, 0, 1, 0, 40, false }, { NULL, 0, 1 } },
-    { bad_everywhere, { 128, 320, 8, 32, 2, 0, 40, false }, { NULL, 0, 1 } },
+enum {
+    OF_128,
+    OF_512,
+    OF_4096
 };
 
-/* The pass in as many processes as there are jobs. */
-static void run_pass(uint32_t number)
+#define PASS(way, blocks, count, programs, cache, cycles, newest, mounts, \
+             are_bad, bad_count, deep, more)                              \
+    {                                                                     \
+        way,                                                              \
+            "blocks of " #blocks ", programs of " #programs               \
+            ", cycles " #cycles more,                                     \
+            OF_##blocks,                                                  \
+            { .prog_size = (programs),                                    \
+              .block_size = (blocks),                                     \
+              .block_count = (count),                                     \
+              .cfg = { .block_size = (blocks),                            \
+                       .cache_size = (cache),                             \
+                       .block_cycles = (cycles),                          \
+                       .version = (newest) },                             \
+              .remount = (mounts) },                                      \
+        {                                                                 \
+            are_bad, bad_count, deep                                      \
+        }                                                                 \
+    }
+#define CUT(blocks, count, programs, cache, cycles, remount, deep)           \
+    PASS(cut_everywhere, blocks, count, programs, cache, cycles, 0, remount, \
+         NULL, 0, deep, "")
+#define CUT_BAD(blocks, count, programs, cache, cycles, remount, deep)       \
+    PASS(cut_everywhere, blocks, count, programs, cache, cycles, 0, remount, \
+         six, 6, deep, ", 6 bad")
+#define BAD(blocks, count, programs, cache, cycles)                           \
+    PASS(bad_everywhere, blocks, count, programs, cache, cycles, 0, 40, NULL, \
+         0, 1, "")
+
+/* Blocks, their number, programs, cache, cycles, mounts, recoveries cut. The
+ * smaller the caches, the more programs to cut. */
+static const struct pass passes[] = {
+    CUT(512, 128, 16, 64, 1, 1, 2),
+    CUT(512, 128, 16, 16, 100, 7, 8),
+    CUT(128, 1024, 1, 32, 4, 3, 4),
+    CUT(128, 1024, 8, 0, 1, 50, 2),
+    CUT(4096, 64, 256, 0, 1, 5, 1),
+    CUT(4096, 64, 16, 64, 3, 90, 4),
+    PASS(cut_everywhere, 512, 128, 16, 0, 1, 0x20000, 4, NULL, 0, 1,
+         ", upgraded"),
+    CUT_BAD(512, 128, 16, 64, 1, 9, 2),
+    CUT_BAD(4096, 64, 256, 0, 1, 9, 1),
+    BAD(512, 128, 16, 64, 1),
+    BAD(4096, 64, 256, 0, 1),
+    BAD(128, 320, 8, 32, 2),
+};
+
+/* A reader has room enough to be quick; whoever recovers a volume of an older
+ * version makes the newest of it. */
+static void configure(struct fp_fs_config *cfg, const struct geometry *geo,
+                      enum rig_role role)
 {
-    const struct pass *pass = &passes[number];
+    if (role == RIG_READER) {
+        cfg->cache_size = geo->block_size;
+        cfg->options = "mdirs=48,lookahead=128";
+    } else if (role == RIG_RECOVERER && geo->cfg.version) {
+        cfg->options = "upgrade=1";
+    }
+}
 
-    geo = pass->geo;
-    here.pass = number;
-    shared->next = 0;
-    fflush(stdout);
-    for (int i = 0; i < jobs; i++) {
-        pid_t child = fork();
+/* --- what is reachable --- */
 
-        if (child == 0) {
-            pass->run(&pass->plan);
-            _exit(0);
+static struct reach before, now;
+
+static uint32_t unreadable(void)
+{
+    const uint32_t reads = FP_FAULT_READ_FAILS | FP_FAULT_READ_FLIPS;
+
+    return here.bad && here.bad->bad & reads ? here.bad->block
+                                             : pass->geo.block_count;
+}
+
+static const char *inspect(const struct fp_statfs *st)
+{
+    const char *what = reach_walk(&now, rig.mem, pass->geo.block_size,
+                                  pass->geo.block_count, unreadable());
+
+    if (!what && now.blocks != st->blocks_used)
+        what = "blocks are lost: the driver counts more than are reachable";
+    return what;
+}
+
+static uint32_t hard_count(const struct reach *r)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < r->pair_count; i++)
+        n += r->pairs[i].hard && !r->pairs[i].super;
+    return n;
+}
+
+static uint32_t super_count(const struct reach *r)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < r->pair_count; i++)
+        n += r->pairs[i].super;
+    return n;
+}
+
+/* Does one pair have one block it had before, and one it had not? */
+static bool has_moved(const struct reach *was, const struct reach *is)
+{
+    for (uint32_t i = 0; i < was->pair_count; i++) {
+        const uint32_t *a = was->pairs[i].block;
+
+        for (uint32_t j = 0; j < is->pair_count; j++) {
+            const uint32_t *b = is->pairs[j].block;
+
+            if ((a[0] == b[0]) + (a[0] == b[1]) + (a[1] == b[0]) +
+                    (a[1] == b[1]) ==
+                1)
+                return true;
         }
-        if (child < 0) {
-            perror("powerloss: fork");
-            exit(1);
-        }
     }
-    for (int i = 0; i < jobs; i++) {
-        int status;
-
-        if (wait(&status) < 0 || !WIFEXITED(status)) {
-            fprintf(stderr, "FAILED: pass %u crashed\n", number);
-            shared->counts.failures++;
-        }
-    }
+    return false;
 }
 
-static void report_pass(uint32_t number, const struct counts *was)
+enum event {
+    EVENT_SPLIT,
+    EVENT_RELOCATION,
+    EVENT_EXPANSION,
+    EVENT_MERGE,
+};
+
+static uint32_t happened(void)
 {
-    const struct counts *now = &shared->counts;
-    const struct pass *pass = &passes[number];
+    uint32_t events = 0;
 
-    printf("%2u: blocks of %4u, programs of %3u, cycles %3d", number,
-           geo.block_size, geo.prog_size, (int)geo.cycles);
-    if (pass->run == bad_everywhere)
-        printf(": %" PRIu64 " runs with a bad block, %" PRIu64
-               " refused for a bad superblock\n",
-               now->bad_runs - was->bad_runs,
-               now->bad_refused - was->bad_refused);
-    else
-        printf("%s%s: %" PRIu64 " cuts, %" PRIu64 " more in recoveries\n",
-               geo.version ? ", upgraded" : "",
-               pass->plan.bad_count ? ", 6 bad" : "", now->cuts - was->cuts,
-               now->second - was->second);
-    fflush(stdout);
+    if (hard_count(&now) > hard_count(&before))
+        events |= 1u << EVENT_SPLIT;
+    if (hard_count(&now) < hard_count(&before))
+        events |= 1u << EVENT_MERGE;
+    if (super_count(&now) > super_count(&before))
+        events |= 1u << EVENT_EXPANSION;
+    if (has_moved(&before, &now))
+        events |= 1u << EVENT_RELOCATION;
+    before = now;
+    return events;
 }
 
-static void report(const char *of, const char *const names[],
-                   const _Atomic uint64_t *counts, uint32_t count)
+/* --- a program of others --- */
+
+/* Not --settled: a torn append to a pair stays behind that pair's last commit
+ * until the next write to it. And the tool looks for the destination of a move
+ * along the thread only: where that is the new half of a half-orphan it takes
+ * the move for a stale one. */
+static const char *checker(const char *image, bool settled)
 {
-    const char *separator = "";
+    static char command[600];
 
-    printf("  %s: ", of);
-    for (uint32_t i = 0; i < count; i++) {
-        if (counts[i])
-            printf("%s%s %" PRIu64, separator, names[i], counts[i]);
-        separator = counts[i] ? ", " : separator;
-    }
-    printf("\n");
+    (void)settled;
+    if (unreadable() != pass->geo.block_count)
+        return NULL; /* the tool cannot be told */
+    snprintf(command, sizeof command,
+             "f=%s; /usr/bin/python3 " FP_TEST_TOOLS "/littlefs_check.py "
+             "--block-size %u --prog-size %u%s $f >$f.txt || "
+             "{ grep -q 'thread as.*half-orphan' $f.txt && "
+             "! grep '^error\\|^warning\\|^unread' $f.txt | "
+             "grep -qv 'stale move'; } || "
+             "{ grep -v '^file\\|^dir' $f.txt >&2; false; }; "
+             "s=$?; rm -f $f.txt; exit $s",
+             image, pass->geo.block_size, pass->geo.prog_size,
+             pass->geo.cfg.version ? " --upgraded" : "");
+    return command;
 }
 
-/* Something that was never met was never tried. */
-static void demand(uint32_t block_size, const char *const names[],
-                   const _Atomic uint64_t *counts, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (counts[i])
-            continue;
-        fprintf(stderr, "FAILED: with blocks of %u no cut was in: %s\n",
-                block_size, names[i]);
-        shared->counts.failures++;
-    }
-}
-
-static void report_all(bool is_whole)
-{
-    static const char *const find_names[] = {
-        [FIND_OLD] = "the old tree",
-        [FIND_NEW] = "the new tree",
-        [FIND_PENDING] = "one of them and a repair to do",
-    };
-    const struct counts *all = &shared->counts;
-
-    for (uint32_t i = 0; i < SIZES; i++) {
-        printf("blocks of %u, cuts in the workload\n", sizes[i]);
-        report("in", kind_names, all->kinds[i], KIND_COUNT);
-        report("of these with a", event_names, all->events[i], EVENT_COUNT);
-        if (!is_whole)
-            continue;
-        demand(sizes[i], kind_names, all->kinds[i], KIND_COUNT);
-        demand(sizes[i], event_names, all->events[i], EVENT_COUNT);
-    }
-    printf("all of them\n");
-    report("what landed", tear_names, all->tears, FP_FAULT_TEAR_ALL + 1);
-    report("found after the first", find_names, all->finds, FIND_COUNT);
-    printf("%" PRIu64 " cuts: %" PRIu64 " in the workload, %" PRIu64
-           " in recoveries; %" PRIu64 " runs with a bad block; %" PRIu64
-           " images through littlefs_check.py; %" PRIu64 " failures\n",
-           all->cuts + all->second, all->cuts, all->second, all->bad_runs,
-           all->checked, all->failures);
-}
-
-static uint64_t number_of(const char *name, uint64_t otherwise)
-{
-    const char *value = getenv(name);
-
-    return value && *value ? strtoull(value, NULL, 10) : otherwise;
-}
-
-int main(void)
-{
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
-    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
-                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED) {
-        perror("powerloss: mmap");
-        return 1;
-    }
-    seed = (uint32_t)number_of("FP_POWERLOSS_SEED", seed);
-    check_every = number_of("FP_POWERLOSS_CHECK", check_every);
-    all_deep = number_of("FP_POWERLOSS_DEEP", 0);
-    only_pass = (int)number_of("FP_POWERLOSS_PASS", UINT64_MAX);
-    only_step = (int)number_of("FP_POWERLOSS_STEP", UINT64_MAX);
-    jobs = (int)number_of("FP_POWERLOSS_JOBS", cpus > 0 ? (uint64_t)cpus : 1);
-    if (jobs < 1 || only_step >= 0)
-        jobs = 1;
-    for (uint32_t i = 0; i < sizeof passes / sizeof *passes; i++) {
-        struct counts was = shared->counts;
-
-        if (only_pass >= 0 && i != (uint32_t)only_pass)
-            continue;
-        run_pass(i);
-        report_pass(i, &was);
-    }
-    report_all(only_pass < 0 && only_step < 0);
-    return shared->counts.failures > 0;
-}
+const struct subject subject = {
+    .name = "littlefs",
+    .driver = { .ops = &fp_fs_littlefs, .configure = configure },
+    .passes = passes,
+    .pass_count = sizeof passes / sizeof *passes,
+    .groups = { [OF_128] = "blocks of 128",
+                [OF_512] = "blocks of 512",
+                [OF_4096] = "blocks of 4096" },
+    .fixed_blocks = 2, /* the superblock's pair */
+    .inspect = inspect,
+    .happened = happened,
+    .events = { [EVENT_SPLIT] = "directory split",
+                [EVENT_RELOCATION] = "relocation",
+                [EVENT_EXPANSION] = "superblock expansion",
+                [EVENT_MERGE] = "emptied continuation" },
+    .checker = checker,
+    .checker_name = "littlefs_check.py",
+};

@@ -56,18 +56,23 @@ static void *need(void *p)
 
 static struct fp_fs_config config(const struct rig *rig, enum rig_role role)
 {
-    const struct geometry *geo = rig->geo;
-    struct fp_fs_config cfg = { .block_size = geo->block_size,
-                                .cache_size = geo->cache_size,
-                                .block_cycles = geo->cycles };
+    struct fp_fs_config cfg = rig->geo->cfg;
 
-    if (role == RIG_READER) {
-        cfg.cache_size = geo->block_size;
-        cfg.options = "mdirs=48,lookahead=128";
-    } else if (role == RIG_RECOVERER && geo->upgrade) {
-        cfg.options = "upgrade=1";
-    }
+    cfg.version = 0;
+    if (role == RIG_READER)
+        cfg.flags |= FP_MOUNT_RDONLY;
+    if (rig->driver->configure)
+        rig->driver->configure(&cfg, rig->geo, role);
     return cfg;
+}
+
+/* The device that the volume is mounted on. */
+static struct fp_bdev *start_device(struct rig *rig, int *err)
+{
+    *err = FP_OK;
+    if (!rig->geo->wrapped)
+        return &rig->fault.bdev;
+    return rig->driver->wrap(rig->wrap, &rig->fault.bdev, err);
 }
 
 static void start_fault(struct rig *rig, uint64_t seed)
@@ -76,31 +81,61 @@ static void start_fault(struct rig *rig, uint64_t seed)
     fp_bdev_fault_bad(&rig->fault, rig->bad, rig->bad_count);
 }
 
-void rig_init(struct rig *rig, const struct fp_fs_ops *ops,
+static size_t workspace(struct rig *rig, struct fp_bdev *dev,
+                        enum rig_role role, uint8_t **ws)
+{
+    struct fp_fs_config cfg = config(rig, role);
+    size_t size = rig->driver->ops->workspace(dev, &cfg);
+
+    if (!size) {
+        fprintf(stderr, "powerloss: %s cannot live on this medium\n",
+                rig->driver->ops->name);
+        exit(1);
+    }
+    *ws = need(malloc(size));
+    return size;
+}
+
+static void make_workspaces(struct rig *rig)
+{
+    int err;
+    struct fp_bdev *dev = start_device(rig, &err);
+
+    if (err) {
+        fprintf(stderr, "powerloss: no adapter: %s\n", fp_strerror(err));
+        exit(1);
+    }
+    rig->ws_size = workspace(rig, dev, RIG_USER, &rig->ws);
+    rig->reader_ws_size = workspace(rig, dev, RIG_READER, &rig->reader_ws);
+}
+
+void rig_init(struct rig *rig, const struct rig_driver *driver,
               const struct geometry *geo)
 {
-    struct fp_fs_config cfg;
-
-    *rig = (struct rig){ .ops = ops, .geo = geo };
+    *rig = (struct rig){ .driver = driver, .geo = geo };
     rig->mem_size = (size_t)geo->block_size * geo->block_count;
     rig->mem = need(malloc(rig->mem_size));
+    memset(rig->mem, 0xff, rig->mem_size);
     rig->scratch = need(malloc(geo->block_size));
+    rig->wrap = need(calloc(1, driver->wrap_size + 1));
     fp_bdev_ram_init(&rig->ram, geo->prog_size, geo->block_size,
                      geo->block_count, rig->mem);
+    if (geo->medium)
+        rig->ram.bdev.flags = geo->medium;
+    if (geo->read_size)
+        rig->ram.bdev.read_size = geo->read_size;
     rig->watch = rig->ram.bdev;
     rig->watch.ops = &watch_ops;
     start_fault(rig, 1);
-    cfg = config(rig, RIG_USER);
-    rig->ws_size = ops->workspace(&rig->fault.bdev, &cfg);
-    rig->ws = need(malloc(rig->ws_size));
-    cfg = config(rig, RIG_READER);
-    rig->reader_ws_size = ops->workspace(&rig->fault.bdev, &cfg);
-    rig->reader_ws = need(malloc(rig->reader_ws_size));
     for (int i = 0; i < RIG_LEVELS; i++) {
         rig->copies[i].mem = need(malloc(rig->mem_size));
         rig->copies[i].dirty = need(malloc(geo->block_count));
-        rig->copies[i].ws = need(malloc(rig->ws_size));
         memset(rig->copies[i].dirty, 1, geo->block_count);
+    }
+    make_workspaces(rig);
+    for (int i = 0; i < RIG_LEVELS; i++) {
+        rig->copies[i].ws = need(malloc(rig->ws_size));
+        rig->copies[i].wrap = need(malloc(driver->wrap_size + 1));
     }
 }
 
@@ -110,9 +145,11 @@ void rig_free(struct rig *rig)
         free(rig->copies[i].mem);
         free(rig->copies[i].dirty);
         free(rig->copies[i].ws);
+        free(rig->copies[i].wrap);
     }
     free(rig->mem);
     free(rig->scratch);
+    free(rig->wrap);
     free(rig->ws);
     free(rig->reader_ws);
 }
@@ -128,27 +165,38 @@ int rig_format(struct rig *rig, const struct fp_fault_block *bad,
                uint32_t count)
 {
     struct fp_fs_config cfg = config(rig, RIG_USER);
+    struct fp_bdev *dev;
+    int err;
 
-    cfg.version = rig->geo->version;
+    cfg.version = rig->geo->cfg.version;
     memset(rig->mem, 0xff, rig->mem_size);
     touch(rig, 0, rig->geo->block_count - 1);
     rig_bad(rig, bad, count);
     start_fault(rig, 1);
-    return fp_fs_format(rig->ops, &rig->fault.bdev, &cfg, rig->ws,
-                        rig->ws_size);
+    dev = start_device(rig, &err);
+    return err ? err
+               : fp_fs_format(rig->driver->ops, dev, &cfg, rig->ws,
+                              rig->ws_size);
+}
+
+int rig_start(struct rig *rig, enum rig_role role)
+{
+    const bool reads = role == RIG_READER;
+    struct fp_fs_config cfg = config(rig, role);
+    int err;
+    struct fp_bdev *dev = start_device(rig, &err);
+
+    /* A workspace that holds what some earlier mount left must do as well. */
+    return err ? err
+               : fp_fs_mount(&rig->mnt, rig->driver->ops, dev, &cfg,
+                             reads ? rig->reader_ws : rig->ws,
+                             reads ? rig->reader_ws_size : rig->ws_size);
 }
 
 int rig_mount(struct rig *rig, enum rig_role role)
 {
-    struct fp_fs_config cfg = config(rig, role);
-
     fp_bdev_fault_power_on(&rig->fault);
-    /* A workspace that holds what some earlier mount left must do as well. */
-    if (role == RIG_READER)
-        return fp_fs_mount(&rig->mnt, rig->ops, &rig->fault.bdev, &cfg,
-                           rig->reader_ws, rig->reader_ws_size);
-    return fp_fs_mount(&rig->mnt, rig->ops, &rig->fault.bdev, &cfg, rig->ws,
-                       rig->ws_size);
+    return rig_start(rig, role);
 }
 
 void rig_save(struct rig *rig, enum rig_level level)
@@ -163,6 +211,7 @@ void rig_save(struct rig *rig, enum rig_level level)
     }
     copy->mnt = rig->mnt;
     memcpy(copy->ws, rig->ws, rig->ws_size);
+    memcpy(copy->wrap, rig->wrap, rig->driver->wrap_size);
 }
 
 void rig_restore(struct rig *rig, enum rig_level level)
@@ -179,6 +228,7 @@ void rig_restore(struct rig *rig, enum rig_level level)
     }
     rig->mnt = copy->mnt;
     memcpy(rig->ws, copy->ws, rig->ws_size);
+    memcpy(rig->wrap, copy->wrap, rig->driver->wrap_size);
 }
 
 void rig_cut(struct rig *rig, uint32_t nth, enum fp_fault_tear tear,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Flash in memory with a volume on it, of which everything, the mount
+ * A medium in memory with a volume on it, of which everything, the mount
  * included, can be put aside and brought back quickly: only blocks that were
  * written since are copied. What a power cut is tried on thousands of times.
  *
@@ -16,12 +16,33 @@
 #include "core/fs/fs.h"
 
 struct geometry {
-    uint32_t block_size, block_count, prog_size;
-    uint32_t cache_size; /* the smaller, the more programs to cut */
-    int32_t cycles;
-    uint32_t version; /* of the format; 0 the newest */
-    uint32_t remount; /* the volume is mounted afresh every so many steps */
-    bool upgrade;     /* whoever recovers makes the newest version of it */
+    uint32_t prog_size, block_size, block_count;
+    uint32_t medium;         /* FP_BDEV_*; 0: NOR, as ram.h has it */
+    uint32_t read_size;      /* 0: 1 */
+    struct fp_fs_config cfg; /* its version is for the format alone */
+    uint32_t remount;        /* the volume is mounted afresh every so many
+                                steps, 1 or more */
+    bool wrapped;            /* the volume lies on the subject's adapter */
+};
+
+/* As whom the volume is mounted. */
+enum rig_role {
+    RIG_USER,      /* with the geometry's configuration: what is tried */
+    RIG_RECOVERER, /* likewise, but the subject may say otherwise */
+    RIG_READER     /* read-only, in a workspace of its own */
+};
+
+/* What a driver brings to the rig. All but ops may be missing. */
+struct rig_driver {
+    const struct fp_fs_ops *ops;
+    /* Changes the configuration for some role. */
+    void (*configure)(struct fp_fs_config *cfg, const struct geometry *geo,
+                      enum rig_role role);
+    /* An adapter over `under` in state[0..wrap_size), as on a device that has
+     * just started: what of its work a cut left undone may be done here. An
+     * error (`*err`): it cannot be; a cut while it was starting, say. */
+    struct fp_bdev *(*wrap)(void *state, struct fp_bdev *under, int *err);
+    size_t wrap_size;
 };
 
 /* What can be brought back, each on its own. */
@@ -35,46 +56,41 @@ enum rig_level {
 struct rig_copy {
     uint8_t *mem, *dirty; /* dirty: a byte a block that may differ from mem */
     struct fp_mount mnt;
-    uint8_t *ws;
+    uint8_t *ws, *wrap;
 };
 
 struct rig {
-    const struct fp_fs_ops *ops;
+    const struct rig_driver *driver;
     const struct geometry *geo;
-    struct fp_bdev_fault fault; /* what the volume lies on */
+    struct fp_bdev_fault fault; /* what the volume, or its adapter, lies on */
     struct fp_mount mnt;
-    uint8_t *mem; /* the flash */
+    uint8_t *mem; /* the medium */
     size_t mem_size;
     /* private */
     struct fp_bdev watch; /* between fault and ram: sees what is written */
     struct fp_bdev_ram ram;
-    uint8_t *scratch, *ws, *reader_ws;
+    uint8_t *scratch, *ws, *reader_ws, *wrap;
     size_t ws_size, reader_ws_size;
     struct rig_copy copies[RIG_LEVELS];
     const struct fp_fault_block *bad;
     uint32_t bad_count;
 };
 
-void rig_init(struct rig *rig, const struct fp_fs_ops *ops,
+void rig_init(struct rig *rig, const struct rig_driver *driver,
               const struct geometry *geo);
 void rig_free(struct rig *rig);
 
-/* Erased flash, and an empty volume on it, not mounted. From now on the blocks
- * in bad[0..count), which is borrowed, are bad. */
+/* An erased medium, and an empty volume on it, not mounted. From now on the
+ * blocks in bad[0..count), which is borrowed, are bad. */
 int rig_format(struct rig *rig, const struct fp_fault_block *bad,
                uint32_t count);
 void rig_bad(struct rig *rig, const struct fp_fault_block *bad, uint32_t count);
 
-/* As whom the volume is mounted. */
-enum rig_role {
-    RIG_USER,      /* with the geometry's cache: what is tried */
-    RIG_RECOVERER, /* the same, and it upgrades where the geometry says so */
-    RIG_READER     /* in a workspace of its own, with room enough to be quick */
-};
-
 /* Power on, and the volume mounted as by a device that has just started:
  * whatever was mounted is forgotten. */
 int rig_mount(struct rig *rig, enum rig_role role);
+/* The same, but a cut that was ordered may come while it starts. */
+int rig_start(struct rig *rig, enum rig_role role);
 
 void rig_save(struct rig *rig, enum rig_level level);
 void rig_restore(struct rig *rig, enum rig_level level);

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STAGED_MTIME 123456789
+/* Times that a clock of two seconds has, too. */
+#define STAGED_MTIME 1000000000000000000
+#define SET_MTIME    1000000002000000000
 #define DRAWS        6
 #define PIECE        100u /* bytes a write: none of the caches' sizes */
 
@@ -32,6 +34,52 @@ static bool is_put(enum kind kind)
 {
     return kind == KIND_CREATE || kind == KIND_APPEND ||
            kind == KIND_OVERWRITE || kind == KIND_STAGE;
+}
+
+/* --- what a volume can do --- */
+
+static bool is_able(const struct limits *limits, uint32_t caps)
+{
+    return (limits->caps & caps) == caps;
+}
+
+static uint32_t cap_of(enum kind kind)
+{
+    static const uint32_t caps[KIND_COUNT] = {
+        [KIND_APPEND] = FP_CAP_APPEND,
+        [KIND_STAGE] = FP_CAP_STAGE,
+        [KIND_MKDIR] = FP_CAP_DIRS,
+        [KIND_MOVE] = FP_CAP_DIRS,
+        [KIND_REPLACE] = FP_CAP_ATOMIC_REPLACE,
+        [KIND_RMDIR] = FP_CAP_DIRS,
+        [KIND_ATTR] = FP_CAP_ATTRS,
+        [KIND_TIME] = FP_CAP_MTIME,
+    };
+
+    return caps[kind];
+}
+
+static bool has_kind(const struct limits *limits, enum kind kind)
+{
+    return is_able(limits, cap_of(kind)) && !(limits->without >> kind & 1);
+}
+
+uint32_t kinds_possible(const struct limits *limits)
+{
+    uint32_t kinds = 0;
+
+    for (uint32_t i = 0; i < KIND_COUNT; i++)
+        kinds |= (uint32_t)has_kind(limits, (enum kind)i) << i;
+    return kinds;
+}
+
+bool limits_nothing(const struct limits *limits)
+{
+    const uint32_t all = FP_CAP_DIRS | FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE |
+                         FP_CAP_MTIME | FP_CAP_ATTRS | FP_CAP_SEEKWRITE |
+                         FP_CAP_APPEND | FP_CAP_RENAME_DIR | FP_CAP_HOLES;
+
+    return is_able(limits, all) && !limits->without && !limits->files_max;
 }
 
 /* --- the steps --- */
@@ -85,17 +133,22 @@ static const struct step script[] = {
 #define GROWN    (WORN + 5)      /* a staged file of more blocks each time */
 #define DRAWN    (GROWN + 3)     /* from here on steps are drawn */
 
-static uint32_t scale(uint32_t size, uint32_t block_size)
+static uint32_t scale(uint32_t size, uint32_t unit)
 {
-    return size & 0x10000 ? (size & 0xffff) * block_size / 2 : size;
+    return size & 0x10000 ? (size & 0xffff) * unit / 2 : size;
 }
 
 static void numbered(struct step *step, enum kind kind, uint32_t i,
-                     uint32_t block_size)
+                     const struct limits *limits)
 {
+    const bool is_short = limits->name_max < (is_able(limits, FP_CAP_DIRS)
+                                                  ? strlen("file-000.txt")
+                                                  : strlen("b-file-000.txt"));
+
     step->kind = kind;
-    snprintf(step->path, sizeof step->path, "/b/file-%03u.txt", i);
-    step->size = block_size < 4096 ? 20 : 60; /* 43 fill more than a block */
+    snprintf(step->path, sizeof step->path,
+             is_short ? "/b/f%03u" : "/b/file-%03u.txt", i);
+    step->size = limits->unit < 4096 ? 20 : 60; /* 43 fill more than a block */
     step->seed = (uint8_t)i;
 }
 
@@ -149,22 +202,36 @@ static void draw(struct step *step, uint32_t at, uint32_t seed)
     }
 }
 
-static void make(struct step *step, uint32_t at, uint32_t block_size,
+/* Without directories their '/' is one more character of a name. */
+static void flatten(char *path)
+{
+    while ((path = strchr(path + 1, '/')) != NULL)
+        *path = '-';
+}
+
+static void make(struct step *step, uint32_t at, const struct limits *limits,
                  uint32_t seed)
 {
     static const char *const dirs[] = { "/p", "/q", "/w" };
+    const bool moves = is_able(limits, FP_CAP_DIRS | FP_CAP_RENAME_DIR);
 
     *step = (struct step){ .kind = KIND_CREATE };
     if (at < SCRIPTED) {
         *step = script[at];
+        /* A directory that cannot move is made where it would be. */
+        if (!moves && !strcmp(step->to, "/b/deep")) {
+            step->kind = KIND_MKDIR;
+            strcpy(step->path, step->to);
+            step->to[0] = 0;
+        }
     } else if (at < FILLED) {
-        numbered(step, KIND_CREATE, at - SCRIPTED, block_size);
+        numbered(step, KIND_CREATE, at - SCRIPTED, limits);
     } else if (at < EMPTIED) {
-        numbered(step, KIND_REMOVE, at - FILLED, block_size);
+        numbered(step, KIND_REMOVE, at - FILLED, limits);
     } else if (at < WORN) {
         step->kind = KIND_OVERWRITE;
         step->flags = NEW;
-        strcpy(step->path, "/empty/h");
+        strcpy(step->path, moves ? "/empty/h" : "/b/deep/h");
         step->size = 12;
         step->seed = (uint8_t)at;
     } else if (at < GROWN) {
@@ -177,8 +244,15 @@ static void make(struct step *step, uint32_t at, uint32_t block_size,
     } else {
         draw(step, at, seed);
     }
-    step->off = scale(step->off, block_size);
-    step->size = scale(step->size, block_size);
+    step->off = scale(step->off, limits->unit);
+    step->size = scale(step->size, limits->unit);
+    if (step->kind != KIND_TRUNCATE && step->size > limits->file_max)
+        step->size = (uint32_t)limits->file_max;
+    if (!is_able(limits, FP_CAP_DIRS)) {
+        flatten(step->path);
+        if (step->to[0])
+            flatten(step->to);
+    }
 }
 
 /* --- on a volume --- */
@@ -232,6 +306,8 @@ int step_do(const struct step *step, struct fp_mount *mnt)
 {
     uint8_t attr[16];
 
+    if (step->left_out)
+        return FP_OK;
     switch (step->kind) {
     case KIND_MKDIR:
         return fp_fs_mkdir(mnt, step->path);
@@ -248,7 +324,7 @@ int step_do(const struct step *step, struct fp_mount *mnt)
         return fp_fs_setattr(mnt, step->path, step->attr,
                              step->size ? attr : NULL, step->size);
     case KIND_TIME:
-        return fp_fs_settime(mnt, step->path, 1000000007);
+        return fp_fs_settime(mnt, step->path, SET_MTIME);
     default:
         return with_file(step, mnt);
     }
@@ -339,7 +415,34 @@ static void resize(struct node *n, uint32_t size)
     n->size = size;
 }
 
-static bool model_put(struct model *model, const struct step *step)
+/* One of the trees that show while a piecewise volume does the step. */
+static void between(struct model *model, const struct limits *limits,
+                    const struct step *step)
+{
+    if (!limits->is_piecewise || step->kind == KIND_STAGE)
+        return;
+    if (model->between_count == WORKLOAD_BETWEEN) {
+        fprintf(stderr, "powerloss: a step of too many pieces\n");
+        exit(1);
+    }
+    model->between[model->between_count++] = model_sum(model);
+}
+
+static void write_pieces(struct model *model, const struct limits *limits,
+                         const struct step *step, struct node *n, uint32_t off)
+{
+    for (uint32_t i = 0; i < step->size; i++) {
+        if (i % PIECE == 0)
+            between(model, limits, step);
+        if (n->size < off + step->size && i % PIECE == 0)
+            resize(n, off + i + PIECE < off + step->size ? off + i + PIECE
+                                                         : off + step->size);
+        n->data[off + i] = content(step->seed, i);
+    }
+}
+
+static bool model_put(struct model *model, const struct limits *limits,
+                      const struct step *step)
 {
     struct node *n = find(model, step->path);
     uint32_t off = step->off;
@@ -352,16 +455,13 @@ static bool model_put(struct model *model, const struct step *step)
         n = add(model, step->path, false);
     if (step->kind == KIND_STAGE) {
         resize(n, 0);
-        n->mtime_ns = STAGED_MTIME;
+        n->mtime_ns = has_kind(limits, KIND_TIME) ? STAGED_MTIME : 0;
     }
     if (step->flags & FP_O_TRUNC)
         resize(n, 0);
     if (step->kind == KIND_APPEND)
         off = n->size;
-    if (step->size && n->size < off + step->size)
-        resize(n, off + step->size);
-    for (uint32_t i = 0; i < step->size; i++)
-        n->data[off + i] = content(step->seed, i);
+    write_pieces(model, limits, step, n, off);
     return true;
 }
 
@@ -425,12 +525,13 @@ static bool model_attr(struct model *model, const struct step *step)
 
 /* False, and nothing is done: it is impossible. The kind becomes what it is in
  * this tree: a rename that moves, say. */
-static bool model_do(struct model *model, struct step *step)
+static bool model_do(struct model *model, const struct limits *limits,
+                     struct step *step)
 {
     struct node *n = find(model, step->path);
 
     if (is_put(step->kind))
-        return model_put(model, step);
+        return model_put(model, limits, step);
     switch (step->kind) {
     case KIND_MKDIR:
         if (n || !parent_is_dir(model, step->path))
@@ -445,7 +546,7 @@ static bool model_do(struct model *model, struct step *step)
         return model_attr(model, step);
     case KIND_TIME:
         if (n)
-            n->mtime_ns = 1000000007;
+            n->mtime_ns = SET_MTIME;
         return n;
     default: /* KIND_TRUNCATE */
         if (!n || n->is_dir)
@@ -455,14 +556,70 @@ static bool model_do(struct model *model, struct step *step)
     }
 }
 
+static uint32_t file_count(const struct model *model)
+{
+    uint32_t count = 0;
+
+    for (int i = 1; i < WORKLOAD_NODES; i++)
+        count += model->nodes[i].used && !model->nodes[i].is_dir;
+    return count;
+}
+
+/* Has this volume room for what is written? One file is left for what ends a
+ * recovery. */
+static bool put_fits(struct model *model, const struct limits *limits,
+                     const struct step *step)
+{
+    const struct node *n = find(model, step->path);
+    uint32_t off = step->kind == KIND_APPEND && n ? n->size : step->off;
+
+    if (!n && limits->files_max && file_count(model) + 1 >= limits->files_max)
+        return false;
+    return off + step->size <= limits->file_max;
+}
+
+/* Can the volume do this step at all, possible or not in its tree? */
+static bool fits(struct model *model, const struct limits *limits,
+                 const struct step *step)
+{
+    const struct node *n = find(model, step->path);
+    const struct node *to = step->to[0] ? find(model, step->to) : NULL;
+
+    if (!has_kind(limits, step->kind) ||
+        strlen(strrchr(step->path, '/') + 1) > limits->name_max)
+        return false;
+    if (is_put(step->kind) && !put_fits(model, limits, step))
+        return false;
+    switch (step->kind) {
+    case KIND_OVERWRITE:
+        return step->flags & FP_O_TRUNC || is_able(limits, FP_CAP_SEEKWRITE);
+    case KIND_TRUNCATE:
+        return step->size <= limits->file_max &&
+               (!n || step->size <= n->size || is_able(limits, FP_CAP_HOLES));
+    case KIND_REMOVE:
+        return !n || !n->is_dir || has_kind(limits, KIND_RMDIR);
+    case KIND_RENAME:
+        return (!to || has_kind(limits, KIND_REPLACE)) &&
+               (!n || !n->is_dir || is_able(limits, FP_CAP_RENAME_DIR));
+    default:
+        return true;
+    }
+}
+
 /* Most of what is drawn at random makes no sense: a few more draws, and most
  * does. */
 void step_make(struct step *step, struct model *model, uint32_t at,
-               uint32_t block_size, uint32_t seed)
+               const struct limits *limits, uint32_t seed)
 {
+    model->between_count = 0;
     for (uint32_t i = 0; i < DRAWS; i++) {
-        make(step, at, block_size, seed + i * 1000003);
-        step->possible = model_do(model, step);
+        make(step, at, limits, seed + i * 1000003);
+        step->left_out = !fits(model, limits, step);
+        if (step->left_out && step->drawn)
+            continue;
+        step->possible = !step->left_out && model_do(model, limits, step);
+        /* In the script a step leans on others that may be left out. */
+        step->left_out = !step->possible && !step->drawn;
         if (step->possible || !step->drawn)
             return;
     }
@@ -476,10 +633,14 @@ void model_clear(struct model *model)
 
 /* --- the tree in a number --- */
 
+/* A time that no step has set is the format's own affair: FAT always has one.
+ */
 static uint32_t hash_head(const char *path, bool is_dir, int64_t mtime_ns)
 {
     uint32_t crc = fp_crc32(1, path, strlen(path) + 1);
 
+    if (mtime_ns != STAGED_MTIME && mtime_ns != SET_MTIME)
+        mtime_ns = 0;
     crc = fp_crc32(crc, &is_dir, sizeof is_dir);
     return fp_crc32(crc, &mtime_ns, sizeof mtime_ns);
 }
@@ -530,26 +691,38 @@ static int sum_content(struct fp_mount *mnt, const char *path, uint32_t *crc)
     return n < 0 ? (int)n : err;
 }
 
+static int hash_attrs(struct fp_mount *mnt, const char *path, bool has_attrs,
+                      uint32_t *crc)
+{
+    for (int a = 0; a < 2; a++) {
+        uint8_t attr[16], size = 0;
+
+        if (has_attrs) {
+            int32_t n =
+                fp_fs_getattr(mnt, path, attr_types[a], attr, sizeof attr);
+
+            if (n < 0 && n != FP_ERR_NODATA)
+                return n;
+            if (n > (int32_t)sizeof attr)
+                return FP_ERR_CORRUPT; /* none was ever that long */
+            size = n > 0 ? (uint8_t)n : 0;
+        }
+        *crc = fp_crc32(*crc, &size, 1);
+        *crc = fp_crc32(*crc, attr, size);
+    }
+    return FP_OK;
+}
+
 static int sum_entry(struct fp_mount *mnt, const char *path,
-                     const struct fp_stat *st, uint64_t *sum)
+                     const struct limits *limits, const struct fp_stat *st,
+                     uint64_t *sum)
 {
     bool is_dir = st->type == FP_TYPE_DIR;
-    uint32_t crc = hash_head(path, is_dir, st->has_mtime ? st->mtime_ns : 0);
-    int err = FP_OK;
+    bool timed = st->has_mtime && has_kind(limits, KIND_TIME);
+    uint32_t crc = hash_head(path, is_dir, timed ? st->mtime_ns : 0);
+    int err = hash_attrs(mnt, path, has_kind(limits, KIND_ATTR), &crc);
 
-    for (int a = 0; a < 2; a++) {
-        uint8_t attr[16], size;
-        int32_t n = fp_fs_getattr(mnt, path, attr_types[a], attr, sizeof attr);
-
-        if (n < 0 && n != FP_ERR_NODATA)
-            return n;
-        if (n > (int32_t)sizeof attr)
-            return FP_ERR_CORRUPT; /* none was ever that long */
-        size = n > 0 ? (uint8_t)n : 0;
-        crc = fp_crc32(crc, &size, 1);
-        crc = fp_crc32(crc, attr, size);
-    }
-    if (!is_dir)
+    if (!err && !is_dir)
         err = sum_content(mnt, path, &crc);
     *sum += spread(crc);
     return err;
@@ -571,6 +744,8 @@ static int list(struct fp_mount *mnt, const char *path, struct todo *todo)
     while ((listed = fp_fs_readdir(&dir, &entry)) > 0 && !err) {
         const char *base = path[1] ? path : "";
 
+        if (!base[0] && !strcmp(entry.name, &WORKLOAD_PROBE[1]))
+            continue;
         if (todo->count > WORKLOAD_NODES ||
             strlen(base) + 1 + entry.name_len >= WORKLOAD_PATH)
             err = FP_ERR_CORRUPT;
@@ -584,7 +759,7 @@ static int list(struct fp_mount *mnt, const char *path, struct todo *todo)
     return err ? err : closed;
 }
 
-int volume_sum(struct fp_mount *mnt, uint64_t *sum)
+int volume_sum(struct fp_mount *mnt, const struct limits *limits, uint64_t *sum)
 {
     static struct todo todo;
     int err = FP_OK;
@@ -597,7 +772,7 @@ int volume_sum(struct fp_mount *mnt, uint64_t *sum)
 
         err = fp_fs_stat(mnt, todo.paths[i], &st);
         if (!err)
-            err = sum_entry(mnt, todo.paths[i], &st, sum);
+            err = sum_entry(mnt, todo.paths[i], limits, &st, sum);
         if (!err && st.type == FP_TYPE_DIR)
             err = list(mnt, todo.paths[i], &todo);
     }

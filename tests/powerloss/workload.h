@@ -5,6 +5,9 @@
  * the same steps are done to, so that what a volume must hold is never learnt
  * from the driver that is tried.
  *
+ * A volume that can do less has fewer steps: what its limits leave out is not
+ * done to the model either. Without directories "/a/f" is "/a-f".
+ *
  * A tree is compared as a sum over its entries of a hash of everything about
  * them, so that order does not matter and one that is lost, doubled or changed
  * shows.
@@ -16,9 +19,14 @@
 
 #include "core/fs/fs.h"
 
-#define WORKLOAD_STEPS 480
-#define WORKLOAD_PATH  32
-#define WORKLOAD_NODES 128
+#define WORKLOAD_STEPS   480
+#define WORKLOAD_PATH    32
+#define WORKLOAD_NODES   128
+#define WORKLOAD_BETWEEN 400
+
+/* The name of the file that is written and removed to end a recovery; it is no
+ * part of any tree. */
+#define WORKLOAD_PROBE "/~"
 
 enum kind {
     KIND_CREATE,
@@ -39,6 +47,22 @@ enum kind {
 
 extern const char *const kind_names[KIND_COUNT];
 
+/* What a volume can do. */
+struct limits {
+    uint32_t unit;    /* what sizes are counted in: a block, where there are
+                         enough of them */
+    uint32_t caps;    /* FP_CAP_* */
+    uint32_t without; /* bits of enum kind that it has not all the same */
+    uint32_t name_max;
+    uint64_t file_max, files_max; /* files_max 0: no limit */
+    bool is_piecewise;
+};
+
+/* Bits of enum kind. */
+uint32_t kinds_possible(const struct limits *limits);
+/* Every step of the script can be done. */
+bool limits_nothing(const struct limits *limits);
+
 struct step {
     enum kind kind;
     char path[WORKLOAD_PATH], to[WORKLOAD_PATH];
@@ -48,6 +72,8 @@ struct step {
     uint8_t attr;       /* its type; a size of 0 removes it */
     bool drawn;         /* at random: it may be impossible */
     bool possible;      /* or a volume must refuse it */
+    bool left_out;      /* this volume cannot do such a thing: nothing is done,
+                           and nothing has changed */
 };
 
 int step_do(const struct step *step, struct fp_mount *mnt);
@@ -59,22 +85,27 @@ struct node {
     uint32_t size;
     uint8_t attrs[2][16]; /* of the types in attr_types */
     uint8_t attr_sizes[2];
-    int64_t mtime_ns; /* 0: none */
+    int64_t mtime_ns; /* 0: none of those that steps set */
 };
 
 struct model {
     struct node nodes[WORKLOAD_NODES]; /* the first is the root */
+    /* Sums of the trees that a piecewise volume may show while the last step
+     * was being done. */
+    uint64_t between[WORKLOAD_BETWEEN];
+    uint32_t between_count;
 };
 
-/* Makes step `at` of the workload, on blocks of that size, and does it to the
- * model, which must be at that step. Other seeds draw other steps from the
+/* Makes step `at` of the workload for a volume of these limits, and does it to
+ * the model, which must be at that step. Other seeds draw other steps from the
  * first random one on. */
 void step_make(struct step *step, struct model *model, uint32_t at,
-               uint32_t block_size, uint32_t seed);
+               const struct limits *limits, uint32_t seed);
 void model_clear(struct model *model);
 uint64_t model_sum(const struct model *model);
 
-/* The same sum of what a volume holds. */
-int volume_sum(struct fp_mount *mnt, uint64_t *sum);
+/* The same sum of what a volume of these limits holds. */
+int volume_sum(struct fp_mount *mnt, const struct limits *limits,
+               uint64_t *sum);
 
 #endif

@@ -183,6 +183,42 @@ static void an_atomic_unit_is_never_torn(void **state)
     }
 }
 
+/* On a card any of the sectors of a call may have landed, each whole, and what
+ * did not land is as it was. */
+static void sectors_of_a_card_land_in_no_order(void **state)
+{
+    int holes = 0, alone = 0;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        struct fixture f;
+        int landed[15], first = -1, last = -1, total = 0;
+
+        set_up(&f);
+        f.ram.bdev.flags = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG;
+        memset(f.mem, 0x5a, sizeof f.mem);
+        fp_bdev_fault_init(&f.fault, &f.ram.bdev, f.scratch, seed);
+        fp_bdev_fault_cut(&f.fault, 1, FP_FAULT_TEAR_BITS);
+        assert_int_equal(fp_bdev_prog(f.dev, 0, f.buf, 240), FP_ERR_IO);
+        for (int i = 0; i < 15; i++) {
+            landed[i] = f.mem[i * 16] == 0;
+            for (int k = 0; k < 16; k++)
+                assert_int_equal(f.mem[i * 16 + k], landed[i] ? 0 : 0x5a);
+            if (landed[i])
+                last = i;
+            if (landed[i] && first < 0)
+                first = i;
+            total += landed[i];
+        }
+        holes += total > 0 && last - first + 1 > total;
+        alone += !landed[0] && total > 0;
+        for (size_t i = 240; i < sizeof f.mem; i++)
+            assert_int_equal(f.mem[i], 0x5a);
+    }
+    assert_true(holes > 50);
+    assert_true(alone > 20);
+}
+
 /* Blocks before the one in which the power went are erased, those after it
  * are as they were. */
 static void an_erase_is_torn(void **state)
@@ -324,6 +360,7 @@ int main(void)
         cmocka_unit_test(a_whole_program_may_land_without_a_word),
         cmocka_unit_test(bits_of_a_word_are_torn),
         cmocka_unit_test(an_atomic_unit_is_never_torn),
+        cmocka_unit_test(sectors_of_a_card_land_in_no_order),
         cmocka_unit_test(an_erase_is_torn),
         cmocka_unit_test(bad_blocks_fail_as_told),
         cmocka_unit_test(a_block_that_keeps_its_content_does_so_in_a_cut),

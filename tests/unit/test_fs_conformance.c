@@ -1,15 +1,35 @@
 /* SPDX-License-Identifier: MIT
  *
- * Every driver that writes, on flash of several geometries.
+ * Every driver that writes, on media of several geometries; and fs_flat.h,
+ * which shows that the suite keeps to a driver's limits.
  */
 #include "tests/unit/fs_suite.h"
 
 #include "core/fs/littlefs/littlefs.h"
+#include "tests/sector_stack.h"
+#include "tests/unit/fs_flat.h"
+
+#define LITTLEFS(prog, block, count)                                        \
+    {                                                                       \
+        .ops = &fp_fs_littlefs, .prog_size = (prog), .block_size = (block), \
+        .block_count = (count)                                              \
+    }
 
 static const struct fs_suite_row rows[] = {
-    { &fp_fs_littlefs, 1, 128, 512 },  { &fp_fs_littlefs, 16, 128, 512 },
-    { &fp_fs_littlefs, 1, 512, 256 },  { &fp_fs_littlefs, 16, 512, 256 },
-    { &fp_fs_littlefs, 16, 4096, 64 }, { &fp_fs_littlefs, 256, 4096, 64 },
+    LITTLEFS(1, 128, 512),
+    LITTLEFS(16, 128, 512),
+    LITTLEFS(1, 512, 256),
+    LITTLEFS(16, 512, 256),
+    LITTLEFS(16, 4096, 64),
+    LITTLEFS(256, 4096, 64),
+
+    { .ops = &fs_flat, .prog_size = 16, .block_size = 512, .block_count = 128 },
+    { .ops = &fs_flat,
+      .prog_size = 16,
+      .block_size = 4096,
+      .block_count = 64,
+      .wrap = sector_stack_start,
+      .wrap_size = sizeof(struct sector_stack) },
 };
 
 int main(void)

@@ -62,6 +62,30 @@ static void malformed_paths_stay_outside(void **state)
     assert_string_equal(rec_take(), "stat /.a/b..");
 }
 
+/* The tools that show what is stored leave every name to the driver, and change
+ * nothing. */
+static void stored_names_are_the_drivers_affair(void **state)
+{
+    static const char *const odd[] = { "//", "//a", "/a//b/", "/..", "/./a" };
+    struct fixture f;
+    struct fp_stat st;
+
+    (void)state;
+    set_up(&f, FP_MOUNT_STORED);
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+        char want[16] = "stat ";
+
+        assert_int_equal(fp_fs_stat(&f.mnt, odd[i], &st), FP_OK);
+        assert_string_equal(rec_take(), strcat(want, odd[i]));
+        assert_int_equal(fp_fs_remove(&f.mnt, odd[i]), FP_ERR_ROFS);
+        assert_int_equal(fp_fs_open(&f.mnt, &f.file, odd[i], FP_O_WRITE),
+                         FP_ERR_ROFS);
+    }
+    assert_int_equal(fp_fs_stat(&f.mnt, "a", &st), FP_ERR_INVAL);
+    assert_int_equal(fp_fs_stat(&f.mnt, "", &st), FP_ERR_INVAL);
+    assert_string_equal(rec_take(), "");
+}
+
 static void names_and_paths_have_a_limit(void **state)
 {
     struct fixture f;
@@ -351,6 +375,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(malformed_paths_stay_outside),
+        cmocka_unit_test(stored_names_are_the_drivers_affair),
         cmocka_unit_test(names_and_paths_have_a_limit),
         cmocka_unit_test(flags_that_contradict_are_refused),
         cmocka_unit_test(a_handle_does_what_it_was_opened_for),

@@ -3,7 +3,7 @@
  * Source: docs of the format "littlefs v2 on disk", sections 3 (pairs), 5 (the
  * thread), 6 (global state) and 7 (lists of data blocks).
  */
-#include "tests/powerloss/reach.h"
+#include "tests/powerloss/littlefs_reach.h"
 
 #include "core/bytes.h"
 #include "core/digest/crc32.h"

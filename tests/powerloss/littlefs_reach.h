@@ -8,8 +8,8 @@
  * Memory  the image is borrowed for the call
  * Errors  a sentence about the first thing that is wrong, or NULL
  */
-#ifndef FP_TESTS_POWERLOSS_REACH_H
-#define FP_TESTS_POWERLOSS_REACH_H
+#ifndef FP_TESTS_POWERLOSS_LITTLEFS_REACH_H
+#define FP_TESTS_POWERLOSS_LITTLEFS_REACH_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "cli/image/kinds.h"
+
+#include "cli/image/image.h"
+
+#include <string.h>
+
+static const struct fpc_image_kind kinds[] = {
+    { .fs = "littlefs",
+      .block_size = 4096,
+      .prog_size = 16,
+      .least_blocks = 2,
+      .states_size = true,
+      .opts = "version=2.0 or 2.1, name_max=N (create)" },
+    { .fs = "fat",
+      .block_size = 512,
+      .prog_size = 512,
+      .least_blocks = 64,
+      .card = true,
+      .states_size = true },
+    { .fs = "spiffs",
+      .block_size = 4096,
+      .prog_size = 1,
+      .least_blocks = 5,
+      .opts = "name_len, meta_len, magic, magic_length, aligned, id_bytes, "
+              "erase, addr" },
+    { .fs = "minifs",
+      .block_size = 4096,
+      .prog_size = 1,
+      .least_blocks = 4,
+      .opts = "version=N, big=1" },
+    { .fs = "bonsai",
+      .block_size = 256,
+      .prog_size = 4,
+      .least_blocks = 8,
+      .slashed = true,
+      .opts = "start=ADDRESS" },
+};
+
+static const struct fpc_image_kind other = {
+    .fs = "",
+    .block_size = 4096,
+    .prog_size = 1,
+    .least_blocks = 2,
+};
+
+const struct fpc_image_kind *fpc_image_kind(const char *fs)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(kinds[i].fs, fs) == 0)
+            return &kinds[i];
+    return &other;
+}
+
+const struct fpc_image_kind *fpc_image_kind_at(unsigned n)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (fp_host_volume_driver(fp_host_drivers, kinds[i].fs) && n-- == 0)
+            return &kinds[i];
+    return NULL;
+}
+
+void fpc_image_kinds_told(const char *wanted)
+{
+    char list[200] = "";
+
+    for (const struct fp_fs_ops *const *ops = fp_host_drivers; *ops; ops++) {
+        if (list[0])
+            strncat(list, ", ", sizeof list - strlen(list) - 1);
+        strncat(list, (*ops)->name, sizeof list - strlen(list) - 1);
+    }
+    fpc_error("--fs %s: not known; there is %s", wanted, list);
+}
