@@ -4,10 +4,16 @@
 #if FP_WITH_LITTLEFS
 #include "core/fs/littlefs/littlefs.h"
 #endif
+#if FP_WITH_MINIFS
+#include "core/fs/minifs/minifs.h"
+#endif
 
 const struct fp_fs_ops *const fp_host_drivers[] = {
 #if FP_WITH_LITTLEFS
     &fp_fs_littlefs,
+#endif
+#if FP_WITH_MINIFS
+    &fp_fs_minifs,
 #endif
     NULL,
 };
