@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/host/drivers.h"
 
+#if FP_WITH_BONSAI
+#include "core/fs/bonsai/bonsai.h"
+#endif
 #if FP_WITH_LITTLEFS
 #include "core/fs/littlefs/littlefs.h"
 #endif
@@ -14,6 +17,9 @@ const struct fp_fs_ops *const fp_host_drivers[] = {
 #endif
 #if FP_WITH_MINIFS
     &fp_fs_minifs,
+#endif
+#if FP_WITH_BONSAI
+    &fp_fs_bonsai,
 #endif
     NULL,
 };

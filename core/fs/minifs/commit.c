@@ -123,11 +123,12 @@ int fp_mini_write_meta(struct fp_mini *fs, uint32_t block)
     memcpy(fs->meta, FP_MINI_MAGIC, FP_MINI_MAGIC_SIZE);
     fs->meta[FP_MINI_MAGIC_SIZE] = fs->version;
     put16(fs, fs->meta + 14, fs->count);
+    memset(fs->meta + size, 0xff, fs->block_size - size);
     fs->meta[0] = 0xff;
     if (!err)
         err = prog(fs, block, fs->meta,
                    takes_second_prog(fs) ? 0 : fs->dev->prog_size, size);
-    fs->meta[0] = FP_MINI_MAGIC[0];
+    fs->meta[0] = (uint8_t)FP_MINI_MAGIC[0];
     if (err)
         return err;
     return fp_bdev_prog(fs->dev, fp_mini_addr(fs, block), fs->meta,
