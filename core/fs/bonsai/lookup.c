@@ -44,9 +44,9 @@ int fp_bon_find(struct fp_bon *fs, const char *path, bool for_create,
 {
     int err = fp_bon_load(fs, FP_BON_ROOT, &place->node);
 
+    place->is_own_data = false;
     if (err == FP_ERR_NOENT)
         return FP_ERR_CORRUPT; /* the root is lost */
-    place->is_own_data = false;
     place->rest = fs->is_raw && path[1] != '\0' ? skip_root(path) : path;
     place->parent = place->node;
     if (place->rest == NULL)

@@ -54,7 +54,8 @@ int fp_bon_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     if (is_there && flags & FP_O_EXCL)
         return FP_ERR_EXIST;
     f->is_own_data = place.is_own_data;
-    if (is_there && fp_bon_is_dir(&place.node) && !f->is_own_data)
+    if (is_there && fp_bon_is_dir(&place.node) && !f->is_own_data &&
+        !fs->is_raw)
         return FP_ERR_ISDIR;
     if (err == FP_ERR_NOENT && flags & FP_O_CREATE)
         err = check_rest(fs, place.rest);

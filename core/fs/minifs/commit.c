@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
  * How a change reaches flash. Content first, to a block that nothing refers
- * to; then a metadata block; then the old metadata is erased. Blocks are taken
- * in a circle, content behind the metadata, metadata behind the content, so
- * that everything wears alike.
+ * to; then a metadata block; then the old one stops being metadata. Blocks are
+ * taken in a circle, content behind the metadata, metadata behind the content,
+ * and erased when they are taken, so that everything wears alike.
  *
  *     old metadata .. | content | new metadata |
- *                      1. prog   2. prog, mark    3. unmark and erase the old
+ *                      1.        2. and its mark    3. the old one's mark goes
  *
- * A new block is metadata from its first byte on, which is programmed last.
- * Where a unit takes no second program, the device lands its units whole
- * (fp_mini_can_write()), and the last unit is the one with that byte. A cut
- * before step 2 ends leaves the old volume; a cut after it leaves two, old
- * and new, and whichever comes first counts, until prepare() erases the other.
- * The old one loses its mark before its erase, because a torn erase could
- * leave the mark over half of the entries.
+ * The mark is a block's first byte. It is programmed last; where a unit takes
+ * no second program, the device lands units whole (fp_mini_can_write()), and
+ * the last is the one with the mark. A cut before step 2 ends leaves the old
+ * volume; a cut after it leaves two, old and new, and whichever comes first
+ * counts, until prepare() takes the mark off the other. Taking it off, and not
+ * erasing at once, also saves the moment when a torn erase has left the mark
+ * over half of the entries.
  */
 #include "core/fs/minifs/mini.h"
 
@@ -57,18 +57,16 @@ static void put16(const struct fp_mini *fs, uint8_t *p, uint32_t v)
     p[!fs->is_big] = (uint8_t)(v >> 8);
 }
 
-/* Takes the mark off old metadata, and then all of it. */
+/* What was metadata is none any more. One byte is enough where it can be
+ * programmed; the block is erased when it is needed. */
 static int drop(const struct fp_mini *fs, uint32_t block)
 {
-    int err = FP_OK;
-
-    if (takes_second_prog(fs)) {
-        memset(fs->unit, 0xff, fs->dev->prog_size);
-        fs->unit[0] = 0;
-        err = fp_bdev_prog(fs->dev, fp_mini_addr(fs, block), fs->unit,
-                           fs->dev->prog_size);
-    }
-    return err ? err : erase(fs, block);
+    if (!takes_second_prog(fs))
+        return erase(fs, block);
+    memset(fs->unit, 0xff, fs->dev->prog_size);
+    fs->unit[0] = 0;
+    return fp_bdev_prog(fs->dev, fp_mini_addr(fs, block), fs->unit,
+                        fs->dev->prog_size);
 }
 
 int fp_mini_prepare(struct fp_mini *fs)
@@ -135,13 +133,11 @@ int fp_mini_write_meta(struct fp_mini *fs, uint32_t block)
                         fs->dev->prog_size);
 }
 
-int fp_mini_commit(struct fp_mini *fs, uint32_t after)
+int fp_mini_commit(struct fp_mini *fs, uint32_t block)
 {
-    uint32_t old = fs->block, block;
-    int err = fp_mini_next_free(fs, after, &block);
+    uint32_t old = fs->block;
+    int err = fp_mini_write_meta(fs, block);
 
-    if (!err)
-        err = fp_mini_write_meta(fs, block);
     if (!err) {
         fs->block = block;
         err = drop(fs, old);

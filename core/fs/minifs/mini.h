@@ -175,8 +175,9 @@ void fp_mini_set_entry(struct fp_mini *fs, uint32_t index,
                        const struct fp_mini_file *f);
 /* Writes meta out to `block`: from then on it counts. */
 int fp_mini_write_meta(struct fp_mini *fs, uint32_t block);
-/* The same to the next free one behind `after`; what was is erased. */
-int fp_mini_commit(struct fp_mini *fs, uint32_t after);
+/* The same, and what was is erased. The block is chosen before meta is changed:
+ * what goes with the change must not be overwritten by it. */
+int fp_mini_commit(struct fp_mini *fs, uint32_t block);
 
 /* write.c */
 int fp_mini_open(struct fp_mount *mnt, struct fp_file *file, const char *path,

@@ -38,6 +38,7 @@ int fp_mini_remove(struct fp_mount *mnt, const char *path)
 {
     struct fp_mini *fs = fp_mini_of(mnt);
     uint8_t name[FP_MINI_NAME];
+    uint32_t block;
     int err = fp_mini_prepare(fs), index;
 
     if (err)
@@ -45,8 +46,11 @@ int fp_mini_remove(struct fp_mount *mnt, const char *path)
     index = fp_mini_find(fs, path, false, name);
     if (index < 0)
         return index;
+    err = fp_mini_next_free(fs, fs->block, &block);
+    if (err)
+        return err;
     remove_entry(fs, (uint32_t)index);
-    err = fp_mini_commit(fs, fs->block);
+    err = fp_mini_commit(fs, block);
     if (!err)
         tell_files(fs, name, NULL);
     return err;
@@ -57,6 +61,7 @@ int fp_mini_rename(struct fp_mount *mnt, const char *from, const char *to,
 {
     struct fp_mini *fs = fp_mini_of(mnt);
     uint8_t old[FP_MINI_NAME], name[FP_MINI_NAME];
+    uint32_t block;
     int err = fp_mini_prepare(fs), index, target;
 
     if (err)
@@ -69,10 +74,13 @@ int fp_mini_rename(struct fp_mount *mnt, const char *from, const char *to,
         return target;
     if (target >= 0 && flags & FP_RENAME_NOREPLACE)
         return FP_ERR_EXIST;
+    err = fp_mini_next_free(fs, fs->block, &block);
+    if (err)
+        return err;
     memcpy(fp_mini_entry(fs, (uint32_t)index), name, FP_MINI_NAME);
     if (target >= 0 && target != index)
         remove_entry(fs, (uint32_t)target);
-    err = fp_mini_commit(fs, fs->block);
+    err = fp_mini_commit(fs, block);
     if (err)
         return err;
     tell_files(fs, name, NULL);

@@ -110,6 +110,7 @@ static int flush(struct fp_mini *fs, struct fp_mini_file *f)
 static int publish(struct fp_mini *fs, struct fp_mini_file *f)
 {
     int err = fp_mini_prepare(fs), index;
+    uint32_t block;
 
     if (err)
         return err;
@@ -117,12 +118,14 @@ static int publish(struct fp_mini *fs, struct fp_mini_file *f)
     if (index < 0 && fs->count == fs->slots)
         return FP_ERR_NOSPC;
     err = flush(fs, f);
+    if (!err)
+        err = fp_mini_next_free(fs, f->block, &block);
     if (err)
         return err;
     if (index < 0)
         index = (int)fs->count++;
     fp_mini_set_entry(fs, (uint32_t)index, f);
-    err = fp_mini_commit(fs, f->block);
+    err = fp_mini_commit(fs, block);
     f->is_changed = err != FP_OK;
     return err;
 }
