@@ -31,8 +31,10 @@
 #define SPIFFS(prog, block, count, page, opts)                            \
     {                                                                     \
         .ops = &fp_fs_spiffs, .prog_size = (prog), .block_size = (block), \
-        .block_count = (count),                                           \
-        .cfg = { .page_size = (page), .options = (opts) }                 \
+        .block_count = (count), .cfg = {                                  \
+            .page_size = (page),                                          \
+            .options = (opts)                                             \
+        }                                                                 \
     }
 
 #define MINIFS(prog, block, count)                                        \
