@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from bed import BIN, wait_for
+from bed import BIN, has_driver, wait_for
 
 KIB = 1024
 
@@ -291,3 +291,37 @@ def test_the_command_line_mounts_and_formats(board):
     assert 'fs            512K at 0x80000' in shown
     board.pull()
     assert 'no medium' in flashport('devices', 'board').stdout
+
+
+@pytest.mark.skipif(not has_driver('minifs'), reason='this build has no minifs driver')
+def test_minifs_says_its_limits(board):
+    """Names of 12 bytes, one block a file, no directories."""
+    board.format('/flash', fs='minifs')
+    volume = board.volume('/flash')
+    limit = volume['limits']['file_max']
+    assert (volume['fs'], volume['limits']['name_max']) == ('minifs', 12)
+    assert 0 < limit < 4096 * 2 and 'dirs' not in volume['caps']
+    assert board.put('/flash/twelve.bytes', b'x' * limit).status_code == 201
+    assert board.get('/flash/twelve.bytes').content == b'x' * limit
+    doc = problem(board.put('/flash/thirteenbytes', b'x'), 422, 'name-too-long')
+    assert doc['limit'] == 12 and '12 bytes' in doc['detail']
+    doc = problem(board.put('/flash/large', b'x' * (limit + 1)), 413, 'too-large')
+    assert doc['limit'] == limit and str(limit) in doc['detail']
+
+    def body():  # of a length that nobody told beforehand
+        yield b'x' * (limit + 1)
+    doc = problem(board.put('/flash/large', body()), 413, 'too-large')
+    assert doc['limit'] == limit
+    problem(board.bed.http.request('MKCOL', board.url('/fs/flash/dir/')), 501, 'not-supported')
+    assert [e['name'] for e in board.get('/flash/').json()['entries']] == ['twelve.bytes']
+
+
+@pytest.mark.skipif(not has_driver('spiffs') or not has_driver('minifs'), reason='this build has no SPIFFS or no minifs driver')
+def test_a_volume_changes_its_filesystem_by_format(board):
+    for fs in 'spiffs', 'minifs', 'littlefs':
+        board.format('/flash', fs=fs)
+        assert board.volume('/flash')['fs'] == fs
+        assert board.put('/flash/file.txt', fs.encode()).status_code == 201
+        assert board.act('/flash', 'unmount').status_code == 204
+        assert board.act('/flash', 'mount').status_code == 204  # as what it was made last
+        assert board.get('/flash/file.txt').content == fs.encode()
