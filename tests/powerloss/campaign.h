@@ -27,7 +27,9 @@
 struct plan {
     const struct fp_fault_block *bad;
     uint32_t bad_count;
-    uint32_t deep; /* in one of so many steps recoveries are cut too; 0 is 1 */
+    uint32_t deep;  /* in one of so many steps recoveries are cut too; 0 is 1 */
+    uint32_t every; /* one of so many steps is cut, where each takes long; 0
+                       is 1 */
 };
 
 struct pass {

@@ -159,11 +159,17 @@ static bool is_after(uint64_t want, uint32_t *events)
     return true;
 }
 
+/* The next step to cut, out of the pool of all processes. */
+static uint32_t draw_step(const struct plan *plan)
+{
+    return shared->next++ * (plan->every ? plan->every : 1);
+}
+
 /* All the steps, of which those that are drawn from the pool are cut. */
 static void go_through(const struct plan *plan, struct model *model)
 {
     static struct wants wants;
-    uint32_t mine = shared->next++;
+    uint32_t mine = draw_step(plan);
 
     wants.sums[0] = wants.sums[1] = model_sum(model);
     for (here.at = 0; here.at < step_count(); here.at++) {
@@ -180,7 +186,7 @@ static void go_through(const struct plan *plan, struct model *model)
         if (!do_step(&step, model, &wants))
             return;
         if (cut)
-            mine = shared->next++;
+            mine = draw_step(plan);
         if (step.left_out) {
             shared->left_out += cut;
             continue;
