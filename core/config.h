@@ -26,7 +26,7 @@
 #define FP_FILE_STATE 224
 #endif
 #ifndef FP_DIR_STATE
-#define FP_DIR_STATE 64
+#define FP_DIR_STATE 104
 #endif
 
 /* 1: filesystem drivers only read, and are as small as they can be. What they

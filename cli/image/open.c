@@ -41,7 +41,8 @@ static int score_at(const struct fpc_image *image, uint64_t offset)
         struct fp_fs_config found = image->cfg;
         int score = 0;
 
-        if ((*ops)->probe(&file.bdev, &found, &score) == FP_OK && score > best)
+        if ((*ops)->probe != NULL &&
+            (*ops)->probe(&file.bdev, &found, &score) == FP_OK && score > best)
             best = score;
     }
     fp_host_file_close(&file);

@@ -46,10 +46,11 @@ DRIVERS = [
     # what it stands beside, a read.
     Driver('littlefs', 15 * KB, 5 * KB, {'check': 'check*', 'probe': 'probe'}, ('fp_lfs_tally', 'stay_below')),
     Driver('fat', 9 * KB),
-    Driver('spiffs', 16 * KB),
+    Driver('spiffs', 16 * KB, 0, {'check': 'check*', 'format': 'format*', 'probe': 'probe'}),
     Driver('minifs', 2.5 * KB),
     Driver('bonsai', 5 * KB),
-    Driver('raw', 1 * KB),
+    # a firmware gives a table of regions; a text of them is what hosts have
+    Driver('raw', 1 * KB, 0, {'text': 'options', 'content': 'content'}),
 ]
 # file in core/bdev, goal; files that it can do without (its own prefix and _) are counted by themselves
 ADAPTERS = [('mbr', 1 * KB), ('sector', 1.5 * KB), ('micropython', 0)]
