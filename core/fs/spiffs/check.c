@@ -89,10 +89,16 @@ static void check_used(const struct check *c, uint32_t page, uint32_t entry,
         say_page(c, FP_FINDING_ERROR, page,
                  "its lookup entry names another object");
     else if (index == ((flags & FP_SPF_INDEX) != 0))
-        say_page(c, FP_FINDING_ERROR, page,
+        say_page(c, FP_FINDING_PENDING, page,
                  "its flags and its lookup entry differ in its kind");
     else if (flags & FP_SPF_FINAL)
         say_page(c, FP_FINDING_PENDING, page, "was never finished");
+}
+
+/* A torn entry, or an erase cut short of which no magic tells. */
+static bool is_excused(const struct fp_spf *fs, uint32_t page)
+{
+    return fs->map[page] == FP_SPF_JUNK || !(fs->magic || fs->swept);
 }
 
 static int check_page(const struct check *c, uint32_t page)
@@ -108,10 +114,9 @@ static int check_page(const struct check *c, uint32_t page)
         return err;
     if (entry == fs->none) {
         if (!is_blank(fs->page, fs->page_size))
-            say_page(c,
-                     fs->map[page] == FP_SPF_JUNK ? FP_FINDING_PENDING
-                                                  : FP_FINDING_ERROR,
-                     page, "is free, but not erased");
+            say_page(
+                c, is_excused(fs, page) ? FP_FINDING_PENDING : FP_FINDING_ERROR,
+                page, "is free, but not erased");
     } else if (entry == 0) {
         if (fs->page[2 * fs->w] & FP_SPF_DELET)
             say_page(c, FP_FINDING_PENDING, page, "does not say it is deleted");
@@ -125,17 +130,17 @@ static int check_block(const struct check *c, uint32_t block)
 {
     struct fp_spf *fs = c->fs;
     uint32_t first = block * fs->ppb + fs->lookup;
-    uint8_t cells[8];
-    int err = fp_spf_read(fs, fp_spf_magic_at(fs, block), cells, 2u * fs->w);
+    uint32_t count;
+    int err = fp_spf_read_count(fs, block, &count);
 
     if (block == fs->bad_block) {
         say(c, FP_FINDING_PENDING, block, FP_SPF_NONE,
             "the erase of this block was cut short");
         return err;
     }
-    if (!err && fp_spf_word(fs, cells + fs->w) == fs->none)
-        say(c, FP_FINDING_WARNING, block, FP_SPF_NONE,
-            "this block has no erase count");
+    if (!err && count == fs->none)
+        say(c, fs->magic ? FP_FINDING_WARNING : FP_FINDING_PENDING, block,
+            FP_SPF_NONE, "this block has no erase count");
     for (uint32_t i = 0; i < fs->usable && !err; i++)
         err = check_page(c, first + i);
     return err;

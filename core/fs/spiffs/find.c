@@ -35,7 +35,7 @@ int fp_spf_find_index(struct fp_spf *fs, uint32_t id, uint32_t span,
                       bool newest, uint32_t *page)
 {
     uint8_t tag = fp_spf_tag_index(fs, id, span);
-    struct fp_spf_head head, best;
+    struct fp_spf_head head, best = { 0 };
 
     *page = FP_SPF_NONE;
     for (uint32_t p = next_tagged(fs, 0, tag); p != FP_SPF_NONE;
@@ -170,7 +170,7 @@ int fp_spf_lookup(struct fp_spf *fs, const char *path,
             return err;
     }
     if (marked && !place->dir)
-        return FP_ERR_NOENT;
+        return FP_ERR_INVAL;
     if (marked)
         place->dir = false;
     else if (place->dir)

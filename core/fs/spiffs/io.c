@@ -115,6 +115,15 @@ int fp_spf_read_entry(struct fp_spf *fs, uint32_t page, uint32_t *entry)
     return err;
 }
 
+int fp_spf_read_count(struct fp_spf *fs, uint32_t block, uint32_t *count)
+{
+    uint8_t buf[4];
+    int err = fp_spf_read(fs, fp_spf_magic_at(fs, block) + fs->w, buf, fs->w);
+
+    *count = err ? 0 : fp_spf_word(fs, buf);
+    return err;
+}
+
 bool fp_spf_is_page(const struct fp_spf *fs, uint32_t page)
 {
     return page < fs->pages && page % fs->ppb >= fs->lookup;

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#define UNIT_MAX 256u
+#define UNIT_MAX 128u
 #define TRIED    0x20000u /* bytes in blocks that have something in them */
 #define MAGIC    0x100000 /* more than any number of pages */
 
@@ -193,7 +193,7 @@ int fp_spf_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
 
     *score = 0;
     if (dev->read_size > UNIT_MAX)
-        return FP_ERR_NOTSUP;
+        return FP_ERR_NOENT;
     if (cfg->block_size != 0) {
         try_pages(&t, dev, &use, &best);
     } else {

@@ -72,7 +72,8 @@ int fp_spf_delete(struct fp_spf *fs, uint32_t page)
 }
 
 /* A half-erased block must not keep its magic, which could be in the half that
- * is left: it is spoilt first. */
+ * is left: it is spoilt first. Without a magic, the erase count is, and no block
+ * gets a count of 0 otherwise. */
 int fp_spf_erase(struct fp_spf *fs, uint32_t block)
 {
     fp_addr cells = fp_spf_magic_at(fs, block);
@@ -80,16 +81,20 @@ int fp_spf_erase(struct fp_spf *fs, uint32_t block)
     uint32_t per_dev = fs->block_size / fs->dev->block_size;
     int err = FP_OK;
 
-    if (fs->magic && block != fs->bad_block)
-        err = prog_word(fs, cells, 0);
+    if (block != fs->bad_block)
+        err = prog_word(fs, fs->magic ? cells : cells + fs->w, 0);
     if (!err)
         err = fp_bdev_erase(fs->dev, block * per_dev, per_dev);
     fs->unit_at = (fp_addr)-1;
     fs->held = FP_SPF_NONE;
     if (err)
         return fp_spf_failed(fs, err);
-    fs->erase_max = (fs->erase_max + 1) & (fp_spf_ix(fs) - 1);
-    err = prog_word(fs, cells + fs->w, fs->erase_max);
+    fs->erase_max = (fs->erase_max + 1) % fp_spf_ix(fs);
+    fs->erase_max += fs->erase_max == 0;
+    /* The top bit first, by itself: half a count would have it set. */
+    err = prog_word(fs, cells + fs->w, fp_spf_ix(fs) - 1);
+    if (!err)
+        err = prog_word(fs, cells + fs->w, fs->erase_max);
     if (!err && fs->magic)
         err = prog_word(fs, cells, fp_spf_magic(fs, block));
     for (uint32_t i = 0; i < fs->usable && !err; i++)
@@ -98,7 +103,7 @@ int fp_spf_erase(struct fp_spf *fs, uint32_t block)
     return err;
 }
 
-static int check_blank(struct fp_spf *fs, uint32_t page, bool *blank)
+int fp_spf_check_blank(struct fp_spf *fs, uint32_t page, bool *blank)
 {
     int err = fp_spf_read(fs, fp_spf_at(fs, page), fs->page, fs->page_size);
 
@@ -135,9 +140,11 @@ static int take(struct fp_spf *fs, uint32_t entry, uint32_t *page)
 
         /* Without a magic nothing tells that a block was erased whole. */
         if (!err && (*page != fs->fresh || !fs->magic))
-            err = check_blank(fs, *page, &blank);
+            err = fp_spf_check_blank(fs, *page, &blank);
         if (err)
             return err;
+        /* A page of this number could not be said to be replaced. */
+        blank &= (*page & 0xffff) != FP_SPF_NO_LINK;
         fs->cursor = fs->fresh = *page + 1;
         err = blank ? prog_word(fs, fp_spf_lookup_at(fs, *page), entry)
                     : fp_spf_delete(fs, *page);
@@ -193,17 +200,18 @@ int fp_spf_copy(struct fp_spf *fs, uint32_t from, uint32_t id, uint32_t *page)
     return err;
 }
 
-/* A header is not final before fp_spf_finish_head(). */
+/* Final only once it is whole: a torn page could not say what it replaces. For
+ * a header that is fp_spf_finish_head(). */
 int fp_spf_put_index(struct fp_spf *fs, uint8_t *image, uint32_t id,
                      uint32_t span, uint32_t *page)
 {
-    uint8_t clear = FP_SPF_USED | FP_SPF_INDEX;
-    int err;
+    int err = put_page(fs, image, id | fp_spf_ix(fs), span,
+                       (uint8_t) ~(FP_SPF_USED | FP_SPF_INDEX), page);
 
-    if (span > 0)
-        clear |= FP_SPF_FINAL;
-    err = put_page(fs, image, id | fp_spf_ix(fs), span, (uint8_t)~clear, page);
-    if (!err && span > 0)
+    if (err || span == 0)
+        return err;
+    err = fp_spf_clear_flags(fs, *page, FP_SPF_FINAL);
+    if (!err)
         fp_spf_set(fs, *page, fp_spf_tag_index(fs, id, span));
     return err;
 }

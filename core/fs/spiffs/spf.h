@@ -272,6 +272,8 @@ uint32_t fp_spf_size_get(const struct fp_spf *fs, const uint8_t *buf);
 const uint8_t *fp_spf_name_get(const struct fp_spf *fs, const uint8_t *buf,
                                uint32_t *size);
 int fp_spf_read_entry(struct fp_spf *fs, uint32_t page, uint32_t *entry);
+/* The erase count of a block; all ones: it has none. */
+int fp_spf_read_count(struct fp_spf *fs, uint32_t block, uint32_t *count);
 /* May a table name this page? */
 bool fp_spf_is_page(const struct fp_spf *fs, uint32_t page);
 
@@ -343,6 +345,7 @@ int fp_spf_close_ro(struct fp_file *file);
 int fp_spf_prog(struct fp_spf *fs, fp_addr at, const void *buf, uint32_t size);
 int fp_spf_clear_flags(struct fp_spf *fs, uint32_t page, uint8_t mask);
 int fp_spf_delete(struct fp_spf *fs, uint32_t page);
+int fp_spf_check_blank(struct fp_spf *fs, uint32_t page, bool *blank);
 int fp_spf_erase(struct fp_spf *fs, uint32_t block);
 int fp_spf_put_data(struct fp_spf *fs, uint8_t *image, uint32_t id,
                     uint32_t span, uint32_t *page);
@@ -359,6 +362,8 @@ int fp_spf_copy(struct fp_spf *fs, uint32_t from, uint32_t id, uint32_t *page);
 /* Room for `count` pages more; FP_ERR_NOSPC. */
 int fp_spf_make_room(struct fp_spf *fs, uint32_t count);
 int fp_spf_collect(struct fp_spf *fs);
+/* Is there a block that is mostly deleted pages? */
+bool fp_spf_has_garbage(const struct fp_spf *fs);
 bool fp_spf_is_dirty(const struct fp_spf *fs, uint32_t id);
 
 /* sweep.c */

@@ -148,6 +148,44 @@ static int tidy(struct fp_spf *fs)
     return err;
 }
 
+/* Does nothing live in the block, and is it not as blank as it says? */
+static int is_half_erased(struct fp_spf *fs, uint32_t block, bool *half)
+{
+    uint32_t first = block * fs->ppb + fs->lookup, count;
+    int err;
+
+    *half = false;
+    for (uint32_t p = first; p < first + fs->usable; p++)
+        if (fs->map[p] > FP_SPF_GONE && fs->map[p] != FP_SPF_JUNK)
+            return FP_OK;
+    err = fp_spf_read_count(fs, block, &count);
+    if (err || (count != 0 && count != fs->none))
+        return err;
+    *half = count == fs->none;
+    for (uint32_t p = first; p < first + fs->usable && !err && !*half; p++)
+        if (fs->map[p] == FP_SPF_FREE) {
+            err = fp_spf_check_blank(fs, p, half);
+            *half = !*half;
+        }
+    return err;
+}
+
+/* Without a magic nothing tells of an erase that was cut short but its traces:
+ * no erase count, or one of 0 and pages that are not blank. */
+static int finish_erase(struct fp_spf *fs)
+{
+    int err = FP_OK;
+
+    for (uint32_t b = 0; b < fs->block_count && !fs->magic && !err; b++) {
+        bool half;
+
+        err = is_half_erased(fs, b, &half);
+        if (!err && half)
+            err = fp_spf_erase(fs, b);
+    }
+    return err;
+}
+
 int fp_spf_sweep(struct fp_spf *fs)
 {
     int err = FP_OK;
@@ -157,6 +195,8 @@ int fp_spf_sweep(struct fp_spf *fs)
         if (!err)
             fs->bad_block = FP_SPF_NONE;
     }
+    if (!err && !fs->tidied)
+        err = finish_erase(fs);
     if (!err)
         err = mark_all(fs);
     if (!err)
