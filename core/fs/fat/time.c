@@ -31,8 +31,8 @@ static uint32_t days_of_months(uint32_t month)
 
 bool fp_fat_time_get(const struct fp_fat *fs, const uint8_t *raw, int64_t *ns)
 {
-    uint32_t time = fp_get_le16(raw + FP_FAT_AT_TIME);
-    uint32_t date = fp_get_le16(raw + FP_FAT_AT_DATE);
+    uint32_t time = fp_fat_u16(raw + FP_FAT_AT_TIME);
+    uint32_t date = fp_fat_u16(raw + FP_FAT_AT_DATE);
     uint32_t month = date >> 5 & 15, year = date >> 9, days;
     bool late = month > 2;
 
@@ -70,7 +70,7 @@ void fp_fat_time_set(const struct fp_fat *fs, uint8_t *raw, int64_t ns)
         date = LAST_DATE;
         time = 0xbf7d; /* 23:59:58 */
     }
-    fp_put_le16(raw + FP_FAT_AT_TIME, (uint16_t)time);
-    fp_put_le16(raw + FP_FAT_AT_DATE, (uint16_t)date);
+    fp_fat_put16(raw + FP_FAT_AT_TIME, time);
+    fp_fat_put16(raw + FP_FAT_AT_DATE, date);
 }
 #endif
