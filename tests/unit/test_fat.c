@@ -4,6 +4,7 @@
  * ended. Bytes that are expected stand in the format page or were counted by
  * hand.
  */
+#include "core/bdev/fault.h"
 #include "core/bytes.h"
 #include "tests/unit/fat_support.h"
 
@@ -390,6 +391,41 @@ static void a_repair_frees_what_is_lost(void **state)
     drop(&v);
 }
 
+/* A read that fails in the middle of a repair must not make what it could not
+ * see look lost. */
+static void a_repair_that_fails_frees_nothing_in_use(void **state)
+{
+    struct fp_bdev_fault fault;
+    uint8_t scratch[512];
+    struct fp_mount mnt;
+    struct vol v;
+
+    (void)state;
+    make(&v, 1 << 18, 512, NULL);
+    fat_ok(fp_fs_mkdir(&v.mnt, "/d"), "mkdir");
+    fat_ok(put(&v, "/d/f", "content"), "put");
+    fat_ok(put(&v, "/g", "more"), "put");
+    fat_unmount(&v.mnt);
+    fp_bdev_fault_init(&fault, &v.ram.bdev, scratch, 1);
+    for (uint32_t nth = 1; nth < 40; nth++) {
+        struct fp_step step = { .kind = FP_STEP_REPAIR };
+        int failed = 0;
+
+        fat_ok(fat_mount(&mnt, &fault.bdev, NULL), "mount");
+        fp_bdev_fault_fail(&fault, FP_BDEV_READ, nth);
+        while (!step.done && failed < 3)
+            failed += fp_fs_step(&mnt, &step) != FP_OK;
+        fp_bdev_fault_fail(&fault, FP_BDEV_READ, 0);
+        assert_int_equal(step.pending, 0);
+        fat_unmount(&mnt);
+        open_again(&v, NULL);
+        assert_true(has(&v, "/d/f", "content"));
+        assert_true(has(&v, "/g", "more"));
+        fat_unmount(&v.mnt);
+    }
+    free(v.mem);
+}
+
 static void chains_that_loop_or_cross_are_told(void **state)
 {
     struct fp_step step = { .kind = FP_STEP_CHECK };
@@ -464,6 +500,7 @@ int main(void)
         cmocka_unit_test(a_read_only_file_stays),
         cmocka_unit_test(who_reads_keeps_what_is_replaced),
         cmocka_unit_test(a_repair_frees_what_is_lost),
+        cmocka_unit_test(a_repair_that_fails_frees_nothing_in_use),
         cmocka_unit_test(chains_that_loop_or_cross_are_told),
         cmocka_unit_test(large_writes_are_programmed_in_runs),
     };
