@@ -316,6 +316,23 @@ static void the_dirty_mark_comes_and_goes(void **state)
     free(v.mem);
 }
 
+/* FSInfo is a hint: one that says too little costs nothing but a count. */
+static void a_wrong_count_of_free_clusters_does_no_harm(void **state)
+{
+    struct fp_statfs st;
+    struct vol v;
+
+    (void)state;
+    make(&v, 34 << 20, 512, "bits=32,cluster=512");
+    fat_unmount(&v.mnt);
+    memset(v.mem + 512 + 488, 0, 4);
+    open_again(&v, NULL);
+    fat_ok(put(&v, "/f", "x"), "put");
+    fat_ok(fp_fs_statfs(&v.mnt, &st), "statfs");
+    assert_in_range(st.free, 33 << 20, 34 << 20);
+    drop(&v);
+}
+
 static void a_read_only_file_stays(void **state)
 {
     struct fp_file file;
@@ -617,6 +634,7 @@ int main(void)
         cmocka_unit_test(media_that_cannot_be_written_so_are_refused),
         cmocka_unit_test(relatives_and_tables_are_no_fat),
         cmocka_unit_test(the_dirty_mark_comes_and_goes),
+        cmocka_unit_test(a_wrong_count_of_free_clusters_does_no_harm),
         cmocka_unit_test(a_read_only_file_stays),
         cmocka_unit_test(who_reads_keeps_what_is_replaced),
         cmocka_unit_test(a_repair_frees_what_is_lost),
