@@ -9,7 +9,6 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct waiting {
     bool no; /* --no-wait */
@@ -91,6 +90,18 @@ static int first_storage(struct fpc_client *client, const char *device,
     return FPC_EXIT_OK;
 }
 
+/* STORAGE/REGION in two. */
+static void take_region(json_t *body, char *storage)
+{
+    char *slash = strchr(storage, '/');
+
+    if (!slash)
+        return;
+    *slash = 0;
+    json_object_set_new(body, "storage", json_string(storage));
+    json_object_set_new(body, "region", json_string(slash + 1));
+}
+
 static void print_job(struct fpc_context *ctx, const json_t *job)
 {
     if (ctx->json)
@@ -130,7 +141,7 @@ int fpc_cmd_backup(struct fpc_context *ctx, int argc, char **argv)
     };
     json_t *tags = json_array(), *body, *job = NULL;
     const char *output = NULL;
-    char storage[32] = "";
+    char storage[64] = "";
     struct fpc_client *client;
     struct waiting wait = { 0 };
     int opt, status = FPC_EXIT_OK;
@@ -159,6 +170,7 @@ int fpc_cmd_backup(struct fpc_context *ctx, int argc, char **argv)
     if (status == FPC_EXIT_OK) {
         body = json_pack("{s:s,s:s,s:o}", "device", argv[optind], "storage",
                          storage, "tags", tags);
+        take_region(body, storage);
         status = run_job(ctx, client, FPC_SNAPSHOTS, body, &wait, &job);
         json_decref(body);
     } else {
@@ -173,17 +185,17 @@ int fpc_cmd_backup(struct fpc_context *ctx, int argc, char **argv)
     return status;
 }
 
-static bool confirmed(const char *device, const char *storage)
+/* The storage that the snapshot of `url` is of. */
+static int own_storage(struct fpc_client *client, const char *url,
+                       char storage[32])
 {
-    char line[16] = "";
+    int status;
+    json_t *doc = fpc_client_get(client, url, &status);
 
-    if (!isatty(STDIN_FILENO))
-        return fpc_error("a restore overwrites %s of %s: say --yes", storage,
-                         device),
-               false;
-    fprintf(stderr, "Overwrite %s of %s? [y/N] ", storage, device);
-    return fgets(line, sizeof line, stdin) &&
-           (line[0] == 'y' || line[0] == 'Y');
+    if (doc)
+        snprintf(storage, 32, "%s", fpc_text(doc, "storage"));
+    json_decref(doc);
+    return status;
 }
 
 int fpc_cmd_restore(struct fpc_context *ctx, int argc, char **argv)
@@ -218,14 +230,16 @@ int fpc_cmd_restore(struct fpc_context *ctx, int argc, char **argv)
         status = fpc_client_new(ctx, &client);
     if (status)
         return status;
-    status = fpc_snapshot_url(client, url, argv[optind], "/restore");
+    status = fpc_snapshot_url(client, url, argv[optind], "");
     if (status == FPC_EXIT_OK && argc - optind == 3)
         snprintf(storage, sizeof storage, "%s", argv[optind + 2]);
     else if (status == FPC_EXIT_OK)
-        status = first_storage(client, argv[optind + 1], storage);
-    if (status == FPC_EXIT_OK && !yes && !confirmed(argv[optind + 1], storage))
+        status = own_storage(client, url, storage);
+    if (status == FPC_EXIT_OK && !yes &&
+        !fpc_confirmed("Overwrite %s of %s?", storage, argv[optind + 1]))
         status = FPC_EXIT_FAILED;
     if (status == FPC_EXIT_OK) {
+        strcat(url, "/restore");
         body = json_pack("{s:s,s:s}", "device", argv[optind + 1], "storage",
                          storage);
         status = run_job(ctx, client, url, body, &wait, &job);

@@ -24,7 +24,7 @@
 struct copy {
     struct fpc_context *ctx;
     struct fpc_client *client;
-    bool recursive;
+    bool recursive, in_place;
     uint64_t files, bytes; /* copied so far, for --json */
 };
 
@@ -80,7 +80,7 @@ static int look(struct copy *copy, const struct place *place, bool *exists,
 static int send_file(struct copy *copy, FILE *file, int64_t size, int64_t mtime,
                      const struct fpc_remote *to)
 {
-    char url[FPC_URL_MAX], header[64];
+    char url[FPC_URL_MAX + 16], header[64];
     struct fpc_progress progress;
     struct fpc_call call = { .method = "PUT",
                              .path = url,
@@ -90,6 +90,8 @@ static int send_file(struct copy *copy, FILE *file, int64_t size, int64_t mtime,
     int status;
 
     fpc_remote_url(to, false, url);
+    if (copy->in_place)
+        strcat(url, "?in_place=1");
     if (mtime >= 0) {
         snprintf(header, sizeof header, "X-Flashport-Mtime: %" PRId64, mtime);
         call.headers[0] = header;
@@ -340,6 +342,7 @@ int fpc_cmd_cp(struct fpc_context *ctx, int argc, char **argv)
     static const struct option options[] = {
         FPC_COMMON_OPTIONS,
         { "recursive", no_argument, NULL, 'r' },
+        { "in-place", no_argument, NULL, 'i' },
         { 0 },
     };
     struct copy copy = { .ctx = ctx };
@@ -348,6 +351,8 @@ int fpc_cmd_cp(struct fpc_context *ctx, int argc, char **argv)
     while ((opt = getopt_long(argc, argv, "r", options, NULL)) != -1) {
         if (opt == 'r')
             copy.recursive = true;
+        else if (opt == 'i')
+            copy.in_place = true;
         else if (!fpc_common_option(ctx, opt, optarg))
             return fpc_usage("cp", NULL);
     }

@@ -31,7 +31,7 @@ static void print_device_line(const json_t *device)
         const char *fs = fpc_text(volume, "fs");
 
         printf("%s%s", i ? " " : "", fpc_text(volume, "path"));
-        printf("(%s)", *fs ? fs : "unformatted");
+        printf("(%s)", *fs ? fs : "not mounted");
     }
     if (*fpc_text(device, "reason")) {
         fputs("  ", stdout);
@@ -75,17 +75,59 @@ static void print_volume(const char *device, const json_t *volume)
     putchar('\n');
 }
 
+static uint64_t number(const json_t *object, const char *key)
+{
+    return (uint64_t)json_integer_value(json_object_get(object, key));
+}
+
+/* What a cut of the power may do, and how long names and files may be. */
+static void print_limits(const json_t *volume)
+{
+    const json_t *limits = json_object_get(volume, "limits");
+    uint64_t files = number(limits, "files_max");
+    bool holds = strcmp(fpc_text(volume, "promise"), "old-or-new") == 0;
+    char a[16];
+
+    if (!limits)
+        return;
+    printf("    names of %" PRIu64 " bytes, files of %s",
+           number(limits, "name_max"),
+           fpc_size_text(number(limits, "file_max"), a));
+    if (files)
+        printf(", %" PRIu64 " files at most", files);
+    puts(holds ? "; a power cut leaves a file old or new"
+               : "; a power cut may leave a file half written");
+}
+
+static void print_flags(const json_t *region)
+{
+    const json_t *flag;
+    size_t i;
+
+    json_array_foreach(json_object_get(region, "flags"), i, flag)
+        printf(" %s", json_string_value(flag));
+}
+
 static void print_storage(const json_t *storage)
 {
+    const json_t *region;
     char a[16], b[16];
+    size_t i;
 
-    printf(
-        "  %-10s %s in blocks of %s\n", fpc_text(storage, "name"),
-        fpc_size_text(
-            (uint64_t)json_integer_value(json_object_get(storage, "size")), a),
-        fpc_size_text((uint64_t)json_integer_value(
-                          json_object_get(storage, "block_size")),
-                      b));
+    printf("  %-10s ", fpc_text(storage, "name"));
+    if (json_is_false(json_object_get(storage, "medium"))) {
+        puts("no medium");
+        return;
+    }
+    printf("%s in blocks of %s\n", fpc_size_text(number(storage, "size"), a),
+           fpc_size_text(number(storage, "block_size"), b));
+    json_array_foreach(json_object_get(storage, "regions"), i, region)
+    {
+        printf("    %-10s %7s at 0x%" PRIx64, fpc_text(region, "name"),
+               fpc_size_text(number(region, "size"), a), number(region, "off"));
+        print_flags(region);
+        putchar('\n');
+    }
 }
 
 static void print_device(const json_t *device)
@@ -110,6 +152,7 @@ static void print_device(const json_t *device)
     {
         fputs("  ", stdout);
         print_volume("", item);
+        print_limits(item);
     }
     puts("storages");
     json_array_foreach(json_object_get(device, "storages"), i, item)

@@ -30,6 +30,15 @@
     "for "                                                                    \
     "it again\nor cancels it.\n"
 
+#define MOUNT_HELP                                                            \
+    "      --fs FS        the filesystem; mount: auto is what is found "      \
+    "there, "                                                                 \
+    "and\n"                                                                   \
+    "                     without it the one of last time\n"                  \
+    "      --opt K=V,...  ro, block_size, page_size, name_max, and what the " \
+    "driver\n"                                                                \
+    "                     takes\n"
+
 #define ID_HELP                                                              \
     "Of an id its first or last few characters do, where they are those of " \
     "one only.\n"
@@ -42,7 +51,11 @@ static const struct fpc_command commands[] = {
     { "cat", "DEVICE:/PATH...", "print files", NULL, fpc_cmd_cat },
     { "cp", "[-r] SOURCE... TARGET",
       "copy between here and devices, or between devices",
-      "  -r, --recursive    directories with all they hold\n", fpc_cmd_cp },
+      "  -r, --recursive    directories with all they hold\n"
+      "      --in-place     give up the old content first, as volumes without "
+      "staged\n"
+      "                     writes do, or where there is no room for both\n",
+      fpc_cmd_cp },
     { "mv", "DEVICE:/FROM DEVICE:/TO", "rename, replacing the target",
       "  -n, --no-clobber   fail when the target exists\n", fpc_cmd_mv },
     { "rm", "[-r] DEVICE:/PATH...", "delete files and empty directories",
@@ -50,12 +63,19 @@ static const struct fpc_command commands[] = {
     { "mkdir", "[-p] DEVICE:/PATH...", "make directories",
       "  -p, --parents      missing parents too; no error when it exists\n",
       fpc_cmd_mkdir },
+    { "mount", "DEVICE:/VOLUME", "mount a volume", MOUNT_HELP, fpc_cmd_mount },
+    { "unmount", "DEVICE:/VOLUME",
+      "unmount a volume: all of it is on flash then", NULL, fpc_cmd_unmount },
+    { "format", "--fs FS DEVICE:/VOLUME",
+      "make an empty filesystem, losing what is there",
+      "  -y, --yes          do not ask\n" MOUNT_HELP, fpc_cmd_format },
     { "df", "[DEVICE]", "size and free space of volumes", NULL, fpc_cmd_df },
     { "snapshots",
       "[list [DEVICE] | ls ID [/PATH] | cat ID /PATH | "
       "export ID FILE | rm ID... | pin ID | unpin ID]",
       "look at and into snapshots", ID_HELP, fpc_cmd_snapshots },
-    { "backup", "DEVICE [STORAGE]", "take a snapshot of a device's flash",
+    { "backup", "DEVICE [STORAGE[/REGION]]",
+      "take a snapshot of a device's flash",
       "  -o, --output FILE  also write the image to FILE\n"
       "  -t, --tag TAG      tag the snapshot; may be repeated\n" WAIT_HELP,
       fpc_cmd_backup },

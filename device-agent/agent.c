@@ -62,8 +62,8 @@ static bool is_short(const char *text, size_t max)
     return text != NULL && strlen(text) >= 1 && strlen(text) <= max;
 }
 
-static bool storage_is_sane(const struct fp_agent_config *cfg,
-                            const struct fp_agent_storage *storage)
+bool fp_agent_storage_is_sane(const struct fp_agent_config *cfg,
+                              const struct fp_agent_storage *storage)
 {
     uint32_t chunk_size = fp_agent_chunk_size(storage);
 
@@ -89,7 +89,7 @@ static bool config_is_sane(const struct fp_agent_config *cfg)
         cfg->rx_size < frames || cfg->scratch_size < SCRATCH_MIN)
         return false;
     for (uint32_t i = 0; i < cfg->storage_count; i++)
-        if (!storage_is_sane(cfg, &cfg->storages[i]))
+        if (!fp_agent_storage_is_sane(cfg, &cfg->storages[i]))
             return false;
     for (uint32_t i = 0; i < cfg->volume_count; i++)
         if (!is_short(cfg->volumes[i].path, FP_MOUNT_POINT_MAX + 1) ||
@@ -134,8 +134,9 @@ int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
         agent->rx_stall |= cfg->storages[i].stalls;
     }
     link.rx_stall = agent->rx_stall;
+    fp_agent_media_init(agent);
     for (uint32_t i = 0; i < cfg->volume_count; i++)
-        (void)fp_agent_volume_mount(agent, &cfg->volumes[i]);
+        (void)fp_agent_volume_mount(agent, &cfg->volumes[i], NULL, NULL);
     agent->volumes_changed = false;
     fp_link_init(&agent->link, &link, now_ms);
     agent->session = fp_link_session(&agent->link);
@@ -171,6 +172,18 @@ void fp_agent_task_fail(struct fp_agent *agent, struct fp_agent_task *task,
         task->detail = detail;
 }
 
+/* What was too long or too large is told with what would not have been. */
+static uint64_t limit_of(const struct fp_agent_task *task)
+{
+    struct fp_statfs st;
+
+    if (task->limit != 0 || task->volume == NULL || !task->volume->mounted ||
+        (task->err != FP_ERR_NAMETOOLONG && task->err != FP_ERR_FBIG) ||
+        fp_fs_statfs(&task->volume->vm.mnt, &st) != FP_OK)
+        return task->limit;
+    return task->err == FP_ERR_FBIG ? st.file_max : st.name_max;
+}
+
 static void send_error(struct fp_agent *agent, const struct fp_agent_task *task)
 {
     char reason[97] = "";
@@ -183,7 +196,7 @@ static void send_error(struct fp_agent *agent, const struct fp_agent_task *task)
             detail = reason;
     }
     fp_agent_send_failure(agent, task->id, task->err, detail, task->needed,
-                          task->free, task->limit);
+                          task->free, limit_of(task));
 }
 
 bool fp_agent_may_write(struct fp_agent *agent,
@@ -479,6 +492,7 @@ static bool serve(struct fp_agent *agent)
         fp_link_resume(&agent->link);
         progress = true;
     }
+    fp_agent_media_tell(agent);
     watch_volumes(agent);
     watch_reboot(agent);
     return progress;
@@ -520,6 +534,7 @@ uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms)
         drop_session(agent);
     }
     fp_agent_uploads_expire(agent);
+    fp_agent_media_watch(agent);
     if (fp_link_state(&agent->link) != FP_LINK_UP)
         return wait < 1000 ? wait : 1000;
     progress = serve(agent);

@@ -38,6 +38,11 @@
 #define FP_AGENT_UPLOADS 2
 #endif
 
+/* Partitions of a storage that are told as regions. */
+#ifndef FP_AGENT_PARTITIONS
+#define FP_AGENT_PARTITIONS 4
+#endif
+
 /* Results kept so that a request sent again answers as it did first. */
 #define FP_AGENT_OUTCOMES 8
 
@@ -47,6 +52,7 @@ enum {
     FP_AGENT_REGION_XIP = 2,
     FP_AGENT_REGION_UNIQUE = 4,
     FP_AGENT_REGION_HIDDEN = 8,
+    FP_AGENT_REGION_PARTITION = 16, /* told by the medium itself */
 };
 
 struct fp_agent_region {
@@ -54,6 +60,13 @@ struct fp_agent_region {
     uint64_t off;
     uint64_t size;
     uint32_t flags;
+};
+
+/* A region that the medium itself tells of. */
+struct fp_agent_partition {
+    struct fp_agent_region region; /* size 0: no part of the storage */
+    const char *why; /* constant text: nothing can be mounted; NULL: it can */
+    uint8_t rank;    /* as fp_agent_volume.partition; 0: none of these */
 };
 
 struct fp_agent_storage {
@@ -64,16 +77,38 @@ struct fp_agent_storage {
     struct fp_bdev_stats *stats; /* NULL: no counters */
     uint32_t chunk_size;         /* 0: 4096, or 65536 above 256 MiB */
     const struct fp_agent_region *regions;
-    uint32_t region_count; /* at most 8 */
+    uint32_t region_count; /* at most 8, partitions included */
+    /* Optional: fp_agent_partitions_mbr, or NULL, the medium has none. Fills
+     * parts[0..FP_AGENT_PARTITIONS) by what the medium says itself, with
+     * buf[0..size) to read into. Returns how many there are, 0 without a table;
+     * or an error, and *why is constant text. */
+    int (*partitions)(struct fp_bdev *dev, uint8_t *buf, uint32_t size,
+                      struct fp_agent_partition *parts, const char **why);
     /* private */
     bool restoring;
     bool stalls;
+    uint32_t seen;   /* number of the medium when last looked */
+    uint32_t medium; /* that serves; 0: none, and no volume is mounted */
+    uint32_t looked_ms;
+    bool media_due;                        /* an Event of it */
+    uint32_t gen_seen, gen_synced, gen_ms; /* of one that may be pulled */
+    struct fp_agent_partition parts[FP_AGENT_PARTITIONS];
+    uint32_t part_count;
+    int parts_err;
+    const char *parts_why;
 };
+
+/* As in flashport.options. */
+#define FP_AGENT_FS_MAX      16
+#define FP_AGENT_OPTIONS_MAX 64
 
 struct fp_agent_volume {
     const char *path;    /* "/flash" */
     const char *storage; /* by name */
-    const char *region;  /* NULL: the whole storage */
+    const char *region;  /* NULL: the whole storage, or as below */
+    uint32_t partition;  /* region NULL: n, the partition of that rank; 1 also
+                            the whole storage where there is no table, and
+                            from 2 on no volume is told of then */
     const char *fs;      /* "littlefs"; NULL: the driver that probing finds */
     struct fp_fs_config cfg; /* cfg.flags FP_MOUNT_RDONLY: never written; its
                                 max_files counts the application's files, the
@@ -86,7 +121,11 @@ struct fp_agent_volume {
     struct fp_bdev_slice slice;
     struct fp_agent_storage *on;
     bool mounted;
+    bool erased;   /* where a filesystem would begin there is nothing */
     int mount_err; /* why it is not: 0 when it was unmounted on request */
+    /* What a host's Mount or Format gave; "" nothing. */
+    char told_fs[FP_AGENT_FS_MAX + 1];
+    char told_options[FP_AGENT_OPTIONS_MAX + 1];
 };
 
 struct fp_agent_config {
@@ -130,6 +169,15 @@ struct fp_agent_config {
     /* Optional. So many bytes were hashed: a simulated device takes the time
      * that a small CPU would. */
     void (*hashed)(void *ctx, uint32_t size);
+    /* Optional; for storages that are FP_BDEV_REMOVABLE. A number for the medium
+     * that is in, another for each that is put in; 0 none. Asked in every poll.
+     * Without it the agent reads a little of each twice a second, and
+     * FP_ERR_NODEV tells that there is none. */
+    uint32_t (*medium)(void *ctx, const char *storage);
+    /* Optional. A medium is in and nothing is mounted of it: sets the storage's
+     * device up for it, which from there on no longer answers FP_ERR_NODEV.
+     * What the storage is, and workspaces of volumes on it, may change here. */
+    void (*inserted)(void *ctx, const char *storage);
     /* Optional. Restarts the device; called once the answer is out. */
     void (*reboot)(void *ctx);
     /* Optional. The host wants a storage for itself (begin), or gives it back
@@ -225,6 +273,10 @@ bool fp_agent_is_idle(const struct fp_agent *agent);
  * and mounts it. FP_ERR_BUSY: files are open on it. */
 int fp_agent_format(struct fp_agent *agent, struct fp_agent_volume *volume,
                     const char *fs);
+
+/* For fp_agent_storage.partitions: a card's MBR. */
+int fp_agent_partitions_mbr(struct fp_bdev *dev, uint8_t *buf, uint32_t size,
+                            struct fp_agent_partition *parts, const char **why);
 
 /* Why a volume is not mounted or read-only, as a phrase; "" when it is neither.
  */

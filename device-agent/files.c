@@ -52,13 +52,15 @@ static int mkdir_start(struct fp_agent *agent, struct fp_agent_task *task,
     char *path = task->u.names.from;
     int err = FP_AGENT_PATH(task, path, in->body.mkdir.path);
 
-    return err ? err : fp_agent_locate(agent, task, path);
+    return err ? err : fp_agent_locate_new(agent, task, path);
 }
 
 static int mkdir_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     int err = fp_vfs_mkdir(agent->cfg->vfs, task->u.names.from);
 
+    if (err == FP_ERR_NOTSUP)
+        task->detail = "this filesystem has no directories of its own";
     return err ? err : fp_agent_done(agent, task);
 }
 
@@ -149,7 +151,7 @@ static int rename_start(struct fp_agent *agent, struct fp_agent_task *task,
     if (!err)
         err = FP_AGENT_PATH(task, names->to, rename->to);
     if (!err)
-        err = fp_agent_locate(agent, task, names->to);
+        err = fp_agent_locate_new(agent, task, names->to);
     if (!err)
         err = fp_agent_locate(agent, task, names->from);
     names->no_replace = rename->no_replace;

@@ -33,6 +33,23 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
  * in advance. */
 #define BUSY_MAX_MS 30000
 
+/* The names of the drivers, a comma between; what has no room is left out. */
+static void tell_filesystems(const struct fp_agent *agent, fp_HelloReply *hello)
+{
+    const struct fp_fs_ops *const *driver = agent->cfg->vfs->drivers;
+    char names[sizeof hello->filesystems.bytes + 1] = "";
+
+    for (; *driver != NULL; driver++) {
+        const char *name = (*driver)->name;
+
+        if (strlen(names) + strlen(name) + 1 >= sizeof names)
+            break;
+        fp_agent_append(names, sizeof names, names[0] != '\0' ? "," : "");
+        fp_agent_append(names, sizeof names, name);
+    }
+    FP_AGENT_TEXT(hello->filesystems, names);
+}
+
 static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     const struct fp_agent_config *cfg = agent->cfg;
@@ -58,6 +75,7 @@ static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
     hello->features = 0;
     if (vm != NULL)
         FP_AGENT_TEXT(hello->default_volume, vm->path);
+    tell_filesystems(agent, hello);
     return fp_agent_send(agent);
 }
 
@@ -282,6 +300,21 @@ const struct fp_agent_job fp_agent_job_stats = {
 
 /* ---- Storages: one message each ---- */
 
+static void tell_region(const struct fp_agent_region *from,
+                        fp_StorageReply *reply)
+{
+    const pb_size_t max = sizeof reply->regions / sizeof reply->regions[0];
+    fp_Region *region = &reply->regions[reply->regions_count];
+
+    if (reply->regions_count == max)
+        return;
+    reply->regions_count++;
+    FP_AGENT_TEXT(region->name, from->name);
+    region->off = from->off;
+    region->size = from->size;
+    region->flags = from->flags;
+}
+
 static void tell_storage(const struct fp_agent_storage *storage,
                          fp_StorageReply *reply)
 {
@@ -295,14 +328,12 @@ static void tell_storage(const struct fp_agent_storage *storage,
     reply->chunk_size = fp_agent_chunk_size(storage);
     reply->gen = fp_agent_gen(storage);
     reply->gen_trusted = storage->gen != NULL;
-    for (uint32_t i = 0; i < storage->region_count; i++) {
-        fp_Region *region = &reply->regions[reply->regions_count++];
-
-        FP_AGENT_TEXT(region->name, storage->regions[i].name);
-        region->off = storage->regions[i].off;
-        region->size = storage->regions[i].size;
-        region->flags = storage->regions[i].flags;
-    }
+    reply->no_medium = !fp_agent_has_medium(storage);
+    for (uint32_t i = 0; i < storage->region_count; i++)
+        tell_region(&storage->regions[i], reply);
+    for (uint32_t i = 0; i < storage->part_count; i++)
+        if (storage->parts[i].region.size != 0)
+            tell_region(&storage->parts[i].region, reply);
 }
 
 static int storages_step(struct fp_agent *agent, struct fp_agent_task *task)

@@ -37,10 +37,15 @@ static int blame_volume(struct fp_agent *agent, struct fp_agent_task *task,
             (path[size] == '\0' || path[size] == '/'))
             task->volume = volume;
     }
-    if (task->volume == NULL)
+    if (task->volume == NULL || fp_agent_volume_is_void(task->volume)) {
+        task->volume = NULL;
         task->detail = "no volume is mounted there";
-    else if (task->volume->on != NULL && task->volume->on->restoring)
+        return FP_ERR_NOENT;
+    }
+    if (task->volume->on != NULL && task->volume->on->restoring)
         return FP_ERR_BUSY;
+    if (task->volume->on != NULL && !fp_agent_has_medium(task->volume->on))
+        return FP_ERR_NODEV;
     return FP_ERR_NOENT;
 }
 
@@ -68,6 +73,18 @@ int fp_agent_locate(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
+int fp_agent_locate_new(struct fp_agent *agent, struct fp_agent_task *task,
+                        const char *path)
+{
+    int err = fp_agent_locate(agent, task, path);
+
+    if (err != FP_ERR_NOENT || task->volume != NULL ||
+        strchr(path + 1, '/') != NULL)
+        return err;
+    return fp_agent_because(task, FP_ERR_ROFS,
+                            "the root holds only volumes and takes no writes");
+}
+
 int fp_agent_find_volume(struct fp_agent *agent, struct fp_agent_task *task,
                          const pb_byte_t *name, size_t size)
 {
@@ -75,7 +92,8 @@ int fp_agent_find_volume(struct fp_agent *agent, struct fp_agent_task *task,
         struct fp_agent_volume *volume = &agent->cfg->volumes[i];
 
         if (strlen(volume->path) == size &&
-            memcmp(volume->path, name, size) == 0) {
+            memcmp(volume->path, name, size) == 0 &&
+            !fp_agent_volume_is_void(volume)) {
             task->volume = volume;
             task->storage = volume->on;
             return FP_OK;
@@ -93,7 +111,10 @@ int fp_agent_find_storage(struct fp_agent *agent, struct fp_agent_task *task,
         if (strlen(storage->name) == size &&
             memcmp(storage->name, name, size) == 0) {
             task->storage = storage;
-            return FP_OK;
+            return fp_agent_has_medium(storage)
+                       ? FP_OK
+                       : fp_agent_because(task, FP_ERR_NODEV,
+                                          "there is no medium in the storage");
         }
     }
     return fp_agent_because(task, FP_ERR_NOENT, "no storage has that name");

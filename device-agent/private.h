@@ -45,6 +45,10 @@ const struct fp_agent_job *fp_agent_job_of(pb_size_t tag);
 
 /* ---- agent.c ---- */
 
+/* Do names, sizes and chunks of a storage hold to the rules of agent.h? */
+bool fp_agent_storage_is_sane(const struct fp_agent_config *cfg,
+                              const struct fp_agent_storage *storage);
+
 /* May `storage` be programmed now? Not while it is frozen; and where flash
  * stalls the CPU only once no byte is on its way. */
 bool fp_agent_may_write(struct fp_agent *agent,
@@ -93,6 +97,9 @@ int fp_agent_path(struct fp_agent_task *task, char dst[FP_AGENT_PATH_MAX + 1],
  * which is FP_OK here. */
 int fp_agent_locate(struct fp_agent *agent, struct fp_agent_task *task,
                     const char *path);
+/* The same for a path that shall be made: "/" takes no entries, FP_ERR_ROFS. */
+int fp_agent_locate_new(struct fp_agent *agent, struct fp_agent_task *task,
+                        const char *path);
 int fp_agent_find_volume(struct fp_agent *agent, struct fp_agent_task *task,
                          const pb_byte_t *name, size_t size);
 int fp_agent_find_storage(struct fp_agent *agent, struct fp_agent_task *task,
@@ -102,13 +109,54 @@ uint32_t fp_agent_gen(const struct fp_agent_storage *storage);
 uint32_t fp_agent_chunk_size(const struct fp_agent_storage *storage);
 uint64_t fp_agent_storage_size(const struct fp_agent_storage *storage);
 
-/* ---- volume.c ---- */
+/* ---- mount.c ---- */
 
+/* fs and options as a request gives them, for now and, if it mounts, later;
+ * "" where it does not, both NULL: as last. */
 int fp_agent_volume_mount(struct fp_agent *agent,
-                          struct fp_agent_volume *volume);
+                          struct fp_agent_volume *volume, const char *fs,
+                          const char *options);
+/* Formats, then mounts what was made. As fp_agent_volume_mount(). */
+int fp_agent_volume_format(struct fp_agent *agent,
+                           struct fp_agent_volume *volume, const char *fs,
+                           const char *options);
 /* Gives up what the agent itself has open there, then unmounts. */
 int fp_agent_volume_unmount(struct fp_agent *agent,
                             struct fp_agent_volume *volume);
+/* The same without a word to the medium, which has left. */
+void fp_agent_volume_abandon(struct fp_agent *agent,
+                             struct fp_agent_volume *volume);
+/* The partition that it lies on; NULL: none, a region or all of the storage. */
+const struct fp_agent_partition *fp_agent_volume_part(
+    const struct fp_agent_volume *volume);
+/* Does it lie on a partition that the medium does not have? Then nobody is
+ * told of it. */
+bool fp_agent_volume_is_void(const struct fp_agent_volume *volume);
+const struct fp_fs_ops *fp_agent_driver(const struct fp_agent *agent,
+                                        const char *name);
+/* The region of that name, of the table or of the medium; or NULL. */
+const struct fp_agent_region *fp_agent_region(
+    const struct fp_agent_storage *storage, const char *name);
+
+/* ---- media.c ---- */
+
+/* At the start: which media are in, and their partitions. */
+void fp_agent_media_init(struct fp_agent *agent);
+/* Notices what was put in or taken out: mounts, or gives up what is open. */
+void fp_agent_media_watch(struct fp_agent *agent);
+/* Sends what Events are due of them. */
+void fp_agent_media_tell(struct fp_agent *agent);
+bool fp_agent_has_medium(const struct fp_agent_storage *storage);
+/* Takes the partitions of a storage as they are now, and mounts what of its
+ * volumes can be mounted. */
+void fp_agent_media_mount(struct fp_agent *agent,
+                          struct fp_agent_storage *storage);
+/* No host has it to itself any more; nothing is mounted. */
+void fp_agent_restore_release(struct fp_agent *agent,
+                              struct fp_agent_storage *storage);
+
+/* ---- volume.c ---- */
+
 /* Is something of a host's open on it: an upload with a stream, a task? */
 bool fp_agent_volume_in_use(struct fp_agent *agent,
                             const struct fp_agent_volume *volume,

@@ -183,7 +183,7 @@ static int put_open_start(struct fp_agent *agent, struct fp_agent_task *task,
     if (!err)
         err = FP_AGENT_PATH(task, task->u.names.from, request->path);
     if (!err)
-        err = fp_agent_locate(agent, task, task->u.names.from);
+        err = fp_agent_locate_new(agent, task, task->u.names.from);
     if (err)
         return err;
     /* What does not fit a name's place is kept behind it until the step. */
@@ -241,10 +241,11 @@ static int put_open_step(struct fp_agent *agent, struct fp_agent_task *task)
         err = put_resume(task, upload);
     } else {
         upload = claim_slot(agent);
-        task->limit = FP_AGENT_UPLOADS;
-        if (upload == NULL)
+        if (upload == NULL) {
+            task->limit = FP_AGENT_UPLOADS;
             return fp_agent_because(task, FP_ERR_NFILE,
                                     "too many uploads at once");
+        }
         err = put_begin(agent, task, upload);
     }
     if (err)

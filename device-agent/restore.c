@@ -40,20 +40,12 @@ static int restore_begin_start(struct fp_agent *agent,
 }
 
 /* Gives the storage back to whoever had it, without mounting. */
-static void release(struct fp_agent *agent, struct fp_agent_storage *storage)
+void fp_agent_restore_release(struct fp_agent *agent,
+                              struct fp_agent_storage *storage)
 {
     storage->restoring = false;
     if (agent->cfg->exclusive != NULL)
         (void)agent->cfg->exclusive(agent->cfg->ctx, storage->name, false);
-}
-
-static void mount_all(struct fp_agent *agent,
-                      const struct fp_agent_storage *storage)
-{
-    for (uint32_t i = 0; i < agent->cfg->volume_count; i++)
-        if (agent->cfg->volumes[i].on == storage)
-            (void)fp_agent_volume_mount(agent, &agent->cfg->volumes[i]);
-    agent->volumes_changed = true;
 }
 
 /* The volumes of a storage, all or none. */
@@ -88,8 +80,8 @@ static int restore_begin_step(struct fp_agent *agent,
                                 "the firmware needs the storage now");
     err = unmount_all(agent, storage);
     if (err) {
-        mount_all(agent, storage);
-        release(agent, storage);
+        fp_agent_media_mount(agent, storage);
+        fp_agent_restore_release(agent, storage);
         return fp_agent_because(task, err,
                                 "the application has files open there");
     }
@@ -119,8 +111,8 @@ static int restore_end_step(struct fp_agent *agent, struct fp_agent_task *task)
         return fp_agent_because(task, FP_ERR_BUSY, "a ChunkWrite is at work");
     if (!task->storage->restoring)
         return fp_agent_done(agent, task);
-    release(agent, task->storage);
-    mount_all(agent, task->storage);
+    fp_agent_restore_release(agent, task->storage);
+    fp_agent_media_mount(agent, task->storage);
     return fp_agent_done(agent, task);
 }
 
@@ -134,7 +126,7 @@ void fp_agent_restore_drop(struct fp_agent *agent)
 {
     for (uint32_t i = 0; i < agent->cfg->storage_count; i++)
         if (agent->cfg->storages[i].restoring)
-            release(agent, &agent->cfg->storages[i]);
+            fp_agent_restore_release(agent, &agent->cfg->storages[i]);
 }
 
 /* ---- ChunkWrite ---- */

@@ -96,9 +96,11 @@ struct fp_agent_check {
     uint32_t lost; /* findings that found no room on the line */
 };
 
-struct fp_agent_format_args {
+/* Of Mount and Format. */
+struct fp_agent_mount_args {
     char fs[17];
-    bool told; /* BUSY is out */
+    char options[65];
+    bool told; /* Format: BUSY is out */
 };
 
 struct fp_agent_chunks {
@@ -151,7 +153,7 @@ struct fp_agent_task {
         struct fp_agent_read read;
         struct fp_agent_commit commit;
         struct fp_agent_check check;
-        struct fp_agent_format_args format;
+        struct fp_agent_mount_args mount;
         struct fp_agent_chunks chunks;
         struct fp_agent_changed changed;
         struct fp_agent_blocks blocks;

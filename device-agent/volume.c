@@ -1,213 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Volumes: mounting, telling of them, formatting and checking.
- *
- * A volume that is not mounted stays in the list and says why. A damaged or
- * empty one is never formatted unless somebody asks for just that.
+ * What a host asks of volumes: telling of them, mounting, formatting and
+ * checking.
  */
-#include "core/bytes.h"
 #include "device-agent/private.h"
 
 #include <string.h>
-
-/* ---- mounting ---- */
-
-static const struct fp_fs_ops *find_driver(const struct fp_agent *agent,
-                                           const char *name)
-{
-    const struct fp_fs_ops *const *driver = agent->cfg->vfs->drivers;
-
-    while (*driver != NULL && name != NULL &&
-           strcmp((*driver)->name, name) != 0)
-        driver++;
-    return *driver;
-}
-
-static const struct fp_agent_region *find_region(
-    const struct fp_agent_storage *storage, const char *name)
-{
-    for (uint32_t i = 0; i < storage->region_count; i++)
-        if (strcmp(storage->regions[i].name, name) == 0)
-            return &storage->regions[i];
-    return NULL;
-}
-
-/* The device under a volume: the storage, or a slice of it. */
-static int device_of(struct fp_agent *agent, struct fp_agent_volume *volume,
-                     struct fp_bdev **dev)
-{
-    const struct fp_agent_region *region;
-
-    volume->on = NULL;
-    for (uint32_t i = 0; i < agent->cfg->storage_count; i++)
-        if (strcmp(agent->cfg->storages[i].name, volume->storage) == 0)
-            volume->on = &agent->cfg->storages[i];
-    if (volume->on == NULL)
-        return FP_ERR_NODEV;
-    *dev = volume->on->dev;
-    if (volume->region == NULL)
-        return FP_OK;
-    region = find_region(volume->on, volume->region);
-    if (region == NULL)
-        return FP_ERR_NODEV;
-    *dev = &volume->slice.bdev;
-    return fp_bdev_slice_init(&volume->slice, volume->on->dev,
-                              (fp_addr)region->off, (fp_addr)region->size);
-}
-
-static int do_mount(struct fp_agent *agent, struct fp_agent_volume *volume)
-{
-    const struct fp_fs_ops *ops = NULL;
-    struct fp_bdev *dev;
-    int err = device_of(agent, volume, &dev);
-
-    if (err)
-        return err;
-    if (volume->on->restoring)
-        return FP_ERR_BUSY;
-    if (volume->fs != NULL) {
-        ops = find_driver(agent, volume->fs);
-        if (ops == NULL)
-            return FP_ERR_NOTSUP;
-    }
-    /* What is written first lands elsewhere after each start: for wear. */
-    volume->cfg.seed += fp_get_le32(agent->epoch);
-    return fp_vfs_mount(agent->cfg->vfs, &volume->vm, volume->path, ops, dev,
-                        &volume->cfg, volume->ws, volume->ws_size);
-}
-
-/* With a driver named, an empty storage looks to it like a damaged volume: ask
- * the probes whether there is anything at all. */
-static int explain(struct fp_agent *agent, struct fp_agent_volume *volume,
-                   int err)
-{
-    struct fp_fs_config found = volume->cfg;
-    const struct fp_fs_ops *ops;
-    struct fp_bdev *dev;
-
-    if (err != FP_ERR_CORRUPT || device_of(agent, volume, &dev) != FP_OK)
-        return err;
-    if (fp_fs_probe(agent->cfg->vfs->drivers, dev, &ops, &found) ==
-        FP_ERR_NOENT)
-        return FP_ERR_NOENT;
-    return err;
-}
-
-int fp_agent_volume_mount(struct fp_agent *agent,
-                          struct fp_agent_volume *volume)
-{
-    int err;
-
-    if (volume->mounted)
-        return FP_ERR_EXIST;
-    err = explain(agent, volume, do_mount(agent, volume));
-    volume->mounted = err == FP_OK;
-    volume->mount_err = err;
-    agent->volumes_changed |= volume->mounted;
-    return err;
-}
-
-bool fp_agent_volume_in_use(struct fp_agent *agent,
-                            const struct fp_agent_volume *volume,
-                            const struct fp_agent_task *but)
-{
-    for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
-        if (agent->uploads[i].file.mnt != NULL &&
-            agent->uploads[i].volume == volume &&
-            (agent->uploads[i].stream != 0 || agent->uploads[i].committing))
-            return true;
-    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
-        if (agent->tasks[i].id != 0 && &agent->tasks[i] != but &&
-            agent->tasks[i].volume == volume && !agent->tasks[i].err)
-            return true;
-    return false;
-}
-
-static void close_own(struct fp_agent *agent,
-                      const struct fp_agent_volume *volume)
-{
-    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++) {
-        struct fp_agent_task *task = &agent->tasks[i];
-        bool holds = task->id != 0 && task->job != NULL &&
-                     task->volume == volume && task->job->end != NULL;
-
-        if (holds)
-            fp_agent_task_fail(agent, task, FP_ERR_STALE,
-                               "its volume was unmounted meanwhile");
-    }
-    for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
-        if (agent->uploads[i].file.mnt != NULL &&
-            agent->uploads[i].volume == volume)
-            fp_agent_upload_free(&agent->uploads[i]);
-}
-
-int fp_agent_volume_unmount(struct fp_agent *agent,
-                            struct fp_agent_volume *volume)
-{
-    int err;
-
-    if (!volume->mounted)
-        return FP_OK;
-    close_own(agent, volume);
-    err = fp_vfs_unmount(agent->cfg->vfs, &volume->vm);
-    if (volume->vm.mnt.mounted)
-        return err;
-    volume->mounted = false;
-    volume->mount_err = FP_OK;
-    agent->volumes_changed = true;
-    return err;
-}
-
-static const char *why_unmounted(const struct fp_agent_volume *volume)
-{
-    switch (volume->mount_err) {
-    case FP_OK:
-        return "unmounted on request";
-    case FP_ERR_NODEV:
-        return "there is no such storage or region: ";
-    case FP_ERR_NOMEM:
-        return "it needs more memory than this device gives it";
-    case FP_ERR_CORRUPT:
-        return "the filesystem is damaged, check or format it: ";
-    case FP_ERR_NOTSUP:
-        return "no driver here can mount it: ";
-    default:
-        return fp_strerror(volume->mount_err);
-    }
-}
-
-void fp_agent_volume_reason(const struct fp_agent_volume *volume, char *dst,
-                            size_t size)
-{
-    const char *why;
-
-    dst[0] = '\0';
-    if (volume->mounted) {
-        if (volume->on->dev->flags & FP_BDEV_RDONLY)
-            fp_agent_append(dst, size, "its storage is write-protected");
-        else if (fp_agent_is_rdonly(volume))
-            fp_agent_append(dst, size, "mounted read-only");
-        return;
-    }
-    if (volume->on != NULL && volume->on->restoring) {
-        fp_agent_append(dst, size, "its storage ");
-        fp_agent_append(dst, size, volume->storage);
-        fp_agent_append(dst, size, " is being restored");
-        return;
-    }
-    if (volume->mount_err == FP_ERR_NOENT) {
-        fp_agent_append(dst, size, "no filesystem found on ");
-        fp_agent_append(dst, size,
-                        volume->region ? volume->region : volume->storage);
-        fp_agent_append(dst, size, ": format it to use it");
-        return;
-    }
-    why = why_unmounted(volume);
-    fp_agent_append(dst, size, why);
-    if (why[strlen(why) - 1] == ' ')
-        fp_agent_append(dst, size,
-                        volume->region ? volume->region : volume->storage);
-}
 
 /* ---- Volumes: one message each ---- */
 
@@ -242,6 +40,16 @@ static void tell_mounted(struct fp_agent_volume *volume, fp_VolumeReply *reply)
     reply->block_size = st.block_size;
     reply->name_max = st.name_max;
     reply->file_max = st.file_max;
+    reply->files_max = st.files_max;
+    reply->needs_repair = st.needs_repair;
+}
+
+/* The region that it lies on; NULL: the whole storage. */
+static const char *region_of(const struct fp_agent_volume *volume)
+{
+    const struct fp_agent_partition *part = fp_agent_volume_part(volume);
+
+    return part != NULL ? part->region.name : volume->region;
 }
 
 static void tell_volume(struct fp_agent_volume *volume, fp_VolumeReply *reply)
@@ -252,6 +60,8 @@ static void tell_volume(struct fp_agent_volume *volume, fp_VolumeReply *reply)
     reply->mounted = volume->mounted;
     FP_AGENT_TEXT(reply->path, volume->path);
     FP_AGENT_TEXT(reply->storage, volume->storage);
+    if (region_of(volume) != NULL)
+        FP_AGENT_TEXT(reply->region, region_of(volume));
     reply->fs_gen = fp_agent_gen(volume->on);
     fp_agent_volume_reason(volume, reason, sizeof reason);
     FP_AGENT_TEXT(reply->reason, reason);
@@ -259,16 +69,27 @@ static void tell_volume(struct fp_agent_volume *volume, fp_VolumeReply *reply)
         tell_mounted(volume, reply);
 }
 
+/* The first volume from `index` on that is told of. */
+static uint32_t next_volume(const struct fp_agent *agent, uint32_t index)
+{
+    while (index < agent->cfg->volume_count &&
+           fp_agent_volume_is_void(&agent->cfg->volumes[index]))
+        index++;
+    return index;
+}
+
 static int volumes_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     fp_Envelope *out =
         fp_agent_out(agent, task->id, fp_Envelope_volume_reply_tag);
     fp_VolumeReply *reply = &out->body.volume_reply;
+    uint32_t index = next_volume(agent, task->index);
     int err;
 
-    if (task->index < agent->cfg->volume_count)
-        tell_volume(&agent->cfg->volumes[task->index], reply);
-    reply->last = ++task->index >= agent->cfg->volume_count;
+    if (index < agent->cfg->volume_count)
+        tell_volume(&agent->cfg->volumes[index], reply);
+    task->index = next_volume(agent, index + 1);
+    reply->last = task->index >= agent->cfg->volume_count;
     err = fp_agent_send(agent);
     if (err)
         return err;
@@ -282,24 +103,61 @@ const struct fp_agent_job fp_agent_job_volumes = {
 
 /* ---- Mount, Unmount ---- */
 
+/* The text of a bytes field, which holds no NUL. */
+static int take_text(struct fp_agent_task *task, char *dst, size_t size,
+                     const pb_byte_t *bytes, size_t n)
+{
+    if (n >= size || memchr(bytes, '\0', n) != NULL)
+        return fp_agent_because(task, FP_ERR_INVAL,
+                                "no filesystem's name, or no options");
+    memcpy(dst, bytes, n);
+    dst[n] = '\0';
+    return FP_OK;
+}
+
+#define TAKE_TEXT(task, dst, field) \
+    take_text((task), (dst), sizeof(dst), (field).bytes, (field).size)
+
+static int check_driver(struct fp_agent *agent, struct fp_agent_task *task,
+                        const char *fs)
+{
+    if (fs[0] == '\0' || fp_agent_driver(agent, fs) != NULL)
+        return FP_OK;
+    return fp_agent_because(task, FP_ERR_NOTSUP,
+                            "this device has no driver of that name");
+}
+
 static int mount_start(struct fp_agent *agent, struct fp_agent_task *task,
                        const fp_Envelope *in)
 {
     const fp_MountRequest *mount = &in->body.mount;
+    struct fp_agent_mount_args *args = &task->u.mount;
+    int err = fp_agent_find_volume(agent, task, mount->volume.bytes,
+                                   mount->volume.size);
 
-    return fp_agent_find_volume(agent, task, mount->volume.bytes,
-                                mount->volume.size);
+    if (!err)
+        err = TAKE_TEXT(task, args->fs, mount->fs);
+    if (!err)
+        err = TAKE_TEXT(task, args->options, mount->options);
+    if (!err && strcmp(args->fs, "auto") != 0)
+        err = check_driver(agent, task, args->fs);
+    return err;
 }
 
 static int mount_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
+    const struct fp_agent_mount_args *args = &task->u.mount;
     int err;
 
-    if (task->volume->mounted)
+    if (task->volume->mounted && args->fs[0] == '\0' &&
+        args->options[0] == '\0')
         return fp_agent_done(agent, task); /* as wanted */
+    if (task->volume->mounted)
+        return fp_agent_because(task, FP_ERR_BUSY,
+                                "it is mounted: unmount it first");
     if (task->storage != NULL && task->storage->restoring)
         return FP_ERR_BUSY;
-    err = fp_agent_volume_mount(agent, task->volume);
+    err = fp_agent_volume_mount(agent, task->volume, args->fs, args->options);
     return err ? err : fp_agent_done(agent, task);
 }
 
@@ -340,32 +198,6 @@ const struct fp_agent_job fp_agent_job_unmount = {
 
 /* ---- Format ---- */
 
-int fp_agent_format(struct fp_agent *agent, struct fp_agent_volume *volume,
-                    const char *fs)
-{
-    const struct fp_fs_ops *ops =
-        find_driver(agent, fs != NULL ? fs : volume->fs);
-    struct fp_bdev *dev;
-    int err;
-
-    if (ops == NULL)
-        return FP_ERR_NOTSUP;
-    err = device_of(agent, volume, &dev);
-    if (err)
-        return err;
-    if (volume->on->restoring)
-        return FP_ERR_BUSY;
-    if (volume->cfg.flags & FP_MOUNT_RDONLY)
-        return FP_ERR_ROFS;
-    err = fp_agent_volume_unmount(agent, volume);
-    if (volume->mounted)
-        return err;
-    err = fp_fs_format(ops, dev, &volume->cfg, volume->ws, volume->ws_size);
-    if (err)
-        return err;
-    return fp_agent_volume_mount(agent, volume);
-}
-
 static int format_start(struct fp_agent *agent, struct fp_agent_task *task,
                         const fp_Envelope *in)
 {
@@ -379,33 +211,34 @@ static int format_start(struct fp_agent *agent, struct fp_agent_task *task,
         return fp_agent_because(task, FP_ERR_PRECOND,
                                 "formatting needs a nonce of this session");
     agent->has_nonce = false; /* good for once */
-    memcpy(task->u.format.fs, format->fs.bytes, format->fs.size);
-    if (task->u.format.fs[0] != '\0' &&
-        find_driver(agent, task->u.format.fs) == NULL)
-        return fp_agent_because(task, FP_ERR_NOTSUP,
-                                "this device has no driver of that name");
-    return FP_OK;
+    err = TAKE_TEXT(task, task->u.mount.fs, format->fs);
+    if (!err)
+        err = TAKE_TEXT(task, task->u.mount.options, format->options);
+    return err ? err : check_driver(agent, task, task->u.mount.fs);
 }
 
 static int format_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
-    const char *fs = task->u.format.fs;
+    struct fp_agent_mount_args *args = &task->u.mount;
     int err;
 
     if (fp_agent_volume_in_use(agent, task->volume, task))
         return fp_agent_because(task, FP_ERR_BUSY,
                                 "a transfer is under way on the volume");
-    if (!task->u.format.told) {
+    if (!args->told) {
         /* Erasing a whole storage takes its time: announced, so that the host
          * does not take silence for a lost link. */
         fp_link_send_busy(&agent->link, 30000);
-        task->u.format.told = true;
+        args->told = true;
         return FP_AGENT_MORE;
     }
-    err = fp_agent_format(agent, task->volume, fs[0] != '\0' ? fs : NULL);
+    err = fp_agent_volume_format(agent, task->volume, args->fs, args->options);
     if (err == FP_ERR_BUSY)
         return fp_agent_because(task, FP_ERR_BUSY,
                                 "the application has files open on it");
+    if (err == FP_ERR_NOTSUP)
+        return fp_agent_because(task, err,
+                                "that filesystem cannot live on this medium");
     return err ? err : fp_agent_done(agent, task);
 }
 

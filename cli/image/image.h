@@ -31,8 +31,9 @@ struct fpc_image {
     /* while open */
     struct fp_host_image host;
     uint64_t found_at; /* where in the file the volume starts */
-    bool stored; /* names are shown as stored, byte for byte: --raw on a volume
+    bool stored;  /* names are shown as stored, byte for byte: --raw on a volume
                     without directories */
+    bool slashed; /* yet with a slash before them: they are paths */
 };
 
 /* Opens the image's volume read-only. FPC_EXIT_OK; else has said on stderr

@@ -6,18 +6,42 @@
 #include <string.h>
 
 static const struct fpc_image_kind kinds[] = {
-    { "littlefs", 4096, 16, 2, false, true,
-      "version=2.0 or 2.1, name_max=N (create)" },
-    { "fat", 512, 512, 64, true, true, NULL },
-    { "spiffs", 4096, 1, 5, false, false,
-      "name_len, meta_len, magic, magic_length, aligned, id_bytes, erase, "
-      "addr" },
-    { "minifs", 4096, 1, 4, false, false, "version=N, big=1" },
-    { "bonsai", 256, 4, 8, false, false, "start=ADDRESS" },
+    { .fs = "littlefs",
+      .block_size = 4096,
+      .prog_size = 16,
+      .least_blocks = 2,
+      .states_size = true,
+      .opts = "version=2.0 or 2.1, name_max=N (create)" },
+    { .fs = "fat",
+      .block_size = 512,
+      .prog_size = 512,
+      .least_blocks = 64,
+      .card = true,
+      .states_size = true },
+    { .fs = "spiffs",
+      .block_size = 4096,
+      .prog_size = 1,
+      .least_blocks = 5,
+      .opts = "name_len, meta_len, magic, magic_length, aligned, id_bytes, "
+              "erase, addr" },
+    { .fs = "minifs",
+      .block_size = 4096,
+      .prog_size = 1,
+      .least_blocks = 4,
+      .opts = "version=N, big=1" },
+    { .fs = "bonsai",
+      .block_size = 256,
+      .prog_size = 4,
+      .least_blocks = 8,
+      .slashed = true,
+      .opts = "start=ADDRESS" },
 };
 
 static const struct fpc_image_kind other = {
-    "", 4096, 1, 2, false, false, NULL
+    .fs = "",
+    .block_size = 4096,
+    .prog_size = 1,
+    .least_blocks = 2,
 };
 
 const struct fpc_image_kind *fpc_image_kind(const char *fs)

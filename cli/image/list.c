@@ -44,7 +44,7 @@ static int digest_of(struct fpc_image *image, const char *path,
 static const char *shown(const struct fpc_image *image,
                          const struct fpc_node *node)
 {
-    return node->path + image->stored;
+    return node->path + (image->stored && !image->slashed);
 }
 
 static json_t *node_json(const struct fpc_image *image,

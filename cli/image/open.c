@@ -41,7 +41,8 @@ static int score_at(const struct fpc_image *image, uint64_t offset)
         struct fp_fs_config found = image->cfg;
         int score = 0;
 
-        if ((*ops)->probe(&file.bdev, &found, &score) == FP_OK && score > best)
+        if ((*ops)->probe != NULL &&
+            (*ops)->probe(&file.bdev, &found, &score) == FP_OK && score > best)
             best = score;
     }
     fp_host_file_close(&file);
@@ -110,6 +111,7 @@ static void show_stored(struct fpc_image *image)
         return;
     mnt->cfg.flags |= FP_MOUNT_STORED;
     image->stored = true;
+    image->slashed = fpc_image_kind(mnt->ops->name)->slashed;
 }
 
 int fpc_image_open(struct fpc_image *image)
@@ -140,13 +142,13 @@ int fpc_image_open(struct fpc_image *image)
 
 static char *rooted(const struct fpc_image *image, const char *path)
 {
+    const bool has_slash = path[0] == '/' && (!image->stored || image->slashed);
     size_t n = strlen(path);
     char *out = malloc(n + 2);
 
     if (!out)
         return NULL;
-    snprintf(out, n + 2, "%s%s", path[0] == '/' && !image->stored ? "" : "/",
-             path);
+    snprintf(out, n + 2, "%s%s", has_slash ? "" : "/", path);
     for (n = strlen(out); n > 1 && out[n - 1] == '/' && !image->stored;)
         out[--n] = 0;
     return out;

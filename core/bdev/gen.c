@@ -143,6 +143,30 @@ int fp_bdev_gen_init(struct fp_bdev_gen *gen, struct fp_bdev *under,
     return FP_OK;
 }
 
+void fp_bdev_gen_forget(struct fp_bdev_gen *gen)
+{
+    if (++gen->gen == 0)
+        next_epoch(gen);
+    gen->since_gen = gen->answer_gen = gen->gen;
+    if (gen->cfg.maps != NULL)
+        memset(gen->cfg.maps, 0, 2 * map_size(gen));
+}
+
+int fp_bdev_gen_replace(struct fp_bdev_gen *gen,
+                        const struct fp_bdev_gen_config *cfg)
+{
+    struct fp_bdev_gen_config use = *cfg;
+    uint32_t before = gen->gen;
+    int err;
+
+    memcpy(use.epoch, gen->cfg.epoch, sizeof use.epoch);
+    err = fp_bdev_gen_init(gen, gen->under, &use);
+    gen->gen = before;
+    if (!err)
+        fp_bdev_gen_forget(gen);
+    return err;
+}
+
 const uint8_t *fp_bdev_gen_epoch(const struct fp_bdev_gen *gen)
 {
     return gen->cfg.epoch;

@@ -60,6 +60,14 @@ size_t fp_bdev_gen_maps_size(const struct fp_bdev *dev, uint32_t chunk_size);
 int fp_bdev_gen_init(struct fp_bdev_gen *gen, struct fp_bdev *under,
                      const struct fp_bdev_gen_config *cfg);
 
+/* Anything may have changed below, as when a card was put in: the generation
+ * moves, and what changed since one before it is FP_ERR_STALE. */
+void fp_bdev_gen_forget(struct fp_bdev_gen *gen);
+/* The same, and the device below has another geometry now. cfg as for init,
+ * its epoch aside, which stays. */
+int fp_bdev_gen_replace(struct fp_bdev_gen *gen,
+                        const struct fp_bdev_gen_config *cfg);
+
 /* The current epoch, FP_EPOCH_SIZE bytes, and generation. Should the count
  * ever wrap, the epoch changes, so that no pair comes twice. */
 const uint8_t *fp_bdev_gen_epoch(const struct fp_bdev_gen *gen);

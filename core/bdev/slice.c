@@ -8,7 +8,7 @@ static struct fp_bdev_slice *slice_of(struct fp_bdev *dev)
 
 static fp_addr moved(const struct fp_bdev_slice *slice, fp_addr off)
 {
-    return off + (fp_addr)slice->first * slice->bdev.block_size;
+    return off + slice->first;
 }
 
 static int slice_read(struct fp_bdev *dev, fp_addr off, void *buf,
@@ -30,8 +30,13 @@ static int slice_prog(struct fp_bdev *dev, fp_addr off, const void *buf,
 static int slice_erase(struct fp_bdev *dev, uint32_t block, uint32_t count)
 {
     struct fp_bdev_slice *slice = slice_of(dev);
+    const uint32_t size = slice->under->block_size;
 
-    return fp_bdev_erase(slice->under, slice->first + block, count);
+    /* Blocks smaller than those below: erasing is a hint there. */
+    if (dev->block_size != size)
+        return FP_OK;
+    return fp_bdev_erase(slice->under, (uint32_t)(slice->first / size) + block,
+                         count);
 }
 
 static int slice_sync(struct fp_bdev *dev)
@@ -56,18 +61,27 @@ int fp_bdev_slice_init(struct fp_bdev_slice *slice, struct fp_bdev *under,
                        fp_addr off, fp_addr size)
 {
     fp_addr end = fp_bdev_size(under);
+    uint32_t block_size = under->block_size;
 
     if (off > end || size > end - off || size == 0)
         return FP_ERR_INVAL;
-    if (off % under->block_size != 0 || size % under->block_size != 0)
+    /* Where programming replaces, blocks may be smaller. */
+    while ((off % block_size != 0 || size % block_size != 0) &&
+           under->flags & FP_BDEV_OVERWRITE && block_size % 2 == 0)
+        block_size /= 2;
+    if (off % block_size != 0 || size % block_size != 0 ||
+        block_size % under->prog_size != 0 || size / block_size > UINT32_MAX)
         return FP_ERR_INVAL;
 
     *slice = (struct fp_bdev_slice){
         .bdev = *under,
         .under = under,
-        .first = (uint32_t)(off / under->block_size),
+        .first = off,
     };
     slice->bdev.ops = &slice_ops;
-    slice->bdev.block_count = (uint32_t)(size / under->block_size);
+    slice->bdev.block_size = block_size;
+    slice->bdev.block_count = (uint32_t)(size / block_size);
+    if (block_size != under->block_size)
+        slice->bdev.flags &= ~(uint32_t)FP_BDEV_ERASED_FF;
     return FP_OK;
 }

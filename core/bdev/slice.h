@@ -14,11 +14,13 @@ struct fp_bdev_slice {
     struct fp_bdev bdev;
     /* private */
     struct fp_bdev *under;
-    uint32_t first; /* block of `under` that is block 0 here */
+    fp_addr first; /* byte of `under` that is byte 0 here */
 };
 
-/* The bytes [off, off + size) of `under`. Both are whole erase blocks and lie
- * inside, else FP_ERR_INVAL. */
+/* The bytes [off, off + size) of `under`, inside it and of whole erase blocks,
+ * else FP_ERR_INVAL. Where programming replaces, whole units of that are
+ * enough: a partition may lie anywhere on a card. Blocks of the slice are then
+ * smaller, and erasing them, a hint anyway, does nothing. */
 int fp_bdev_slice_init(struct fp_bdev_slice *slice, struct fp_bdev *under,
                        fp_addr off, fp_addr size);
 

@@ -7,6 +7,8 @@
  */
 #include "core/fs/fs.h"
 
+#include "core/bdev/window.h"
+
 #include <string.h>
 
 #define DEFAULT_MAX_FILES 4
@@ -131,11 +133,14 @@ int fp_fs_format(const struct fp_fs_ops *ops, struct fp_bdev *dev,
 static int find_block_size(struct fp_mount *mnt)
 {
     struct fp_fs_config found = mnt->cfg;
+    struct fp_bdev_window window;
+    struct fp_bdev *dev;
     int score, err;
 
     if (mnt->cfg.block_size != 0 || mnt->ops->probe == NULL)
         return FP_OK;
-    err = mnt->ops->probe(mnt->dev, &found, &score);
+    dev = fp_bdev_window_init(&window, mnt->dev, mnt->ws, mnt->ws_size);
+    err = mnt->ops->probe(dev, &found, &score);
     mnt->cfg.block_size = found.block_size;
     mnt->cfg.page_size = found.page_size;
     mnt->cfg.options = found.options;
@@ -183,6 +188,16 @@ int fp_fs_unmount(struct fp_mount *mnt)
         return FP_ERR_BUSY;
     mnt->mounted = false;
     return mnt->ops->unmount == NULL ? FP_OK : mnt->ops->unmount(mnt);
+}
+
+void fp_fs_abandon(struct fp_mount *mnt)
+{
+    mnt->mounted = false;
+}
+
+bool fp_fs_is_free(const struct fp_mount *mnt)
+{
+    return !mnt->mounted && mnt->open_count == 0;
 }
 
 int fp_fs_sync(struct fp_mount *mnt)
@@ -258,15 +273,20 @@ int fp_fs_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     return FP_OK;
 }
 
-static bool is_open_for(const struct fp_file *file, uint32_t flag)
+/* What holds for every call with an open file. */
+static int check_file(const struct fp_file *file, uint32_t flag)
 {
-    return file->mnt != NULL && (file->flags & flag) == flag;
+    if (file->mnt == NULL || (file->flags & flag) != flag)
+        return FP_ERR_INVAL;
+    return file->mnt->mounted ? FP_OK : FP_ERR_STALE;
 }
 
 int32_t fp_fs_read(struct fp_file *file, void *buf, uint32_t size)
 {
-    if (!is_open_for(file, FP_O_READ) || size > INT32_MAX)
-        return FP_ERR_INVAL;
+    int err = check_file(file, FP_O_READ);
+
+    if (err || size > INT32_MAX)
+        return err ? err : FP_ERR_INVAL;
     if (file->mnt->ops->read == NULL)
         return FP_ERR_NOTSUP;
     return file->mnt->ops->read(file, buf, size);
@@ -274,8 +294,10 @@ int32_t fp_fs_read(struct fp_file *file, void *buf, uint32_t size)
 
 int32_t fp_fs_write(struct fp_file *file, const void *buf, uint32_t size)
 {
-    if (!is_open_for(file, FP_O_WRITE) || size > INT32_MAX)
-        return FP_ERR_INVAL;
+    int err = check_file(file, FP_O_WRITE);
+
+    if (err || size > INT32_MAX)
+        return err ? err : FP_ERR_INVAL;
     if (file->mnt->ops->write == NULL)
         return FP_ERR_NOTSUP;
     return size == 0 ? 0 : file->mnt->ops->write(file, buf, size);
@@ -283,8 +305,10 @@ int32_t fp_fs_write(struct fp_file *file, const void *buf, uint32_t size)
 
 int64_t fp_fs_seek(struct fp_file *file, int64_t off, enum fp_whence whence)
 {
-    if (!is_open_for(file, 0) || (uint32_t)whence > FP_SEEK_END)
-        return FP_ERR_INVAL;
+    int err = check_file(file, 0);
+
+    if (err || (uint32_t)whence > FP_SEEK_END)
+        return err ? err : FP_ERR_INVAL;
     if (file->mnt->ops->seek == NULL)
         return FP_ERR_NOTSUP;
     return file->mnt->ops->seek(file, off, whence);
@@ -292,8 +316,10 @@ int64_t fp_fs_seek(struct fp_file *file, int64_t off, enum fp_whence whence)
 
 int fp_fs_truncate(struct fp_file *file, uint64_t size)
 {
-    if (!is_open_for(file, FP_O_WRITE))
-        return FP_ERR_INVAL;
+    int err = check_file(file, FP_O_WRITE);
+
+    if (err)
+        return err;
     if (file->mnt->ops->truncate == NULL)
         return FP_ERR_NOTSUP;
     return file->mnt->ops->truncate(file, size);
@@ -301,8 +327,10 @@ int fp_fs_truncate(struct fp_file *file, uint64_t size)
 
 int fp_fs_fsync(struct fp_file *file)
 {
-    if (!is_open_for(file, 0))
-        return FP_ERR_INVAL;
+    int err = check_file(file, 0);
+
+    if (err)
+        return err;
     if (!(file->flags & FP_O_WRITE) || file->mnt->ops->fsync == NULL)
         return FP_OK;
     return file->mnt->ops->fsync(file);
@@ -310,8 +338,10 @@ int fp_fs_fsync(struct fp_file *file)
 
 int fp_fs_reserve(struct fp_file *file, uint64_t size)
 {
-    if (!is_open_for(file, FP_O_WRITE))
-        return FP_ERR_INVAL;
+    int err = check_file(file, FP_O_WRITE);
+
+    if (err)
+        return err;
     if (file->mnt->ops->reserve == NULL)
         return FP_ERR_NOTSUP;
     return file->mnt->ops->reserve(file, size);
@@ -320,9 +350,10 @@ int fp_fs_reserve(struct fp_file *file, uint64_t size)
 int fp_fs_commit(struct fp_file *file, const struct fp_commit_meta *meta)
 {
     static const struct fp_commit_meta none = { 0 };
+    int err = check_file(file, FP_O_STAGE);
 
-    if (!is_open_for(file, FP_O_STAGE))
-        return FP_ERR_INVAL;
+    if (err)
+        return err;
     return file->mnt->ops->commit(file, meta != NULL ? meta : &none);
 }
 
@@ -333,7 +364,7 @@ int fp_fs_close(struct fp_file *file)
 
     if (mnt == NULL)
         return FP_ERR_INVAL;
-    if (mnt->ops->close != NULL)
+    if (mnt->mounted && mnt->ops->close != NULL)
         err = mnt->ops->close(file);
     file->mnt = NULL;
     mnt->open_count--;
@@ -364,6 +395,8 @@ int fp_fs_readdir(struct fp_dir *dir, struct fp_dirent *entry)
 {
     if (dir->mnt == NULL)
         return FP_ERR_INVAL;
+    if (!dir->mnt->mounted)
+        return FP_ERR_STALE;
     if (dir->mnt->ops->readdir == NULL)
         return FP_ERR_NOTSUP;
     entry->st = (struct fp_stat){ 0 };
@@ -377,7 +410,7 @@ int fp_fs_closedir(struct fp_dir *dir)
 
     if (mnt == NULL)
         return FP_ERR_INVAL;
-    if (mnt->ops->closedir != NULL)
+    if (mnt->mounted && mnt->ops->closedir != NULL)
         err = mnt->ops->closedir(dir);
     dir->mnt = NULL;
     mnt->open_count--;

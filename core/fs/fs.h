@@ -95,6 +95,7 @@ struct fp_fs_config {
     uint32_t version;     /* format only: disk version, 0 the newest */
     int32_t block_cycles; /* erases before metadata moves; -1 never */
     const char *options;  /* "k=v,k=v": particular to the driver, or NULL */
+    const void *table;    /* likewise, a struct: raw has its regions here */
 };
 
 struct fp_stat {
@@ -272,7 +273,7 @@ struct fp_mount {
     size_t ws_size;
     /* private */
     uint32_t open_count; /* files and directories open */
-    bool mounted;
+    bool mounted;        /* false with some open: abandoned */
 };
 
 struct fp_file {
@@ -301,6 +302,13 @@ int fp_fs_mount(struct fp_mount *mnt, const struct fp_fs_ops *ops,
 /* FP_ERR_BUSY, and still mounted, while files or directories are open. Any
  * other error is one of writing what was pending, and it is unmounted. */
 int fp_fs_unmount(struct fp_mount *mnt);
+/* The medium has left: unmounts without a word to it or to the driver. Files
+ * and directories that are open answer FP_ERR_STALE from now on, and closing
+ * them frees them. mnt may be used for another mount once
+ * fp_fs_is_free(mnt). */
+void fp_fs_abandon(struct fp_mount *mnt);
+/* Neither mounted, nor is a handle of an abandoned mount still open. */
+bool fp_fs_is_free(const struct fp_mount *mnt);
 
 /* Makes an empty volume; what was there is gone. The workspace is as a mount's
  * and free again afterwards. */
@@ -310,17 +318,21 @@ int fp_fs_format(const struct fp_fs_ops *ops, struct fp_bdev *dev,
 /* Finds the driver in the NULL-ended list that fits dev best; cfg, in which the
  * caller states what it knows (zero the rest), gets what was found.
  * FP_ERR_NOENT: nothing known is there. Another error is one that a driver met
- * where none fitted: FP_ERR_CORRUPT, say, if a volume is there but broken. */
+ * where none fitted: FP_ERR_CORRUPT, say, if a volume is there but broken.
+ * Probes have little room: give them a device that is read by the byte
+ * (core/bdev/window.h). */
 int fp_fs_probe(const struct fp_fs_ops *const *drivers, struct fp_bdev *dev,
                 const struct fp_fs_ops **ops, struct fp_fs_config *cfg);
 
 /* For drivers: the number that cfg's options, "k=v,k=v", give `name`, decimal
- * or 0x; `without` where they (NULL: there are none) do not name it. */
+ * or 0x, a '-' before it negates; `without` where they (NULL: there are none)
+ * do not name it. */
 uint32_t fp_fs_option(const char *options, const char *name, uint32_t without);
 
 /* These are the table's functions behind argument checks: paths, access modes
  * (a read of a file not opened for reading is FP_ERR_INVAL), FP_ERR_ROFS on
- * read-only volumes, FP_ERR_NOTSUP for a NULL entry. "/" is a directory that is
+ * read-only volumes, FP_ERR_NOTSUP for a NULL entry, FP_ERR_STALE for a handle
+ * whose mount was abandoned. "/" is a directory that is
  * there (mkdir: FP_ERR_EXIST) and stays (remove, rename: FP_ERR_BUSY). */
 int fp_fs_sync(struct fp_mount *mnt);
 int fp_fs_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st);

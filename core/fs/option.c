@@ -14,14 +14,16 @@ static uint32_t digit(char c)
 static uint32_t number(const char *text)
 {
     uint32_t value = 0, base = 10;
+    bool is_negative = text[0] == '-';
 
+    text += is_negative;
     if (text[0] == '0' && text[1] == 'x') {
         base = 16;
         text += 2;
     }
     for (; digit(*text) < base; text++)
         value = value * base + digit(*text);
-    return value;
+    return is_negative ? 0 - value : value;
 }
 
 uint32_t fp_fs_option(const char *options, const char *name, uint32_t without)

@@ -1,19 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/host/drivers.h"
 
+#if FP_WITH_BONSAI
+#include "core/fs/bonsai/bonsai.h"
+#endif
 #if FP_WITH_LITTLEFS
 #include "core/fs/littlefs/littlefs.h"
 #endif
+#if FP_WITH_FAT
+#include "core/fs/fat/fat.h"
+#endif
 #if FP_WITH_SPIFFS
 #include "core/fs/spiffs/spiffs.h"
+#endif
+#if FP_WITH_MINIFS
+#include "core/fs/minifs/minifs.h"
+#endif
+#if FP_WITH_BONSAI
+#include "core/fs/bonsai/bonsai.h"
+#endif
+#if FP_WITH_RAW
+#include "core/fs/raw/raw.h"
 #endif
 
 const struct fp_fs_ops *const fp_host_drivers[] = {
 #if FP_WITH_LITTLEFS
     &fp_fs_littlefs,
 #endif
+#if FP_WITH_FAT
+    &fp_fs_fat,
+#endif
 #if FP_WITH_SPIFFS
     &fp_fs_spiffs,
+#endif
+#if FP_WITH_MINIFS
+    &fp_fs_minifs,
+#endif
+#if FP_WITH_BONSAI
+    &fp_fs_bonsai,
+#endif
+#if FP_WITH_RAW
+    &fp_fs_raw,
 #endif
     NULL,
 };

@@ -328,10 +328,11 @@ static int lay_out(struct fp_host_file *file,
         file->bdev.flags = FP_BDEV_REPROG | FP_BDEV_ERASED_FF;
     } else if (is_disk) {
         file->bdev.ops = &disk_ops;
-        file->bdev.flags = FP_BDEV_OVERWRITE;
+        file->bdev.flags = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG;
     } else {
         file->bdev.ops = &file_ops;
-        file->bdev.flags = FP_BDEV_OVERWRITE | FP_BDEV_ERASED_FF;
+        file->bdev.flags =
+            FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG | FP_BDEV_ERASED_FF;
     }
     if (!(cfg->flags & FP_HOST_FILE_WRITE))
         file->bdev.flags |= FP_BDEV_RDONLY;

@@ -2,7 +2,9 @@
  *
  * An image file, or a raw disk or partition, as a block device.
  *
- * Without FP_HOST_FILE_NOR programs replace (FP_BDEV_OVERWRITE). Erasing an
+ * Without FP_HOST_FILE_NOR programs replace (FP_BDEV_OVERWRITE), and a unit of
+ * them lands whole (FP_BDEV_ATOMIC_PROG): a disk's sector does by itself, and
+ * an image changes for nobody but those who run on this host. Erasing an
  * image file gives 0xff all the same: what is erased in an image has to be
  * erased on the flash that the image is written to. Erasing a disk does
  * nothing.

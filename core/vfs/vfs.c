@@ -5,6 +5,8 @@
  */
 #include "core/vfs/vfs.h"
 
+#include "core/bdev/window.h"
+
 #include <string.h>
 
 void fp_vfs_init(struct fp_vfs *vfs, const struct fp_fs_ops *const *drivers)
@@ -45,6 +47,7 @@ int fp_vfs_mount(struct fp_vfs *vfs, struct fp_vfs_mount *vm, const char *path,
 {
     struct fp_fs_config use = cfg != NULL ? *cfg : (struct fp_fs_config){ 0 };
     struct fp_vfs_mount **end = &vfs->mounts;
+    struct fp_bdev_window window;
     size_t size = first_size(path);
     int err;
 
@@ -55,7 +58,9 @@ int fp_vfs_mount(struct fp_vfs *vfs, struct fp_vfs_mount *vm, const char *path,
     if (find(vfs, path, size + 1) != NULL)
         return FP_ERR_EXIST;
     if (ops == NULL) {
-        err = fp_fs_probe(vfs->drivers, dev, &ops, &use);
+        err = fp_fs_probe(vfs->drivers,
+                          fp_bdev_window_init(&window, dev, ws, ws_size), &ops,
+                          &use);
         if (err)
             return err;
     }
@@ -71,13 +76,32 @@ int fp_vfs_mount(struct fp_vfs *vfs, struct fp_vfs_mount *vm, const char *path,
     return FP_OK;
 }
 
-int fp_vfs_unmount(struct fp_vfs *vfs, struct fp_vfs_mount *vm)
+/* The pointer of the table that points to vm, or the one at its end. */
+static struct fp_vfs_mount **link_to(struct fp_vfs *vfs,
+                                     const struct fp_vfs_mount *vm)
 {
     struct fp_vfs_mount **at = &vfs->mounts;
-    int err;
 
     while (*at != NULL && *at != vm)
         at = &(*at)->next;
+    return at;
+}
+
+void fp_vfs_abandon(struct fp_vfs *vfs, struct fp_vfs_mount *vm)
+{
+    struct fp_vfs_mount **at = link_to(vfs, vm);
+
+    if (*at == NULL)
+        return;
+    fp_fs_abandon(&vm->mnt);
+    *at = vm->next;
+}
+
+int fp_vfs_unmount(struct fp_vfs *vfs, struct fp_vfs_mount *vm)
+{
+    struct fp_vfs_mount **at = link_to(vfs, vm);
+    int err;
+
     if (*at == NULL)
         return FP_ERR_NOENT;
     err = fp_fs_unmount(&vm->mnt);

@@ -40,12 +40,15 @@ struct fp_vfs_dir {
 void fp_vfs_init(struct fp_vfs *vfs, const struct fp_fs_ops *const *drivers);
 
 /* Mounts `ops` on dev at `path` ("/flash": one component). ops NULL: the
- * driver that probing finds; FP_ERR_NOENT when none does. FP_ERR_EXIST: the
- * mount point is taken. */
+ * driver that probing finds, of equally good ones the first of vfs->drivers;
+ * FP_ERR_NOENT when none does. FP_ERR_EXIST: the mount point is taken. */
 int fp_vfs_mount(struct fp_vfs *vfs, struct fp_vfs_mount *vm, const char *path,
                  const struct fp_fs_ops *ops, struct fp_bdev *dev,
                  const struct fp_fs_config *cfg, void *ws, size_t ws_size);
 int fp_vfs_unmount(struct fp_vfs *vfs, struct fp_vfs_mount *vm);
+/* As fp_fs_abandon(): the medium has left, the mount point goes at once. vm
+ * may be mounted again once fp_fs_is_free(&vm->mnt). */
+void fp_vfs_abandon(struct fp_vfs *vfs, struct fp_vfs_mount *vm);
 
 /* The first mount, then each next; NULL at the end. In order of mounting. */
 struct fp_vfs_mount *fp_vfs_first(struct fp_vfs *vfs);

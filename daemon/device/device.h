@@ -65,8 +65,10 @@ struct fpd_volume_info {
     char path[17];    /* "/flash" */
     char storage[17]; /* "flash0" */
     char fs[17];      /* "littlefs"; "" when nothing is mounted */
+    char region[17];  /* of the storage, that it lies on; "": all of it */
     char version[9];
-    char reason[97]; /* why read-only or not mounted; "" */
+    char reason[97];   /* why read-only or not mounted; "" */
+    bool needs_repair; /* a cut left what the next write puts right */
     bool mounted;
     bool writable;
     uint32_t caps;    /* FP_CAP_* */
@@ -74,6 +76,7 @@ struct fpd_volume_info {
     uint64_t size;
     uint64_t free;
     uint64_t file_max;
+    uint64_t files_max; /* 0: bounded by space only */
     uint32_t block_size;
     uint32_t name_max;
     uint32_t fs_gen; /* moves with every change of the volume */
@@ -83,7 +86,7 @@ struct fpd_region_info {
     char name[17];
     uint64_t off;
     uint64_t size;
-    uint32_t flags; /* 1 read-only, 2 xip, 4 unique, 8 hidden */
+    uint32_t flags; /* 1 read-only, 2 xip, 4 unique, 8 hidden, 16 partition */
 };
 
 struct fpd_storage_info {
@@ -97,6 +100,7 @@ struct fpd_storage_info {
     uint64_t size;       /* block_size * block_count */
     uint32_t gen;        /* when last asked */
     bool gen_trusted;    /* every writer moves it */
+    bool no_medium;      /* the card is out; sizes are of the last one */
     uint32_t region_count;
     struct fpd_region_info regions[FPD_REGIONS_MAX];
 };
@@ -118,7 +122,9 @@ struct fpd_device_info {
     char id[FPD_ID_MAX + 1];
     char model[33];
     char firmware[33];
-    char default_volume[17]; /* "/flash"; "" */
+    char default_volume[17]; /* "/sd" when mounted, else "/flash", else the
+                                first that is; "" */
+    char filesystems[97];    /* that it has drivers of, "littlefs,fat" */
     uint8_t epoch[8];        /* new at each start of the agent */
     enum fpd_device_state state;
     char reason[160];
@@ -274,6 +280,7 @@ struct fpd_failure {
     uint64_t needed; /* NOSPC: bytes */
     uint64_t free;   /* NOSPC: bytes */
     uint64_t limit;  /* NAMETOOLONG, FBIG, NFILE */
+    bool told;       /* by the device: a NODEV of its own is a missing card */
 };
 
 struct fpd_request {
@@ -363,9 +370,11 @@ struct fpd_request {
             uint32_t fs_gen;
         } attr;
         struct {
-            const char *volume; /* "/flash" */
-            const char *fs;     /* FORMAT: "littlefs" */
-            bool repair;        /* CHECK */
+            const char *volume;  /* "/flash" */
+            const char *fs;      /* FORMAT, MOUNT: "littlefs"; MOUNT: "auto",
+                                    "": as last */
+            const char *options; /* FORMAT, MOUNT: "k=v,k=v"; NULL none */
+            bool repair;         /* CHECK */
             /* CHECK: a finding, on the worker; text is valid in the call.
              * block UINT32_MAX: none in particular. May be NULL. */
             void (*finding)(struct fpd_request *req, uint32_t level,

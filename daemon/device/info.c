@@ -113,6 +113,8 @@ int fpd_info_hello(const fp_HelloReply *reply, struct fpd_device_info *info,
     copy_word(info->id, reply->device_id.bytes, reply->device_id.size);
     copy_word(info->default_volume, reply->default_volume.bytes,
               reply->default_volume.size);
+    fpd_info_text(reply->filesystems.bytes, reply->filesystems.size,
+                  info->filesystems, sizeof info->filesystems);
     fpd_info_text(reply->model.bytes, reply->model.size, info->model,
                   sizeof info->model);
     fpd_info_text(reply->firmware.bytes, reply->firmware.size, info->firmware,
@@ -142,6 +144,9 @@ int fpd_info_volume(const fp_VolumeReply *reply, struct fpd_volume_info *info,
                   sizeof info->version);
     fpd_info_text(reply->reason.bytes, reply->reason.size, info->reason,
                   sizeof info->reason);
+    fpd_info_text(reply->region.bytes, reply->region.size, info->region,
+                  sizeof info->region);
+    info->needs_repair = reply->needs_repair;
     info->mounted = reply->mounted;
     info->writable = reply->writable;
     info->caps = reply->caps;
@@ -149,11 +154,28 @@ int fpd_info_volume(const fp_VolumeReply *reply, struct fpd_volume_info *info,
     info->size = reply->size;
     info->free = reply->free < reply->size ? reply->free : reply->size;
     info->file_max = reply->file_max;
+    info->files_max = reply->files_max;
     info->block_size = reply->block_size;
     info->name_max =
         reply->name_max < FPD_NAME_MAX ? reply->name_max : FPD_NAME_MAX;
     info->fs_gen = reply->fs_gen;
     return FP_OK;
+}
+
+void fpd_info_default(struct fpd_device_info *info)
+{
+    static const char *const first[] = { "/sd", "/flash" };
+    const struct fpd_volume_info *found = NULL;
+
+    for (size_t i = 0; i < 2 && !found; i++)
+        for (uint32_t k = 0; k < info->volume_count && !found; k++)
+            if (info->volumes[k].mounted &&
+                strcmp(info->volumes[k].path, first[i]) == 0)
+                found = &info->volumes[k];
+    for (uint32_t k = 0; k < info->volume_count && !found; k++)
+        if (info->volumes[k].mounted)
+            found = &info->volumes[k];
+    strcpy(info->default_volume, found ? found->path : "");
 }
 
 static int take_region(const fp_Region *region, uint64_t size,
@@ -193,6 +215,7 @@ int fpd_info_storage(const fp_StorageReply *reply,
     info->size = (uint64_t)reply->block_size * reply->block_count;
     info->gen = reply->gen;
     info->gen_trusted = reply->gen_trusted;
+    info->no_medium = reply->no_medium;
     info->region_count = reply->regions_count;
     for (uint32_t i = 0; i < reply->regions_count && !err; i++)
         err =

@@ -100,6 +100,7 @@ void fpd_op_fail_with(struct fpd_op_state *op, const fp_Failure *failure)
     out->needed = failure->needed;
     out->free = failure->free;
     out->limit = failure->limit;
+    out->told = true;
     fpd_op_finish(op, err);
 }
 

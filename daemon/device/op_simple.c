@@ -144,6 +144,11 @@ static void fill_files(struct fpd_op_state *op, fp_Envelope *env)
     }
 }
 
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
 static void fill_storage(struct fpd_op_state *op, fp_Envelope *env)
 {
     const struct fpd_request *req = op->req;
@@ -152,6 +157,9 @@ static void fill_storage(struct fpd_op_state *op, fp_Envelope *env)
     switch (req->op) {
     case FPD_OP_MOUNT:
         FPD_SET_STRING(env->body.mount.volume, volume);
+        FPD_SET_STRING(env->body.mount.fs, or_empty(req->u.volume.fs));
+        FPD_SET_STRING(env->body.mount.options,
+                       or_empty(req->u.volume.options));
         FPD_SET_BYTES(env->body.mount.op_id, op->op_id, sizeof op->op_id);
         break;
     case FPD_OP_UNMOUNT:
@@ -161,6 +169,8 @@ static void fill_storage(struct fpd_op_state *op, fp_Envelope *env)
     case FPD_OP_FORMAT:
         FPD_SET_STRING(env->body.format.volume, volume);
         FPD_SET_STRING(env->body.format.fs, req->u.volume.fs);
+        FPD_SET_STRING(env->body.format.options,
+                       or_empty(req->u.volume.options));
         FPD_SET_BYTES(env->body.format.nonce, simple(op)->nonce, 8);
         FPD_SET_BYTES(env->body.format.op_id, op->op_id, sizeof op->op_id);
         break;

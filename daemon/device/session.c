@@ -371,6 +371,7 @@ static void take_volume(struct fpd_session *s, const fp_VolumeReply *reply)
         return;
     memcpy(s->info.volumes, s->volumes, sizeof s->info.volumes);
     s->info.volume_count = s->volume_count;
+    fpd_info_default(&s->info);
     s->volumes_asked = false;
     s->volumes_known = true;
     fpd_worker_publish(s->worker);
@@ -379,18 +380,19 @@ static void take_volume(struct fpd_session *s, const fp_VolumeReply *reply)
 static void take_storage(struct fpd_session *s, const fp_StorageReply *reply)
 {
     const char *why = "a device has 8 storages at most";
-    uint32_t *count = &s->info.storage_count;
 
     if (reply->present) {
-        if (*count == FPD_STORAGES_MAX ||
-            fpd_info_storage(reply, &s->info.storages[*count], &why)) {
+        if (s->storage_count == FPD_STORAGES_MAX ||
+            fpd_info_storage(reply, &s->storages[s->storage_count], &why)) {
             end(s, FP_ERR_PROTO, FPD_REFUSED, why);
             return;
         }
-        (*count)++;
+        s->storage_count++;
     }
     if (!reply->last)
         return;
+    memcpy(s->info.storages, s->storages, sizeof s->info.storages);
+    s->info.storage_count = s->storage_count;
     s->storages_asked = false;
     s->storages_known = true;
     fpd_worker_publish(s->worker);
@@ -488,7 +490,7 @@ static void do_chores(struct fpd_session *s, int64_t now)
         send_chore(s, fp_Envelope_storages_tag)) {
         s->storages_dirty = false;
         s->storages_asked = true;
-        s->info.storage_count = 0;
+        s->storage_count = 0;
     }
     if (s->volumes_dirty && !s->volumes_asked &&
         (early || now - s->refreshed_ms >= REFRESH_MS) &&

@@ -73,6 +73,8 @@ struct fpd_session {
     struct fpd_device_info info;
     struct fpd_volume_info volumes[FPD_VOLUMES_MAX];
     uint32_t volume_count;
+    struct fpd_storage_info storages[FPD_STORAGES_MAX];
+    uint32_t storage_count;
     bool volumes_asked, storages_asked; /* a chore is under way */
     bool volumes_known, storages_known;
     bool volumes_dirty, storages_dirty;

@@ -224,6 +224,7 @@ void fpd_worker_publish(struct fpd_worker *w)
     memcpy(info->epoch, s->info.epoch, sizeof info->epoch);
     memcpy(info->default_volume, s->info.default_volume,
            sizeof info->default_volume);
+    memcpy(info->filesystems, s->info.filesystems, sizeof info->filesystems);
     memcpy(info->volumes, s->info.volumes, sizeof info->volumes);
     memcpy(info->storages, s->info.storages, sizeof info->storages);
     info->volume_count = s->info.volume_count;

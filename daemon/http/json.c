@@ -67,6 +67,16 @@ static json_t *flags(uint32_t value, const struct flag *names, size_t count)
 
 /* ---- devices ---- */
 
+static json_t *limits(const struct fpd_volume_info *v)
+{
+    json_t *o = json_object();
+
+    set(o, "name_max", fpd_json_u64(v->name_max));
+    set(o, "file_max", fpd_json_u64(v->file_max));
+    set(o, "files_max", v->files_max ? fpd_json_u64(v->files_max) : NULL);
+    return o;
+}
+
 static json_t *volume(const struct fpd_volume_info *v)
 {
     static const struct flag caps[] = {
@@ -84,6 +94,8 @@ static json_t *volume(const struct fpd_volume_info *v)
 
     set(o, "path", text(v->path));
     set(o, "storage", text(v->storage));
+    if (v->region[0])
+        set(o, "region", text(v->region));
     set(o, "fs", v->fs[0] ? text(v->fs) : json_null());
     set(o, "version", text(v->version));
     set(o, "mounted", json_boolean(v->mounted));
@@ -94,6 +106,10 @@ static json_t *volume(const struct fpd_volume_info *v)
         json_string(v->promise == FP_PROMISE_OLD_OR_NEW ? "old-or-new"
                                                         : "none"));
     set(o, "caps", flags(v->caps, caps, sizeof caps / sizeof caps[0]));
+    if (v->mounted)
+        set(o, "limits", limits(v));
+    if (v->needs_repair)
+        set(o, "needs_repair", json_true());
     set(o, "size", fpd_json_u64(v->size));
     set(o, "free", fpd_json_u64(v->free));
     set(o, "block_size", fpd_json_u64(v->block_size));
@@ -114,7 +130,8 @@ json_t *fpd_json_storage(const struct fpd_storage_info *s)
         { FP_BDEV_REMOVABLE, "removable" },
     };
     static const struct flag region_flags[] = {
-        { 1, "read-only" }, { 2, "xip" }, { 4, "unique" }, { 8, "hidden" }
+        { 1, "read-only" }, { 2, "xip" },        { 4, "unique" },
+        { 8, "hidden" },    { 16, "partition" },
     };
     json_t *o = json_object(), *regions = json_array();
 
@@ -125,7 +142,9 @@ json_t *fpd_json_storage(const struct fpd_storage_info *s)
         set(region, "name", text(r->name));
         set(region, "off", fpd_json_u64(r->off));
         set(region, "size", fpd_json_u64(r->size));
-        set(region, "flags", flags(r->flags, region_flags, 4));
+        set(region, "flags",
+            flags(r->flags, region_flags,
+                  sizeof region_flags / sizeof region_flags[0]));
         json_array_append_new(regions, region);
     }
     set(o, "name", text(s->name));
@@ -136,6 +155,7 @@ json_t *fpd_json_storage(const struct fpd_storage_info *s)
     set(o, "block_count", fpd_json_u64(s->block_count));
     set(o, "chunk_size", fpd_json_u64(s->chunk_size));
     set(o, "flags", flags(s->flags, media, sizeof media / sizeof media[0]));
+    set(o, "medium", json_boolean(!s->no_medium));
     set(o, "gen", fpd_json_u64(s->gen));
     set(o, "gen_trusted", json_boolean(s->gen_trusted));
     set(o, "regions", regions);
@@ -167,6 +187,7 @@ static void add_live(json_t *o, const struct fpd_device_info *info)
     set(link, "rate", fpd_json_u64(info->link.rate));
     set(o, "link", link);
     set(o, "default_volume", text(info->default_volume));
+    set(o, "filesystems", fpd_json_words(info->filesystems));
     for (uint32_t i = 0; i < info->volume_count && i < FPD_VOLUMES_MAX; i++)
         json_array_append_new(volumes, volume(&info->volumes[i]));
     for (uint32_t i = 0; i < info->storage_count && i < FPD_STORAGES_MAX; i++)

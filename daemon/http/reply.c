@@ -369,6 +369,10 @@ void fpd_problem_failure(struct fpd_call *call, const char *device,
     if (path)
         fpd_problem_member(call, "path", fpd_json_bytes(path, strlen(path)));
     numbers(call, err, failure, detail, sizeof detail);
+    if (err == FP_ERR_NODEV && failure->told) {
+        fpd_problem_type(call, "no-medium");
+        fpd_problem_member(call, "title", json_string("No medium"));
+    }
     if (err == FP_ERR_ISDIR)
         fpd_problem_hint(call, "A directory is listed by its name with a "
                                "trailing slash.");

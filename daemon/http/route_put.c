@@ -10,6 +10,7 @@
  * leaves the old file.
  */
 #include "core/error.h"
+#include "core/fs/fs.h"
 #include "daemon/http/cond.h"
 #include "daemon/http/fspath.h"
 #include "daemon/http/hashes.h"
@@ -145,6 +146,7 @@ static bool take_conditions(struct fpd_call *call, struct put *p)
 static bool fits(struct fpd_call *call, const char *path, uint64_t size)
 {
     struct fpd_device_info *info = malloc(sizeof *info);
+    bool in_place = fpd_url_flag(&call->url, "in_place");
     struct fpd_failure why = { 0 };
     int err = FP_ERR_NOENT;
 
@@ -164,17 +166,29 @@ static bool fits(struct fpd_call *call, const char *path, uint64_t size)
             break; /* the device says why, and as it is by then */
         if (!v->writable)
             err = FP_ERR_ROFS;
+        else if (!(v->caps & FP_CAP_STAGE) && !in_place)
+            err = FP_ERR_NOTSUP;
         else if (size != FPD_SIZE_UNKNOWN && v->file_max && size > v->file_max)
             err = FP_ERR_FBIG;
         else if (size != FPD_SIZE_UNKNOWN && size > v->size)
             err = FP_ERR_NOSPC;
         snprintf(why.detail, sizeof why.detail, "%.96s",
-                 err == FP_ERR_ROFS ? v->reason : "");
+                 err == FP_ERR_ROFS ? v->reason
+                 : err == FP_ERR_NOTSUP
+                     ? "Files here are written in place, "
+                       "which gives up the old content first."
+                     : "");
+        if (err == FP_ERR_NOTSUP)
+            fpd_problem_hint(call, "Say so, with ?in_place=1.");
         why.limit = err == FP_ERR_FBIG ? v->file_max : 0;
         why.needed = size;
         why.free = v->free;
     }
-    if (err == FP_ERR_NOENT && !why.detail[0]) {
+    if (err == FP_ERR_NOENT && !strchr(path + 1, '/')) {
+        err = FP_ERR_ROFS;
+        snprintf(why.detail, sizeof why.detail,
+                 "The root holds only volumes and takes no writes.");
+    } else if (err == FP_ERR_NOENT) {
         snprintf(why.detail, sizeof why.detail,
                  "There is no mounted volume at this path.");
         fpd_problem_hint(call, "Volumes are listed with the device.");

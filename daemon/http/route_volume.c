@@ -15,6 +15,8 @@
 #include <string.h>
 
 #define FINDINGS_MAX 200
+#define FS_MAX       16 /* bytes on the wire */
+#define OPTIONS_MAX  64
 
 struct finding {
     uint32_t level, block;
@@ -24,7 +26,8 @@ struct finding {
 struct act {
     struct fpd_ask ask;
     char path[FPD_PATH_MAX + 1];
-    char fs[17];
+    char fs[FS_MAX + 1];
+    char options[OPTIONS_MAX + 1];
     const char *name; /* of the action */
     struct finding findings[FINDINGS_MAX];
     uint32_t count;
@@ -103,12 +106,70 @@ static void after_act(struct fpd_call *call)
     fpd_reply_json(call, 200, doc);
 }
 
+/* An optional text of the body; false after having answered. */
+static bool take_text(struct fpd_call *call, const json_t *body,
+                      const char *key, char *out, size_t max)
+{
+    const json_t *value = json_object_get(body, key);
+    const char *text = json_string_value(value);
+
+    if (!value || (text && strlen(text) == json_string_length(value) &&
+                   strlen(text) <= max)) {
+        strcpy(out, text ? text : "");
+        return true;
+    }
+    fpd_problem_member(call, "limit", fpd_json_u64(max));
+    fpd_problem(call, FP_ERR_INVAL, "\"%s\" is a text of at most %zu bytes.",
+                key, max);
+    return false;
+}
+
+/* One of them as "k=v"; false when there is no room or it is no value. */
+static bool add_option(struct act *a, const char *key, const json_t *value)
+{
+    size_t at = strlen(a->options);
+    size_t room = sizeof a->options - at;
+    const char *comma = at ? "," : "", *text = json_string_value(value);
+    int n = -1;
+
+    if (text && !strpbrk(text, ",="))
+        n = snprintf(a->options + at, room, "%s%s=%s", comma, key, text);
+    else if (json_is_integer(value))
+        n = snprintf(a->options + at, room, "%s%s=%" JSON_INTEGER_FORMAT, comma,
+                     key, json_integer_value(value));
+    else if (json_is_boolean(value))
+        n = snprintf(a->options + at, room, "%s%s=%d", comma, key,
+                     json_is_true(value));
+    return n > 0 && (size_t)n < room && !strpbrk(key, ",=");
+}
+
+/* "options" as the wire has it, "k=v,k=v", or an object; false after having
+ * answered. */
+static bool take_options(struct fpd_call *call, json_t *body, struct act *a)
+{
+    json_t *options = json_object_get(body, "options"), *value;
+    const char *key;
+
+    if (!json_is_object(options))
+        return take_text(call, body, "options", a->options, OPTIONS_MAX);
+    json_object_foreach(options, key, value)
+    {
+        if (add_option(a, key, value))
+            continue;
+        fpd_problem_member(call, "limit", fpd_json_u64(OPTIONS_MAX));
+        fpd_problem(call, FP_ERR_INVAL,
+                    "\"options\" has numbers, words and booleans by their "
+                    "names, %d bytes in all as k=v,k=v.",
+                    OPTIONS_MAX);
+        return false;
+    }
+    return true;
+}
+
 /* Fills the request by the body; false after having answered. */
 static bool take_action(struct fpd_call *call, struct act *a, json_t *body)
 {
     const char *name = json_string_value(json_object_get(body, "action"));
-    const char *fs = json_string_value(json_object_get(body, "fs"));
-
     for (size_t i = 0; name && i < sizeof actions / sizeof actions[0]; i++)
         if (strcmp(actions[i].name, name) == 0) {
             a->name = actions[i].name;
@@ -120,15 +181,18 @@ static bool take_action(struct fpd_call *call, struct act *a, json_t *body)
                     "repair.");
         return false;
     }
-    if (a->ask.req.op == FPD_OP_FORMAT && (!fs || strlen(fs) > 16)) {
+    if (!take_text(call, body, "fs", a->fs, FS_MAX) ||
+        !take_options(call, body, a))
+        return false;
+    if (a->ask.req.op == FPD_OP_FORMAT && !a->fs[0]) {
         fpd_problem(call, FP_ERR_INVAL,
                     "A format names the filesystem in \"fs\", such as "
                     "\"littlefs\".");
         return false;
     }
-    strcpy(a->fs, fs && strlen(fs) <= 16 ? fs : "");
     a->ask.req.u.volume.volume = a->path;
     a->ask.req.u.volume.fs = a->fs;
+    a->ask.req.u.volume.options = a->options;
     a->ask.req.u.volume.repair = strcmp(a->name, "repair") == 0;
     a->ask.req.u.volume.finding = on_finding;
     return true;

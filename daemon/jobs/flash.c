@@ -34,6 +34,7 @@ struct ask {
     /* results */
     uint32_t runs_count, gen_first, gen;
     bool too_old;
+    bool told; /* the error is the device's own word */
     uint8_t nonce[8];
     char detail[97];
 };
@@ -70,6 +71,7 @@ static int ask_once(struct fpd_flash *flash, struct ask *ask)
     err = fpd_device_run(flash->device, &req,
                          cleanup ? NULL : &flash->job->interrupt);
     snprintf(ask->detail, sizeof(ask->detail), "%s", req.failure.detail);
+    ask->told = req.failure.told;
     if (err)
         return err;
     ask->runs_count = req.u.chunk.runs_count;
@@ -185,6 +187,8 @@ static int ask(struct fpd_flash *flash, struct ask *ask)
             err = ask_once(flash, ask);
         if (err == FP_ERR_NODEV && flash->exclusive)
             return FP_ERR_STALE;
+        if (err == FP_ERR_NODEV && ask->told)
+            return ask_failed(flash, ask, err); /* its card was pulled */
         if (err == FP_ERR_NODEV) {
             err = came_back(flash);
             if (err)
@@ -272,8 +276,16 @@ static const struct fpd_storage_info *find_storage(
     return NULL;
 }
 
-/* A volume tells the storage it lies on, not where: among regions it is known
- * by its size. */
+/* Is the volume all of the range? Agents that do not tell the region of one are
+ * believed by its size. */
+static bool is_range(const struct fpd_flash *flash,
+                     const struct fpd_volume_info *vol)
+{
+    if (vol->region[0] || !flash->info.region_count)
+        return strcmp(vol->region, flash->region) == 0;
+    return vol->size == flash->size;
+}
+
 static void find_volume(struct fpd_flash *flash,
                         const struct fpd_device_info *info)
 {
@@ -284,7 +296,7 @@ static void find_volume(struct fpd_flash *flash,
 
         if (strcmp(vol->storage, flash->storage) != 0 || !vol->mounted)
             continue;
-        if (flash->info.region_count && vol->size != flash->size)
+        if (!is_range(flash, vol))
             continue;
         snprintf(flash->fs, sizeof(flash->fs), "%s", vol->fs);
         flash->fs_block_size = vol->block_size;
@@ -301,6 +313,11 @@ int fpd_flash_locate(struct fpd_flash *flash, const char *device,
     if (!st) {
         snprintf(why, size, "%s has no storage %s.", device, flash->storage);
         return FP_ERR_NOENT;
+    }
+    if (st->no_medium) {
+        snprintf(why, size, "There is no medium in %s of %s.", st->name,
+                 device);
+        return FP_ERR_NODEV;
     }
     err = sane(st, why, size);
     if (err)

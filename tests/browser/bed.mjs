@@ -3,7 +3,7 @@
 // own, the command line to look from outside, and a browser.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -59,6 +59,18 @@ export class Bed {
       `flash0=${this.path('harbour.img')},block=4096,count=256,prog=256`, '--mount', '/flash=flash0:littlefs', '--format', 'littlefs',
       '--listen', `unix:${this.socket}`, ...more]);
     return `unix:${this.socket}`;
+  }
+
+  /** An agent whose flash has a region with a volume, and which has a slot with an erased card. */
+  board() {
+    this.card = this.path('card.img');
+    writeFileSync(this.card, Buffer.alloc(512 * 1024, 0xff));
+    utimesSync(this.card, 0, 0);
+    this.start('flashport-agent', ['--id', 'board', '--storage', `flash0=${this.path('board.img')},block=4096,count=256,prog=256`,
+      '--region', 'app=flash0@0+512K', '--region', 'fs=flash0@512K+512K',
+      '--storage', `sd0=${this.card},kind=card,block=4096,prog=512,read=256,removable`,
+      '--mount', '/flash=fs:littlefs', '--mount', '/sd=sd0:littlefs', '--listen', `unix:${this.path('board.sock')}`]);
+    return `unix:${this.path('board.sock')}`;
   }
 
   /** The daemon, and a page of a browser that has not opened anything yet. */

@@ -294,6 +294,8 @@ static void use_twice(const struct fuzz_layout *layout, const uint8_t *image,
                      copy);
     if (layout->medium)
         dev.ram.bdev.flags = layout->medium;
+    if (layout->read_size)
+        dev.ram.bdev.read_size = layout->read_size;
     dev.bdev = dev.ram.bdev;
     dev.bdev.ops = &limited_ops;
     dev.passes = layout->passes ? layout->passes : 2000;

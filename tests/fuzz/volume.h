@@ -23,6 +23,7 @@ struct fuzz_layout {
     uint32_t prog_size, block_size; /* of the device; what fills no block at
                                        the end of the image is left out */
     uint32_t medium;                /* FP_BDEV_*; 0: NOR, as ram.h has it */
+    uint32_t read_size;             /* 0: 1 */
     struct fp_fs_config cfg;        /* what is stated at mount */
     uint32_t passes; /* an operation may read so many times the image; 0 is
                         2000: a write may look through all of it for a free

@@ -177,6 +177,10 @@ def test_a_volume_inside_a_larger_dump_is_found(unpacked, tmp_path):
     (['image', 'create', '{out}', '/nonexistent'], 4, 'no such file'),
     (['image', 'create', '{out}', '{tree}', '--block-count', '2'], 7, 'fit'),
     (['image', 'create', '{out}', '{tree}', '--opt', 'version=9'], 2, 'version'),
+    (['image', 'create', '{out}', '{tree}', '--fs', 'ext4'], 2, 'littlefs'),
+    (['image', 'ls', '{image}', '--opt', 'nonsense'], 2, 'K=V'),
+    (['image', 'ls', '{image}', '--opt', '=1'], 2, 'K=V'),
+    (['image', 'ls', '{image}', '--opt', 'a=' + '1' * 100], 2, 'too long'),
 ])
 def test_bad_input_is_told_in_a_sentence(unpacked, tmp_path, args, code, words):
     (tmp_path / 'empty').write_bytes(b'')

@@ -122,6 +122,8 @@ void rig_init(struct rig *rig, const struct rig_driver *driver,
                      geo->block_count, rig->mem);
     if (geo->medium)
         rig->ram.bdev.flags = geo->medium;
+    if (geo->read_size)
+        rig->ram.bdev.read_size = geo->read_size;
     rig->watch = rig->ram.bdev;
     rig->watch.ops = &watch_ops;
     start_fault(rig, 1);

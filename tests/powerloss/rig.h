@@ -18,6 +18,7 @@
 struct geometry {
     uint32_t prog_size, block_size, block_count;
     uint32_t medium;         /* FP_BDEV_*; 0: NOR, as ram.h has it */
+    uint32_t read_size;      /* 0: 1 */
     struct fp_fs_config cfg; /* its version is for the format alone */
     uint32_t remount;        /* the volume is mounted afresh every so many
                                 steps, 1 or more */

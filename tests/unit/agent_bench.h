@@ -67,7 +67,8 @@ struct bench {
     /* what came in for the request under way */
     fp_Envelope replies[REPLIES_MAX];
     uint32_t reply_count, event_count;
-    fp_Event last_event;
+    fp_Event last_event, last_media;
+    uint32_t media_count; /* of media in and out */
     uint8_t bulk[BULK_MAX];
     size_t bulk_size;
     uint32_t fill_records;
@@ -201,6 +202,11 @@ static inline void bench_take_frame(struct bench *b,
         if (env->which_body == fp_Envelope_event_tag) {
             b->event_count++;
             b->last_event = env->body.event;
+            if (env->body.event.kind == fp_EventKind_EVENT_MEDIA_IN ||
+                env->body.event.kind == fp_EventKind_EVENT_MEDIA_OUT) {
+                b->last_media = env->body.event;
+                b->media_count++;
+            }
         } else {
             b->reply_count++;
         }

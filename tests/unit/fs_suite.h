@@ -22,22 +22,21 @@ enum {
     /* Directories are there by what lies in them: a file's path makes them,
      * and with the last file they are gone. */
     FS_SUITE_PATHS_MAKE_DIRS = 4,
-    /* An open that creates or truncates, each write and a close are each an
-     * operation of their own, old or new: a replace that failed may have left
-     * any beginning of the new content. Staged writes are still one step. */
-    FS_SUITE_PIECEWISE = 8,
+    /* A name cannot hold the byte 0xff: erased flash ends it. */
+    FS_SUITE_NO_FF = 16,
 };
 
 struct fs_suite_row {
     const struct fp_fs_ops *ops;
     uint32_t prog_size, block_size, block_count; /* of the device */
     uint32_t medium;         /* FP_BDEV_*; 0: NOR, as ram.h has it */
+    uint32_t read_size;      /* 0: 1 */
     struct fp_fs_config cfg; /* of format and mount; max_files becomes 4 */
     uint32_t traits;         /* FS_SUITE_* */
     /* What the volume lies on, when that is not the device itself: an adapter
      * over `under` in mem[0..wrap_size), set up at each mount as by a device
-     * that has just started. NULL: it could not be. */
-    struct fp_bdev *(*wrap)(void *mem, struct fp_bdev *under);
+     * that has just started; tests/sector_stack.h has one. */
+    struct fp_bdev *(*wrap)(void *mem, struct fp_bdev *under, int *err);
     size_t wrap_size;
 };
 

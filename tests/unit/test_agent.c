@@ -54,7 +54,7 @@ static void an_empty_storage_says_so_and_is_formatted_only_on_request(void **s)
 {
     struct bench *b = bench_new(false);
     static const char want[] =
-        "no filesystem found on flash0: format it to use it";
+        "no filesystem on flash0, it is erased: format it to use it";
     const fp_VolumeReply *volume;
     fp_Envelope *env;
     uint8_t nonce[8];

@@ -8,6 +8,7 @@
 #include "core/bdev/slice.h"
 #include "core/bdev/stats.h"
 #include "core/bdev/trace.h"
+#include "core/bdev/window.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -253,6 +254,37 @@ static void stats_count_time_and_wear(void **state)
     assert_int_equal(wear.least + wear.most + wear.total, 0);
 }
 
+/* Bytes out of sectors: across their borders, at the end, and one sector is
+ * read once however many bytes of it are asked for. */
+static void a_window_reads_bytes_where_sectors_are_read(void **state)
+{
+    struct fp_bdev_window window;
+    uint8_t mem[4 * 64], unit[16], buf[200];
+    struct fp_bdev_stats stats;
+    struct fp_bdev_ram ram;
+    struct fp_bdev *dev;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof mem; i++)
+        mem[i] = (uint8_t)i;
+    fp_bdev_ram_init(&ram, 16, 64, 4, mem);
+    ram.bdev.read_size = 16;
+    fp_bdev_stats_init(&stats, &ram.bdev, NULL);
+    dev = fp_bdev_window_init(&window, &stats.bdev, unit, sizeof unit);
+    assert_int_equal(fp_bdev_read(dev, 5, buf, 150), FP_OK);
+    assert_memory_equal(buf, mem + 5, 150);
+    assert_int_equal(stats.count[FP_BDEV_READ].calls, 10);
+    for (uint32_t i = 0; i < 16; i++)
+        assert_int_equal(fp_bdev_read(dev, 240 + i, buf, 1), FP_OK);
+    assert_int_equal(buf[0], 255);
+    assert_int_equal(stats.count[FP_BDEV_READ].calls, 11);
+    assert_int_equal(fp_bdev_read(dev, 250, buf, 7), FP_ERR_INVAL);
+    assert_int_equal(fp_bdev_prog(dev, 0, buf, 16), FP_ERR_ROFS);
+    /* Without room for a unit there is no window. */
+    assert_ptr_equal(fp_bdev_window_init(&window, &ram.bdev, unit, 15),
+                     &ram.bdev);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +298,7 @@ int main(void)
         cmocka_unit_test(a_slice_is_whole_blocks_inside),
         cmocka_unit_test(a_trace_tells_each_operation_with_its_result),
         cmocka_unit_test(stats_count_time_and_wear),
+        cmocka_unit_test(a_window_reads_bytes_where_sectors_are_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,7 +173,8 @@ static void as_a_file_programs_replace_and_erasing_gives_ff(void **state)
     (void)state;
     make_file(256);
     assert_int_equal(fp_host_file_open(&f, path, &cfg), FP_OK);
-    assert_int_equal(f.bdev.flags, FP_BDEV_OVERWRITE | FP_BDEV_ERASED_FF);
+    assert_int_equal(f.bdev.flags, FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG |
+                                       FP_BDEV_ERASED_FF);
     assert_int_equal(fp_bdev_prog(&f.bdev, 3, "\xf0", 1), FP_OK);
     assert_int_equal(byte_at(3), 0xf0);
     assert_int_equal(fp_bdev_erase(&f.bdev, 1, 1), FP_OK);

@@ -270,6 +270,35 @@ static void no_generation_comes_twice(void **state)
                      FP_ERR_STALE);
 }
 
+/* Another card of half the size: the generation goes on, and nobody is told
+ * that only little has changed. */
+static void another_medium_has_all_changed(void **state)
+{
+    struct fp_bdev_gen_config cfg = { .chunk_size = CHUNK };
+    struct fixture f;
+    uint32_t before, now;
+
+    (void)state;
+    set_up(&f);
+    prog(&f, 0, 1);
+    assert_int_equal(fp_bdev_gen_changed(&f.gen, 0, &before), FP_OK);
+    fp_bdev_gen_forget(&f.gen);
+    assert_int_equal(fp_bdev_gen_changed(&f.gen, before, &now), FP_ERR_STALE);
+    assert_int_not_equal(now, before);
+    before = now;
+    fp_bdev_ram_init(&f.ram, 1, BLOCK, BLOCKS / 2, f.mem);
+    cfg.maps = f.maps;
+    cfg.maps_size = sizeof f.maps;
+    assert_int_equal(fp_bdev_gen_replace(&f.gen, &cfg), FP_OK);
+    assert_int_equal(fp_bdev_gen_chunk_count(&f.gen), CHUNKS / 2);
+    assert_int_equal(fp_bdev_gen_epoch(&f.gen)[0], 0xff);
+    assert_int_equal(fp_bdev_gen_changed(&f.gen, before, &now), FP_ERR_STALE);
+    assert_int_not_equal(now, before);
+    prog(&f, CHUNK, 1);
+    assert_int_equal(fp_bdev_gen_changed(&f.gen, now, &now), FP_OK);
+    assert_int_equal(answered(&f.gen), 1u << 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +311,7 @@ int main(void)
         cmocka_unit_test(maps_may_be_absent_but_not_too_small),
         cmocka_unit_test(frozen_until_thawed_or_the_time_is_over),
         cmocka_unit_test(no_generation_comes_twice),
+        cmocka_unit_test(another_medium_has_all_changed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

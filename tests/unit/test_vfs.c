@@ -256,6 +256,53 @@ static void the_card_is_the_default_while_it_is_there(void **state)
     assert_null(fp_vfs_default(&f.vfs));
 }
 
+/* A card is pulled: nothing is written, whoever has a file open there is told,
+ * and the mount is free for the next card once all of them have closed. */
+static void handles_of_an_abandoned_volume_are_stale(void **state)
+{
+    struct fixture f;
+    struct fp_file file;
+    struct fp_vfs_dir dir;
+    struct fp_dirent entry;
+    uint8_t buf[4];
+
+    (void)state;
+    set_up(&f);
+    assert_int_equal(
+        fp_vfs_open(&f.vfs, &file, "/sd/a", FP_O_READ | FP_O_WRITE), FP_OK);
+    assert_int_equal(fp_vfs_opendir(&f.vfs, &dir, "/sd"), FP_OK);
+    rec_take();
+    fp_vfs_abandon(&f.vfs, &f.sd);
+    assert_int_equal(fp_fs_read(&file, buf, sizeof buf), FP_ERR_STALE);
+    assert_int_equal(fp_fs_write(&file, buf, sizeof buf), FP_ERR_STALE);
+    assert_int_equal(fp_fs_seek(&file, 0, FP_SEEK_SET), FP_ERR_STALE);
+    assert_int_equal(fp_fs_truncate(&file, 0), FP_ERR_STALE);
+    assert_int_equal(fp_fs_fsync(&file), FP_ERR_STALE);
+    assert_int_equal(fp_fs_reserve(&file, 1), FP_ERR_STALE);
+    assert_int_equal(fp_vfs_readdir(&dir, &entry), FP_ERR_STALE);
+    assert_false(fp_fs_is_free(&f.sd.mnt));
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    assert_false(fp_fs_is_free(&f.sd.mnt));
+    assert_int_equal(fp_vfs_closedir(&dir), FP_OK);
+    assert_true(fp_fs_is_free(&f.sd.mnt));
+    assert_string_equal(rec_take(), ""); /* the driver was not asked */
+}
+
+static void an_abandoned_mount_point_is_gone_and_can_be_taken(void **state)
+{
+    struct fixture f;
+    struct fp_stat st;
+
+    (void)state;
+    set_up(&f);
+    fp_vfs_abandon(&f.vfs, &f.sd);
+    assert_ptr_equal(fp_vfs_default(&f.vfs), &f.flash);
+    assert_int_equal(fp_vfs_stat(&f.vfs, "/sd/a", &st), FP_ERR_NOENT);
+    fp_vfs_abandon(&f.vfs, &f.sd); /* twice is once */
+    assert_int_equal(mount(&f, &f.sd, "/sd"), FP_OK);
+    assert_ptr_equal(fp_vfs_default(&f.vfs), &f.sd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +317,8 @@ int main(void)
         cmocka_unit_test(probing_finds_the_driver),
         cmocka_unit_test(unmounting_waits_for_open_files),
         cmocka_unit_test(the_card_is_the_default_while_it_is_there),
+        cmocka_unit_test(handles_of_an_abandoned_volume_are_stale),
+        cmocka_unit_test(an_abandoned_mount_point_is_gone_and_can_be_taken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

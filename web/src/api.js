@@ -81,9 +81,16 @@ export const api = {
   remove: (url, recursive) => call('DELETE', recursive ? `${url}?recursive=1` : url),
   rename: (url, target) => call('MOVE', url, { headers: { Destination: target, Overwrite: 'F' } }),
 
+  /**
+   * Mount, unmount or format.
+   * @param {string} id @param {string} volume "/flash" @param {{action: string, fs?: string, options?: object}} body
+   */
+  act: (id, volume, body) => call('POST', `${device(id)}/volumes${volume.split('/').map(enc).join('/')}`, { body }),
+
   snapshots: async (id) => (await call('GET', `/api/v1/snapshots?device=${enc(id)}`)).data.snapshots,
-  takeSnapshot: async (id, storage) =>
-    (await call('POST', '/api/v1/snapshots', { body: { device: id, storage } })).data,
+  /** @param {string} id @param {string} storage @param {string} [region] all of it without */
+  takeSnapshot: async (id, storage, region) =>
+    (await call('POST', '/api/v1/snapshots', { body: { device: id, storage, region } })).data,
   snapshot: async (id) => (await call('GET', `/api/v1/snapshots/${enc(id)}`)).data,
   deleteSnapshot: (id) => call('DELETE', `/api/v1/snapshots/${enc(id)}`),
   restore: async (id, target, storage) =>

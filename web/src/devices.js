@@ -9,7 +9,7 @@ export const serves = (device) => device.state === 'online' || device.state === 
 /** Where its files begin: in its only volume, or at the list of them. @param {object} device */
 export function filesHome(device) {
   const volumes = (device.volumes || []).filter((volume) => volume.fs);
-  return volumes.length === 1 ? `${encodePath(volumes[0].path)}/` : '/';
+  return volumes.length === 1 && device.volumes.length === 1 ? `${encodePath(volumes[0].path)}/` : '/';
 }
 
 /**
@@ -30,7 +30,7 @@ function volumeRow(device, volume) {
   return el('li.volume', {},
     el('a', { href: filesLink(device.id, `${encodePath(volume.path)}/`) }, name, ' ', el('small', {}, volume.fs)),
     meter(used, `${volume.path}: ${Math.round(used * 100)} % used`),
-    el('span.note', {}, `${sizeText(volume.free)} free of ${sizeText(volume.size)}${volume.writable ? '' : ' · read-only'}`));
+    el('span.note', {}, `${sizeText(volume.free)} free of ${sizeText(volume.size)}${volume.writable ? '' : ` · read-only${volume.reason ? `: ${shownName(volume.reason)}` : ''}`}`));
 }
 
 function card(device) {

@@ -50,6 +50,19 @@ export function askName({ title, label, value = '', ok }) {
   return answer;
 }
 
+/**
+ * Asks which filesystem is to be made, of what the device can make. The volume
+ * loses all it has, so Enter does not do it.
+ * @param {{title: string, text: string, filesystems: string[], value: string|null}} question
+ * @returns {Promise<string|null>}
+ */
+export function askFormat({ title, text, filesystems, value }) {
+  const names = filesystems.length ? filesystems : ['littlefs'];
+  const select = el('select', { id: 'dialog-fs' }, ...names.map((name) => el('option', { value: name, selected: name === value }, name)));
+  return ask(el('form', { method: 'dialog' }, el('h2', { id: 'dialog-title' }, title), el('p', {}, text),
+    el('label', { for: 'dialog-fs' }, 'Filesystem'), select, buttons('Format', true)), () => select.value);
+}
+
 const toasts = el('div.toasts', { role: 'status', 'aria-live': 'polite' });
 
 /** Says something for a while. @param {string} text @param {'error'|'info'} kind */

@@ -9,6 +9,7 @@ import { serves, tabs } from './devices.js';
 import { el, refill, shownName, sizeText, soon } from './dom.js';
 import { lastPart, table } from './listing.js';
 import { upload } from './tray.js';
+import { volumeFoot, volumesPanel } from './volumes.js';
 
 function crumbs(id, path) {
   return el('nav.crumbs', { 'aria-label': 'Path' }, el('a', { href: '#/' }, 'devices'), ' / ', el('a', { href: filesLink(id, '/') }, id),
@@ -47,13 +48,13 @@ async function make(base, done) {
   }, taken(name));
 }
 
-async function sendFiles(base, files, entries, done) {
+async function sendFiles(base, files, entries, stages, done) {
   const names = new Set(entries.map((entry) => entry.name));
   const replaced = files.filter((file) => names.has(file.name));
   if (replaced.length && !await confirm({ title: 'Replace?', ok: 'Replace', danger: false,
     text: `${replaced.map((file) => shownName(file.name)).join(', ')} ${replaced.length > 1 ? 'are' : 'is'} there already. ` +
-      'The old content stays until the new one is stored.' })) return;
-  await upload(files.map((file) => ({ file, url: base + encodeURIComponent(file.name) })), done);
+      (stages ? 'The old content stays until the new one is stored.' : 'It is written in place: the old content is lost at once.') })) return;
+  await upload(files.map((file) => ({ file, url: base + encodeURIComponent(file.name) + (stages ? '' : '?in_place=1') })), done);
 }
 
 /** The volume that a directory is on. @param {object} device @param {string} path encoded */
@@ -62,7 +63,8 @@ const volumeOf = (device, path) => (device.volumes || []).find((volume) => decod
 /** What of a device a directory's listing depends on, its entries apart. */
 function standing(device, path) {
   const volumes = path === '/' ? device.volumes || [] : [volumeOf(device, path) || {}];
-  return JSON.stringify([device.epoch, volumes.map((v) => [v.path, v.fs, v.mounted, v.writable, v.reason])]);
+  const media = (device.storages || []).map((storage) => [storage.name, storage.medium, storage.regions]);
+  return JSON.stringify([device.epoch, volumes.map((v) => [v.path, v.fs, v.mounted, v.writable, v.reason]), path === '/' && media]);
 }
 
 /**
@@ -100,7 +102,8 @@ export async function filesView(id, path, { reload, signal }) {
     }
   }, 100);
 
-  const send = (files) => sendFiles(base, files, listing.entries, relist);
+  const can = (cap) => ((volumeOf(device, path) || {}).caps || [cap]).includes(cap);
+  const send = (files) => sendFiles(base, files, listing.entries, can('stage'), relist);
   const picker = el('input', { type: 'file', multiple: true, hidden: true, id: 'upload-files' });
   picker.addEventListener('change', () => {
     const files = [...picker.files];
@@ -129,12 +132,15 @@ export async function filesView(id, path, { reload, signal }) {
     const free = volume && live() ? volume.free : listing && listing.free;
     for (const button of buttons) button.disabled = !live();
     toolbar.hidden = !writable();
+    buttons[1].hidden = !can('dirs');
     node.classList.toggle('away', !live());
     refill(body,
       notice() ? el('p.notice', { role: 'status' }, notice()) : null,
-      !listing ? null : listing.entries.length ? table(listing.entries, link, writable() ? actions : undefined)
+      path === '/' ? volumesPanel(device, live(), relist) : null,
+      !listing || path === '/' ? null : listing.entries.length ? table(listing.entries, link, writable() ? actions : undefined)
         : el('p.empty', {}, writable() ? 'Nothing here. Drop files to upload them.' : 'Nothing here.'),
-      !listing || path === '/' ? null : el('p.free', {}, `${sizeText(free)} free${listing.writable ? '' : ' · read-only'}`));
+      !listing || path === '/' ? null : volume ? volumeFoot(volume, free)
+        : el('p.free', {}, `${sizeText(free)} free${listing.writable ? '' : ' · read-only'}`));
   }
 
   /** @param {object|null} next the device as it is now; null: nobody knows, it is asked for */

@@ -11,24 +11,27 @@ import { follow } from './tray.js';
 /** When it was taken: by the second, since several are taken a minute. */
 const taken = (snapshot) => timeText(snapshot.taken, 'medium');
 
+/** "flash0", or "flash0 / fs" of a region. @param {{storage: string, region?: string}} of */
+const place = ({ storage, region }) => [storage, region].filter(Boolean).map(shownName).join(' / ');
+
 const crumbs = (device, ...more) => el('nav.crumbs', { 'aria-label': 'Path' }, el('a', { href: '#/' }, 'devices'), ' / ',
   el('a', { href: filesLink(device.id, filesHome(device)) }, device.id), ' / ',
   el('a', { href: snapshotsLink(device.id) }, 'snapshots'), ...more);
 
-async function take(id, storage, reload) {
-  const job = await trying(() => api.takeSnapshot(id, storage));
+async function take(id, storage, region, reload) {
+  const job = await trying(() => api.takeSnapshot(id, storage, region));
   if (job) {
-    await follow(job, `Snapshot of ${storage}`);
+    await follow(job, `Snapshot of ${place({ storage, region })}`);
     reload();
   }
 }
 
 async function restore(device, snapshot, reload) {
   if (!await confirm({ title: 'Restore?', ok: 'Restore',
-    text: `${snapshot.storage} of ${device.id} will hold what it held on ${taken(snapshot)}. What came since is lost.` })) return;
+    text: `${place(snapshot)} of ${device.id} will hold what it held on ${taken(snapshot)}. What came since is lost.` })) return;
   const job = await trying(() => api.restore(snapshot.id, device.id, snapshot.storage));
   if (job) {
-    await follow(job, `Restore of ${snapshot.storage}`);
+    await follow(job, `Restore of ${place(snapshot)}`);
     reload();
   }
 }
@@ -46,7 +49,7 @@ function row(device, snapshot, online, reload) {
   return el('tr', { 'data-snapshot': snapshot.id },
     el('td.name', {}, snapshot.fs ? el('a.dir', { href: browseLink(device.id, snapshot.id, '/') }, when) : when,
       ...(snapshot.tags || []).map((tag) => el('span.tag', {}, shownName(tag)))),
-    el('td', {}, snapshot.storage),
+    el('td', {}, place(snapshot)),
     el('td', {}, snapshot.fs || ''),
     el('td.size', { 'data-label': 'size' }, sizeText(snapshot.size)),
     el('td.size', { 'data-label': 'new', title: 'bytes this snapshot added to the store' }, `+${sizeText(snapshot.new_bytes)}`),
@@ -58,15 +61,23 @@ function row(device, snapshot, online, reload) {
       el('button', { onclick: () => remove(snapshot, reload), 'aria-label': `Delete snapshot of ${when}` }, 'Delete')));
 }
 
+/** One for the whole storage, and one for each region that a volume lies on: its files can be looked at then. */
+function takeButtons(device, storage, online, reload) {
+  const regions = storage.regions.filter((region) => (device.volumes || []).some((volume) =>
+    volume.storage === storage.name && volume.region === region.name));
+  const button = (kind, region) => el(`button${kind}`, { disabled: !online || storage.medium === false,
+    'data-storage': place({ storage: storage.name, region }), onclick: () => take(device.id, storage.name, region, reload) },
+  `${kind ? 'Take snapshot of ' : ''}${place({ storage: storage.name, region })}`);
+  return [button('.primary'), ...regions.map((region) => button('', region.name))];
+}
+
 /** @param {string} id @param {{reload: () => void}} context */
 export async function snapshotsView(id, { reload }) {
   const [device, snapshots] = await Promise.all([api.device(id), api.snapshots(id)]);
   const online = serves(device);
   const heads = ['Taken', 'Storage', 'Filesystem', 'Size', 'New', 'State'];
   const node = el('main.device', {}, tabs(device, 'snapshots'), crumbs(device),
-    el('div.toolbar', {}, ...(device.storages || []).map((storage) => el('button.primary',
-      { disabled: !online, 'data-storage': storage.name, onclick: () => take(device.id, storage.name, reload) },
-      `Take snapshot of ${storage.name}`))),
+    el('div.toolbar', {}, ...(device.storages || []).flatMap((storage) => takeButtons(device, storage, online, reload))),
     online ? null : el('p.notice', { role: 'status' },
       `${device.id} is not there (${device.state}); snapshots are taken and restored when it is back.`),
     snapshots.length

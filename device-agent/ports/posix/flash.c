@@ -78,18 +78,54 @@ static int open_ram(struct fp_port_flash *flash,
     return err == FP_ERR_NOENT ? FP_OK : err;
 }
 
+static uint32_t file_flags(const struct fp_port_options *o,
+                           const struct fp_port_storage_option *s)
+{
+    uint32_t flags = FP_HOST_FILE_WRITE;
+
+    if (s->count != 0)
+        flags |= FP_HOST_FILE_CREATE;
+    if (!s->is_card && strcmp(o->timing->name, "sd") != 0)
+        flags |= FP_HOST_FILE_NOR;
+    return flags;
+}
+
+/* A card that is not there yet is no error. */
+static int open_slot(struct fp_port_flash *flash,
+                     const struct fp_port_options *o,
+                     const struct fp_port_storage_option *s)
+{
+    const struct fp_host_file_config cfg = {
+        .flags = file_flags(o, s) & ~(uint32_t)FP_HOST_FILE_CREATE,
+        .read_size = s->read != 0 ? s->read : 1,
+        .prog_size = s->prog != 0 ? s->prog : 1,
+        .block_size = s->block,
+    };
+    int err = fp_port_slot_init(&flash->slot, s->file, &cfg);
+
+    if (!err && s->count != 0)
+        err = open_file(flash, s, file_flags(o, s)); /* which makes it */
+    if (flash->is_file)
+        fp_host_file_close(&flash->file);
+    flash->is_file = false;
+    flash->is_slot = true;
+    if (err)
+        return err;
+    err = fp_port_slot_load(&flash->slot);
+    return err == FP_ERR_NODEV ? FP_OK : err;
+}
+
 static struct fp_bdev *open_medium(struct fp_port_flash *flash,
                                    const struct fp_port_options *o,
                                    const struct fp_port_storage_option *s)
 {
-    uint32_t flags = FP_HOST_FILE_WRITE;
     int err;
 
-    if (s->count != 0)
-        flags |= FP_HOST_FILE_CREATE;
-    if (strcmp(o->timing->name, "sd") != 0)
-        flags |= FP_HOST_FILE_NOR;
-    err = o->ram ? open_ram(flash, s) : open_file(flash, s, flags);
+    if (o->ram && (s->is_card || s->removable))
+        fp_port_usage("--storage %s: --ram holds NOR flash, no cards", s->name);
+    err = s->removable ? open_slot(flash, o, s)
+          : o->ram     ? open_ram(flash, s)
+                       : open_file(flash, s, file_flags(o, s));
     if (err == FP_ERR_INVAL)
         fp_port_usage("--storage %s: %s: its size, block, count, prog and read "
                       "do not fit each other",
@@ -97,7 +133,48 @@ static struct fp_bdev *open_medium(struct fp_port_flash *flash,
     if (err)
         fp_port_usage("--storage %s: %s: %s", s->name, s->file,
                       fp_strerror(err));
-    return o->ram ? &flash->ram.bdev : &flash->file.bdev;
+    return s->removable ? &flash->slot.bdev
+           : o->ram     ? &flash->ram.bdev
+                        : &flash->file.bdev;
+}
+
+/* What lies between the medium and the generation; counters go on. */
+static struct fp_bdev *stack(struct fp_port_flash *flash, struct fp_bdev *dev)
+{
+    static const struct fp_bdev_stats_config cfg = { .clock_us =
+                                                         fp_port_now_us };
+    struct fp_bdev_count count[FP_BDEV_OP_COUNT];
+
+    if (flash->is_card)
+        dev->flags |= FP_BDEV_ATOMIC_PROG;
+    if (flash->is_timed) {
+        fp_port_timed_init(&flash->timed, dev, flash->timing, flash->stall,
+                           flash->ctx);
+        dev = &flash->timed.bdev;
+    }
+    if (flash->traces) {
+        fp_bdev_trace_init(&flash->trace, dev, tell, flash);
+        dev = &flash->trace.bdev;
+    }
+    memcpy(count, flash->stats.count, sizeof count);
+    fp_bdev_stats_init(&flash->stats, dev, &cfg);
+    memcpy(flash->stats.count, count, sizeof count);
+    return &flash->stats.bdev;
+}
+
+/* Sized by what is below. */
+static struct fp_bdev_gen_config gen_config(struct fp_port_flash *flash)
+{
+    const struct fp_bdev *dev = &flash->stats.bdev;
+    struct fp_bdev_gen_config cfg = { .clock_ms = fp_port_now_ms };
+
+    cfg.chunk_size = fp_bdev_size(dev) > 256u * 1024 * 1024 ? 65536 : 4096;
+    cfg.maps_size = fp_bdev_gen_maps_size(dev, cfg.chunk_size);
+    free(flash->maps);
+    cfg.maps = flash->maps = malloc(cfg.maps_size);
+    if (cfg.maps == NULL)
+        fp_port_usage("--storage %s: not enough memory", flash->name);
+    return cfg;
 }
 
 void fp_port_flash_open(struct fp_port_flash *flash,
@@ -105,32 +182,41 @@ void fp_port_flash_open(struct fp_port_flash *flash,
                         const uint8_t epoch[FP_EPOCH_SIZE],
                         void (*stall)(void *ctx, int begins), void *ctx)
 {
-    static const struct fp_bdev_stats_config stats = { .clock_us =
-                                                           fp_port_now_us };
     const struct fp_port_storage_option *s = &o->storages[index];
-    struct fp_bdev_gen_config gen = { .clock_ms = fp_port_now_ms };
+    struct fp_bdev_gen_config gen;
     struct fp_bdev *dev;
 
     memset(flash, 0, sizeof *flash);
     flash->name = s->name;
-    dev = open_medium(flash, o, s);
-    gen.chunk_size = fp_bdev_size(dev) > 256u * 1024 * 1024 ? 65536 : 4096;
-    if (strcmp(o->timing->name, "none") != 0) {
-        fp_port_timed_init(&flash->timed, dev, o->timing, stall, ctx);
-        dev = &flash->timed.bdev;
-        flash->is_timed = true;
-    }
-    if (o->trace) {
-        fp_bdev_trace_init(&flash->trace, dev, tell, flash);
-        dev = &flash->trace.bdev;
-    }
-    fp_bdev_stats_init(&flash->stats, dev, &stats);
-    dev = &flash->stats.bdev;
+    flash->is_card = s->is_card;
+    flash->is_timed = strcmp(o->timing->name, "none") != 0;
+    flash->timing = s->is_card ? fp_port_timing_find("sd") : o->timing;
+    flash->stall = stall;
+    flash->ctx = ctx;
+    flash->traces = o->trace;
+    dev = stack(flash, open_medium(flash, o, s));
+    gen = gen_config(flash);
     memcpy(gen.epoch, epoch, sizeof gen.epoch);
-    gen.maps_size = fp_bdev_gen_maps_size(dev, gen.chunk_size);
-    gen.maps = flash->maps = malloc(gen.maps_size);
-    if (gen.maps == NULL || fp_bdev_gen_init(&flash->gen, dev, &gen) != FP_OK)
+    if (fp_bdev_gen_init(&flash->gen, dev, &gen) != FP_OK)
         fp_port_usage("--storage %s: not enough memory", s->name);
+}
+
+uint32_t fp_port_flash_medium(struct fp_port_flash *flash)
+{
+    return fp_port_slot_number(&flash->slot);
+}
+
+void fp_port_flash_insert(struct fp_port_flash *flash)
+{
+    int err = fp_port_slot_load(&flash->slot);
+    struct fp_bdev_gen_config gen;
+
+    if (err)
+        fprintf(stderr, "flashport-agent: the card in %s cannot be read: %s\n",
+                flash->name, fp_strerror(err));
+    (void)stack(flash, &flash->slot.bdev);
+    gen = gen_config(flash);
+    (void)fp_bdev_gen_replace(&flash->gen, &gen);
 }
 
 void fp_port_flash_close(struct fp_port_flash *flash)
@@ -138,6 +224,8 @@ void fp_port_flash_close(struct fp_port_flash *flash)
     (void)fp_bdev_sync(&flash->gen.bdev);
     if (flash->is_file)
         fp_host_file_close(&flash->file);
+    if (flash->is_slot)
+        fp_port_slot_close(&flash->slot);
     free(flash->memory);
     free(flash->maps);
 }

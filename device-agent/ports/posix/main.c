@@ -6,7 +6,10 @@
  *
  * SIGTERM and SIGINT close in good order. SIGKILL is a power cut.
  */
+#include "core/bdev/window.h"
+#include "core/fs/raw/raw.h"
 #include "core/host/drivers.h"
+#include "core/host/volume.h"
 #include "device-agent/agent.h"
 #include "device-agent/ports/posix/flash.h"
 #include "device-agent/ports/posix/wire.h"
@@ -22,6 +25,8 @@
 #define FIFO_SIZE    6
 #define EARLY_SIZE   65536
 #define SCRATCH_SIZE 4096
+/* What a Mount or Format with other options may want is not known before. */
+#define WORKSPACE_MIN 262144
 
 struct app {
     struct fp_port_options options;
@@ -29,7 +34,9 @@ struct app {
     struct fp_port_flash flashes[FP_PORT_STORAGES];
     struct fp_agent_storage storages[FP_PORT_STORAGES];
     struct fp_agent_region regions[FP_PORT_STORAGES][FP_PORT_REGIONS];
+    struct fp_raw_region raw[FP_PORT_STORAGES][FP_PORT_REGIONS + 1];
     struct fp_agent_volume volumes[FP_PORT_VOLUMES];
+    uint32_t volume_count;
     struct fp_vfs vfs;
     struct fp_agent_config cfg;
     struct fp_agent agent;
@@ -113,6 +120,35 @@ static void hashed(void *ctx, uint32_t size)
         fp_port_timed_hash(&app.flashes[0].timed, size);
 }
 
+/* ---- cards ---- */
+
+static uint32_t index_of(const char *storage)
+{
+    uint32_t i = 0;
+
+    while (strcmp(app.options.storages[i].name, storage) != 0)
+        i++;
+    return i;
+}
+
+static uint32_t medium(void *ctx, const char *storage)
+{
+    (void)ctx;
+    return fp_port_flash_medium(&app.flashes[index_of(storage)]);
+}
+
+static void add_workspace(struct fp_agent_volume *volume);
+
+/* A larger card may need a larger workspace. */
+static void inserted(void *ctx, const char *storage)
+{
+    (void)ctx;
+    fp_port_flash_insert(&app.flashes[index_of(storage)]);
+    for (uint32_t i = 0; i < app.volume_count; i++)
+        if (strcmp(app.volumes[i].storage, storage) == 0)
+            add_workspace(&app.volumes[i]);
+}
+
 static bool entropy(void *ctx, uint8_t *buf, size_t size)
 {
     (void)ctx;
@@ -138,6 +174,9 @@ static void add_regions(void)
         uint64_t size = fp_bdev_size(storage->dev);
         uint32_t block = storage->dev->block_size;
 
+        if (app.options.storages[at].removable)
+            fp_port_usage("--region %s: a card brings its own partitions",
+                          o->name);
         if (storage->region_count == FP_PORT_REGIONS)
             fp_port_usage("--region %s: at most %d a storage", o->name,
                           FP_PORT_REGIONS);
@@ -168,6 +207,9 @@ static void add_storages(void)
             .gen = &app.flashes[i].gen,
             .stats = &app.flashes[i].stats,
             .regions = app.regions[i],
+            .partitions = app.options.storages[i].is_card
+                              ? fp_agent_partitions_mbr
+                              : NULL,
         };
     }
 }
@@ -192,57 +234,169 @@ static struct fp_bdev *device_of(const struct fp_agent_volume *volume,
     return storage->dev;
 }
 
-/* Workspace for whatever may be found or made there: a filesystem with blocks
- * as the probe says, or one of ours. */
+/* For whatever may be found or made there: a filesystem with blocks as the
+ * probe says, or one of ours. */
+static size_t workspace_on(struct fp_bdev *dev, const struct fp_fs_config *cfg)
+{
+    static uint8_t unit[65536];
+    struct fp_bdev_window window;
+    struct fp_bdev *by_byte =
+        fp_bdev_window_init(&window, dev, unit, sizeof unit);
+    size_t size = WORKSPACE_MIN;
+
+    for (uint32_t i = 0; fp_host_drivers[i] != NULL; i++) {
+        const struct fp_fs_ops *ops = fp_host_drivers[i];
+        struct fp_fs_config found = *cfg;
+        int score;
+        size_t n = ops->workspace(dev, &found);
+
+        size = n > size ? n : size;
+        if (ops->probe == NULL || ops->probe(by_byte, &found, &score) != FP_OK)
+            continue;
+        n = ops->workspace(dev, &found);
+        size = n > size ? n : size;
+    }
+    return size;
+}
+
+/* The largest of what any partition wants, for any may become the first. */
+static size_t workspace_of_parts(const struct fp_agent_volume *volume)
+{
+    struct fp_bdev *dev =
+        app.storages[find_storage("--mount", volume->storage)].dev;
+    struct fp_agent_partition parts[FP_AGENT_PARTITIONS];
+    uint8_t sector[4096];
+    struct fp_bdev_slice slice;
+    const char *why;
+    size_t size = 0;
+    int count =
+        fp_agent_partitions_mbr(dev, sector, sizeof sector, parts, &why);
+
+    for (int i = 0; i < count; i++) {
+        size_t n = 0;
+
+        if (fp_bdev_slice_init(&slice, dev, parts[i].region.off,
+                               parts[i].region.size) == FP_OK)
+            n = workspace_on(&slice.bdev, &volume->cfg);
+        size = n > size ? n : size;
+    }
+    return size;
+}
+
 static void add_workspace(struct fp_agent_volume *volume)
 {
     struct fp_bdev_slice slice;
-    struct fp_bdev *dev = device_of(volume, &slice);
-    size_t size = 0;
+    size_t size = workspace_on(device_of(volume, &slice), &volume->cfg);
+    size_t parts = volume->partition != 0 ? workspace_of_parts(volume) : 0;
 
-    for (uint32_t i = 0; fp_host_drivers[i] != NULL; i++) {
-        struct fp_fs_config own = volume->cfg, found = volume->cfg;
-        int score;
-        size_t n = fp_host_drivers[i]->workspace(dev, &own);
-
-        size = n > size ? n : size;
-        if (fp_host_drivers[i]->probe(dev, &found, &score) == FP_OK) {
-            n = fp_host_drivers[i]->workspace(dev, &found);
-            size = n > size ? n : size;
-        }
-    }
-    volume->ws_size = size > 65536 ? size : 65536;
+    free(volume->ws);
+    volume->ws_size = parts > size ? parts : size;
     volume->ws = need(volume->ws_size);
 }
 
-static void add_volume(uint32_t index)
+static struct fp_agent_volume *new_volume(const char *path)
 {
-    const struct fp_port_volume_option *o = &app.options.volumes[index];
-    struct fp_agent_volume *volume = &app.volumes[index];
+    for (uint32_t i = 0; i < app.volume_count; i++)
+        if (strcmp(app.volumes[i].path, path) == 0)
+            fp_port_usage("--mount: '%s' is given twice", path);
+    if (app.volume_count == FP_PORT_VOLUMES)
+        fp_port_usage("--mount: at most %d volumes", FP_PORT_VOLUMES);
+    return &app.volumes[app.volume_count++];
+}
 
-    for (uint32_t i = 0; i < index; i++)
-        if (strcmp(app.volumes[i].path, o->path) == 0)
-            fp_port_usage("--mount: '%s' is given twice", o->path);
-    *volume = (struct fp_agent_volume){ .path = o->path,
-                                        .storage = o->on,
-                                        .fs = o->fs };
+static void check_fs(const struct fp_port_volume_option *o)
+{
+    if (o->fs == NULL || strcmp(o->fs, "auto") == 0)
+        return;
+    if (fp_host_volume_driver(fp_host_drivers, o->fs) == NULL)
+        fp_port_usage("--mount %s: no driver is called '%s'", o->path, o->fs);
+}
+
+static void place(struct fp_agent_volume *volume,
+                  const struct fp_port_volume_option *o)
+{
+    volume->storage = o->on;
     for (uint32_t i = 0; i < app.options.region_count; i++) {
         if (strcmp(app.options.regions[i].name, o->on) == 0) {
             volume->storage = app.options.regions[i].storage;
             volume->region = o->on;
         }
     }
-    for (uint32_t i = 0; o->fs != NULL; i++) {
-        if (fp_host_drivers[i] == NULL)
-            fp_port_usage("--mount %s: no driver is called '%s'", o->path,
-                          o->fs);
-        if (strcmp(fp_host_drivers[i]->name, o->fs) == 0)
-            break;
+    find_storage("--mount", volume->storage);
+    if (app.options.storages[index_of(volume->storage)].is_card &&
+        volume->region == NULL)
+        volume->partition = 1;
+}
+
+static bool has_volume(const char *region)
+{
+    for (uint32_t i = 0; i < app.options.volume_count; i++)
+        if (strcmp(app.options.volumes[i].on, region) == 0)
+            return true;
+    return false;
+}
+
+/* Regions that hold no filesystem are the files of a raw volume. What a volume
+ * lies on is no file: it would be written under its feet. */
+static const struct fp_raw_region *raw_table(const char *storage)
+{
+    uint32_t at = index_of(storage), count = 0;
+
+    for (uint32_t i = 0; i < app.storages[at].region_count; i++) {
+        const struct fp_agent_region *region = &app.regions[at][i];
+
+        if (!has_volume(region->name))
+            app.raw[at][count++] = (struct fp_raw_region){
+                .name = region->name, .off = region->off, .size = region->size
+            };
     }
+    return app.raw[at];
+}
+
+static struct fp_agent_volume *add_volume(const struct fp_port_volume_option *o)
+{
+    struct fp_agent_volume *volume = new_volume(o->path);
+
+    *volume = (struct fp_agent_volume){ .path = o->path, .fs = o->fs };
+    check_fs(o);
+    place(volume, o);
+    volume->cfg.options = o->options;
+    if (o->fs != NULL && strcmp(o->fs, "raw") == 0 && o->options == NULL)
+        volume->cfg.table = raw_table(volume->storage);
     volume->cfg.max_files = FP_AGENT_REQUESTS + FP_AGENT_UPLOADS + 2;
     if (app.options.read_only)
         volume->cfg.flags = FP_MOUNT_RDONLY;
     add_workspace(volume);
+    return volume;
+}
+
+/* The second partition of the card at `path`, unless that place is taken. */
+static void add_second(const struct fp_port_volume_option *first)
+{
+    struct fp_port_volume_option second = *first;
+    char path[32];
+
+    snprintf(path, sizeof path, "%s2", first->path);
+    for (uint32_t i = 0; i < app.volume_count; i++)
+        if (strcmp(app.volumes[i].path, path) == 0)
+            return;
+    if (app.volume_count == FP_PORT_VOLUMES || strlen(path) > 16)
+        return;
+    second.path = strdup(path);
+    if (second.path == NULL)
+        fp_port_usage("out of memory");
+    add_volume(&second)->partition = 2;
+}
+
+static void add_volumes(void)
+{
+    uint32_t asked = app.options.volume_count;
+
+    for (uint32_t i = 0; i < asked; i++)
+        add_volume(&app.options.volumes[i]);
+    for (uint32_t i = 0; i < asked; i++)
+        if (app.volumes[i].partition == 1)
+            add_second(&app.options.volumes[i]);
 }
 
 static void configure(void)
@@ -264,7 +418,7 @@ static void configure(void)
         .storages = app.storages,
         .storage_count = o->storage_count,
         .volumes = app.volumes,
-        .volume_count = o->volume_count,
+        .volume_count = app.volume_count,
         .send = wire_send,
         .frame_max = (uint16_t)o->frame,
         .tx_buf = need(buf_size),
@@ -278,18 +432,20 @@ static void configure(void)
         .entropy = entropy,
         .counter = counter,
         .hashed = hashed,
+        .medium = medium,
+        .inserted = inserted,
     };
 }
 
 /* --format: only where there is nothing; damage is for a person to look at. */
 static void format_empty(void)
 {
-    for (uint32_t i = 0; i < app.options.volume_count; i++) {
+    for (uint32_t i = 0; i < app.volume_count; i++) {
         struct fp_agent_volume *volume = &app.volumes[i];
         char reason[97];
         int err;
 
-        if (volume->mounted)
+        if (volume->mounted || volume->partition > 1)
             continue;
         if (app.options.format != NULL && volume->mount_err == FP_ERR_NOENT) {
             err = fp_agent_format(&app.agent, volume, app.options.format);
@@ -339,8 +495,7 @@ int main(int argc, char **argv)
     fp_vfs_init(&app.vfs, fp_host_drivers);
     add_storages();
     add_regions();
-    for (uint32_t i = 0; i < app.options.volume_count; i++)
-        add_volume(i);
+    add_volumes();
     configure();
     if (fp_agent_init(&app.agent, &app.cfg, fp_port_now_ms(NULL)) != FP_OK)
         fp_port_usage("--id: '%s' has other than 1 to 64 of A-Z a-z 0-9 . _ -, "

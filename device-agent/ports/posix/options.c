@@ -16,15 +16,28 @@ static const char help[] =
     "\n"
     "  --id ID               what the device is known by: "
     "[A-Za-z0-9._-]{1,64}\n"
-    "  --storage NAME=FILE,block=N[,count=N][,prog=N][,read=N]\n"
+    "  --storage NAME=FILE[,kind=K][,block=N][,count=N][,prog=N][,read=N]"
+    "[,removable]\n"
     "                        a file as flash of erase blocks of N bytes. A "
     "file\n"
-    "                        that is missing is made, erased, of count blocks\n"
+    "                        that is missing is made, erased, of count "
+    "blocks.\n"
+    "                        kind=card: sectors of 512 bytes that are "
+    "replaced,\n"
+    "                        whole or not at all, perhaps with partitions; "
+    "else NOR\n"
+    "                        flash, kind=nor. removable: taking the file away "
+    "pulls\n"
+    "                        the card, moving one there puts it in\n"
     "  --region NAME=STORAGE@OFF+SIZE\n"
     "                        a named range of a storage\n"
-    "  --mount PATH=STORAGE[:FS]\n"
-    "                        a volume on a storage or region; without FS the\n"
-    "                        filesystem that is found there\n"
+    "  --mount PATH=STORAGE[:FS[,OPT=V...]]\n"
+    "                        a volume on a storage or region; without FS, or "
+    "with\n"
+    "                        auto, the filesystem that is found there. A card "
+    "with\n"
+    "                        partitions: its first one, and the second as "
+    "PATH2\n"
     "  --format FS           format where no filesystem is found\n"
     "  --ram                 work on a copy in memory, leave the files as they "
     "are\n"
@@ -101,10 +114,34 @@ static char *cut(char *text, char at)
     return found;
 }
 
+static void take_field(struct fp_port_storage_option *s, char *field)
+{
+    char *value = cut(field, '=');
+    uint32_t *to = strcmp(field, "block") == 0   ? &s->block
+                   : strcmp(field, "count") == 0 ? &s->count
+                   : strcmp(field, "prog") == 0  ? &s->prog
+                   : strcmp(field, "read") == 0  ? &s->read
+                                                 : NULL;
+    bool is_kind = strcmp(field, "kind") == 0 && value != NULL;
+
+    if (to != NULL && value != NULL)
+        *to = (uint32_t)number("--storage", value, UINT32_MAX);
+    else if (is_kind && strcmp(value, "card") == 0)
+        s->is_card = true;
+    else if (is_kind && strcmp(value, "nor") == 0)
+        s->is_card = false;
+    else if (strcmp(field, "removable") == 0 && value == NULL)
+        s->removable = true;
+    else
+        fp_port_usage("--storage %s: '%s' is none of block=N, count=N, "
+                      "prog=N, read=N, kind=nor, kind=card, removable",
+                      s->name, field);
+}
+
 static void add_storage(struct fp_port_options *o, char *text)
 {
     struct fp_port_storage_option *s = &o->storages[o->storage_count];
-    char *field, *value;
+    char *field, *next;
 
     if (o->storage_count == FP_PORT_STORAGES)
         fp_port_usage("--storage: at most %d storages", FP_PORT_STORAGES);
@@ -114,22 +151,14 @@ static void add_storage(struct fp_port_options *o, char *text)
         fp_port_usage("--storage: give NAME=FILE,block=N; the name has 1 to "
                       "16 bytes");
     s->file = field;
-    for (field = cut(field, ','); field != NULL;) {
-        char *next = cut(field, ',');
-        uint32_t *to;
-
-        value = cut(field, '=');
-        to = strcmp(field, "block") == 0   ? &s->block
-             : strcmp(field, "count") == 0 ? &s->count
-             : strcmp(field, "prog") == 0  ? &s->prog
-             : strcmp(field, "read") == 0  ? &s->read
-                                           : NULL;
-        if (to == NULL || value == NULL)
-            fp_port_usage("--storage %s: '%s' is none of block=N, count=N, "
-                          "prog=N, read=N",
-                          s->name, field);
-        *to = (uint32_t)number("--storage", value, UINT32_MAX);
-        field = next;
+    for (field = cut(field, ','); field != NULL; field = next) {
+        next = cut(field, ',');
+        take_field(s, field);
+    }
+    if (s->is_card) { /* whose sectors everyone agrees on */
+        s->block = s->block != 0 ? s->block : 512;
+        s->prog = s->prog != 0 ? s->prog : s->block;
+        s->read = s->read != 0 ? s->read : s->prog;
     }
     if (s->block == 0)
         fp_port_usage("--storage %s: give the size of an erase block, as in "
@@ -166,12 +195,14 @@ static void add_volume(struct fp_port_options *o, char *text)
 
     if (on == NULL || text[0] != '/' || strlen(text) > 16 || strlen(text) < 2 ||
         strchr(text + 1, '/') != NULL)
-        fp_port_usage("--mount: give PATH=STORAGE[:FS]; PATH is one name as "
-                      "in /flash, of at most 16 bytes");
+        fp_port_usage(
+            "--mount: give PATH=STORAGE[:FS[,OPT=V]]; PATH is one name as "
+            "in /flash, of at most 16 bytes");
     if (o->volume_count == FP_PORT_VOLUMES)
         fp_port_usage("--mount: at most %d volumes", FP_PORT_VOLUMES);
     *v = (struct fp_port_volume_option){ .path = text, .on = on };
     v->fs = cut(on, ':');
+    v->options = v->fs != NULL ? cut((char *)v->fs, ',') : NULL;
     o->volume_count++;
 }
 

@@ -20,6 +20,8 @@
 struct fp_port_storage_option {
     const char *name, *file;
     uint32_t block, count, prog, read; /* 0: not given */
+    bool is_card;   /* sectors that are replaced, with partitions */
+    bool removable; /* the file comes and goes */
 };
 
 struct fp_port_region_option {
@@ -29,6 +31,7 @@ struct fp_port_region_option {
 
 struct fp_port_volume_option {
     const char *path, *on, *fs; /* on: a storage or a region; fs NULL: any */
+    const char *options;        /* "k=v,k=v" for the driver, or NULL */
 };
 
 struct fp_port_options {

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * New names: what of it an 8.3 name can say, and else an alias that has a tail.
+ * Source: the format page, long names, and "What our driver does".
+ */
+#include "core/fs/fat/vol.h"
+
+/* May stand in an 8.3 name, or in a long one. Source: FAT specification, "Long
+ * and short names"; of ASCII from 0x20 on, those that may not. */
+static bool is_legal(uint32_t c, bool is_short)
+{
+    if (c < 0x20 || c == 0x7f || (c < 0x80 && strchr("\"*/:<>?\\|", (int)c)))
+        return false;
+    return !is_short || (c < 0x80 && !strchr(" +,.;=[]", (int)c));
+}
+
+/* UTF-8 up to NUL or '/' into fs->name. */
+static int take_units(struct fp_fat *fs, const char *name)
+{
+    uint32_t n = 0, c = 0;
+
+    while (*name != '\0') {
+        c = fp_fat_utf8_take(&name);
+        if (c > 0x10ffff || !is_legal(c, false))
+            return FP_ERR_INVAL;
+        if (n + (c > 0xffff) >= FP_FAT_UNITS_MAX)
+            return FP_ERR_NAMETOOLONG;
+        if (c > 0xffff) {
+            c -= 0x10000;
+            fs->name[n++] = (uint16_t)(0xd800 + (c >> 10));
+            c = 0xdc00 + (c & 0x3ff);
+        }
+        fs->name[n++] = (uint16_t)c;
+    }
+    fs->units = n;
+    /* Others would drop them, and find another name. */
+    return c == '.' || c == ' ' ? FP_ERR_INVAL : FP_OK;
+}
+
+/* Fills one half of raw, and which cases its letters have: 1 small, 2 capital,
+ * 4 something is missing. */
+static uint32_t take_half(const uint16_t *units, uint32_t count, uint8_t *to,
+                          uint32_t room)
+{
+    uint32_t n = 0, seen = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t c = units[i];
+
+        if (c == ' ' || c == '.' || n == room) {
+            seen |= 4;
+            continue;
+        }
+        if (!is_legal(c, true)) {
+            seen |= 4;
+            c = '_';
+        }
+        if (c >= 'a' && c <= 'z') {
+            seen |= 1;
+            c -= 32;
+        } else if (c >= 'A' && c <= 'Z') {
+            seen |= 2;
+        }
+        to[n++] = (uint8_t)c;
+    }
+    return seen;
+}
+
+int fp_fat_name_take(struct fp_fat *fs, const char *name, uint8_t *raw)
+{
+    uint32_t dot, base, ext;
+    int err = take_units(fs, name);
+
+    if (err)
+        return err;
+    memset(raw, ' ', 11);
+    for (dot = fs->units; dot > 0 && fs->name[dot - 1] != '.'; dot--)
+        continue;
+    /* ".profile" is a base without an extension. */
+    if (dot <= 1)
+        dot = fs->units + 1;
+    base = take_half(fs->name, dot - 1, raw, 8);
+    ext = take_half(fs->name + dot, dot < fs->units ? fs->units - dot : 0,
+                    raw + 8, 3);
+    raw[FP_FAT_AT_CASE] = 0;
+    if (base & 4 || ext & 4 || base == 3 || ext == 3 || raw[0] == ' ')
+        return FP_OK;
+    raw[FP_FAT_AT_CASE] = (uint8_t)((base & 1 ? FP_FAT_LOWER_BASE : 0) |
+                                    (ext & 1 ? FP_FAT_LOWER_EXT : 0));
+    fs->units = 0;
+    return FP_OK;
+}
+
+static uint32_t base_size(const uint8_t *raw)
+{
+    uint32_t n = 0;
+
+    while (n < 8 && raw[n] != ' ')
+        n++;
+    return n;
+}
+
+uint32_t fp_fat_alias_tail(const uint8_t *raw, const uint8_t *other)
+{
+    uint32_t n = base_size(raw);
+
+    if (memcmp(raw, other, n - 1) != 0 ||
+        memcmp(raw + n, other + n, 11 - n) != 0)
+        return 0;
+    n = other[n - 1] - (uint32_t)'0';
+    return n < 10 ? n : 0;
+}
+
+void fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round)
+{
+    uint32_t n = base_size(raw), hash = round;
+
+    if (round) {
+        for (uint32_t i = 0; i < fs->units; i++)
+            hash = hash * 31 + fs->name[i];
+        n = fp_fat_min(n, 2);
+        for (uint32_t i = 0; i < 4; i++, hash >>= 4)
+            raw[n++] = (uint8_t) "0123456789ABCDEF"[hash & 15];
+    }
+    n = fp_fat_min(n, 6);
+    raw[n++] = '~';
+    raw[n++] = '1';
+    memset(raw + n, ' ', 8 - n);
+}
+
+void fp_fat_alias_set(uint8_t *raw, uint32_t tail)
+{
+    raw[base_size(raw) - 1] = (uint8_t)('0' + tail);
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The boot sector: is it a FAT's, and how is the volume laid out? Source: the
+ * format page, boot sector. Everything in it is taken for an attacker's; what
+ * parses has all its parts within `sectors`.
+ */
+#include "core/fs/fat/vol.h"
+
+static bool is_power(uint32_t v)
+{
+    return v && !(v & (v - 1));
+}
+
+static uint8_t log2_of(uint32_t v)
+{
+    uint8_t shift = 0;
+
+    while (v >>= 1)
+        shift++;
+    return shift;
+}
+
+/* What the first sector of a partition table, or of anything else that ends in
+ * 55 AA, does not have. */
+static bool is_plausible(const uint8_t *boot)
+{
+    uint32_t size = fp_get_le16(boot + 11);
+
+    return (boot[0] == 0xeb || boot[0] == 0xe9) && is_power(size) &&
+           size >= 512 && size <= 4096 && is_power(boot[13]) &&
+           size * boot[13] <= 65536 && fp_get_le16(boot + 14) &&
+           (boot[16] == 1 || boot[16] == 2) &&
+           (boot[21] == 0xf0 || boot[21] >= 0xf8);
+}
+
+/* FAT32 says some things elsewhere and some more. */
+static bool parse_32(struct fp_fat *fs, const uint8_t *boot, uint32_t reserved)
+{
+    uint32_t flags = fp_get_le16(boot + 40);
+
+    fs->root_cluster = fp_get_le32(boot + 44);
+    fs->info = fp_get_le16(boot + 48);
+    if (fs->info >= reserved)
+        fs->info = 0;
+    fs->state_off = 65;
+    if (flags & 0x80) { /* one copy is in use, the others are not written */
+        fs->fat_first = flags & 15;
+        if (fs->fat_first >= fs->fat_count)
+            return false;
+        fs->fat_count = 1;
+    }
+    return fp_get_le16(boot + 42) == 0 && !fs->root_slots &&
+           fp_fat_is_cluster(fs, fs->root_cluster);
+}
+
+/* FP_ERR_NOENT: no FAT; FP_ERR_NOTSUP: one of its relatives. */
+static int judge(const uint8_t *boot, const uint8_t *mark)
+{
+    if (fp_get_le16(mark) != 0xaa55)
+        return FP_ERR_NOENT;
+    if (!memcmp(boot + 3, "EXFAT   ", 8) || !memcmp(boot + 3, "NTFS    ", 8))
+        return FP_ERR_NOTSUP;
+    return is_plausible(boot) ? FP_OK : FP_ERR_NOENT;
+}
+
+/* Which width it has depends on the count of clusters and on nothing else. */
+static bool parse_clusters(struct fp_fat *fs)
+{
+    uint32_t clusters = (fs->sectors - fs->data_start) >>
+                        (fs->cluster_shift - fs->sector_shift);
+    uint32_t end;
+
+    fs->bits = clusters < 4085 ? 12 : clusters < 65525 ? 16 : 32;
+    fs->last = clusters + 1;
+    if (!clusters || clusters > 0x0ffffff0)
+        return false;
+    end = fp_fat_table_at(fs, fs->last) + (fs->bits == 32 ? 3 : 1);
+    return end >> fs->sector_shift < fs->fat_sectors;
+}
+
+int fp_fat_boot_parse(struct fp_fat *fs, const uint8_t *boot)
+{
+    uint32_t reserved = fp_get_le16(boot + 14);
+    int err = judge(boot, boot + 510);
+
+    if (err)
+        return err;
+    fs->sector_shift = log2_of(fp_get_le16(boot + 11));
+    fs->cluster_shift = (uint8_t)(fs->sector_shift + log2_of(boot[13]));
+    fs->fat_count = boot[16];
+    fs->fat_start = reserved;
+    fs->root_slots = fp_get_le16(boot + 17);
+    fs->state_off = 37;
+    fs->sectors = fp_get_le16(boot + 19);
+    if (!fs->sectors)
+        fs->sectors = fp_get_le32(boot + 32);
+    fs->fat_sectors = fp_get_le16(boot + 22);
+    if (!fs->fat_sectors)
+        fs->fat_sectors = fp_get_le32(boot + 36);
+    if (fs->fat_sectors - 1 >= 0x1000000) /* so sums cannot overflow */
+        return FP_ERR_CORRUPT;
+    fs->root_start = reserved + fs->fat_count * fs->fat_sectors;
+    fs->data_start =
+        fs->root_start +
+        ((fs->root_slots * FP_FAT_SLOT + fp_fat_sector_size(fs) - 1) >>
+         fs->sector_shift);
+    if (fs->data_start >= fs->sectors || !parse_clusters(fs))
+        return FP_ERR_CORRUPT;
+    if (fs->bits == 32 ? !parse_32(fs, boot, reserved) : !fs->root_slots)
+        return FP_ERR_CORRUPT;
+    return FP_OK;
+}
+
+/* Works before any workspace exists, with a small buffer of its own: a device
+ * that reads larger units must be mounted with its sector stated. */
+#define PROBE_MAX 256u
+
+int fp_fat_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
+{
+    uint32_t unit = dev->read_size > 64 ? dev->read_size : 64;
+    uint8_t boot[PROBE_MAX], mark[PROBE_MAX], *end;
+    int err;
+
+    *score = 0;
+    if (dev->read_size > PROBE_MAX)
+        return FP_ERR_NOTSUP;
+    if (fp_bdev_size(dev) < 512)
+        return FP_ERR_NOENT;
+    err = fp_bdev_read(dev, 0, boot, unit);
+    if (!err)
+        err = fp_bdev_read(dev, 510 / unit * unit, mark, unit);
+    if (!err) {
+        end = mark + 510 % unit;
+        err = judge(boot, end);
+    }
+    if (!err && cfg->block_size && cfg->block_size != fp_get_le16(boot + 11))
+        err = FP_ERR_NOENT;
+    if (err)
+        return err;
+    cfg->block_size = fp_get_le16(boot + 11);
+    *score = 90;
+    return FP_OK;
+}

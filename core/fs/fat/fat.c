@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table of the whole driver.
+ */
+#include "core/fs/fat/fat.h"
+#include "core/fs/fat/vol.h"
+
+static int statfs_rw(struct fp_mount *mnt, struct fp_statfs *st)
+{
+    int err = fp_fat_statfs(mnt, st);
+
+    st->caps |= FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE | FP_CAP_SEEKWRITE |
+                FP_CAP_APPEND | FP_CAP_RENAME_DIR | FP_CAP_HOLES | FP_CAP_WRITE;
+    return err;
+}
+
+const struct fp_fs_ops fp_fs_fat = {
+    .name = "fat",
+    .promise = FP_PROMISE_OLD_OR_NEW,
+    .workspace = fp_fat_workspace,
+    .probe = fp_fat_probe,
+    .format = fp_fat_format,
+    .mount = fp_fat_mount_rw,
+    .unmount = fp_fat_unmount,
+    .sync = fp_fat_sync,
+    .stat = fp_fat_stat,
+    .statfs = statfs_rw,
+    .open = fp_fat_open,
+    .read = fp_fat_read_rw,
+    .write = fp_fat_write,
+    .seek = fp_fat_seek,
+    .truncate = fp_fat_truncate,
+    .fsync = fp_fat_fsync,
+    .reserve = fp_fat_reserve,
+    .commit = fp_fat_commit,
+    .close = fp_fat_close,
+    .opendir = fp_fat_opendir,
+    .readdir = fp_fat_readdir,
+    .closedir = fp_fat_closedir,
+    .mkdir = fp_fat_mkdir,
+    .remove = fp_fat_remove,
+    .rename = fp_fat_rename,
+    .settime = fp_fat_settime,
+    .blocks = fp_fat_blocks,
+    .step = fp_fat_step,
+};

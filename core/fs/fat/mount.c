@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Laying out the workspace, mounting to read, what a volume says of itself.
+ *
+ *     struct fp_fat | window onto the table | window onto the rest |
+ *     runs and name of each file | bitmap of a check
+ */
+#include "core/fs/fat/vol.h"
+
+#define FILES_DEFAULT 4u
+#define RUNS_DEFAULT  8u
+#define CHECK_DEFAULT 512u
+#define ALIGN         16u
+/* Sectors of the table that one call of statfs counts at most. */
+#define COUNT_SLICE 1024u
+
+struct layout {
+    uint32_t sector, files, runs, file_stride, bitmap;
+};
+
+static uint32_t round_up(uint32_t v)
+{
+    return (v + ALIGN - 1) & ~(ALIGN - 1);
+}
+
+/* The bytes that it takes; 0: no FAT can live there. */
+static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
+                      struct layout *l)
+{
+    l->sector = cfg->block_size;
+    if (!l->sector)
+        l->sector = dev->prog_size > 512 ? dev->prog_size : 512;
+    if (l->sector < 512 || l->sector > 4096 || l->sector & (l->sector - 1) ||
+        l->sector % dev->read_size)
+        return 0;
+    l->files = cfg->max_files ? cfg->max_files : FILES_DEFAULT;
+    l->runs = fp_fs_option(cfg->options, "runs", RUNS_DEFAULT);
+    l->bitmap = fp_fs_option(cfg->options, "check", CHECK_DEFAULT);
+    if (l->files > FP_FAT_FILES_MAX || l->runs - 1 > 0x1000 ||
+        l->bitmap - 1 > 0x1000000)
+        return 0;
+    l->bitmap = round_up(l->bitmap);
+    l->file_stride = round_up(l->runs * (uint32_t)sizeof(struct fp_fat_run) +
+                              (FP_READONLY ? 0 : FP_NAME_MAX + 1));
+    return round_up(sizeof(struct fp_fat)) + 2 * l->sector +
+           (size_t)l->files * l->file_stride + l->bitmap;
+}
+
+size_t fp_fat_workspace(const struct fp_bdev *dev,
+                        const struct fp_fs_config *cfg)
+{
+    struct layout l;
+
+    return lay_out(dev, cfg, &l);
+}
+
+static void place(struct fp_fat *fs, const struct layout *l)
+{
+    uint8_t *at = (uint8_t *)fs + round_up(sizeof *fs);
+
+    memset(fs, 0, sizeof *fs);
+    fs->fat.buf = at;
+    fs->win.buf = at + l->sector;
+    fs->files = at + 2 * l->sector;
+    fs->bitmap = fs->files + l->files * l->file_stride;
+    fs->bitmap_size = l->bitmap;
+    fs->file_stride = l->file_stride;
+    fs->runs = l->runs;
+    fs->fat.sector = fs->win.sector = FP_FAT_NONE;
+    fs->counted = fs->next = 2;
+}
+
+/* FSInfo is a hint, and believed only if the volume was left in order. */
+static int read_info(struct fp_fat *fs)
+{
+    const uint8_t *raw = fs->win.buf;
+    uint32_t count, next;
+    int err;
+
+    if (!fs->info)
+        return FP_OK;
+    err = fp_fat_load(fs, &fs->win, fs->info);
+    if (err)
+        return err;
+    if (fp_get_le32(raw) != 0x41615252 ||
+        fp_get_le32(raw + 484) != 0x61417272) {
+        fs->info = 0;
+        return FP_OK;
+    }
+    count = fp_get_le32(raw + 488);
+    next = fp_get_le32(raw + 492);
+    if (fp_fat_is_cluster(fs, next))
+        fs->next = next;
+    if (count < fs->last && !fs->dirty) {
+        fs->free = count;
+        fs->counted = fs->last + 1;
+    }
+    return FP_OK;
+}
+
+/* Was the volume left in order? Entry 1 tells, of FAT12 the boot sector. */
+static int read_state(struct fp_fat *fs)
+{
+    uint32_t value, bit = fs->bits == 32 ? 0x8000000 : 0x8000;
+    int err = fp_fat_get(fs, 1, &value);
+
+    fs->dirty =
+        fs->win.buf[fs->state_off] & 1 || (fs->bits != 12 && !(value & bit));
+    return err;
+}
+
+int fp_fat_mount(struct fp_mount *mnt)
+{
+    struct fp_fs_config *cfg = &mnt->cfg;
+    struct fp_fat *fs = mnt->ws;
+    fp_addr blocks;
+    struct layout l;
+    int err;
+
+    lay_out(mnt->dev, cfg, &l);
+    place(fs, &l);
+    fs->mnt = mnt;
+    fs->dev = mnt->dev;
+    while (1u << fs->sector_shift < l.sector)
+        fs->sector_shift++;
+    cfg->block_size = l.sector;
+    cfg->max_files = l.files;
+    fs->zone = (int32_t)(fp_fs_option(cfg->options, "zone", 0) * 60);
+    blocks = fp_bdev_size(fs->dev) / l.sector;
+    err = blocks ? fp_fat_load(fs, &fs->win, 0) : FP_ERR_CORRUPT;
+    if (!err)
+        err = fp_fat_boot_parse(fs, fs->win.buf);
+    if (err)
+        return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
+    if (fp_fat_sector_size(fs) != l.sector)
+        return FP_ERR_INVAL;
+    if (fs->sectors > blocks)
+        return FP_ERR_CORRUPT;
+    if (cfg->block_count && cfg->block_count != fs->sectors)
+        return FP_ERR_INVAL;
+    cfg->block_count = fs->sectors;
+    err = read_state(fs);
+    return err ? err : read_info(fs);
+}
+
+int fp_fat_count(struct fp_fat *fs, uint32_t sectors)
+{
+    uint32_t start = fp_fat_table_at(fs, fs->counted) >> fs->sector_shift;
+
+    while (!fp_fat_is_counted(fs)) {
+        uint32_t value;
+        int err;
+
+        if ((fp_fat_table_at(fs, fs->counted) >> fs->sector_shift) - start >=
+            sectors)
+            return FP_OK;
+        err = fp_fat_get(fs, fs->counted, &value);
+        if (err)
+            return err;
+        fs->free += !value;
+        fs->counted++;
+    }
+    return FP_OK;
+}
+
+int fp_fat_statfs(struct fp_mount *mnt, struct fp_statfs *st)
+{
+    struct fp_fat *fs = fp_fat_of(mnt);
+    uint32_t spc_shift = fs->cluster_shift - fs->sector_shift;
+    int err = fp_fat_count(fs, COUNT_SLICE);
+
+    st->block_size = fp_fat_sector_size(fs);
+    st->block_count = fs->sectors;
+    /* What has not been counted is taken for used. */
+    st->blocks_used = fs->sectors - ((uint64_t)fs->free << spc_shift);
+    st->size = (uint64_t)fs->sectors << fs->sector_shift;
+    st->free = (uint64_t)fs->free << fs->cluster_shift;
+    st->caps = FP_CAP_DIRS | FP_CAP_MTIME;
+    st->name_max = FP_NAME_MAX;
+    st->file_max = UINT32_MAX;
+    st->version[0] = (char)(fs->bits == 12 || fs->bits == 16 ? '1' : '3');
+    st->version[1] = (char)(fs->bits == 16 ? '6' : '2');
+    return err;
+}

@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the files of the FAT driver share: the state of a mount and the
+ * functions between them. Private to this folder.
+ *
+ * Two windows, a sector each, are all that is cached: one onto the allocation
+ * table, one onto directories and the sectors of files that are not read or
+ * written whole. What is changed in a window reaches the medium when the window
+ * moves on, or is flushed; so changes land in the order in which they were
+ * made, and those within one sector land together. One rule is built in: before
+ * the second window programs a sector of a directory, the table's is flushed,
+ * so that no entry names a chain that is not there yet. What is freed is freed
+ * after the entry was flushed. That order is the whole of what makes a power
+ * cut harmless.
+ *
+ * Windows are never dropped. When a program fails its window keeps what it
+ * should have written, and the next operation tries again.
+ */
+#ifndef FP_CORE_FS_FAT_VOL_H
+#define FP_CORE_FS_FAT_VOL_H
+
+#include "core/bytes.h"
+#include "core/fs/fs.h"
+
+#include <string.h>
+
+#define FP_FAT_SLOT      32u    /* bytes of a directory entry */
+#define FP_FAT_SLOTS_MAX 65536u /* in a directory */
+#define FP_FAT_UNITS_MAX 255u   /* UTF-16 units of a name */
+#define FP_FAT_PARTS_MAX 20u    /* entries of a long name, 13 units each */
+#define FP_FAT_FILES_MAX 32u    /* open at once; a bit each in a word */
+#define FP_FAT_NONE      0xffffffffu
+/* Entries of the table, as of FAT32 whatever the width. */
+#define FP_FAT_BAD 0x0ffffff7u
+#define FP_FAT_EOC 0x0fffffffu
+
+enum {
+    FP_FAT_READONLY = 0x01,
+    FP_FAT_LABEL = 0x08,
+    FP_FAT_DIR = 0x10,
+    FP_FAT_ARCHIVE = 0x20,
+    FP_FAT_LONG = 0x0f, /* with mask 0x3f: a part of a long name */
+};
+
+/* Where in an entry things are. Source: the format page, directory entries. */
+enum {
+    FP_FAT_AT_ATTR = 11,
+    FP_FAT_AT_CASE = 12,
+    FP_FAT_AT_MOVE = 13, /* ours while FP_FAT_MOVING is set: what it is, ... */
+    FP_FAT_AT_PEER = 14, /* ... and where its peer is, 6 bytes */
+    FP_FAT_AT_HIGH = 20,
+    FP_FAT_AT_TIME = 22,
+    FP_FAT_AT_DATE = 24,
+    FP_FAT_AT_LOW = 26,
+    FP_FAT_AT_SIZE = 28,
+};
+
+enum {
+    FP_FAT_LOWER_BASE = 0x08,
+    FP_FAT_LOWER_EXT = 0x10,
+    FP_FAT_MOVING = 0x80,
+    /* of FP_FAT_AT_MOVE */
+    FP_FAT_LEAVING = 1,
+    FP_FAT_ARRIVED = 2,
+};
+
+struct fp_fat;
+
+struct fp_fat_window {
+    uint32_t sector; /* FP_FAT_NONE: nothing */
+    bool dirty;
+    bool is_meta; /* a directory's, the boot sector, not content */
+    uint8_t *buf;
+};
+
+/* A slot of a directory. head 0: the fixed root of FAT12 and FAT16. */
+struct fp_fat_cursor {
+    uint32_t head, cluster, slot;
+};
+
+/* An entry: its 8.3 slot and the parts of the long name before it. */
+struct fp_fat_place {
+    struct fp_fat_cursor first; /* of its slots */
+    uint32_t slots;
+    uint32_t sector, off; /* of the 8.3 slot, in bytes */
+    uint8_t raw[FP_FAT_SLOT];
+    /* Of a new one: slots to be given out as free once it is written. */
+    struct fp_fat_cursor pad;
+    uint32_t pads;
+};
+
+/* Clusters that follow each other on the medium, too. */
+struct fp_fat_run {
+    uint32_t index, cluster, count;
+};
+
+/* Everything open, so that what changes can tell those who look at it. */
+struct fp_fat_node {
+    struct fp_fat_node *next;
+    bool is_dir;
+    bool ended; /* the directory is gone, the file is FP_ERR_STALE */
+};
+
+struct fp_fat_dir {
+    struct fp_fat_node node;
+    struct fp_fat_cursor at;
+};
+
+/* A handle sees `size` bytes: the chain from `head`, in which the clusters
+ * [own_first, own_first + own_count) are replaced by its own, from own_head to
+ * own_tail, which nobody else knows. On the medium there are disk_size bytes
+ * and the chain from `head` alone. */
+struct fp_fat_file {
+    struct fp_fat_node node;
+    uint8_t slot;
+    bool orphan;  /* has no entry any more; the chain is the handles' */
+    bool by_name; /* has no entry yet: commits to `name` in `dir` */
+    uint32_t head, size, disk_size, pos;
+    uint32_t own_first, own_count, own_head, own_tail;
+    uint32_t put_from, put_to; /* is being written: needs no copy */
+    uint32_t sector, off;      /* of its entry */
+    uint32_t dir;              /* head of the directory, 0: fixed root */
+    struct fp_fat_run *runs;
+    uint16_t run_count, run_turn;
+    char *name;
+};
+
+struct fp_fat {
+    struct fp_mount *mnt;
+    struct fp_bdev *dev;
+    /* Programs what w holds. NULL: this mount never writes, and links nothing
+     * that does. */
+    int (*flush)(struct fp_fat *fs, struct fp_fat_window *w);
+
+    /* layout, in sectors */
+    uint32_t sectors, fat_start, fat_sectors, root_start, data_start;
+    uint32_t root_slots;   /* of the fixed root */
+    uint32_t root_cluster; /* 0: the root is fixed */
+    uint32_t last;         /* the highest number of a cluster */
+    uint32_t info;         /* FSInfo; 0: none */
+    uint8_t bits;
+    uint8_t sector_shift;  /* bytes of a sector, as a power of two */
+    uint8_t cluster_shift; /* bytes of a cluster, likewise */
+    uint8_t fat_count;     /* copies of the table in use, */
+    uint8_t fat_first;     /* from this one */
+    uint8_t state_off;     /* of the dirty byte in the boot sector */
+    bool dirty;            /* the volume was when mounted */
+    bool marked;           /* ... and is now, by us */
+    int32_t zone;          /* seconds ahead of UTC */
+
+    struct fp_fat_window fat, win;
+
+    /* Free clusters among [2, counted). */
+    uint32_t free, counted;
+    uint32_t next;    /* where to look for a free one */
+    uint32_t changes; /* of the table and of directories: tells a check */
+
+    struct fp_fat_node *nodes;
+    uint32_t files_used;
+    uint8_t *files;
+    uint32_t file_stride, runs;
+    uint8_t *bitmap;
+    uint32_t bitmap_size;
+    uint32_t barred; /* no path may lead through the directory at it */
+
+    /* The long name last read or to be written. */
+    uint32_t units;
+    uint16_t name[FP_FAT_PARTS_MAX * 13];
+};
+
+static inline struct fp_fat *fp_fat_of(struct fp_mount *mnt)
+{
+    return mnt->ws;
+}
+
+static inline struct fp_fat_file *fp_fat_file_of(struct fp_file *file)
+{
+    return (struct fp_fat_file *)(void *)file->state;
+}
+
+static inline uint32_t fp_fat_min(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline uint32_t fp_fat_sector_size(const struct fp_fat *fs)
+{
+    return 1u << fs->sector_shift;
+}
+
+static inline bool fp_fat_is_cluster(const struct fp_fat *fs, uint32_t n)
+{
+    return n >= 2 && n <= fs->last;
+}
+
+static inline uint32_t fp_fat_sector_of(const struct fp_fat *fs, uint32_t n)
+{
+    return fs->data_start + ((n - 2) << (fs->cluster_shift - fs->sector_shift));
+}
+
+/* Clusters that `size` bytes take. */
+static inline uint32_t fp_fat_clusters(const struct fp_fat *fs, uint32_t size)
+{
+    return size ? ((size - 1) >> fs->cluster_shift) + 1 : 0;
+}
+
+static inline uint32_t fp_fat_head(const uint8_t *raw)
+{
+    return (uint32_t)fp_get_le16(raw + FP_FAT_AT_HIGH) << 16 |
+           fp_get_le16(raw + FP_FAT_AT_LOW);
+}
+
+static inline bool fp_fat_is_dir(const uint8_t *raw)
+{
+    return raw[FP_FAT_AT_ATTR] & FP_FAT_DIR;
+}
+
+/* --- reading --- */
+
+/* boot.c */
+/* Reads layout and width out of boot[0..512). FP_ERR_NOENT: no FAT;
+ * FP_ERR_NOTSUP: a relative. */
+int fp_fat_boot_parse(struct fp_fat *fs, const uint8_t *boot);
+int fp_fat_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score);
+
+/* Where in a slot the 13 units of a part are. */
+extern const uint8_t fp_fat_part_at[13];
+
+/* io.c */
+int fp_fat_read(struct fp_fat *fs, uint32_t sector, void *buf, uint32_t count);
+/* Moves a window. */
+int fp_fat_load(struct fp_fat *fs, struct fp_fat_window *w, uint32_t sector);
+/* The entry of cluster n, as of FAT32. */
+int fp_fat_get(struct fp_fat *fs, uint32_t n, uint32_t *value);
+/* The cluster after n; 0 at the end of the chain. */
+int fp_fat_next(struct fp_fat *fs, uint32_t n, uint32_t *next);
+/* The byte of the table at `at`, in the window. */
+int fp_fat_table_byte(struct fp_fat *fs, uint32_t at, uint8_t **p);
+uint32_t fp_fat_table_at(const struct fp_fat *fs, uint32_t n);
+
+/* mount.c */
+size_t fp_fat_workspace(const struct fp_bdev *dev,
+                        const struct fp_fs_config *cfg);
+int fp_fat_mount(struct fp_mount *mnt);
+int fp_fat_statfs(struct fp_mount *mnt, struct fp_statfs *st);
+/* Counts free clusters in some more sectors of the table. */
+int fp_fat_count(struct fp_fat *fs, uint32_t sectors);
+/* All free clusters have been counted. */
+static inline bool fp_fat_is_counted(const struct fp_fat *fs)
+{
+    return fs->counted > fs->last;
+}
+
+/* name.c */
+/* Takes one character off UTF-8 text; 0xffffffff when it is not UTF-8. */
+uint32_t fp_fat_utf8_take(const char **text);
+/* Is path[0..) up to '/' or NUL the long name in fs->name, or the 8.3 name? */
+bool fp_fat_name_is(const struct fp_fat *fs, const uint8_t *raw,
+                    const char *path);
+/* The name as UTF-8, in name[0..FP_NAME_MAX]; its length. */
+uint32_t fp_fat_name_show(const struct fp_fat *fs, const uint8_t *raw,
+                          char *name);
+uint8_t fp_fat_checksum(const uint8_t *raw);
+
+/* time.c */
+/* Nanoseconds of a date and time on this volume; false: it has none. */
+bool fp_fat_time_get(const struct fp_fat *fs, const uint8_t *raw, int64_t *ns);
+
+/* dir.c */
+void fp_fat_cursor_start(struct fp_fat_cursor *at, uint32_t head);
+/* The slot that `at` stands at, in the window. FP_ERR_NOENT: behind the last
+ * one that there is. */
+int fp_fat_slot(struct fp_fat *fs, const struct fp_fat_cursor *at,
+                uint8_t **slot);
+/* To the next slot, into the next cluster where one ends. */
+int fp_fat_cursor_step(struct fp_fat *fs, struct fp_fat_cursor *at);
+/* 1 and the next entry, 0 at the end. fs->name has its long name, if any. */
+int fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
+                 struct fp_fat_place *place);
+/* Finds `path`. FP_ERR_NOENT with *dir set and *name at the last component:
+ * only that is missing; *name is NULL when a directory is. place->sector is
+ * FP_FAT_NONE for the root. */
+int fp_fat_lookup(struct fp_fat *fs, const char *path,
+                  struct fp_fat_place *place, uint32_t *dir, const char **name);
+int fp_fat_find_name(struct fp_fat *fs, uint32_t dir, const char *name,
+                     struct fp_fat_place *place);
+bool fp_fat_is_moving(const uint8_t *raw, uint8_t kind);
+/* Loads the slot that the one at `place` names as its peer, if that names it
+ * in turn and is of that kind; else *peer is NULL. */
+int fp_fat_peer(struct fp_fat *fs, const struct fp_fat_place *place,
+                uint8_t kind, uint8_t **peer);
+void fp_fat_node_add(struct fp_fat *fs, struct fp_fat_node *node);
+void fp_fat_node_del(struct fp_fat *fs, struct fp_fat_node *node);
+int fp_fat_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st);
+int fp_fat_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path);
+int fp_fat_readdir(struct fp_dir *dir, struct fp_dirent *entry);
+int fp_fat_closedir(struct fp_dir *dir);
+/* The head of the directory that a place is; the root's for FP_FAT_NONE. */
+uint32_t fp_fat_dir_head(const struct fp_fat *fs,
+                         const struct fp_fat_place *place);
+
+/* file.c */
+int fp_fat_claim(struct fp_fat *fs, struct fp_fat_file *f);
+void fp_fat_release(struct fp_fat *fs, struct fp_fat_file *f);
+void fp_fat_take(struct fp_fat_file *f, const struct fp_fat_place *place);
+/* The cluster at `index`, and how many, at most *count, follow on it directly.
+ */
+int fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index,
+                uint32_t *cluster, uint32_t *count);
+/* Drops what is known of the chain from `index` on. */
+void fp_fat_forget(struct fp_fat_file *f, uint32_t index);
+int fp_fat_read_at(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
+                   uint8_t *buf, uint32_t n);
+/* Where the byte at pos is, and for how many, at most *n. */
+int fp_fat_locate(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
+                  uint32_t *sector, uint32_t *off, uint32_t *n);
+int fp_fat_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
+                   uint32_t flags);
+int32_t fp_fat_file_read(struct fp_file *file, void *buf, uint32_t size);
+int64_t fp_fat_seek(struct fp_file *file, int64_t off, enum fp_whence whence);
+int fp_fat_close_ro(struct fp_file *file);
+
+/* blocks.c */
+int fp_fat_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx);
+
+/* check.c */
+int fp_fat_step_ro(struct fp_mount *mnt, struct fp_step *step);
+
+/* --- writing --- */
+
+/* prog.c */
+int fp_fat_flush(struct fp_fat *fs, struct fp_fat_window *w);
+/* What was changed is on the medium. */
+int fp_fat_flush_all(struct fp_fat *fs);
+/* ... and stays there. */
+int fp_fat_finish(struct fp_fat *fs);
+/* Before anything is changed: marks the volume dirty. */
+int fp_fat_begin(struct fp_fat *fs);
+int fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value);
+/* Loads a sector of a directory, to be changed. */
+int fp_fat_edit(struct fp_fat *fs, uint32_t sector, uint32_t off,
+                uint8_t **slot);
+int fp_fat_slot_edit(struct fp_fat *fs, const struct fp_fat_cursor *at,
+                     uint8_t **slot);
+int fp_fat_mount_rw(struct fp_mount *mnt);
+int fp_fat_sync(struct fp_mount *mnt);
+int fp_fat_unmount(struct fp_mount *mnt);
+
+/* alloc.c */
+/* A free cluster, behind `near` if that can be, now the end of a chain. */
+int fp_fat_alloc(struct fp_fat *fs, uint32_t near, uint32_t *cluster);
+/* Frees up to count clusters of the chain from head. What cannot be read or
+ * makes no sense ends it: that part is lost until a repair. */
+void fp_fat_free(struct fp_fat *fs, uint32_t head, uint32_t count);
+/* Gives a cluster zeros. */
+int fp_fat_zero(struct fp_fat *fs, uint32_t cluster);
+
+/* alias.c */
+/* What entries a name needs: fills fs->name (fs->units 0: the 8.3 name says it
+ * all) and raw[0..11), the case byte too. FP_ERR_INVAL: no name here. */
+int fp_fat_name_take(struct fp_fat *fs, const char *name, uint8_t *raw);
+/* The tail that an 8.3 name has if it else is raw's, 1 to 9; 0: another. */
+uint32_t fp_fat_alias_tail(const uint8_t *raw, const uint8_t *other);
+/* Makes raw a name with the tail 1; in round 0 after the name's beginning, in
+ * later ones after a hash of it all. */
+void fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round);
+void fp_fat_alias_set(uint8_t *raw, uint32_t tail);
+
+/* entry.c */
+/* Finds room for an entry of that name in the directory at `dir`; place has
+ * where, and in raw the name. The directory may grow. */
+int fp_fat_room(struct fp_fat *fs, uint32_t dir, const char *name,
+                struct fp_fat_place *place);
+/* Writes the entry there. fs->name is still as fp_fat_room left it. */
+int fp_fat_entry_put(struct fp_fat *fs, struct fp_fat_place *place);
+int fp_fat_entry_drop(struct fp_fat *fs, const struct fp_fat_place *place);
+void fp_fat_head_set(uint8_t *raw, uint32_t head, uint32_t size);
+
+/* move.c */
+/* Marks raw as one end of a move; its other is at sector and off. */
+void fp_fat_move_mark(uint8_t *raw, uint8_t kind, uint32_t sector,
+                      uint32_t off);
+/* Makes ".." of the directory at `head` name `parent`. */
+int fp_fat_parent_set(struct fp_fat *fs, uint32_t head, uint32_t parent);
+/* Does what is missing of a move into this place, in the directory `dir`.
+ * `times` are the 7 bytes that the mark took the place of. */
+int fp_fat_settle(struct fp_fat *fs, struct fp_fat_place *place, uint32_t dir,
+                  const uint8_t *times);
+/* Like fp_fat_lookup, and what it finds may be changed. */
+int fp_fat_lookup_rw(struct fp_fat *fs, const char *path,
+                     struct fp_fat_place *place, uint32_t *dir,
+                     const char **name);
+
+/* time.c */
+void fp_fat_time_set(const struct fp_fat *fs, uint8_t *raw, int64_t ns);
+
+/* write.c */
+int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
+                uint32_t flags);
+int32_t fp_fat_read_rw(struct fp_file *file, void *buf, uint32_t size);
+int32_t fp_fat_write(struct fp_file *file, const void *buf, uint32_t size);
+int fp_fat_truncate(struct fp_file *file, uint64_t size);
+int fp_fat_fsync(struct fp_file *file);
+int fp_fat_reserve(struct fp_file *file, uint64_t size);
+int fp_fat_commit(struct fp_file *file, const struct fp_commit_meta *meta);
+int fp_fat_close(struct fp_file *file);
+
+/* own.c */
+/* Makes [pos, pos + n) of a file bytes that may be written. */
+int fp_fat_own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
+               uint32_t n);
+/* Makes a cluster the handle's own, and those between it and its own. */
+int fp_fat_own_cluster(struct fp_fat *fs, struct fp_fat_file *f, uint32_t i);
+/* Frees the handle's own clusters from `index` on. */
+void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index);
+
+/* save.c */
+/* Puts a handle's content and size on the medium, in one step. mtime NULL:
+ * as it was. */
+int fp_fat_save(struct fp_fat *fs, struct fp_fat_file *f,
+                const int64_t *mtime_ns);
+/* The chain of the file or directory whose entry was at that place is freed,
+ * or left to the handles that have it open. */
+void fp_fat_abandon(struct fp_fat *fs, const struct fp_fat_place *place);
+/* An empty entry of that kind, but for its name. */
+void fp_fat_entry_init(struct fp_fat_place *place, uint8_t attr);
+
+/* tree.c */
+int fp_fat_mkdir(struct fp_mount *mnt, const char *path);
+int fp_fat_remove(struct fp_mount *mnt, const char *path);
+int fp_fat_rename(struct fp_mount *mnt, const char *from, const char *to,
+                  uint32_t flags);
+int fp_fat_settime(struct fp_mount *mnt, const char *path, int64_t mtime_ns);
+
+/* format.c */
+int fp_fat_format(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
+                  size_t ws_size);
+
+/* repair.c */
+int fp_fat_step(struct fp_mount *mnt, struct fp_step *step);
+
+#endif

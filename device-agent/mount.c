@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Volumes: mounted, unmounted, abandoned, formatted; and why one is not there.
+ *
+ * A volume that is not mounted stays in the list and says why. A damaged or
+ * empty one is never formatted unless somebody asks for just that.
+ *
+ * What a host names in a Mount or Format, a filesystem and options, holds for
+ * what is mounted there later too: after a restore, or of the next card. A
+ * mount that fails changes none of it.
+ */
+#include "core/bdev/window.h"
+#include "core/bytes.h"
+#include "device-agent/private.h"
+
+#include <string.h>
+
+const struct fp_fs_ops *fp_agent_driver(const struct fp_agent *agent,
+                                        const char *name)
+{
+    const struct fp_fs_ops *const *driver = agent->cfg->vfs->drivers;
+
+    while (*driver != NULL && strcmp((*driver)->name, name) != 0)
+        driver++;
+    return *driver;
+}
+
+const struct fp_agent_region *fp_agent_region(
+    const struct fp_agent_storage *storage, const char *name)
+{
+    for (uint32_t i = 0; i < storage->region_count; i++)
+        if (strcmp(storage->regions[i].name, name) == 0)
+            return &storage->regions[i];
+    for (uint32_t i = 0; i < storage->part_count; i++)
+        if (strcmp(storage->parts[i].region.name, name) == 0)
+            return &storage->parts[i].region;
+    return NULL;
+}
+
+/* ---- where a volume lies ---- */
+
+const struct fp_agent_partition *fp_agent_volume_part(
+    const struct fp_agent_volume *volume)
+{
+    const struct fp_agent_storage *storage = volume->on;
+
+    if (volume->region != NULL || volume->partition == 0 || storage == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < storage->part_count; i++)
+        if (storage->parts[i].rank == volume->partition)
+            return &storage->parts[i];
+    return NULL;
+}
+
+bool fp_agent_volume_is_void(const struct fp_agent_volume *volume)
+{
+    return volume->region == NULL && volume->partition > 1 &&
+           fp_agent_volume_part(volume) == NULL;
+}
+
+/* *region NULL: on the whole storage. */
+static int place_of(const struct fp_agent_volume *volume,
+                    const struct fp_agent_region **region)
+{
+    const struct fp_agent_partition *part = fp_agent_volume_part(volume);
+    const struct fp_agent_storage *storage = volume->on;
+
+    *region = NULL;
+    if (volume->region != NULL)
+        *region = fp_agent_region(storage, volume->region);
+    else if (part != NULL)
+        *region = &part->region;
+    if (volume->region != NULL)
+        return *region == NULL ? FP_ERR_NODEV : FP_OK;
+    if (part != NULL)
+        return part->why != NULL ? FP_ERR_NOTSUP : FP_OK;
+    if (volume->partition == 0)
+        return FP_OK;
+    if (storage->parts_err)
+        return storage->parts_err;
+    return storage->part_count > 0 ? FP_ERR_NODEV : FP_OK;
+}
+
+/* The device under a volume: the storage, or a slice of it. */
+static int device_of(struct fp_agent *agent, struct fp_agent_volume *volume,
+                     struct fp_bdev **dev)
+{
+    const struct fp_agent_region *region;
+    int err;
+
+    volume->on = NULL;
+    for (uint32_t i = 0; i < agent->cfg->storage_count; i++)
+        if (strcmp(agent->cfg->storages[i].name, volume->storage) == 0)
+            volume->on = &agent->cfg->storages[i];
+    if (volume->on == NULL || !fp_agent_has_medium(volume->on))
+        return FP_ERR_NODEV;
+    err = place_of(volume, &region);
+    if (err)
+        return err;
+    *dev = volume->on->dev;
+    if (region == NULL)
+        return FP_OK;
+    *dev = &volume->slice.bdev;
+    return fp_bdev_slice_init(&volume->slice, volume->on->dev,
+                              (fp_addr)region->off, (fp_addr)region->size);
+}
+
+/* ---- how it is mounted ---- */
+
+/* Options that are the same for every driver are fields; the driver looks for
+ * its own in cfg->options. */
+static void configure(const struct fp_agent *agent,
+                      const struct fp_agent_volume *volume,
+                      struct fp_fs_config *cfg)
+{
+    const char *options = volume->told_options;
+
+    *cfg = volume->cfg;
+    /* What is written first lands elsewhere after each start: for wear. */
+    cfg->seed += fp_get_le32(agent->epoch);
+    if (options[0] == '\0')
+        options = cfg->options;
+    cfg->options = options;
+    if (fp_fs_option(options, "ro", 0) != 0)
+        cfg->flags |= FP_MOUNT_RDONLY;
+    cfg->block_size = fp_fs_option(options, "block_size", cfg->block_size);
+    cfg->block_count = fp_fs_option(options, "block_count", cfg->block_count);
+    cfg->page_size = fp_fs_option(options, "page_size", cfg->page_size);
+    cfg->name_max = fp_fs_option(options, "name_max", cfg->name_max);
+}
+
+/* *ops NULL: whatever is found there. FP_ERR_NOTSUP: no such driver. */
+static int driver_of(const struct fp_agent *agent,
+                     const struct fp_agent_volume *volume,
+                     const struct fp_fs_ops **ops)
+{
+    const char *fs = volume->told_fs[0] != '\0' ? volume->told_fs : volume->fs;
+
+    *ops = NULL;
+    if (fs == NULL || strcmp(fs, "auto") == 0)
+        return FP_OK;
+    *ops = fp_agent_driver(agent, fs);
+    return *ops == NULL ? FP_ERR_NOTSUP : FP_OK;
+}
+
+static int do_mount(struct fp_agent *agent, struct fp_agent_volume *volume)
+{
+    const struct fp_fs_ops *ops;
+    struct fp_fs_config cfg;
+    struct fp_bdev *dev;
+    int err = device_of(agent, volume, &dev);
+
+    if (!err)
+        err = driver_of(agent, volume, &ops);
+    if (err)
+        return err;
+    /* Of a card that was pulled the application may still hold a file. */
+    if (volume->on->restoring || !fp_fs_is_free(&volume->vm.mnt))
+        return FP_ERR_BUSY;
+    configure(agent, volume, &cfg);
+    return fp_vfs_mount(agent->cfg->vfs, &volume->vm, volume->path, ops, dev,
+                        &cfg, volume->ws, volume->ws_size);
+}
+
+static bool begins_erased(struct fp_agent *agent, struct fp_bdev *dev)
+{
+    uint8_t *buf = agent->cfg->scratch;
+    uint32_t n = (uint32_t)agent->cfg->scratch_size;
+
+    if (n > fp_bdev_size(dev))
+        n = (uint32_t)fp_bdev_size(dev);
+    n -= n % dev->read_size;
+    return n > 1 && fp_bdev_read(dev, 0, buf, n) == FP_OK && buf[0] == 0xff &&
+           memcmp(buf, buf + 1, n - 1) == 0;
+}
+
+/* With a driver named, an empty storage looks to it like a damaged volume: ask
+ * the probes whether there is anything at all. */
+static int explain(struct fp_agent *agent, struct fp_agent_volume *volume,
+                   int err)
+{
+    const struct fp_fs_ops *ops;
+    struct fp_bdev_window window;
+    struct fp_bdev *dev, *by_byte;
+    struct fp_fs_config found;
+
+    volume->erased = false;
+    if ((err != FP_ERR_CORRUPT && err != FP_ERR_NOENT) ||
+        device_of(agent, volume, &dev) != FP_OK)
+        return err;
+    configure(agent, volume, &found);
+    if (err == FP_ERR_CORRUPT) {
+        by_byte = fp_bdev_window_init(&window, dev, agent->cfg->scratch,
+                                      agent->cfg->scratch_size);
+        err = fp_fs_probe(agent->cfg->vfs->drivers, by_byte, &ops, &found);
+        if (err != FP_ERR_NOENT)
+            return FP_ERR_CORRUPT;
+    }
+    volume->erased = begins_erased(agent, dev);
+    return FP_ERR_NOENT;
+}
+
+static void copy(char *dst, size_t size, const char *src)
+{
+    dst[0] = '\0';
+    fp_agent_append(dst, size, src);
+}
+
+/* What a request gives takes the place of what one gave before: options always,
+ * a filesystem if it names one. */
+static void tell(struct fp_agent_volume *volume, const char *fs,
+                 const char *options)
+{
+    if (fs == NULL || (fs[0] == '\0' && options[0] == '\0'))
+        return;
+    if (fs[0] != '\0')
+        copy(volume->told_fs, sizeof volume->told_fs, fs);
+    copy(volume->told_options, sizeof volume->told_options, options);
+}
+
+int fp_agent_volume_mount(struct fp_agent *agent,
+                          struct fp_agent_volume *volume, const char *fs,
+                          const char *options)
+{
+    char old_fs[sizeof volume->told_fs];
+    char old_options[sizeof volume->told_options];
+    int err;
+
+    if (volume->mounted)
+        return FP_ERR_EXIST;
+    memcpy(old_fs, volume->told_fs, sizeof old_fs);
+    memcpy(old_options, volume->told_options, sizeof old_options);
+    tell(volume, fs, options);
+    err = explain(agent, volume, do_mount(agent, volume));
+    if (err) {
+        memcpy(volume->told_fs, old_fs, sizeof old_fs);
+        memcpy(volume->told_options, old_options, sizeof old_options);
+    }
+    volume->mounted = err == FP_OK;
+    volume->mount_err = err;
+    agent->volumes_changed |= volume->mounted;
+    return err;
+}
+
+bool fp_agent_volume_in_use(struct fp_agent *agent,
+                            const struct fp_agent_volume *volume,
+                            const struct fp_agent_task *but)
+{
+    for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
+        if (agent->uploads[i].file.mnt != NULL &&
+            agent->uploads[i].volume == volume &&
+            (agent->uploads[i].stream != 0 || agent->uploads[i].committing))
+            return true;
+    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
+        if (agent->tasks[i].id != 0 && &agent->tasks[i] != but &&
+            agent->tasks[i].volume == volume && !agent->tasks[i].err)
+            return true;
+    return false;
+}
+
+/* Ends what the agent itself has open there. */
+static void close_own(struct fp_agent *agent,
+                      const struct fp_agent_volume *volume)
+{
+    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++) {
+        struct fp_agent_task *task = &agent->tasks[i];
+        bool holds = task->id != 0 && task->job != NULL &&
+                     task->volume == volume && task->job->end != NULL;
+
+        if (holds)
+            fp_agent_task_fail(agent, task, FP_ERR_STALE,
+                               "its volume was unmounted meanwhile");
+    }
+    for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
+        if (agent->uploads[i].file.mnt != NULL &&
+            agent->uploads[i].volume == volume)
+            fp_agent_upload_free(&agent->uploads[i]);
+}
+
+int fp_agent_volume_unmount(struct fp_agent *agent,
+                            struct fp_agent_volume *volume)
+{
+    int err;
+
+    if (!volume->mounted)
+        return FP_OK;
+    close_own(agent, volume);
+    err = fp_vfs_unmount(agent->cfg->vfs, &volume->vm);
+    if (volume->vm.mnt.mounted)
+        return err;
+    volume->mounted = false;
+    volume->mount_err = FP_OK;
+    agent->volumes_changed = true;
+    return err;
+}
+
+void fp_agent_volume_abandon(struct fp_agent *agent,
+                             struct fp_agent_volume *volume)
+{
+    if (volume->mounted)
+        fp_vfs_abandon(agent->cfg->vfs, &volume->vm);
+    close_own(agent, volume);
+    volume->mounted = false;
+    volume->mount_err = FP_ERR_NODEV;
+    agent->volumes_changed = true;
+}
+
+/* ---- formatting ---- */
+
+/* FP_ERR_BUSY while it is being restored. */
+static int do_format(struct fp_agent *agent, struct fp_agent_volume *volume,
+                     const struct fp_fs_ops *ops)
+{
+    struct fp_fs_config cfg;
+    struct fp_bdev *dev;
+    int err = device_of(agent, volume, &dev);
+
+    if (err)
+        return err;
+    if (volume->on->restoring)
+        return FP_ERR_BUSY;
+    if (volume->cfg.flags & FP_MOUNT_RDONLY)
+        return FP_ERR_ROFS;
+    err = fp_agent_volume_unmount(agent, volume);
+    if (volume->mounted)
+        return err;
+    if (!fp_fs_is_free(&volume->vm.mnt))
+        return FP_ERR_BUSY;
+    configure(agent, volume, &cfg);
+    return fp_fs_format(ops, dev, &cfg, volume->ws, volume->ws_size);
+}
+
+int fp_agent_volume_format(struct fp_agent *agent,
+                           struct fp_agent_volume *volume, const char *fs,
+                           const char *options)
+{
+    const struct fp_fs_ops *ops;
+    int err;
+
+    tell(volume, fs, options);
+    err = driver_of(agent, volume, &ops);
+    if (!err && ops == NULL)
+        ops = agent->cfg->vfs->drivers[0];
+    if (!err && ops == NULL)
+        err = FP_ERR_NOTSUP;
+    if (!err)
+        err = do_format(agent, volume, ops);
+    return err ? err : fp_agent_volume_mount(agent, volume, NULL, NULL);
+}
+
+int fp_agent_format(struct fp_agent *agent, struct fp_agent_volume *volume,
+                    const char *fs)
+{
+    return fp_agent_volume_format(agent, volume, fs != NULL ? fs : "", "");
+}
+
+/* ---- why it is not there ---- */
+
+/* A phrase around the name of the place; the place is left out where there is
+ * nothing behind it. */
+struct why {
+    const char *before, *after;
+};
+
+static struct why why_unmounted(const struct fp_agent_volume *volume)
+{
+    const struct fp_agent_partition *part = fp_agent_volume_part(volume);
+    const struct fp_agent_storage *on = volume->on;
+
+    if (on != NULL && on->restoring)
+        return (struct why){ "its storage ", " is being restored" };
+    if (on != NULL && !fp_agent_has_medium(on))
+        return (struct why){ "there is no medium in ", "" };
+    if (on != NULL && volume->partition != 0 && on->parts_err)
+        return (struct why){ on->parts_why, NULL };
+    if (part != NULL && part->why != NULL)
+        return (struct why){ part->why, NULL };
+    switch (volume->mount_err) {
+    case FP_OK:
+        return (struct why){ "unmounted on request", NULL };
+    case FP_ERR_NODEV:
+        return (struct why){ "there is no such storage or region: ", "" };
+    case FP_ERR_NOENT:
+        if (volume->erased)
+            return (struct why){ "no filesystem on ",
+                                 ", it is erased: format it to use it" };
+        return (struct why){ "no filesystem found on ",
+                             ": format it to use it" };
+    case FP_ERR_BUSY:
+        return (struct why){ "the application has files of the medium before "
+                             "open still",
+                             NULL };
+    case FP_ERR_NOMEM:
+        return (struct why){ "it needs more memory than this device gives it",
+                             NULL };
+    case FP_ERR_INVAL:
+        return (struct why){ "its options do not fit what is on ", "" };
+    case FP_ERR_CORRUPT:
+        return (struct why){ "the filesystem is damaged, check or format it: ",
+                             "" };
+    case FP_ERR_NOTSUP:
+        return (struct why){ "no driver here can mount it: ", "" };
+    default:
+        return (struct why){ fp_strerror(volume->mount_err), NULL };
+    }
+}
+
+/* What is to blame: a region, or all of the storage. */
+static const char *place_name(const struct fp_agent_volume *volume)
+{
+    const struct fp_agent_storage *on = volume->on;
+
+    if (on != NULL && (on->restoring || !fp_agent_has_medium(on)))
+        return volume->storage;
+    if (fp_agent_volume_part(volume) != NULL)
+        return fp_agent_volume_part(volume)->region.name;
+    return volume->region != NULL ? volume->region : volume->storage;
+}
+
+void fp_agent_volume_reason(const struct fp_agent_volume *volume, char *dst,
+                            size_t size)
+{
+    struct why why;
+
+    dst[0] = '\0';
+    if (volume->mounted) {
+        if (volume->on->dev->flags & FP_BDEV_RDONLY)
+            fp_agent_append(dst, size, "its storage is write-protected");
+        else if (fp_agent_is_rdonly(volume))
+            fp_agent_append(dst, size, "mounted read-only");
+        return;
+    }
+    why = why_unmounted(volume);
+    fp_agent_append(dst, size, why.before);
+    if (why.after == NULL)
+        return;
+    fp_agent_append(dst, size, place_name(volume));
+    fp_agent_append(dst, size, why.after);
+}
