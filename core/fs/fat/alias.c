@@ -14,17 +14,17 @@ static bool is_legal(uint32_t c, bool is_short)
     return !is_short || (c < 0x80 && !strchr(" +,.;=[]", (int)c));
 }
 
-/* UTF-8 up to NUL or '/' into fs->name. */
-static int take_units(struct fp_fat *fs, const char *name)
+/* UTF-8 up to NUL into fs->name. */
+static void take_units(struct fp_fat *fs, const char *name)
 {
     uint32_t n = 0, c = 0;
 
-    while (*name != '\0') {
+    while (*name != '\0' && !fs->err) {
         c = fp_fat_utf8_take(&name);
         if (c > 0x10ffff || !is_legal(c, false))
-            return FP_ERR_INVAL;
+            fp_fat_fail(fs, FP_ERR_INVAL);
         if (n + (c > 0xffff) >= FP_FAT_UNITS_MAX)
-            return FP_ERR_NAMETOOLONG;
+            fp_fat_fail(fs, FP_ERR_NAMETOOLONG);
         if (c > 0xffff) {
             c -= 0x10000;
             fs->name[n++] = (uint16_t)(0xd800 + (c >> 10));
@@ -32,9 +32,10 @@ static int take_units(struct fp_fat *fs, const char *name)
         }
         fs->name[n++] = (uint16_t)c;
     }
-    fs->units = n;
     /* Others would drop them, and find another name. */
-    return c == '.' || c == ' ' ? FP_ERR_INVAL : FP_OK;
+    if (c == '.' || c == ' ')
+        fp_fat_fail(fs, FP_ERR_INVAL);
+    fs->units = n;
 }
 
 /* Fills one half of raw, and which cases its letters have: 1 small, 2 capital,
@@ -66,13 +67,11 @@ static uint32_t take_half(const uint16_t *units, uint32_t count, uint8_t *to,
     return seen;
 }
 
-int fp_fat_name_take(struct fp_fat *fs, const char *name, uint8_t *raw)
+void fp_fat_name_take(struct fp_fat *fs, const char *name, uint8_t *raw)
 {
     uint32_t dot, base, ext;
-    int err = take_units(fs, name);
 
-    if (err)
-        return err;
+    take_units(fs, name);
     memset(raw, ' ', 11);
     for (dot = fs->units; dot > 0 && fs->name[dot - 1] != '.'; dot--)
         continue;
@@ -80,15 +79,15 @@ int fp_fat_name_take(struct fp_fat *fs, const char *name, uint8_t *raw)
     if (dot <= 1)
         dot = fs->units + 1;
     base = take_half(fs->name, dot - 1, raw, 8);
-    ext = take_half(fs->name + dot, dot < fs->units ? fs->units - dot : 0,
-                    raw + 8, 3);
-    raw[FP_FAT_AT_CASE] = 0;
-    if (base & 4 || ext & 4 || base == 3 || ext == 3 || raw[0] == ' ')
-        return FP_OK;
+    ext = dot < fs->units
+              ? take_half(fs->name + dot, fs->units - dot, raw + 8, 3)
+              : 0;
     raw[FP_FAT_AT_CASE] = (uint8_t)((base & 1 ? FP_FAT_LOWER_BASE : 0) |
                                     (ext & 1 ? FP_FAT_LOWER_EXT : 0));
-    fs->units = 0;
-    return FP_OK;
+    if (base == 3 || ext == 3 || (base | ext) & 4 || raw[0] == ' ')
+        raw[FP_FAT_AT_CASE] = 0;
+    else
+        fs->units = 0;
 }
 
 static uint32_t base_size(const uint8_t *raw)

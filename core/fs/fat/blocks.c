@@ -7,23 +7,21 @@
 
 int fp_fat_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx)
 {
-    struct fp_fat *fs = fp_fat_of(mnt);
-    uint32_t count = 1u << (fs->cluster_shift - fs->sector_shift);
-    uint32_t sector = 0, end = fs->data_start;
-    int err = FP_OK;
+    struct fp_fat *fs = fp_fat_enter(mnt);
+    uint32_t end = fp_fat_sector_of(fs, fs->last + 1);
 
-    for (; sector < end && !err; sector++)
-        err = fn(ctx, sector, FP_BLOCK_METADATA);
-    for (uint32_t n = 2; n <= fs->last && !err; n++) {
-        uint32_t value;
+    for (uint32_t sector = 0; sector < fs->sectors && !fs->err; sector++) {
+        enum fp_block_use use = FP_BLOCK_METADATA;
 
-        err = fp_fat_get(fs, n, &value);
-        for (uint32_t i = 0; value && i < count && !err; i++)
-            err = fn(ctx, fp_fat_sector_of(fs, n) + i,
-                     value == FP_FAT_BAD ? FP_BLOCK_BAD : FP_BLOCK_DATA);
+        if (sector >= fs->data_start && sector < end) {
+            uint32_t value = fp_fat_get(
+                fs, 2 + ((sector - fs->data_start) >> fs->spc_shift));
+
+            if (!value)
+                continue;
+            use = value == FP_FAT_BAD ? FP_BLOCK_BAD : FP_BLOCK_DATA;
+        }
+        fs->err = fn(ctx, sector, use);
     }
-    for (sector = fp_fat_sector_of(fs, fs->last + 1);
-         sector < fs->sectors && !err; sector++)
-        err = fn(ctx, sector, FP_BLOCK_METADATA);
-    return err;
+    return fs->err;
 }

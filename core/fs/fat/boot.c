@@ -24,11 +24,11 @@ static uint8_t log2_of(uint32_t v)
  * 55 AA, does not have. */
 static bool is_plausible(const uint8_t *boot)
 {
-    uint32_t size = fp_get_le16(boot + 11);
+    uint32_t size = fp_fat_u16(boot + 11);
 
     return (boot[0] == 0xeb || boot[0] == 0xe9) && is_power(size) &&
            size >= 512 && size <= 4096 && is_power(boot[13]) &&
-           size * boot[13] <= 65536 && fp_get_le16(boot + 14) &&
+           size * boot[13] <= 65536 && fp_fat_u16(boot + 14) &&
            (boot[16] == 1 || boot[16] == 2) &&
            (boot[21] == 0xf0 || boot[21] >= 0xf8);
 }
@@ -36,28 +36,26 @@ static bool is_plausible(const uint8_t *boot)
 /* FAT32 says some things elsewhere and some more. */
 static bool parse_32(struct fp_fat *fs, const uint8_t *boot, uint32_t reserved)
 {
-    uint32_t flags = fp_get_le16(boot + 40);
+    uint32_t flags = fp_fat_u16(boot + 40);
 
-    fs->root_cluster = fp_get_le32(boot + 44);
-    fs->info = fp_get_le16(boot + 48);
+    fs->root_cluster = fp_fat_u32(boot + 44);
+    fs->info = fp_fat_u16(boot + 48);
     if (fs->info >= reserved)
         fs->info = 0;
     fs->state_off = 65;
     if (flags & 0x80) { /* one copy is in use, the others are not written */
-        fs->fat_first = flags & 15;
-        if (fs->fat_first >= fs->fat_count)
+        if ((flags & 15) >= fs->fat_count)
             return false;
+        fs->fat_start += (flags & 15) * fs->fat_sectors;
         fs->fat_count = 1;
     }
-    return fp_get_le16(boot + 42) == 0 && !fs->root_slots &&
+    return fp_fat_u16(boot + 42) == 0 && !fs->root_slots &&
            fp_fat_is_cluster(fs, fs->root_cluster);
 }
 
-/* FP_ERR_NOENT: no FAT; FP_ERR_NOTSUP: one of its relatives. */
-static int judge(const uint8_t *boot, const uint8_t *mark)
+/* By the first bytes. FP_ERR_NOENT: no FAT; FP_ERR_NOTSUP: a relative. */
+static int judge(const uint8_t *boot)
 {
-    if (fp_get_le16(mark) != 0xaa55)
-        return FP_ERR_NOENT;
     if (!memcmp(boot + 3, "EXFAT   ", 8) || !memcmp(boot + 3, "NTFS    ", 8))
         return FP_ERR_NOTSUP;
     return is_plausible(boot) ? FP_OK : FP_ERR_NOENT;
@@ -66,8 +64,7 @@ static int judge(const uint8_t *boot, const uint8_t *mark)
 /* Which width it has depends on the count of clusters and on nothing else. */
 static bool parse_clusters(struct fp_fat *fs)
 {
-    uint32_t clusters = (fs->sectors - fs->data_start) >>
-                        (fs->cluster_shift - fs->sector_shift);
+    uint32_t clusters = (fs->sectors - fs->data_start) >> fs->spc_shift;
     uint32_t end;
 
     fs->bits = clusters < 4085 ? 12 : clusters < 65525 ? 16 : 32;
@@ -80,30 +77,31 @@ static bool parse_clusters(struct fp_fat *fs)
 
 int fp_fat_boot_parse(struct fp_fat *fs, const uint8_t *boot)
 {
-    uint32_t reserved = fp_get_le16(boot + 14);
-    int err = judge(boot, boot + 510);
+    uint32_t reserved = fp_fat_u16(boot + 14);
+    int err = fp_fat_u16(boot + 510) == 0xaa55 ? judge(boot) : FP_ERR_NOENT;
 
     if (err)
         return err;
-    fs->sector_shift = log2_of(fp_get_le16(boot + 11));
-    fs->cluster_shift = (uint8_t)(fs->sector_shift + log2_of(boot[13]));
+    fs->sector_size = fp_fat_u16(boot + 11);
+    fs->sector_shift = log2_of(fs->sector_size);
+    fs->spc_shift = log2_of(boot[13]);
+    fs->cluster_shift = (uint8_t)(fs->sector_shift + fs->spc_shift);
     fs->fat_count = boot[16];
     fs->fat_start = reserved;
-    fs->root_slots = fp_get_le16(boot + 17);
+    fs->root_slots = fp_fat_u16(boot + 17);
     fs->state_off = 37;
-    fs->sectors = fp_get_le16(boot + 19);
+    fs->sectors = fp_fat_u16(boot + 19);
     if (!fs->sectors)
-        fs->sectors = fp_get_le32(boot + 32);
-    fs->fat_sectors = fp_get_le16(boot + 22);
+        fs->sectors = fp_fat_u32(boot + 32);
+    fs->fat_sectors = fp_fat_u16(boot + 22);
     if (!fs->fat_sectors)
-        fs->fat_sectors = fp_get_le32(boot + 36);
+        fs->fat_sectors = fp_fat_u32(boot + 36);
     if (fs->fat_sectors - 1 >= 0x1000000) /* so sums cannot overflow */
         return FP_ERR_CORRUPT;
     fs->root_start = reserved + fs->fat_count * fs->fat_sectors;
-    fs->data_start =
-        fs->root_start +
-        ((fs->root_slots * FP_FAT_SLOT + fp_fat_sector_size(fs) - 1) >>
-         fs->sector_shift);
+    fs->data_start = fs->root_start +
+                     ((fs->root_slots * FP_FAT_SLOT + fs->sector_size - 1) >>
+                      fs->sector_shift);
     if (fs->data_start >= fs->sectors || !parse_clusters(fs))
         return FP_ERR_CORRUPT;
     if (fs->bits == 32 ? !parse_32(fs, boot, reserved) : !fs->root_slots)
@@ -117,27 +115,27 @@ int fp_fat_boot_parse(struct fp_fat *fs, const uint8_t *boot)
 
 int fp_fat_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
 {
-    uint32_t unit = dev->read_size > 64 ? dev->read_size : 64;
-    uint8_t boot[PROBE_MAX], mark[PROBE_MAX], *end;
-    int err;
+    uint32_t unit = dev->read_size > 64 ? dev->read_size : 64, size;
+    uint8_t buf[PROBE_MAX];
+    int err, what;
 
-    *score = 0;
+    *score = 90;
     if (dev->read_size > PROBE_MAX)
         return FP_ERR_NOTSUP;
     if (fp_bdev_size(dev) < 512)
         return FP_ERR_NOENT;
-    err = fp_bdev_read(dev, 0, boot, unit);
-    if (!err)
-        err = fp_bdev_read(dev, 510 / unit * unit, mark, unit);
-    if (!err) {
-        end = mark + 510 % unit;
-        err = judge(boot, end);
-    }
-    if (!err && cfg->block_size && cfg->block_size != fp_get_le16(boot + 11))
-        err = FP_ERR_NOENT;
+    err = fp_bdev_read(dev, 0, buf, unit);
     if (err)
         return err;
-    cfg->block_size = fp_get_le16(boot + 11);
-    *score = 90;
-    return FP_OK;
+    what = judge(buf);
+    size = fp_fat_u16(buf + 11);
+    err = fp_bdev_read(dev, 510 / unit * unit, buf, unit);
+    if (err)
+        return err;
+    if (fp_fat_u16(buf + 510 % unit) != 0xaa55 ||
+        (!what && cfg->block_size && cfg->block_size != size))
+        return FP_ERR_NOENT;
+    if (!what)
+        cfg->block_size = size;
+    return what;
 }

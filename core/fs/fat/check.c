@@ -89,231 +89,197 @@ static void start_pass(struct fp_fat *fs, struct fp_fat_check *c)
 }
 
 /* One more cluster of the chain that is being followed. */
-static int follow(struct fp_fat *fs, struct fp_step *step,
-                  struct fp_fat_check *c, fp_fat_fix_fn fix)
+static void follow(struct fp_fat *fs, struct fp_step *step,
+                   struct fp_fat_check *c, fp_fat_fix_fn fix)
 {
     uint32_t n = c->cluster, next;
-    int err;
 
     c->cluster = 0;
     if (!mark(fs, c, n)) {
         find(step, FP_FINDING_ERROR, c->sector,
              "a chain leads into another, or outside the volume");
         c->enter = 0;
-        return FP_OK;
+        return;
     }
-    err = fp_fat_get(fs, n, &next);
-    if (err)
-        return err;
+    next = fp_fat_get(fs, n);
     c->left--;
     if (next > FP_FAT_BAD) {
         if (c->left && !c->is_dir)
             find(step, FP_FINDING_ERROR, c->sector,
                  "a file's chain is shorter than the file");
     } else if (c->left) {
-        c->cluster = next ? next : 1;
+        c->cluster = next ? next : 1; /* which is none */
     } else if (c->is_dir) {
         find(step, FP_FINDING_ERROR, c->sector, "a directory has no end");
     } else {
         find(step, FP_FINDING_PENDING, c->sector,
              "a file's chain is longer than the file");
-        return fix ? fix(fs, FP_FAT_FIX_END, n, 0, NULL) : FP_OK;
+        if (fix)
+            fix(fs, FP_FAT_FIX_END, n, 0, NULL);
     }
-    return FP_OK;
-}
-
-static void look_at_file(struct fp_fat *fs, struct fp_step *step,
-                         struct fp_fat_check *c,
-                         const struct fp_fat_place *place)
-{
-    uint32_t size = fp_get_le32(place->raw + FP_FAT_AT_SIZE);
-
-    if (size)
-        start_chain(fs, c, fp_fat_head(place->raw), false, size);
-    else if (fp_fat_head(place->raw))
-        find(step, FP_FINDING_PENDING, place->sector,
-             "an empty file has clusters");
 }
 
 /* What ".." of the directory at `head` names. */
-static int parent_of(struct fp_fat *fs, uint32_t head, uint32_t *parent)
+static uint32_t parent_of(struct fp_fat *fs, uint32_t head)
 {
-    uint8_t *raw;
-    int err = fp_fat_load(fs, &fs->win, fp_fat_sector_of(fs, head));
+    const uint8_t *raw =
+        fp_fat_load(fs, &fs->win, fp_fat_sector_of(fs, head)) + FP_FAT_SLOT;
+    uint32_t parent = fp_fat_head(raw);
 
-    if (err)
-        return err;
-    raw = fs->win.buf + FP_FAT_SLOT;
-    *parent = memcmp(raw, "..         ", 11) ? FP_FAT_NONE : fp_fat_head(raw);
-    if (!*parent)
-        *parent = fs->root_cluster;
-    return FP_OK;
+    if (memcmp(raw, "..         ", 11) != 0)
+        return FP_FAT_NONE;
+    return parent ? parent : fs->root_cluster;
 }
 
-static int look_at_dir(struct fp_fat *fs, struct fp_step *step,
-                       struct fp_fat_check *c, const struct fp_fat_place *place,
-                       fp_fat_fix_fn fix)
+static void look_at_dir(struct fp_fat *fs, struct fp_step *step,
+                        struct fp_fat_check *c,
+                        const struct fp_fat_place *place, fp_fat_fix_fn fix)
 {
-    uint32_t head = fp_fat_head(place->raw), parent = FP_FAT_NONE;
-    int err = FP_OK;
+    uint32_t head = fp_fat_head(place->raw);
 
-    start_chain(fs, c, head, true, 0);
-    if (fp_fat_is_cluster(fs, head))
-        err = parent_of(fs, head, &parent);
-    if (err)
-        return err;
-    if (parent != c->at.head) {
+    if (!fp_fat_is_cluster(fs, head))
+        return; /* who follows it says so */
+    if (parent_of(fs, head) != c->at.head && !fs->err) {
         find(step, FP_FINDING_WARNING, place->sector,
              "a directory's \"..\" is not its parent");
-        if (!fix || !fp_fat_is_cluster(fs, head))
-            return FP_OK; /* there would be no way back */
-        err = fix(fs, FP_FAT_FIX_PARENT, head, c->at.head, NULL);
+        if (!fix)
+            return; /* there would be no way back */
+        fix(fs, FP_FAT_FIX_PARENT, head, c->at.head, NULL);
     }
     c->enter = head;
-    return err;
 }
 
 /* Back to the entry of the directory that was walked. */
-static int climb(struct fp_fat *fs, struct fp_fat_check *c)
+static void climb(struct fp_fat *fs, struct fp_fat_check *c)
 {
-    uint32_t child = c->at.head, parent;
+    uint32_t child = c->at.head;
     struct fp_fat_place place;
-    int got = parent_of(fs, child, &parent);
 
-    if (got)
-        return got;
-    fp_fat_cursor_start(&c->at, parent);
-    while ((got = fp_fat_entry(fs, &c->at, &place)) == 1)
+    fp_fat_cursor_start(&c->at, parent_of(fs, child));
+    while (fp_fat_entry(fs, &c->at, &place))
         if (fp_fat_is_dir(place.raw) && fp_fat_head(place.raw) == child)
-            return FP_OK;
-    return got ? got : FP_ERR_CORRUPT;
+            return;
+    fp_fat_fail(fs, FP_ERR_CORRUPT);
 }
 
-/* Follows the chain of a directory, and does not enter it. */
-static int skip(const struct fp_fat *fs, struct fp_fat_check *c,
-                const struct fp_fat_place *place)
+static void look_at(struct fp_fat *fs, struct fp_step *step,
+                    struct fp_fat_check *c, struct fp_fat_place *place,
+                    fp_fat_fix_fn fix)
 {
-    start_chain(fs, c, fp_fat_head(place->raw), fp_fat_is_dir(place->raw),
-                fp_get_le32(place->raw + FP_FAT_AT_SIZE));
-    if (!c->left)
-        c->cluster = 0;
-    return FP_OK;
+    uint32_t size = fp_fat_size(place->raw);
+    bool is_dir = fp_fat_is_dir(place->raw);
+    bool has_moved = fp_fat_is_moving(place->raw, FP_FAT_ARRIVED);
+
+    c->sector = place->sector;
+    if (is_dir || size)
+        start_chain(fs, c, fp_fat_head(place->raw), is_dir, size);
+    else if (fp_fat_head(place->raw))
+        find(step, FP_FINDING_PENDING, place->sector,
+             "an empty file has clusters");
+    if (has_moved) {
+        find(step, FP_FINDING_PENDING, place->sector,
+             "an entry was being moved");
+        if (fix)
+            fix(fs, FP_FAT_FIX_MOVE, 0, 0, place);
+    }
+    /* The ".." of one that was being moved may not be right yet: what is below
+     * it is left for a repair. */
+    if (is_dir && (fix || !has_moved))
+        look_at_dir(fs, step, c, place, fix);
 }
 
 /* The next entry, or whatever comes after the last. */
-static int walk(struct fp_fat *fs, struct fp_step *step, struct fp_fat_check *c,
-                fp_fat_fix_fn fix)
+static void walk(struct fp_fat *fs, struct fp_step *step,
+                 struct fp_fat_check *c, fp_fat_fix_fn fix)
 {
     struct fp_fat_place place;
-    int got;
 
     if (c->enter) {
         fp_fat_cursor_start(&c->at, c->enter);
         c->enter = 0;
         if (++c->dirs > fs->last)
-            return FP_ERR_CORRUPT;
+            fp_fat_fail(fs, FP_ERR_CORRUPT);
     }
-    got = fp_fat_entry(fs, &c->at, &place);
-    if (got < 0)
-        return got;
-    if (got == 0 && c->at.head != fs->root_cluster)
-        return climb(fs, c);
-    if (got == 0) {
+    if (fp_fat_entry(fs, &c->at, &place))
+        look_at(fs, step, c, &place, fix);
+    else if (!fs->err && c->at.head != fs->root_cluster)
+        climb(fs, c);
+    else
         c->phase = FP_FAT_OPEN;
-        return FP_OK;
-    }
-    c->sector = place.sector;
-    if (fp_fat_is_moving(place.raw, FP_FAT_ARRIVED)) {
-        find(step, FP_FINDING_PENDING, place.sector,
-             "an entry was being moved");
-        got = fix ? fix(fs, FP_FAT_FIX_MOVE, 0, c->at.head, &place) : FP_OK;
-        /* Its ".." may not be right yet: what is below is left for a repair. */
-        if (got < 0 || !fix)
-            return got < 0 ? got : skip(fs, c, &place);
-    }
-    if (fp_fat_is_dir(place.raw))
-        return look_at_dir(fs, step, c, &place, fix);
-    look_at_file(fs, step, c, &place);
-    return FP_OK;
 }
 
 /* --- the table --- */
 
+static void mark_chain(struct fp_fat *fs, const struct fp_fat_check *c,
+                       uint32_t n, uint32_t count)
+{
+    for (; count && fp_fat_is_cluster(fs, n); count--) {
+        (void)mark(fs, c, n);
+        n = fp_fat_get(fs, n);
+    }
+}
+
 /* Files that are open have clusters that no entry knows. */
-static int mark_open(struct fp_fat *fs, struct fp_fat_check *c)
+static void mark_open(struct fp_fat *fs, struct fp_fat_check *c)
 {
     for (struct fp_fat_node *node = fs->nodes; node; node = node->next) {
         const struct fp_fat_file *f = (const struct fp_fat_file *)node;
-        uint32_t n, left;
 
-        for (int own = 0; own < 2 && !node->is_dir; own++) {
-            n = own ? f->own_head : f->head;
-            left = own         ? f->own_count
-                   : f->orphan ? fp_fat_clusters(fs, f->disk_size)
-                               : 0;
-            for (; left && fp_fat_is_cluster(fs, n); left--) {
-                int err;
-
-                (void)mark(fs, c, n);
-                err = fp_fat_get(fs, n, &n);
-                if (err)
-                    return err;
-            }
-        }
+        if (node->is_dir)
+            continue;
+        mark_chain(fs, c, f->own_head, f->own_count);
+        if (f->orphan)
+            mark_chain(fs, c, f->head, fp_fat_clusters(fs, f->disk_size));
     }
     c->phase = FP_FAT_TABLE;
-    return FP_OK;
 }
 
-static int look_at_cluster(struct fp_fat *fs, struct fp_step *step,
-                           struct fp_fat_check *c, fp_fat_fix_fn fix)
+static void look_at_cluster(struct fp_fat *fs, struct fp_step *step,
+                            struct fp_fat_check *c, fp_fat_fix_fn fix)
 {
     uint32_t n = c->table++, value;
-    int err;
 
     if (n > fs->last || n - c->window >= bits_of(fs)) {
         c->window += bits_of(fs);
         c->phase = c->window <= fs->last ? FP_FAT_START : FP_FAT_COPIES;
         c->table = 0;
-        return FP_OK;
+        return;
     }
-    err = fp_fat_get(fs, n, &value);
+    value = fp_fat_get(fs, n);
     c->free += !value;
-    if (err || !value || value == FP_FAT_BAD || is_marked(fs, c, n))
-        return err;
+    if (fs->err || !value || value == FP_FAT_BAD || is_marked(fs, c, n))
+        return;
     find(step, FP_FINDING_PENDING, fp_fat_sector_of(fs, n),
          "a cluster is lost");
     /* Where something is wrong it may be all that is left of a file. */
     if (!fix || step->errors)
-        return FP_OK;
+        return;
     c->free++;
-    return fix(fs, FP_FAT_FIX_LOST, n, 0, NULL);
+    fix(fs, FP_FAT_FIX_LOST, n, 0, NULL);
 }
 
 /* A sector of the table in all copies. */
-static int compare_copies(struct fp_fat *fs, struct fp_step *step,
-                          struct fp_fat_check *c, fp_fat_fix_fn fix)
+static void compare_copies(struct fp_fat *fs, struct fp_step *step,
+                           struct fp_fat_check *c, fp_fat_fix_fn fix)
 {
     uint32_t sector = fs->fat_start + c->table;
-    uint8_t *p;
-    int err;
 
     if (fs->fat_count < 2 || c->table >= fs->fat_sectors) {
         c->phase = FP_FAT_COUNT;
-        return FP_OK;
+        return;
     }
-    err = fp_fat_table_byte(fs, c->table << fs->sector_shift, &p);
-    if (!err)
-        err = fp_fat_load(fs, &fs->win, sector + fs->fat_sectors);
     c->table++;
-    if (err || !memcmp(p, fs->win.buf, fp_fat_sector_size(fs)))
-        return err;
+    fp_fat_load(fs, &fs->fat, sector);
+    fp_fat_load(fs, &fs->win, sector + fs->fat_sectors);
+    if (fs->err || !memcmp(fs->fat.buf, fs->win.buf, fs->sector_size))
+        return;
     find(step, FP_FINDING_PENDING, sector, "the tables differ");
-    return fix ? fix(fs, FP_FAT_FIX_COPY, 0, 0, NULL) : FP_OK;
+    if (fix)
+        fix(fs, FP_FAT_FIX_COPY, 0, 0, NULL);
 }
 
-static int compare_count(struct fp_fat *fs, struct fp_step *step,
-                         struct fp_fat_check *c, fp_fat_fix_fn fix)
+static void compare_count(struct fp_fat *fs, struct fp_step *step,
+                          struct fp_fat_check *c, fp_fat_fix_fn fix)
 {
     if (fp_fat_is_counted(fs) && fs->free != c->free)
         find(step, FP_FINDING_WARNING, fs->info,
@@ -321,41 +287,43 @@ static int compare_count(struct fp_fat *fs, struct fp_step *step,
     if (fs->dirty)
         find(step, FP_FINDING_PENDING, 0, "the volume was not unmounted");
     step->done = true;
-    return fix ? fix(fs, FP_FAT_FIX_COUNT, c->free, step->errors, NULL) : FP_OK;
+    if (fix)
+        fix(fs, FP_FAT_FIX_COUNT, c->free, step->errors, NULL);
 }
 
 int fp_fat_check(struct fp_fat *fs, struct fp_step *step, fp_fat_fix_fn fix)
 {
     struct fp_fat_check *c = (struct fp_fat_check *)(void *)step->state;
-    int err = FP_OK;
 
+    /* If somebody wrote, what was marked may not be so any more. */
+    if (c->phase != FP_FAT_START && c->changes != fs->changes)
+        *c = (struct fp_fat_check){ .window = 0 };
     if (!c->window)
         c->window = 2;
-    if (c->phase != FP_FAT_START && c->changes != fs->changes) {
-        /* Somebody wrote: what was marked may not be so any more. */
-        *c = (struct fp_fat_check){ .window = 2 };
-    }
-    for (uint32_t i = 0; i < SLICE && !err && !step->done; i++) {
+    for (uint32_t i = 0; i < SLICE && !fs->err && !step->done; i++) {
         if (c->phase == FP_FAT_START)
             start_pass(fs, c);
         else if (c->cluster)
-            err = follow(fs, step, c, fix);
+            follow(fs, step, c, fix);
         else if (c->phase == FP_FAT_WALK)
-            err = walk(fs, step, c, fix);
+            walk(fs, step, c, fix);
         else if (c->phase == FP_FAT_OPEN)
-            err = mark_open(fs, c);
+            mark_open(fs, c);
         else if (c->phase == FP_FAT_TABLE)
-            err = look_at_cluster(fs, step, c, fix);
+            look_at_cluster(fs, step, c, fix);
         else if (c->phase == FP_FAT_COPIES)
-            err = compare_copies(fs, step, c, fix);
+            compare_copies(fs, step, c, fix);
         else
-            err = compare_count(fs, step, c, fix);
+            compare_count(fs, step, c, fix);
     }
     c->changes = fs->changes;
     step->progress = fp_fat_min(c->window, fs->last);
     step->total = fs->last;
-    if (err != FP_ERR_CORRUPT)
-        return err;
+    if (fs->err != FP_ERR_CORRUPT) {
+        if (fs->err) /* what was marked is not all: once more from the start */
+            *c = (struct fp_fat_check){ .window = 0 };
+        return fs->err;
+    }
     find(step, FP_FINDING_ERROR, c->sector,
          "directories or chains contradict each other");
     step->done = true;
@@ -364,5 +332,5 @@ int fp_fat_check(struct fp_fat *fs, struct fp_step *step, fp_fat_fix_fn fix)
 
 int fp_fat_step_ro(struct fp_mount *mnt, struct fp_step *step)
 {
-    return fp_fat_check(fp_fat_of(mnt), step, NULL);
+    return fp_fat_check(fp_fat_enter(mnt), step, NULL);
 }

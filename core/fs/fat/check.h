@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What check.c and repair.c share: how far a check has come, and what is asked
- * for when something is to be put right.
+ * What check.c and check_repair.c share: how far a check has come, and what is
+ * asked for when something is to be put right.
  */
 #ifndef FP_CORE_FS_FAT_CHECK_H
 #define FP_CORE_FS_FAT_CHECK_H
@@ -34,15 +34,15 @@ struct fp_fat_check {
 enum fp_fat_fix {
     FP_FAT_FIX_END,    /* a chain is to end at cluster a */
     FP_FAT_FIX_PARENT, /* ".." of the directory at a is to be b */
-    FP_FAT_FIX_MOVE,   /* the move into `place`, in the directory at b */
+    FP_FAT_FIX_MOVE,   /* the move into `place` */
     FP_FAT_FIX_LOST,   /* cluster a is to be free */
     FP_FAT_FIX_COPY,   /* the table's window is to go to all copies */
     FP_FAT_FIX_COUNT,  /* a clusters are free, b errors were found */
 };
 
-typedef int (*fp_fat_fix_fn)(struct fp_fat *fs, enum fp_fat_fix what,
-                             uint32_t a, uint32_t b,
-                             struct fp_fat_place *place);
+typedef void (*fp_fat_fix_fn)(struct fp_fat *fs, enum fp_fat_fix what,
+                              uint32_t a, uint32_t b,
+                              struct fp_fat_place *place);
 
 /* A slice. fix NULL: nothing is written. */
 int fp_fat_check(struct fp_fat *fs, struct fp_step *step, fp_fat_fix_fn fix);

@@ -9,8 +9,8 @@
  */
 #include "core/fs/fat/vol.h"
 
-#define FREE       0xe5
 #define ROUNDS_MAX 64u
+#define NO_DATE    0x21
 
 /* Room that is looked for in a directory. */
 struct gap {
@@ -24,7 +24,7 @@ struct gap {
 
 static uint32_t slots_of(const struct fp_fat *fs)
 {
-    return fp_fat_sector_size(fs) / FP_FAT_SLOT;
+    return fs->sector_size / FP_FAT_SLOT;
 }
 
 static void see_free(const struct fp_fat *fs, struct gap *gap)
@@ -50,81 +50,65 @@ static void see_used(struct gap *gap, const uint8_t *raw, const uint8_t *alias)
 }
 
 /* Through all slots; gap->at stands behind the last then. */
-static int scan(struct fp_fat *fs, uint32_t dir, struct gap *gap,
-                const uint8_t *alias)
+static void scan(struct fp_fat *fs, struct gap *gap,
+                 const struct fp_fat_place *place)
 {
+    const uint8_t *raw;
+
     gap->run = gap->tails = 0;
     gap->found = false;
-    fp_fat_cursor_start(&gap->at, dir);
-    for (;;) {
-        uint8_t *raw;
-        int err = fp_fat_slot(fs, &gap->at, &raw);
-
-        if (err || !raw[0])
-            return err == FP_ERR_NOENT ? FP_OK : err;
-        if (raw[0] == FREE)
+    fp_fat_cursor_start(&gap->at, place->dir);
+    while ((raw = fp_fat_slot(fs, &gap->at)) && raw[0]) {
+        if (raw[0] == FP_FAT_FREE)
             see_free(fs, gap);
         else
-            see_used(gap, raw, alias);
+            see_used(gap, raw, place->raw);
         gap->cluster = gap->at.cluster;
-        err = fp_fat_cursor_step(fs, &gap->at);
-        if (err)
-            return err;
+        fp_fat_cursor_step(fs, &gap->at);
     }
 }
 
 /* One more cluster of zeros for the directory. */
-static int grow(struct fp_fat *fs, struct gap *gap)
+static void grow(struct fp_fat *fs, struct gap *gap)
 {
-    int err;
-
-    if (!gap->at.head || gap->at.slot >= FP_FAT_SLOTS_MAX)
-        return FP_ERR_NOSPC;
-    err = fp_fat_alloc(fs, gap->cluster, &gap->at.cluster);
-    if (!err)
-        err = fp_fat_zero(fs, gap->at.cluster);
-    return err ? err : fp_fat_set(fs, gap->cluster, gap->at.cluster);
+    if (!gap->at.head || gap->at.slot >= FP_FAT_SLOTS_MAX) {
+        fp_fat_fail(fs, FP_ERR_NOSPC);
+        return;
+    }
+    gap->at.cluster = fp_fat_alloc(fs, gap->cluster);
+    fp_fat_zero(fs, gap->at.cluster);
+    fp_fat_set(fs, gap->cluster, gap->at.cluster);
 }
 
 /* Makes slots behind the end of the directory, and the one after them if it is
  * there, ends of it: what was in them never counted. */
-static int clear(struct fp_fat *fs, struct gap *gap, uint32_t from)
+static void clear(struct fp_fat *fs, struct gap *gap, uint32_t from)
 {
-    for (;;) {
+    while (!fs->err) {
         bool is_behind = gap->at.slot == from + gap->need;
-        uint8_t *raw;
-        int err = fp_fat_slot(fs, &gap->at, &raw);
+        const uint8_t *raw = fp_fat_slot(fs, &gap->at);
 
-        if (err == FP_ERR_NOENT && is_behind)
-            return FP_OK;
-        if (err == FP_ERR_NOENT) {
-            err = grow(fs, gap);
-            if (!err)
-                err = fp_fat_slot(fs, &gap->at, &raw);
-        }
-        if (!err && raw[0])
-            err = fp_fat_slot_edit(fs, &gap->at, &raw);
-        if (err)
-            return err;
-        raw[0] = 0;
+        if (!raw && !is_behind)
+            grow(fs, gap);
+        else if (raw && raw[0])
+            *fp_fat_slot_edit(fs, &gap->at) = 0;
         if (is_behind)
-            return FP_OK;
+            return;
         if (gap->at.slot == from)
             gap->start = gap->at;
         gap->cluster = gap->at.cluster;
-        err = fp_fat_cursor_step(fs, &gap->at);
-        if (err)
-            return err;
+        fp_fat_cursor_step(fs, &gap->at);
     }
 }
 
 /* Room at the end, with free slots just before it. */
-static int extend(struct fp_fat *fs, struct gap *gap,
-                  struct fp_fat_place *place)
+static void extend(struct fp_fat *fs, struct gap *gap,
+                   struct fp_fat_place *place)
 {
     uint32_t slots = slots_of(fs), end = gap->at.slot, from = end;
     bool spills = gap->need > slots;
 
+    place->pads = 0;
     if (gap->run && (!gap->aligned || spills || end % slots))
         from = gap->start.slot;
     if (gap->aligned && from % slots &&
@@ -133,130 +117,117 @@ static int extend(struct fp_fat *fs, struct gap *gap,
         place->pad = gap->at;
         place->pads = from - end;
     }
-    return clear(fs, gap, from);
+    clear(fs, gap, from);
 }
 
 /* An alias that the directory does not have; and room, if there is. */
-static int scan_names(struct fp_fat *fs, uint32_t dir, struct gap *gap,
-                      uint8_t *raw)
+static void scan_names(struct fp_fat *fs, struct gap *gap,
+                       struct fp_fat_place *place)
 {
     for (uint32_t round = 0; round < ROUNDS_MAX; round++) {
         uint32_t tail = 1;
-        int err;
 
         if (fs->units)
-            fp_fat_alias_make(fs, raw, round);
-        err = scan(fs, dir, gap, raw);
-        if (err || !fs->units)
-            return err;
+            fp_fat_alias_make(fs, place->raw, round);
+        scan(fs, gap, place);
+        if (!fs->units)
+            return;
         while (gap->tails >> tail & 1)
             tail++;
         if (tail <= 9) {
-            fp_fat_alias_set(raw, tail);
-            return FP_OK;
+            fp_fat_alias_set(place->raw, tail);
+            return;
         }
     }
-    return FP_ERR_NOSPC;
+    fp_fat_fail(fs, FP_ERR_NOSPC);
 }
 
-int fp_fat_room(struct fp_fat *fs, uint32_t dir, const char *name,
-                struct fp_fat_place *place)
+void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place)
 {
     struct gap gap = { .aligned = true };
     struct fp_fat_cursor at;
-    uint8_t *raw;
-    int err;
+    const uint8_t *raw;
 
-    memset(place, 0, sizeof *place);
-    err = fp_fat_name_take(fs, name, place->raw);
-    if (err)
-        return err;
+    fp_fat_name_take(fs, place->name, place->raw);
     gap.need = place->slots = 1 + (fs->units + 12) / 13;
-    err = scan_names(fs, dir, &gap, place->raw);
-    if (!err && !gap.found)
-        err = extend(fs, &gap, place);
-    if (err == FP_ERR_NOSPC) {
+    scan_names(fs, &gap, place);
+    place->pads = 0;
+    if (!gap.found)
+        extend(fs, &gap, place);
+    if (fs->err == FP_ERR_NOSPC && gap.aligned) {
+        fs->err = FP_OK;
         gap.aligned = false;
-        place->pads = 0;
-        err = scan(fs, dir, &gap, place->raw);
-        if (!err && !gap.found)
-            err = extend(fs, &gap, place);
+        scan(fs, &gap, place);
+        if (!gap.found)
+            extend(fs, &gap, place);
     }
-    if (err)
-        return err;
     place->first = at = gap.start;
-    for (uint32_t i = 1; i < place->slots && !err; i++)
-        err = fp_fat_cursor_step(fs, &at);
-    if (!err)
-        err = fp_fat_slot(fs, &at, &raw);
-    place->sector = fs->win.sector;
+    for (uint32_t i = 1; i < place->slots; i++)
+        fp_fat_cursor_step(fs, &at);
+    raw = fp_fat_slot(fs, &at);
+    if (!raw)
+        return;
     place->off = (uint32_t)(raw - fs->win.buf);
-    return err;
+    place->sector = fs->win.sector;
 }
 
 /* Part `part` of the long name, from 1. */
-static void put_part(const struct fp_fat *fs, uint8_t *raw, uint32_t part,
-                     bool is_last, uint8_t sum)
+static void put_part(const struct fp_fat *fs, uint8_t *raw, uint32_t part)
 {
-    uint32_t at = (part - 1) * 13;
+    uint32_t at = part * 13;
 
     memset(raw, 0xff, FP_FAT_SLOT);
-    raw[0] = (uint8_t)(part | (is_last ? 0x40 : 0));
+    raw[0] = (uint8_t)(part | (at >= fs->units ? 0x40 : 0));
     raw[FP_FAT_AT_ATTR] = FP_FAT_LONG;
     raw[FP_FAT_AT_CASE] = 0;
-    raw[13] = sum;
-    fp_put_le16(raw + FP_FAT_AT_LOW, 0);
+    raw[13] = (uint8_t)fs->sum;
+    fp_fat_put16(raw + FP_FAT_AT_LOW, 0);
+    at -= 13;
     for (uint32_t i = 0; i < 13 && at <= fs->units; i++, at++)
-        fp_put_le16(raw + fp_fat_part_at[i], at < fs->units ? fs->name[at] : 0);
+        fp_fat_put16(raw + fp_fat_part_at[i],
+                     at < fs->units ? fs->name[at] : 0);
 }
 
-int fp_fat_entry_put(struct fp_fat *fs, struct fp_fat_place *place)
+void fp_fat_entry_put(struct fp_fat *fs, struct fp_fat_place *place)
 {
     struct fp_fat_cursor at = place->first;
-    uint8_t *raw, sum = fp_fat_checksum(place->raw);
-    int err = FP_OK;
 
-    for (uint32_t left = place->slots; left-- > 0 && !err;) {
-        err = fp_fat_slot_edit(fs, &at, &raw);
-        if (err)
-            return err;
-        if (left)
-            put_part(fs, raw, left, left + 1 == place->slots, sum);
-        else
-            memcpy(raw, place->raw, FP_FAT_SLOT);
-        if (left)
-            err = fp_fat_cursor_step(fs, &at);
+    fs->sum = fp_fat_checksum(place->raw);
+    for (uint32_t left = place->slots; --left;) {
+        put_part(fs, fp_fat_slot_edit(fs, &at), left);
+        fp_fat_cursor_step(fs, &at);
     }
-    for (; place->pads > 0 && !err; place->pads--, place->pad.slot++) {
-        err = fp_fat_slot_edit(fs, &place->pad, &raw);
-        if (!err)
-            raw[0] = FREE;
-    }
-    return err;
+    memcpy(fp_fat_slot_edit(fs, &at), place->raw, FP_FAT_SLOT);
+    for (; place->pads > 0; place->pads--, place->pad.slot++)
+        *fp_fat_slot_edit(fs, &place->pad) = FP_FAT_FREE;
 }
 
-int fp_fat_entry_drop(struct fp_fat *fs, const struct fp_fat_place *place)
+void fp_fat_entry_drop(struct fp_fat *fs, const struct fp_fat_place *place)
 {
     struct fp_fat_cursor at = place->first;
-    uint8_t *raw;
-    int err = fp_fat_edit(fs, place->sector, place->off, &raw);
 
-    if (err)
-        return err;
-    raw[0] = FREE;
-    for (uint32_t left = place->slots; --left > 0 && !err;) {
-        err = fp_fat_slot_edit(fs, &at, &raw);
-        if (err)
-            return err;
-        raw[0] = FREE;
-        err = fp_fat_cursor_step(fs, &at);
+    *fp_fat_edit(fs, place->sector, place->off) = FP_FAT_FREE;
+    for (uint32_t left = place->slots; left > 1; left--) {
+        *fp_fat_slot_edit(fs, &at) = FP_FAT_FREE;
+        fp_fat_cursor_step(fs, &at);
     }
-    return err;
 }
 
 void fp_fat_head_set(uint8_t *raw, uint32_t head, uint32_t size)
 {
-    fp_put_le16(raw + FP_FAT_AT_HIGH, (uint16_t)(head >> 16));
-    fp_put_le16(raw + FP_FAT_AT_LOW, (uint16_t)head);
-    fp_put_le32(raw + FP_FAT_AT_SIZE, size);
+    fp_fat_put16(raw + FP_FAT_AT_HIGH, (head >> 16));
+    fp_fat_put16(raw + FP_FAT_AT_LOW, head);
+    fp_fat_put32(raw + FP_FAT_AT_SIZE, size);
+}
+
+void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head, uint32_t size)
+{
+    uint8_t letters = raw[FP_FAT_AT_CASE];
+
+    memset(raw + FP_FAT_AT_ATTR, 0, FP_FAT_SLOT - FP_FAT_AT_ATTR);
+    raw[FP_FAT_AT_ATTR] = attr;
+    raw[FP_FAT_AT_CASE] = letters;
+    for (uint32_t at = 16; at <= FP_FAT_AT_DATE; at += at == 16 ? 2 : 6)
+        raw[at] = NO_DATE; /* of creation, access, change */
+    fp_fat_head_set(raw, head, size);
 }

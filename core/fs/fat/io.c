@@ -5,27 +5,71 @@
  */
 #include "core/fs/fat/vol.h"
 
-int fp_fat_read(struct fp_fat *fs, uint32_t sector, void *buf, uint32_t count)
+uint32_t fp_fat_u16(const uint8_t *p)
 {
-    return fp_bdev_read(fs->dev, (fp_addr)sector << fs->sector_shift, buf,
-                        count << fs->sector_shift);
+    return fp_get_le16(p);
 }
 
-int fp_fat_load(struct fp_fat *fs, struct fp_fat_window *w, uint32_t sector)
+uint32_t fp_fat_u32(const uint8_t *p)
 {
-    int err = FP_OK;
+    return fp_get_le32(p);
+}
 
-    if (w->sector == sector)
-        return FP_OK;
+void fp_fat_put16(uint8_t *p, uint32_t v)
+{
+    fp_put_le16(p, (uint16_t)v);
+}
+
+void fp_fat_put32(uint8_t *p, uint32_t v)
+{
+    fp_put_le32(p, v);
+}
+
+void fp_fat_fail(struct fp_fat *fs, int err)
+{
+    if (!fs->err)
+        fs->err = err;
+}
+
+bool fp_fat_is_cluster(const struct fp_fat *fs, uint32_t n)
+{
+    return n >= 2 && n <= fs->last;
+}
+
+uint32_t fp_fat_sector_of(const struct fp_fat *fs, uint32_t n)
+{
+    return fs->data_start + ((n - 2) << fs->spc_shift);
+}
+
+uint32_t fp_fat_clusters(const struct fp_fat *fs, uint32_t size)
+{
+    return size ? ((size - 1) >> fs->cluster_shift) + 1 : 0;
+}
+
+uint32_t fp_fat_head(const uint8_t *raw)
+{
+    return fp_fat_u16(raw + FP_FAT_AT_HIGH) << 16 |
+           fp_fat_u16(raw + FP_FAT_AT_LOW);
+}
+
+uint32_t fp_fat_size(const uint8_t *raw)
+{
+    return fp_fat_u32(raw + FP_FAT_AT_SIZE);
+}
+
+uint8_t *fp_fat_load(struct fp_fat *fs, struct fp_fat_window *w,
+                     uint32_t sector)
+{
+    if (fs->err || w->sector == sector)
+        return w->buf;
     if (w->dirty)
-        err = fs->flush(fs, w);
-    if (err)
-        return err;
-    w->sector = FP_FAT_NONE;
-    err = fp_fat_read(fs, sector, w->buf, 1);
-    if (!err)
-        w->sector = sector;
-    return err;
+        fs->flush(fs, w);
+    if (fs->err)
+        return w->buf;
+    fs->err = fp_bdev_read(fs->dev, (fp_addr)sector << fs->sector_shift, w->buf,
+                           fs->sector_size);
+    w->sector = fs->err ? FP_FAT_NONE : sector;
+    return w->buf;
 }
 
 uint32_t fp_fat_table_at(const struct fp_fat *fs, uint32_t n)
@@ -33,46 +77,36 @@ uint32_t fp_fat_table_at(const struct fp_fat *fs, uint32_t n)
     return fs->bits == 12 ? n + n / 2 : n * (fs->bits / 8u);
 }
 
-int fp_fat_table_byte(struct fp_fat *fs, uint32_t at, uint8_t **p)
+uint8_t *fp_fat_table_byte(struct fp_fat *fs, uint32_t at)
 {
-    int err = fp_fat_load(fs, &fs->fat,
-                          fs->fat_start + fs->fat_first * fs->fat_sectors +
-                              (at >> fs->sector_shift));
+    uint32_t sector = fs->fat_start + (at >> fs->sector_shift);
 
-    *p = fs->fat.buf + (at & (fp_fat_sector_size(fs) - 1));
-    return err;
+    return fp_fat_load(fs, &fs->fat, sector) + (at & (fs->sector_size - 1));
 }
 
-int fp_fat_get(struct fp_fat *fs, uint32_t n, uint32_t *value)
+uint32_t fp_fat_get(struct fp_fat *fs, uint32_t n)
 {
-    uint32_t at = fp_fat_table_at(fs, n), v, top;
-    uint8_t *p;
-    int err = fp_fat_table_byte(fs, at, &p);
+    uint32_t at = fp_fat_table_at(fs, n), v = 0, width = fs->bits, top;
 
-    if (err)
-        return err;
-    if (fs->bits == 32) {
-        *value = fp_get_le32(p) & FP_FAT_EOC;
-        return FP_OK;
-    }
-    v = p[0];
-    /* The second byte may lie in the next sector. */
-    err = fp_fat_table_byte(fs, at + 1, &p);
-    v |= (uint32_t)*p << 8;
-    if (fs->bits == 12)
+    /* Byte by byte: those of FAT12 may lie in two sectors. */
+    for (uint32_t i = 0; i < width; i += 8)
+        v |= (uint32_t)*fp_fat_table_byte(fs, at++) << i;
+    if (width == 12)
         v = n & 1 ? v >> 4 : v & 0xfff;
-    top = (1u << fs->bits) - 9;
-    *value = v >= top ? v | (FP_FAT_EOC << fs->bits & FP_FAT_EOC) : v;
-    return err;
+    v &= FP_FAT_EOC;
+    top = 1u << (width & 31);
+    if (width < 32 && v >= top - 9)
+        v |= FP_FAT_EOC & ~(top - 1);
+    return fs->err ? 0 : v;
 }
 
-int fp_fat_next(struct fp_fat *fs, uint32_t n, uint32_t *next)
+uint32_t fp_fat_next(struct fp_fat *fs, uint32_t n)
 {
-    int err = fp_fat_get(fs, n, next);
+    uint32_t next = fp_fat_get(fs, n);
 
-    if (!err && *next > FP_FAT_BAD)
-        *next = 0;
-    else if (!err && !fp_fat_is_cluster(fs, *next))
-        err = FP_ERR_CORRUPT;
-    return err;
+    if (fp_fat_is_cluster(fs, next))
+        return next;
+    if (next <= FP_FAT_BAD)
+        fp_fat_fail(fs, FP_ERR_CORRUPT);
+    return 0;
 }

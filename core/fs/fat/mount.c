@@ -71,42 +71,35 @@ static void place(struct fp_fat *fs, const struct layout *l)
 }
 
 /* FSInfo is a hint, and believed only if the volume was left in order. */
-static int read_info(struct fp_fat *fs)
+static void read_info(struct fp_fat *fs)
 {
     const uint8_t *raw = fs->win.buf;
     uint32_t count, next;
-    int err;
 
     if (!fs->info)
-        return FP_OK;
-    err = fp_fat_load(fs, &fs->win, fs->info);
-    if (err)
-        return err;
-    if (fp_get_le32(raw) != 0x41615252 ||
-        fp_get_le32(raw + 484) != 0x61417272) {
+        return;
+    fp_fat_load(fs, &fs->win, fs->info);
+    if (fp_fat_u32(raw) != 0x41615252 || fp_fat_u32(raw + 484) != 0x61417272) {
         fs->info = 0;
-        return FP_OK;
+        return;
     }
-    count = fp_get_le32(raw + 488);
-    next = fp_get_le32(raw + 492);
+    count = fp_fat_u32(raw + 488);
+    next = fp_fat_u32(raw + 492);
     if (fp_fat_is_cluster(fs, next))
         fs->next = next;
     if (count < fs->last && !fs->dirty) {
         fs->free = count;
         fs->counted = fs->last + 1;
     }
-    return FP_OK;
 }
 
 /* Was the volume left in order? Entry 1 tells, of FAT12 the boot sector. */
-static int read_state(struct fp_fat *fs)
+static void read_state(struct fp_fat *fs)
 {
-    uint32_t value, bit = fs->bits == 32 ? 0x8000000 : 0x8000;
-    int err = fp_fat_get(fs, 1, &value);
+    uint32_t bit = fs->bits == 32 ? 0x8000000 : 0x8000;
 
-    fs->dirty =
-        fs->win.buf[fs->state_off] & 1 || (fs->bits != 12 && !(value & bit));
-    return err;
+    fs->dirty = fs->win.buf[fs->state_off] & 1 ||
+                (fs->bits != 12 && !(fp_fat_get(fs, 1) & bit));
 }
 
 int fp_fat_mount(struct fp_mount *mnt)
@@ -115,64 +108,59 @@ int fp_fat_mount(struct fp_mount *mnt)
     struct fp_fat *fs = mnt->ws;
     fp_addr blocks;
     struct layout l;
-    int err;
 
     lay_out(mnt->dev, cfg, &l);
     place(fs, &l);
     fs->mnt = mnt;
     fs->dev = mnt->dev;
-    while (1u << fs->sector_shift < l.sector)
-        fs->sector_shift++;
+    fs->sector_size = l.sector;
     cfg->block_size = l.sector;
     cfg->max_files = l.files;
     fs->zone = (int32_t)(fp_fs_option(cfg->options, "zone", 0) * 60);
     blocks = fp_bdev_size(fs->dev) / l.sector;
-    err = blocks ? fp_fat_load(fs, &fs->win, 0) : FP_ERR_CORRUPT;
-    if (!err)
-        err = fp_fat_boot_parse(fs, fs->win.buf);
-    if (err)
-        return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
-    if (fp_fat_sector_size(fs) != l.sector)
+    if (!blocks)
+        return FP_ERR_CORRUPT;
+    fp_fat_load(fs, &fs->win, 0);
+    if (!fs->err)
+        fs->err = fp_fat_boot_parse(fs, fs->win.buf);
+    if (fs->err)
+        return fs->err == FP_ERR_NOENT ? FP_ERR_CORRUPT : fs->err;
+    if (fs->sector_size != l.sector ||
+        (cfg->block_count && cfg->block_count != fs->sectors))
         return FP_ERR_INVAL;
     if (fs->sectors > blocks)
         return FP_ERR_CORRUPT;
-    if (cfg->block_count && cfg->block_count != fs->sectors)
-        return FP_ERR_INVAL;
     cfg->block_count = fs->sectors;
-    err = read_state(fs);
-    return err ? err : read_info(fs);
+    read_state(fs);
+    read_info(fs);
+    return fs->err;
 }
 
-int fp_fat_count(struct fp_fat *fs, uint32_t sectors)
+void fp_fat_count(struct fp_fat *fs, uint32_t sectors)
 {
-    uint32_t start = fp_fat_table_at(fs, fs->counted) >> fs->sector_shift;
+    uint32_t end =
+        (fp_fat_table_at(fs, fs->counted) >> fs->sector_shift) + sectors;
 
-    while (!fp_fat_is_counted(fs)) {
-        uint32_t value;
-        int err;
+    while (!fp_fat_is_counted(fs) &&
+           fp_fat_table_at(fs, fs->counted) >> fs->sector_shift < end) {
+        uint32_t value = fp_fat_get(fs, fs->counted);
 
-        if ((fp_fat_table_at(fs, fs->counted) >> fs->sector_shift) - start >=
-            sectors)
-            return FP_OK;
-        err = fp_fat_get(fs, fs->counted, &value);
-        if (err)
-            return err;
+        if (fs->err)
+            return;
         fs->free += !value;
         fs->counted++;
     }
-    return FP_OK;
 }
 
 int fp_fat_statfs(struct fp_mount *mnt, struct fp_statfs *st)
 {
-    struct fp_fat *fs = fp_fat_of(mnt);
-    uint32_t spc_shift = fs->cluster_shift - fs->sector_shift;
-    int err = fp_fat_count(fs, COUNT_SLICE);
+    struct fp_fat *fs = fp_fat_enter(mnt);
 
-    st->block_size = fp_fat_sector_size(fs);
+    fp_fat_count(fs, COUNT_SLICE);
+    st->block_size = fs->sector_size;
     st->block_count = fs->sectors;
     /* What has not been counted is taken for used. */
-    st->blocks_used = fs->sectors - ((uint64_t)fs->free << spc_shift);
+    st->blocks_used = fs->sectors - ((uint64_t)fs->free << fs->spc_shift);
     st->size = (uint64_t)fs->sectors << fs->sector_shift;
     st->free = (uint64_t)fs->free << fs->cluster_shift;
     st->caps = FP_CAP_DIRS | FP_CAP_MTIME;
@@ -180,5 +168,5 @@ int fp_fat_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     st->file_max = UINT32_MAX;
     st->version[0] = (char)(fs->bits == 12 || fs->bits == 16 ? '1' : '3');
     st->version[1] = (char)(fs->bits == 16 ? '6' : '2');
-    return err;
+    return fs->err;
 }

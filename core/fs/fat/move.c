@@ -16,14 +16,13 @@
  */
 #include "core/fs/fat/vol.h"
 
-#define FREE 0xe5
-
-void fp_fat_move_mark(uint8_t *raw, uint8_t kind, uint32_t sector, uint32_t off)
+void fp_fat_move_mark(uint8_t *raw, uint8_t kind,
+                      const struct fp_fat_place *peer)
 {
     raw[FP_FAT_AT_CASE] |= FP_FAT_MOVING;
     raw[FP_FAT_AT_MOVE] = kind;
-    fp_put_le32(raw + FP_FAT_AT_PEER, sector);
-    fp_put_le16(raw + FP_FAT_AT_PEER + 4, (uint16_t)(off / FP_FAT_SLOT));
+    fp_fat_put32(raw + FP_FAT_AT_PEER, peer->sector);
+    fp_fat_put16(raw + FP_FAT_AT_PEER + 4, (peer->off / FP_FAT_SLOT));
 }
 
 /* Drops the entry at `raw` in the window, and the parts of its name that are in
@@ -31,72 +30,79 @@ void fp_fat_move_mark(uint8_t *raw, uint8_t kind, uint32_t sector, uint32_t off)
 static void drop_peer(struct fp_fat *fs, uint8_t *raw)
 {
     uint8_t sum = fp_fat_checksum(raw);
+    uint32_t off = (uint32_t)(raw - fs->win.buf);
 
-    fs->win.dirty = fs->win.is_meta = true;
-    fs->changes++;
-    raw[0] = FREE;
-    while (raw > fs->win.buf) {
-        raw -= FP_FAT_SLOT;
-        if ((raw[FP_FAT_AT_ATTR] & 0x3f) != FP_FAT_LONG || raw[0] == FREE ||
-            raw[13] != sum)
+    for (;;) {
+        *fp_fat_edit(fs, fs->win.sector, off) = FP_FAT_FREE;
+        if (!off)
             return;
-        raw[0] = FREE;
+        off -= FP_FAT_SLOT;
+        raw = fs->win.buf + off;
+        if ((raw[FP_FAT_AT_ATTR] & 0x3f) != FP_FAT_LONG ||
+            raw[0] == FP_FAT_FREE || raw[13] != sum)
+            return;
     }
 }
 
-int fp_fat_parent_set(struct fp_fat *fs, uint32_t head, uint32_t parent)
+void fp_fat_parent_set(struct fp_fat *fs, uint32_t head, uint32_t parent)
 {
-    uint8_t *raw;
-    int err;
+    uint32_t sector = fp_fat_sector_of(fs, head);
+    const uint8_t *raw;
 
-    if (!fp_fat_is_cluster(fs, head))
-        return FP_ERR_CORRUPT;
-    err = fp_fat_load(fs, &fs->win, fp_fat_sector_of(fs, head));
-    raw = fs->win.buf + FP_FAT_SLOT;
+    if (!fp_fat_is_cluster(fs, head)) {
+        fp_fat_fail(fs, FP_ERR_CORRUPT);
+        return;
+    }
+    raw = fp_fat_load(fs, &fs->win, sector) + FP_FAT_SLOT;
     if (parent == fs->root_cluster)
         parent = 0;
-    if (err || memcmp(raw, "..         ", 11) != 0 ||
-        fp_fat_head(raw) == parent)
-        return err;
-    err = fp_fat_edit(fs, fs->win.sector, FP_FAT_SLOT, &raw);
-    fp_fat_head_set(raw, parent, 0);
-    return err;
+    if (raw[0] == '.' && raw[1] == '.' && fp_fat_head(raw) != parent)
+        fp_fat_head_set(fp_fat_edit(fs, sector, FP_FAT_SLOT), parent, 0);
 }
 
-int fp_fat_settle(struct fp_fat *fs, struct fp_fat_place *place, uint32_t dir,
-                  const uint8_t *times)
+void fp_fat_settle(struct fp_fat *fs, struct fp_fat_place *place,
+                   const uint8_t *times)
 {
-    uint8_t *raw;
-    int err = fp_fat_peer(fs, place, FP_FAT_LEAVING, &raw);
+    uint8_t *raw = fp_fat_peer(fs, place, FP_FAT_LEAVING);
 
-    if (err)
-        return err;
     if (raw)
         drop_peer(fs, raw);
     if (fp_fat_is_dir(place->raw))
-        err = fp_fat_parent_set(fs, fp_fat_head(place->raw), dir);
-    if (!err)
-        err = fp_fat_edit(fs, place->sector, place->off, &raw);
-    if (err)
-        return err;
+        fp_fat_parent_set(fs, fp_fat_head(place->raw), place->dir);
+    raw = fp_fat_edit(fs, place->sector, place->off);
     raw[FP_FAT_AT_CASE] &= (uint8_t)~FP_FAT_MOVING;
     memcpy(raw + FP_FAT_AT_MOVE, times, 7);
     memcpy(place->raw, raw, FP_FAT_SLOT);
-    return FP_OK;
 }
 
-int fp_fat_lookup_rw(struct fp_fat *fs, const char *path,
-                     struct fp_fat_place *place, uint32_t *dir,
-                     const char **name)
+void fp_fat_settle_old(struct fp_fat *fs, struct fp_fat_place *place)
 {
     static const uint8_t unknown[7];
-    int err = fp_fat_lookup(fs, path, place, dir, name);
 
-    if (!err && place->sector != FP_FAT_NONE &&
-        fp_fat_is_moving(place->raw, FP_FAT_ARRIVED)) {
-        err = fp_fat_begin(fs);
-        if (!err)
-            err = fp_fat_settle(fs, place, *dir, unknown);
+    if (fp_fat_is_moving(place->raw, FP_FAT_ARRIVED))
+        fp_fat_settle(fs, place, unknown);
+}
+
+bool fp_fat_lookup_rw(struct fp_fat *fs, const char *path,
+                      struct fp_fat_place *place)
+{
+    bool found = fp_fat_lookup(fs, path, place);
+
+    if (!found || place->sector == FP_FAT_NONE)
+        return found;
+    if (fp_fat_is_moving(place->raw, FP_FAT_ARRIVED)) {
+        fp_fat_begin(fs);
+        fp_fat_settle_old(fs, place);
     }
-    return err;
+    return !fs->err;
+}
+
+bool fp_fat_find_rw(struct fp_fat *fs, const char *path,
+                    struct fp_fat_place *place)
+{
+    bool found = fp_fat_lookup_rw(fs, path, place);
+
+    if (!found)
+        fp_fat_fail(fs, FP_ERR_NOENT);
+    return found;
 }

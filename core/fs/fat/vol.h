@@ -15,6 +15,12 @@
  *
  * Windows are never dropped. When a program fails its window keeps what it
  * should have written, and the next operation tries again.
+ *
+ * Errors stay: the first one of an operation is kept in fs->err, and from then
+ * on nothing is read, changed or programmed any more. So a function need not
+ * ask after each step; loops do, and so does whoever frees. What is returned
+ * meanwhile is harmless: no cluster, no slot, or one that leads nowhere. Only
+ * fp_fat_enter() forgets it, at the start of the next operation.
  */
 #ifndef FP_CORE_FS_FAT_VOL_H
 #define FP_CORE_FS_FAT_VOL_H
@@ -25,6 +31,7 @@
 #include <string.h>
 
 #define FP_FAT_SLOT      32u    /* bytes of a directory entry */
+#define FP_FAT_FREE      0xe5   /* its first byte when nobody has it */
 #define FP_FAT_SLOTS_MAX 65536u /* in a directory */
 #define FP_FAT_UNITS_MAX 255u   /* UTF-16 units of a name */
 #define FP_FAT_PARTS_MAX 20u    /* entries of a long name, 13 units each */
@@ -83,6 +90,8 @@ struct fp_fat_place {
     struct fp_fat_cursor first; /* of its slots */
     uint32_t slots;
     uint32_t sector, off; /* of the 8.3 slot, in bytes */
+    uint32_t dir;         /* head of the directory that it is in */
+    const char *name;     /* in the path that led here */
     uint8_t raw[FP_FAT_SLOT];
     /* Of a new one: slots to be given out as free once it is written. */
     struct fp_fat_cursor pad;
@@ -125,12 +134,21 @@ struct fp_fat_file {
     char *name;
 };
 
+/* Bytes first, and then what is used most: small processors reach that in one
+ * instruction. */
 struct fp_fat {
-    struct fp_mount *mnt;
+    uint8_t bits;          /* 12, 16 or 32 */
+    uint8_t sector_shift;  /* bytes of a sector, as a power of two */
+    uint8_t cluster_shift; /* bytes of a cluster, likewise */
+    uint8_t spc_shift;     /* sectors of a cluster, likewise */
+    uint8_t fat_count;     /* copies of the table in use */
+    uint8_t state_off;     /* of the dirty byte in the boot sector */
+    bool dirty;            /* the volume was when mounted */
+    bool marked;           /* ... and is now, by us */
+    int err;               /* of this operation */
+    struct fp_fat_window win, fat;
     struct fp_bdev *dev;
-    /* Programs what w holds. NULL: this mount never writes, and links nothing
-     * that does. */
-    int (*flush)(struct fp_fat *fs, struct fp_fat_window *w);
+    uint32_t sector_size;
 
     /* layout, in sectors */
     uint32_t sectors, fat_start, fat_sectors, root_start, data_start;
@@ -138,33 +156,29 @@ struct fp_fat {
     uint32_t root_cluster; /* 0: the root is fixed */
     uint32_t last;         /* the highest number of a cluster */
     uint32_t info;         /* FSInfo; 0: none */
-    uint8_t bits;
-    uint8_t sector_shift;  /* bytes of a sector, as a power of two */
-    uint8_t cluster_shift; /* bytes of a cluster, likewise */
-    uint8_t fat_count;     /* copies of the table in use, */
-    uint8_t fat_first;     /* from this one */
-    uint8_t state_off;     /* of the dirty byte in the boot sector */
-    bool dirty;            /* the volume was when mounted */
-    bool marked;           /* ... and is now, by us */
-    int32_t zone;          /* seconds ahead of UTC */
-
-    struct fp_fat_window fat, win;
 
     /* Free clusters among [2, counted). */
     uint32_t free, counted;
     uint32_t next;    /* where to look for a free one */
     uint32_t changes; /* of the table and of directories: tells a check */
 
+    /* The long name last read or to be written: its length, and a checksum of
+     * the 8.3 name that its parts say they belong to. */
+    uint32_t units, sum;
+
+    uint32_t barred; /* no path may lead through the directory at it */
     struct fp_fat_node *nodes;
     uint32_t files_used;
     uint8_t *files;
     uint32_t file_stride, runs;
+    struct fp_mount *mnt;
+    /* Programs what w holds. NULL: this mount never writes, and links nothing
+     * that does. */
+    void (*flush)(struct fp_fat *fs, struct fp_fat_window *w);
+    int32_t zone; /* seconds ahead of UTC */
     uint8_t *bitmap;
     uint32_t bitmap_size;
-    uint32_t barred; /* no path may lead through the directory at it */
-
-    /* The long name last read or to be written. */
-    uint32_t units;
+    uint8_t nowhere[2 * FP_FAT_SLOT]; /* what is changed after an error */
     uint16_t name[FP_FAT_PARTS_MAX * 13];
 };
 
@@ -183,36 +197,18 @@ static inline uint32_t fp_fat_min(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-static inline uint32_t fp_fat_sector_size(const struct fp_fat *fs)
-{
-    return 1u << fs->sector_shift;
-}
-
-static inline bool fp_fat_is_cluster(const struct fp_fat *fs, uint32_t n)
-{
-    return n >= 2 && n <= fs->last;
-}
-
-static inline uint32_t fp_fat_sector_of(const struct fp_fat *fs, uint32_t n)
-{
-    return fs->data_start + ((n - 2) << (fs->cluster_shift - fs->sector_shift));
-}
-
-/* Clusters that `size` bytes take. */
-static inline uint32_t fp_fat_clusters(const struct fp_fat *fs, uint32_t size)
-{
-    return size ? ((size - 1) >> fs->cluster_shift) + 1 : 0;
-}
-
-static inline uint32_t fp_fat_head(const uint8_t *raw)
-{
-    return (uint32_t)fp_get_le16(raw + FP_FAT_AT_HIGH) << 16 |
-           fp_get_le16(raw + FP_FAT_AT_LOW);
-}
-
 static inline bool fp_fat_is_dir(const uint8_t *raw)
 {
     return raw[FP_FAT_AT_ATTR] & FP_FAT_DIR;
+}
+
+/* Starts an operation. */
+static inline struct fp_fat *fp_fat_enter(struct fp_mount *mnt)
+{
+    struct fp_fat *fs = mnt->ws;
+
+    fs->err = FP_OK;
+    return fs;
 }
 
 /* --- reading --- */
@@ -223,20 +219,31 @@ static inline bool fp_fat_is_dir(const uint8_t *raw)
 int fp_fat_boot_parse(struct fp_fat *fs, const uint8_t *boot);
 int fp_fat_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score);
 
-/* Where in a slot the 13 units of a part are. */
-extern const uint8_t fp_fat_part_at[13];
-
 /* io.c */
-int fp_fat_read(struct fp_fat *fs, uint32_t sector, void *buf, uint32_t count);
-/* Moves a window. */
-int fp_fat_load(struct fp_fat *fs, struct fp_fat_window *w, uint32_t sector);
-/* The entry of cluster n, as of FAT32. */
-int fp_fat_get(struct fp_fat *fs, uint32_t n, uint32_t *value);
-/* The cluster after n; 0 at the end of the chain. */
-int fp_fat_next(struct fp_fat *fs, uint32_t n, uint32_t *next);
-/* The byte of the table at `at`, in the window. */
-int fp_fat_table_byte(struct fp_fat *fs, uint32_t at, uint8_t **p);
+/* Little-endian numbers: calls, where core/bytes.h puts the code itself. */
+uint32_t fp_fat_u16(const uint8_t *p);
+uint32_t fp_fat_u32(const uint8_t *p);
+void fp_fat_put16(uint8_t *p, uint32_t v);
+void fp_fat_put32(uint8_t *p, uint32_t v);
+/* The first failure of an operation counts. */
+void fp_fat_fail(struct fp_fat *fs, int err);
+bool fp_fat_is_cluster(const struct fp_fat *fs, uint32_t n);
+uint32_t fp_fat_sector_of(const struct fp_fat *fs, uint32_t n);
+/* Clusters that `size` bytes take. */
+uint32_t fp_fat_clusters(const struct fp_fat *fs, uint32_t size);
+/* First cluster and size that a slot names. */
+uint32_t fp_fat_head(const uint8_t *raw);
+uint32_t fp_fat_size(const uint8_t *raw);
+/* Moves a window; what it shows, its buffer in any case. */
+uint8_t *fp_fat_load(struct fp_fat *fs, struct fp_fat_window *w,
+                     uint32_t sector);
+/* The byte of the table at `at`, in its window. */
+uint8_t *fp_fat_table_byte(struct fp_fat *fs, uint32_t at);
 uint32_t fp_fat_table_at(const struct fp_fat *fs, uint32_t n);
+/* The entry of cluster n, as of FAT32. */
+uint32_t fp_fat_get(struct fp_fat *fs, uint32_t n);
+/* The cluster after n; 0 at the end of the chain. */
+uint32_t fp_fat_next(struct fp_fat *fs, uint32_t n);
 
 /* mount.c */
 size_t fp_fat_workspace(const struct fp_bdev *dev,
@@ -244,7 +251,7 @@ size_t fp_fat_workspace(const struct fp_bdev *dev,
 int fp_fat_mount(struct fp_mount *mnt);
 int fp_fat_statfs(struct fp_mount *mnt, struct fp_statfs *st);
 /* Counts free clusters in some more sectors of the table. */
-int fp_fat_count(struct fp_fat *fs, uint32_t sectors);
+void fp_fat_count(struct fp_fat *fs, uint32_t sectors);
 /* All free clusters have been counted. */
 static inline bool fp_fat_is_counted(const struct fp_fat *fs)
 {
@@ -261,6 +268,8 @@ bool fp_fat_name_is(const struct fp_fat *fs, const uint8_t *raw,
 uint32_t fp_fat_name_show(const struct fp_fat *fs, const uint8_t *raw,
                           char *name);
 uint8_t fp_fat_checksum(const uint8_t *raw);
+/* Where in a slot the 13 units of a part of a long name are. */
+extern const uint8_t fp_fat_part_at[13];
 
 /* time.c */
 /* Nanoseconds of a date and time on this volume; false: it has none. */
@@ -268,52 +277,56 @@ bool fp_fat_time_get(const struct fp_fat *fs, const uint8_t *raw, int64_t *ns);
 
 /* dir.c */
 void fp_fat_cursor_start(struct fp_fat_cursor *at, uint32_t head);
-/* The slot that `at` stands at, in the window. FP_ERR_NOENT: behind the last
- * one that there is. */
-int fp_fat_slot(struct fp_fat *fs, const struct fp_fat_cursor *at,
-                uint8_t **slot);
+/* The slot that `at` stands at, in the window. NULL: behind the last one that
+ * there is, or an error. */
+uint8_t *fp_fat_slot(struct fp_fat *fs, const struct fp_fat_cursor *at);
 /* To the next slot, into the next cluster where one ends. */
-int fp_fat_cursor_step(struct fp_fat *fs, struct fp_fat_cursor *at);
-/* 1 and the next entry, 0 at the end. fs->name has its long name, if any. */
-int fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
-                 struct fp_fat_place *place);
-/* Finds `path`. FP_ERR_NOENT with *dir set and *name at the last component:
- * only that is missing; *name is NULL when a directory is. place->sector is
+void fp_fat_cursor_step(struct fp_fat *fs, struct fp_fat_cursor *at);
+/* Reads the next entry; false: none, or an error. fs->name has its long name,
+ * if any. */
+bool fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
+                  struct fp_fat_place *place);
+bool fp_fat_find_name(struct fp_fat *fs, uint32_t dir, const char *name,
+                      struct fp_fat_place *place);
+/* Finds `path`. False, and no error: only the last component is missing. The
+ * directory that it is in is place->dir, and place->name it. place->sector is
  * FP_FAT_NONE for the root. */
-int fp_fat_lookup(struct fp_fat *fs, const char *path,
-                  struct fp_fat_place *place, uint32_t *dir, const char **name);
-int fp_fat_find_name(struct fp_fat *fs, uint32_t dir, const char *name,
-                     struct fp_fat_place *place);
+bool fp_fat_lookup(struct fp_fat *fs, const char *path,
+                   struct fp_fat_place *place);
+/* The same, and its absence is an error. */
+void fp_fat_find_path(struct fp_fat *fs, const char *path,
+                      struct fp_fat_place *place);
+/* The head of the directory that a place is; the root's for FP_FAT_NONE. */
+uint32_t fp_fat_dir_head(const struct fp_fat *fs,
+                         const struct fp_fat_place *place);
 bool fp_fat_is_moving(const uint8_t *raw, uint8_t kind);
-/* Loads the slot that the one at `place` names as its peer, if that names it
- * in turn and is of that kind; else *peer is NULL. */
-int fp_fat_peer(struct fp_fat *fs, const struct fp_fat_place *place,
-                uint8_t kind, uint8_t **peer);
+/* The slot that the one at `place` names as its peer, in the window, if that
+ * names it in turn and is of that kind; else NULL. */
+uint8_t *fp_fat_peer(struct fp_fat *fs, const struct fp_fat_place *place,
+                     uint8_t kind);
 void fp_fat_node_add(struct fp_fat *fs, struct fp_fat_node *node);
 void fp_fat_node_del(struct fp_fat *fs, struct fp_fat_node *node);
 int fp_fat_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st);
 int fp_fat_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path);
 int fp_fat_readdir(struct fp_dir *dir, struct fp_dirent *entry);
 int fp_fat_closedir(struct fp_dir *dir);
-/* The head of the directory that a place is; the root's for FP_FAT_NONE. */
-uint32_t fp_fat_dir_head(const struct fp_fat *fs,
-                         const struct fp_fat_place *place);
 
 /* file.c */
-int fp_fat_claim(struct fp_fat *fs, struct fp_fat_file *f);
+void fp_fat_claim(struct fp_fat *fs, struct fp_fat_file *f);
 void fp_fat_release(struct fp_fat *fs, struct fp_fat_file *f);
 void fp_fat_take(struct fp_fat_file *f, const struct fp_fat_place *place);
-/* The cluster at `index`, and how many, at most *count, follow on it directly.
- */
-int fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index,
-                uint32_t *cluster, uint32_t *count);
+/* The cluster at `index`, or 0, and how many, at most *count, follow on it
+ * directly. */
+uint32_t fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index,
+                     uint32_t *count);
+uint32_t fp_fat_cluster(struct fp_fat *fs, struct fp_fat_file *f,
+                        uint32_t index);
 /* Drops what is known of the chain from `index` on. */
 void fp_fat_forget(struct fp_fat_file *f, uint32_t index);
-int fp_fat_read_at(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
-                   uint8_t *buf, uint32_t n);
-/* Where the byte at pos is, and for how many, at most *n. */
-int fp_fat_locate(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
-                  uint32_t *sector, uint32_t *off, uint32_t *n);
+/* The sector that the byte at pos is in, and for how many bytes, at most *n,
+ * that and those behind it serve; whole sectors, or a part of one. */
+uint32_t fp_fat_locate(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
+                       uint32_t *n);
 int fp_fat_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
                    uint32_t flags);
 int32_t fp_fat_file_read(struct fp_file *file, void *buf, uint32_t size);
@@ -329,36 +342,37 @@ int fp_fat_step_ro(struct fp_mount *mnt, struct fp_step *step);
 /* --- writing --- */
 
 /* prog.c */
-int fp_fat_flush(struct fp_fat *fs, struct fp_fat_window *w);
+void fp_fat_flush(struct fp_fat *fs, struct fp_fat_window *w);
 /* What was changed is on the medium. */
-int fp_fat_flush_all(struct fp_fat *fs);
-/* ... and stays there. */
+void fp_fat_flush_all(struct fp_fat *fs);
+/* ... and stays there. The operation's result. */
 int fp_fat_finish(struct fp_fat *fs);
 /* Before anything is changed: marks the volume dirty. */
-int fp_fat_begin(struct fp_fat *fs);
-int fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value);
-/* Loads a sector of a directory, to be changed. */
-int fp_fat_edit(struct fp_fat *fs, uint32_t sector, uint32_t off,
-                uint8_t **slot);
-int fp_fat_slot_edit(struct fp_fat *fs, const struct fp_fat_cursor *at,
-                     uint8_t **slot);
+void fp_fat_begin(struct fp_fat *fs);
+void fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value);
+/* A slot of a directory, to be changed. */
+uint8_t *fp_fat_edit(struct fp_fat *fs, uint32_t sector, uint32_t off);
+uint8_t *fp_fat_slot_edit(struct fp_fat *fs, const struct fp_fat_cursor *at);
 int fp_fat_mount_rw(struct fp_mount *mnt);
 int fp_fat_sync(struct fp_mount *mnt);
 int fp_fat_unmount(struct fp_mount *mnt);
 
 /* alloc.c */
 /* A free cluster, behind `near` if that can be, now the end of a chain. */
-int fp_fat_alloc(struct fp_fat *fs, uint32_t near, uint32_t *cluster);
-/* Frees up to count clusters of the chain from head. What cannot be read or
- * makes no sense ends it: that part is lost until a repair. */
+uint32_t fp_fat_alloc(struct fp_fat *fs, uint32_t near);
+/* Frees up to count clusters of the chain from head. What makes no sense ends
+ * it: that part is lost until a repair. */
 void fp_fat_free(struct fp_fat *fs, uint32_t head, uint32_t count);
+/* The same for what an operation that failed had taken, or that a handle gives
+ * back: without regard to an error before, nor leaving one. */
+void fp_fat_undo(struct fp_fat *fs, uint32_t head, uint32_t count);
 /* Gives a cluster zeros. */
-int fp_fat_zero(struct fp_fat *fs, uint32_t cluster);
+void fp_fat_zero(struct fp_fat *fs, uint32_t cluster);
 
 /* alias.c */
 /* What entries a name needs: fills fs->name (fs->units 0: the 8.3 name says it
  * all) and raw[0..11), the case byte too. FP_ERR_INVAL: no name here. */
-int fp_fat_name_take(struct fp_fat *fs, const char *name, uint8_t *raw);
+void fp_fat_name_take(struct fp_fat *fs, const char *name, uint8_t *raw);
 /* The tail that an 8.3 name has if it else is raw's, 1 to 9; 0: another. */
 uint32_t fp_fat_alias_tail(const uint8_t *raw, const uint8_t *other);
 /* Makes raw a name with the tail 1; in round 0 after the name's beginning, in
@@ -367,29 +381,36 @@ void fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round);
 void fp_fat_alias_set(uint8_t *raw, uint32_t tail);
 
 /* entry.c */
-/* Finds room for an entry of that name in the directory at `dir`; place has
- * where, and in raw the name. The directory may grow. */
-int fp_fat_room(struct fp_fat *fs, uint32_t dir, const char *name,
-                struct fp_fat_place *place);
+/* Finds room for an entry of place->name in the directory place->dir; place
+ * has where, and its raw the name. The directory may grow. */
+void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place);
 /* Writes the entry there. fs->name is still as fp_fat_room left it. */
-int fp_fat_entry_put(struct fp_fat *fs, struct fp_fat_place *place);
-int fp_fat_entry_drop(struct fp_fat *fs, const struct fp_fat_place *place);
+void fp_fat_entry_put(struct fp_fat *fs, struct fp_fat_place *place);
+void fp_fat_entry_drop(struct fp_fat *fs, const struct fp_fat_place *place);
 void fp_fat_head_set(uint8_t *raw, uint32_t head, uint32_t size);
+/* An empty entry of that kind, but for its name. */
+void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head,
+                       uint32_t size);
 
 /* move.c */
-/* Marks raw as one end of a move; its other is at sector and off. */
-void fp_fat_move_mark(uint8_t *raw, uint8_t kind, uint32_t sector,
-                      uint32_t off);
+/* Marks raw as one end of a move of which the other is `peer`. */
+void fp_fat_move_mark(uint8_t *raw, uint8_t kind,
+                      const struct fp_fat_place *peer);
 /* Makes ".." of the directory at `head` name `parent`. */
-int fp_fat_parent_set(struct fp_fat *fs, uint32_t head, uint32_t parent);
-/* Does what is missing of a move into this place, in the directory `dir`.
+void fp_fat_parent_set(struct fp_fat *fs, uint32_t head, uint32_t parent);
+/* Does what is missing of a move into this place, in the directory place->dir.
  * `times` are the 7 bytes that the mark took the place of. */
-int fp_fat_settle(struct fp_fat *fs, struct fp_fat_place *place, uint32_t dir,
-                  const uint8_t *times);
-/* Like fp_fat_lookup, and what it finds may be changed. */
-int fp_fat_lookup_rw(struct fp_fat *fs, const char *path,
-                     struct fp_fat_place *place, uint32_t *dir,
-                     const char **name);
+void fp_fat_settle(struct fp_fat *fs, struct fp_fat_place *place,
+                   const uint8_t *times);
+/* If the place is one that something was being moved to. */
+void fp_fat_settle_old(struct fp_fat *fs, struct fp_fat_place *place);
+/* Like fp_fat_lookup, and what it finds may be changed: the volume is marked.
+ */
+bool fp_fat_lookup_rw(struct fp_fat *fs, const char *path,
+                      struct fp_fat_place *place);
+/* And its absence is an error. */
+bool fp_fat_find_rw(struct fp_fat *fs, const char *path,
+                    struct fp_fat_place *place);
 
 /* time.c */
 void fp_fat_time_set(const struct fp_fat *fs, uint8_t *raw, int64_t ns);
@@ -407,23 +428,21 @@ int fp_fat_close(struct fp_file *file);
 
 /* own.c */
 /* Makes [pos, pos + n) of a file bytes that may be written. */
-int fp_fat_own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
-               uint32_t n);
+void fp_fat_own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
+                uint32_t n);
 /* Makes a cluster the handle's own, and those between it and its own. */
-int fp_fat_own_cluster(struct fp_fat *fs, struct fp_fat_file *f, uint32_t i);
+void fp_fat_own_cluster(struct fp_fat *fs, struct fp_fat_file *f, uint32_t i);
 /* Frees the handle's own clusters from `index` on. */
 void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index);
 
 /* save.c */
 /* Puts a handle's content and size on the medium, in one step. mtime NULL:
  * as it was. */
-int fp_fat_save(struct fp_fat *fs, struct fp_fat_file *f,
-                const int64_t *mtime_ns);
+void fp_fat_save(struct fp_fat *fs, struct fp_fat_file *f,
+                 const int64_t *mtime_ns);
 /* The chain of the file or directory whose entry was at that place is freed,
  * or left to the handles that have it open. */
 void fp_fat_abandon(struct fp_fat *fs, const struct fp_fat_place *place);
-/* An empty entry of that kind, but for its name. */
-void fp_fat_entry_init(struct fp_fat_place *place, uint8_t attr);
 
 /* tree.c */
 int fp_fat_mkdir(struct fp_mount *mnt, const char *path);
@@ -436,7 +455,7 @@ int fp_fat_settime(struct fp_mount *mnt, const char *path, int64_t mtime_ns);
 int fp_fat_format(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
                   size_t ws_size);
 
-/* repair.c */
+/* check_repair.c */
 int fp_fat_step(struct fp_mount *mnt, struct fp_step *step);
 
 #endif

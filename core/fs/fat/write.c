@@ -8,60 +8,39 @@
 
 #define COUNT_SLICE 64u
 
-/* What was not saved is gone. */
-static void revert(struct fp_fat *fs, struct fp_fat_file *f)
-{
-    fp_fat_disown(fs, f, 0);
-    f->size = f->disk_size;
-    fp_fat_forget(f, 0);
-    if (f->by_name)
-        f->node.ended = true;
-}
-
-static int open_new(struct fp_fat *fs, struct fp_fat_file *f, uint32_t dir,
-                    const char *name)
-{
-    uint8_t raw[FP_FAT_SLOT];
-    int err = fp_fat_name_take(fs, name, raw);
-
-    if (!err)
-        err = fp_fat_claim(fs, f);
-    if (err)
-        return err;
-    f->by_name = true;
-    f->dir = dir;
-    memcpy(f->name, name, strlen(name) + 1);
-    return FP_OK;
-}
-
 int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
                 uint32_t flags)
 {
-    struct fp_fat *fs = fp_fat_of(mnt);
+    struct fp_fat *fs = fp_fat_enter(mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
     struct fp_fat_place place;
-    const char *name;
-    uint32_t dir;
-    int err;
+    bool is_there;
 
     if (!(flags & FP_O_WRITE))
         return fp_fat_open_ro(mnt, file, path, flags);
-    err = fp_fat_lookup_rw(fs, path, &place, &dir, &name);
-    if (err == FP_ERR_NOENT && name && flags & FP_O_CREATE)
-        return open_new(fs, f, dir, name);
-    if (!err && flags & FP_O_EXCL)
-        err = FP_ERR_EXIST;
-    if (!err && fp_fat_is_dir(place.raw))
-        err = FP_ERR_ISDIR;
-    if (!err && place.raw[FP_FAT_AT_ATTR] & FP_FAT_READONLY)
-        err = FP_ERR_ACCES;
-    if (err)
-        return err;
-    if (flags & FP_O_STAGE)
-        return open_new(fs, f, dir, name);
-    err = fp_fat_claim(fs, f);
-    if (err)
-        return err;
+    is_there = fp_fat_lookup_rw(fs, path, &place);
+    if (is_there) {
+        if (flags & FP_O_EXCL)
+            fp_fat_fail(fs, FP_ERR_EXIST);
+        if (fp_fat_is_dir(place.raw))
+            fp_fat_fail(fs, FP_ERR_ISDIR);
+        if (place.raw[FP_FAT_AT_ATTR] & FP_FAT_READONLY)
+            fp_fat_fail(fs, FP_ERR_ACCES);
+    } else {
+        if (!(flags & FP_O_CREATE))
+            fp_fat_fail(fs, FP_ERR_NOENT);
+        if (!fs->err) /* is it a name? */
+            fp_fat_name_take(fs, place.name, place.raw);
+    }
+    fp_fat_claim(fs, f);
+    if (fs->err)
+        return fs->err;
+    if (!is_there || flags & FP_O_STAGE) {
+        f->by_name = true;
+        f->dir = place.dir;
+        memcpy(f->name, place.name, strlen(place.name) + 1);
+        return FP_OK;
+    }
     fp_fat_take(f, &place);
     if (flags & FP_O_TRUNC)
         f->size = 0;
@@ -77,171 +56,164 @@ int32_t fp_fat_read_rw(struct fp_file *file, void *buf, uint32_t size)
 /* --- putting bytes --- */
 
 /* Part of a sector, by way of the window; buf NULL: zeros. */
-static int put_part(struct fp_fat *fs, bool is_fresh, uint32_t sector,
-                    uint32_t off, const uint8_t *buf, uint32_t n)
+static void put_part(struct fp_fat *fs, bool is_fresh, uint32_t sector,
+                     uint32_t off, const uint8_t *buf, uint32_t n)
 {
-    int err = FP_OK;
-
     if (is_fresh && fs->win.sector != sector) {
         /* Nothing there counts: it need not be read. */
-        err = fp_fat_flush(fs, &fs->win);
-        if (err)
-            return err;
-        fs->win.sector = sector;
-        memset(fs->win.buf, 0, fp_fat_sector_size(fs));
+        fp_fat_flush(fs, &fs->win);
+        if (!fs->err) {
+            fs->win.sector = sector;
+            memset(fs->win.buf, 0, fs->sector_size);
+        }
     }
-    err = fp_fat_load(fs, &fs->win, sector);
-    if (err)
-        return err;
+    fp_fat_load(fs, &fs->win, sector);
+    if (fs->err)
+        return;
     if (buf)
         memcpy(fs->win.buf + off, buf, n);
     else
         memset(fs->win.buf + off, 0, n);
     fs->win.dirty = true;
     fs->win.is_meta = false;
-    return FP_OK;
 }
 
-static int put_whole(struct fp_fat *fs, uint32_t sector, const uint8_t *buf,
-                     uint32_t count)
+static void put_whole(struct fp_fat *fs, uint32_t sector, const uint8_t *buf,
+                      uint32_t size)
 {
-    if (fs->win.sector - sector < count) {
+    if (fs->win.sector - sector < size >> fs->sector_shift) {
         fs->win.sector = FP_FAT_NONE;
         fs->win.dirty = false;
     }
-    return fp_bdev_prog(fs->dev, (fp_addr)sector << fs->sector_shift, buf,
-                        count << fs->sector_shift);
+    fs->err =
+        fp_bdev_prog(fs->dev, (fp_addr)sector << fs->sector_shift, buf, size);
 }
 
-static int put(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
-               const uint8_t *buf, uint32_t size)
+static void put(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
+                const uint8_t *buf, uint32_t size)
 {
-    int err = fp_fat_own(fs, f, pos, size);
+    uint32_t end = pos + size, n;
 
-    for (uint32_t done = 0, n; done < size && !err; done += n) {
-        uint32_t sector, off, whole;
+    fp_fat_own(fs, f, pos, size);
+    for (; size && !fs->err; pos += n, size -= n) {
+        uint32_t sector, off = pos & (fs->sector_size - 1);
 
-        n = size - done;
-        err = fp_fat_locate(fs, f, pos + done, &sector, &off, &n);
-        if (err)
+        n = buf ? size : fp_fat_min(size, fs->sector_size - 1);
+        sector = fp_fat_locate(fs, f, pos, &n);
+        if (fs->err)
             break;
-        whole = off || !buf ? 0 : n >> fs->sector_shift;
-        if (whole) {
-            n = whole << fs->sector_shift;
-            err = put_whole(fs, sector, buf + done, whole);
-        } else {
-            n = fp_fat_min(n, fp_fat_sector_size(fs) - off);
-            err = put_part(fs, pos + done - off >= f->size, sector, off,
-                           buf ? buf + done : NULL, n);
-        }
+        if (n >= fs->sector_size)
+            put_whole(fs, sector, buf, n);
+        else
+            put_part(fs, pos - off >= f->size, sector, off, buf, n);
+        if (buf)
+            buf += n;
     }
-    if (!err && pos + size > f->size)
-        f->size = pos + size;
-    return err;
+    if (!fs->err && end > f->size)
+        f->size = end;
 }
 
-static int check_writable(struct fp_fat *fs, const struct fp_fat_file *f)
+/* Starts to write: up to `pos` there are to be bytes. */
+static struct fp_fat *start(struct fp_file *file, uint64_t pos)
 {
-    return f->node.ended || f->orphan ? FP_ERR_STALE : fp_fat_begin(fs);
+    struct fp_fat *fs = fp_fat_enter(file->mnt);
+    struct fp_fat_file *f = fp_fat_file_of(file);
+
+    if (f->node.ended || f->orphan)
+        fp_fat_fail(fs, FP_ERR_STALE);
+    if (pos > UINT32_MAX)
+        fp_fat_fail(fs, FP_ERR_FBIG);
+    if (!fs->err)
+        fp_fat_begin(fs);
+    if (!fs->err && pos > f->size)
+        put(fs, f, f->size, NULL, (uint32_t)pos - f->size);
+    return fs;
 }
 
-/* Fills up to `size`. */
-static int fill(struct fp_fat *fs, struct fp_fat_file *f, uint32_t size)
+/* After an error what was not saved is gone. */
+static int end(struct fp_fat *fs, struct fp_fat_file *f)
 {
-    return size > f->size ? put(fs, f, f->size, NULL, size - f->size) : FP_OK;
+    if (!fs->err || f->node.ended || f->orphan)
+        return fs->err;
+    fp_fat_disown(fs, f, 0);
+    f->size = f->disk_size;
+    fp_fat_forget(f, 0);
+    f->node.ended = f->by_name;
+    return fs->err;
 }
 
 int32_t fp_fat_write(struct fp_file *file, const void *buf, uint32_t size)
 {
-    struct fp_fat *fs = fp_fat_of(file->mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
-    int err = check_writable(fs, f);
+    struct fp_fat *fs;
 
-    if (err)
-        return err;
     if (file->flags & FP_O_APPEND)
         f->pos = f->size;
+    fs = start(file, f->pos);
     if (size > UINT32_MAX - f->pos)
-        err = FP_ERR_FBIG;
-    if (!err)
-        err = fill(fs, f, f->pos);
-    if (!err)
-        err = put(fs, f, f->pos, buf, size);
-    if (err) {
-        revert(fs, f);
-        return err;
-    }
+        fp_fat_fail(fs, FP_ERR_FBIG);
+    if (!fs->err)
+        put(fs, f, f->pos, buf, size);
+    if (end(fs, f))
+        return fs->err;
     f->pos += size;
     return (int32_t)size;
 }
 
 int fp_fat_truncate(struct fp_file *file, uint64_t size)
 {
-    struct fp_fat *fs = fp_fat_of(file->mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
-    int err = check_writable(fs, f);
+    struct fp_fat *fs = start(file, size);
 
-    if (!err && size > UINT32_MAX)
-        err = FP_ERR_FBIG;
-    if (err)
-        return err;
-    if (size < f->size) {
+    if (!fs->err && size < f->size) {
         uint32_t count = fp_fat_clusters(fs, (uint32_t)size);
 
         fp_fat_disown(fs, f, count);
         fp_fat_forget(f, count);
         f->size = (uint32_t)size;
-        return FP_OK;
     }
-    err = fill(fs, f, (uint32_t)size);
-    if (err)
-        revert(fs, f);
-    return err;
+    return end(fs, f);
 }
 
 int fp_fat_reserve(struct fp_file *file, uint64_t size)
 {
-    struct fp_fat *fs = fp_fat_of(file->mnt);
-    struct fp_fat_file *f = fp_fat_file_of(file);
-    uint32_t have = fp_fat_clusters(fs, f->size), need;
+    struct fp_fat *fs = fp_fat_enter(file->mnt);
+    uint32_t have = fp_fat_clusters(fs, fp_fat_file_of(file)->size), need;
 
     if (size > UINT32_MAX)
         return FP_ERR_FBIG;
     need = fp_fat_clusters(fs, (uint32_t)size);
     need = need > have ? need - have : 0;
-    while (fs->free < need && !fp_fat_is_counted(fs)) {
-        int err = fp_fat_count(fs, COUNT_SLICE);
-
-        if (err)
-            return err;
+    while (fs->free < need && !fp_fat_is_counted(fs) && !fs->err) {
+        fp_fat_count(fs, COUNT_SLICE);
         fp_bdev_yield(fs->dev);
     }
-    return fs->free < need ? FP_ERR_NOSPC : FP_OK;
+    if (fs->free < need)
+        fp_fat_fail(fs, FP_ERR_NOSPC);
+    return fs->err;
 }
 
 int fp_fat_fsync(struct fp_file *file)
 {
-    struct fp_fat *fs = fp_fat_of(file->mnt);
+    struct fp_fat *fs = fp_fat_enter(file->mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
-    bool is_staged = f->by_name && file->flags & FP_O_STAGE;
-    int err = f->node.ended ? FP_ERR_STALE : FP_OK;
 
-    if (!err && !is_staged)
-        err = fp_fat_save(fs, f, NULL);
-    if (!err)
-        err = fp_fat_finish(fs);
-    if (!err && is_staged) /* what is read now comes off the medium */
+    if (!f->by_name || !(file->flags & FP_O_STAGE))
+        fp_fat_save(fs, f, NULL);
+    else if (f->node.ended)
+        fp_fat_fail(fs, FP_ERR_STALE);
+    if (!fp_fat_finish(fs) && f->by_name) /* reads come off the medium now */
         fs->win.sector = fs->fat.sector = FP_FAT_NONE;
-    return err;
+    return fs->err;
 }
 
 int fp_fat_commit(struct fp_file *file, const struct fp_commit_meta *meta)
 {
-    struct fp_fat *fs = fp_fat_of(file->mnt);
-    int err = fp_fat_save(fs, fp_fat_file_of(file),
-                          meta->has_mtime ? &meta->mtime_ns : NULL);
+    struct fp_fat *fs = fp_fat_enter(file->mnt);
 
-    return err ? err : fp_fat_finish(fs);
+    fp_fat_save(fs, fp_fat_file_of(file),
+                meta->has_mtime ? &meta->mtime_ns : NULL);
+    return fp_fat_finish(fs);
 }
 
 /* Does another handle have the chain of this file, which has no entry? */
@@ -259,22 +231,18 @@ static bool is_shared(const struct fp_fat *fs, const struct fp_fat_file *f)
 
 int fp_fat_close(struct fp_file *file)
 {
-    struct fp_fat *fs = fp_fat_of(file->mnt);
+    struct fp_fat *fs = fp_fat_enter(file->mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
-    bool writes = file->flags & FP_O_WRITE, frees;
-    int err = FP_OK;
+    uint32_t flags = file->flags;
 
-    if (writes && !f->node.ended && !f->orphan &&
-        !(f->by_name && file->flags & FP_O_STAGE))
-        err = fp_fat_save(fs, f, NULL);
-    frees = f->orphan && !is_shared(fs, f);
-    if ((f->own_count || frees) && !fp_fat_begin(fs)) {
-        fp_fat_disown(fs, f, 0);
-        if (frees)
-            fp_fat_free(fs, f->head, fp_fat_clusters(fs, f->disk_size));
-    }
-    if ((writes || frees) && !err)
-        err = fp_fat_finish(fs);
+    if (flags & FP_O_WRITE && !f->node.ended && !f->orphan &&
+        !(f->by_name && flags & FP_O_STAGE))
+        fp_fat_save(fs, f, NULL);
+    if (f->own_count || f->orphan)
+        fp_fat_begin(fs);
+    fp_fat_disown(fs, f, 0);
+    if (f->orphan && !is_shared(fs, f))
+        fp_fat_undo(fs, f->head, fp_fat_clusters(fs, f->disk_size));
     fp_fat_release(fs, f);
-    return err;
+    return flags & FP_O_WRITE || f->orphan ? fp_fat_finish(fs) : fs->err;
 }

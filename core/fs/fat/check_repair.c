@@ -7,38 +7,39 @@
  */
 #include "core/fs/fat/check.h"
 
-static int fix(struct fp_fat *fs, enum fp_fat_fix what, uint32_t a, uint32_t b,
-               struct fp_fat_place *place)
+static void fix(struct fp_fat *fs, enum fp_fat_fix what, uint32_t a, uint32_t b,
+                struct fp_fat_place *place)
 {
-    static const uint8_t unknown[7];
-    int err = fp_fat_begin(fs);
-
-    if (err)
-        return err;
+    fp_fat_begin(fs);
     switch (what) {
     case FP_FAT_FIX_END:
-        return fp_fat_set(fs, a, FP_FAT_EOC);
+        fp_fat_set(fs, a, FP_FAT_EOC);
+        break;
     case FP_FAT_FIX_PARENT:
-        return fp_fat_parent_set(fs, a, b);
+        fp_fat_parent_set(fs, a, b);
+        break;
     case FP_FAT_FIX_MOVE:
-        return fp_fat_settle(fs, place, b, unknown);
+        fp_fat_settle_old(fs, place);
+        break;
     case FP_FAT_FIX_LOST:
-        return fp_fat_set(fs, a, 0);
+        fp_fat_set(fs, a, 0);
+        break;
     case FP_FAT_FIX_COPY:
         fs->fat.dirty = true;
-        return fp_fat_flush(fs, &fs->fat);
+        fp_fat_flush(fs, &fs->fat);
+        break;
     case FP_FAT_FIX_COUNT:
         fs->free = a;
         fs->counted = fs->last + 1;
         fs->dirty = b != 0;
-        return fp_fat_sync(fs->mnt);
+        fp_fat_sync(fs->mnt);
+        break;
     }
-    return FP_OK;
 }
 
 int fp_fat_step(struct fp_mount *mnt, struct fp_step *step)
 {
-    struct fp_fat *fs = fp_fat_of(mnt);
+    struct fp_fat *fs = fp_fat_enter(mnt);
 
     switch (step->kind) {
     case FP_STEP_CHECK:
@@ -49,7 +50,8 @@ int fp_fat_step(struct fp_mount *mnt, struct fp_step *step)
         step->done = fp_fat_is_counted(fs);
         step->progress = fs->counted;
         step->total = fs->last;
-        return fp_fat_count(fs, 32);
+        fp_fat_count(fs, 32);
+        return fs->err;
     default:
         step->done = true; /* there is nothing to tidy */
         return FP_OK;
