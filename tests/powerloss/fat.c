@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * FAT in the power loss campaign: cards of sectors that land whole, of all
- * three widths, and flash through the sector adapter. The checker is dosfstools' fsck.fat: what was cut may have lost
- * clusters, chains that are longer than their file, tables that differ, and
- * where an entry was moved to another sector two that name one chain; what was
- * repaired has nothing.
+ * three widths, and flash through the sector adapter. The checker is dosfstools'
+ * fsck.fat: what was cut may have lost clusters, chains that are longer than
+ * their file, tables that differ, and where an entry was moved to another sector
+ * two that name one chain; what was repaired has nothing.
  */
 #include "core/fs/fat/fat.h"
 #include "tests/powerloss/campaign.h"
