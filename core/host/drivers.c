@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/host/drivers.h"
 
+#if FP_WITH_BONSAI
+#include "core/fs/bonsai/bonsai.h"
+#endif
 #if FP_WITH_LITTLEFS
 #include "core/fs/littlefs/littlefs.h"
 #endif
@@ -9,6 +12,12 @@
 #endif
 #if FP_WITH_SPIFFS
 #include "core/fs/spiffs/spiffs.h"
+#endif
+#if FP_WITH_MINIFS
+#include "core/fs/minifs/minifs.h"
+#endif
+#if FP_WITH_BONSAI
+#include "core/fs/bonsai/bonsai.h"
 #endif
 #if FP_WITH_RAW
 #include "core/fs/raw/raw.h"
@@ -23,6 +32,12 @@ const struct fp_fs_ops *const fp_host_drivers[] = {
 #endif
 #if FP_WITH_SPIFFS
     &fp_fs_spiffs,
+#endif
+#if FP_WITH_MINIFS
+    &fp_fs_minifs,
+#endif
+#if FP_WITH_BONSAI
+    &fp_fs_bonsai,
 #endif
 #if FP_WITH_RAW
     &fp_fs_raw,

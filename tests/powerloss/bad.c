@@ -27,7 +27,7 @@ static void learn(void)
     static struct model model;
 
     sums[0] = model_sum(&model);
-    for (uint32_t at = 0; at < step_count(); at++) {
+    for (uint32_t at = 0; at < WORKLOAD_STEPS; at++) {
         step_make(&steps[at], &model, at, &limits, seed);
         sums[at + 1] = model_sum(&model);
     }
@@ -38,8 +38,7 @@ static void learn(void)
  * tree is as before that or after. */
 static void refuse(uint32_t at, const struct fp_fault_block *bad, int err)
 {
-    struct wants wants = { { sums[at], sums[at + 1] }, 2 };
-    uint64_t sum;
+    uint64_t sum, want[2] = { sums[at], sums[at + 1] };
     struct fp_statfs st;
 
     shared->counts.bad_refused++;
@@ -51,14 +50,14 @@ static void refuse(uint32_t at, const struct fp_fault_block *bad, int err)
     if (err)
         complain("mount with a bad superblock", err);
     else
-        (void)is_sound(&wants, &sum, &st);
+        (void)is_sound(want, &sum, &st);
 }
 
 static void run_with_bad(const struct fp_fault_block *bad, bool late)
 {
-    uint64_t sum;
+    uint64_t want[2], sum;
     struct fp_statfs st;
-    uint32_t from = late ? 1 + bad->block * 37 % (step_count() - 20) : 0;
+    uint32_t from = late ? 1 + bad->block * 37 % (WORKLOAD_STEPS - 20) : 0;
     int err = rig_format(&rig, bad, late ? 0 : 1);
 
     here.bad = bad;
@@ -71,7 +70,7 @@ static void run_with_bad(const struct fp_fault_block *bad, bool late)
         err = rig_mount(&rig, RIG_USER);
     if (err)
         complain("format and mount", err);
-    for (uint32_t at = 0; at < step_count() && !err; at++) {
+    for (uint32_t at = 0; at < WORKLOAD_STEPS && !err; at++) {
         const struct step *step = &steps[at];
 
         if (late && at == from)
@@ -91,16 +90,15 @@ static void run_with_bad(const struct fp_fault_block *bad, bool late)
             return;
         }
         err = FP_OK;
-        if (at % 16 == 15 &&
-            !is_sound(&(struct wants){ { sums[at + 1], sums[at + 1] }, 2 },
-                      &sum, &st))
+        want[0] = want[1] = sums[at + 1];
+        if (at % 16 == 15 && !is_sound(want, &sum, &st))
             return;
     }
     err = err ? err : rig_mount(&rig, RIG_USER);
     if (err)
         complain("mount at the end", err);
     else
-        (void)settle(sums[step_count()], false);
+        (void)settle(sums[WORKLOAD_STEPS], false);
 }
 
 void bad_everywhere(const struct plan *plan)

@@ -79,11 +79,6 @@ bool is_sample(uint64_t every)
     return every && (draw_of(0) >> 32) % every == 0;
 }
 
-uint32_t step_count(void)
-{
-    return subject.steps ? subject.steps : WORKLOAD_STEPS;
-}
-
 bool begin(const struct plan *plan)
 {
     struct fp_statfs st;
@@ -100,11 +95,11 @@ bool begin(const struct plan *plan)
     limits = (struct limits){
         .unit = pass->geo.block_size,
         .caps = st.caps,
-        .without = subject.without,
+        .truncates = subject.driver.ops->truncate != NULL,
+        .renames = subject.driver.ops->rename != NULL,
         .name_max = st.name_max,
         .file_max = st.file_max,
         .files_max = st.files_max,
-        .is_piecewise = subject.is_piecewise,
     };
     if (limits.unit > st.size / 32)
         limits.unit = (uint32_t)(st.size / 32);

@@ -20,14 +20,15 @@
 
 #define GROUPS_MAX 4
 #define EVENTS_MAX 8
-#define WANTS_MAX  (2 + WORKLOAD_BETWEEN)
 
 /* --- what a driver brings --- */
 
 struct plan {
     const struct fp_fault_block *bad;
     uint32_t bad_count;
-    uint32_t deep; /* in one of so many steps recoveries are cut too; 0 is 1 */
+    uint32_t deep;  /* in one of so many steps recoveries are cut too; 0 is 1 */
+    uint32_t every; /* one of so many steps is cut, where each takes long; 0
+                       is 1 */
 };
 
 struct pass {
@@ -49,13 +50,6 @@ struct subject {
 
     /* What follows may be missing. */
 
-    uint32_t steps;    /* of the workload; 0: all */
-    uint32_t without;  /* bits of enum kind that this format has not, where
-                          no cap tells */
-    bool is_piecewise; /* an open that creates or truncates, each write and a
-                          close are operations of their own, old or new each:
-                          a file being written in place may have any beginning
-                          of it */
     uint32_t fixed_blocks; /* the first so many cannot go elsewhere when bad */
 
     /* Looks at a volume in which nothing is pending, in rig.mem, without the
@@ -80,7 +74,6 @@ extern const struct subject subject;
 enum find {
     FIND_OLD,
     FIND_NEW,
-    FIND_BETWEEN, /* piecewise: between them */
     FIND_PENDING, /* something to repair, whichever tree */
     FIND_COUNT
 };
@@ -123,29 +116,22 @@ void complain(const char *what, int err);
 uint64_t draw_of(uint32_t which);
 /* One in so many, the same ones each time. */
 bool is_sample(uint64_t every);
-uint32_t step_count(void);
 
 /* An empty volume, mounted, and its limits. False: told. */
 bool begin(const struct plan *plan);
 
 /* --- judge.c --- */
 
-/* Trees that are all right; the first is the old one, the second the new. */
-struct wants {
-    uint64_t sums[WANTS_MAX];
-    uint32_t count;
-};
-
-/* What must hold of any volume that has been mounted: its tree is one of
- * those, which it says. */
-bool is_sound(const struct wants *wants, uint64_t *sum, struct fp_statfs *st);
+/* What must hold of any volume that has been mounted: its tree is one of two,
+ * the old or the new, which it says. */
+bool is_sound(const uint64_t want[2], uint64_t *sum, struct fp_statfs *st);
 /* What must hold besides once nothing is pending any more. */
 bool is_settled(uint64_t want);
 /* All that a volume may do of its own accord after a cut, and a first write
  * with its undoing; compacted in advance, or on the way. */
 int recover(void);
 /* Mounts what a cut left, and looks. *found says what is there. */
-bool look(const struct wants *wants, uint64_t *sum, enum find *found);
+bool look(const uint64_t want[2], uint64_t *sum, enum find *found);
 /* Recovers from what was looked at. `fresh`: the outcome is seen by another
  * mount, not by that which recovered. */
 bool settle(uint64_t sum, bool fresh);

@@ -2,8 +2,6 @@
 #include "core/digest/crc32.h"
 #include "tests/powerloss/campaign.h"
 
-#include <string.h>
-
 /* Recovers what RIG_CUT holds with a cut on the way; it may come while the
  * device starts, where starting writes. False: it was over before the cut. */
 static bool recover_cut(enum fp_fault_tear tear, uint32_t draw)
@@ -28,7 +26,7 @@ static void cut_recovery(uint64_t sum)
     static const enum fp_fault_tear tears[] = { FP_FAULT_TEAR_HALF,
                                                 FP_FAULT_TEAR_BITS,
                                                 FP_FAULT_TEAR_ALL };
-    const struct wants wants = { { sum, sum }, 2 };
+    const uint64_t want[2] = { sum, sum };
     uint64_t again_sum;
     enum find found;
 
@@ -41,7 +39,7 @@ static void cut_recovery(uint64_t sum)
             }
             shared->counts.second++;
             shared->counts.tears[tears[t]]++;
-            if (look(&wants, &again_sum, &found))
+            if (look(want, &again_sum, &found))
                 (void)settle(again_sum, !is_sample(4));
         }
     }
@@ -50,18 +48,17 @@ static void cut_recovery(uint64_t sum)
 /* The step can be done now, if it was not: its second attempt ends as its
  * first would have. */
 static void finish(const struct step *step, uint64_t sum,
-                   const struct wants *wants)
+                   const uint64_t want[2])
 {
     int err;
 
-    /* What was begun piecewise may be in the way of its own beginning. */
-    if (sum != wants->sums[0] || sum == wants->sums[1])
+    if (sum == want[1])
         return;
     err = step_do(step, &rig.mnt);
     if (err)
         complain("the step, attempted again", err);
     else
-        (void)is_settled(wants->sums[1]);
+        (void)is_settled(want[1]);
 }
 
 static void count_cut(enum kind kind, enum fp_fault_tear tear, uint32_t events)
@@ -76,7 +73,7 @@ static void count_cut(enum kind kind, enum fp_fault_tear tear, uint32_t events)
 }
 
 /* Cuts the step that RIG_BEFORE waits to do. */
-static void sweep(const struct step *step, const struct wants *wants,
+static void sweep(const struct step *step, const uint64_t want[2],
                   uint32_t events, bool deep)
 {
     static const enum fp_fault_tear tears[] = { FP_FAULT_TEAR_HALF,
@@ -102,12 +99,12 @@ static void sweep(const struct step *step, const struct wants *wants,
             count_cut(step->kind, tears[t], events);
             if (deep)
                 rig_save(&rig, RIG_CUT);
-            if (!look(wants, &sum, &found))
+            if (!look(want, &sum, &found))
                 continue;
             shared->counts.finds[found]++;
             if (!settle(sum, false))
                 continue;
-            finish(step, sum, wants);
+            finish(step, sum, want);
             if (deep)
                 cut_recovery(sum);
         }
@@ -117,7 +114,7 @@ static void sweep(const struct step *step, const struct wants *wants,
 /* --- the workload --- */
 
 /* Does the step as it should be, on volume and model. */
-static bool do_step(struct step *step, struct model *model, struct wants *wants)
+static bool do_step(struct step *step, struct model *model, uint64_t *sum)
 {
     int err;
 
@@ -136,10 +133,7 @@ static bool do_step(struct step *step, struct model *model, struct wants *wants)
                  err);
         return false;
     }
-    wants->sums[1] = model_sum(model);
-    wants->count = 2 + model->between_count;
-    memcpy(wants->sums + 2, model->between,
-           model->between_count * sizeof *model->between);
+    *sum = model_sum(model);
     return true;
 }
 
@@ -159,14 +153,20 @@ static bool is_after(uint64_t want, uint32_t *events)
     return true;
 }
 
+/* The next step to cut, out of the pool of all processes. */
+static uint32_t draw_step(const struct plan *plan)
+{
+    return shared->next++ * (plan->every ? plan->every : 1);
+}
+
 /* All the steps, of which those that are drawn from the pool are cut. */
 static void go_through(const struct plan *plan, struct model *model)
 {
-    static struct wants wants;
-    uint32_t mine = shared->next++;
+    uint32_t mine = draw_step(plan);
+    uint64_t want[2];
 
-    wants.sums[0] = wants.sums[1] = model_sum(model);
-    for (here.at = 0; here.at < step_count(); here.at++) {
+    want[0] = want[1] = model_sum(model);
+    for (here.at = 0; here.at < WORKLOAD_STEPS; here.at++) {
         bool cut = here.at == (only_step < 0 ? mine : (uint32_t)only_step);
         struct step step;
         uint32_t events;
@@ -177,22 +177,21 @@ static void go_through(const struct plan *plan, struct model *model)
             return;
         }
         rig_save(&rig, RIG_BEFORE);
-        if (!do_step(&step, model, &wants))
+        if (!do_step(&step, model, &want[1]))
             return;
+        if (!step.left_out && !is_after(want[1], &events))
+            return;
+        if (cut && !step.left_out)
+            sweep(&step, want, events, all_deep || is_deep(plan));
+        shared->left_out += cut && step.left_out;
         if (cut)
-            mine = shared->next++;
-        if (step.left_out) {
-            shared->left_out += cut;
+            mine = draw_step(plan);
+        if (step.left_out)
             continue;
-        }
-        if (!is_after(wants.sums[1], &events))
-            return;
-        if (cut)
-            sweep(&step, &wants, events, all_deep || is_deep(plan));
         /* Looking has used caches and bitmaps: the mount goes on as if nobody
          * had looked. */
         rig_restore(&rig, RIG_AFTER);
-        wants.sums[0] = wants.sums[1];
+        want[0] = want[1];
     }
 }
 

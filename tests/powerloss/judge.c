@@ -110,22 +110,13 @@ static int count_blocks(struct fp_statfs *st)
     return FP_OK;
 }
 
-static bool is_among(uint64_t sum, const struct wants *wants)
-{
-    for (uint32_t i = 0; i < wants->count; i++)
-        if (wants->sums[i] == sum)
-            return true;
-    return false;
-}
-
-bool is_sound(const struct wants *wants, uint64_t *sum, struct fp_statfs *st)
+bool is_sound(const uint64_t want[2], uint64_t *sum, struct fp_statfs *st)
 {
     int err = volume_sum(&rig.mnt, &limits, sum);
 
-    if (err || !is_among(*sum, wants)) {
-        complain(wants->sums[0] == wants->sums[1]
-                     ? "the tree is another"
-                     : "neither the old tree nor the new",
+    if (err || (*sum != want[0] && *sum != want[1])) {
+        complain(want[0] == want[1] ? "the tree is another"
+                                    : "neither the old tree nor the new",
                  err);
         return false;
     }
@@ -139,12 +130,11 @@ bool is_sound(const struct wants *wants, uint64_t *sum, struct fp_statfs *st)
 
 bool is_settled(uint64_t want)
 {
-    struct wants wants = { { want, want }, 2 };
+    uint64_t wants[2] = { want, want }, sum;
     struct fp_statfs st;
-    uint64_t sum;
     const char *what = NULL;
 
-    if (!is_sound(&wants, &sum, &st))
+    if (!is_sound(wants, &sum, &st))
         return false;
     if (subject.inspect)
         what = subject.inspect(&st);
@@ -188,17 +178,7 @@ int recover(void)
     return err ? err : write_and_undo();
 }
 
-static enum find find_of(const struct wants *wants, uint64_t sum,
-                         const struct fp_statfs *st)
-{
-    if (st->needs_repair)
-        return FIND_PENDING;
-    if (sum == wants->sums[0])
-        return FIND_OLD;
-    return sum == wants->sums[1] ? FIND_NEW : FIND_BETWEEN;
-}
-
-bool look(const struct wants *wants, uint64_t *sum, enum find *found)
+bool look(const uint64_t want[2], uint64_t *sum, enum find *found)
 {
     struct fp_statfs st;
     uint32_t writes;
@@ -212,13 +192,15 @@ bool look(const struct wants *wants, uint64_t *sum, enum find *found)
         return false;
     }
     writes = rig.fault.writes;
-    if (!is_sound(wants, sum, &st))
+    if (!is_sound(want, sum, &st))
         return false;
     if (rig.fault.writes != writes) {
         complain("a read-only mount writes", FP_ERR_ROFS);
         return false;
     }
-    *found = find_of(wants, *sum, &st);
+    *found = st.needs_repair   ? FIND_PENDING
+             : *sum == want[0] ? FIND_OLD
+                               : FIND_NEW;
     return true;
 }
 

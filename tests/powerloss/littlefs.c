@@ -24,7 +24,7 @@ enum {
 };
 
 #define PASS(way, blocks, count, programs, cache, cycles, newest, mounts, \
-             are_bad, bad_count, deep, more)                              \
+             are_bad, count_bad, recoveries, more)                        \
     {                                                                     \
         way,                                                              \
             "blocks of " #blocks ", programs of " #programs               \
@@ -39,7 +39,7 @@ enum {
                        .version = (newest) },                             \
               .remount = (mounts) },                                      \
         {                                                                 \
-            are_bad, bad_count, deep                                      \
+            .bad = are_bad, .bad_count = count_bad, .deep = (recoveries)  \
         }                                                                 \
     }
 #define CUT(blocks, count, programs, cache, cycles, remount, deep)           \

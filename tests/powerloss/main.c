@@ -130,7 +130,6 @@ static void report_all(bool is_whole)
     static const char *const find_names[] = {
         [FIND_OLD] = "the old tree",
         [FIND_NEW] = "the new tree",
-        [FIND_BETWEEN] = "a piece more of it",
         [FIND_PENDING] = "one of them and a repair to do",
     };
     const struct counts *all = &shared->counts;

@@ -61,7 +61,12 @@ static uint32_t cap_of(enum kind kind)
 
 static bool has_kind(const struct limits *limits, enum kind kind)
 {
-    return is_able(limits, cap_of(kind)) && !(limits->without >> kind & 1);
+    if (kind == KIND_TRUNCATE && !limits->truncates)
+        return false;
+    if ((kind == KIND_RENAME || kind == KIND_MOVE || kind == KIND_REPLACE) &&
+        !limits->renames)
+        return false;
+    return is_able(limits, cap_of(kind));
 }
 
 uint32_t kinds_possible(const struct limits *limits)
@@ -79,7 +84,7 @@ bool limits_nothing(const struct limits *limits)
                          FP_CAP_MTIME | FP_CAP_ATTRS | FP_CAP_SEEKWRITE |
                          FP_CAP_APPEND | FP_CAP_RENAME_DIR | FP_CAP_HOLES;
 
-    return is_able(limits, all) && !limits->without && !limits->files_max;
+    return is_able(limits, all) && !limits->files_max;
 }
 
 /* --- the steps --- */
@@ -415,32 +420,6 @@ static void resize(struct node *n, uint32_t size)
     n->size = size;
 }
 
-/* One of the trees that show while a piecewise volume does the step. */
-static void between(struct model *model, const struct limits *limits,
-                    const struct step *step)
-{
-    if (!limits->is_piecewise || step->kind == KIND_STAGE)
-        return;
-    if (model->between_count == WORKLOAD_BETWEEN) {
-        fprintf(stderr, "powerloss: a step of too many pieces\n");
-        exit(1);
-    }
-    model->between[model->between_count++] = model_sum(model);
-}
-
-static void write_pieces(struct model *model, const struct limits *limits,
-                         const struct step *step, struct node *n, uint32_t off)
-{
-    for (uint32_t i = 0; i < step->size; i++) {
-        if (i % PIECE == 0)
-            between(model, limits, step);
-        if (n->size < off + step->size && i % PIECE == 0)
-            resize(n, off + i + PIECE < off + step->size ? off + i + PIECE
-                                                         : off + step->size);
-        n->data[off + i] = content(step->seed, i);
-    }
-}
-
 static bool model_put(struct model *model, const struct limits *limits,
                       const struct step *step)
 {
@@ -461,7 +440,10 @@ static bool model_put(struct model *model, const struct limits *limits,
         resize(n, 0);
     if (step->kind == KIND_APPEND)
         off = n->size;
-    write_pieces(model, limits, step, n, off);
+    if (step->size && n->size < off + step->size)
+        resize(n, off + step->size);
+    for (uint32_t i = 0; i < step->size; i++)
+        n->data[off + i] = content(step->seed, i);
     return true;
 }
 
@@ -611,7 +593,6 @@ static bool fits(struct model *model, const struct limits *limits,
 void step_make(struct step *step, struct model *model, uint32_t at,
                const struct limits *limits, uint32_t seed)
 {
-    model->between_count = 0;
     for (uint32_t i = 0; i < DRAWS; i++) {
         make(step, at, limits, seed + i * 1000003);
         step->left_out = !fits(model, limits, step);

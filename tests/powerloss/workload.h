@@ -19,10 +19,9 @@
 
 #include "core/fs/fs.h"
 
-#define WORKLOAD_STEPS   480
-#define WORKLOAD_PATH    32
-#define WORKLOAD_NODES   128
-#define WORKLOAD_BETWEEN 400
+#define WORKLOAD_STEPS 480
+#define WORKLOAD_PATH  32
+#define WORKLOAD_NODES 128
 
 /* The name of the file that is written and removed to end a recovery; it is no
  * part of any tree. */
@@ -49,13 +48,12 @@ extern const char *const kind_names[KIND_COUNT];
 
 /* What a volume can do. */
 struct limits {
-    uint32_t unit;    /* what sizes are counted in: a block, where there are
+    uint32_t unit; /* what sizes are counted in: a block, where there are
                          enough of them */
-    uint32_t caps;    /* FP_CAP_* */
-    uint32_t without; /* bits of enum kind that it has not all the same */
+    uint32_t caps; /* FP_CAP_* */
+    bool truncates, renames;
     uint32_t name_max;
     uint64_t file_max, files_max; /* files_max 0: no limit */
-    bool is_piecewise;
 };
 
 /* Bits of enum kind. */
@@ -90,10 +88,6 @@ struct node {
 
 struct model {
     struct node nodes[WORKLOAD_NODES]; /* the first is the root */
-    /* Sums of the trees that a piecewise volume may show while the last step
-     * was being done. */
-    uint64_t between[WORKLOAD_BETWEEN];
-    uint32_t between_count;
 };
 
 /* Makes step `at` of the workload for a volume of these limits, and does it to

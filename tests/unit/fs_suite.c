@@ -1149,8 +1149,7 @@ static void the_space_told_goes_down_and_comes_back(void **state)
 }
 
 /* One file grows until nothing is left: it keeps what it had when it was last
- * synced, or some of what was written since where writes are steps of their
- * own; the others are untouched, and it can go. */
+ * synced, the others are untouched, and it can go. */
 static void a_file_that_fills_the_volume_keeps_what_was_synced(void **state)
 {
     struct vol *v = *state;
@@ -1176,9 +1175,7 @@ static void a_file_that_fills_the_volume_keeps_what_was_synced(void **state)
     remount(v);
     expect(has(v, "/keep", 2 * piece, 1), 1);
     expect(fp_fs_stat(&v->mnt, "/grow", &st), FP_OK);
-    if (!(v->row->traits & FS_SUITE_PIECEWISE))
-        assert_int_equal(st.size, piece);
-    assert_true(st.size >= piece && st.size <= (uint64_t)pieces * piece);
+    assert_int_equal(st.size, piece);
     check_clean(v);
     expect(fp_fs_remove(&v->mnt, "/grow"), FP_OK);
     expect(put(v, "/again", 4 * piece, 4), FP_OK);
@@ -1551,17 +1548,6 @@ static int op_stage(struct vol *v)
     return err;
 }
 
-/* Where an open and each write are operations of their own: has the file some
- * beginning of the new content? */
-static bool has_part(struct vol *v, const char *path, uint32_t size)
-{
-    struct fp_stat st;
-
-    return v->row->traits & FS_SUITE_PIECEWISE &&
-           fp_fs_stat(&v->mnt, path, &st) == FP_OK && st.size <= size &&
-           has(v, path, (uint32_t)st.size, 5) == 1;
-}
-
 /* Every file is as it was before or as it is after; else what is wrong. A move
  * that met an error half-way may show both names until the volume is mounted
  * again: fs.h promises old or new for the next mount only. */
@@ -1573,14 +1559,13 @@ static const char *old_or_new(struct vol *v, bool may_be_twice)
     int replaced = has(v, "/b", 100, 1);
 
     if (replaced != 1 && has(v, "/b", fit(v, 3 * b), 2) != 1 &&
-        has(v, "/b", fit(v, 2 * b), 5) != 1 &&
-        !has_part(v, "/b", fit(v, 2 * b)) && type_of(v, "/b") != FP_ERR_NOENT)
+        has(v, "/b", fit(v, 2 * b), 5) != 1 && type_of(v, "/b") != FP_ERR_NOENT)
         return "/b is neither old nor new";
     if (a != 1 && moved != 1 && replaced != 1)
         return "/a is lost";
     if (!may_be_twice && (a == 1) + (moved == 1) + (replaced == 1) > 1)
         return "/a is there twice";
-    if (c != 1 && c != FP_ERR_NOENT && !has_part(v, "/c", 20))
+    if (c != 1 && c != FP_ERR_NOENT)
         return "/c is neither there nor not";
     return NULL;
 }

@@ -22,10 +22,6 @@ enum {
     /* Directories are there by what lies in them: a file's path makes them,
      * and with the last file they are gone. */
     FS_SUITE_PATHS_MAKE_DIRS = 4,
-    /* An open that creates or truncates, each write and a close are each an
-     * operation of their own, old or new: a replace that failed may have left
-     * any beginning of the new content. Staged writes are still one step. */
-    FS_SUITE_PIECEWISE = 8,
     /* A name cannot hold the byte 0xff: erased flash ends it. */
     FS_SUITE_NO_FF = 16,
 };

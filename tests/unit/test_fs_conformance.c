@@ -5,8 +5,10 @@
  */
 #include "tests/unit/fs_suite.h"
 
+#include "core/fs/bonsai/bonsai.h"
 #include "core/fs/fat/fat.h"
 #include "core/fs/littlefs/littlefs.h"
+#include "core/fs/minifs/minifs.h"
 #include "core/fs/spiffs/spiffs.h"
 #include "tests/sector_stack.h"
 #include "tests/unit/fs_flat.h"
@@ -38,8 +40,22 @@
 #define SPIFFS(prog, block, count, page, opts)                            \
     {                                                                     \
         .ops = &fp_fs_spiffs, .prog_size = (prog), .block_size = (block), \
-        .block_count = (count),                                           \
-        .cfg = { .page_size = (page), .options = (opts) },                \
+        .block_count = (count), .cfg = {                                  \
+            .page_size = (page),                                          \
+            .options = (opts)                                             \
+        }                                                                 \
+    }
+
+#define MINIFS(prog, block, count)                                        \
+    {                                                                     \
+        .ops = &fp_fs_minifs, .prog_size = (prog), .block_size = (block), \
+        .block_count = (count), .traits = FS_SUITE_NO_FF                  \
+    }
+
+#define BONSAI(prog, block, count)                                        \
+    {                                                                     \
+        .ops = &fp_fs_bonsai, .prog_size = (prog), .block_size = (block), \
+        .block_count = (count), .traits = FS_SUITE_PATHS_MAKE_DIRS        \
     }
 
 static const struct fs_suite_row rows[] = {
@@ -70,6 +86,16 @@ static const struct fs_suite_row rows[] = {
       .block_count = 64,
       .cfg = { .block_size = 4096, .page_size = 512, .options = "magic=0" },
       .traits = FS_SUITE_STATED },
+
+    MINIFS(1, 256, 64),
+    MINIFS(64, 256, 32),
+    MINIFS(256, 256, 24),
+    MINIFS(8, 1024, 24),
+    MINIFS(16, 4096, 16),
+
+    BONSAI(64, 256, 256),
+    BONSAI(1, 256, 1024),
+    BONSAI(16, 128, 512),
 
     { .ops = &fs_flat, .prog_size = 16, .block_size = 512, .block_count = 128 },
     { .ops = &fs_flat,

@@ -189,6 +189,8 @@ static void put_d(void)
         name(FP_LFS_STRUCT_INLINE, 1, "1234");
         name(FP_LFS_STRUCT_INLINE, 0, "1234");
     }
+    if (is("beyond the block"))
+        name(FP_LFS_NAME_FILE, 100, "i");
     if (is("created at once"))
         tag(FP_LFS_CREATE, 0, "", 0);
     name(is("name of no kind") ? 0x041 : FP_LFS_NAME_FILE, 0,
@@ -397,11 +399,28 @@ static void a_volume_without_mistakes_is_clean(void **state)
     lfs_check_image("none", mem, BLOCK, BLOCKS, PROG, "");
 }
 
+/* An entry takes nine bytes of log at least, so 512 hold 56. */
+static void more_entries_than_a_block_can_hold_are_damage(void **state)
+{
+    struct fp_fs_config cfg = { .block_size = BLOCK };
+    struct fp_bdev_ram ram;
+    struct fp_mount mnt;
+
+    (void)state;
+    mistake = "beyond the block";
+    build();
+    fp_bdev_ram_init(&ram, PROG, BLOCK, BLOCKS, mem);
+    assert_int_equal(lfs_mount(&mnt, &ram.bdev, &cfg), FP_ERR_CORRUPT);
+    cfg.options = "entries=20";
+    assert_int_equal(lfs_mount(&mnt, &ram.bdev, &cfg), FP_ERR_CORRUPT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_volume_without_mistakes_is_clean),
         cmocka_unit_test(each_mistake_is_told),
+        cmocka_unit_test(more_entries_than_a_block_can_hold_are_damage),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -354,6 +354,12 @@ static inline uint32_t fp_lfs_min(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+/* In one block: an entry takes two tags and a byte of name. */
+static inline uint32_t fp_lfs_entries_most(uint32_t block_size)
+{
+    return fp_lfs_min(block_size / 9, FP_LFS_ENTRIES_MAX);
+}
+
 /* Where a pair has more entries, it is split. */
 static inline uint32_t fp_lfs_entries_ok(const struct fp_lfs *fs)
 {

@@ -249,14 +249,15 @@ static int hash_name(struct fp_lfs *fs, uint32_t *hash)
     return FP_OK;
 }
 
-/* With fewer entries than the format allows, more of them are no damage. */
+/* More entries than the workspace was laid out for are no damage, as long as
+ * a block can hold them. */
 static int contradiction(const struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
     uint32_t id = fp_lfs_tag_id(fs->scan.tag);
     uint32_t need = id > m->count ? id : m->count;
+    uint32_t most = fp_lfs_entries_most(fs->block_size);
 
-    return need >= fs->ent_max && need < FP_LFS_ENTRIES_MAX ? FP_ERR_NOMEM
-                                                            : FP_ERR_CORRUPT;
+    return need >= fs->ent_max && need < most ? FP_ERR_NOMEM : FP_ERR_CORRUPT;
 }
 
 static int take_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m)

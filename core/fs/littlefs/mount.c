@@ -54,8 +54,7 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
     blocks = fp_bdev_size(dev) / size;
     l->device_blocks =
         blocks < FP_LFS_NULL ? (uint32_t)blocks : FP_LFS_NULL - 1;
-    /* An entry takes two tags and a byte of name. */
-    l->ents = fp_lfs_min(size / 9, FP_LFS_ENTRIES_MAX);
+    l->ents = fp_lfs_entries_most(size);
     l->ents =
         fp_lfs_min(l->ents, fp_fs_option(cfg->options, "entries", l->ents));
     l->files = cfg->max_files ? cfg->max_files : FILES_DEFAULT;

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the files of the Bonsai driver share: the state of a mount and the
+ * functions between them. Private to this folder.
+ *
+ * A node is named by the row that its record begins in, counted from the start
+ * of the partition; 0, the System File's, is no node. Flash has absolute
+ * addresses, which become rows where they are read and nowhere else.
+ *
+ * All reading goes through fp_bon_read(), which sees a journal that was
+ * committed but not applied as if it were: so a reader needs no repair.
+ */
+#ifndef FP_CORE_FS_BONSAI_BON_H
+#define FP_CORE_FS_BONSAI_BON_H
+
+#include "core/bytes.h"
+#include "core/fs/fs.h"
+
+#include <string.h>
+
+/* Source: the format page, Device and File record. */
+#define FP_BON_ROW      256u
+#define FP_BON_HEAD     8u
+#define FP_BON_NO_FILE  0xffu /* as handle_size */
+#define FP_BON_DATA_MAX UINT16_MAX
+#define FP_BON_KIDS_MAX 255u
+#define FP_BON_ROOT     1u
+#define FP_BON_FSA      19u /* in the System File: behind "system_file" */
+#define FP_BON_ROWS_MAX 4096u
+#define FP_BON_NAME_MAX 254u
+#define FP_BON_KEEP     6u /* rows that stay free, for the next journal */
+/* What the journal's one row has room for. */
+#define FP_BON_JOURNAL 24u /* bytes of its head before the moves */
+#define FP_BON_MOVES   58u
+
+struct fp_bon_node {
+    uint32_t row, parent; /* rows */
+    uint32_t data_size;
+    uint8_t handle_size, kids;
+};
+
+/* A row that the journal gives other content. */
+struct fp_bon_move {
+    uint16_t target, source;
+};
+
+struct fp_bon_file {
+    uint32_t node; /* what it was opened on or last became; 0: new */
+    uint32_t pos, size;
+    uint32_t expect; /* the size that was reserved, or the last */
+    uint32_t shadow; /* rows of the record being written; 0: none yet */
+    uint32_t shadow_rows, shadow_done; /* taken; programmed at least once */
+    uint32_t cached;                   /* which of them is in buf, or NOTHING */
+    uint32_t old;                      /* what it takes the place of */
+    uint32_t parent; /* of the record being written, as far as known */
+    uint8_t *buf;    /* a row, then the path of what has no node */
+    uint8_t handle_size;
+    bool is_own_data; /* of a directory: its ".data" */
+    bool is_dirty;    /* the content is the shadow's */
+    bool is_buf_dirty;
+    bool is_gone;  /* removed or replaced */
+    bool is_stale; /* a write failed: what was to be published is not there */
+    bool is_staged;
+};
+
+#define FP_BON_NOTHING UINT32_MAX
+
+struct fp_bon_dir {
+    struct fp_bon_dir *next;
+    uint32_t node;  /* whose children are listed */
+    uint32_t index; /* of the next */
+    bool has_told_data;
+};
+
+/* A record to be composed: that of `node`, with changes. */
+struct fp_bon_edit {
+    struct fp_bon_node node; /* as it is; row 0: there was none */
+    const uint8_t *handle;   /* or NULL: it lies at handle_at, */
+    uint32_t handle_at;      /* bytes from the start, */
+    uint32_t data;           /* and the data here */
+    uint32_t drop;           /* child that goes, */
+    uint32_t put;            /* and the one in its place, or at the end */
+    uint32_t drop_too;       /* another that goes */
+};
+
+/* Where a path leads. */
+struct fp_bon_place {
+    struct fp_bon_node node;   /* what is there */
+    struct fp_bon_node parent; /* or the last that is */
+    const char *rest;          /* components that are missing, from a name */
+    bool is_own_data;          /* of `node` */
+};
+
+struct fp_bon {
+    struct fp_bdev *dev;
+    uint32_t start; /* of the partition, as an address of the MCU */
+    uint32_t rows;
+    uint32_t moves;   /* of the journal that is being built */
+    uint32_t pending; /* of the one that is committed */
+    uint32_t crc;     /* of what was journalled so far */
+    uint32_t last;    /* row behind the last record */
+    uint32_t free;    /* rows */
+    uint32_t max_files, path_size;
+    bool is_raw;
+    bool is_mapped; /* used and heads are right */
+    bool has_changed;
+    bool is_lost; /* a journal may be committed or not */
+    uint8_t handle_size;
+    struct fp_bon_dir *dirs;
+    struct fp_bon_file **files;
+    uint8_t *bufs;
+    uint8_t *used, *heads; /* bits: rows of records; rows they begin in */
+    uint8_t *todo, *was;   /* scratch */
+    struct fp_bon_move move[FP_BON_MOVES];
+    uint8_t row[FP_BON_ROW];    /* scratch */
+    uint8_t handle[FP_BON_ROW]; /* the component that was looked for */
+};
+
+_Static_assert(sizeof(struct fp_bon_file) <= FP_FILE_STATE, "fp_file");
+_Static_assert(sizeof(struct fp_bon_dir) <= FP_DIR_STATE, "fp_dir");
+
+static inline struct fp_bon *fp_bon_of(const struct fp_mount *mnt)
+{
+    return mnt->ws;
+}
+
+static inline struct fp_bon_file *fp_bon_file_of(struct fp_file *file)
+{
+    return (struct fp_bon_file *)(void *)file->state;
+}
+
+static inline bool fp_bon_bit(const uint8_t *bits, uint32_t row)
+{
+    return bits[row / 8] >> row % 8 & 1;
+}
+
+static inline void fp_bon_set(uint8_t *bits, uint32_t row)
+{
+    bits[row / 8] = (uint8_t)(bits[row / 8] | 1 << row % 8);
+}
+
+static inline uint32_t fp_bon_addr(const struct fp_bon *fs, uint32_t row)
+{
+    return fs->start + row * FP_BON_ROW;
+}
+
+/* The row that the journal's head takes: no file gets it. */
+static inline uint32_t fp_bon_head(const struct fp_bon *fs)
+{
+    return fs->rows - 1;
+}
+
+static inline uint32_t fp_bon_rows(uint32_t size)
+{
+    return (size + FP_BON_ROW - 1) / FP_BON_ROW;
+}
+
+static inline uint32_t fp_bon_size(const struct fp_bon_node *n)
+{
+    return FP_BON_HEAD + n->handle_size + n->data_size + 4u * n->kids;
+}
+
+/* Bytes from the start of the partition. */
+static inline uint32_t fp_bon_handle_at(const struct fp_bon_node *n)
+{
+    return n->row * FP_BON_ROW + FP_BON_HEAD;
+}
+
+static inline uint32_t fp_bon_data_at(const struct fp_bon_node *n)
+{
+    return fp_bon_handle_at(n) + n->handle_size;
+}
+
+static inline bool fp_bon_is_dir(const struct fp_bon_node *n)
+{
+    return n->row == FP_BON_ROOT || n->kids > 0;
+}
+
+/* --- node.c --- */
+
+int fp_bon_read(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size);
+/* The record that begins in `row`. FP_ERR_NOENT: none that can be read. */
+int fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node);
+/* The next child, from the index'th on, that is a record and names the node as
+ * its parent; *index becomes that behind it. 1, 0 at the end, or an error. */
+int fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
+               uint32_t *index, struct fp_bon_node *kid);
+/* The child of that handle; FP_ERR_NOENT. */
+int fp_bon_kid_named(struct fp_bon *fs, const struct fp_bon_node *node,
+                     const uint8_t *handle, uint32_t size,
+                     struct fp_bon_node *kid);
+/* Reads what a committed journal says. */
+int fp_bon_load_journal(struct fp_bon *fs);
+
+/* --- map.c --- */
+
+/* Makes sure that the maps are right: a walk over the tree. */
+int fp_bon_map(struct fp_bon *fs);
+int fp_bon_statfs(struct fp_mount *mnt, struct fp_statfs *st);
+int fp_bon_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx);
+/* 1 if all of the row is erased, 0, or an error; what lies there, not what a
+ * journal says. */
+int fp_bon_is_blank(struct fp_bon *fs, uint32_t row);
+
+/* --- name.c --- */
+
+/* Decodes the path's first component to fs->handle; what lies behind it. */
+int fp_bon_component(struct fp_bon *fs, const char *path, const char **rest);
+/* The name to show for a node; cut where it is too long. */
+int fp_bon_show(struct fp_bon *fs, const struct fp_bon_node *node,
+                struct fp_dirent *entry);
+/* The same in the raw view: handles from the root on. */
+int fp_bon_show_raw(struct fp_bon *fs, const struct fp_bon_node *node,
+                    struct fp_dirent *entry);
+
+/* --- lookup.c --- */
+
+/* FP_ERR_NOENT: place has what there is. `for_create`: a file without data may
+ * become a directory. */
+int fp_bon_find(struct fp_bon *fs, const char *path, bool for_create,
+                struct fp_bon_place *place);
+
+/* --- mount.c --- */
+
+size_t fp_bon_workspace(const struct fp_bdev *dev,
+                        const struct fp_fs_config *cfg);
+void fp_bon_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg,
+                  void *ws);
+bool fp_bon_can_write(const struct fp_bdev *dev);
+int fp_bon_mount(struct fp_mount *mnt);
+
+/* --- dir.c --- */
+
+int fp_bon_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st);
+int fp_bon_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path);
+int fp_bon_readdir(struct fp_dir *dir, struct fp_dirent *entry);
+int fp_bon_closedir(struct fp_dir *dir);
+
+/* --- file.c --- */
+
+int fp_bon_claim(struct fp_bon *fs, struct fp_bon_file *f);
+void fp_bon_release(struct fp_bon *fs, struct fp_bon_file *f);
+int fp_bon_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
+                   uint32_t flags);
+int32_t fp_bon_read_ro(struct fp_file *file, void *buf, uint32_t size);
+int64_t fp_bon_seek(struct fp_file *file, int64_t off, enum fp_whence whence);
+int fp_bon_close_ro(struct fp_file *file);
+
+/* --- probe.c, check.c --- */
+
+int fp_bon_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score);
+int fp_bon_check_step(struct fp_bon *fs, struct fp_step *step);
+int fp_bon_step_ro(struct fp_mount *mnt, struct fp_step *step);
+
+/* --- the writing half --- */
+
+/* rows.c */
+/* Takes these free rows, unless fewer than FP_BON_KEEP stay free. */
+int fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count);
+/* The same wherever that many lie together. */
+int fp_bon_alloc(struct fp_bon *fs, uint32_t count, uint32_t *row);
+/* The same for the journal: one, from the end, and to the last. */
+int fp_bon_alloc_last(struct fp_bon *fs, uint32_t *row);
+/* The longest run of free rows; takes none. */
+uint32_t fp_bon_longest(const struct fp_bon *fs, uint32_t *row);
+int fp_bon_erase(struct fp_bon *fs, uint32_t row);
+/* Programs a row, erased before if it has to be. */
+int fp_bon_put_row(struct fp_bon *fs, uint32_t row, const uint8_t *buf);
+/* The end of an operation: maps anew, and erases what was in use and is no
+ * more. Passes err on. */
+int fp_bon_settle(struct fp_bon *fs, int err);
+
+/* journal.c */
+/* Before the first change: a journal that is committed is applied. */
+int fp_bon_prepare(struct fp_bon *fs);
+/* The row is to get this content. */
+int fp_bon_journal(struct fp_bon *fs, uint32_t row, const uint8_t *buf);
+/* All that was journalled happens, in one step. */
+int fp_bon_commit(struct fp_bon *fs);
+
+/* edit.c */
+/* What is as the node at `row` is. */
+int fp_bon_edit_of(struct fp_bon *fs, uint32_t row, struct fp_bon_edit *e);
+/* Writes the record to fresh rows. */
+int fp_bon_edit_new(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t *row);
+/* The same to rows already taken. */
+int fp_bon_edit_to(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t row);
+/* Journals what changes of the record where it is. */
+int fp_bon_edit_here(struct fp_bon *fs, struct fp_bon_edit *e);
+/* Makes the record fit where it is. 1: another one was moved away for that,
+ * rows that the caller knows may not be right; 0: it fits. */
+int fp_bon_edit_room(struct fp_bon *fs, struct fp_bon_edit *e);
+
+/* shadow.c: the record of a file being written, in rows of its own */
+/* Begins it, empty; `node` has the handle, or NULL and fs->handle does. */
+int fp_bon_shadow_begin(struct fp_bon *fs, struct fp_bon_file *f,
+                        const struct fp_bon_node *node);
+/* Data at `pos`; NULL writes zeros. */
+int fp_bon_shadow_write(struct fp_bon *fs, struct fp_bon_file *f, uint32_t pos,
+                        const uint8_t *buf, uint32_t size);
+int fp_bon_shadow_read(struct fp_bon *fs, struct fp_bon_file *f, uint32_t pos,
+                       uint8_t *buf, uint32_t size);
+/* It has all the rows that it will need. */
+int fp_bon_shadow_place(struct fp_bon *fs, struct fp_bon_file *f);
+/* Its head becomes right, and all of it lies on flash. */
+int fp_bon_shadow_finish(struct fp_bon *fs, struct fp_bon_file *f,
+                         uint32_t parent);
+/* To where `count` rows are free, which become its. */
+int fp_bon_shadow_move(struct fp_bon *fs, struct fp_bon_file *f,
+                       uint32_t count);
+void fp_bon_shadow_drop(struct fp_bon_file *f);
+
+/* write.c */
+int fp_bon_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
+                uint32_t flags);
+int32_t fp_bon_read_rw(struct fp_file *file, void *buf, uint32_t size);
+int32_t fp_bon_write(struct fp_file *file, const void *buf, uint32_t size);
+int fp_bon_truncate(struct fp_file *file, uint64_t size);
+int fp_bon_fsync(struct fp_file *file);
+int fp_bon_reserve(struct fp_file *file, uint64_t size);
+int fp_bon_file_commit(struct fp_file *file, const struct fp_commit_meta *meta);
+int fp_bon_close(struct fp_file *file);
+
+/* publish.c */
+int fp_bon_publish(struct fp_bon *fs, struct fp_bon_file *f);
+
+/* tree.c */
+int fp_bon_remove(struct fp_mount *mnt, const char *path);
+int fp_bon_remove_all(struct fp_mount *mnt, const char *path);
+int fp_bon_rename(struct fp_mount *mnt, const char *from, const char *to,
+                  uint32_t flags);
+
+/* sync.c */
+int fp_bon_sync(struct fp_mount *mnt);
+int fp_bon_unmount(struct fp_mount *mnt);
+int fp_bon_step(struct fp_mount *mnt, struct fp_step *step);
+
+/* format.c */
+int fp_bon_format(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
+                  size_t ws_size);
+
+#endif

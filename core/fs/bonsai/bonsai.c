@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table of the whole driver.
+ */
+#include "core/fs/bonsai/bonsai.h"
+#include "core/fs/bonsai/bon.h"
+
+static int statfs_rw(struct fp_mount *mnt, struct fp_statfs *st)
+{
+    int err = fp_bon_statfs(mnt, st);
+
+    st->caps |= FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE | FP_CAP_SEEKWRITE |
+                FP_CAP_APPEND | FP_CAP_RENAME_DIR | FP_CAP_HOLES | FP_CAP_WRITE;
+    return err;
+}
+
+int fp_fs_bonsai_remove_all(struct fp_mount *mnt, const char *path)
+{
+    struct fp_stat st;
+    int err = fp_fs_stat(mnt, path, &st);
+
+    if (err)
+        return err;
+    if (mnt->ops != &fp_fs_bonsai)
+        return FP_ERR_NOTSUP;
+    if (mnt->cfg.flags & FP_MOUNT_RDONLY)
+        return FP_ERR_ROFS;
+    return path[1] == '\0' ? FP_ERR_BUSY : fp_bon_remove_all(mnt, path);
+}
+
+const struct fp_fs_ops fp_fs_bonsai = {
+    .name = "bonsai",
+    .promise = FP_PROMISE_OLD_OR_NEW,
+    .workspace = fp_bon_workspace,
+    .probe = fp_bon_probe,
+    .format = fp_bon_format,
+    .mount = fp_bon_mount,
+    .unmount = fp_bon_unmount,
+    .sync = fp_bon_sync,
+    .stat = fp_bon_stat,
+    .statfs = statfs_rw,
+    .open = fp_bon_open,
+    .read = fp_bon_read_rw,
+    .write = fp_bon_write,
+    .seek = fp_bon_seek,
+    .truncate = fp_bon_truncate,
+    .fsync = fp_bon_fsync,
+    .reserve = fp_bon_reserve,
+    .commit = fp_bon_file_commit,
+    .close = fp_bon_close,
+    .opendir = fp_bon_opendir,
+    .readdir = fp_bon_readdir,
+    .closedir = fp_bon_closedir,
+    .remove = fp_bon_remove,
+    .rename = fp_bon_rename,
+    .blocks = fp_bon_blocks,
+    .step = fp_bon_step,
+};

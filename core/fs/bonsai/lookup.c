@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Paths. Upstream looks for the last component anywhere in the tree; here a
+ * path is one. The last component ".data" is the directory's own data.
+ */
+#include "core/fs/bonsai/bon.h"
+
+/* The raw view has no directories but this one: "/" before "root". */
+static const char *skip_root(const char *path)
+{
+    return strncmp(path, "/root", 5) == 0 && (path[5] == '/' || path[5] == '\0')
+               ? path + 5
+               : NULL;
+}
+
+/* One component down from `place`. FP_ERR_NOENT: that ends it. */
+static int enter(struct fp_bon *fs, struct fp_bon_place *place, bool for_create)
+{
+    const char *rest;
+    int err;
+
+    place->parent = place->node;
+    if (!fp_bon_is_dir(&place->node) &&
+        (!for_create || place->node.data_size > 0))
+        return FP_ERR_NOTDIR;
+    if (strcmp(place->rest, ".data") == 0 && !fs->is_raw) {
+        place->is_own_data = true;
+        place->rest += 5;
+        return place->node.data_size > 0 ? FP_OK : FP_ERR_NOENT;
+    }
+    err = fp_bon_component(fs, place->rest, &rest);
+    if (!err)
+        err = fp_bon_kid_named(fs, &place->parent, fs->handle, fs->handle_size,
+                               &place->node);
+    if (!err)
+        place->rest = rest;
+    if (err == FP_ERR_INVAL || (err == FP_ERR_NAMETOOLONG && !for_create))
+        err = FP_ERR_NOENT; /* no handle is that */
+    return err;
+}
+
+int fp_bon_find(struct fp_bon *fs, const char *path, bool for_create,
+                struct fp_bon_place *place)
+{
+    int err = fp_bon_load(fs, FP_BON_ROOT, &place->node);
+
+    place->is_own_data = false;
+    if (err == FP_ERR_NOENT)
+        return FP_ERR_CORRUPT; /* the root is lost */
+    place->rest = fs->is_raw && path[1] != '\0' ? skip_root(path) : path;
+    place->parent = place->node;
+    if (place->rest == NULL)
+        return FP_ERR_NOENT;
+    while (!err && place->rest[0] == '/' && place->rest[1] != '\0') {
+        place->rest++;
+        err = enter(fs, place, for_create);
+    }
+    return err;
+}

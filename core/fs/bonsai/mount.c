@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Mounting reads the System File, the root's head and the journal; the tree
+ * is walked when somebody needs to know what is free.
+ */
+#include "core/fs/bonsai/bon.h"
+
+static const uint8_t system_file[] = "\x0b\x04\0\0\0\0\0\0system_file";
+
+bool fp_bon_can_write(const struct fp_bdev *dev)
+{
+    return dev->flags & FP_BDEV_ERASED_FF &&
+           FP_BON_ROW % dev->block_size == 0 &&
+           FP_BON_ROW % dev->prog_size == 0;
+}
+
+static uint32_t rows_of(const struct fp_bdev *dev)
+{
+    return (uint32_t)(fp_bdev_size(dev) / FP_BON_ROW);
+}
+
+static uint32_t path_size_of(const struct fp_fs_config *cfg)
+{
+    return fp_fs_option(cfg->options, "path", 256);
+}
+
+/* Behind the struct: a pointer for each file, four bitmaps, and a row and a
+ * path for each file that may be written. */
+static size_t lay_out(struct fp_bon *fs, const struct fp_bdev *dev,
+                      const struct fp_fs_config *cfg)
+{
+    size_t bits = rows_of(dev) / 8 + 1, names = cfg->max_files * sizeof(void *);
+    size_t each = FP_BON_ROW + path_size_of(cfg);
+
+    if (fs != NULL) {
+        fs->files = (struct fp_bon_file **)(void *)(fs + 1);
+        fs->used = (uint8_t *)(fs + 1) + names;
+        fs->heads = fs->used + bits;
+        fs->todo = fs->heads + bits;
+        fs->was = fs->todo + bits;
+        fs->bufs = fs->was + bits;
+    }
+    if (cfg->flags & FP_MOUNT_RDONLY)
+        each = 0;
+    return sizeof *fs + names + 4 * bits + cfg->max_files * each;
+}
+
+size_t fp_bon_workspace(const struct fp_bdev *dev,
+                        const struct fp_fs_config *cfg)
+{
+    struct fp_fs_config use = *cfg;
+    fp_addr rows = fp_bdev_size(dev) / FP_BON_ROW;
+
+    if (rows < 4 || rows > FP_BON_ROWS_MAX || dev->read_size != 1)
+        return 0;
+    if (use.max_files == 0)
+        use.max_files = 4;
+    return lay_out(NULL, dev, &use);
+}
+
+void fp_bon_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws)
+{
+    struct fp_bon *fs = ws;
+
+    memset(fs, 0, sizeof *fs + cfg->max_files * sizeof(void *));
+    fs->dev = dev;
+    fs->rows = rows_of(dev);
+    fs->max_files = cfg->max_files;
+    fs->path_size = path_size_of(cfg);
+    fs->is_raw = fp_fs_option(cfg->options, "raw", 0);
+    fs->start = fp_fs_option(cfg->options, "start", 0);
+    lay_out(fs, dev, cfg);
+}
+
+/* The System File is there; the root, where there is one, agrees on `start`,
+ * which its parent address gives away. */
+static int check_start(struct fp_bon *fs, const char *options)
+{
+    uint8_t head[sizeof system_file - 1];
+    uint32_t start;
+    int err = fp_bon_read(fs, 0, head, sizeof head);
+
+    if (!err && memcmp(head, system_file, sizeof head) != 0)
+        err = FP_ERR_CORRUPT;
+    if (!err)
+        err = fp_bon_read(fs, FP_BON_ROW, head, FP_BON_HEAD);
+    if (err || head[0] == FP_BON_NO_FILE)
+        return err;
+    start = fp_get_le32(head + 3) - FP_BON_ROW;
+    if (fp_fs_option(options, "start", start) != start)
+        return FP_ERR_INVAL;
+    fs->start = start;
+    return start % FP_BON_ROW == 0 ? FP_OK : FP_ERR_CORRUPT;
+}
+
+int fp_bon_mount(struct fp_mount *mnt)
+{
+    struct fp_bon *fs = mnt->ws;
+    int err;
+
+    fp_bon_setup(mnt->dev, &mnt->cfg, fs);
+    mnt->cfg.block_size = FP_BON_ROW;
+    if (fs->is_raw || !fp_bon_can_write(mnt->dev))
+        mnt->cfg.flags |= FP_MOUNT_RDONLY;
+    err = fp_bon_load_journal(fs);
+    return err ? err : check_start(fs, mnt->cfg.options);
+}

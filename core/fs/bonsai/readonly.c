@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table of a build that only reads.
+ */
+#include "core/fs/bonsai/bon.h"
+#include "core/fs/bonsai/bonsai.h"
+
+const struct fp_fs_ops fp_fs_bonsai_ro = {
+    .name = "bonsai",
+    .promise = FP_PROMISE_OLD_OR_NEW,
+    .workspace = fp_bon_workspace,
+    .probe = fp_bon_probe,
+    .mount = fp_bon_mount,
+    .stat = fp_bon_stat,
+    .statfs = fp_bon_statfs,
+    .open = fp_bon_open_ro,
+    .read = fp_bon_read_ro,
+    .seek = fp_bon_seek,
+    .close = fp_bon_close_ro,
+    .opendir = fp_bon_opendir,
+    .readdir = fp_bon_readdir,
+    .closedir = fp_bon_closedir,
+    .blocks = fp_bon_blocks,
+    .step = fp_bon_step_ro,
+};

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The table of a build that only reads.
+ */
+#include "core/fs/minifs/mini.h"
+#include "core/fs/minifs/minifs.h"
+
+const struct fp_fs_ops fp_fs_minifs_ro = {
+    .name = "minifs",
+    .promise = FP_PROMISE_OLD_OR_NEW,
+    .workspace = fp_mini_workspace,
+    .probe = fp_mini_probe,
+    .mount = fp_mini_mount,
+    .stat = fp_mini_stat,
+    .statfs = fp_mini_statfs,
+    .open = fp_mini_open_ro,
+    .read = fp_mini_read,
+    .seek = fp_mini_seek,
+    .close = fp_mini_close_ro,
+    .opendir = fp_mini_opendir,
+    .readdir = fp_mini_readdir,
+    .closedir = fp_mini_closedir,
+    .blocks = fp_mini_blocks,
+    .step = fp_mini_step_ro,
+};
