@@ -7,8 +7,6 @@
  * another sector two that name one chain; what was repaired has nothing.
  */
 #include "core/fs/fat/fat.h"
-#include "core/bdev/sector.h"
-#include "core/bdev/slice.h"
 #include "tests/powerloss/campaign.h"
 #include "tests/sector_stack.h"
 

@@ -4,6 +4,7 @@
  * ended. Bytes that are expected stand in the format page or were counted by
  * hand.
  */
+#include "core/bdev/fault.h"
 #include "core/bytes.h"
 #include "tests/unit/fat_support.h"
 
@@ -315,6 +316,23 @@ static void the_dirty_mark_comes_and_goes(void **state)
     free(v.mem);
 }
 
+/* FSInfo is a hint: one that says too little costs nothing but a count. */
+static void a_wrong_count_of_free_clusters_does_no_harm(void **state)
+{
+    struct fp_statfs st;
+    struct vol v;
+
+    (void)state;
+    make(&v, 34 << 20, 512, "bits=32,cluster=512");
+    fat_unmount(&v.mnt);
+    memset(v.mem + 512 + 488, 0, 4);
+    open_again(&v, NULL);
+    fat_ok(put(&v, "/f", "x"), "put");
+    fat_ok(fp_fs_statfs(&v.mnt, &st), "statfs");
+    assert_in_range(st.free, 33 << 20, 34 << 20);
+    drop(&v);
+}
+
 static void a_read_only_file_stays(void **state)
 {
     struct fp_file file;
@@ -390,6 +408,41 @@ static void a_repair_frees_what_is_lost(void **state)
     drop(&v);
 }
 
+/* A read that fails in the middle of a repair must not make what it could not
+ * see look lost. */
+static void a_repair_that_fails_frees_nothing_in_use(void **state)
+{
+    struct fp_bdev_fault fault;
+    uint8_t scratch[512];
+    struct fp_mount mnt;
+    struct vol v;
+
+    (void)state;
+    make(&v, 1 << 18, 512, NULL);
+    fat_ok(fp_fs_mkdir(&v.mnt, "/d"), "mkdir");
+    fat_ok(put(&v, "/d/f", "content"), "put");
+    fat_ok(put(&v, "/g", "more"), "put");
+    fat_unmount(&v.mnt);
+    fp_bdev_fault_init(&fault, &v.ram.bdev, scratch, 1);
+    for (uint32_t nth = 1; nth < 40; nth++) {
+        struct fp_step step = { .kind = FP_STEP_REPAIR };
+        int failed = 0;
+
+        fat_ok(fat_mount(&mnt, &fault.bdev, NULL), "mount");
+        fp_bdev_fault_fail(&fault, FP_BDEV_READ, nth);
+        while (!step.done && failed < 3)
+            failed += fp_fs_step(&mnt, &step) != FP_OK;
+        fp_bdev_fault_fail(&fault, FP_BDEV_READ, 0);
+        assert_int_equal(step.pending, 0);
+        fat_unmount(&mnt);
+        open_again(&v, NULL);
+        assert_true(has(&v, "/d/f", "content"));
+        assert_true(has(&v, "/g", "more"));
+        fat_unmount(&v.mnt);
+    }
+    free(v.mem);
+}
+
 static void chains_that_loop_or_cross_are_told(void **state)
 {
     struct fp_step step = { .kind = FP_STEP_CHECK };
@@ -412,6 +465,126 @@ static void chains_that_loop_or_cross_are_told(void **state)
     assert_true(step.errors > 0);
     drop(&v);
     free(text);
+}
+
+/* --- several handles at once --- */
+
+#define HANDLES 4
+
+struct handle {
+    struct fp_file file;
+    bool is_open, writes;
+};
+
+static uint32_t roll(uint32_t below)
+{
+    static uint32_t x = 4711;
+
+    x = x * 1664525 + 1013904223;
+    return (x >> 8) % below;
+}
+
+/* All of a file's bytes are the same, whichever state of it a handle sees. */
+static void read_even(struct handle *h)
+{
+    static uint8_t buf[12000];
+    int32_t n;
+
+    fat_ok(fp_fs_seek(&h->file, 0, FP_SEEK_SET), "seek");
+    n = fp_fs_read(&h->file, buf, sizeof buf);
+    if (n == FP_ERR_STALE)
+        return;
+    fat_ok(n, "read");
+    for (int32_t i = 1; i < n; i++)
+        assert_int_equal(buf[i], buf[0]);
+}
+
+static void write_even(struct handle *h)
+{
+    static uint8_t buf[12000];
+    const int64_t old = fp_fs_seek(&h->file, 0, FP_SEEK_END);
+    uint32_t size = (uint32_t)old + roll(3000);
+    int32_t n;
+
+    size = size > sizeof buf || !size ? 5000 : size;
+    memset(buf, (int)roll(256), size);
+    fat_ok(fp_fs_seek(&h->file, 0, FP_SEEK_SET), "seek");
+    if (fp_fs_truncate(&h->file, roll(2) ? size : 0))
+        return;
+    n = fp_fs_write(&h->file, buf, size);
+    if (n != FP_ERR_STALE)
+        fat_ok(n, "write");
+}
+
+static void change(struct vol *v, struct handle *h)
+{
+    static const uint32_t how[] = {
+        FP_O_READ,
+        FP_O_READ,
+        FP_O_READ | FP_O_WRITE | FP_O_CREATE,
+        FP_O_READ | FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC,
+        FP_O_READ | FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC | FP_O_STAGE,
+    };
+    char path[20], to[20];
+    uint32_t flags = how[roll(5)];
+
+    sprintf(path, "/d%u/file %u", roll(2), roll(4));
+    sprintf(to, "/d%u/file %u", roll(2), roll(4));
+    if (!h->is_open) {
+        h->is_open = !fp_fs_open(&v->mnt, &h->file, path, flags);
+        h->writes = flags & FP_O_WRITE;
+        return;
+    }
+    switch (roll(7)) {
+    case 0:
+        (void)fp_fs_remove(&v->mnt, path);
+        break;
+    case 1:
+        (void)fp_fs_rename(&v->mnt, path, to, 0);
+        break;
+    case 2:
+        if (h->writes)
+            (void)fp_fs_fsync(&h->file);
+        break;
+    case 3:
+        if (h->file.flags & FP_O_STAGE)
+            (void)fp_fs_commit(&h->file, NULL);
+        (void)fp_fs_close(&h->file);
+        h->is_open = false;
+        break;
+    case 4:
+        if (h->writes)
+            write_even(h);
+        break;
+    default:
+        read_even(h);
+    }
+}
+
+static void handles_do_not_get_in_each_others_way(void **state)
+{
+    struct handle handles[HANDLES] = { 0 };
+    struct vol v;
+
+    (void)state;
+    make(&v, 1 << 19, 512, NULL);
+    fat_ok(fp_fs_mkdir(&v.mnt, "/d0"), "mkdir");
+    fat_ok(fp_fs_mkdir(&v.mnt, "/d1"), "mkdir");
+    for (int i = 0; i < 20000; i++) {
+        change(&v, &handles[roll(HANDLES)]);
+        if (i % 500 == 499) {
+            struct fp_step step = { .kind = FP_STEP_CHECK };
+
+            fat_ok(fp_fs_sync(&v.mnt), "sync");
+            while (!step.done)
+                fat_ok(fp_fs_step(&v.mnt, &step), "check");
+            assert_int_equal(step.errors + step.warnings + step.pending, 0);
+        }
+    }
+    for (int i = 0; i < HANDLES; i++)
+        if (handles[i].is_open)
+            (void)fp_fs_close(&handles[i].file);
+    drop(&v);
 }
 
 /* Sequential content reaches the card in runs, not sector by sector. */
@@ -461,10 +634,13 @@ int main(void)
         cmocka_unit_test(media_that_cannot_be_written_so_are_refused),
         cmocka_unit_test(relatives_and_tables_are_no_fat),
         cmocka_unit_test(the_dirty_mark_comes_and_goes),
+        cmocka_unit_test(a_wrong_count_of_free_clusters_does_no_harm),
         cmocka_unit_test(a_read_only_file_stays),
         cmocka_unit_test(who_reads_keeps_what_is_replaced),
         cmocka_unit_test(a_repair_frees_what_is_lost),
+        cmocka_unit_test(a_repair_that_fails_frees_nothing_in_use),
         cmocka_unit_test(chains_that_loop_or_cross_are_told),
+        cmocka_unit_test(handles_do_not_get_in_each_others_way),
         cmocka_unit_test(large_writes_are_programmed_in_runs),
     };
 

@@ -9,9 +9,7 @@ uint32_t fp_fat_alloc(struct fp_fat *fs, uint32_t near)
 {
     uint32_t n = near, left = fs->last;
 
-    if (fp_fat_is_counted(fs) && !fs->free)
-        left = 0;
-    else if (!near || near >= fs->last || fp_fat_get(fs, ++n))
+    if (!near || near >= fs->last || fp_fat_get(fs, ++n))
         for (n = fs->next; left && fp_fat_get(fs, n); left--)
             n = n < fs->last ? n + 1 : 2;
     if (!left)

@@ -53,11 +53,9 @@ static bool parse_32(struct fp_fat *fs, const uint8_t *boot, uint32_t reserved)
            fp_fat_is_cluster(fs, fs->root_cluster);
 }
 
-/* FP_ERR_NOENT: no FAT; FP_ERR_NOTSUP: one of its relatives. */
-static int judge(const uint8_t *boot, const uint8_t *mark)
+/* By the first bytes. FP_ERR_NOENT: no FAT; FP_ERR_NOTSUP: a relative. */
+static int judge(const uint8_t *boot)
 {
-    if (fp_fat_u16(mark) != 0xaa55)
-        return FP_ERR_NOENT;
     if (!memcmp(boot + 3, "EXFAT   ", 8) || !memcmp(boot + 3, "NTFS    ", 8))
         return FP_ERR_NOTSUP;
     return is_plausible(boot) ? FP_OK : FP_ERR_NOENT;
@@ -80,7 +78,7 @@ static bool parse_clusters(struct fp_fat *fs)
 int fp_fat_boot_parse(struct fp_fat *fs, const uint8_t *boot)
 {
     uint32_t reserved = fp_fat_u16(boot + 14);
-    int err = judge(boot, boot + 510);
+    int err = fp_fat_u16(boot + 510) == 0xaa55 ? judge(boot) : FP_ERR_NOENT;
 
     if (err)
         return err;
@@ -117,27 +115,27 @@ int fp_fat_boot_parse(struct fp_fat *fs, const uint8_t *boot)
 
 int fp_fat_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
 {
-    uint32_t unit = dev->read_size > 64 ? dev->read_size : 64;
-    uint8_t boot[PROBE_MAX], mark[PROBE_MAX], *end;
-    int err;
+    uint32_t unit = dev->read_size > 64 ? dev->read_size : 64, size;
+    uint8_t buf[PROBE_MAX];
+    int err, what;
 
-    *score = 0;
+    *score = 90;
     if (dev->read_size > PROBE_MAX)
         return FP_ERR_NOTSUP;
     if (fp_bdev_size(dev) < 512)
         return FP_ERR_NOENT;
-    err = fp_bdev_read(dev, 0, boot, unit);
-    if (!err)
-        err = fp_bdev_read(dev, 510 / unit * unit, mark, unit);
-    if (!err) {
-        end = mark + 510 % unit;
-        err = judge(boot, end);
-    }
-    if (!err && cfg->block_size && cfg->block_size != fp_fat_u16(boot + 11))
-        err = FP_ERR_NOENT;
+    err = fp_bdev_read(dev, 0, buf, unit);
     if (err)
         return err;
-    cfg->block_size = fp_fat_u16(boot + 11);
-    *score = 90;
-    return FP_OK;
+    what = judge(buf);
+    size = fp_fat_u16(buf + 11);
+    err = fp_bdev_read(dev, 510 / unit * unit, buf, unit);
+    if (err)
+        return err;
+    if (fp_fat_u16(buf + 510 % unit) != 0xaa55 ||
+        (!what && cfg->block_size && cfg->block_size != size))
+        return FP_ERR_NOENT;
+    if (!what)
+        cfg->block_size = size;
+    return what;
 }

@@ -139,7 +139,7 @@ static void look_at_dir(struct fp_fat *fs, struct fp_step *step,
 
     if (!fp_fat_is_cluster(fs, head))
         return; /* who follows it says so */
-    if (parent_of(fs, head) != c->at.head) {
+    if (parent_of(fs, head) != c->at.head && !fs->err) {
         find(step, FP_FINDING_WARNING, place->sector,
              "a directory's \"..\" is not its parent");
         if (!fix)
@@ -319,8 +319,11 @@ int fp_fat_check(struct fp_fat *fs, struct fp_step *step, fp_fat_fix_fn fix)
     c->changes = fs->changes;
     step->progress = fp_fat_min(c->window, fs->last);
     step->total = fs->last;
-    if (fs->err != FP_ERR_CORRUPT)
+    if (fs->err != FP_ERR_CORRUPT) {
+        if (fs->err) /* what was marked is not all: once more from the start */
+            *c = (struct fp_fat_check){ .window = 0 };
         return fs->err;
+    }
     find(step, FP_FINDING_ERROR, c->sector,
          "directories or chains contradict each other");
     step->done = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What check.c and repair.c share: how far a check has come, and what is asked
- * for when something is to be put right.
+ * What check.c and check_repair.c share: how far a check has come, and what is
+ * asked for when something is to be put right.
  */
 #ifndef FP_CORE_FS_FAT_CHECK_H
 #define FP_CORE_FS_FAT_CHECK_H

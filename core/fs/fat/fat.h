@@ -38,6 +38,9 @@
  * - A write or truncate that fails leaves what there was at the last fsync; a
  *   file that has no name yet, or is staged, is FP_ERR_STALE then.
  *
+ * Repair  a cut leaves nothing that must be put right before the next write, so
+ *         statfs never says needs_repair; what it does leave (lost clusters,
+ *         above all) FP_STEP_CHECK tells and FP_STEP_REPAIR frees
  * Names   are UTF-8, up to 255 units of UTF-16 and FP_NAME_MAX bytes, found
  *         whatever their case; the format page has the rules
  * Errors  FP_ERR_ACCES: a file with the read-only attribute.

@@ -66,6 +66,12 @@ uint8_t *fp_fat_slot_edit(struct fp_fat *fs, const struct fp_fat_cursor *at)
     return change(fs, fp_fat_slot(fs, at));
 }
 
+static void recount(struct fp_fat *fs)
+{
+    fs->counted = 2;
+    fs->free = 0;
+}
+
 void fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value)
 {
     uint32_t at = fp_fat_table_at(fs, n), old = fp_fat_get(fs, n);
@@ -87,6 +93,8 @@ void fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value)
     }
     if (n < fs->counted && n >= 2)
         fs->free = fs->free + is_free - !old;
+    if (fs->free > fs->last) /* FSInfo was wrong: below 0 */
+        recount(fs);
     fs->changes++;
 }
 

@@ -202,7 +202,7 @@ int fp_fat_fsync(struct fp_file *file)
         fp_fat_save(fs, f, NULL);
     else if (f->node.ended)
         fp_fat_fail(fs, FP_ERR_STALE);
-    if (!fp_fat_finish(fs)) /* what is read now comes off the medium */
+    if (!fp_fat_finish(fs) && f->by_name) /* reads come off the medium now */
         fs->win.sector = fs->fat.sector = FP_FAT_NONE;
     return fs->err;
 }

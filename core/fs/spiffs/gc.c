@@ -77,6 +77,14 @@ static struct tally tally_of(const struct fp_spf *fs, uint32_t block)
     return t;
 }
 
+bool fp_spf_has_garbage(const struct fp_spf *fs)
+{
+    for (uint32_t b = 0; b < fs->block_count; b++)
+        if (tally_of(fs, b).gone * 2 > fs->usable)
+            return true;
+    return false;
+}
+
 /* Every so often the next block in turn, so that what never changes moves as
  * well; else the one that gives most. */
 static int32_t score_of(const struct fp_spf *fs, uint32_t block,

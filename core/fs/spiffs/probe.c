@@ -39,19 +39,29 @@ struct trial {
     struct fp_spf fs;
     uint8_t unit[UNIT_MAX];
     uint32_t agree, differ;
+    int err; /* of a read that failed: then nothing is known */
 };
+
+/* Did a read work? What the medium cannot correct fits nothing. */
+static bool took(struct trial *t, int err)
+{
+    if (err && err != FP_ERR_CORRUPT)
+        t->err = err;
+    return err == FP_OK;
+}
 
 /* A volume with magic has it in all blocks but one, which may have lost power
  * in its erase; one without has nothing there, and an erase count. */
-static bool fits_magic(struct fp_spf *fs)
+static bool fits_magic(struct trial *t)
 {
+    struct fp_spf *fs = &t->fs;
     uint32_t bad = 0;
 
     for (uint32_t b = 0; b < fs->block_count && bad < 2; b++) {
         uint32_t want = fs->magic ? fp_spf_magic(fs, b) : fs->none;
         uint8_t buf[8];
 
-        if (fp_spf_read(fs, fp_spf_magic_at(fs, b), buf, 2u * fs->w) != FP_OK)
+        if (!took(t, fp_spf_read(fs, fp_spf_magic_at(fs, b), buf, 2u * fs->w)))
             return false;
         bad += fp_spf_word(fs, buf) != want ||
                (!fs->magic && fp_spf_word(fs, buf + fs->w) & fp_spf_ix(fs));
@@ -67,12 +77,12 @@ static void try_header(struct trial *t, uint32_t page, uint32_t id)
     uint8_t buf[4];
     uint32_t first;
 
-    if (fp_spf_read(fs, fp_spf_at(fs, page) + fs->pad, buf, 4) != FP_OK ||
+    if (!took(t, fp_spf_read(fs, fp_spf_at(fs, page) + fs->pad, buf, 4)) ||
         fp_get_le32(buf) == FP_SPF_EMPTY ||
-        fp_spf_read(fs, fp_spf_at(fs, page) + fs->table0, buf, fs->w) != FP_OK)
+        !took(t, fp_spf_read(fs, fp_spf_at(fs, page) + fs->table0, buf, fs->w)))
         return;
     first = fp_spf_word(fs, buf);
-    if (fp_spf_is_page(fs, first) && fp_spf_peek(fs, first, &head) == FP_OK &&
+    if (fp_spf_is_page(fs, first) && took(t, fp_spf_peek(fs, first, &head)) &&
         head.id == id && head.span == 0 && !head.index)
         t->agree += 4;
     else
@@ -89,10 +99,10 @@ static bool try_block(struct trial *t, uint32_t block)
         struct fp_spf_head head;
         uint32_t entry;
 
-        if (fp_spf_read_entry(fs, first + e, &entry) != FP_OK ||
+        if (!took(t, fp_spf_read_entry(fs, first + e, &entry)) ||
             entry == fs->none)
             break;
-        if (fp_spf_peek(fs, first + e, &head) != FP_OK)
+        if (!took(t, fp_spf_peek(fs, first + e, &head)))
             continue;
         if (entry == 0) {
             t->differ += head.id == 0; /* it keeps its id */
@@ -123,7 +133,7 @@ static int32_t try_layout(struct trial *t, struct fp_bdev *dev,
     t->fs.unit = t->unit;
     t->fs.unit_at = (fp_addr)-1;
     t->agree = t->differ = 0;
-    if (!fits_magic(&t->fs))
+    if (!fits_magic(t))
         return -1;
     for (uint32_t b = 0; b < t->fs.block_count && tried < TRIED; b++)
         tried += try_block(t, b) ? t->fs.block_size : 0;
@@ -191,6 +201,7 @@ int fp_spf_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
     struct fp_fs_config use = *cfg;
     struct trial t;
 
+    t.err = FP_OK;
     *score = 0;
     if (dev->read_size > UNIT_MAX)
         return FP_ERR_NOENT;
@@ -202,6 +213,8 @@ int fp_spf_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
             if (use.block_size % dev->block_size == 0)
                 try_pages(&t, dev, &use, &best);
     }
+    if (t.err)
+        return t.err;
     if (best.fit < 0)
         return FP_ERR_NOENT;
     *cfg = best.cfg;

@@ -200,17 +200,18 @@ int fp_spf_copy(struct fp_spf *fs, uint32_t from, uint32_t id, uint32_t *page)
     return err;
 }
 
-/* A header is not final before fp_spf_finish_head(). */
+/* Final only once it is whole: a torn page could not say what it replaces. For
+ * a header that is fp_spf_finish_head(). */
 int fp_spf_put_index(struct fp_spf *fs, uint8_t *image, uint32_t id,
                      uint32_t span, uint32_t *page)
 {
-    uint8_t clear = FP_SPF_USED | FP_SPF_INDEX;
-    int err;
+    int err = put_page(fs, image, id | fp_spf_ix(fs), span,
+                       (uint8_t) ~(FP_SPF_USED | FP_SPF_INDEX), page);
 
-    if (span > 0)
-        clear |= FP_SPF_FINAL;
-    err = put_page(fs, image, id | fp_spf_ix(fs), span, (uint8_t)~clear, page);
-    if (!err && span > 0)
+    if (err || span == 0)
+        return err;
+    err = fp_spf_clear_flags(fs, *page, FP_SPF_FINAL);
+    if (!err)
         fp_spf_set(fs, *page, fp_spf_tag_index(fs, id, span));
     return err;
 }

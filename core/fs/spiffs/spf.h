@@ -362,6 +362,8 @@ int fp_spf_copy(struct fp_spf *fs, uint32_t from, uint32_t id, uint32_t *page);
 /* Room for `count` pages more; FP_ERR_NOSPC. */
 int fp_spf_make_room(struct fp_spf *fs, uint32_t count);
 int fp_spf_collect(struct fp_spf *fs);
+/* Is there a block that is mostly deleted pages? */
+bool fp_spf_has_garbage(const struct fp_spf *fs);
 bool fp_spf_is_dirty(const struct fp_spf *fs, uint32_t id);
 
 /* sweep.c */
