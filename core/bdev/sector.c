@@ -100,6 +100,8 @@ static int sector_read(struct fp_bdev *dev, fp_addr off, void *buf,
     uint8_t *dst = buf;
     int err = FP_OK;
 
+    if (!s->open)
+        return fp_bdev_read(s->under, off, buf, size);
     while (!err && size > 0) {
         uint32_t n = dev->block_size - (uint32_t)(off % dev->block_size);
 

@@ -28,7 +28,7 @@
  * What others write to the device while files are open may be seen late.
  * Nothing tells a region, so probing never answers: it is mounted by name.
  *
- * A firmware that has a table leaves the text out (1 KB) with a table of
+ * A firmware that has a table leaves the text out (0.6 KB) with a table of
  * operations of its own: fp_fs_raw with .workspace = fp_raw_workspace and
  * .mount = fp_raw_mount of core/fs/raw/region.h.
  */
