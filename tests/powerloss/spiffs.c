@@ -34,12 +34,12 @@ enum {
     }
 
 static const struct pass passes[] = {
-    CUT(OF_SMALL, 1024, 128, 64, 1, "name_len=32", 1, 64),
-    CUT(OF_SMALL, 1024, 96, 128, 1, "meta_len=4", 7, 64),
-    CUT(OF_SMALL, 1024, 96, 128, 16, "magic=0", 3, 64),
-    CUT(OF_USUAL, 4096, 64, 256, 1, "meta_len=4", 5, 64),
-    CUT(OF_USUAL, 8192, 32, 256, 4, "aligned=1", 50, 64),
-    CUT(OF_USUAL, 4096, 64, 256, 1, "id_bytes=4", 9, 64),
+    CUT(OF_SMALL, 1024, 128, 64, 1, "name_len=32", 1, 480),
+    CUT(OF_SMALL, 1024, 96, 128, 1, "meta_len=4", 7, 120),
+    CUT(OF_SMALL, 1024, 96, 128, 16, "magic=0", 3, 240),
+    CUT(OF_USUAL, 4096, 64, 256, 1, "meta_len=4", 5, 240),
+    CUT(OF_USUAL, 8192, 32, 256, 4, "aligned=1", 50, 480),
+    CUT(OF_USUAL, 4096, 64, 256, 1, "id_bytes=4", 9, 240),
 };
 
 /* --- a program of others --- */
