@@ -34,7 +34,8 @@ uint32_t fp_fs_option(const char *options, const char *name, uint32_t without)
         if (strncmp(options, name, len) == 0 && options[len] == '=')
             return number(options + len + 1);
         options = strchr(options, ',');
-        options += options != NULL;
+        if (options != NULL)
+            options++;
     }
     return without;
 }

@@ -319,7 +319,7 @@ static void power_cuts_leave_old_or_new(void **state)
     make_steps(steps, 150, 1);
     cuts_at(64, 256, 48, steps, 150, 29);
     make_steps(steps, 150, 2);
-    cuts_at(16, 64, 4 * 32, steps, 150, 31);
+    cuts_at(16, 64, 4 * 32, steps, 150, 151);
 }
 
 /* --- names --- */

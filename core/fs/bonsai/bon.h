@@ -26,7 +26,7 @@
 #define FP_BON_KIDS_MAX 255u
 #define FP_BON_ROOT     1u
 #define FP_BON_FSA      19u /* in the System File: behind "system_file" */
-#define FP_BON_ROWS_MAX 4096u
+#define FP_BON_ROWS_MAX 8192u
 #define FP_BON_NAME_MAX 254u
 #define FP_BON_KEEP     6u /* rows that stay free, for the next journal */
 /* What the journal's one row has room for. */

@@ -12,7 +12,7 @@
  *         whose last file is removed is an empty file. A file that is created
  *         makes the directories of its path that are missing, also of an empty
  *         file; that is one step, as is fp_fs_bonsai_remove_all().
- * Blocks  the row of 256 bytes; at most 4,096 of them. To be written to, the
+ * Blocks  the row of 256 bytes; at most 8,192 of them. To be written to, the
  *         device erases such rows, or parts of them, to 0xff.
  * Memory  one workspace: four bits a row, and unless the mount is read-only a
  *         row and a path for each file of cfg->max_files
