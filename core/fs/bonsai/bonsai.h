@@ -25,8 +25,8 @@
  *         directories; every node is a file of "/" whose name is its handles
  *         from "root" on with '/' between them, as stored
  * Journal one row, the last of the partition, is kept for it: the driver puts no
- *         file there, but leaves one that is there alone, and then cannot
- *         write. Changes need up to six free rows besides what is written.
+ *         file there, but leaves one that is there alone: then every change
+ *         is FP_ERR_ROFS. Changes need up to six free rows besides what is written.
  *
  * Open files
  * - What is written is a record of its own, which takes the place of the old
