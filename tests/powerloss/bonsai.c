@@ -23,8 +23,8 @@
     }
 
 static const struct pass passes[] = {
-    CUT(256, 256, 64, 1, 4),
-    CUT(64, 1024, 16, 9, 8),
+    CUT(256, 256, 64, 1, 40),
+    CUT(64, 1024, 16, 9, 60),
 };
 
 static const char *checker(const char *image, bool settled)

@@ -14,24 +14,26 @@ enum {
     OF_1024
 };
 
-#define CUT(blocks, count, programs, flags, remount_every, more)      \
-    {                                                                 \
-        .run = cut_everywhere,                                        \
-        .name = "blocks of " #blocks ", programs of " #programs more, \
-        .group = OF_##blocks,                                         \
-        .geo = { .prog_size = (programs),                             \
-                 .block_size = (blocks),                              \
-                 .block_count = (count),                              \
-                 .medium = (flags),                                   \
-                 .cfg = { .block_size = (blocks) },                   \
-                 .remount = (remount_every) },                        \
+#define CUT(blocks, count, programs, flags, remount_every, rarely, more) \
+    {                                                                    \
+        .run = cut_everywhere,                                           \
+        .name = "blocks of " #blocks ", programs of " #programs more,    \
+        .group = OF_##blocks,                                            \
+        .geo = { .prog_size = (programs),                                \
+                 .block_size = (blocks),                                 \
+                 .block_count = (count),                                 \
+                 .medium = (flags),                                      \
+                 .cfg = { .block_size = (blocks) },                      \
+                 .remount = (remount_every) },                           \
+        .plan = { .deep = (rarely) },                                    \
     }
 
 static const struct pass passes[] = {
-    CUT(256, 32, 1, 0, 1, ""),
-    CUT(256, 20, 64, 0, 7, ""),
-    CUT(1024, 90, 16, 0, 3, ""),
-    CUT(1024, 90, 256, FP_BDEV_ERASED_FF | FP_BDEV_ATOMIC_PROG, 5, ", whole"),
+    CUT(256, 32, 1, 0, 1, 2, ""),
+    CUT(256, 20, 64, 0, 7, 4, ""),
+    CUT(1024, 90, 16, 0, 3, 8, ""),
+    CUT(1024, 90, 256, FP_BDEV_ERASED_FF | FP_BDEV_ATOMIC_PROG, 5, 8,
+        ", whole"),
 };
 
 static const char *checker(const char *image, bool settled)

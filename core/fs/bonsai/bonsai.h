@@ -38,7 +38,8 @@
  *   one is FP_ERR_NOENT, and close is FP_OK, its content is gone.
  * - A file that has unsynced writes cannot be renamed: FP_ERR_BUSY.
  * - A handle whose write or truncate fails has again what it had at its last
- *   sync; a new or staged file is FP_ERR_STALE until it is closed.
+ *   sync; a new or staged file is FP_ERR_STALE until it is closed, and so is
+ *   any of which a sync or commit failed on the medium: it may have happened.
  *
  * Source  docs/formats/bonsai.md, which the files here call the format page
  */
