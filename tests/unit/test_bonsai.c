@@ -344,12 +344,12 @@ static void power_cuts_leave_old_or_new(void **state)
     static struct small_step steps[150];
 
     (void)state;
-    cuts_at(64, 256, 48, scripted, count, 3);
-    cuts_at(1, 256, 48, scripted, count, 7);
+    cuts_at(64, 256, 48, scripted, count, 5);
+    cuts_at(1, 256, 48, scripted, count, 31);
     make_steps(steps, 150, 1);
-    cuts_at(64, 256, 48, steps, 150, 29);
+    cuts_at(64, 256, 48, steps, 150, 61);
     make_steps(steps, 150, 2);
-    cuts_at(16, 64, 4 * 32, steps, 150, 151);
+    cuts_at(16, 64, 4 * 32, steps, 50, 151);
 }
 
 /* --- names --- */
