@@ -47,8 +47,9 @@ DRIVERS = [
     Driver('littlefs', 15 * KB, 5 * KB, {'check': 'check*', 'probe': 'probe'}, ('fp_lfs_tally', 'stay_below')),
     Driver('fat', 9 * KB),
     Driver('spiffs', 16 * KB, 0, {'check': 'check*', 'format': 'format*', 'probe': 'probe'}),
-    Driver('minifs', 2.5 * KB),
-    Driver('bonsai', 5 * KB),
+    # these two have but one size of block, or are told it: the probe is left out, too
+    Driver('minifs', 2.5 * KB, 0, {'check': 'check', 'format': 'format', 'probe': 'probe'}),
+    Driver('bonsai', 5 * KB, 0, {'check': 'check', 'format': 'format', 'probe': 'probe', 'raw view': 'raw'}),
     # a firmware gives a table of regions; a text of them is what hosts have
     Driver('raw', 1 * KB, 0, {'text': 'options', 'content': 'content'}),
 ]

@@ -26,7 +26,7 @@
 #define FP_BON_KIDS_MAX 255u
 #define FP_BON_ROOT     1u
 #define FP_BON_FSA      19u /* in the System File: behind "system_file" */
-#define FP_BON_ROWS_MAX 4096u
+#define FP_BON_ROWS_MAX 8192u
 #define FP_BON_NAME_MAX 254u
 #define FP_BON_KEEP     6u /* rows that stay free, for the next journal */
 /* What the journal's one row has room for. */
@@ -34,9 +34,9 @@
 #define FP_BON_MOVES   58u
 
 struct fp_bon_node {
+    uint8_t handle_size, kids;
     uint32_t row, parent; /* rows */
     uint32_t data_size;
-    uint8_t handle_size, kids;
 };
 
 /* A row that the journal gives other content. */
@@ -44,7 +44,15 @@ struct fp_bon_move {
     uint16_t target, source;
 };
 
+/* Small fields come first: Thumb reaches bytes at small offsets only. */
 struct fp_bon_file {
+    uint8_t handle_size;
+    bool is_own_data; /* of a directory: its ".data" */
+    bool is_dirty;    /* the content is the shadow's */
+    bool is_buf_dirty;
+    bool is_gone;  /* removed or replaced */
+    bool is_stale; /* a write failed: what was to be published is not there */
+    bool is_staged;
     uint32_t node; /* what it was opened on or last became; 0: new */
     uint32_t pos, size;
     uint32_t expect; /* the size that was reserved, or the last */
@@ -54,13 +62,6 @@ struct fp_bon_file {
     uint32_t old;                      /* what it takes the place of */
     uint32_t parent; /* of the record being written, as far as known */
     uint8_t *buf;    /* a row, then the path of what has no node */
-    uint8_t handle_size;
-    bool is_own_data; /* of a directory: its ".data" */
-    bool is_dirty;    /* the content is the shadow's */
-    bool is_buf_dirty;
-    bool is_gone;  /* removed or replaced */
-    bool is_stale; /* a write failed: what was to be published is not there */
-    bool is_staged;
 };
 
 #define FP_BON_NOTHING UINT32_MAX
@@ -92,6 +93,11 @@ struct fp_bon_place {
 };
 
 struct fp_bon {
+    bool is_raw;
+    bool is_mapped; /* used and heads are right */
+    bool has_changed;
+    bool is_lost; /* a journal may be committed or not */
+    uint8_t handle_size;
     struct fp_bdev *dev;
     uint32_t start; /* of the partition, as an address of the MCU */
     uint32_t rows;
@@ -101,11 +107,6 @@ struct fp_bon {
     uint32_t last;    /* row behind the last record */
     uint32_t free;    /* rows */
     uint32_t max_files, path_size;
-    bool is_raw;
-    bool is_mapped; /* used and heads are right */
-    bool has_changed;
-    bool is_lost; /* a journal may be committed or not */
-    uint8_t handle_size;
     struct fp_bon_dir *dirs;
     struct fp_bon_file **files;
     uint8_t *bufs;

@@ -12,7 +12,7 @@
  *         whose last file is removed is an empty file. A file that is created
  *         makes the directories of its path that are missing, also of an empty
  *         file; that is one step, as is fp_fs_bonsai_remove_all().
- * Blocks  the row of 256 bytes; at most 4,096 of them. To be written to, the
+ * Blocks  the row of 256 bytes; at most 8,192 of them. To be written to, the
  *         device erases such rows, or parts of them, to 0xff.
  * Memory  one workspace: four bits a row, and unless the mount is read-only a
  *         row and a path for each file of cfg->max_files
@@ -25,8 +25,8 @@
  *         directories; every node is a file of "/" whose name is its handles
  *         from "root" on with '/' between them, as stored
  * Journal one row, the last of the partition, is kept for it: the driver puts no
- *         file there, but leaves one that is there alone, and then cannot
- *         write. Changes need up to six free rows besides what is written.
+ *         file there, but leaves one that is there alone: then every change
+ *         is FP_ERR_ROFS. Changes need up to six free rows besides what is written.
  *
  * Open files
  * - What is written is a record of its own, which takes the place of the old
@@ -38,7 +38,8 @@
  *   one is FP_ERR_NOENT, and close is FP_OK, its content is gone.
  * - A file that has unsynced writes cannot be renamed: FP_ERR_BUSY.
  * - A handle whose write or truncate fails has again what it had at its last
- *   sync; a new or staged file is FP_ERR_STALE until it is closed.
+ *   sync; a new or staged file is FP_ERR_STALE until it is closed, and so is
+ *   any of which a sync or commit failed on the medium: it may have happened.
  *
  * Source  docs/formats/bonsai.md, which the files here call the format page
  */

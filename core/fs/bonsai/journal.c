@@ -54,7 +54,10 @@ int fp_bon_prepare(struct fp_bon *fs)
         err = apply(fs);
         fs->is_mapped = false;
     }
-    return err ? err : fp_bon_map(fs);
+    if (!err)
+        err = fp_bon_map(fs);
+    /* The original put a file where the journal's head goes. */
+    return !err && fp_bon_bit(fs->used, fp_bon_head(fs)) ? FP_ERR_ROFS : err;
 }
 
 int fp_bon_journal(struct fp_bon *fs, uint32_t row, const uint8_t *buf)

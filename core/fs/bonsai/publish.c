@@ -125,9 +125,15 @@ int fp_bon_publish(struct fp_bon *fs, struct fp_bon_file *f)
     do {
         err = change(fs, f);
     } while (err == 1);
-    if (!err)
-        err = fp_bon_commit(fs);
-    if (!err)
+    if (err)
+        return fp_bon_settle(fs, err);
+    err = fp_bon_commit(fs);
+    if (err) {
+        /* It may have happened: then the shadow's rows are the tree's. */
+        f->is_stale = true;
+        fp_bon_shadow_drop(f);
+    } else {
         become(fs, f);
+    }
     return fp_bon_settle(fs, err);
 }

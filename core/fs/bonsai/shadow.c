@@ -106,12 +106,13 @@ static int put(struct fp_bon *fs, struct fp_bon_file *f, uint32_t off,
             return err;
         if (n > size)
             n = size;
-        if (buf != NULL)
+        if (buf != NULL) {
             memcpy(f->buf + at, buf, n);
-        else
+            buf += n;
+        } else {
             memset(f->buf + at, 0, n);
+        }
         f->is_buf_dirty = true;
-        buf += buf != NULL ? n : 0;
         off += n;
         size -= n;
     }

@@ -23,15 +23,16 @@
 #define FP_MINI_NAME       12u
 #define FP_MINI_NO_BLOCK   UINT32_MAX
 
+/* Small fields come first: Thumb reaches bytes at small offsets only. */
 struct fp_mini_file {
-    uint32_t pos, size;
-    uint32_t block; /* of the content, or NO_BLOCK */
-    uint8_t *buf;   /* its block of the workspace */
-    uint8_t name[FP_MINI_NAME];
     bool is_dirty;   /* buf, not the block, has the content */
     bool is_changed; /* metadata does not have it */
     bool is_gone;    /* removed or replaced */
     bool is_staged;
+    uint8_t name[FP_MINI_NAME];
+    uint32_t pos, size;
+    uint32_t block; /* of the content, or NO_BLOCK */
+    uint8_t *buf;   /* its block of the workspace */
 };
 
 struct fp_mini_dir {
@@ -40,17 +41,17 @@ struct fp_mini_dir {
 };
 
 struct fp_mini {
+    uint8_t version;
+    bool is_big;    /* integers are big-endian */
+    bool is_raw;    /* names are bytes as stored */
+    bool is_loaded; /* meta is what `block` holds */
+    bool has_rival; /* another block passes for metadata, too */
     struct fp_bdev *dev;
     uint32_t block_size, block_count;
     uint32_t slots; /* entries that a block has room for */
     uint32_t count; /* entries there are */
     uint32_t block; /* of the metadata */
     uint32_t max_files;
-    uint8_t version;
-    bool is_big;    /* integers are big-endian */
-    bool is_raw;    /* names are bytes as stored */
-    bool is_loaded; /* meta is what `block` holds */
-    bool has_rival; /* another block passes for metadata, too */
     struct fp_mini_dir *dirs;
     struct fp_mini_file **files; /* those open, NULL between them */
     uint8_t *meta;               /* the metadata block */

@@ -12,8 +12,8 @@
  *         probe finds, which for a volume without files can only be the
  *         device's. At most 65,535 of them. A block that is not a multiple of
  *         the device's erase block makes a read-only mount.
- * Memory  one workspace: the metadata, and unless the mount is read-only one
- *         block for each file of cfg->max_files
+ * Memory  one workspace: the metadata, and one block for each file of
+ *         cfg->max_files (with FP_READONLY none)
  * Device  reads any number of bytes; to be written to, it erases to 0xff and
  *         either takes a second program (FP_BDEV_REPROG, as plain NOR) or lands
  *         a program whole (FP_BDEV_ATOMIC_PROG); else the mount is read-only

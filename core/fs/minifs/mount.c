@@ -117,38 +117,22 @@ static uint32_t block_size_of(const struct fp_bdev *dev,
     return cfg->block_size ? cfg->block_size : dev->block_size;
 }
 
-/* The struct, a pointer for each file, the metadata, a unit, and a block for
- * each file; the bytes of all that. fs NULL: only counts. */
-static size_t lay_out(struct fp_mini *fs, const struct fp_bdev *dev,
-                      const struct fp_fs_config *cfg)
-{
-    uint32_t block_size = block_size_of(dev, cfg);
-    size_t bufs = cfg->flags & FP_MOUNT_RDONLY ? 0 : cfg->max_files;
-    size_t at = sizeof *fs, names = cfg->max_files * sizeof *fs->files;
-
-    if (fs != NULL) {
-        fs->files = (struct fp_mini_file **)(void *)(fs + 1);
-        fs->meta = (uint8_t *)fs + at + names;
-        fs->unit = fs->meta + block_size;
-        fs->bufs = fs->unit + dev->prog_size;
-    }
-    return at + names + block_size * (1 + bufs) + dev->prog_size;
-}
-
 size_t fp_mini_workspace(const struct fp_bdev *dev,
                          const struct fp_fs_config *cfg)
 {
-    struct fp_fs_config use = *cfg;
     uint32_t size = block_size_of(dev, cfg);
+    uint32_t files = cfg->max_files ? cfg->max_files : 4;
 
     if (size < 2 * FP_MINI_SECTION || size % FP_MINI_SECTION != 0 ||
         size > fp_bdev_size(dev) || dev->read_size != 1)
         return 0;
-    if (use.max_files == 0)
-        use.max_files = 4;
-    return lay_out(NULL, dev, &use);
+    return sizeof(struct fp_mini) + dev->prog_size + size +
+           files * (sizeof(struct fp_mini_file *) +
+                    (size_t)(FP_READONLY ? 0 : size));
 }
 
+/* The struct, a pointer for each file, a unit, the metadata, and a block for
+ * each file. */
 void fp_mini_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg,
                    void *ws)
 {
@@ -162,10 +146,13 @@ void fp_mini_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg,
     fs->block_count = count < UINT16_MAX ? (uint32_t)count : UINT16_MAX;
     fs->slots = fs->block_size / FP_MINI_SECTION - 1;
     fs->max_files = cfg->max_files;
+    fs->files = (struct fp_mini_file **)(void *)(fs + 1);
+    fs->unit = (uint8_t *)(fs->files + cfg->max_files);
+    fs->meta = fs->unit + dev->prog_size;
+    fs->bufs = fs->meta + fs->block_size;
     fs->version = (uint8_t)fp_fs_option(cfg->options, "version", 1);
     fs->is_big = fp_fs_option(cfg->options, "big", 0);
     fs->is_raw = fp_fs_option(cfg->options, "raw", 0);
-    lay_out(fs, dev, cfg);
 }
 
 bool fp_mini_can_write(const struct fp_mini *fs)
