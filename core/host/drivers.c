@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/host/drivers.h"
 
-#if FP_WITH_BONSAI
-#include "core/fs/bonsai/bonsai.h"
-#endif
 #if FP_WITH_LITTLEFS
 #include "core/fs/littlefs/littlefs.h"
 #endif

@@ -15,22 +15,22 @@ enum {
     OF_USUAL
 };
 
-#define CUT(of, blocks, count, pages, programs, opts, mounts, deep) \
-    {                                                               \
-        cut_everywhere,                                             \
-            "blocks of " #blocks ", pages of " #pages               \
-            ", programs of " #programs ", " opts,                   \
-            of,                                                     \
-            { .prog_size = (programs),                              \
-              .block_size = (blocks),                               \
-              .block_count = (count),                               \
-              .cfg = { .block_size = (blocks),                      \
-                       .page_size = (pages),                        \
-                       .options = (opts) },                         \
-              .remount = (mounts) },                                \
-        {                                                           \
-            NULL, 0, deep                                           \
-        }                                                           \
+#define CUT(of, blocks, count, pages, programs, opts, mounts, recoveries) \
+    {                                                                     \
+        cut_everywhere,                                                   \
+            "blocks of " #blocks ", pages of " #pages                     \
+            ", programs of " #programs ", " opts,                         \
+            of,                                                           \
+            { .prog_size = (programs),                                    \
+              .block_size = (blocks),                                     \
+              .block_count = (count),                                     \
+              .cfg = { .block_size = (blocks),                            \
+                       .page_size = (pages),                              \
+                       .options = (opts) },                               \
+              .remount = (mounts) },                                      \
+        {                                                                 \
+            .deep = (recoveries)                                          \
+        }                                                                 \
     }
 
 static const struct pass passes[] = {
