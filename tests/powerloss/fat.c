@@ -67,7 +67,7 @@ static const struct pass passes[] = {
 #define CUT_LEAVES                                                        \
     SETTLED "\\|FATs differ but\\|Using first FAT\\|Reclaimed .* unused " \
             "cluster\\|Reclaiming unconnected clusters\\|cluster chain "  \
-            "length is >\\|Truncating file to\\|Free cluster summary "    \
+            "length is [>0]\\|Truncating file to\\|Free cluster summary " \
             "wrong\\|Auto-correcting\\|^/\\|  and\\|share clusters\\|"    \
             "Truncating second to\\|file size is\\|Invalid .... entry"
 
