@@ -10,21 +10,21 @@
 
 #include <stdio.h>
 
-#define CUT(blocks, count, programs, remount_every, rarely)    \
-    {                                                          \
-        .run = cut_everywhere,                                 \
-        .name = "rows of " #blocks ", programs of " #programs, \
-        .geo = { .prog_size = (programs),                      \
-                 .block_size = (blocks),                       \
-                 .block_count = (count),                       \
-                 .cfg = { .options = "start=0x1d000" },        \
-                 .remount = (remount_every) },                 \
-        .plan = { .deep = (rarely) },                          \
+#define CUT(blocks, count, programs, remount_every, few, rarely) \
+    {                                                            \
+        .run = cut_everywhere,                                   \
+        .name = "rows of " #blocks ", programs of " #programs,   \
+        .geo = { .prog_size = (programs),                        \
+                 .block_size = (blocks),                         \
+                 .block_count = (count),                         \
+                 .cfg = { .options = "start=0x1d000" },          \
+                 .remount = (remount_every) },                   \
+        .plan = { .deep = (rarely), .every = (few) },            \
     }
 
 static const struct pass passes[] = {
-    CUT(256, 256, 64, 1, 40),
-    CUT(64, 1024, 16, 9, 60),
+    CUT(256, 256, 64, 1, 2, 20),
+    CUT(64, 1024, 16, 9, 8, 8),
 };
 
 static const char *checker(const char *image, bool settled)
