@@ -29,7 +29,7 @@ enum {
                        .options = (opts) },                         \
               .remount = (mounts) },                                \
         {                                                           \
-            NULL, 0, deep                                           \
+            NULL, 0, deep, 0                                        \
         }                                                           \
     }
 
