@@ -24,6 +24,7 @@ uint32_t seed = 1;
 uint64_t check_every = 4000;
 int only_step = -1;
 bool all_deep;
+uint32_t one_in = 1;
 struct where here;
 
 void describe(const struct step *step)

@@ -100,6 +100,7 @@ extern uint32_t seed;
 extern uint64_t check_every; /* of the images the checker sees one */
 extern int only_step;        /* -1: all */
 extern bool all_deep;
+extern uint32_t one_in; /* one of so many steps is cut */
 
 /* Where it is, for whoever has to look for a failure. */
 extern struct where {

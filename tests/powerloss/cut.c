@@ -156,7 +156,7 @@ static bool is_after(uint64_t want, uint32_t *events)
 /* The next step to cut, out of the pool of all processes. */
 static uint32_t draw_step(const struct plan *plan)
 {
-    return shared->next++ * (plan->every ? plan->every : 1);
+    return shared->next++ * one_in * (plan->every ? plan->every : 1);
 }
 
 /* All the steps, of which those that are drawn from the pool are cut. */
