@@ -51,12 +51,14 @@ static uint32_t option(const char *name, uint32_t without)
 
 /* What a cut left is pending for the tool, with these exceptions: it knows
  * words that landed by the byte, not by the bit; it takes whichever version of
- * an index page it finds first where core/fs/spiffs/commit.c knows the newer;
+ * an index page, or of two files of one name, it finds first where
+ * core/fs/spiffs/commit.c knows the newer;
  * and without magic an erase cut short shows as nothing else. What has been
  * settled has no exceptions. */
-#define MAY_BE                                                            \
-    "flag says the opposite|page header says id|span [0-9]+ |index page " \
-    "[0-9]+ is|erase count was never|lookup says free|is used after free"
+#define MAY_BE                                                             \
+    "flag says the opposite|page header says id|span [0-9]+ |index page "  \
+    "[0-9]+ is|erase count was never|lookup says free|is used after free|" \
+    "belongs to objects"
 
 static const char *checker(const char *image, bool settled)
 {
