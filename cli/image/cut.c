@@ -120,12 +120,13 @@ uint64_t fpc_image_missing(const struct fpc_image *image)
     return (uint64_t)stated > size ? (uint64_t)stated - size : 0;
 }
 
-bool fpc_image_say_cut(const struct fpc_image *image)
+bool fpc_image_say_cut(struct fpc_image *image)
 {
     uint64_t missing = fpc_image_missing(image), size = file_size(image);
 
-    if (missing == 0)
-        return false;
+    if (missing == 0 || image->told_cut)
+        return missing != 0;
+    image->told_cut = true;
     if (missing == UINT64_MAX)
         fpc_error("%s: cut off: the file has %" PRIu64
                   " bytes%s, and the volume goes on behind them",

@@ -38,6 +38,7 @@ struct fpc_image {
     bool stored;  /* names are shown as stored, byte for byte: --raw on a volume
                     without directories */
     bool slashed; /* yet with a slash before them: they are paths */
+    bool told_cut; /* that the file ends early was said */
 };
 
 /* Opens the image's volume read-only. FPC_EXIT_OK; else has said on stderr
@@ -51,13 +52,13 @@ void fpc_image_close(struct fpc_image *image);
 
 /* Says what fp_error means for `path` in this image, or that the file is cut
  * off where that is why; its exit code. */
-int fpc_image_failed(const struct fpc_image *image, const char *path, int err);
+int fpc_image_failed(struct fpc_image *image, const char *path, int err);
 
 /* Bytes that the file lacks of the volume, as it states its size; UINT64_MAX:
  * it lacks some, and how many is not known. */
 uint64_t fpc_image_missing(const struct fpc_image *image);
-/* Says so, if it does; true then. */
-bool fpc_image_say_cut(const struct fpc_image *image);
+/* Says so, if it does and nobody has yet; true if it does. */
+bool fpc_image_say_cut(struct fpc_image *image);
 
 /* Reads a file whole, in pieces, through `take`, which may fail with its own
  * exit code. */

@@ -121,7 +121,7 @@ static int list(struct fpc_image *image, const struct fpc_tree *tree)
 
 /* Names were listed, and contents not looked at: is one behind the end of the
  * file? */
-static int check_contents(const struct fpc_image *image, struct fp_mount *mnt)
+static int check_contents(struct fpc_image *image, struct fp_mount *mnt)
 {
     struct fp_statfs st;
 

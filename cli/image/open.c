@@ -125,7 +125,7 @@ static bool say_table(const struct fpc_image *image)
     return false;
 }
 
-static int refused(const struct fpc_image *image, int err)
+static int refused(struct fpc_image *image, int err)
 {
     const char *fs = image->fs ? image->fs : "volume";
 
@@ -247,7 +247,7 @@ void fpc_image_close(struct fpc_image *image)
     fp_host_image_close(&image->host);
 }
 
-int fpc_image_failed(const struct fpc_image *image, const char *path, int err)
+int fpc_image_failed(struct fpc_image *image, const char *path, int err)
 {
     if (err == FP_ERR_CORRUPT && fpc_image_say_cut(image))
         return FPC_EXIT_REFUSED;
