@@ -1124,7 +1124,7 @@ static void the_space_told_goes_down_and_comes_back(void **state)
     const uint64_t slack = 4 * (uint64_t)v->unit + v->fs.size / 50;
     struct fp_statfs st;
     uint64_t last = v->fs.free;
-    char path[8];
+    char path[16];
 
     for (uint32_t i = 0; i < count; i++) {
         snprintf(path, sizeof path, "/s%u", i);
