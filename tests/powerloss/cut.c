@@ -169,7 +169,7 @@ static void go_through(const struct plan *plan, struct model *model)
     for (here.at = 0; here.at < WORKLOAD_STEPS; here.at++) {
         bool cut = here.at == (only_step < 0 ? mine : (uint32_t)only_step);
         struct step step;
-        uint32_t events;
+        uint32_t events = 0;
 
         here.nth = here.again = 0;
         if (here.at % pass->geo.remount == 0 && rig_mount(&rig, RIG_USER)) {
