@@ -41,7 +41,9 @@ class Shell:
         self.count += 1
         path = self.bed.dir / f'shell{self.count}.err'
         with open(path, 'wb') as err:
-            child = subprocess.Popen([BIN / 'flashport', *args], stdout=subprocess.PIPE, stderr=err, env=self.env, stdin=subprocess.DEVNULL)
+            # Ctrl-C reaches it also where the tests themselves run in the background of a shell, which ignores it.
+            child = subprocess.Popen([BIN / 'flashport', *args], stdout=subprocess.PIPE, stderr=err, env=self.env, stdin=subprocess.DEVNULL,
+                                     preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         child.said = path.read_text
         return child
 

@@ -74,7 +74,8 @@ class Process:
                 raise AssertionError(f'{self.args[0]} did not end when told to\n{self.output()[-2000:]}')
         found = SANITIZER.search(self.output())
         assert not found, self.output()[found.start():][:4000]
-        assert self.child.returncode in (0, -signal.SIGTERM, -signal.SIGKILL), f'{self.args[0]}: {self.child.returncode}'
+        assert self.child.returncode in (0, -signal.SIGTERM, -signal.SIGKILL), \
+            f'{self.args[0]}: {self.child.returncode}\n{self.output()[-2000:]}'
 
 
 class Bed:
