@@ -10,19 +10,15 @@
 #include "core/fs/minifs/mini.h"
 
 enum {
-    NOT_METADATA,
-    DOUBTFUL, /* a header over entries that cannot be */
+    NOT_MARKED,
+    NOT_METADATA, /* a header that is none */
+    DOUBTFUL,     /* a header over entries that cannot be */
     SOUND
 };
 
 uint32_t fp_mini_get16(const struct fp_mini *fs, const uint8_t *p)
 {
-    return fs->is_big ? (uint32_t)p[0] << 8 | p[1] : (uint32_t)p[1] << 8 | p[0];
-}
-
-uint32_t fp_mini_file_max(const struct fp_mini *fs)
-{
-    return fs->block_size < UINT16_MAX ? fs->block_size : UINT16_MAX;
+    return (uint32_t)p[!fs->is_big] << 8 | p[fs->is_big];
 }
 
 bool fp_mini_is_sound(const struct fp_mini *fs, const uint8_t *entry)
@@ -59,12 +55,15 @@ static bool read_count(struct fp_mini *fs)
     return false;
 }
 
-/* Reads the block to meta. */
+/* Reads the block to meta if it has the mark. */
 static int load(struct fp_mini *fs, uint32_t block)
 {
-    int err = fp_bdev_read(fs->dev, fp_mini_addr(fs, block), fs->meta,
-                           fs->block_size);
+    int err = fp_mini_is_marked(fs, block);
 
+    if (err <= 0)
+        return err;
+    err = fp_bdev_read(fs->dev, fp_mini_addr(fs, block), fs->meta,
+                       fs->block_size);
     if (err)
         return err;
     if (!read_count(fs))
@@ -81,14 +80,12 @@ static int scan(struct fp_mini *fs)
     int best = NOT_METADATA, seen = 0, bad = FP_ERR_CORRUPT;
 
     for (uint32_t block = 0; block < fs->block_count; block++) {
-        int rank = fp_mini_is_marked(fs, block);
+        int rank = load(fs, block);
 
-        if (rank > 0) {
-            seen++;
-            rank = load(fs, block);
-        }
         if (rank < 0)
             bad = rank;
+        if (rank > 0)
+            seen++;
         if (rank > best) {
             best = rank;
             fs->block = block;
@@ -144,6 +141,7 @@ void fp_mini_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg,
     fs->block_size = block_size_of(dev, cfg);
     count = fp_bdev_size(dev) / fs->block_size;
     fs->block_count = count < UINT16_MAX ? (uint32_t)count : UINT16_MAX;
+    fs->file_max = fs->block_size < UINT16_MAX ? fs->block_size : UINT16_MAX;
     fs->slots = fs->block_size / FP_MINI_SECTION - 1;
     fs->max_files = cfg->max_files;
     fs->files = (struct fp_mini_file **)(void *)(fs + 1);
@@ -179,23 +177,23 @@ int fp_mini_mount(struct fp_mount *mnt)
 int fp_mini_statfs(struct fp_mount *mnt, struct fp_statfs *st)
 {
     struct fp_mini *fs = fp_mini_of(mnt);
-    uint32_t used = fs->count + 1, files = 0;
+    uint32_t used, files;
     int err = fp_mini_look(fs);
 
     if (err)
         return err;
+    used = fs->count + 1;
+    files = fs->slots - fs->count;
     /* One block stays free: without it nothing could be changed again. */
-    if (fs->block_count > used + 1)
-        files = fs->block_count - used - 1;
-    if (files > fs->slots - fs->count)
-        files = fs->slots - fs->count;
+    while (files > 0 && used + files >= fs->block_count)
+        files--;
     st->block_size = fs->block_size;
     st->block_count = fs->block_count;
     st->blocks_used = used;
-    st->size = (uint64_t)fs->block_size * fs->block_count;
-    st->free = (uint64_t)files * fs->block_size;
+    st->size = fp_mini_addr(fs, fs->block_count);
+    st->free = fp_mini_addr(fs, files);
     st->name_max = FP_MINI_NAME;
-    st->file_max = fp_mini_file_max(fs);
+    st->file_max = fs->file_max;
     st->files_max = fs->count + files;
     st->version[0] = (char)('0' + fs->version % 10);
     st->needs_repair = fs->has_rival;
@@ -209,9 +207,11 @@ int fp_mini_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx)
 
     if (!err)
         err = fn(ctx, fs->block, FP_BLOCK_METADATA);
-    for (uint32_t i = 0; i < fs->count && !err; i++)
-        if (fp_mini_is_sound(fs, fp_mini_entry(fs, i)))
-            err =
-                fn(ctx, fp_mini_block(fs, fp_mini_entry(fs, i)), FP_BLOCK_DATA);
+    for (uint32_t i = 0; i < fs->count && !err; i++) {
+        const uint8_t *entry = fp_mini_entry(fs, i);
+
+        if (fp_mini_is_sound(fs, entry))
+            err = fn(ctx, fp_mini_block(fs, entry), FP_BLOCK_DATA);
+    }
     return err;
 }
