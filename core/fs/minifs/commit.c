@@ -25,9 +25,7 @@ static bool takes_second_prog(const struct fp_mini *fs)
 
 static int erase(const struct fp_mini *fs, uint32_t block)
 {
-    uint32_t each = fs->block_size / fs->dev->block_size;
-
-    return fp_bdev_erase(fs->dev, block * each, each);
+    return fp_bdev_erase(fs->dev, block * fs->each, fs->each);
 }
 
 /* Programs the unit that has the mark. */

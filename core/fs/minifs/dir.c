@@ -6,32 +6,30 @@
  */
 #include "core/fs/minifs/mini.h"
 
-uint32_t fp_mini_find_name(const struct fp_mini *fs,
-                           const uint8_t name[FP_MINI_NAME])
+int fp_mini_find_name(struct fp_mini *fs, const uint8_t name[FP_MINI_NAME])
 {
+    int err = fp_mini_look(fs);
     uint32_t i = 0;
 
+    if (err)
+        return err;
     while (i < fs->count &&
            memcmp(fp_mini_entry(fs, i), name, FP_MINI_NAME) != 0)
         i++;
-    return i;
+    return (int)i;
 }
 
 int fp_mini_find(struct fp_mini *fs, const char *path, bool is_made,
                  uint8_t name[FP_MINI_NAME])
 {
-    int err = fp_mini_look(fs), more;
-    uint32_t index;
+    int more = fp_mini_name_of(fs, path, name), index;
 
-    if (err)
-        return err;
-    more = fp_mini_name_of(fs, path, name);
     if (more < 0)
         return more;
     index = fp_mini_find_name(fs, name);
-    if (index < fs->count ? more : more || !is_made)
-        return index < fs->count ? FP_ERR_NOTDIR : FP_ERR_NOENT;
-    return (int)index;
+    if (index == (int)fs->count)
+        return is_made && !more ? index : FP_ERR_NOENT;
+    return index >= 0 && more ? FP_ERR_NOTDIR : index;
 }
 
 int fp_mini_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st)

@@ -55,6 +55,7 @@ struct fp_mini {
     uint32_t slots; /* entries that a block has room for */
     uint32_t count; /* entries there are */
     uint32_t block; /* of the metadata */
+    uint32_t each;  /* blocks of the device in one */
     uint32_t max_files;
     uint32_t file_max; /* largest size a file may have */
     struct fp_mini_dir *dirs;
@@ -104,7 +105,6 @@ static inline uint32_t fp_mini_block(const struct fp_mini *fs, const uint8_t *e)
 
 /* May the entry be that of a file here? */
 bool fp_mini_is_sound(const struct fp_mini *fs, const uint8_t *entry);
-bool fp_mini_is_header(const struct fp_mini *fs, const uint8_t *header);
 /* Does the block begin as metadata does? 1, 0, or an error. */
 int fp_mini_is_marked(const struct fp_mini *fs, uint32_t block);
 /* Makes sure that meta is there. */
@@ -137,8 +137,7 @@ void fp_mini_show(const struct fp_mini *fs, const uint8_t *stored,
 int fp_mini_find(struct fp_mini *fs, const char *path, bool is_made,
                  uint8_t name[FP_MINI_NAME]);
 /* The same for a stored name, count where it is not there. */
-uint32_t fp_mini_find_name(const struct fp_mini *fs,
-                           const uint8_t name[FP_MINI_NAME]);
+int fp_mini_find_name(struct fp_mini *fs, const uint8_t name[FP_MINI_NAME]);
 int fp_mini_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st);
 int fp_mini_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path);
 int fp_mini_readdir(struct fp_dir *dir, struct fp_dirent *entry);
@@ -192,7 +191,6 @@ int fp_mini_close(struct fp_file *file);
 
 /* tree.c */
 int fp_mini_remove(struct fp_mount *mnt, const char *path);
-/* `to` may be NULL: it is removed. */
 int fp_mini_rename(struct fp_mount *mnt, const char *from, const char *to,
                    uint32_t flags);
 

@@ -27,19 +27,16 @@ bool fp_mini_is_sound(const struct fp_mini *fs, const uint8_t *entry)
            fp_mini_block(fs, entry) < fs->block_count;
 }
 
-bool fp_mini_is_header(const struct fp_mini *fs, const uint8_t *header)
-{
-    return memcmp(header, FP_MINI_MAGIC, FP_MINI_MAGIC_SIZE) == 0 &&
-           header[FP_MINI_MAGIC_SIZE] == fs->version;
-}
-
 int fp_mini_is_marked(const struct fp_mini *fs, uint32_t block)
 {
     uint8_t header[FP_MINI_SECTION];
     int err =
         fp_bdev_read(fs->dev, fp_mini_addr(fs, block), header, sizeof header);
 
-    return err ? err : fp_mini_is_header(fs, header);
+    if (err)
+        return err;
+    return header[FP_MINI_MAGIC_SIZE] == fs->version &&
+           memcmp(header, FP_MINI_MAGIC, FP_MINI_MAGIC_SIZE) == 0;
 }
 
 /* The count in whichever byte order it can be in. */
@@ -140,6 +137,7 @@ void fp_mini_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg,
     fs->dev = dev;
     fs->block_size = block_size_of(dev, cfg);
     count = fp_bdev_size(dev) / fs->block_size;
+    fs->each = fs->block_size / dev->block_size;
     fs->block_count = count < UINT16_MAX ? (uint32_t)count : UINT16_MAX;
     fs->file_max = fs->block_size < UINT16_MAX ? fs->block_size : UINT16_MAX;
     fs->slots = fs->block_size / FP_MINI_SECTION - 1;

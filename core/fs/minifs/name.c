@@ -45,33 +45,38 @@ int fp_mini_name_of(const struct fp_mini *fs, const char *path,
     return *path != '\0';
 }
 
-/* Whether the byte at `at` of a name, NUL behind it, cannot be shown. */
-static bool needs_escape(const struct fp_mini *fs, const char *name,
-                         const char *at)
+/* The escape of byte `i` of a stored name, NULL where it shows as itself. A
+ * name that is not ended by 0xff ends with its last byte: what lies behind in
+ * the entry is none of it. */
+static const char *escape_of(const struct fp_mini *fs, const uint8_t *name,
+                             uint32_t i)
 {
-    if (*at == '.')
-        return at == name && (at[1] == '\0' || (at[1] == '.' && at[2] == '\0'));
-    return *at == '/' || *at == '\0' || escape_at(fs, at) != NULL;
+    const char *at = (const char *)&name[i];
+
+    if (fs->is_raw ||
+        (*at == '%' && (i + 2 >= FP_MINI_NAME || escape_at(fs, at) == NULL)) ||
+        (*at == '.' && (i > 0 || name[name[1] == '.' ? 2 : 1] != 0xff)))
+        return NULL;
+    for (i = 0; i < 4; i++)
+        if (*at == escapes[i][0])
+            return escapes[i];
+    return NULL;
 }
 
 void fp_mini_show(const struct fp_mini *fs, const uint8_t *stored,
                   struct fp_dirent *entry)
 {
-    char name[FP_MINI_NAME + 2] = { 0 }, *out = entry->name;
+    char *out = entry->name;
 
-    for (uint32_t i = 0; i < FP_MINI_NAME && stored[i] != 0xff; i++)
-        name[i] = (char)stored[i];
     for (uint32_t i = 0; i < FP_MINI_NAME && stored[i] != 0xff; i++) {
-        const char *escape = escapes[0];
+        const char *escape = escape_of(fs, stored, i);
 
-        *out++ = name[i];
-        if (fs->is_raw || !needs_escape(fs, name, &name[i]))
-            continue;
-        while (*escape != name[i])
-            escape += sizeof escapes[0];
-        out[-1] = '%';
-        *out++ = escape[1];
-        *out++ = escape[2];
+        *out++ = (char)stored[i];
+        if (escape != NULL) {
+            out[-1] = '%';
+            *out++ = escape[1];
+            *out++ = escape[2];
+        }
     }
     *out = '\0';
     entry->name_len = (uint16_t)(out - entry->name);

@@ -33,27 +33,27 @@ static void remove_entry(struct fp_mini *fs, uint32_t index)
             d->index--;
 }
 
-/* A removal is a rename to no name, which replaces the entry itself. */
 int fp_mini_rename(struct fp_mount *mnt, const char *from, const char *to,
                    uint32_t flags)
 {
     struct fp_mini *fs = fp_mini_of(mnt);
-    uint8_t old[FP_MINI_NAME], name[FP_MINI_NAME] = { 0xff };
+    uint8_t old[FP_MINI_NAME], name[FP_MINI_NAME];
     int index = fp_mini_find(fs, from, false, old), target = index, err;
     uint32_t block;
 
-    if (index >= 0 && to != NULL) {
+    if (index >= 0)
         target = fp_mini_find(fs, to, true, name);
-        if (target != (int)fs->count && flags & FP_RENAME_NOREPLACE)
-            return target < 0 ? target : FP_ERR_EXIST;
-        if (target == index)
-            return FP_OK; /* another spelling of the same name */
-    }
     if (target < 0)
         return target;
+    if (target < (int)fs->count && flags & FP_RENAME_NOREPLACE)
+        return FP_ERR_EXIST;
+    if (target == index)
+        return FP_OK; /* another spelling of the same name */
+    if (name[0] == 0xff)
+        target = index;
     block = fp_mini_next_free(fs, fs->block);
     memcpy(fp_mini_entry(fs, (uint32_t)index), name, FP_MINI_NAME);
-    if ((uint32_t)target < fs->count)
+    if (target < (int)fs->count)
         remove_entry(fs, (uint32_t)target);
     err = fp_mini_commit(fs, block);
     if (!err)
@@ -61,7 +61,8 @@ int fp_mini_rename(struct fp_mount *mnt, const char *from, const char *to,
     return err;
 }
 
+/* A removal is a rename to no name, which replaces the entry itself. */
 int fp_mini_remove(struct fp_mount *mnt, const char *path)
 {
-    return fp_mini_rename(mnt, path, NULL, 0);
+    return fp_mini_rename(mnt, path, "/", 0);
 }

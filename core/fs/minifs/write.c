@@ -96,20 +96,23 @@ static int flush(struct fp_mini *fs, struct fp_mini_file *f)
     return FP_OK;
 }
 
-/* Content, then the entry. */
-static int publish(struct fp_mini *fs, struct fp_mini_file *f)
+/* Content, and unless that is all, the entry. */
+static int publish(struct fp_mini *fs, struct fp_mini_file *f, bool has_entry)
 {
-    uint32_t index = fp_mini_find_name(fs, f->name), block;
-    uint8_t *entry = fp_mini_entry(fs, index);
-    int err = index == fs->slots ? FP_ERR_NOSPC : flush(fs, f);
+    int index = fp_mini_find_name(fs, f->name), err;
+    uint8_t *entry = fp_mini_entry(fs, (uint32_t)index);
+    uint32_t block;
 
-    if (err)
+    if (index < 0)
+        return index;
+    err = index == (int)fs->slots ? FP_ERR_NOSPC : flush(fs, f);
+    if (err || !has_entry)
         return err;
     block = fp_mini_next_free(fs, f->block);
     memcpy(entry, f->name, FP_MINI_NAME);
     fp_mini_put16(fs, entry + 12, f->size);
     fp_mini_put16(fs, entry + 14, f->block);
-    if (index == fs->count)
+    if (index == (int)fs->count)
         fs->count++;
     err = fp_mini_commit(fs, block);
     if (!err)
@@ -119,40 +122,33 @@ static int publish(struct fp_mini *fs, struct fp_mini_file *f)
 
 int fp_mini_fsync(struct fp_file *file)
 {
-    struct fp_mini *fs = fp_mini_of(file->mnt);
     struct fp_mini_file *f = fp_mini_file_of(file);
-    int err = fp_mini_look(fs);
 
-    if (err || f->state == FP_MINI_SETTLED)
-        return err;
-    if (f->is_staged)
-        return flush(fs, f);
-    return f->name[0] == 0xff ? FP_ERR_NOENT : publish(fs, f);
+    if (f->state == FP_MINI_SETTLED)
+        return FP_OK;
+    if (f->name[0] == 0xff)
+        return FP_ERR_NOENT;
+    return publish(fp_mini_of(file->mnt), f, !f->is_staged);
 }
 
 /* A name that is there gives its block back, but only afterwards. */
 int fp_mini_reserve(struct fp_file *file, uint64_t size)
 {
     struct fp_mini *fs = fp_mini_of(file->mnt);
-    struct fp_mini_file *f = fp_mini_file_of(file);
-    int err = fp_mini_look(fs);
+    int index = fp_mini_find_name(fs, fp_mini_file_of(file)->name);
 
     if (size > fs->file_max)
         return FP_ERR_FBIG;
-    if (!err && (fp_mini_find_name(fs, f->name) == fs->slots ||
-                 content_block(fs) == FP_MINI_NO_BLOCK))
-        err = FP_ERR_NOSPC;
-    return err;
+    if (index == (int)fs->slots || content_block(fs) == FP_MINI_NO_BLOCK)
+        return FP_ERR_NOSPC;
+    return index < 0 ? index : FP_OK;
 }
 
 /* There is no place for a time. */
 int fp_mini_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
 {
-    struct fp_mini *fs = fp_mini_of(file->mnt);
-    int err = fp_mini_look(fs);
-
     (void)meta;
-    return err ? err : publish(fs, fp_mini_file_of(file));
+    return publish(fp_mini_of(file->mnt), fp_mini_file_of(file), true);
 }
 
 int fp_mini_close(struct fp_file *file)
