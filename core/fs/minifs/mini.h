@@ -61,6 +61,7 @@ struct fp_mini {
     struct fp_mini_dir *dirs;
     struct fp_mini_file **files; /* those open, NULL between them */
     uint8_t *meta;               /* the metadata block */
+    uint8_t *entries;            /* in it */
     uint8_t *bufs;               /* a block for each of files */
     uint8_t *unit;               /* dev->prog_size */
 };
@@ -79,10 +80,10 @@ static inline struct fp_mini_file *fp_mini_file_of(struct fp_file *file)
     return (struct fp_mini_file *)(void *)file->state;
 }
 
-/* Entry `index`, sections behind the header: the name, then size and block. */
+/* Entry `index`, a section each: the name, then size and block. */
 static inline uint8_t *fp_mini_entry(const struct fp_mini *fs, uint32_t index)
 {
-    return fs->meta + FP_MINI_SECTION * (index + 1);
+    return fs->entries + FP_MINI_SECTION * index;
 }
 
 static inline fp_addr fp_mini_addr(const struct fp_mini *fs, uint32_t block)

@@ -39,17 +39,21 @@ int fp_mini_is_marked(const struct fp_mini *fs, uint32_t block)
            memcmp(header, FP_MINI_MAGIC, FP_MINI_MAGIC_SIZE) == 0;
 }
 
-/* The count in whichever byte order it can be in. */
+/* The count in whichever byte order it can be in, which is then that of all
+ * integers. */
 static bool read_count(struct fp_mini *fs)
 {
-    for (int order = 0; order < 2; order++) {
-        fs->count = fp_mini_get16(fs, fs->meta + 14);
-        if (fs->count <= fs->slots)
-            return true;
+    uint32_t count = fp_mini_get16(fs, fs->meta + 14);
+    uint32_t swapped = (count << 8 | count >> 8) & 0xffff;
+
+    if (count > fs->slots) {
+        if (swapped > fs->slots)
+            return false;
+        count = swapped;
         fs->is_big = !fs->is_big;
     }
-    fs->count = 0;
-    return false;
+    fs->count = count;
+    return true;
 }
 
 /* Reads the block to meta if it has the mark. */
@@ -145,6 +149,7 @@ void fp_mini_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg,
     fs->files = (struct fp_mini_file **)(void *)(fs + 1);
     fs->unit = (uint8_t *)(fs->files + cfg->max_files);
     fs->meta = fs->unit + dev->prog_size;
+    fs->entries = fs->meta + FP_MINI_SECTION;
     fs->bufs = fs->meta + fs->block_size;
     fs->version = (uint8_t)fp_fs_option(cfg->options, "version", 1);
     fs->is_big = fp_fs_option(cfg->options, "big", 0);

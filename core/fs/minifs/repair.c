@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The step of the table that writes. There is nothing to collect or to tidy:
- * a free block is erased when it is needed.
+ * The step of the table that writes. There is nothing to collect or to tidy
+ * but rivals: a free block is erased when it is needed.
  */
 #include "core/fs/minifs/mini.h"
 
@@ -14,5 +14,5 @@ int fp_mini_step(struct fp_mount *mnt, struct fp_step *step)
         return fp_mini_check_step(fs, step);
     step->done = true;
     err = fp_mini_look(fs);
-    return !err && step->kind == FP_STEP_REPAIR ? fp_mini_drop_rivals(fs) : err;
+    return err ? err : fp_mini_drop_rivals(fs);
 }
