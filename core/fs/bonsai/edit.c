@@ -145,22 +145,6 @@ int fp_bon_edit_new(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t *row)
     return err ? err : fp_bon_edit_to(fs, e, *row);
 }
 
-/* 1 if the row holds just that, 0, or an error. */
-static int is_same(struct fp_bon *fs, uint32_t row, const uint8_t *want)
-{
-    uint8_t buf[32];
-
-    for (uint32_t at = 0; at < FP_BON_ROW; at += sizeof buf) {
-        int err = fp_bon_read(fs, row * FP_BON_ROW + at, buf, sizeof buf);
-
-        if (err)
-            return err;
-        if (memcmp(buf, want + at, sizeof buf) != 0)
-            return 0;
-    }
-    return 1;
-}
-
 int fp_bon_edit_here(struct fp_bon *fs, struct fp_bon_edit *e)
 {
     int count = count_rows(fs, e), err = count < 0 ? count : FP_OK;
@@ -168,7 +152,8 @@ int fp_bon_edit_here(struct fp_bon *fs, struct fp_bon_edit *e)
     for (uint32_t i = 0; (int)i < count && !err; i++) {
         err = compose(fs, e, i, fs->row);
         if (!err)
-            err = is_same(fs, e->node.row + i, fs->row);
+            err = fp_bon_is_same(fs, (e->node.row + i) * FP_BON_ROW, fs->row,
+                                 FP_BON_ROW);
         if (err)
             err = err < 0 ? err : FP_OK;
         else
@@ -196,8 +181,7 @@ static int adopt(struct fp_bon *fs, const struct fp_bon_node *node,
     return got;
 }
 
-/* Whatever is open there is open elsewhere now. */
-static void tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to)
+void fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to)
 {
     for (uint32_t i = 0; i < fs->max_files; i++)
         if (fs->files[i] != NULL && fs->files[i]->node == from)
@@ -227,7 +211,7 @@ static int move_node(struct fp_bon *fs, uint32_t row)
     if (!err)
         err = fp_bon_commit(fs);
     if (!err)
-        tell_moved(fs, row, to);
+        fp_bon_tell_moved(fs, row, to);
     return fp_bon_settle(fs, err);
 }
 

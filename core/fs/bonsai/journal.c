@@ -20,8 +20,7 @@
 
 static int copy_row(struct fp_bon *fs, const struct fp_bon_move *m)
 {
-    int err = fp_bdev_read(fs->dev, (fp_addr)m->source * FP_BON_ROW, fs->row,
-                           FP_BON_ROW);
+    int err = fp_bon_read_row(fs, m->source);
 
     return err ? err : fp_bon_put_row(fs, m->target, fs->row);
 }

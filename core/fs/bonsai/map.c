@@ -7,6 +7,16 @@
  */
 #include "core/fs/bonsai/bon.h"
 
+bool fp_bon_bit(const uint8_t *bits, uint32_t row)
+{
+    return bits[row / 8] >> row % 8 & 1;
+}
+
+void fp_bon_set(uint8_t *bits, uint32_t row)
+{
+    bits[row / 8] = (uint8_t)(bits[row / 8] | 1 << row % 8);
+}
+
 static void take(struct fp_bon *fs, uint32_t row, uint32_t size)
 {
     uint32_t end = row + fp_bon_rows(size);

@@ -17,8 +17,7 @@ int fp_bon_shadow_move(struct fp_bon *fs, struct fp_bon_file *f, uint32_t count)
         return FP_ERR_NOSPC;
     err = fp_bon_take(fs, to, count);
     for (uint32_t i = 0; i < f->shadow_done && !err; i++) {
-        err = fp_bdev_read(fs->dev, (fp_addr)(f->shadow + i) * FP_BON_ROW,
-                           fs->row, FP_BON_ROW);
+        err = fp_bon_read_row(fs, f->shadow + i);
         if (!err)
             err = fp_bon_put_row(fs, to + i, fs->row);
     }
