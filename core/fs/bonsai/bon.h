@@ -150,11 +150,6 @@ static inline uint32_t fp_bon_rows(uint32_t size)
     return (size + FP_BON_ROW - 1) / FP_BON_ROW;
 }
 
-static inline uint32_t fp_bon_size(const struct fp_bon_node *n)
-{
-    return FP_BON_HEAD + n->handle_size + n->data_size + 4u * n->kids;
-}
-
 /* Bytes from the start of the partition. */
 static inline uint32_t fp_bon_handle_at(const struct fp_bon_node *n)
 {
@@ -166,23 +161,19 @@ static inline uint32_t fp_bon_data_at(const struct fp_bon_node *n)
     return fp_bon_handle_at(n) + n->handle_size;
 }
 
-static inline bool fp_bon_is_dir(const struct fp_bon_node *n)
-{
-    return n->row == FP_BON_ROOT || n->kids > 0;
-}
-
 /* --- node.c --- */
 
 int fp_bon_read(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size);
+uint32_t fp_bon_size(const struct fp_bon_node *n);
+bool fp_bon_is_dir(const struct fp_bon_node *n);
 /* The record that begins in `row`. FP_ERR_NOENT: none that can be read. */
 int fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node);
 /* The next child, from the index'th on, that is a record and names the node as
  * its parent; *index becomes that behind it. 1, 0 at the end, or an error. */
 int fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
                uint32_t *index, struct fp_bon_node *kid);
-/* The child of that handle; FP_ERR_NOENT. */
+/* The child whose handle is fs->handle; FP_ERR_NOENT. */
 int fp_bon_kid_named(struct fp_bon *fs, const struct fp_bon_node *node,
-                     const uint8_t *handle, uint32_t size,
                      struct fp_bon_node *kid);
 /* 1 if want[0..size) lies at `off`, 0, or an error. */
 int fp_bon_is_same(struct fp_bon *fs, uint32_t off, const uint8_t *want,
@@ -284,6 +275,10 @@ int fp_bon_journal(struct fp_bon *fs, uint32_t row, const uint8_t *buf);
 int fp_bon_commit(struct fp_bon *fs);
 
 /* edit.c */
+/* The row's address. */
+void fp_bon_put_addr(const struct fp_bon *fs, uint8_t *at, uint32_t row);
+void fp_bon_put_head(const struct fp_bon *fs, uint8_t head[FP_BON_HEAD],
+                     const struct fp_bon_node *n);
 /* What is as the node at `row` is. */
 int fp_bon_edit_of(struct fp_bon *fs, uint32_t row, struct fp_bon_edit *e);
 /* Writes the record to fresh rows. */

@@ -10,6 +10,20 @@
  */
 #include "core/fs/bonsai/bon.h"
 
+void fp_bon_put_addr(const struct fp_bon *fs, uint8_t *at, uint32_t row)
+{
+    fp_put_le32(at, fp_bon_addr(fs, row));
+}
+
+void fp_bon_put_head(const struct fp_bon *fs, uint8_t head[FP_BON_HEAD],
+                     const struct fp_bon_node *n)
+{
+    head[0] = n->handle_size;
+    fp_put_le16(head + 1, (uint16_t)n->data_size);
+    fp_bon_put_addr(fs, head + 3, n->parent);
+    head[7] = n->kids;
+}
+
 /* A row of a record being composed. */
 struct row {
     uint8_t *buf;
@@ -40,7 +54,7 @@ static int add_kid(struct fp_bon *fs, struct row *r, uint32_t row)
 {
     uint8_t addr[4];
 
-    fp_put_le32(addr, fp_bon_addr(fs, row));
+    fp_bon_put_addr(fs, addr, row);
     return add(fs, r, addr, 0, sizeof addr);
 }
 
@@ -84,10 +98,7 @@ static int compose(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t index,
     uint8_t head[FP_BON_HEAD];
     int err;
 
-    head[0] = n->handle_size;
-    fp_put_le16(head + 1, (uint16_t)n->data_size);
-    fp_put_le32(head + 3, fp_bon_addr(fs, n->parent));
-    head[7] = n->kids;
+    fp_bon_put_head(fs, head, n);
     memset(buf, 0, FP_BON_ROW);
     err = add(fs, &r, head, 0, sizeof head);
     if (!err)
@@ -172,7 +183,7 @@ static int adopt(struct fp_bon *fs, const struct fp_bon_node *node,
 
     while ((got = fp_bon_kid(fs, node, &index, &kid)) > 0) {
         got = fp_bon_read(fs, kid.row * FP_BON_ROW, fs->row, FP_BON_ROW);
-        fp_put_le32(fs->row + 3, fp_bon_addr(fs, row));
+        fp_bon_put_addr(fs, fs->row + 3, row);
         if (!got)
             got = fp_bon_journal(fs, kid.row, fs->row);
         if (got)

@@ -45,6 +45,16 @@ static uint32_t row_of(const struct fp_bon *fs, uint32_t addr)
                                                                          : 0;
 }
 
+uint32_t fp_bon_size(const struct fp_bon_node *n)
+{
+    return FP_BON_HEAD + n->handle_size + n->data_size + 4u * n->kids;
+}
+
+bool fp_bon_is_dir(const struct fp_bon_node *n)
+{
+    return n->row == FP_BON_ROOT || n->kids > 0;
+}
+
 int fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node)
 {
     uint8_t head[FP_BON_HEAD];
@@ -104,7 +114,6 @@ int fp_bon_is_same(struct fp_bon *fs, uint32_t off, const uint8_t *want,
 }
 
 int fp_bon_kid_named(struct fp_bon *fs, const struct fp_bon_node *node,
-                     const uint8_t *handle, uint32_t size,
                      struct fp_bon_node *kid)
 {
     uint32_t index = 0;
@@ -113,8 +122,9 @@ int fp_bon_kid_named(struct fp_bon *fs, const struct fp_bon_node *node,
     while ((got = fp_bon_kid(fs, node, &index, kid)) > 0) {
         int same = 0;
 
-        if (kid->handle_size == size)
-            same = fp_bon_is_same(fs, fp_bon_handle_at(kid), handle, size);
+        if (kid->handle_size == fs->handle_size)
+            same = fp_bon_is_same(fs, fp_bon_handle_at(kid), fs->handle,
+                                  fs->handle_size);
         if (same)
             return same < 0 ? same : FP_OK;
     }

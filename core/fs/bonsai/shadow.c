@@ -143,13 +143,13 @@ static int get(struct fp_bon *fs, const struct fp_bon_file *f, uint32_t off,
 /* The head as it will be, as far as that is known. */
 static int put_head(struct fp_bon *fs, struct fp_bon_file *f)
 {
+    const struct fp_bon_node n = { .handle_size = f->handle_size,
+                                   .data_size = f->expect,
+                                   .parent = f->parent };
     uint8_t head[FP_BON_HEAD], is[FP_BON_HEAD] = { 0 };
     int err = FP_OK;
 
-    head[0] = f->handle_size;
-    fp_put_le16(head + 1, (uint16_t)f->expect);
-    fp_put_le32(head + 3, fp_bon_addr(fs, f->parent));
-    head[7] = 0;
+    fp_bon_put_head(fs, head, &n);
     if (f->cached != FP_BON_NOTHING)
         err = get(fs, f, 0, is, sizeof is);
     if (err || memcmp(is, head, sizeof head) == 0)

@@ -64,8 +64,8 @@ int fp_bon_remove_all(struct fp_mount *mnt, const char *path)
 
 /* What rename works on. */
 struct move {
-    struct fp_bon_place from, to;
     bool replaces;
+    struct fp_bon_place from, to;
     uint32_t row;             /* where it will be */
     struct fp_bon_edit e;     /* itself, */
     struct fp_bon_edit left;  /* the parent it leaves, */
@@ -194,10 +194,7 @@ int fp_bon_rename(struct fp_mount *mnt, const char *from, const char *to,
     if (!err)
         err = change(fs, &m);
     if (!err) {
-        if (m.left.put == 0)
-            tell_dirs(fs, &m.left, m.left.drop);
-        else
-            tell_dirs(fs, &m.left, m.left.drop_too);
+        tell_dirs(fs, &m.left, m.left.put == 0 ? m.left.drop : m.left.drop_too);
         err = fp_bon_commit(fs);
     }
     if (!err)
