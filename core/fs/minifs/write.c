@@ -100,8 +100,8 @@ static int flush(struct fp_mini *fs, struct fp_mini_file *f)
 static int publish(struct fp_mini *fs, struct fp_mini_file *f, bool has_entry)
 {
     int index = fp_mini_find_name(fs, f->name), err;
-    uint8_t *entry = fp_mini_entry(fs, (uint32_t)index);
     uint32_t block;
+    uint8_t *entry;
 
     if (index < 0)
         return index;
@@ -109,6 +109,7 @@ static int publish(struct fp_mini *fs, struct fp_mini_file *f, bool has_entry)
     if (err || !has_entry)
         return err;
     block = fp_mini_next_free(fs, f->block);
+    entry = fp_mini_entry(fs, (uint32_t)index);
     memcpy(entry, f->name, FP_MINI_NAME);
     fp_mini_put16(fs, entry + 12, f->size);
     fp_mini_put16(fs, entry + 14, f->block);
@@ -137,11 +138,13 @@ int fp_mini_reserve(struct fp_file *file, uint64_t size)
     struct fp_mini *fs = fp_mini_of(file->mnt);
     int index = fp_mini_find_name(fs, fp_mini_file_of(file)->name);
 
+    if (index < 0)
+        return index;
     if (size > fs->file_max)
         return FP_ERR_FBIG;
-    if (index == (int)fs->slots || content_block(fs) == FP_MINI_NO_BLOCK)
-        return FP_ERR_NOSPC;
-    return index < 0 ? index : FP_OK;
+    return index == (int)fs->slots || content_block(fs) == FP_MINI_NO_BLOCK
+               ? FP_ERR_NOSPC
+               : FP_OK;
 }
 
 /* There is no place for a time. */
