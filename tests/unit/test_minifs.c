@@ -276,6 +276,31 @@ static void odd_names_show_as_paths_and_open_by_them(void **state)
     small_free(&v);
 }
 
+/* "%25" and a '%' before no digits are one byte: the rename changes nothing,
+ * and the file that is open stays that of its name. */
+static void another_spelling_is_the_same_name(void **state)
+{
+    struct small_volume v;
+    struct fp_file file;
+
+    (void)state;
+    small_init(&v, &kind, 1, 256, 16);
+    small_format(&v);
+    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    assert_int_equal(
+        fp_fs_open(&v.mnt, &file, "/50%25", FP_O_WRITE | FP_O_CREATE), FP_OK);
+    assert_int_equal(fp_fs_fsync(&file), FP_OK);
+    assert_int_equal(
+        fp_fs_rename(&v.mnt, "/50%25", "/50%", FP_RENAME_NOREPLACE),
+        FP_ERR_EXIST);
+    assert_int_equal(fp_fs_rename(&v.mnt, "/50%25", "/50%", 0), FP_OK);
+    assert_int_equal(fp_fs_write(&file, "x", 1), 1);
+    assert_int_equal(fp_fs_fsync(&file), FP_OK);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    small_unmount(&v);
+    small_free(&v);
+}
+
 static void big_endian_is_found_out_and_kept(void **state)
 {
     static char before[SMALL_TEXT], after[SMALL_TEXT];
@@ -461,6 +486,7 @@ int main(void)
         cmocka_unit_test(every_image_tells_its_block_size),
         cmocka_unit_test(every_image_can_be_written_to),
         cmocka_unit_test(odd_names_show_as_paths_and_open_by_them),
+        cmocka_unit_test(another_spelling_is_the_same_name),
         cmocka_unit_test(big_endian_is_found_out_and_kept),
         cmocka_unit_test(another_version_is_read_when_told),
         cmocka_unit_test(limits_are_told),

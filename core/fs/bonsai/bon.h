@@ -86,10 +86,10 @@ struct fp_bon_edit {
 
 /* Where a path leads. */
 struct fp_bon_place {
+    bool is_own_data;          /* of `node` */
     struct fp_bon_node node;   /* what is there */
     struct fp_bon_node parent; /* or the last that is */
     const char *rest;          /* components that are missing, from a name */
-    bool is_own_data;          /* of `node` */
 };
 
 struct fp_bon {
@@ -112,9 +112,13 @@ struct fp_bon {
     uint8_t *bufs;
     uint8_t *used, *heads; /* bits: rows of records; rows they begin in */
     uint8_t *todo, *was;   /* scratch */
-    struct fp_bon_move move[FP_BON_MOVES];
-    uint8_t row[FP_BON_ROW];    /* scratch */
-    uint8_t handle[FP_BON_ROW]; /* the component that was looked for */
+    /* To what lies behind: Thumb has no short way to large offsets. */
+    struct fp_bon_move *move;
+    uint8_t *row;    /* scratch */
+    uint8_t *handle; /* the component that was looked for */
+    struct fp_bon_move move_space[FP_BON_MOVES];
+    uint8_t row_space[FP_BON_ROW];
+    uint8_t handle_space[FP_BON_ROW];
 };
 
 _Static_assert(sizeof(struct fp_bon_file) <= FP_FILE_STATE, "fp_file");
@@ -128,16 +132,6 @@ static inline struct fp_bon *fp_bon_of(const struct fp_mount *mnt)
 static inline struct fp_bon_file *fp_bon_file_of(struct fp_file *file)
 {
     return (struct fp_bon_file *)(void *)file->state;
-}
-
-static inline bool fp_bon_bit(const uint8_t *bits, uint32_t row)
-{
-    return bits[row / 8] >> row % 8 & 1;
-}
-
-static inline void fp_bon_set(uint8_t *bits, uint32_t row)
-{
-    bits[row / 8] = (uint8_t)(bits[row / 8] | 1 << row % 8);
 }
 
 static inline uint32_t fp_bon_addr(const struct fp_bon *fs, uint32_t row)
@@ -156,11 +150,6 @@ static inline uint32_t fp_bon_rows(uint32_t size)
     return (size + FP_BON_ROW - 1) / FP_BON_ROW;
 }
 
-static inline uint32_t fp_bon_size(const struct fp_bon_node *n)
-{
-    return FP_BON_HEAD + n->handle_size + n->data_size + 4u * n->kids;
-}
-
 /* Bytes from the start of the partition. */
 static inline uint32_t fp_bon_handle_at(const struct fp_bon_node *n)
 {
@@ -172,29 +161,33 @@ static inline uint32_t fp_bon_data_at(const struct fp_bon_node *n)
     return fp_bon_handle_at(n) + n->handle_size;
 }
 
-static inline bool fp_bon_is_dir(const struct fp_bon_node *n)
-{
-    return n->row == FP_BON_ROOT || n->kids > 0;
-}
-
 /* --- node.c --- */
 
 int fp_bon_read(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size);
+uint32_t fp_bon_size(const struct fp_bon_node *n);
+bool fp_bon_is_dir(const struct fp_bon_node *n);
 /* The record that begins in `row`. FP_ERR_NOENT: none that can be read. */
 int fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node);
 /* The next child, from the index'th on, that is a record and names the node as
  * its parent; *index becomes that behind it. 1, 0 at the end, or an error. */
 int fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
                uint32_t *index, struct fp_bon_node *kid);
-/* The child of that handle; FP_ERR_NOENT. */
+/* The child whose handle is fs->handle; FP_ERR_NOENT. */
 int fp_bon_kid_named(struct fp_bon *fs, const struct fp_bon_node *node,
-                     const uint8_t *handle, uint32_t size,
                      struct fp_bon_node *kid);
+/* 1 if want[0..size) lies at `off`, 0, or an error. */
+int fp_bon_is_same(struct fp_bon *fs, uint32_t off, const uint8_t *want,
+                   uint32_t size);
+/* What lies in the row, not what a journal says, to fs->row. */
+int fp_bon_read_row(struct fp_bon *fs, uint32_t row);
 /* Reads what a committed journal says. */
 int fp_bon_load_journal(struct fp_bon *fs);
 
 /* --- map.c --- */
 
+/* A row's bit in one of the maps. */
+bool fp_bon_bit(const uint8_t *bits, uint32_t row);
+void fp_bon_set(uint8_t *bits, uint32_t row);
 /* Makes sure that the maps are right: a walk over the tree. */
 int fp_bon_map(struct fp_bon *fs);
 int fp_bon_statfs(struct fp_mount *mnt, struct fp_statfs *st);
@@ -265,6 +258,8 @@ int fp_bon_alloc_last(struct fp_bon *fs, uint32_t *row);
 /* The longest run of free rows; takes none. */
 uint32_t fp_bon_longest(const struct fp_bon *fs, uint32_t *row);
 int fp_bon_erase(struct fp_bon *fs, uint32_t row);
+/* The same if it is not blank. */
+int fp_bon_clear(struct fp_bon *fs, uint32_t row);
 /* Programs a row, erased before if it has to be. */
 int fp_bon_put_row(struct fp_bon *fs, uint32_t row, const uint8_t *buf);
 /* The end of an operation: maps anew, and erases what was in use and is no
@@ -280,6 +275,10 @@ int fp_bon_journal(struct fp_bon *fs, uint32_t row, const uint8_t *buf);
 int fp_bon_commit(struct fp_bon *fs);
 
 /* edit.c */
+/* The row's address. */
+void fp_bon_put_addr(const struct fp_bon *fs, uint8_t *at, uint32_t row);
+void fp_bon_put_head(const struct fp_bon *fs, uint8_t head[FP_BON_HEAD],
+                     const struct fp_bon_node *n);
 /* What is as the node at `row` is. */
 int fp_bon_edit_of(struct fp_bon *fs, uint32_t row, struct fp_bon_edit *e);
 /* Writes the record to fresh rows. */
@@ -291,6 +290,8 @@ int fp_bon_edit_here(struct fp_bon *fs, struct fp_bon_edit *e);
 /* Makes the record fit where it is. 1: another one was moved away for that,
  * rows that the caller knows may not be right; 0: it fits. */
 int fp_bon_edit_room(struct fp_bon *fs, struct fp_bon_edit *e);
+/* Whatever is open at row `from` is open elsewhere now. */
+void fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to);
 
 /* shadow.c: the record of a file being written, in rows of its own */
 /* Begins it, empty; `node` has the handle, or NULL and fs->handle does. */

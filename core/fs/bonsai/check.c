@@ -50,9 +50,9 @@ static int check_kids(struct fp_bon *fs, const struct fp_bon_node *node,
         count++;
         err = fp_bon_read(fs, fp_bon_handle_at(&kid), fs->handle,
                           kid.handle_size);
+        fs->handle_size = kid.handle_size;
         if (!err)
-            err =
-                fp_bon_kid_named(fs, node, fs->handle, kid.handle_size, &same);
+            err = fp_bon_kid_named(fs, node, &same);
         if (err)
             return err;
         if (kid.handle_size == 0)

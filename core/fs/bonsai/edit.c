@@ -10,6 +10,20 @@
  */
 #include "core/fs/bonsai/bon.h"
 
+void fp_bon_put_addr(const struct fp_bon *fs, uint8_t *at, uint32_t row)
+{
+    fp_put_le32(at, fp_bon_addr(fs, row));
+}
+
+void fp_bon_put_head(const struct fp_bon *fs, uint8_t head[FP_BON_HEAD],
+                     const struct fp_bon_node *n)
+{
+    head[0] = n->handle_size;
+    fp_put_le16(head + 1, (uint16_t)n->data_size);
+    fp_bon_put_addr(fs, head + 3, n->parent);
+    head[7] = n->kids;
+}
+
 /* A row of a record being composed. */
 struct row {
     uint8_t *buf;
@@ -40,7 +54,7 @@ static int add_kid(struct fp_bon *fs, struct row *r, uint32_t row)
 {
     uint8_t addr[4];
 
-    fp_put_le32(addr, fp_bon_addr(fs, row));
+    fp_bon_put_addr(fs, addr, row);
     return add(fs, r, addr, 0, sizeof addr);
 }
 
@@ -84,10 +98,7 @@ static int compose(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t index,
     uint8_t head[FP_BON_HEAD];
     int err;
 
-    head[0] = n->handle_size;
-    fp_put_le16(head + 1, (uint16_t)n->data_size);
-    fp_put_le32(head + 3, fp_bon_addr(fs, n->parent));
-    head[7] = n->kids;
+    fp_bon_put_head(fs, head, n);
     memset(buf, 0, FP_BON_ROW);
     err = add(fs, &r, head, 0, sizeof head);
     if (!err)
@@ -145,22 +156,6 @@ int fp_bon_edit_new(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t *row)
     return err ? err : fp_bon_edit_to(fs, e, *row);
 }
 
-/* 1 if the row holds just that, 0, or an error. */
-static int is_same(struct fp_bon *fs, uint32_t row, const uint8_t *want)
-{
-    uint8_t buf[32];
-
-    for (uint32_t at = 0; at < FP_BON_ROW; at += sizeof buf) {
-        int err = fp_bon_read(fs, row * FP_BON_ROW + at, buf, sizeof buf);
-
-        if (err)
-            return err;
-        if (memcmp(buf, want + at, sizeof buf) != 0)
-            return 0;
-    }
-    return 1;
-}
-
 int fp_bon_edit_here(struct fp_bon *fs, struct fp_bon_edit *e)
 {
     int count = count_rows(fs, e), err = count < 0 ? count : FP_OK;
@@ -168,7 +163,8 @@ int fp_bon_edit_here(struct fp_bon *fs, struct fp_bon_edit *e)
     for (uint32_t i = 0; (int)i < count && !err; i++) {
         err = compose(fs, e, i, fs->row);
         if (!err)
-            err = is_same(fs, e->node.row + i, fs->row);
+            err = fp_bon_is_same(fs, (e->node.row + i) * FP_BON_ROW, fs->row,
+                                 FP_BON_ROW);
         if (err)
             err = err < 0 ? err : FP_OK;
         else
@@ -187,7 +183,7 @@ static int adopt(struct fp_bon *fs, const struct fp_bon_node *node,
 
     while ((got = fp_bon_kid(fs, node, &index, &kid)) > 0) {
         got = fp_bon_read(fs, kid.row * FP_BON_ROW, fs->row, FP_BON_ROW);
-        fp_put_le32(fs->row + 3, fp_bon_addr(fs, row));
+        fp_bon_put_addr(fs, fs->row + 3, row);
         if (!got)
             got = fp_bon_journal(fs, kid.row, fs->row);
         if (got)
@@ -196,8 +192,7 @@ static int adopt(struct fp_bon *fs, const struct fp_bon_node *node,
     return got;
 }
 
-/* Whatever is open there is open elsewhere now. */
-static void tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to)
+void fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to)
 {
     for (uint32_t i = 0; i < fs->max_files; i++)
         if (fs->files[i] != NULL && fs->files[i]->node == from)
@@ -227,7 +222,7 @@ static int move_node(struct fp_bon *fs, uint32_t row)
     if (!err)
         err = fp_bon_commit(fs);
     if (!err)
-        tell_moved(fs, row, to);
+        fp_bon_tell_moved(fs, row, to);
     return fp_bon_settle(fs, err);
 }
 

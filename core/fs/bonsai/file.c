@@ -63,16 +63,19 @@ int32_t fp_bon_read_ro(struct fp_file *file, void *buf, uint32_t size)
     return (int32_t)size;
 }
 
+/* In unsigned numbers all that is out of range is too large. */
 int64_t fp_bon_seek(struct fp_file *file, int64_t off, enum fp_whence whence)
 {
     struct fp_bon_file *f = fp_bon_file_of(file);
-    int64_t from = whence == FP_SEEK_CUR   ? f->pos
-                   : whence == FP_SEEK_END ? f->size
-                                           : 0;
+    uint64_t pos = (uint64_t)off;
 
-    if (off < -from || off > INT32_MAX - from)
+    if (whence == FP_SEEK_CUR)
+        pos += f->pos;
+    if (whence == FP_SEEK_END)
+        pos += f->size;
+    if (pos > INT32_MAX)
         return FP_ERR_INVAL;
-    f->pos = (uint32_t)(from + off);
+    f->pos = (uint32_t)pos;
     return f->pos;
 }
 

@@ -20,8 +20,7 @@
 
 static int copy_row(struct fp_bon *fs, const struct fp_bon_move *m)
 {
-    int err = fp_bdev_read(fs->dev, (fp_addr)m->source * FP_BON_ROW, fs->row,
-                           FP_BON_ROW);
+    int err = fp_bon_read_row(fs, m->source);
 
     return err ? err : fp_bon_put_row(fs, m->target, fs->row);
 }
@@ -89,7 +88,7 @@ static void compose_head(struct fp_bon *fs)
     head[0] = 7;
     head[1] = (uint8_t)(FP_BON_JOURNAL - FP_BON_HEAD - 7 + 4 * fs->moves);
     memcpy(head + FP_BON_HEAD, "journal", 7);
-    fp_put_le32(at - 5, fs->start);
+    fp_bon_put_addr(fs, at - 5, 0);
     at[-1] = (uint8_t)fs->moves;
     for (uint32_t i = 0; i < fs->moves; i++, at += 4) {
         fp_put_le16(at, fs->move[i].target);

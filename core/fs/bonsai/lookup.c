@@ -30,8 +30,7 @@ static int enter(struct fp_bon *fs, struct fp_bon_place *place, bool for_create)
     }
     err = fp_bon_component(fs, place->rest, &rest);
     if (!err)
-        err = fp_bon_kid_named(fs, &place->parent, fs->handle, fs->handle_size,
-                               &place->node);
+        err = fp_bon_kid_named(fs, &place->parent, &place->node);
     if (!err)
         place->rest = rest;
     if (err == FP_ERR_INVAL || (err == FP_ERR_NAMETOOLONG && !for_create))
@@ -48,7 +47,6 @@ int fp_bon_find(struct fp_bon *fs, const char *path, bool for_create,
     if (err == FP_ERR_NOENT)
         return FP_ERR_CORRUPT; /* the root is lost */
     place->rest = fs->is_raw && path[1] != '\0' ? skip_root(path) : path;
-    place->parent = place->node;
     if (place->rest == NULL)
         return FP_ERR_NOENT;
     while (!err && place->rest[0] == '/' && place->rest[1] != '\0') {

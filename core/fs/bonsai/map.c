@@ -7,25 +7,39 @@
  */
 #include "core/fs/bonsai/bon.h"
 
-static void take(struct fp_bon *fs, uint32_t row, uint32_t size)
+bool fp_bon_bit(const uint8_t *bits, uint32_t row)
+{
+    return bits[row / 8] >> row % 8 & 1;
+}
+
+void fp_bon_set(uint8_t *bits, uint32_t row)
+{
+    bits[row / 8] = (uint8_t)(bits[row / 8] | 1 << row % 8);
+}
+
+/* The row behind those taken. */
+static uint32_t take(struct fp_bon *fs, uint32_t row, uint32_t size)
 {
     uint32_t end = row + fp_bon_rows(size);
 
-    for (; row < end && row < fs->rows; row++)
+    for (; row < end; row++)
         fp_bon_set(fs->used, row);
+    return end;
 }
 
 /* Takes the node's rows, and remembers its children. */
 static int visit(struct fp_bon *fs, uint32_t row, uint32_t *next)
 {
     struct fp_bon_node node, kid;
-    uint32_t index = 0;
+    uint32_t index = 0, end;
     int err = fp_bon_load(fs, row, &node);
 
     if (err)
-        return err;
+        return err == FP_ERR_NOENT ? FP_OK : err;
     fp_bon_set(fs->heads, row);
-    take(fs, row, fp_bon_size(&node));
+    end = take(fs, row, fp_bon_size(&node));
+    if (end > fs->last)
+        fs->last = end;
     while ((err = fp_bon_kid(fs, &node, &index, &kid)) > 0) {
         fp_bon_set(fs->todo, kid.row);
         if (kid.row < *next)
@@ -34,32 +48,25 @@ static int visit(struct fp_bon *fs, uint32_t row, uint32_t *next)
     return err;
 }
 
+/* The rows of the System File and the root are theirs, whatever they hold. */
 static int walk(struct fp_bon *fs)
 {
-    uint32_t size = fs->rows / 8 + 1, row = FP_BON_ROOT;
+    uint32_t size = fs->rows / 8 + 1, next;
+    int err = FP_OK;
 
     memset(fs->used, 0, size);
     memset(fs->heads, 0, size);
     memset(fs->todo, 0, size);
-    fp_bon_set(fs->used, 0);
-    fp_bon_set(fs->used, FP_BON_ROOT);
+    fs->last = take(fs, 0, (FP_BON_ROOT + 1) * FP_BON_ROW);
     fp_bon_set(fs->todo, FP_BON_ROOT);
-    while (row < fs->rows) {
-        uint32_t next = row + 1;
-
+    for (uint32_t row = FP_BON_ROOT; row < fs->rows && !err; row = next) {
+        next = row + 1;
         if (fp_bon_bit(fs->todo, row)) {
-            int err;
-
             fs->todo[row / 8] ^= (uint8_t)(1 << row % 8);
             err = visit(fs, row, &next);
-            if (err && err != FP_ERR_NOENT)
-                return err;
-        } else if (fs->todo[row / 8] == 0) {
-            next = row / 8 * 8 + 8;
         }
-        row = next;
     }
-    return FP_OK;
+    return err;
 }
 
 /* What is open stays where it is, also when it is in the tree no more. */
@@ -89,9 +96,6 @@ int fp_bon_map(struct fp_bon *fs)
     if (err)
         return err;
     fs->free = 0;
-    for (uint32_t row = 0; row < fs->rows; row++)
-        if (fp_bon_bit(fs->used, row))
-            fs->last = row + 1;
     take_files(fs);
     for (uint32_t row = 0; row < fp_bon_head(fs); row++)
         fs->free += !fp_bon_bit(fs->used, row);
@@ -127,9 +131,9 @@ int fp_bon_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     st->block_size = FP_BON_ROW;
     st->block_count = fs->rows;
     st->blocks_used = fs->rows - 1 - fs->free;
-    st->size = (uint64_t)fs->rows * FP_BON_ROW;
+    st->size = fs->rows * FP_BON_ROW;
     if (fs->free > FP_BON_KEEP)
-        st->free = (uint64_t)(fs->free - FP_BON_KEEP) * FP_BON_ROW;
+        st->free = (fs->free - FP_BON_KEEP) * FP_BON_ROW;
     st->name_max = FP_BON_NAME_MAX;
     st->file_max = FP_BON_DATA_MAX;
     memcpy(st->version, "0.1", 4);

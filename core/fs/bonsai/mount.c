@@ -63,6 +63,9 @@ void fp_bon_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws)
     struct fp_bon *fs = ws;
 
     memset(fs, 0, sizeof *fs + cfg->max_files * sizeof(void *));
+    fs->move = fs->move_space;
+    fs->row = fs->row_space;
+    fs->handle = fs->handle_space;
     fs->dev = dev;
     fs->rows = rows_of(dev);
     fs->max_files = cfg->max_files;

@@ -43,38 +43,49 @@ int fp_bon_component(struct fp_bon *fs, const char *path, const char **rest)
     return size > FP_BON_NAME_MAX ? FP_ERR_NAMETOOLONG : FP_OK;
 }
 
-/* Reserved as a whole: ".", ".." and ".data". */
+/* Reserved as a whole: ".", ".." and ".data", in a handle that begins
+ * with a dot. */
 static bool is_reserved(const uint8_t *handle, uint32_t size)
 {
-    return (size == 1 && memcmp(handle, ".", 1) == 0) ||
-           (size == 2 && memcmp(handle, "..", 2) == 0) ||
-           (size == 5 && memcmp(handle, ".data", 5) == 0);
+    return size <= 2 ? handle[size - 1] == '.'
+                     : size == 5 && memcmp(handle, ".data", 5) == 0;
+}
+
+/* The escape of byte `i`, NULL where it shows as itself. */
+static const char *escape_of(const uint8_t *handle, uint32_t size, uint32_t i)
+{
+    uint8_t byte = handle[i];
+
+    if ((byte == '%' && escape_at(&handle[i]) == NULL) ||
+        (byte == '.' && (i > 0 || !is_reserved(handle, size))))
+        return NULL;
+    for (i = 0; i < 4; i++)
+        if (byte == (uint8_t)escapes[i][0])
+            return escapes[i];
+    return NULL;
 }
 
 int fp_bon_show(struct fp_bon *fs, const struct fp_bon_node *node,
                 struct fp_dirent *entry)
 {
     uint8_t *handle = fs->row;
-    uint32_t size = node->handle_size, len = 0;
+    uint32_t size = node->handle_size;
+    char *out = entry->name;
     int err = fp_bon_read(fs, fp_bon_handle_at(node), handle, size);
-    bool reserved = is_reserved(handle, size);
 
     handle[size] = '\0'; /* an escape may not begin with bytes behind it */
-    for (uint32_t i = 0; i < size && len + 3 <= FP_NAME_MAX; i++) {
-        const char *escape = escapes[0];
+    for (uint32_t i = 0; i < size && out + 3 <= entry->name + FP_NAME_MAX;
+         i++) {
+        const char *escape = escape_of(handle, size, i);
 
-        if (handle[i] != '/' && handle[i] != '\0' &&
-            escape_at(&handle[i]) == NULL && !(i == 0 && reserved)) {
-            entry->name[len++] = (char)handle[i];
-            continue;
+        *out++ = (char)handle[i];
+        if (escape != NULL) {
+            out[-1] = '%';
+            *out++ = escape[1];
+            *out++ = escape[2];
         }
-        while ((uint8_t)*escape != handle[i])
-            escape += sizeof escapes[0];
-        entry->name[len++] = '%';
-        entry->name[len++] = escape[1];
-        entry->name[len++] = escape[2];
     }
-    entry->name[len] = '\0';
-    entry->name_len = (uint16_t)len;
+    *out = '\0';
+    entry->name_len = (uint16_t)(out - entry->name);
     return err;
 }

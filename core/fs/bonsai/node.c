@@ -45,6 +45,16 @@ static uint32_t row_of(const struct fp_bon *fs, uint32_t addr)
                                                                          : 0;
 }
 
+uint32_t fp_bon_size(const struct fp_bon_node *n)
+{
+    return FP_BON_HEAD + n->handle_size + n->data_size + 4u * n->kids;
+}
+
+bool fp_bon_is_dir(const struct fp_bon_node *n)
+{
+    return n->row == FP_BON_ROOT || n->kids > 0;
+}
+
 int fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node)
 {
     uint8_t head[FP_BON_HEAD];
@@ -83,47 +93,49 @@ int fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
     return 0;
 }
 
-/* 1 if the node has this handle, 0 if not, or an error. */
-static int has_handle(struct fp_bon *fs, const struct fp_bon_node *node,
-                      const uint8_t *handle, uint32_t size)
+int fp_bon_is_same(struct fp_bon *fs, uint32_t off, const uint8_t *want,
+                   uint32_t size)
 {
-    uint32_t done = 0;
+    uint8_t buf[32];
 
-    if (node->handle_size != size)
-        return 0;
-    while (done < size) {
-        uint8_t buf[32];
-        uint32_t n = size - done < sizeof buf ? size - done : sizeof buf;
-        int err = fp_bon_read(fs, fp_bon_handle_at(node) + done, buf, n);
+    while (size > 0) {
+        uint32_t n = size < sizeof buf ? size : sizeof buf;
+        int err = fp_bon_read(fs, off, buf, n);
 
         if (err)
             return err;
-        if (memcmp(buf, handle + done, n) != 0)
+        if (memcmp(buf, want, n) != 0)
             return 0;
-        done += n;
+        off += n;
+        want += n;
+        size -= n;
     }
     return 1;
 }
 
 int fp_bon_kid_named(struct fp_bon *fs, const struct fp_bon_node *node,
-                     const uint8_t *handle, uint32_t size,
                      struct fp_bon_node *kid)
 {
     uint32_t index = 0;
     int got;
 
     while ((got = fp_bon_kid(fs, node, &index, kid)) > 0) {
-        int same = has_handle(fs, kid, handle, size);
+        int same = 0;
 
+        if (kid->handle_size == fs->handle_size)
+            same = fp_bon_is_same(fs, fp_bon_handle_at(kid), fs->handle,
+                                  fs->handle_size);
         if (same)
             return same < 0 ? same : FP_OK;
     }
     return got < 0 ? got : FP_ERR_NOENT;
 }
 
-/* A journal's rows as they are claimed to be. */
-static bool are_moves_sane(struct fp_bon *fs, const uint8_t *p, uint32_t count)
+/* A journal's rows as they are claimed to be, in fs->row. */
+static bool are_moves_sane(struct fp_bon *fs, uint32_t count)
 {
+    const uint8_t *p = fs->row + FP_BON_JOURNAL;
+
     for (uint32_t i = 0; i < count; i++, p += 4) {
         struct fp_bon_move *m = &fs->move[i];
 
@@ -136,33 +148,34 @@ static bool are_moves_sane(struct fp_bon *fs, const uint8_t *p, uint32_t count)
     return true;
 }
 
-/* Source: the format page, The journal. */
+int fp_bon_read_row(struct fp_bon *fs, uint32_t row)
+{
+    return fp_bdev_read(fs->dev, (fp_addr)row * FP_BON_ROW, fs->row,
+                        FP_BON_ROW);
+}
+
+/* Source: the format page, The journal. The head is read twice, before the
+ * sources and behind them, as the CRC has them. */
 int fp_bon_load_journal(struct fp_bon *fs)
 {
-    fp_addr at = (fp_addr)fp_bon_head(fs) * FP_BON_ROW;
-    uint8_t head[FP_BON_JOURNAL], buf[64];
     uint32_t count, crc = UINT32_MAX;
-    int err = fp_bdev_read(fs->dev, at, head, sizeof head);
+    int err = fp_bon_read_row(fs, fp_bon_head(fs));
 
     fs->pending = 0;
-    if (err || memcmp(head + FP_BON_HEAD, "journal", 7) != 0)
+    if (err || memcmp(fs->row + FP_BON_HEAD, "journal", 7) != 0)
         return err;
-    count = head[FP_BON_JOURNAL - 1];
-    if (count > FP_BON_MOVES || fp_get_le32(head + 3) != 0)
+    count = fs->row[FP_BON_JOURNAL - 1];
+    if (count > FP_BON_MOVES || fp_get_le32(fs->row + 3) != 0 ||
+        !are_moves_sane(fs, count))
         return FP_OK;
-    err = fp_bdev_read(fs->dev, at + sizeof head, fs->row, 4 * count);
-    if (err || !are_moves_sane(fs, fs->row, count))
-        return err;
-    for (uint32_t i = 0; i < count * FP_BON_ROW && !err; i += sizeof buf) {
-        fp_addr source = fs->move[i / FP_BON_ROW].source;
-
-        err = fp_bdev_read(fs->dev, source * FP_BON_ROW + i % FP_BON_ROW, buf,
-                           sizeof buf);
-        crc = fp_crc32(crc, buf, sizeof buf);
+    for (uint32_t i = 0; i < count && !err; i++) {
+        err = fp_bon_read_row(fs, fs->move[i].source);
+        crc = fp_crc32(crc, fs->row, FP_BON_ROW);
     }
-    crc = fp_crc32(crc, head + FP_BON_JOURNAL - 5, 5);
-    crc = fp_crc32(crc, fs->row, 4 * count);
-    if (!err && crc == fp_get_le32(head + FP_BON_JOURNAL - 9))
+    if (!err)
+        err = fp_bon_read_row(fs, fp_bon_head(fs));
+    crc = fp_crc32(crc, fs->row + FP_BON_JOURNAL - 5, 5 + 4 * count);
+    if (!err && crc == fp_get_le32(fs->row + FP_BON_JOURNAL - 9))
         fs->pending = count;
     return err;
 }

@@ -73,12 +73,17 @@ int fp_bon_erase(struct fp_bon *fs, uint32_t row)
     return fp_bdev_erase(fs->dev, row * each, each);
 }
 
+int fp_bon_clear(struct fp_bon *fs, uint32_t row)
+{
+    int blank = fp_bon_is_blank(fs, row);
+
+    return blank < 0 ? blank : blank ? FP_OK : fp_bon_erase(fs, row);
+}
+
 int fp_bon_put_row(struct fp_bon *fs, uint32_t row, const uint8_t *buf)
 {
-    int err = fp_bon_is_blank(fs, row);
+    int err = fp_bon_clear(fs, row);
 
-    if (err >= 0)
-        err = err ? FP_OK : fp_bon_erase(fs, row);
     return err ? err
                : fp_bdev_prog(fs->dev, (fp_addr)row * FP_BON_ROW, buf,
                               FP_BON_ROW);
@@ -96,11 +101,8 @@ int fp_bon_settle(struct fp_bon *fs, int err)
         return err;
     map_err = fp_bon_map(fs);
     for (uint32_t row = 0; row < fp_bon_head(fs) && !map_err; row++) {
-        if (!fp_bon_bit(fs->was, row) || fp_bon_bit(fs->used, row))
-            continue;
-        map_err = fp_bon_is_blank(fs, row);
-        if (map_err >= 0)
-            map_err = map_err ? FP_OK : fp_bon_erase(fs, row);
+        if (fp_bon_bit(fs->was, row) && !fp_bon_bit(fs->used, row))
+            map_err = fp_bon_clear(fs, row);
     }
     if (map_err)
         fs->is_mapped = false;

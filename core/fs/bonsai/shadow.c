@@ -17,8 +17,7 @@ int fp_bon_shadow_move(struct fp_bon *fs, struct fp_bon_file *f, uint32_t count)
         return FP_ERR_NOSPC;
     err = fp_bon_take(fs, to, count);
     for (uint32_t i = 0; i < f->shadow_done && !err; i++) {
-        err = fp_bdev_read(fs->dev, (fp_addr)(f->shadow + i) * FP_BON_ROW,
-                           fs->row, FP_BON_ROW);
+        err = fp_bon_read_row(fs, f->shadow + i);
         if (!err)
             err = fp_bon_put_row(fs, to + i, fs->row);
     }
@@ -94,98 +93,83 @@ static int cache(struct fp_bon *fs, struct fp_bon_file *f, uint32_t index)
     return err;
 }
 
-/* Bytes of the record; buf NULL: zeros. */
-static int put(struct fp_bon *fs, struct fp_bon_file *f, uint32_t off,
-               const uint8_t *buf, uint32_t size)
+/* Bytes of the record, row by row: to `to`, or from `from`, or zeros. */
+static int walk(struct fp_bon *fs, struct fp_bon_file *f, uint32_t off,
+                uint32_t size, const uint8_t *from, uint8_t *to)
 {
     while (size > 0) {
-        uint32_t at = off % FP_BON_ROW, n = FP_BON_ROW - at;
+        uint32_t n = FP_BON_ROW - off % FP_BON_ROW;
+        uint8_t *at = f->buf + off % FP_BON_ROW;
         int err = cache(fs, f, off / FP_BON_ROW);
 
         if (err)
             return err;
         if (n > size)
             n = size;
-        if (buf != NULL) {
-            memcpy(f->buf + at, buf, n);
-            buf += n;
-        } else {
-            memset(f->buf + at, 0, n);
-        }
-        f->is_buf_dirty = true;
         off += n;
         size -= n;
+        if (to != NULL) {
+            memcpy(to, at, n);
+            to += n;
+            continue;
+        }
+        f->is_buf_dirty = true;
+        if (from != NULL) {
+            memcpy(at, from, n);
+            from += n;
+        } else {
+            memset(at, 0, n);
+        }
     }
     return FP_OK;
 }
 
-static int get(struct fp_bon *fs, const struct fp_bon_file *f, uint32_t off,
-               uint8_t *buf, uint32_t size)
-{
-    int err = FP_OK;
-
-    while (size > 0 && !err) {
-        uint32_t at = off % FP_BON_ROW, n = FP_BON_ROW - at;
-
-        if (n > size)
-            n = size;
-        if (off / FP_BON_ROW == f->cached)
-            memcpy(buf, f->buf + at, n);
-        else
-            err = fp_bdev_read(fs->dev, (fp_addr)f->shadow * FP_BON_ROW + off,
-                               buf, n);
-        buf += n;
-        off += n;
-        size -= n;
-    }
-    return err;
-}
-
-/* The head as it will be, as far as that is known. */
+/* The head as it will be, as far as that is known; what is right already is
+ * not written again. */
 static int put_head(struct fp_bon *fs, struct fp_bon_file *f)
 {
-    uint8_t head[FP_BON_HEAD], is[FP_BON_HEAD] = { 0 };
-    int err = FP_OK;
+    const struct fp_bon_node n = { .handle_size = f->handle_size,
+                                   .data_size = f->expect,
+                                   .parent = f->parent };
+    uint8_t head[FP_BON_HEAD];
+    int err = cache(fs, f, 0);
 
-    head[0] = f->handle_size;
-    fp_put_le16(head + 1, (uint16_t)f->expect);
-    fp_put_le32(head + 3, fp_bon_addr(fs, f->parent));
-    head[7] = 0;
-    if (f->cached != FP_BON_NOTHING)
-        err = get(fs, f, 0, is, sizeof is);
-    if (err || memcmp(is, head, sizeof head) == 0)
+    fp_bon_put_head(fs, head, &n);
+    if (err || memcmp(f->buf, head, sizeof head) == 0)
         return err;
-    return put(fs, f, 0, head, sizeof head);
+    memcpy(f->buf, head, sizeof head);
+    f->is_buf_dirty = true;
+    return FP_OK;
 }
 
 int fp_bon_shadow_begin(struct fp_bon *fs, struct fp_bon_file *f,
                         const struct fp_bon_node *node)
 {
     int err = FP_OK;
+    uint32_t size = node != NULL ? node->handle_size : fs->handle_size;
 
     fp_bon_shadow_drop(f);
     f->is_dirty = true;
-    f->handle_size = f->is_own_data ? 0
-                     : node != NULL ? node->handle_size
-                                    : fs->handle_size;
-    if (node != NULL && !f->is_own_data)
-        err =
-            fp_bon_read(fs, fp_bon_handle_at(node), fs->handle, f->handle_size);
+    if (f->is_own_data)
+        size = 0;
+    else if (node != NULL)
+        err = fp_bon_read(fs, fp_bon_handle_at(node), fs->handle, size);
+    f->handle_size = (uint8_t)size;
     if (!err)
         err = put_head(fs, f);
-    return err ? err : put(fs, f, FP_BON_HEAD, fs->handle, f->handle_size);
+    return err ? err : walk(fs, f, FP_BON_HEAD, size, fs->handle, NULL);
 }
 
 int fp_bon_shadow_write(struct fp_bon *fs, struct fp_bon_file *f, uint32_t pos,
                         const uint8_t *buf, uint32_t size)
 {
-    return put(fs, f, FP_BON_HEAD + f->handle_size + pos, buf, size);
+    return walk(fs, f, FP_BON_HEAD + f->handle_size + pos, size, buf, NULL);
 }
 
 int fp_bon_shadow_read(struct fp_bon *fs, struct fp_bon_file *f, uint32_t pos,
                        uint8_t *buf, uint32_t size)
 {
-    return get(fs, f, FP_BON_HEAD + f->handle_size + pos, buf, size);
+    return walk(fs, f, FP_BON_HEAD + f->handle_size + pos, size, NULL, buf);
 }
 
 int fp_bon_shadow_place(struct fp_bon *fs, struct fp_bon_file *f)

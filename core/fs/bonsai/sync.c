@@ -40,11 +40,8 @@ static int repair(struct fp_mount *mnt, struct fp_step *step)
     if (err)
         return err;
     step->total = fs->rows;
-    if (!fp_bon_bit(fs->used, row)) {
-        err = fp_bon_is_blank(fs, row);
-        if (err >= 0)
-            err = err ? FP_OK : fp_bon_erase(fs, row);
-    }
+    if (!fp_bon_bit(fs->used, row))
+        err = fp_bon_clear(fs, row);
     step->progress++;
     step->done = step->progress == step->total;
     return err;

@@ -64,8 +64,8 @@ int fp_bon_remove_all(struct fp_mount *mnt, const char *path)
 
 /* What rename works on. */
 struct move {
-    struct fp_bon_place from, to;
     bool replaces;
+    struct fp_bon_place from, to;
     uint32_t row;             /* where it will be */
     struct fp_bon_edit e;     /* itself, */
     struct fp_bon_edit left;  /* the parent it leaves, */
@@ -173,19 +173,6 @@ static int change(struct fp_bon *fs, struct move *m)
     return err;
 }
 
-static void tell(struct fp_bon *fs, const struct move *m)
-{
-    for (uint32_t i = 0; i < fs->max_files; i++) {
-        struct fp_bon_file *f = fs->files[i];
-
-        if (f != NULL && f->node == m->from.node.row && !f->is_own_data)
-            f->node = m->row;
-    }
-    for (struct fp_bon_dir *d = fs->dirs; d != NULL; d = d->next)
-        if (d->node == m->from.node.row)
-            d->node = m->row;
-}
-
 int fp_bon_rename(struct fp_mount *mnt, const char *from, const char *to,
                   uint32_t flags)
 {
@@ -207,13 +194,10 @@ int fp_bon_rename(struct fp_mount *mnt, const char *from, const char *to,
     if (!err)
         err = change(fs, &m);
     if (!err) {
-        if (m.left.put == 0)
-            tell_dirs(fs, &m.left, m.left.drop);
-        else
-            tell_dirs(fs, &m.left, m.left.drop_too);
+        tell_dirs(fs, &m.left, m.left.put == 0 ? m.left.drop : m.left.drop_too);
         err = fp_bon_commit(fs);
     }
     if (!err)
-        tell(fs, &m);
+        fp_bon_tell_moved(fs, m.from.node.row, m.row);
     return fp_bon_settle(fs, err);
 }

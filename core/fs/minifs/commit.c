@@ -25,33 +25,31 @@ static bool takes_second_prog(const struct fp_mini *fs)
 
 static int erase(const struct fp_mini *fs, uint32_t block)
 {
-    uint32_t each = fs->block_size / fs->dev->block_size;
-
-    return fp_bdev_erase(fs->dev, block * each, each);
+    return fp_bdev_erase(fs->dev, block * fs->each, fs->each);
 }
 
-/* Programs buf[from..size), rounded up to units; 0xff stands behind size. */
-static int prog(const struct fp_mini *fs, uint32_t block, uint8_t *buf,
-                uint32_t from, uint32_t size)
+/* Programs the unit that has the mark. */
+static int prog_mark(const struct fp_mini *fs, uint32_t block,
+                     const uint8_t *buf)
 {
-    uint32_t unit = fs->dev->prog_size;
-    uint32_t end = (size + unit - 1) / unit * unit;
-
-    memset(buf + size, 0xff, end - size);
-    return from >= end ? FP_OK
-                       : fp_bdev_prog(fs->dev, fp_mini_addr(fs, block) + from,
-                                      buf + from, end - from);
+    return fp_bdev_prog(fs->dev, fp_mini_addr(fs, block), buf,
+                        fs->dev->prog_size);
 }
 
 int fp_mini_store(const struct fp_mini *fs, uint32_t block, uint8_t *buf,
-                  uint32_t size)
+                  uint32_t from, uint32_t size)
 {
+    uint32_t unit = fs->dev->prog_size;
+    uint32_t end = (size + unit - 1) / unit * unit;
     int err = erase(fs, block);
 
-    return err ? err : prog(fs, block, buf, 0, size);
+    memset(buf + size, 0xff, fs->block_size - size);
+    return err ? err
+               : fp_bdev_prog(fs->dev, fp_mini_addr(fs, block) + from,
+                              buf + from, end - from);
 }
 
-static void put16(const struct fp_mini *fs, uint8_t *p, uint32_t v)
+void fp_mini_put16(const struct fp_mini *fs, uint8_t *p, uint32_t v)
 {
     p[fs->is_big] = (uint8_t)v;
     p[!fs->is_big] = (uint8_t)(v >> 8);
@@ -65,25 +63,22 @@ static int drop(const struct fp_mini *fs, uint32_t block)
         return erase(fs, block);
     memset(fs->unit, 0xff, fs->dev->prog_size);
     fs->unit[0] = 0;
-    return fp_bdev_prog(fs->dev, fp_mini_addr(fs, block), fs->unit,
-                        fs->dev->prog_size);
+    return prog_mark(fs, block, fs->unit);
 }
 
-int fp_mini_prepare(struct fp_mini *fs)
+int fp_mini_drop_rivals(struct fp_mini *fs)
 {
-    int err = fp_mini_look(fs);
-
-    for (uint32_t block = 0; !err && fs->has_rival && block < fs->block_count;
+    for (uint32_t block = 0; fs->has_rival && block < fs->block_count;
          block++) {
-        if (block == fs->block)
-            continue;
-        err = fp_mini_is_marked(fs, block);
+        int err = block == fs->block ? 0 : fp_mini_is_marked(fs, block);
+
         if (err > 0)
             err = drop(fs, block);
+        if (err)
+            return err;
     }
-    if (!err)
-        fs->has_rival = false;
-    return err;
+    fs->has_rival = false;
+    return FP_OK;
 }
 
 /* Open files count: they read on from what was removed, and what they staged
@@ -101,43 +96,39 @@ static bool is_used(const struct fp_mini *fs, uint32_t block)
     return false;
 }
 
-int fp_mini_next_free(const struct fp_mini *fs, uint32_t block, uint32_t *next)
+uint32_t fp_mini_next_free(const struct fp_mini *fs, uint32_t block)
 {
     for (uint32_t i = 0; i < fs->block_count; i++) {
-        block = block + 1 < fs->block_count ? block + 1 : 0;
-        if (!is_used(fs, block)) {
-            *next = block;
-            return FP_OK;
-        }
+        if (++block >= fs->block_count)
+            block = 0;
+        if (!is_used(fs, block))
+            return block;
     }
-    return FP_ERR_NOSPC;
+    return FP_MINI_NO_BLOCK;
 }
 
 int fp_mini_write_meta(struct fp_mini *fs, uint32_t block)
 {
-    uint32_t size = FP_MINI_SECTION * (fs->count + 1);
-    int err = erase(fs, block);
+    uint32_t from = takes_second_prog(fs) ? 0 : fs->dev->prog_size;
+    int err;
 
-    memcpy(fs->meta, FP_MINI_MAGIC, FP_MINI_MAGIC_SIZE);
-    fs->meta[FP_MINI_MAGIC_SIZE] = fs->version;
-    put16(fs, fs->meta + 14, fs->count);
-    memset(fs->meta + size, 0xff, fs->block_size - size);
+    fp_mini_put16(fs, fs->meta + 14, fs->count);
     fs->meta[0] = 0xff;
-    if (!err)
-        err = prog(fs, block, fs->meta,
-                   takes_second_prog(fs) ? 0 : fs->dev->prog_size, size);
+    err = fp_mini_store(fs, block, fs->meta, from,
+                        FP_MINI_SECTION * (fs->count + 1));
     fs->meta[0] = (uint8_t)FP_MINI_MAGIC[0];
-    if (err)
-        return err;
-    return fp_bdev_prog(fs->dev, fp_mini_addr(fs, block), fs->meta,
-                        fs->dev->prog_size);
+    return err ? err : prog_mark(fs, block, fs->meta);
 }
 
 int fp_mini_commit(struct fp_mini *fs, uint32_t block)
 {
     uint32_t old = fs->block;
-    int err = fp_mini_write_meta(fs, block);
+    int err = FP_ERR_NOSPC;
 
+    if (block != FP_MINI_NO_BLOCK)
+        err = fp_mini_drop_rivals(fs);
+    if (!err)
+        err = fp_mini_write_meta(fs, block);
     if (!err) {
         fs->block = block;
         err = drop(fs, old);
@@ -146,14 +137,4 @@ int fp_mini_commit(struct fp_mini *fs, uint32_t block)
         err = fp_bdev_sync(fs->dev);
     fs->is_loaded = !err;
     return err;
-}
-
-void fp_mini_set_entry(struct fp_mini *fs, uint32_t index,
-                       const struct fp_mini_file *f)
-{
-    uint8_t *entry = fp_mini_entry(fs, index);
-
-    memcpy(entry, f->name, FP_MINI_NAME);
-    put16(fs, entry + 12, f->size);
-    put16(fs, entry + 14, f->block);
 }

@@ -6,31 +6,30 @@
  */
 #include "core/fs/minifs/mini.h"
 
-int fp_mini_find_name(const struct fp_mini *fs,
-                      const uint8_t name[FP_MINI_NAME])
+int fp_mini_find_name(struct fp_mini *fs, const uint8_t name[FP_MINI_NAME])
 {
-    for (uint32_t i = 0; i < fs->count; i++)
-        if (memcmp(fp_mini_entry(fs, i), name, FP_MINI_NAME) == 0)
-            return (int)i;
-    return FP_ERR_NOENT;
-}
-
-int fp_mini_find(struct fp_mini *fs, const char *path, bool for_create,
-                 uint8_t name[FP_MINI_NAME])
-{
-    const char *rest;
-    int err = fp_mini_look(fs), found;
+    int err = fp_mini_look(fs);
+    uint32_t i = 0;
 
     if (err)
         return err;
-    err = fp_mini_name_of(fs, path, name, &rest);
-    if (err)
-        return for_create && *rest == '\0' ? err : FP_ERR_NOENT;
-    found = fp_mini_find_name(fs, name);
-    if (*rest == '\0')
-        return found;
-    name[0] = 0xff;
-    return found >= 0 ? FP_ERR_NOTDIR : found;
+    while (i < fs->count &&
+           memcmp(fp_mini_entry(fs, i), name, FP_MINI_NAME) != 0)
+        i++;
+    return (int)i;
+}
+
+int fp_mini_find(struct fp_mini *fs, const char *path, bool is_made,
+                 uint8_t name[FP_MINI_NAME])
+{
+    int more = fp_mini_name_of(fs, path, name), index;
+
+    if (more < 0)
+        return more;
+    index = fp_mini_find_name(fs, name);
+    if (index == (int)fs->count)
+        return is_made && !more ? index : FP_ERR_NOENT;
+    return index >= 0 && more ? FP_ERR_NOTDIR : index;
 }
 
 int fp_mini_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st)

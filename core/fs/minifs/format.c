@@ -21,5 +21,7 @@ int fp_mini_format(struct fp_bdev *dev, const struct fp_fs_config *cfg,
             return err;
         fp_bdev_yield(dev);
     }
+    memcpy(fs->meta, FP_MINI_MAGIC, FP_MINI_MAGIC_SIZE);
+    fs->meta[FP_MINI_MAGIC_SIZE] = fs->version;
     return fp_mini_write_meta(fs, 0);
 }

@@ -24,12 +24,16 @@
 #define FP_MINI_NO_BLOCK   UINT32_MAX
 
 /* Small fields come first: Thumb reaches bytes at small offsets only. */
+enum fp_mini_state {
+    FP_MINI_SETTLED, /* as the metadata says */
+    FP_MINI_FLUSHED, /* in its block, which the metadata does not name */
+    FP_MINI_DIRTY    /* the content is in buf */
+};
+
 struct fp_mini_file {
-    bool is_dirty;   /* buf, not the block, has the content */
-    bool is_changed; /* metadata does not have it */
-    bool is_gone;    /* removed or replaced */
+    uint8_t state; /* enum fp_mini_state */
     bool is_staged;
-    uint8_t name[FP_MINI_NAME];
+    uint8_t name[FP_MINI_NAME]; /* begins with 0xff: removed or replaced */
     uint32_t pos, size;
     uint32_t block; /* of the content, or NO_BLOCK */
     uint8_t *buf;   /* its block of the workspace */
@@ -51,10 +55,13 @@ struct fp_mini {
     uint32_t slots; /* entries that a block has room for */
     uint32_t count; /* entries there are */
     uint32_t block; /* of the metadata */
+    uint32_t each;  /* blocks of the device in one */
     uint32_t max_files;
+    uint32_t file_max; /* largest size a file may have */
     struct fp_mini_dir *dirs;
     struct fp_mini_file **files; /* those open, NULL between them */
     uint8_t *meta;               /* the metadata block */
+    uint8_t *entries;            /* in it */
     uint8_t *bufs;               /* a block for each of files */
     uint8_t *unit;               /* dev->prog_size */
 };
@@ -73,10 +80,10 @@ static inline struct fp_mini_file *fp_mini_file_of(struct fp_file *file)
     return (struct fp_mini_file *)(void *)file->state;
 }
 
-/* Entry `index`, sections behind the header: the name, then size and block. */
+/* Entry `index`, a section each: the name, then size and block. */
 static inline uint8_t *fp_mini_entry(const struct fp_mini *fs, uint32_t index)
 {
-    return fs->meta + FP_MINI_SECTION * (index + 1);
+    return fs->entries + FP_MINI_SECTION * index;
 }
 
 static inline fp_addr fp_mini_addr(const struct fp_mini *fs, uint32_t block)
@@ -97,11 +104,8 @@ static inline uint32_t fp_mini_block(const struct fp_mini *fs, const uint8_t *e)
     return fp_mini_get16(fs, e + 14);
 }
 
-/* Largest size a file may have. */
-uint32_t fp_mini_file_max(const struct fp_mini *fs);
 /* May the entry be that of a file here? */
 bool fp_mini_is_sound(const struct fp_mini *fs, const uint8_t *entry);
-bool fp_mini_is_header(const struct fp_mini *fs, const uint8_t *header);
 /* Does the block begin as metadata does? 1, 0, or an error. */
 int fp_mini_is_marked(const struct fp_mini *fs, uint32_t block);
 /* Makes sure that meta is there. */
@@ -119,25 +123,22 @@ int fp_mini_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx);
 
 /* --- name.c --- */
 
-/* The stored name of the path's first component, padded with 0xff; what lies
- * behind the component, in *rest. FP_ERR_NAMETOOLONG, FP_ERR_INVAL: it cannot
- * be stored. */
+/* The stored name of the path's first component, padded with 0xff; 1 where
+ * another follows. FP_ERR_NAMETOOLONG, FP_ERR_INVAL: it cannot be stored. */
 int fp_mini_name_of(const struct fp_mini *fs, const char *path,
-                    uint8_t name[FP_MINI_NAME], const char **rest);
+                    uint8_t name[FP_MINI_NAME]);
 /* The name to show for a stored one. */
 void fp_mini_show(const struct fp_mini *fs, const uint8_t *stored,
                   struct fp_dirent *entry);
 
 /* --- dir.c --- */
 
-/* The index of the path's entry, and its name as stored; FP_ERR_NOENT, with a
- * name of 0 bytes where there cannot be such a file. `for_create`: says when
- * the name cannot be stored. */
-int fp_mini_find(struct fp_mini *fs, const char *path, bool for_create,
+/* The index of the path's entry, and its name as stored. Where it is not there:
+ * FP_ERR_NOENT, or if it is to be made the index that it would have, count. */
+int fp_mini_find(struct fp_mini *fs, const char *path, bool is_made,
                  uint8_t name[FP_MINI_NAME]);
-/* The same for a stored name. */
-int fp_mini_find_name(const struct fp_mini *fs,
-                      const uint8_t name[FP_MINI_NAME]);
+/* The same for a stored name, count where it is not there. */
+int fp_mini_find_name(struct fp_mini *fs, const uint8_t name[FP_MINI_NAME]);
 int fp_mini_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st);
 int fp_mini_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path);
 int fp_mini_readdir(struct fp_dir *dir, struct fp_dirent *entry);
@@ -145,11 +146,9 @@ int fp_mini_closedir(struct fp_dir *dir);
 
 /* --- file.c --- */
 
-/* Takes one of the mount's files. */
-int fp_mini_claim(struct fp_mini *fs, struct fp_mini_file *f);
-void fp_mini_release(struct fp_mini *fs, struct fp_mini_file *f);
-/* The file is what entry `index` says. */
-int fp_mini_attach(const struct fp_mini *fs, struct fp_mini_file *f, int index);
+/* Takes one of the mount's files for f, which has what entry `index` says if
+ * it is settled. */
+int fp_mini_claim(struct fp_mini *fs, struct fp_mini_file *f, uint32_t index);
 int fp_mini_open_ro(struct fp_mount *mnt, struct fp_file *file,
                     const char *path, uint32_t flags);
 int32_t fp_mini_read(struct fp_file *file, void *buf, uint32_t size);
@@ -165,19 +164,19 @@ int fp_mini_step_ro(struct fp_mount *mnt, struct fp_step *step);
 /* --- the writing half --- */
 
 /* commit.c */
-/* Before the first change: rivals that a power cut left are erased. */
-int fp_mini_prepare(struct fp_mini *fs);
-/* The next block that nothing refers to, behind `block`. FP_ERR_NOSPC. */
-int fp_mini_next_free(const struct fp_mini *fs, uint32_t block, uint32_t *next);
-/* Erases the block and programs buf[0..size) into it, 0xff behind. */
+/* Rivals that a power cut left are metadata no more. */
+int fp_mini_drop_rivals(struct fp_mini *fs);
+/* The next block that nothing refers to, behind `block`; NO_BLOCK. */
+uint32_t fp_mini_next_free(const struct fp_mini *fs, uint32_t block);
+/* Erases the block and programs buf[from..size) into it, 0xff behind. */
 int fp_mini_store(const struct fp_mini *fs, uint32_t block, uint8_t *buf,
-                  uint32_t size);
-void fp_mini_set_entry(struct fp_mini *fs, uint32_t index,
-                       const struct fp_mini_file *f);
+                  uint32_t from, uint32_t size);
+void fp_mini_put16(const struct fp_mini *fs, uint8_t *p, uint32_t v);
 /* Writes meta out to `block`: from then on it counts. */
 int fp_mini_write_meta(struct fp_mini *fs, uint32_t block);
-/* The same, and what was is erased. The block is chosen before meta is changed:
- * what goes with the change must not be overwritten by it. */
+/* The same, and what was is metadata no more. The block is chosen before meta
+ * is changed: what goes with the change must not be overwritten by it. With
+ * NO_BLOCK, FP_ERR_NOSPC. Any error makes the next look() read meta again. */
 int fp_mini_commit(struct fp_mini *fs, uint32_t block);
 
 /* write.c */

@@ -10,19 +10,15 @@
 #include "core/fs/minifs/mini.h"
 
 enum {
-    NOT_METADATA,
-    DOUBTFUL, /* a header over entries that cannot be */
+    NOT_MARKED,
+    NOT_METADATA, /* a header that is none */
+    DOUBTFUL,     /* a header over entries that cannot be */
     SOUND
 };
 
 uint32_t fp_mini_get16(const struct fp_mini *fs, const uint8_t *p)
 {
-    return fs->is_big ? (uint32_t)p[0] << 8 | p[1] : (uint32_t)p[1] << 8 | p[0];
-}
-
-uint32_t fp_mini_file_max(const struct fp_mini *fs)
-{
-    return fs->block_size < UINT16_MAX ? fs->block_size : UINT16_MAX;
+    return (uint32_t)p[!fs->is_big] << 8 | p[fs->is_big];
 }
 
 bool fp_mini_is_sound(const struct fp_mini *fs, const uint8_t *entry)
@@ -31,40 +27,44 @@ bool fp_mini_is_sound(const struct fp_mini *fs, const uint8_t *entry)
            fp_mini_block(fs, entry) < fs->block_count;
 }
 
-bool fp_mini_is_header(const struct fp_mini *fs, const uint8_t *header)
-{
-    return memcmp(header, FP_MINI_MAGIC, FP_MINI_MAGIC_SIZE) == 0 &&
-           header[FP_MINI_MAGIC_SIZE] == fs->version;
-}
-
 int fp_mini_is_marked(const struct fp_mini *fs, uint32_t block)
 {
     uint8_t header[FP_MINI_SECTION];
     int err =
         fp_bdev_read(fs->dev, fp_mini_addr(fs, block), header, sizeof header);
 
-    return err ? err : fp_mini_is_header(fs, header);
+    if (err)
+        return err;
+    return header[FP_MINI_MAGIC_SIZE] == fs->version &&
+           memcmp(header, FP_MINI_MAGIC, FP_MINI_MAGIC_SIZE) == 0;
 }
 
-/* The count in whichever byte order it can be in. */
+/* The count in whichever byte order it can be in, which is then that of all
+ * integers. */
 static bool read_count(struct fp_mini *fs)
 {
-    for (int order = 0; order < 2; order++) {
-        fs->count = fp_mini_get16(fs, fs->meta + 14);
-        if (fs->count <= fs->slots)
-            return true;
+    uint32_t count = fp_mini_get16(fs, fs->meta + 14);
+    uint32_t swapped = (count << 8 | count >> 8) & 0xffff;
+
+    if (count > fs->slots) {
+        if (swapped > fs->slots)
+            return false;
+        count = swapped;
         fs->is_big = !fs->is_big;
     }
-    fs->count = 0;
-    return false;
+    fs->count = count;
+    return true;
 }
 
-/* Reads the block to meta. */
+/* Reads the block to meta if it has the mark. */
 static int load(struct fp_mini *fs, uint32_t block)
 {
-    int err = fp_bdev_read(fs->dev, fp_mini_addr(fs, block), fs->meta,
-                           fs->block_size);
+    int err = fp_mini_is_marked(fs, block);
 
+    if (err <= 0)
+        return err;
+    err = fp_bdev_read(fs->dev, fp_mini_addr(fs, block), fs->meta,
+                       fs->block_size);
     if (err)
         return err;
     if (!read_count(fs))
@@ -81,14 +81,12 @@ static int scan(struct fp_mini *fs)
     int best = NOT_METADATA, seen = 0, bad = FP_ERR_CORRUPT;
 
     for (uint32_t block = 0; block < fs->block_count; block++) {
-        int rank = fp_mini_is_marked(fs, block);
+        int rank = load(fs, block);
 
-        if (rank > 0) {
-            seen++;
-            rank = load(fs, block);
-        }
         if (rank < 0)
             bad = rank;
+        if (rank > 0)
+            seen++;
         if (rank > best) {
             best = rank;
             fs->block = block;
@@ -143,12 +141,15 @@ void fp_mini_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg,
     fs->dev = dev;
     fs->block_size = block_size_of(dev, cfg);
     count = fp_bdev_size(dev) / fs->block_size;
+    fs->each = fs->block_size / dev->block_size;
     fs->block_count = count < UINT16_MAX ? (uint32_t)count : UINT16_MAX;
+    fs->file_max = fs->block_size < UINT16_MAX ? fs->block_size : UINT16_MAX;
     fs->slots = fs->block_size / FP_MINI_SECTION - 1;
     fs->max_files = cfg->max_files;
     fs->files = (struct fp_mini_file **)(void *)(fs + 1);
     fs->unit = (uint8_t *)(fs->files + cfg->max_files);
     fs->meta = fs->unit + dev->prog_size;
+    fs->entries = fs->meta + FP_MINI_SECTION;
     fs->bufs = fs->meta + fs->block_size;
     fs->version = (uint8_t)fp_fs_option(cfg->options, "version", 1);
     fs->is_big = fp_fs_option(cfg->options, "big", 0);
@@ -179,23 +180,23 @@ int fp_mini_mount(struct fp_mount *mnt)
 int fp_mini_statfs(struct fp_mount *mnt, struct fp_statfs *st)
 {
     struct fp_mini *fs = fp_mini_of(mnt);
-    uint32_t used = fs->count + 1, files = 0;
+    uint32_t used, files;
     int err = fp_mini_look(fs);
 
     if (err)
         return err;
+    used = fs->count + 1;
+    files = fs->slots - fs->count;
     /* One block stays free: without it nothing could be changed again. */
-    if (fs->block_count > used + 1)
-        files = fs->block_count - used - 1;
-    if (files > fs->slots - fs->count)
-        files = fs->slots - fs->count;
+    while (files > 0 && used + files >= fs->block_count)
+        files--;
     st->block_size = fs->block_size;
     st->block_count = fs->block_count;
     st->blocks_used = used;
-    st->size = (uint64_t)fs->block_size * fs->block_count;
-    st->free = (uint64_t)files * fs->block_size;
+    st->size = fp_mini_addr(fs, fs->block_count);
+    st->free = fp_mini_addr(fs, files);
     st->name_max = FP_MINI_NAME;
-    st->file_max = fp_mini_file_max(fs);
+    st->file_max = fs->file_max;
     st->files_max = fs->count + files;
     st->version[0] = (char)('0' + fs->version % 10);
     st->needs_repair = fs->has_rival;
@@ -209,9 +210,11 @@ int fp_mini_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx)
 
     if (!err)
         err = fn(ctx, fs->block, FP_BLOCK_METADATA);
-    for (uint32_t i = 0; i < fs->count && !err; i++)
-        if (fp_mini_is_sound(fs, fp_mini_entry(fs, i)))
-            err =
-                fn(ctx, fp_mini_block(fs, fp_mini_entry(fs, i)), FP_BLOCK_DATA);
+    for (uint32_t i = 0; i < fs->count && !err; i++) {
+        const uint8_t *entry = fp_mini_entry(fs, i);
+
+        if (fp_mini_is_sound(fs, entry))
+            err = fn(ctx, fp_mini_block(fs, entry), FP_BLOCK_DATA);
+    }
     return err;
 }

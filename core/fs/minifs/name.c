@@ -13,9 +13,9 @@ static const char escapes[4][3] = {
 };
 
 /* The escape that `at` begins with, or NULL. */
-static const char *escape_at(const char *at)
+static const char *escape_at(const struct fp_mini *fs, const char *at)
 {
-    if (at[0] != '%')
+    if (at[0] != '%' || fs->is_raw)
         return NULL;
     for (int i = 0; i < 4; i++)
         if (at[1] == escapes[i][1] && at[2] == escapes[i][2])
@@ -24,57 +24,59 @@ static const char *escape_at(const char *at)
 }
 
 int fp_mini_name_of(const struct fp_mini *fs, const char *path,
-                    uint8_t name[FP_MINI_NAME], const char **rest)
+                    uint8_t name[FP_MINI_NAME])
 {
     uint32_t len = 0;
-    int err = FP_OK;
 
     memset(name, 0xff, FP_MINI_NAME);
     for (path++; *path != '\0' && (*path != '/' || fs->is_raw); path++) {
-        const char *escape = fs->is_raw ? NULL : escape_at(path);
-        uint8_t byte = (uint8_t)(escape != NULL ? *escape : *path);
+        const char *escape = escape_at(fs, path), *byte = path;
 
-        path += escape != NULL ? 2 : 0;
-        if (byte == 0xff)
-            err = FP_ERR_INVAL;
-        if (len < FP_MINI_NAME)
-            name[len] = byte;
-        len++;
+        if (escape != NULL) {
+            byte = escape;
+            path += 2;
+        }
+        if ((uint8_t)*byte == 0xff)
+            return FP_ERR_INVAL;
+        if (len == FP_MINI_NAME)
+            return FP_ERR_NAMETOOLONG;
+        name[len++] = (uint8_t)*byte;
     }
-    *rest = path;
-    return len > FP_MINI_NAME ? FP_ERR_NAMETOOLONG : err;
+    return *path != '\0';
 }
 
-/* Whether byte `i` of the name cannot be shown as itself. */
-static bool needs_escape(const char *name, uint32_t len, uint32_t i)
+/* The escape of byte `i` of a stored name, NULL where it shows as itself. A
+ * name that is not ended by 0xff ends with its last byte: what lies behind in
+ * the entry is none of it. */
+static const char *escape_of(const struct fp_mini *fs, const uint8_t *name,
+                             uint32_t i)
 {
-    if (name[i] == '.')
-        return i == 0 && (len == 1 || (len == 2 && name[1] == '.'));
-    return name[i] == '/' || name[i] == '\0' || escape_at(&name[i]) != NULL;
+    const char *at = (const char *)&name[i];
+
+    if (fs->is_raw ||
+        (*at == '%' && (i + 2 >= FP_MINI_NAME || escape_at(fs, at) == NULL)) ||
+        (*at == '.' && (i > 0 || name[name[1] == '.' ? 2 : 1] != 0xff)))
+        return NULL;
+    for (i = 0; i < 4; i++)
+        if (*at == escapes[i][0])
+            return escapes[i];
+    return NULL;
 }
 
 void fp_mini_show(const struct fp_mini *fs, const uint8_t *stored,
                   struct fp_dirent *entry)
 {
-    char name[FP_MINI_NAME + 2] = { 0 }, *out = entry->name;
-    uint32_t len = 0;
+    char *out = entry->name;
 
-    while (len < FP_MINI_NAME && stored[len] != 0xff) {
-        name[len] = (char)stored[len];
-        len++;
-    }
-    for (uint32_t i = 0; i < len; i++) {
-        const char *escape = escapes[0];
+    for (uint32_t i = 0; i < FP_MINI_NAME && stored[i] != 0xff; i++) {
+        const char *escape = escape_of(fs, stored, i);
 
-        if (fs->is_raw || !needs_escape(name, len, i)) {
-            *out++ = name[i];
-            continue;
+        *out++ = (char)stored[i];
+        if (escape != NULL) {
+            out[-1] = '%';
+            *out++ = escape[1];
+            *out++ = escape[2];
         }
-        while (*escape != name[i])
-            escape += sizeof escapes[0];
-        *out++ = '%';
-        *out++ = escape[1];
-        *out++ = escape[2];
     }
     *out = '\0';
     entry->name_len = (uint16_t)(out - entry->name);

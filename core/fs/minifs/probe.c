@@ -129,12 +129,9 @@ int fp_mini_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
     if (end / step > BLOCKS)
         end = (fp_addr)BLOCKS * step;
     for (; g.at + step <= end && g.best < 0; g.at += step) {
-        uint8_t header[FP_MINI_SECTION];
-        int err = fp_bdev_read(dev, g.at, header, sizeof header);
-
-        if (err)
-            continue; /* a bad block somewhere says nothing of the rest */
-        if (fp_mini_is_header(&g.fs, header))
+        g.fs.block_size = step;
+        /* A bad block somewhere says nothing of the rest. */
+        if (fp_mini_is_marked(&g.fs, (uint32_t)(g.at / step)) > 0)
             try_sizes(&g, cfg->block_size);
     }
     if (g.best < 0)

@@ -4,21 +4,20 @@
  */
 #include "core/fs/minifs/mini.h"
 
-/* Open files of that name have another, or none any more. A staged one will
- * take the name that it was opened with. */
-static void tell_files(const struct fp_mini *fs, const uint8_t *name,
-                       const uint8_t *to)
+/* Open files that had the name are gone, and those of `old` have it. A staged
+ * one will take the name that it was opened with. */
+static void tell_files(const struct fp_mini *fs, const uint8_t *old,
+                       const uint8_t *name)
 {
     for (uint32_t i = 0; i < fs->max_files; i++) {
         struct fp_mini_file *f = fs->files[i];
 
-        if (f == NULL || f->is_staged ||
-            memcmp(f->name, name, FP_MINI_NAME) != 0)
+        if (f == NULL || f->is_staged)
             continue;
-        if (to != NULL)
-            memcpy(f->name, to, FP_MINI_NAME);
-        else
-            f->is_gone = true;
+        if (memcmp(f->name, name, FP_MINI_NAME) == 0)
+            f->name[0] = 0xff;
+        else if (memcmp(f->name, old, FP_MINI_NAME) == 0)
+            memcpy(f->name, name, FP_MINI_NAME);
     }
 }
 
@@ -34,56 +33,36 @@ static void remove_entry(struct fp_mini *fs, uint32_t index)
             d->index--;
 }
 
-int fp_mini_remove(struct fp_mount *mnt, const char *path)
-{
-    struct fp_mini *fs = fp_mini_of(mnt);
-    uint8_t name[FP_MINI_NAME];
-    uint32_t block;
-    int err = fp_mini_prepare(fs), index;
-
-    if (err)
-        return err;
-    index = fp_mini_find(fs, path, false, name);
-    if (index < 0)
-        return index;
-    err = fp_mini_next_free(fs, fs->block, &block);
-    if (err)
-        return err;
-    remove_entry(fs, (uint32_t)index);
-    err = fp_mini_commit(fs, block);
-    if (!err)
-        tell_files(fs, name, NULL);
-    return err;
-}
-
 int fp_mini_rename(struct fp_mount *mnt, const char *from, const char *to,
                    uint32_t flags)
 {
     struct fp_mini *fs = fp_mini_of(mnt);
     uint8_t old[FP_MINI_NAME], name[FP_MINI_NAME];
+    int index = fp_mini_find(fs, from, false, old), target = index, err;
     uint32_t block;
-    int err = fp_mini_prepare(fs), index, target;
 
-    if (err)
-        return err;
-    index = fp_mini_find(fs, from, false, old);
-    if (index < 0)
-        return index;
-    target = fp_mini_find(fs, to, true, name);
-    if (target < 0 && (target != FP_ERR_NOENT || name[0] == 0xff))
+    if (index >= 0)
+        target = fp_mini_find(fs, to, true, name);
+    if (target < 0)
         return target;
-    if (target >= 0 && flags & FP_RENAME_NOREPLACE)
+    if (target < (int)fs->count && flags & FP_RENAME_NOREPLACE)
         return FP_ERR_EXIST;
-    err = fp_mini_next_free(fs, fs->block, &block);
-    if (err)
-        return err;
+    if (target == index)
+        return FP_OK; /* another spelling of the same name */
+    if (name[0] == 0xff)
+        target = index;
+    block = fp_mini_next_free(fs, fs->block);
     memcpy(fp_mini_entry(fs, (uint32_t)index), name, FP_MINI_NAME);
-    if (target >= 0 && target != index)
+    if (target < (int)fs->count)
         remove_entry(fs, (uint32_t)target);
     err = fp_mini_commit(fs, block);
-    if (err)
-        return err;
-    tell_files(fs, name, NULL);
-    tell_files(fs, old, name);
-    return FP_OK;
+    if (!err)
+        tell_files(fs, old, name);
+    return err;
+}
+
+/* A removal is a rename to no name, which replaces the entry itself. */
+int fp_mini_remove(struct fp_mount *mnt, const char *path)
+{
+    return fp_mini_rename(mnt, path, "/", 0);
 }
