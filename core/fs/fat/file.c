@@ -44,13 +44,14 @@ void fp_fat_take(struct fp_fat_file *f, const struct fp_fat_place *place)
 
 void fp_fat_forget(struct fp_fat_file *f, uint32_t index)
 {
-    uint32_t i = 0;
+    struct fp_fat_run *last;
 
-    /* They may overlap: each has to end there. */
-    for (; i < f->run_count && f->runs[i].index < index; i++)
-        f->runs[i].count =
-            fp_fat_min(f->runs[i].count, index - f->runs[i].index);
-    f->run_count = (uint16_t)i;
+    while (f->run_count && f->runs[f->run_count - 1].index >= index)
+        f->run_count--;
+    if (f->run_count) {
+        last = &f->runs[f->run_count - 1];
+        last->count = fp_fat_min(last->count, index - last->index);
+    }
 }
 
 /* The cluster at `index`, which follows on `cluster`, as the handle sees it. */
@@ -62,27 +63,8 @@ static uint32_t step(struct fp_fat *fs, const struct fp_fat_file *f,
     return index ? fp_fat_next(fs, cluster) : f->head;
 }
 
-/* Remembers a run as runs[i]; where there is no room another goes. */
-static struct fp_fat_run *insert(struct fp_fat *fs, struct fp_fat_file *f,
-                                 uint32_t i)
-{
-    uint32_t out = f->run_count;
-
-    if (out < fs->runs) {
-        f->run_count++;
-    } else {
-        out = f->run_turn++ % fs->runs;
-        if (out < i) {
-            i--;
-            memmove(f->runs + out, f->runs + out + 1,
-                    (i - out) * sizeof *f->runs);
-            return f->runs + i;
-        }
-    }
-    memmove(f->runs + i + 1, f->runs + i, (out - i) * sizeof *f->runs);
-    return f->runs + i;
-}
-
+/* What is known is runs that begin at the head and follow each other; where
+ * there is no room for more, the last one goes on along the chain alone. */
 uint32_t fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index,
                      uint32_t *count)
 {
@@ -108,9 +90,11 @@ uint32_t fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index,
         }
         if (index < end)
             break;
-        run = insert(fs, f, i);
+        if (i == fs->runs)
+            i--;
+        run = &f->runs[i++];
         *run = (struct fp_fat_run){ end, next, 1 };
-        i = (uint32_t)(run - f->runs) + 1;
+        f->run_count = i;
     }
     *count = fp_fat_min(*count, end - index);
     return fs->err ? 0 : run->cluster + (index - run->index);

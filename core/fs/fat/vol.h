@@ -130,7 +130,7 @@ struct fp_fat_file {
     uint32_t sector, off;      /* of its entry */
     uint32_t dir;              /* head of the directory, 0: fixed root */
     struct fp_fat_run *runs;
-    uint16_t run_count, run_turn;
+    uint32_t run_count;
     char *name;
 };
 
@@ -217,6 +217,10 @@ static inline struct fp_fat *fp_fat_enter(struct fp_mount *mnt)
 /* Reads layout and width out of boot[0..512). FP_ERR_NOENT: no FAT;
  * FP_ERR_NOTSUP: a relative. */
 int fp_fat_boot_parse(struct fp_fat *fs, const uint8_t *boot);
+/* By the first 64 bytes. FP_ERR_NOENT: no FAT; FP_ERR_NOTSUP: a relative. */
+int fp_fat_boot_judge(const uint8_t *boot);
+
+/* probe.c */
 int fp_fat_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score);
 
 /* io.c */
