@@ -151,6 +151,7 @@ static void save_as(struct fp_fat *fs, struct fp_fat_file *f,
             fp_fat_fail(fs, FP_ERR_ACCES);
         fp_fat_settle_old(fs, &place);
         old = place;
+        place.slots = 1;
         fp_fat_head_set(place.raw, head, f->size);
     } else {
         fp_fat_room(fs, &place);
@@ -162,11 +163,7 @@ static void save_as(struct fp_fat *fs, struct fp_fat_file *f,
         return;
     f->own_count = 0;
     f->node.ended = true;
-    if (is_there)
-        memcpy(fp_fat_edit(fs, place.sector, place.off), place.raw,
-               FP_FAT_SLOT);
-    else
-        fp_fat_entry_put(fs, &place);
+    fp_fat_entry_put(fs, &place);
     fp_fat_flush_all(fs);
     if (fs->err)
         return;

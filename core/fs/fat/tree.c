@@ -87,7 +87,7 @@ static void lead(struct fp_fat *fs, const struct fp_fat_place *from,
 /* The steps of move.c. The old entry of a name that is replaced gets new
  * content, so that one program replaces. */
 static void move(struct fp_fat *fs, struct fp_fat_place *from,
-                 struct fp_fat_place *to, bool replaces)
+                 struct fp_fat_place *to)
 {
     const uint8_t letters = FP_FAT_LOWER_BASE | FP_FAT_LOWER_EXT;
     uint8_t own = to->raw[FP_FAT_AT_CASE] & letters;
@@ -98,10 +98,7 @@ static void move(struct fp_fat *fs, struct fp_fat_place *from,
            FP_FAT_SLOT - FP_FAT_AT_ATTR);
     to->raw[FP_FAT_AT_CASE] = own;
     fp_fat_move_mark(to->raw, FP_FAT_ARRIVED, from);
-    if (replaces)
-        memcpy(fp_fat_edit(fs, to->sector, to->off), to->raw, FP_FAT_SLOT);
-    else
-        fp_fat_entry_put(fs, to);
+    fp_fat_entry_put(fs, to);
     fp_fat_entry_drop(fs, from);
     fp_fat_settle(fs, to, from->raw + FP_FAT_AT_MOVE);
     fp_fat_flush_all(fs);
@@ -133,12 +130,14 @@ int fp_fat_rename(struct fp_mount *mnt, const char *from, const char *to,
     if (fs->err)
         return fs->err;
     fp_fat_begin(fs);
-    if (!replaces)
+    old = b;
+    if (replaces)
+        b.slots = 1;
+    else
         fp_fat_room(fs, &b);
     if (fs->err)
         return fs->err;
-    old = b;
-    move(fs, &a, &b, replaces);
+    move(fs, &a, &b);
     if (replaces && !fs->err)
         fp_fat_abandon(fs, &old);
     lead(fs, &a, &b);

@@ -93,9 +93,6 @@ struct fp_fat_place {
     uint32_t dir;         /* head of the directory that it is in */
     const char *name;     /* in the path that led here */
     uint8_t raw[FP_FAT_SLOT];
-    /* Of a new one: slots to be given out as free once it is written. */
-    struct fp_fat_cursor pad;
-    uint32_t pads;
 };
 
 /* Clusters that follow each other on the medium, too. */
@@ -388,8 +385,9 @@ void fp_fat_alias_set(uint8_t *raw, uint32_t tail);
 /* Finds room for an entry of place->name in the directory place->dir; place
  * has where, and its raw the name. The directory may grow. */
 void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place);
-/* Writes the entry there. fs->name is still as fp_fat_room left it. */
-void fp_fat_entry_put(struct fp_fat *fs, struct fp_fat_place *place);
+/* Writes the entry there. fs->name is still as fp_fat_room left it, or slots is
+ * 1, to give the 8.3 slot of one that is there new content. */
+void fp_fat_entry_put(struct fp_fat *fs, const struct fp_fat_place *place);
 void fp_fat_entry_drop(struct fp_fat *fs, const struct fp_fat_place *place);
 void fp_fat_head_set(uint8_t *raw, uint32_t head, uint32_t size);
 /* An empty entry of that kind, but for its name. */
