@@ -58,8 +58,8 @@ void fp_fat_forget(struct fp_fat_file *f, uint32_t index)
 static uint32_t step(struct fp_fat *fs, const struct fp_fat_file *f,
                      uint32_t index, uint32_t cluster)
 {
-    if (f->own_count && index == f->own_first)
-        return f->own_head;
+    if (f->own.count && index == f->own.first)
+        return f->own.head;
     return index ? fp_fat_next(fs, cluster) : f->head;
 }
 

@@ -78,6 +78,8 @@ void fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value)
     uint32_t mask = fs->bits == 12 ? 0xfff : FP_FAT_EOC;
     uint32_t is_free = !value;
 
+    if (value == old)
+        return;
     if (fs->bits == 12 && n & 1) {
         value <<= 4;
         mask <<= 4;

@@ -112,17 +112,21 @@ struct fp_fat_dir {
     struct fp_fat_cursor at;
 };
 
-/* A handle sees `size` bytes: the chain from `head`, in which the clusters
- * [own_first, own_first + own_count) are replaced by its own, from own_head to
- * own_tail, which nobody else knows. On the medium there are disk_size bytes
- * and the chain from `head` alone. */
+/* The clusters [first, first + count) of a file, from head to tail. */
+struct fp_fat_stretch {
+    uint32_t first, count, head, tail;
+};
+
+/* A handle sees `size` bytes: the chain from `head`, in which a stretch is
+ * replaced by its own, which nobody else knows. On the medium there are
+ * disk_size bytes and the chain from `head` alone. */
 struct fp_fat_file {
     struct fp_fat_node node;
     uint8_t slot;
     bool orphan;  /* has no entry any more; the chain is the handles' */
     bool by_name; /* has no entry yet: commits to `name` in `dir` */
     uint32_t head, size, disk_size, pos;
-    uint32_t own_first, own_count, own_head, own_tail;
+    struct fp_fat_stretch own;
     uint32_t put_from, put_to; /* is being written: needs no copy */
     uint32_t sector, off;      /* of its entry */
     uint32_t dir;              /* head of the directory, 0: fixed root */
@@ -361,12 +365,10 @@ int fp_fat_unmount(struct fp_mount *mnt);
 /* alloc.c */
 /* A free cluster, behind `near` if that can be, now the end of a chain. */
 uint32_t fp_fat_alloc(struct fp_fat *fs, uint32_t near);
-/* Frees up to count clusters of the chain from head. What makes no sense ends
- * it: that part is lost until a repair. */
-void fp_fat_free(struct fp_fat *fs, uint32_t head, uint32_t count);
-/* The same for what an operation that failed had taken, or that a handle gives
- * back: without regard to an error before, nor leaving one. */
-void fp_fat_undo(struct fp_fat *fs, uint32_t head, uint32_t count);
+/* Frees the chain from head up to the cluster that `tail` leads on to; tail 0:
+ * all of it. What makes no sense ends it: that part is lost until a repair. It
+ * is done without regard to an error before, and leaves none. */
+void fp_fat_free(struct fp_fat *fs, uint32_t head, uint32_t tail);
 /* Gives a cluster zeros. */
 void fp_fat_zero(struct fp_fat *fs, uint32_t cluster);
 

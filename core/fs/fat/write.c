@@ -238,11 +238,11 @@ int fp_fat_close(struct fp_file *file)
     if (flags & FP_O_WRITE && !f->node.ended && !f->orphan &&
         !(f->by_name && flags & FP_O_STAGE))
         fp_fat_save(fs, f, NULL);
-    if (f->own_count || f->orphan)
+    if (f->own.count || f->orphan)
         fp_fat_begin(fs);
     fp_fat_disown(fs, f, 0);
     if (f->orphan && !is_shared(fs, f))
-        fp_fat_undo(fs, f->head, fp_fat_clusters(fs, f->disk_size));
+        fp_fat_free(fs, f->head, 0);
     fp_fat_release(fs, f);
     return flags & FP_O_WRITE || f->orphan ? fp_fat_finish(fs) : fs->err;
 }
