@@ -48,9 +48,7 @@ void fp_fat_zero(struct fp_fat *fs, uint32_t cluster)
         return;
     memset(fs->win.buf, 0, fs->sector_size);
     for (; sector < end && !fs->err; sector++) {
-        fs->win.sector = sector;
-        fs->win.dirty = true;
-        fs->win.is_meta = false; /* nobody knows of it yet */
+        fp_fat_aim(fs, sector);
         fp_fat_flush(fs, &fs->win);
     }
 }

@@ -39,6 +39,7 @@ static bool parse_32(struct fp_fat *fs, const uint8_t *boot, uint32_t reserved)
     uint32_t flags = fp_fat_u16(boot + 40);
 
     fs->root_cluster = fp_fat_u32(boot + 44);
+    fs->clean = 0x8000000;
     fs->info = fp_fat_u16(boot + 48);
     if (fs->info >= reserved)
         fs->info = 0;
@@ -67,6 +68,7 @@ static bool parse_clusters(struct fp_fat *fs)
     uint32_t end;
 
     fs->bits = clusters < 4085 ? 12 : clusters < 65525 ? 16 : 32;
+    fs->clean = fs->bits == 16 ? 0x8000 : 0;
     fs->last = clusters + 1;
     if (!clusters || clusters > 0x0ffffff0)
         return false;

@@ -5,15 +5,6 @@
 #include "core/fs/fat/fat.h"
 #include "core/fs/fat/vol.h"
 
-static int statfs_rw(struct fp_mount *mnt, struct fp_statfs *st)
-{
-    int err = fp_fat_statfs(mnt, st);
-
-    st->caps |= FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE | FP_CAP_SEEKWRITE |
-                FP_CAP_APPEND | FP_CAP_RENAME_DIR | FP_CAP_HOLES | FP_CAP_WRITE;
-    return err;
-}
-
 const struct fp_fs_ops fp_fs_fat = {
     .name = "fat",
     .promise = FP_PROMISE_OLD_OR_NEW,
@@ -24,7 +15,7 @@ const struct fp_fs_ops fp_fs_fat = {
     .unmount = fp_fat_unmount,
     .sync = fp_fat_sync,
     .stat = fp_fat_stat,
-    .statfs = statfs_rw,
+    .statfs = fp_fat_statfs,
     .open = fp_fat_open,
     .read = fp_fat_read_rw,
     .write = fp_fat_write,

@@ -29,9 +29,7 @@ static void copy(struct fp_fat *fs, const struct fp_fat_file *f, uint32_t index,
         fp_fat_flush(fs, &fs->win);
         if (fs->err)
             return;
-        fs->win.sector = sector + to;
-        fs->win.dirty = true;
-        fs->win.is_meta = false;
+        fp_fat_aim(fs, sector + to);
     }
 }
 

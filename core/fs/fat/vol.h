@@ -87,12 +87,12 @@ struct fp_fat_cursor {
 
 /* An entry: its 8.3 slot and the parts of the long name before it. */
 struct fp_fat_place {
+    uint8_t raw[FP_FAT_SLOT];
     struct fp_fat_cursor first; /* of its slots */
     uint32_t slots;
     uint32_t sector, off; /* of the 8.3 slot, in bytes */
     uint32_t dir;         /* head of the directory that it is in */
     const char *name;     /* in the path that led here */
-    uint8_t raw[FP_FAT_SLOT];
 };
 
 /* Clusters that follow each other on the medium, too. */
@@ -157,6 +157,7 @@ struct fp_fat {
     uint32_t root_cluster; /* 0: the root is fixed */
     uint32_t last;         /* the highest number of a cluster */
     uint32_t info;         /* FSInfo; 0: none */
+    uint32_t clean;        /* the bit of entry 1 that says so; FAT12: none */
 
     /* Free clusters among [2, counted). */
     uint32_t free, counted;
@@ -242,9 +243,14 @@ uint32_t fp_fat_size(const uint8_t *raw);
 /* Moves a window; what it shows, its buffer in any case. */
 uint8_t *fp_fat_load(struct fp_fat *fs, struct fp_fat_window *w,
                      uint32_t sector);
-/* The byte of the table at `at`, in its window. */
-uint8_t *fp_fat_table_byte(struct fp_fat *fs, uint32_t at);
+/* Makes what the window holds the content of another sector, to be programmed:
+ * that of a cluster which nobody knows yet. */
+void fp_fat_aim(struct fp_fat *fs, uint32_t sector);
+/* Where in the table the entry of cluster n is, in bytes. */
 uint32_t fp_fat_table_at(const struct fp_fat *fs, uint32_t n);
+/* The bits of n's entry, of which those in mask then become value's. */
+uint32_t fp_fat_exchange(struct fp_fat *fs, uint32_t n, uint32_t mask,
+                         uint32_t value);
 /* The entry of cluster n, as of FAT32. */
 uint32_t fp_fat_get(struct fp_fat *fs, uint32_t n);
 /* The cluster after n; 0 at the end of the chain. */

@@ -62,20 +62,18 @@ static void put_part(struct fp_fat *fs, bool is_fresh, uint32_t sector,
     if (is_fresh && fs->win.sector != sector) {
         /* Nothing there counts: it need not be read. */
         fp_fat_flush(fs, &fs->win);
-        if (!fs->err) {
-            fs->win.sector = sector;
+        if (!fs->err)
             memset(fs->win.buf, 0, fs->sector_size);
-        }
+    } else {
+        fp_fat_load(fs, &fs->win, sector);
     }
-    fp_fat_load(fs, &fs->win, sector);
     if (fs->err)
         return;
+    fp_fat_aim(fs, sector);
     if (buf)
         memcpy(fs->win.buf + off, buf, n);
     else
         memset(fs->win.buf + off, 0, n);
-    fs->win.dirty = true;
-    fs->win.is_meta = false;
 }
 
 static void put_whole(struct fp_fat *fs, uint32_t sector, const uint8_t *buf,
