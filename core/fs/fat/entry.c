@@ -202,7 +202,7 @@ void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head, uint32_t size)
     memset(raw + FP_FAT_AT_ATTR, 0, FP_FAT_SLOT - FP_FAT_AT_ATTR);
     raw[FP_FAT_AT_ATTR] = attr;
     raw[FP_FAT_AT_CASE] = letters;
-    for (uint32_t at = 16; at <= FP_FAT_AT_DATE; at += at == 16 ? 2 : 6)
-        raw[at] = NO_DATE; /* of creation, access, change */
+    /* Of creation, access, change. */
+    raw[16] = raw[18] = raw[FP_FAT_AT_DATE] = NO_DATE;
     fp_fat_head_set(raw, head, size);
 }

@@ -23,7 +23,7 @@ void fp_fat_claim(struct fp_fat *fs, struct fp_fat_file *f)
     f->slot = (uint8_t)i;
     f->runs = (struct fp_fat_run *)(void *)(fs->files + i * fs->file_stride);
     f->name = (char *)(f->runs + fs->runs);
-    f->sector = FP_FAT_NONE;
+    f->node.sector = FP_FAT_NONE;
     fp_fat_node_add(fs, &f->node);
 }
 
@@ -37,8 +37,8 @@ void fp_fat_take(struct fp_fat_file *f, const struct fp_fat_place *place)
 {
     f->head = fp_fat_head(place->raw);
     f->size = f->disk_size = fp_fat_size(place->raw);
-    f->sector = place->sector;
-    f->off = place->off;
+    f->node.sector = place->sector;
+    f->node.off = place->off;
     f->run_count = 0;
 }
 

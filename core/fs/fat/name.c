@@ -151,7 +151,7 @@ static uint32_t show(const uint16_t *at, uint32_t count, char *name)
     while (at < end) {
         uint32_t c = utf16_take(&at, end);
 
-        if (c == BAD_CHAR || c == '/' || n + utf8_size(c) > FP_NAME_MAX)
+        if (c == BAD_CHAR || c == '/' || !c || n + utf8_size(c) > FP_NAME_MAX)
             return 0;
         n += utf8_put(name + n, c);
     }

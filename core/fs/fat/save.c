@@ -12,9 +12,7 @@
 
 static bool is_at(const struct fp_fat_node *node, uint32_t sector, uint32_t off)
 {
-    const struct fp_fat_file *f = (const struct fp_fat_file *)node;
-
-    return !node->is_dir && f->sector == sector && f->off == off;
+    return node->sector == sector && node->off == off;
 }
 
 /* Other handles of the file see what this one saved. */
@@ -23,7 +21,7 @@ static void tell(struct fp_fat *fs, const struct fp_fat_file *f)
     for (struct fp_fat_node *node = fs->nodes; node; node = node->next) {
         struct fp_fat_file *other = (struct fp_fat_file *)node;
 
-        if (!is_at(node, f->sector, f->off) || other == f)
+        if (!is_at(node, f->node.sector, f->node.off) || other == f)
             continue;
         if (other->own.count || other->size != other->disk_size)
             node->ended = true;
@@ -41,11 +39,10 @@ void fp_fat_abandon(struct fp_fat *fs, const struct fp_fat_place *place)
     for (struct fp_fat_node *node = fs->nodes; node; node = node->next) {
         struct fp_fat_file *f = (struct fp_fat_file *)node;
 
-        if (is_dir && (node->is_dir ? ((struct fp_fat_dir *)node)->at.head
-                                    : f->dir) == head) {
+        if (is_dir && node->dir == head) {
             node->ended = true;
         } else if (!is_dir && is_at(node, place->sector, place->off)) {
-            f->sector = FP_FAT_NONE;
+            f->node.sector = FP_FAT_NONE;
             f->orphan = is_held = true;
         }
     }
@@ -112,7 +109,7 @@ static void save_in_place(struct fp_fat *fs, struct fp_fat_file *f,
         fp_fat_set(fs, link, own.head);
     if (head != f->head || f->size != f->disk_size || mtime_ns) {
         fp_fat_flush(fs, &fs->fat);
-        raw = fp_fat_edit(fs, f->sector, f->off);
+        raw = fp_fat_edit(fs, f->node.sector, f->node.off);
         fp_fat_head_set(raw, head, f->size);
         if (mtime_ns)
             fp_fat_time_set(fs, raw, *mtime_ns);
@@ -131,19 +128,24 @@ static void save_in_place(struct fp_fat *fs, struct fp_fat_file *f,
 
 /* --- under its name --- */
 
+void fp_fat_check_file(struct fp_fat *fs, const struct fp_fat_place *place)
+{
+    if (fp_fat_is_dir(place->raw))
+        fp_fat_fail(fs, FP_ERR_ISDIR);
+    if (place->raw[FP_FAT_AT_ATTR] & FP_FAT_READONLY)
+        fp_fat_fail(fs, FP_ERR_ACCES);
+}
+
 static void save_as(struct fp_fat *fs, struct fp_fat_file *f,
                     const int64_t *mtime_ns)
 {
     struct fp_fat_place place, old;
     uint32_t head = f->own.count ? f->own.head : 0;
-    bool is_there = fp_fat_find_name(fs, f->dir, f->name, &place);
+    bool is_there = fp_fat_find_name(fs, f->node.dir, f->name, &place);
 
     place.name = f->name;
     if (is_there) {
-        if (fp_fat_is_dir(place.raw))
-            fp_fat_fail(fs, FP_ERR_ISDIR);
-        if (place.raw[FP_FAT_AT_ATTR] & FP_FAT_READONLY)
-            fp_fat_fail(fs, FP_ERR_ACCES);
+        fp_fat_check_file(fs, &place);
         fp_fat_settle_old(fs, &place);
         old = place;
         place.slots = 1;
@@ -167,7 +169,7 @@ static void save_as(struct fp_fat *fs, struct fp_fat_file *f,
         fp_fat_abandon(fs, &old);
     fp_fat_take(f, &place);
     f->by_name = false;
-    f->dir = 0;
+    f->node.dir = 0;
 }
 
 void fp_fat_save(struct fp_fat *fs, struct fp_fat_file *f,

@@ -74,12 +74,10 @@ static void lead(struct fp_fat *fs, const struct fp_fat_place *from,
                  const struct fp_fat_place *to)
 {
     for (struct fp_fat_node *node = fs->nodes; node; node = node->next) {
-        struct fp_fat_file *f = (struct fp_fat_file *)node;
-
-        if (node->is_dir || f->sector != from->sector || f->off != from->off)
+        if (node->sector != from->sector || node->off != from->off)
             continue;
-        f->sector = to->sector;
-        f->off = to->off;
+        node->sector = to->sector;
+        node->off = to->off;
         node->ended |= fs->err != FP_OK;
     }
 }

@@ -37,6 +37,7 @@
 #define FP_FAT_PARTS_MAX 20u    /* entries of a long name, 13 units each */
 #define FP_FAT_FILES_MAX 32u    /* open at once; a bit each in a word */
 #define FP_FAT_NONE      0xffffffffu
+#define FP_FAT_MARK      7u /* bytes of FP_FAT_AT_MOVE and _PEER */
 /* Entries of the table, as of FAT32 whatever the width. */
 #define FP_FAT_BAD 0x0ffffff7u
 #define FP_FAT_EOC 0x0fffffffu
@@ -105,6 +106,12 @@ struct fp_fat_node {
     struct fp_fat_node *next;
     bool is_dir;
     bool ended; /* the directory is gone, the file is FP_ERR_STALE */
+    /* Of a file, its entry; FP_FAT_NONE: it has none, as directories, which
+     * nobody looks for by that. */
+    uint32_t sector, off;
+    /* Head of the directory that is listed, or that a new file goes to; 0: the
+     * fixed root. */
+    uint32_t dir;
 };
 
 struct fp_fat_dir {
@@ -128,8 +135,6 @@ struct fp_fat_file {
     uint32_t head, size, disk_size, pos;
     struct fp_fat_stretch own;
     uint32_t put_from, put_to; /* is being written: needs no copy */
-    uint32_t sector, off;      /* of its entry */
-    uint32_t dir;              /* head of the directory, 0: fixed root */
     struct fp_fat_run *runs;
     uint32_t run_count;
     char *name;
@@ -275,7 +280,8 @@ uint32_t fp_fat_utf8_take(const char **text);
 /* Is path[0..) up to '/' or NUL the long name in fs->name, or the 8.3 name? */
 bool fp_fat_name_is(const struct fp_fat *fs, const uint8_t *raw,
                     const char *path);
-/* The name as UTF-8, in name[0..FP_NAME_MAX]; its length. */
+/* The name as UTF-8, in name[0..FP_NAME_MAX]; its length, 0: no path can hold
+ * it. */
 uint32_t fp_fat_name_show(const struct fp_fat *fs, const uint8_t *raw,
                           char *name);
 uint8_t fp_fat_checksum(const uint8_t *raw);
@@ -311,6 +317,9 @@ void fp_fat_find_path(struct fp_fat *fs, const char *path,
 uint32_t fp_fat_dir_head(const struct fp_fat *fs,
                          const struct fp_fat_place *place);
 bool fp_fat_is_moving(const uint8_t *raw, uint8_t kind);
+/* Marks raw as one end of a move of which the other is `peer`. */
+void fp_fat_move_mark(uint8_t *raw, uint8_t kind,
+                      const struct fp_fat_place *peer);
 /* The slot that the one at `place` names as its peer, in the window, if that
  * names it in turn and is of that kind; else NULL. */
 uint8_t *fp_fat_peer(struct fp_fat *fs, const struct fp_fat_place *place,
@@ -403,16 +412,13 @@ void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head,
                        uint32_t size);
 
 /* move.c */
-/* Marks raw as one end of a move of which the other is `peer`. */
-void fp_fat_move_mark(uint8_t *raw, uint8_t kind,
-                      const struct fp_fat_place *peer);
 /* Makes ".." of the directory at `head` name `parent`. */
 void fp_fat_parent_set(struct fp_fat *fs, uint32_t head, uint32_t parent);
 /* Does what is missing of a move into this place, in the directory place->dir.
  * `times` are the 7 bytes that the mark took the place of. */
 void fp_fat_settle(struct fp_fat *fs, struct fp_fat_place *place,
                    const uint8_t *times);
-/* If the place is one that something was being moved to. */
+/* If the place is one that something was being moved to; marks the volume. */
 void fp_fat_settle_old(struct fp_fat *fs, struct fp_fat_place *place);
 /* Like fp_fat_lookup, and what it finds may be changed: the volume is marked.
  */
@@ -450,6 +456,8 @@ void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index);
  * as it was. */
 void fp_fat_save(struct fp_fat *fs, struct fp_fat_file *f,
                  const int64_t *mtime_ns);
+/* What is to be written to must be a file, and not read-only. */
+void fp_fat_check_file(struct fp_fat *fs, const struct fp_fat_place *place);
 /* The chain of the file or directory whose entry was at that place is freed,
  * or left to the handles that have it open. */
 void fp_fat_abandon(struct fp_fat *fs, const struct fp_fat_place *place);

@@ -22,10 +22,7 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     if (is_there) {
         if (flags & FP_O_EXCL)
             fp_fat_fail(fs, FP_ERR_EXIST);
-        if (fp_fat_is_dir(place.raw))
-            fp_fat_fail(fs, FP_ERR_ISDIR);
-        if (place.raw[FP_FAT_AT_ATTR] & FP_FAT_READONLY)
-            fp_fat_fail(fs, FP_ERR_ACCES);
+        fp_fat_check_file(fs, &place);
     } else {
         if (!(flags & FP_O_CREATE))
             fp_fat_fail(fs, FP_ERR_NOENT);
@@ -37,7 +34,7 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
         return fs->err;
     if (!is_there || flags & FP_O_STAGE) {
         f->by_name = true;
-        f->dir = place.dir;
+        f->node.dir = place.dir;
         memcpy(f->name, place.name, strlen(place.name) + 1);
         return FP_OK;
     }
