@@ -41,13 +41,9 @@ static uint32_t utf8_put(char *out, uint32_t c)
 {
     uint32_t n = utf8_size(c);
 
-    if (n == 1) {
-        out[0] = (char)c;
-        return 1;
-    }
     for (uint32_t i = n; --i > 0; c >>= 6)
         out[i] = (char)(0x80 | (c & 0x3f));
-    out[0] = (char)(0xf00 >> n | c);
+    out[0] = (char)(n > 1 ? 0xf00 >> n | c : c);
     return n;
 }
 
@@ -88,7 +84,7 @@ static uint32_t utf16_take(const uint16_t **at, const uint16_t *end)
     return 0x10000 + ((c & 0x3ff) << 10 | (low & 0x3ff));
 }
 
-static uint32_t last_of(const uint8_t *text, uint32_t size)
+uint32_t fp_fat_trim(const uint8_t *text, uint32_t size)
 {
     while (size && text[size - 1] == ' ')
         size--;
@@ -98,7 +94,7 @@ static uint32_t last_of(const uint8_t *text, uint32_t size)
 /* The 8.3 name as it is shown, in UTF-16; how many units. */
 static uint32_t short_units(const uint8_t *raw, uint16_t units[12])
 {
-    uint32_t base = last_of(raw, 8), ext = last_of(raw + 8, 3), n = 0;
+    uint32_t base = fp_fat_trim(raw, 8), ext = fp_fat_trim(raw + 8, 3), n = 0;
 
     for (uint32_t i = 0; i < 8 + ext; i++) {
         uint32_t lower = i < 8 ? FP_FAT_LOWER_BASE : FP_FAT_LOWER_EXT;

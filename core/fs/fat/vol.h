@@ -275,6 +275,8 @@ static inline bool fp_fat_is_counted(const struct fp_fat *fs)
 }
 
 /* name.c */
+/* The size of text[0..size) without the spaces at its end. */
+uint32_t fp_fat_trim(const uint8_t *text, uint32_t size);
 /* Takes one character off UTF-8 text; 0xffffffff when it is not UTF-8. */
 uint32_t fp_fat_utf8_take(const char **text);
 /* Is path[0..) up to '/' or NUL the long name in fs->name, or the 8.3 name? */
