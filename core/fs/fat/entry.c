@@ -138,13 +138,13 @@ void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place)
     fp_fat_name_take(fs, place->name, place->raw);
     place->slots = 1 + (fs->units + 12) / 13;
     gap.aligned = place->slots <= fs->sector_size / FP_FAT_SLOT;
-    scan_names(fs, &gap, place);
-    extend(fs, &gap, place);
-    if (fs->err == FP_ERR_NOSPC && gap.aligned) {
-        fs->err = FP_OK;
-        gap.aligned = false;
+    for (;;) {
         scan_names(fs, &gap, place);
         extend(fs, &gap, place);
+        if (fs->err != FP_ERR_NOSPC || !gap.aligned)
+            return;
+        fs->err = FP_OK;
+        gap.aligned = false;
     }
 }
 

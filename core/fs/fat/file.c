@@ -160,6 +160,8 @@ int32_t fp_fat_file_read(struct fp_file *file, void *buf, uint32_t size)
     struct fp_fat_file *f = fp_fat_file_of(file);
     uint32_t done = 0, n;
 
+    if (f->node.ended)
+        return FP_ERR_STALE;
     if (f->pos >= f->size)
         return 0;
     size = fp_fat_min(size, f->size - f->pos);

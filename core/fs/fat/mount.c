@@ -170,7 +170,7 @@ int fp_fat_statfs(struct fp_mount *mnt, struct fp_statfs *st)
                     FP_CAP_WRITE;
     st->name_max = FP_NAME_MAX;
     st->file_max = UINT32_MAX;
-    st->version[0] = (char)(fs->bits == 12 || fs->bits == 16 ? '1' : '3');
-    st->version[1] = (char)(fs->bits == 16 ? '6' : '2');
+    st->version[0] = fs->bits == 32 ? '3' : '1';
+    st->version[1] = fs->bits == 16 ? '6' : '2';
     return fs->err;
 }

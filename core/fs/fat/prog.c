@@ -145,11 +145,6 @@ int fp_fat_sync(struct fp_mount *mnt)
     return fs->err;
 }
 
-int fp_fat_unmount(struct fp_mount *mnt)
-{
-    return fp_fat_sync(mnt); /* read-only it was never marked */
-}
-
 int fp_fat_mount_rw(struct fp_mount *mnt)
 {
     const uint32_t need = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG;

@@ -377,7 +377,6 @@ uint8_t *fp_fat_edit(struct fp_fat *fs, uint32_t sector, uint32_t off);
 uint8_t *fp_fat_slot_edit(struct fp_fat *fs, const struct fp_fat_cursor *at);
 int fp_fat_mount_rw(struct fp_mount *mnt);
 int fp_fat_sync(struct fp_mount *mnt);
-int fp_fat_unmount(struct fp_mount *mnt);
 
 /* alloc.c */
 /* A free cluster, behind `near` if that can be, now the end of a chain. */
@@ -436,7 +435,6 @@ void fp_fat_time_set(const struct fp_fat *fs, uint8_t *raw, int64_t ns);
 /* write.c */
 int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
                 uint32_t flags);
-int32_t fp_fat_read_rw(struct fp_file *file, void *buf, uint32_t size);
 int32_t fp_fat_write(struct fp_file *file, const void *buf, uint32_t size);
 int fp_fat_truncate(struct fp_file *file, uint64_t size);
 int fp_fat_fsync(struct fp_file *file);

@@ -44,12 +44,6 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     return FP_OK;
 }
 
-int32_t fp_fat_read_rw(struct fp_file *file, void *buf, uint32_t size)
-{
-    return fp_fat_file_of(file)->node.ended ? FP_ERR_STALE
-                                            : fp_fat_file_read(file, buf, size);
-}
-
 /* --- putting bytes --- */
 
 /* Part of a sector, by way of the window; buf NULL: zeros. */
