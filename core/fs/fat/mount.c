@@ -106,7 +106,7 @@ int fp_fat_mount(struct fp_mount *mnt)
 {
     struct fp_fs_config *cfg = &mnt->cfg;
     struct fp_fat *fs = mnt->ws;
-    fp_addr blocks;
+    fp_addr size = fp_bdev_size(mnt->dev);
     struct layout l;
 
     lay_out(mnt->dev, cfg, &l);
@@ -117,8 +117,7 @@ int fp_fat_mount(struct fp_mount *mnt)
     cfg->block_size = l.sector;
     cfg->max_files = l.files;
     fs->zone = (int32_t)(fp_fs_option(cfg->options, "zone", 0) * 60);
-    blocks = fp_bdev_size(fs->dev) / l.sector;
-    if (!blocks)
+    if (size < l.sector)
         return FP_ERR_CORRUPT;
     fp_fat_load(fs, &fs->win, 0);
     if (!fs->err)
@@ -128,7 +127,7 @@ int fp_fat_mount(struct fp_mount *mnt)
     if (fs->sector_size != l.sector ||
         (cfg->block_count && cfg->block_count != fs->sectors))
         return FP_ERR_INVAL;
-    if (fs->sectors > blocks)
+    if (fs->sectors > size >> fs->sector_shift)
         return FP_ERR_CORRUPT;
     cfg->block_count = fs->sectors;
     read_state(fs);
