@@ -141,10 +141,10 @@ static bool next_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
         attr = place->raw[FP_FAT_AT_ATTR];
         if (place->raw[0] == FP_FAT_FREE) {
             want = FP_FAT_NONE;
-        } else if ((attr & 0x3f) == FP_FAT_LONG) {
-            want = take_part(fs, want, &here, place);
         } else if (attr & FP_FAT_LABEL) {
-            want = FP_FAT_NONE;
+            want = (attr & 0x3f) == FP_FAT_LONG
+                       ? take_part(fs, want, &here, place)
+                       : FP_FAT_NONE;
         } else {
             if (want || fs->sum != fp_fat_checksum(place->raw)) {
                 fs->units = place->slots = 0;
