@@ -45,7 +45,7 @@ DRIVERS = [
     # Measured as the reference is: format in, the probe out. That on the way to a callback (report in blocks.c) takes less than
     # what it stands beside, a read.
     Driver('littlefs', 15 * KB, 5 * KB, {'check': 'check*', 'probe': 'probe'}, ('fp_lfs_tally', 'stay_below')),
-    Driver('fat', 9 * KB),
+    Driver('fat', 9 * KB, 0, {'check': 'check*', 'format': 'format*', 'probe': 'probe'}),
     Driver('spiffs', 16 * KB, 0, {'check': 'check*', 'format': 'format*', 'probe': 'probe'}),
     # these two have but one size of block, or are told it: the probe is left out, too
     Driver('minifs', 2.5 * KB, 0, {'check': 'check', 'format': 'format', 'probe': 'probe'}),

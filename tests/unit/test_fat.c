@@ -379,6 +379,30 @@ static void who_reads_keeps_what_is_replaced(void **state)
     drop(&v);
 }
 
+/* A cluster written anew leads on to the old ones behind it, until these are
+ * cut off. */
+static void a_chain_ends_where_its_file_was_cut(void **state)
+{
+    static const char text[2048];
+    struct fp_step step = { .kind = FP_STEP_CHECK };
+    struct fp_file file;
+    struct vol v;
+
+    (void)state;
+    make(&v, 1 << 18, 512, "cluster=512");
+    fat_ok(fp_fs_open(&v.mnt, &file, "/f", FP_O_WRITE | FP_O_CREATE), "open");
+    fat_ok(fp_fs_write(&file, text, sizeof text), "write");
+    fat_ok(fp_fs_fsync(&file), "fsync");
+    fat_ok(fp_fs_seek(&file, 512, FP_SEEK_SET), "seek");
+    fat_ok(fp_fs_write(&file, text, 512), "write");
+    fat_ok(fp_fs_truncate(&file, 1024), "truncate");
+    fat_ok(fp_fs_close(&file), "close");
+    while (!step.done)
+        fat_ok(fp_fs_step(&v.mnt, &step), "check");
+    assert_int_equal(step.errors + step.warnings + step.pending, 0);
+    drop(&v);
+}
+
 static void a_repair_frees_what_is_lost(void **state)
 {
     struct fp_step step = { .kind = FP_STEP_CHECK };
@@ -637,6 +661,7 @@ int main(void)
         cmocka_unit_test(a_wrong_count_of_free_clusters_does_no_harm),
         cmocka_unit_test(a_read_only_file_stays),
         cmocka_unit_test(who_reads_keeps_what_is_replaced),
+        cmocka_unit_test(a_chain_ends_where_its_file_was_cut),
         cmocka_unit_test(a_repair_frees_what_is_lost),
         cmocka_unit_test(a_repair_that_fails_frees_nothing_in_use),
         cmocka_unit_test(chains_that_loop_or_cross_are_told),

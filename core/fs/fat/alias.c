@@ -5,13 +5,12 @@
  */
 #include "core/fs/fat/vol.h"
 
-/* May stand in an 8.3 name, or in a long one. Source: FAT specification, "Long
- * and short names"; of ASCII from 0x20 on, those that may not. */
-static bool is_legal(uint32_t c, bool is_short)
+/* May stand in a long name. Source: FAT specification, "Long and short names";
+ * of ASCII, those that may not. */
+static bool is_legal(uint32_t c)
 {
-    if (c < 0x20 || c == 0x7f || (c < 0x80 && strchr("\"*/:<>?\\|", (int)c)))
-        return false;
-    return !is_short || (c < 0x80 && !strchr(" +,.;=[]", (int)c));
+    return c >= 0x20 && c != 0x7f &&
+           (c >= 0x80 || !strchr("\"*/:<>?\\|", (int)c));
 }
 
 /* UTF-8 up to NUL into fs->name. */
@@ -21,7 +20,7 @@ static void take_units(struct fp_fat *fs, const char *name)
 
     while (*name != '\0' && !fs->err) {
         c = fp_fat_utf8_take(&name);
-        if (c > 0x10ffff || !is_legal(c, false))
+        if (c > 0x10ffff || !is_legal(c))
             fp_fat_fail(fs, FP_ERR_INVAL);
         if (n + (c > 0xffff) >= FP_FAT_UNITS_MAX)
             fp_fat_fail(fs, FP_ERR_NAMETOOLONG);
@@ -52,7 +51,8 @@ static uint32_t take_half(const uint16_t *units, uint32_t count, uint8_t *to,
             seen |= 4;
             continue;
         }
-        if (!is_legal(c, true)) {
+        /* Legal as it is, an 8.3 name may hold it but for these. */
+        if (c >= 0x80 || strchr("+,;=[]", (int)c)) {
             seen |= 4;
             c = '_';
         }
@@ -90,18 +90,9 @@ void fp_fat_name_take(struct fp_fat *fs, const char *name, uint8_t *raw)
         fs->units = 0;
 }
 
-static uint32_t base_size(const uint8_t *raw)
-{
-    uint32_t n = 0;
-
-    while (n < 8 && raw[n] != ' ')
-        n++;
-    return n;
-}
-
 uint32_t fp_fat_alias_tail(const uint8_t *raw, const uint8_t *other)
 {
-    uint32_t n = base_size(raw);
+    uint32_t n = fp_fat_trim(raw, 8);
 
     if (memcmp(raw, other, n - 1) != 0 ||
         memcmp(raw + n, other + n, 11 - n) != 0)
@@ -112,7 +103,7 @@ uint32_t fp_fat_alias_tail(const uint8_t *raw, const uint8_t *other)
 
 void fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round)
 {
-    uint32_t n = base_size(raw), hash = round;
+    uint32_t n = fp_fat_trim(raw, 8), hash = round;
 
     if (round) {
         for (uint32_t i = 0; i < fs->units; i++)
@@ -129,5 +120,5 @@ void fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round)
 
 void fp_fat_alias_set(uint8_t *raw, uint32_t tail)
 {
-    raw[base_size(raw) - 1] = (uint8_t)('0' + tail);
+    raw[fp_fat_trim(raw, 8) - 1] = (uint8_t)('0' + tail);
 }

@@ -21,24 +21,20 @@ uint32_t fp_fat_alloc(struct fp_fat *fs, uint32_t near)
     return n;
 }
 
-void fp_fat_free(struct fp_fat *fs, uint32_t head, uint32_t count)
+void fp_fat_free(struct fp_fat *fs, uint32_t head, uint32_t tail)
 {
-    while (count-- && fp_fat_is_cluster(fs, head)) {
-        uint32_t next = fp_fat_get(fs, head);
+    int err = fs->err;
+    uint32_t stop, next;
 
+    fs->err = FP_OK;
+    stop = tail ? fp_fat_get(fs, tail) : 0;
+    while (head != stop && fp_fat_is_cluster(fs, head)) {
+        next = fp_fat_get(fs, head);
         if (!next || next == FP_FAT_BAD)
-            return;
+            break;
         fp_fat_set(fs, head, 0);
         head = next;
     }
-}
-
-void fp_fat_undo(struct fp_fat *fs, uint32_t head, uint32_t count)
-{
-    int err = fs->err;
-
-    fs->err = FP_OK;
-    fp_fat_free(fs, head, count);
     fs->err = err;
 }
 
@@ -52,9 +48,7 @@ void fp_fat_zero(struct fp_fat *fs, uint32_t cluster)
         return;
     memset(fs->win.buf, 0, fs->sector_size);
     for (; sector < end && !fs->err; sector++) {
-        fs->win.sector = sector;
-        fs->win.dirty = true;
-        fs->win.is_meta = false; /* nobody knows of it yet */
+        fp_fat_aim(fs, sector);
         fp_fat_flush(fs, &fs->win);
     }
 }

@@ -39,6 +39,7 @@ static bool parse_32(struct fp_fat *fs, const uint8_t *boot, uint32_t reserved)
     uint32_t flags = fp_fat_u16(boot + 40);
 
     fs->root_cluster = fp_fat_u32(boot + 44);
+    fs->clean = 0x8000000;
     fs->info = fp_fat_u16(boot + 48);
     if (fs->info >= reserved)
         fs->info = 0;
@@ -53,8 +54,7 @@ static bool parse_32(struct fp_fat *fs, const uint8_t *boot, uint32_t reserved)
            fp_fat_is_cluster(fs, fs->root_cluster);
 }
 
-/* By the first bytes. FP_ERR_NOENT: no FAT; FP_ERR_NOTSUP: a relative. */
-static int judge(const uint8_t *boot)
+int fp_fat_boot_judge(const uint8_t *boot)
 {
     if (!memcmp(boot + 3, "EXFAT   ", 8) || !memcmp(boot + 3, "NTFS    ", 8))
         return FP_ERR_NOTSUP;
@@ -68,6 +68,7 @@ static bool parse_clusters(struct fp_fat *fs)
     uint32_t end;
 
     fs->bits = clusters < 4085 ? 12 : clusters < 65525 ? 16 : 32;
+    fs->clean = fs->bits == 16 ? 0x8000 : 0;
     fs->last = clusters + 1;
     if (!clusters || clusters > 0x0ffffff0)
         return false;
@@ -78,7 +79,8 @@ static bool parse_clusters(struct fp_fat *fs)
 int fp_fat_boot_parse(struct fp_fat *fs, const uint8_t *boot)
 {
     uint32_t reserved = fp_fat_u16(boot + 14);
-    int err = fp_fat_u16(boot + 510) == 0xaa55 ? judge(boot) : FP_ERR_NOENT;
+    int err = fp_fat_u16(boot + 510) == 0xaa55 ? fp_fat_boot_judge(boot)
+                                               : FP_ERR_NOENT;
 
     if (err)
         return err;
@@ -107,35 +109,4 @@ int fp_fat_boot_parse(struct fp_fat *fs, const uint8_t *boot)
     if (fs->bits == 32 ? !parse_32(fs, boot, reserved) : !fs->root_slots)
         return FP_ERR_CORRUPT;
     return FP_OK;
-}
-
-/* Works before any workspace exists, with a small buffer of its own: a device
- * that reads larger units must be mounted with its sector stated. */
-#define PROBE_MAX 256u
-
-int fp_fat_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
-{
-    uint32_t unit = dev->read_size > 64 ? dev->read_size : 64, size;
-    uint8_t buf[PROBE_MAX];
-    int err, what;
-
-    *score = 90;
-    if (dev->read_size > PROBE_MAX)
-        return FP_ERR_NOTSUP;
-    if (fp_bdev_size(dev) < 512)
-        return FP_ERR_NOENT;
-    err = fp_bdev_read(dev, 0, buf, unit);
-    if (err)
-        return err;
-    what = judge(buf);
-    size = fp_fat_u16(buf + 11);
-    err = fp_bdev_read(dev, 510 / unit * unit, buf, unit);
-    if (err)
-        return err;
-    if (fp_fat_u16(buf + 510 % unit) != 0xaa55 ||
-        (!what && cfg->block_size && cfg->block_size != size))
-        return FP_ERR_NOENT;
-    if (!what)
-        cfg->block_size = size;
-    return what;
 }

@@ -227,7 +227,7 @@ static void mark_open(struct fp_fat *fs, struct fp_fat_check *c)
 
         if (node->is_dir)
             continue;
-        mark_chain(fs, c, f->own_head, f->own_count);
+        mark_chain(fs, c, f->own.head, f->own.count);
         if (f->orphan)
             mark_chain(fs, c, f->head, fp_fat_clusters(fs, f->disk_size));
     }

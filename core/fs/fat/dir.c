@@ -59,21 +59,30 @@ bool fp_fat_is_moving(const uint8_t *raw, uint8_t kind)
     return raw[FP_FAT_AT_CASE] & FP_FAT_MOVING && raw[FP_FAT_AT_MOVE] == kind;
 }
 
+void fp_fat_move_mark(uint8_t *raw, uint8_t kind,
+                      const struct fp_fat_place *peer)
+{
+    raw[FP_FAT_AT_CASE] |= FP_FAT_MOVING;
+    raw[FP_FAT_AT_MOVE] = kind;
+    fp_fat_put32(raw + FP_FAT_AT_PEER, peer->sector);
+    fp_fat_put16(raw + FP_FAT_AT_PEER + 4, peer->off / FP_FAT_SLOT);
+}
+
 uint8_t *fp_fat_peer(struct fp_fat *fs, const struct fp_fat_place *place,
                      uint8_t kind)
 {
     uint32_t sector = fp_fat_u32(place->raw + FP_FAT_AT_PEER);
     uint32_t off = fp_fat_u16(place->raw + FP_FAT_AT_PEER + 4) * FP_FAT_SLOT;
-    uint8_t *raw;
+    uint8_t want[FP_FAT_SLOT] = { 0 }, *raw;
 
     if (sector < fs->root_start || sector >= fs->sectors ||
         off >= fs->sector_size)
         return NULL;
+    fp_fat_move_mark(want, kind, place);
     raw = fp_fat_load(fs, &fs->win, sector) + off;
     if (fs->err || !raw[0] || raw[0] == FP_FAT_FREE ||
         !fp_fat_is_moving(raw, kind) ||
-        fp_fat_u32(raw + FP_FAT_AT_PEER) != place->sector ||
-        fp_fat_u16(raw + FP_FAT_AT_PEER + 4) != place->off / FP_FAT_SLOT)
+        memcmp(raw + FP_FAT_AT_MOVE, want + FP_FAT_AT_MOVE, FP_FAT_MARK) != 0)
         return NULL;
     return raw;
 }
@@ -132,10 +141,10 @@ static bool next_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
         attr = place->raw[FP_FAT_AT_ATTR];
         if (place->raw[0] == FP_FAT_FREE) {
             want = FP_FAT_NONE;
-        } else if ((attr & 0x3f) == FP_FAT_LONG) {
-            want = take_part(fs, want, &here, place);
         } else if (attr & FP_FAT_LABEL) {
-            want = FP_FAT_NONE;
+            want = (attr & 0x3f) == FP_FAT_LONG
+                       ? take_part(fs, want, &here, place)
+                       : FP_FAT_NONE;
         } else {
             if (want || fs->sum != fp_fat_checksum(place->raw)) {
                 fs->units = place->slots = 0;
@@ -193,6 +202,7 @@ bool fp_fat_lookup(struct fp_fat *fs, const char *path,
     bool found = true;
 
     place->sector = FP_FAT_NONE;
+    memset(place->raw, 0, FP_FAT_SLOT);
     place->raw[FP_FAT_AT_ATTR] = FP_FAT_DIR;
     if (!path[1])
         return true;
@@ -273,7 +283,9 @@ int fp_fat_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
     if (fs->err)
         return fs->err;
     d->node.is_dir = true;
-    fp_fat_cursor_start(&d->at, fp_fat_dir_head(fs, &place));
+    d->node.sector = FP_FAT_NONE;
+    d->node.dir = fp_fat_dir_head(fs, &place);
+    fp_fat_cursor_start(&d->at, d->node.dir);
     fp_fat_node_add(fs, &d->node);
     return FP_OK;
 }
@@ -288,7 +300,7 @@ int fp_fat_readdir(struct fp_dir *dir, struct fp_dirent *entry)
         entry->name_len =
             (uint16_t)fp_fat_name_show(fs, place.raw, entry->name);
         /* A name that no path can hold is one that nobody can open. */
-        if (!entry->name_len || strcspn(entry->name, "/") != entry->name_len)
+        if (!entry->name_len)
             continue;
         fill_stat(fs, &place, &entry->st);
         return 1;

@@ -3,9 +3,8 @@
  * Entries made and unmade. All slots of an entry go into one sector, so that
  * one program makes it; only a name that fills more than a sector, or a full
  * directory that has no such room left, takes two, and then the 8.3 slot comes
- * last. Where the rest of the last sector is too short, the entry goes to the
- * start of the next, and only then the slots between, at which the directory
- * ended, are given out as free: it is that program which makes the entry.
+ * last. Where the directory ends it is made longer slot by slot: the end moves
+ * on first, and then the slot where it was is a free one like others.
  */
 #include "core/fs/fat/vol.h"
 
@@ -14,57 +13,57 @@
 
 /* Room that is looked for in a directory. */
 struct gap {
-    uint32_t need, run; /* slots: wanted, and free up to here */
-    bool aligned;       /* in one sector, or from the start of one */
-    bool found;
+    bool aligned;     /* in one sector */
+    uint32_t run;     /* slots that are free up to here */
     uint32_t tails;   /* of aliases that are taken, a bit each */
     uint32_t cluster; /* the last of the directory */
-    struct fp_fat_cursor start, at;
+    struct fp_fat_cursor at;
 };
 
-static uint32_t slots_of(const struct fp_fat *fs)
+/* The room is the first that there is, and ends at the 8.3 slot. */
+static void see_free(struct fp_fat *fs, struct gap *gap,
+                     struct fp_fat_place *place, const uint8_t *raw)
 {
-    return fs->sector_size / FP_FAT_SLOT;
-}
+    uint32_t off = (uint32_t)(raw - fs->win.buf);
 
-static void see_free(const struct fp_fat *fs, struct gap *gap)
-{
-    bool starts = gap->at.slot % slots_of(fs) == 0;
-    bool spills = gap->need > slots_of(fs);
-
-    if (gap->found || (gap->aligned && spills && !gap->run && !starts))
+    if (gap->run == place->slots)
         return;
-    if (!gap->run || (gap->aligned && !spills && starts)) {
-        gap->start = gap->at;
+    if (gap->aligned && !off)
         gap->run = 0;
-    }
-    gap->found = ++gap->run == gap->need;
+    if (!gap->run++)
+        place->first = gap->at;
+    place->off = off;
+    place->sector = fs->win.sector;
 }
 
-static void see_used(struct gap *gap, const uint8_t *raw, const uint8_t *alias)
+static void see_used(struct gap *gap, const struct fp_fat_place *place,
+                     const uint8_t *raw)
 {
-    if (!gap->found)
+    if (gap->run != place->slots)
         gap->run = 0;
     if (!(raw[FP_FAT_AT_ATTR] & FP_FAT_LABEL))
-        gap->tails |= 1u << fp_fat_alias_tail(alias, raw);
+        gap->tails |= 1u << fp_fat_alias_tail(place->raw, raw);
+}
+
+static void step(struct fp_fat *fs, struct gap *gap)
+{
+    gap->cluster = gap->at.cluster;
+    fp_fat_cursor_step(fs, &gap->at);
 }
 
 /* Through all slots; gap->at stands behind the last then. */
-static void scan(struct fp_fat *fs, struct gap *gap,
-                 const struct fp_fat_place *place)
+static void scan(struct fp_fat *fs, struct gap *gap, struct fp_fat_place *place)
 {
     const uint8_t *raw;
 
     gap->run = gap->tails = 0;
-    gap->found = false;
     fp_fat_cursor_start(&gap->at, place->dir);
     while ((raw = fp_fat_slot(fs, &gap->at)) && raw[0]) {
         if (raw[0] == FP_FAT_FREE)
-            see_free(fs, gap);
+            see_free(fs, gap, place, raw);
         else
-            see_used(gap, raw, place->raw);
-        gap->cluster = gap->at.cluster;
-        fp_fat_cursor_step(fs, &gap->at);
+            see_used(gap, place, raw);
+        step(fs, gap);
     }
 }
 
@@ -80,47 +79,37 @@ static void grow(struct fp_fat *fs, struct gap *gap)
     fp_fat_set(fs, gap->cluster, gap->at.cluster);
 }
 
-/* Makes slots behind the end of the directory, and the one after them if it is
- * there, ends of it: what was in them never counted. */
-static void clear(struct fp_fat *fs, struct gap *gap, uint32_t from)
+/* Makes the slot at which the directory ends a free one. What is in the next
+ * never counted. */
+static void push_end(struct fp_fat *fs, const struct gap *gap)
 {
-    while (!fs->err) {
-        bool is_behind = gap->at.slot == from + gap->need;
-        const uint8_t *raw = fp_fat_slot(fs, &gap->at);
+    struct fp_fat_cursor next = gap->at;
+    const uint8_t *raw;
 
-        if (!raw && !is_behind)
-            grow(fs, gap);
-        else if (raw && raw[0])
-            *fp_fat_slot_edit(fs, &gap->at) = 0;
-        if (is_behind)
-            return;
-        if (gap->at.slot == from)
-            gap->start = gap->at;
-        gap->cluster = gap->at.cluster;
-        fp_fat_cursor_step(fs, &gap->at);
-    }
+    fp_fat_cursor_step(fs, &next);
+    raw = fp_fat_slot(fs, &next);
+    if (raw && raw[0])
+        *fp_fat_slot_edit(fs, &next) = 0;
+    *fp_fat_slot_edit(fs, &gap->at) = FP_FAT_FREE;
 }
 
-/* Room at the end, with free slots just before it. */
 static void extend(struct fp_fat *fs, struct gap *gap,
                    struct fp_fat_place *place)
 {
-    uint32_t slots = slots_of(fs), end = gap->at.slot, from = end;
-    bool spills = gap->need > slots;
+    const uint8_t *raw;
 
-    place->pads = 0;
-    if (gap->run && (!gap->aligned || spills || end % slots))
-        from = gap->start.slot;
-    if (gap->aligned && from % slots &&
-        (spills || from % slots + gap->need > slots)) {
-        from = (end + slots - 1) / slots * slots;
-        place->pad = gap->at;
-        place->pads = from - end;
+    while (gap->run != place->slots && !fs->err) {
+        if (!fp_fat_slot(fs, &gap->at))
+            grow(fs, gap);
+        push_end(fs, gap);
+        raw = fp_fat_slot(fs, &gap->at);
+        if (raw)
+            see_free(fs, gap, place, raw);
+        step(fs, gap);
     }
-    clear(fs, gap, from);
 }
 
-/* An alias that the directory does not have; and room, if there is. */
+/* Room, and an alias that the directory does not have. */
 static void scan_names(struct fp_fat *fs, struct gap *gap,
                        struct fp_fat_place *place)
 {
@@ -144,31 +133,19 @@ static void scan_names(struct fp_fat *fs, struct gap *gap,
 
 void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place)
 {
-    struct gap gap = { .aligned = true };
-    struct fp_fat_cursor at;
-    const uint8_t *raw;
+    struct gap gap;
 
     fp_fat_name_take(fs, place->name, place->raw);
-    gap.need = place->slots = 1 + (fs->units + 12) / 13;
-    scan_names(fs, &gap, place);
-    place->pads = 0;
-    if (!gap.found)
+    place->slots = 1 + (fs->units + 12) / 13;
+    gap.aligned = place->slots <= fs->sector_size / FP_FAT_SLOT;
+    for (;;) {
+        scan_names(fs, &gap, place);
         extend(fs, &gap, place);
-    if (fs->err == FP_ERR_NOSPC && gap.aligned) {
+        if (fs->err != FP_ERR_NOSPC || !gap.aligned)
+            return;
         fs->err = FP_OK;
         gap.aligned = false;
-        scan(fs, &gap, place);
-        if (!gap.found)
-            extend(fs, &gap, place);
     }
-    place->first = at = gap.start;
-    for (uint32_t i = 1; i < place->slots; i++)
-        fp_fat_cursor_step(fs, &at);
-    raw = fp_fat_slot(fs, &at);
-    if (!raw)
-        return;
-    place->off = (uint32_t)(raw - fs->win.buf);
-    place->sector = fs->win.sector;
 }
 
 /* Part `part` of the long name, from 1. */
@@ -188,7 +165,7 @@ static void put_part(const struct fp_fat *fs, uint8_t *raw, uint32_t part)
                      at < fs->units ? fs->name[at] : 0);
 }
 
-void fp_fat_entry_put(struct fp_fat *fs, struct fp_fat_place *place)
+void fp_fat_entry_put(struct fp_fat *fs, const struct fp_fat_place *place)
 {
     struct fp_fat_cursor at = place->first;
 
@@ -197,9 +174,7 @@ void fp_fat_entry_put(struct fp_fat *fs, struct fp_fat_place *place)
         put_part(fs, fp_fat_slot_edit(fs, &at), left);
         fp_fat_cursor_step(fs, &at);
     }
-    memcpy(fp_fat_slot_edit(fs, &at), place->raw, FP_FAT_SLOT);
-    for (; place->pads > 0; place->pads--, place->pad.slot++)
-        *fp_fat_slot_edit(fs, &place->pad) = FP_FAT_FREE;
+    memcpy(fp_fat_edit(fs, place->sector, place->off), place->raw, FP_FAT_SLOT);
 }
 
 void fp_fat_entry_drop(struct fp_fat *fs, const struct fp_fat_place *place)
@@ -227,7 +202,7 @@ void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head, uint32_t size)
     memset(raw + FP_FAT_AT_ATTR, 0, FP_FAT_SLOT - FP_FAT_AT_ATTR);
     raw[FP_FAT_AT_ATTR] = attr;
     raw[FP_FAT_AT_CASE] = letters;
-    for (uint32_t at = 16; at <= FP_FAT_AT_DATE; at += at == 16 ? 2 : 6)
-        raw[at] = NO_DATE; /* of creation, access, change */
+    /* Of creation, access, change. */
+    raw[16] = raw[18] = raw[FP_FAT_AT_DATE] = NO_DATE;
     fp_fat_head_set(raw, head, size);
 }

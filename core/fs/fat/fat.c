@@ -5,15 +5,6 @@
 #include "core/fs/fat/fat.h"
 #include "core/fs/fat/vol.h"
 
-static int statfs_rw(struct fp_mount *mnt, struct fp_statfs *st)
-{
-    int err = fp_fat_statfs(mnt, st);
-
-    st->caps |= FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE | FP_CAP_SEEKWRITE |
-                FP_CAP_APPEND | FP_CAP_RENAME_DIR | FP_CAP_HOLES | FP_CAP_WRITE;
-    return err;
-}
-
 const struct fp_fs_ops fp_fs_fat = {
     .name = "fat",
     .promise = FP_PROMISE_OLD_OR_NEW,
@@ -21,12 +12,12 @@ const struct fp_fs_ops fp_fs_fat = {
     .probe = fp_fat_probe,
     .format = fp_fat_format,
     .mount = fp_fat_mount_rw,
-    .unmount = fp_fat_unmount,
+    .unmount = fp_fat_sync, /* read-only it was never marked */
     .sync = fp_fat_sync,
     .stat = fp_fat_stat,
-    .statfs = statfs_rw,
+    .statfs = fp_fat_statfs,
     .open = fp_fat_open,
-    .read = fp_fat_read_rw,
+    .read = fp_fat_file_read,
     .write = fp_fat_write,
     .seek = fp_fat_seek,
     .truncate = fp_fat_truncate,

@@ -16,8 +16,9 @@
  *         name and what is known of its chain
  * Options "zone=N" minutes that the volume's local time is ahead of UTC, -N
  *         behind; 0 the default,
- *         "runs=N" stretches of a chain that each open file remembers (12
- *         bytes each, 8 the default): reads within them walk no chain,
+ *         "runs=N" stretches of a chain that each open file remembers, the
+ *         first ones and the one read last (12 bytes each, 8 the default):
+ *         reads within them walk no chain,
  *         "check=N" bytes of the bitmap of a check (one bit a cluster, 512 the
  *         default): a larger volume takes several passes.
  *         Of format: "bits=12|16|32", "cluster=BYTES", "root=ENTRIES",

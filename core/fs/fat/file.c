@@ -23,7 +23,7 @@ void fp_fat_claim(struct fp_fat *fs, struct fp_fat_file *f)
     f->slot = (uint8_t)i;
     f->runs = (struct fp_fat_run *)(void *)(fs->files + i * fs->file_stride);
     f->name = (char *)(f->runs + fs->runs);
-    f->sector = FP_FAT_NONE;
+    f->node.sector = FP_FAT_NONE;
     fp_fat_node_add(fs, &f->node);
 }
 
@@ -37,52 +37,34 @@ void fp_fat_take(struct fp_fat_file *f, const struct fp_fat_place *place)
 {
     f->head = fp_fat_head(place->raw);
     f->size = f->disk_size = fp_fat_size(place->raw);
-    f->sector = place->sector;
-    f->off = place->off;
+    f->node.sector = place->sector;
+    f->node.off = place->off;
     f->run_count = 0;
 }
 
 void fp_fat_forget(struct fp_fat_file *f, uint32_t index)
 {
-    uint32_t i = 0;
+    struct fp_fat_run *last;
 
-    /* They may overlap: each has to end there. */
-    for (; i < f->run_count && f->runs[i].index < index; i++)
-        f->runs[i].count =
-            fp_fat_min(f->runs[i].count, index - f->runs[i].index);
-    f->run_count = (uint16_t)i;
+    while (f->run_count && f->runs[f->run_count - 1].index >= index)
+        f->run_count--;
+    if (f->run_count) {
+        last = &f->runs[f->run_count - 1];
+        last->count = fp_fat_min(last->count, index - last->index);
+    }
 }
 
 /* The cluster at `index`, which follows on `cluster`, as the handle sees it. */
 static uint32_t step(struct fp_fat *fs, const struct fp_fat_file *f,
                      uint32_t index, uint32_t cluster)
 {
-    if (f->own_count && index == f->own_first)
-        return f->own_head;
+    if (f->own.count && index == f->own.first)
+        return f->own.head;
     return index ? fp_fat_next(fs, cluster) : f->head;
 }
 
-/* Remembers a run as runs[i]; where there is no room another goes. */
-static struct fp_fat_run *insert(struct fp_fat *fs, struct fp_fat_file *f,
-                                 uint32_t i)
-{
-    uint32_t out = f->run_count;
-
-    if (out < fs->runs) {
-        f->run_count++;
-    } else {
-        out = f->run_turn++ % fs->runs;
-        if (out < i) {
-            i--;
-            memmove(f->runs + out, f->runs + out + 1,
-                    (i - out) * sizeof *f->runs);
-            return f->runs + i;
-        }
-    }
-    memmove(f->runs + i + 1, f->runs + i, (out - i) * sizeof *f->runs);
-    return f->runs + i;
-}
-
+/* What is known is runs that begin at the head and follow each other; where
+ * there is no room for more, the last one goes on along the chain alone. */
 uint32_t fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index,
                      uint32_t *count)
 {
@@ -108,9 +90,11 @@ uint32_t fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index,
         }
         if (index < end)
             break;
-        run = insert(fs, f, i);
+        if (i == fs->runs)
+            i--;
+        run = &f->runs[i++];
         *run = (struct fp_fat_run){ end, next, 1 };
-        i = (uint32_t)(run - f->runs) + 1;
+        f->run_count = i;
     }
     *count = fp_fat_min(*count, end - index);
     return fs->err ? 0 : run->cluster + (index - run->index);
@@ -176,6 +160,8 @@ int32_t fp_fat_file_read(struct fp_file *file, void *buf, uint32_t size)
     struct fp_fat_file *f = fp_fat_file_of(file);
     uint32_t done = 0, n;
 
+    if (f->node.ended)
+        return FP_ERR_STALE;
     if (f->pos >= f->size)
         return 0;
     size = fp_fat_min(size, f->size - f->pos);

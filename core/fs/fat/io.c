@@ -72,31 +72,51 @@ uint8_t *fp_fat_load(struct fp_fat *fs, struct fp_fat_window *w,
     return w->buf;
 }
 
+void fp_fat_aim(struct fp_fat *fs, uint32_t sector)
+{
+    fs->win.sector = sector;
+    fs->win.dirty = true;
+    fs->win.is_meta = false;
+}
+
 uint32_t fp_fat_table_at(const struct fp_fat *fs, uint32_t n)
 {
     return fs->bits == 12 ? n + n / 2 : n * (fs->bits / 8u);
 }
 
-uint8_t *fp_fat_table_byte(struct fp_fat *fs, uint32_t at)
+uint32_t fp_fat_exchange(struct fp_fat *fs, uint32_t n, uint32_t mask,
+                         uint32_t value)
 {
-    uint32_t sector = fs->fat_start + (at >> fs->sector_shift);
+    uint32_t at = fp_fat_table_at(fs, n), width = fs->bits, old = 0;
+    uint32_t shift = width == 12 && n & 1 ? 4 : 0;
 
-    return fp_fat_load(fs, &fs->fat, sector) + (at & (fs->sector_size - 1));
+    mask <<= shift;
+    value = (value << shift) & mask;
+    /* Byte by byte: those of FAT12 may lie in two sectors. */
+    for (uint32_t i = 0; i < width; i += 8, at++) {
+        uint32_t sector = fs->fat_start + (at >> fs->sector_shift);
+        uint8_t *p = fp_fat_load(fs, &fs->fat, sector);
+
+        p += at & (fs->sector_size - 1);
+        old |= (uint32_t)*p << i;
+        if (mask && !fs->err) {
+            *p = (uint8_t)((*p & ~(mask >> i)) | value >> i);
+            fs->fat.dirty = true;
+        }
+    }
+    return old >> shift;
 }
 
 uint32_t fp_fat_get(struct fp_fat *fs, uint32_t n)
 {
-    uint32_t at = fp_fat_table_at(fs, n), v = 0, width = fs->bits, top;
+    uint32_t v = fp_fat_exchange(fs, n, 0, 0) & FP_FAT_EOC, top;
 
-    /* Byte by byte: those of FAT12 may lie in two sectors. */
-    for (uint32_t i = 0; i < width; i += 8)
-        v |= (uint32_t)*fp_fat_table_byte(fs, at++) << i;
-    if (width == 12)
-        v = n & 1 ? v >> 4 : v & 0xfff;
-    v &= FP_FAT_EOC;
-    top = 1u << (width & 31);
-    if (width < 32 && v >= top - 9)
-        v |= FP_FAT_EOC & ~(top - 1);
+    if (fs->bits < 32) {
+        top = 1u << fs->bits;
+        v &= top - 1;
+        if (v >= top - 9)
+            v |= FP_FAT_EOC & ~(top - 1);
+    }
     return fs->err ? 0 : v;
 }
 

@@ -19,8 +19,7 @@ int fp_fat_label(struct fp_mount *mnt, char label[FP_FAT_LABEL_MAX + 1])
         if (raw[0] == FP_FAT_FREE || !(raw[FP_FAT_AT_ATTR] & FP_FAT_LABEL) ||
             (raw[FP_FAT_AT_ATTR] & 0x3f) == FP_FAT_LONG)
             continue;
-        for (n = FP_FAT_LABEL_MAX; n && raw[n - 1] == ' '; n--)
-            continue;
+        n = fp_fat_trim(raw, FP_FAT_LABEL_MAX);
         memcpy(label, raw, n);
         break;
     }

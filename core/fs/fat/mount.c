@@ -73,18 +73,18 @@ static void place(struct fp_fat *fs, const struct layout *l)
 /* FSInfo is a hint, and believed only if the volume was left in order. */
 static void read_info(struct fp_fat *fs)
 {
-    const uint8_t *raw = fs->win.buf;
+    const uint8_t *raw;
     uint32_t count, next;
 
     if (!fs->info)
         return;
-    fp_fat_load(fs, &fs->win, fs->info);
-    if (fp_fat_u32(raw) != 0x41615252 || fp_fat_u32(raw + 484) != 0x61417272) {
+    raw = fp_fat_load(fs, &fs->win, fs->info) + 484;
+    count = fp_fat_u32(raw + 4);
+    next = fp_fat_u32(raw + 8);
+    if (fp_fat_u32(raw) != 0x61417272) {
         fs->info = 0;
         return;
     }
-    count = fp_fat_u32(raw + 488);
-    next = fp_fat_u32(raw + 492);
     if (fp_fat_is_cluster(fs, next))
         fs->next = next;
     if (count < fs->last && !fs->dirty) {
@@ -96,17 +96,17 @@ static void read_info(struct fp_fat *fs)
 /* Was the volume left in order? Entry 1 tells, of FAT12 the boot sector. */
 static void read_state(struct fp_fat *fs)
 {
-    uint32_t bit = fs->bits == 32 ? 0x8000000 : 0x8000;
+    uint32_t flags = fp_fat_exchange(fs, 1, 0, 0);
 
-    fs->dirty = fs->win.buf[fs->state_off] & 1 ||
-                (fs->bits != 12 && !(fp_fat_get(fs, 1) & bit));
+    fs->dirty =
+        fs->win.buf[fs->state_off] & 1 || (flags & fs->clean) != fs->clean;
 }
 
 int fp_fat_mount(struct fp_mount *mnt)
 {
     struct fp_fs_config *cfg = &mnt->cfg;
     struct fp_fat *fs = mnt->ws;
-    fp_addr blocks;
+    fp_addr size = fp_bdev_size(mnt->dev);
     struct layout l;
 
     lay_out(mnt->dev, cfg, &l);
@@ -117,8 +117,7 @@ int fp_fat_mount(struct fp_mount *mnt)
     cfg->block_size = l.sector;
     cfg->max_files = l.files;
     fs->zone = (int32_t)(fp_fs_option(cfg->options, "zone", 0) * 60);
-    blocks = fp_bdev_size(fs->dev) / l.sector;
-    if (!blocks)
+    if (size < l.sector)
         return FP_ERR_CORRUPT;
     fp_fat_load(fs, &fs->win, 0);
     if (!fs->err)
@@ -128,7 +127,7 @@ int fp_fat_mount(struct fp_mount *mnt)
     if (fs->sector_size != l.sector ||
         (cfg->block_count && cfg->block_count != fs->sectors))
         return FP_ERR_INVAL;
-    if (fs->sectors > blocks)
+    if (fs->sectors > size >> fs->sector_shift)
         return FP_ERR_CORRUPT;
     cfg->block_count = fs->sectors;
     read_state(fs);
@@ -160,13 +159,17 @@ int fp_fat_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     st->block_size = fs->sector_size;
     st->block_count = fs->sectors;
     /* What has not been counted is taken for used. */
-    st->blocks_used = fs->sectors - ((uint64_t)fs->free << fs->spc_shift);
+    st->blocks_used = fs->sectors - (fs->free << fs->spc_shift);
     st->size = (uint64_t)fs->sectors << fs->sector_shift;
     st->free = (uint64_t)fs->free << fs->cluster_shift;
     st->caps = FP_CAP_DIRS | FP_CAP_MTIME;
+    if (fs->flush)
+        st->caps |= FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE | FP_CAP_SEEKWRITE |
+                    FP_CAP_APPEND | FP_CAP_RENAME_DIR | FP_CAP_HOLES |
+                    FP_CAP_WRITE;
     st->name_max = FP_NAME_MAX;
     st->file_max = UINT32_MAX;
-    st->version[0] = (char)(fs->bits == 12 || fs->bits == 16 ? '1' : '3');
-    st->version[1] = (char)(fs->bits == 16 ? '6' : '2');
+    st->version[0] = fs->bits == 32 ? '3' : '1';
+    st->version[1] = fs->bits == 16 ? '6' : '2';
     return fs->err;
 }

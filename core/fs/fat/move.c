@@ -16,15 +16,6 @@
  */
 #include "core/fs/fat/vol.h"
 
-void fp_fat_move_mark(uint8_t *raw, uint8_t kind,
-                      const struct fp_fat_place *peer)
-{
-    raw[FP_FAT_AT_CASE] |= FP_FAT_MOVING;
-    raw[FP_FAT_AT_MOVE] = kind;
-    fp_fat_put32(raw + FP_FAT_AT_PEER, peer->sector);
-    fp_fat_put16(raw + FP_FAT_AT_PEER + 4, (peer->off / FP_FAT_SLOT));
-}
-
 /* Drops the entry at `raw` in the window, and the parts of its name that are in
  * this sector, too: where the others are is not known here. */
 static void drop_peer(struct fp_fat *fs, uint8_t *raw)
@@ -71,16 +62,18 @@ void fp_fat_settle(struct fp_fat *fs, struct fp_fat_place *place,
         fp_fat_parent_set(fs, fp_fat_head(place->raw), place->dir);
     raw = fp_fat_edit(fs, place->sector, place->off);
     raw[FP_FAT_AT_CASE] &= (uint8_t)~FP_FAT_MOVING;
-    memcpy(raw + FP_FAT_AT_MOVE, times, 7);
+    memcpy(raw + FP_FAT_AT_MOVE, times, FP_FAT_MARK);
     memcpy(place->raw, raw, FP_FAT_SLOT);
 }
 
 void fp_fat_settle_old(struct fp_fat *fs, struct fp_fat_place *place)
 {
-    static const uint8_t unknown[7];
+    static const uint8_t unknown[FP_FAT_MARK];
 
-    if (fp_fat_is_moving(place->raw, FP_FAT_ARRIVED))
-        fp_fat_settle(fs, place, unknown);
+    if (!fp_fat_is_moving(place->raw, FP_FAT_ARRIVED))
+        return;
+    fp_fat_begin(fs);
+    fp_fat_settle(fs, place, unknown);
 }
 
 bool fp_fat_lookup_rw(struct fp_fat *fs, const char *path,
@@ -88,13 +81,9 @@ bool fp_fat_lookup_rw(struct fp_fat *fs, const char *path,
 {
     bool found = fp_fat_lookup(fs, path, place);
 
-    if (!found || place->sector == FP_FAT_NONE)
-        return found;
-    if (fp_fat_is_moving(place->raw, FP_FAT_ARRIVED)) {
-        fp_fat_begin(fs);
+    if (found)
         fp_fat_settle_old(fs, place);
-    }
-    return !fs->err;
+    return found && !fs->err;
 }
 
 bool fp_fat_find_rw(struct fp_fat *fs, const char *path,

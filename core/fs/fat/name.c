@@ -10,37 +10,30 @@
 /* A byte of an 8.3 name beyond ASCII, whose code page nobody knows. */
 #define OEM 0xf000u
 
-static uint32_t more_bytes(uint32_t lead)
+static uint32_t utf8_size(uint32_t c)
 {
-    return lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+    return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
 }
 
 uint32_t fp_fat_utf8_take(const char **text)
 {
-    static const uint32_t least[3] = { 0x80, 0x800, 0x10000 };
     const uint8_t *p = (const uint8_t *)*text;
-    uint32_t c = *p++, more;
+    uint32_t lead = *p++, c = lead, more;
 
-    if (c >= 0x80) {
-        if (c < 0xc2 || c > 0xf4)
-            return BAD_CHAR;
-        more = more_bytes(c);
+    if (lead >= 0x80) {
+        more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
         c &= 0x3fu >> more;
         for (uint32_t i = 0; i < more; i++, p++) {
             if ((*p & 0xc0) != 0x80)
                 return BAD_CHAR;
             c = c << 6 | (*p & 0x3f);
         }
-        if (c < least[more - 1] || c > 0x10ffff || c >> 11 == SURROGATE >> 11)
+        if (lead < 0xc0 || lead > 0xf4 || utf8_size(c) != more + 1 ||
+            c > 0x10ffff || c >> 11 == SURROGATE >> 11)
             return BAD_CHAR;
     }
     *text = (const char *)p;
     return c;
-}
-
-static uint32_t utf8_size(uint32_t c)
-{
-    return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
 }
 
 /* How many bytes it took. */
@@ -48,13 +41,9 @@ static uint32_t utf8_put(char *out, uint32_t c)
 {
     uint32_t n = utf8_size(c);
 
-    if (n == 1) {
-        out[0] = (char)c;
-        return 1;
-    }
     for (uint32_t i = n; --i > 0; c >>= 6)
         out[i] = (char)(0x80 | (c & 0x3f));
-    out[0] = (char)(0xf00 >> n | c);
+    out[0] = (char)(n > 1 ? 0xf00 >> n | c : c);
     return n;
 }
 
@@ -80,50 +69,44 @@ static uint32_t fold(uint32_t c)
     return c;
 }
 
-static char upper(char c)
+/* Takes one character of UTF-16; BAD_CHAR for half a pair. */
+static uint32_t utf16_take(const uint16_t **at, const uint16_t *end)
 {
-    return c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
-}
-
-/* Takes one character of the long name; BAD_CHAR for half a pair. */
-static uint32_t unit_take(const struct fp_fat *fs, uint32_t *at)
-{
-    uint32_t c = fs->name[(*at)++], low;
+    uint32_t c = *(*at)++, low;
 
     if (c >> 11 != SURROGATE >> 11)
         return c;
-    if (c & 0x400 || *at >= fs->units)
+    if (c & 0x400 || *at >= end)
         return BAD_CHAR;
-    low = fs->name[(*at)++];
+    low = *(*at)++;
     if (low >> 10 != 0xdc00 >> 10)
         return BAD_CHAR;
     return 0x10000 + ((c & 0x3ff) << 10 | (low & 0x3ff));
 }
 
-static uint32_t last_of(const uint8_t *text, uint32_t size)
+uint32_t fp_fat_trim(const uint8_t *text, uint32_t size)
 {
     while (size && text[size - 1] == ' ')
         size--;
     return size;
 }
 
-/* The 8.3 name as it is shown, at most 12 bytes of at most three bytes; its
- * length. */
-static uint32_t short_show(const uint8_t *raw, char *name)
+/* The 8.3 name as it is shown, in UTF-16; how many units. */
+static uint32_t short_units(const uint8_t *raw, uint16_t units[12])
 {
-    uint32_t base = last_of(raw, 8), ext = last_of(raw + 8, 3), n = 0;
+    uint32_t base = fp_fat_trim(raw, 8), ext = fp_fat_trim(raw + 8, 3), n = 0;
 
     for (uint32_t i = 0; i < 8 + ext; i++) {
-        uint8_t lower = i < 8 ? FP_FAT_LOWER_BASE : FP_FAT_LOWER_EXT;
+        uint32_t lower = i < 8 ? FP_FAT_LOWER_BASE : FP_FAT_LOWER_EXT;
         uint32_t c = i == 0 && raw[0] == 0x05 ? 0xe5 : raw[i];
 
         if (i == 8)
-            name[n++] = '.';
+            units[n++] = '.';
         if (i >= base && i < 8)
             continue;
         if (c >= 'A' && c <= 'Z' && raw[FP_FAT_AT_CASE] & lower)
             c += 32;
-        n += utf8_put(name + n, c < 0x80 ? c : OEM + c);
+        units[n++] = (uint16_t)(c < 0x80 ? c : OEM + c);
     }
     return n;
 }
@@ -133,48 +116,53 @@ static bool is_end(char c)
     return c == '/' || c == '\0';
 }
 
-static bool long_is(const struct fp_fat *fs, const char *path)
+static bool is_name(const uint16_t *at, uint32_t count, const char *path)
 {
-    for (uint32_t at = 0; at < fs->units;) {
+    const uint16_t *end = at + count;
+
+    while (at < end) {
         uint32_t c = is_end(*path) ? BAD_CHAR : fp_fat_utf8_take(&path);
 
-        if (c == BAD_CHAR || fold(c) != fold(unit_take(fs, &at)))
+        if (c == BAD_CHAR || fold(c) != fold(utf16_take(&at, end)))
             return false;
     }
-    return is_end(*path);
+    return count && is_end(*path);
 }
 
 bool fp_fat_name_is(const struct fp_fat *fs, const uint8_t *raw,
                     const char *path)
 {
-    char name[40];
-    uint32_t n = short_show(raw, name);
+    uint16_t units[12];
 
-    if (fs->units && long_is(fs, path))
-        return true;
-    for (uint32_t i = 0; i < n; i++)
-        if (is_end(path[i]) || upper(name[i]) != upper(path[i]))
-            return false;
-    return is_end(path[n]);
+    return is_name(fs->name, fs->units, path) ||
+           is_name(units, short_units(raw, units), path);
+}
+
+/* 0: what a path cannot hold. */
+static uint32_t show(const uint16_t *at, uint32_t count, char *name)
+{
+    const uint16_t *end = at + count;
+    uint32_t n = 0;
+
+    while (at < end) {
+        uint32_t c = utf16_take(&at, end);
+
+        if (c == BAD_CHAR || c == '/' || !c || n + utf8_size(c) > FP_NAME_MAX)
+            return 0;
+        n += utf8_put(name + n, c);
+    }
+    /* "." and ".." are no names. */
+    return n && n <= 2 && name[0] == '.' && name[n - 1] == '.' ? 0 : n;
 }
 
 uint32_t fp_fat_name_show(const struct fp_fat *fs, const uint8_t *raw,
                           char *name)
 {
-    uint32_t n = 0;
+    uint16_t units[12];
+    uint32_t n = show(fs->name, fs->units, name);
 
-    for (uint32_t at = 0; at < fs->units;) {
-        uint32_t c = unit_take(fs, &at);
-
-        /* What a path cannot hold has its 8.3 name. */
-        if (c == BAD_CHAR || c == '/' || n + utf8_size(c) > FP_NAME_MAX) {
-            n = 0;
-            break;
-        }
-        n += utf8_put(name + n, c);
-    }
-    if (!n || (n <= 2 && name[0] == '.' && name[n - 1] == '.'))
-        n = short_show(raw, name);
+    if (!n)
+        n = show(units, short_units(raw, units), name);
     name[n] = '\0';
     return n;
 }

@@ -29,76 +29,66 @@ static void copy(struct fp_fat *fs, const struct fp_fat_file *f, uint32_t index,
         fp_fat_flush(fs, &fs->win);
         if (fs->err)
             return;
-        fs->win.sector = sector + to;
-        fs->win.dirty = true;
-        fs->win.is_meta = false;
+        fp_fat_aim(fs, sector + to);
     }
 }
 
 /* One more behind its own: a copy, or new at the end. */
 static void own_next(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
 {
-    uint32_t count = fp_fat_clusters(fs, f->size), old = 0, next = 0;
-    uint32_t near = f->own_tail, cluster;
+    struct fp_fat_stretch *own = &f->own;
+    uint32_t near = own->tail, old = 0, next = 0, cluster;
 
-    if (index < count)
+    if (index < fp_fat_clusters(fs, f->size)) {
         old = fp_fat_cluster(fs, f, index);
-    if (index + 1 < count)
-        next = fp_fat_cluster(fs, f, index + 1);
-    if (!f->own_count)
+        next = fp_fat_next(fs, old);
+    }
+    if (!own->count)
         near = index ? fp_fat_cluster(fs, f, index - 1) : 0;
     cluster = fp_fat_alloc(fs, near);
     if (next)
         fp_fat_set(fs, cluster, next);
-    if (f->own_count)
-        fp_fat_set(fs, f->own_tail, cluster);
+    if (own->count)
+        fp_fat_set(fs, own->tail, cluster);
     if (fs->err)
         return;
-    if (!f->own_count) {
-        f->own_first = index;
-        f->own_head = cluster;
+    if (!own->count) {
+        own->first = index;
+        own->head = cluster;
     }
-    f->own_tail = cluster;
-    f->own_count++;
+    own->tail = cluster;
+    own->count++;
     fp_fat_forget(f, index);
     if (old)
         copy(fs, f, index, old, cluster);
 }
 
-/* More before its own: copies. */
-static void own_back(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
-{
-    uint32_t head = 0, tail = 0, i = index;
-
-    for (; i < f->own_first && !fs->err; i++) {
-        uint32_t old = fp_fat_cluster(fs, f, i);
-        uint32_t cluster = fp_fat_alloc(fs, tail);
-
-        if (tail)
-            fp_fat_set(fs, tail, cluster);
-        else
-            head = cluster;
-        if (cluster)
-            tail = cluster;
-        copy(fs, f, i, old, cluster);
-    }
-    fp_fat_set(fs, tail, f->own_head);
-    if (fs->err) {
-        fp_fat_undo(fs, head, i - index);
-        return;
-    }
-    f->own_head = head;
-    f->own_count += f->own_first - index;
-    f->own_first = index;
-    fp_fat_forget(f, index);
-}
-
+/* In front of its own a stretch begins anew, which the old one then follows
+ * on; behind its own that goes on. */
 void fp_fat_own_cluster(struct fp_fat *fs, struct fp_fat_file *f, uint32_t i)
 {
-    if (f->own_count && i < f->own_first)
-        own_back(fs, f, i);
-    while (!fs->err && (!f->own_count || i >= f->own_first + f->own_count))
-        own_next(fs, f, f->own_count ? f->own_first + f->own_count : i);
+    struct fp_fat_stretch old = f->own;
+    uint32_t next = old.count ? old.first + old.count : i, end = i + 1;
+    bool is_before = old.count && i < old.first;
+
+    if (is_before) {
+        f->own.count = 0;
+        fp_fat_forget(f, i);
+        next = i;
+        end = old.first;
+    }
+    while (next < end && !fs->err)
+        own_next(fs, f, next++);
+    if (!is_before)
+        return;
+    fp_fat_set(fs, f->own.tail, old.head);
+    if (fs->err) {
+        fp_fat_disown(fs, f, 0);
+        f->own = old;
+        return;
+    }
+    f->own.tail = old.tail;
+    f->own.count += old.count;
 }
 
 void fp_fat_own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
@@ -118,17 +108,18 @@ void fp_fat_own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
 
 void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
 {
-    uint32_t keep = index > f->own_first ? index - f->own_first : 0;
-    uint32_t count = f->own_count, head = f->own_head;
+    struct fp_fat_stretch *own = &f->own;
+    uint32_t keep = index > own->first ? index - own->first : 0;
+    uint32_t head = own->head, tail = own->tail;
 
-    if (keep >= count)
+    if (keep >= own->count)
         return;
     if (keep) {
-        f->own_tail = fp_fat_cluster(fs, f, index - 1);
-        head = fp_fat_next(fs, f->own_tail);
-        fp_fat_set(fs, f->own_tail, FP_FAT_EOC);
+        own->tail = fp_fat_cluster(fs, f, index - 1);
+        head = fp_fat_next(fs, own->tail);
+        fp_fat_set(fs, own->tail, FP_FAT_EOC);
     }
-    f->own_count = keep;
-    fp_fat_forget(f, f->own_first + keep);
-    fp_fat_undo(fs, head, count - keep);
+    own->count = keep;
+    fp_fat_forget(f, own->first + keep);
+    fp_fat_free(fs, head, tail);
 }

@@ -5,9 +5,6 @@
  */
 #include "core/fs/fat/vol.h"
 
-#define CLEAN_16 0x8000u
-#define CLEAN_32 0x8000000u
-
 static void prog(struct fp_fat *fs, uint32_t sector, const uint8_t *buf)
 {
     if (!fs->err)
@@ -74,23 +71,15 @@ static void recount(struct fp_fat *fs)
 
 void fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value)
 {
-    uint32_t at = fp_fat_table_at(fs, n), old = fp_fat_get(fs, n);
     uint32_t mask = fs->bits == 12 ? 0xfff : FP_FAT_EOC;
-    uint32_t is_free = !value;
+    uint32_t old = fp_fat_get(fs, n), is_free = !value;
 
-    if (fs->bits == 12 && n & 1) {
-        value <<= 4;
-        mask <<= 4;
-    }
+    if (value == old || fs->err)
+        return;
     /* The top four bits of FAT32 are nobody's: they stay. */
-    for (uint32_t i = 0; i < fs->bits; i += 8, value >>= 8, mask >>= 8) {
-        uint8_t *p = fp_fat_table_byte(fs, at++);
-
-        if (fs->err)
-            return;
-        *p = (uint8_t)((*p & ~mask) | (value & mask));
-        fs->fat.dirty = true;
-    }
+    fp_fat_exchange(fs, n, mask, value);
+    if (fs->err)
+        return;
     if (n < fs->counted && n >= 2)
         fs->free = fs->free + is_free - !old;
     if (fs->free > fs->last) /* FSInfo was wrong: below 0 */
@@ -103,13 +92,11 @@ void fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value)
  */
 static void mark(struct fp_fat *fs, bool is_dirty)
 {
-    uint32_t value = fp_fat_get(fs, 1),
-             bit = fs->bits == 32 ? CLEAN_32 : CLEAN_16;
     uint8_t state;
 
-    if (fs->bits != 12)
-        fp_fat_set(fs, 1, is_dirty ? value & ~bit : value | bit);
-    if (fs->bits == 12 || !is_dirty) {
+    if (fs->clean)
+        fp_fat_exchange(fs, 1, fs->clean, is_dirty ? 0 : fs->clean);
+    if (!fs->clean || !is_dirty) {
         state = fp_fat_load(fs, &fs->win, 0)[fs->state_off];
         if ((state & 1) != is_dirty)
             *fp_fat_edit(fs, 0, fs->state_off) = state ^ 1;
@@ -129,11 +116,11 @@ void fp_fat_begin(struct fp_fat *fs)
 static void write_info(struct fp_fat *fs)
 {
     uint32_t free = fp_fat_is_counted(fs) ? fs->free : 0xffffffff;
-    uint8_t *raw = fs->win.buf + 488;
+    uint8_t *raw;
 
     if (!fs->info)
         return;
-    fp_fat_load(fs, &fs->win, fs->info);
+    raw = fp_fat_load(fs, &fs->win, fs->info) + 488;
     if (fp_fat_u32(raw) == free && fp_fat_u32(raw + 4) == fs->next)
         return;
     raw = fp_fat_edit(fs, fs->info, 488);
@@ -156,11 +143,6 @@ int fp_fat_sync(struct fp_mount *mnt)
     fp_fat_finish(fs);
     fs->marked = fs->err || fs->dirty || fs->files_used;
     return fs->err;
-}
-
-int fp_fat_unmount(struct fp_mount *mnt)
-{
-    return fp_fat_sync(mnt); /* read-only it was never marked */
 }
 
 int fp_fat_mount_rw(struct fp_mount *mnt)

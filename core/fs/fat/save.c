@@ -12,9 +12,7 @@
 
 static bool is_at(const struct fp_fat_node *node, uint32_t sector, uint32_t off)
 {
-    const struct fp_fat_file *f = (const struct fp_fat_file *)node;
-
-    return !node->is_dir && f->sector == sector && f->off == off;
+    return node->sector == sector && node->off == off;
 }
 
 /* Other handles of the file see what this one saved. */
@@ -23,9 +21,9 @@ static void tell(struct fp_fat *fs, const struct fp_fat_file *f)
     for (struct fp_fat_node *node = fs->nodes; node; node = node->next) {
         struct fp_fat_file *other = (struct fp_fat_file *)node;
 
-        if (!is_at(node, f->sector, f->off) || other == f)
+        if (!is_at(node, f->node.sector, f->node.off) || other == f)
             continue;
-        if (other->own_count || other->size != other->disk_size)
+        if (other->own.count || other->size != other->disk_size)
             node->ended = true;
         other->head = f->head;
         other->size = other->disk_size = f->disk_size;
@@ -36,22 +34,20 @@ static void tell(struct fp_fat *fs, const struct fp_fat_file *f)
 void fp_fat_abandon(struct fp_fat *fs, const struct fp_fat_place *place)
 {
     uint32_t head = fp_fat_head(place->raw);
-    uint32_t size = fp_fat_size(place->raw);
     bool is_dir = fp_fat_is_dir(place->raw), is_held = false;
 
     for (struct fp_fat_node *node = fs->nodes; node; node = node->next) {
         struct fp_fat_file *f = (struct fp_fat_file *)node;
 
-        if (is_dir && (node->is_dir ? ((struct fp_fat_dir *)node)->at.head
-                                    : f->dir) == head) {
+        if (is_dir && node->dir == head) {
             node->ended = true;
         } else if (!is_dir && is_at(node, place->sector, place->off)) {
-            f->sector = FP_FAT_NONE;
+            f->node.sector = FP_FAT_NONE;
             f->orphan = is_held = true;
         }
     }
     if (!is_held)
-        fp_fat_undo(fs, head, is_dir ? fs->last : fp_fat_clusters(fs, size));
+        fp_fat_free(fs, head, 0);
 }
 
 /* --- in place --- */
@@ -70,7 +66,7 @@ static void gather(struct fp_fat *fs, struct fp_fat_file *f)
     uint32_t have = fp_fat_clusters(fs, f->size);
     uint32_t had = fp_fat_clusters(fs, f->disk_size);
 
-    if (!f->own_count || f->own_first >= had)
+    if (!f->own.count || f->own.first >= had)
         return;
     /* An entry that changes must name all of it, and what is cut off must be
      * cut from what is replaced. */
@@ -78,9 +74,9 @@ static void gather(struct fp_fat *fs, struct fp_fat_file *f)
         fp_fat_own_cluster(fs, f, have - 1);
     if (f->size != f->disk_size)
         fp_fat_own_cluster(fs, f, 0);
-    while (!fs->err && f->own_first &&
-           straddles(fs, fp_fat_cluster(fs, f, f->own_first - 1)))
-        fp_fat_own_cluster(fs, f, f->own_first - 1);
+    while (!fs->err && f->own.first &&
+           straddles(fs, fp_fat_cluster(fs, f, f->own.first - 1)))
+        fp_fat_own_cluster(fs, f, f->own.first - 1);
 }
 
 /* From where it first changes something that counts, a failure leaves it open
@@ -88,36 +84,32 @@ static void gather(struct fp_fat *fs, struct fp_fat_file *f)
 static void save_in_place(struct fp_fat *fs, struct fp_fat_file *f,
                           const int64_t *mtime_ns)
 {
-    uint32_t have = fp_fat_clusters(fs, f->size), first = have, end;
-    uint32_t had = fp_fat_clusters(fs, f->disk_size), rest = f->head;
-    uint32_t head = f->head, link = 0, own = 0, count = 0;
+    uint32_t have = fp_fat_clusters(fs, f->size), link = 0;
+    uint32_t head = f->head, rest = f->head;
+    struct fp_fat_stretch own = { .first = have };
     uint8_t *raw;
 
     gather(fs, f);
-    if (f->own_count) {
-        first = f->own_first;
-        own = f->own_head;
-    }
-    end = first + f->own_count;
-    if (first)
-        link = fp_fat_cluster(fs, f, first - 1);
-    else
-        head = own;
-    if (first < had) { /* what is replaced, or cut off */
-        count = end < have ? f->own_count : had - first;
-        if (link)
-            rest = fp_fat_next(fs, link);
+    if (f->own.count)
+        own = f->own;
+    if (own.count && own.first + own.count == have)
+        fp_fat_set(fs, own.tail, FP_FAT_EOC); /* more may have been cut off */
+    if (own.first) {
+        link = fp_fat_cluster(fs, f, own.first - 1);
+        rest = fp_fat_get(fs, link);
+    } else {
+        head = own.head;
     }
     fp_fat_flush(fs, &fs->win); /* the last of the content */
     if (fs->err)
         return;
-    f->own_count = 0;
+    f->own.count = 0;
     f->node.ended = true;
-    if (link && own)
-        fp_fat_set(fs, link, own);
+    if (link && own.head)
+        fp_fat_set(fs, link, own.head);
     if (head != f->head || f->size != f->disk_size || mtime_ns) {
         fp_fat_flush(fs, &fs->fat);
-        raw = fp_fat_edit(fs, f->sector, f->off);
+        raw = fp_fat_edit(fs, f->node.sector, f->node.off);
         fp_fat_head_set(raw, head, f->size);
         if (mtime_ns)
             fp_fat_time_set(fs, raw, *mtime_ns);
@@ -126,9 +118,9 @@ static void save_in_place(struct fp_fat *fs, struct fp_fat_file *f,
     if (fs->err)
         return;
     f->node.ended = false;
-    if (count && link && !own)
+    if (link && !own.head)
         fp_fat_set(fs, link, FP_FAT_EOC);
-    fp_fat_undo(fs, rest, count);
+    fp_fat_free(fs, rest, own.tail);
     f->head = head;
     f->disk_size = f->size;
     tell(fs, f);
@@ -136,21 +128,27 @@ static void save_in_place(struct fp_fat *fs, struct fp_fat_file *f,
 
 /* --- under its name --- */
 
+void fp_fat_check_file(struct fp_fat *fs, const struct fp_fat_place *place)
+{
+    if (fp_fat_is_dir(place->raw))
+        fp_fat_fail(fs, FP_ERR_ISDIR);
+    if (place->raw[FP_FAT_AT_ATTR] & FP_FAT_READONLY)
+        fp_fat_fail(fs, FP_ERR_ACCES);
+}
+
 static void save_as(struct fp_fat *fs, struct fp_fat_file *f,
                     const int64_t *mtime_ns)
 {
     struct fp_fat_place place, old;
-    uint32_t head = f->own_count ? f->own_head : 0;
-    bool is_there = fp_fat_find_name(fs, f->dir, f->name, &place);
+    uint32_t head = f->own.count ? f->own.head : 0;
+    bool is_there = fp_fat_find_name(fs, f->node.dir, f->name, &place);
 
     place.name = f->name;
     if (is_there) {
-        if (fp_fat_is_dir(place.raw))
-            fp_fat_fail(fs, FP_ERR_ISDIR);
-        if (place.raw[FP_FAT_AT_ATTR] & FP_FAT_READONLY)
-            fp_fat_fail(fs, FP_ERR_ACCES);
+        fp_fat_check_file(fs, &place);
         fp_fat_settle_old(fs, &place);
         old = place;
+        place.slots = 1;
         fp_fat_head_set(place.raw, head, f->size);
     } else {
         fp_fat_room(fs, &place);
@@ -160,13 +158,9 @@ static void save_as(struct fp_fat *fs, struct fp_fat_file *f,
         fp_fat_time_set(fs, place.raw, *mtime_ns);
     if (fs->err)
         return;
-    f->own_count = 0;
+    f->own.count = 0;
     f->node.ended = true;
-    if (is_there)
-        memcpy(fp_fat_edit(fs, place.sector, place.off), place.raw,
-               FP_FAT_SLOT);
-    else
-        fp_fat_entry_put(fs, &place);
+    fp_fat_entry_put(fs, &place);
     fp_fat_flush_all(fs);
     if (fs->err)
         return;
@@ -175,7 +169,7 @@ static void save_as(struct fp_fat *fs, struct fp_fat_file *f,
         fp_fat_abandon(fs, &old);
     fp_fat_take(f, &place);
     f->by_name = false;
-    f->dir = 0;
+    f->node.dir = 0;
 }
 
 void fp_fat_save(struct fp_fat *fs, struct fp_fat_file *f,
@@ -186,7 +180,7 @@ void fp_fat_save(struct fp_fat *fs, struct fp_fat_file *f,
     if (f->orphan)
         fp_fat_fail(fs, FP_ERR_NOENT);
     if (fs->err ||
-        (!f->by_name && !f->own_count && f->size == f->disk_size && !mtime_ns))
+        (!f->by_name && !f->own.count && f->size == f->disk_size && !mtime_ns))
         return;
     fp_fat_begin(fs);
     if (f->by_name)

@@ -21,7 +21,7 @@ int fp_fat_mkdir(struct fp_mount *mnt, const char *path)
     fp_fat_zero(fs, cluster);
     raw = fp_fat_edit(fs, fp_fat_sector_of(fs, cluster), 0);
     if (fs->err) {
-        fp_fat_undo(fs, cluster, 1);
+        fp_fat_free(fs, cluster, 0);
         return fs->err;
     }
     memset(raw, ' ', 11);
@@ -29,8 +29,8 @@ int fp_fat_mkdir(struct fp_mount *mnt, const char *path)
     fp_fat_entry_init(raw, FP_FAT_DIR, cluster, 0);
     memcpy(raw + FP_FAT_SLOT, raw, FP_FAT_SLOT);
     raw[FP_FAT_SLOT + 1] = '.';
-    fp_fat_head_set(raw + FP_FAT_SLOT,
-                    place.dir == fs->root_cluster ? 0 : place.dir, 0);
+    fp_fat_head_set(raw + FP_FAT_SLOT, 0, 0);
+    fp_fat_parent_set(fs, cluster, place.dir);
     fp_fat_entry_init(place.raw, FP_FAT_DIR, cluster, 0);
     fp_fat_entry_put(fs, &place);
     return fp_fat_finish(fs);
@@ -74,12 +74,10 @@ static void lead(struct fp_fat *fs, const struct fp_fat_place *from,
                  const struct fp_fat_place *to)
 {
     for (struct fp_fat_node *node = fs->nodes; node; node = node->next) {
-        struct fp_fat_file *f = (struct fp_fat_file *)node;
-
-        if (node->is_dir || f->sector != from->sector || f->off != from->off)
+        if (node->sector != from->sector || node->off != from->off)
             continue;
-        f->sector = to->sector;
-        f->off = to->off;
+        node->sector = to->sector;
+        node->off = to->off;
         node->ended |= fs->err != FP_OK;
     }
 }
@@ -87,7 +85,7 @@ static void lead(struct fp_fat *fs, const struct fp_fat_place *from,
 /* The steps of move.c. The old entry of a name that is replaced gets new
  * content, so that one program replaces. */
 static void move(struct fp_fat *fs, struct fp_fat_place *from,
-                 struct fp_fat_place *to, bool replaces)
+                 struct fp_fat_place *to)
 {
     const uint8_t letters = FP_FAT_LOWER_BASE | FP_FAT_LOWER_EXT;
     uint8_t own = to->raw[FP_FAT_AT_CASE] & letters;
@@ -98,10 +96,7 @@ static void move(struct fp_fat *fs, struct fp_fat_place *from,
            FP_FAT_SLOT - FP_FAT_AT_ATTR);
     to->raw[FP_FAT_AT_CASE] = own;
     fp_fat_move_mark(to->raw, FP_FAT_ARRIVED, from);
-    if (replaces)
-        memcpy(fp_fat_edit(fs, to->sector, to->off), to->raw, FP_FAT_SLOT);
-    else
-        fp_fat_entry_put(fs, to);
+    fp_fat_entry_put(fs, to);
     fp_fat_entry_drop(fs, from);
     fp_fat_settle(fs, to, from->raw + FP_FAT_AT_MOVE);
     fp_fat_flush_all(fs);
@@ -133,12 +128,14 @@ int fp_fat_rename(struct fp_mount *mnt, const char *from, const char *to,
     if (fs->err)
         return fs->err;
     fp_fat_begin(fs);
-    if (!replaces)
+    old = b;
+    if (replaces)
+        b.slots = 1;
+    else
         fp_fat_room(fs, &b);
     if (fs->err)
         return fs->err;
-    old = b;
-    move(fs, &a, &b, replaces);
+    move(fs, &a, &b);
     if (replaces && !fs->err)
         fp_fat_abandon(fs, &old);
     lead(fs, &a, &b);

@@ -37,6 +37,7 @@
 #define FP_FAT_PARTS_MAX 20u    /* entries of a long name, 13 units each */
 #define FP_FAT_FILES_MAX 32u    /* open at once; a bit each in a word */
 #define FP_FAT_NONE      0xffffffffu
+#define FP_FAT_MARK      7u /* bytes of FP_FAT_AT_MOVE and _PEER */
 /* Entries of the table, as of FAT32 whatever the width. */
 #define FP_FAT_BAD 0x0ffffff7u
 #define FP_FAT_EOC 0x0fffffffu
@@ -87,15 +88,12 @@ struct fp_fat_cursor {
 
 /* An entry: its 8.3 slot and the parts of the long name before it. */
 struct fp_fat_place {
+    uint8_t raw[FP_FAT_SLOT];
     struct fp_fat_cursor first; /* of its slots */
     uint32_t slots;
     uint32_t sector, off; /* of the 8.3 slot, in bytes */
     uint32_t dir;         /* head of the directory that it is in */
     const char *name;     /* in the path that led here */
-    uint8_t raw[FP_FAT_SLOT];
-    /* Of a new one: slots to be given out as free once it is written. */
-    struct fp_fat_cursor pad;
-    uint32_t pads;
 };
 
 /* Clusters that follow each other on the medium, too. */
@@ -108,6 +106,12 @@ struct fp_fat_node {
     struct fp_fat_node *next;
     bool is_dir;
     bool ended; /* the directory is gone, the file is FP_ERR_STALE */
+    /* Of a file, its entry; FP_FAT_NONE: it has none, as directories, which
+     * nobody looks for by that. */
+    uint32_t sector, off;
+    /* Head of the directory that is listed, or that a new file goes to; 0: the
+     * fixed root. */
+    uint32_t dir;
 };
 
 struct fp_fat_dir {
@@ -115,22 +119,24 @@ struct fp_fat_dir {
     struct fp_fat_cursor at;
 };
 
-/* A handle sees `size` bytes: the chain from `head`, in which the clusters
- * [own_first, own_first + own_count) are replaced by its own, from own_head to
- * own_tail, which nobody else knows. On the medium there are disk_size bytes
- * and the chain from `head` alone. */
+/* The clusters [first, first + count) of a file, from head to tail. */
+struct fp_fat_stretch {
+    uint32_t first, count, head, tail;
+};
+
+/* A handle sees `size` bytes: the chain from `head`, in which a stretch is
+ * replaced by its own, which nobody else knows. On the medium there are
+ * disk_size bytes and the chain from `head` alone. */
 struct fp_fat_file {
     struct fp_fat_node node;
     uint8_t slot;
     bool orphan;  /* has no entry any more; the chain is the handles' */
     bool by_name; /* has no entry yet: commits to `name` in `dir` */
     uint32_t head, size, disk_size, pos;
-    uint32_t own_first, own_count, own_head, own_tail;
+    struct fp_fat_stretch own;
     uint32_t put_from, put_to; /* is being written: needs no copy */
-    uint32_t sector, off;      /* of its entry */
-    uint32_t dir;              /* head of the directory, 0: fixed root */
     struct fp_fat_run *runs;
-    uint16_t run_count, run_turn;
+    uint32_t run_count;
     char *name;
 };
 
@@ -156,6 +162,7 @@ struct fp_fat {
     uint32_t root_cluster; /* 0: the root is fixed */
     uint32_t last;         /* the highest number of a cluster */
     uint32_t info;         /* FSInfo; 0: none */
+    uint32_t clean;        /* the bit of entry 1 that says so; FAT12: none */
 
     /* Free clusters among [2, counted). */
     uint32_t free, counted;
@@ -217,6 +224,10 @@ static inline struct fp_fat *fp_fat_enter(struct fp_mount *mnt)
 /* Reads layout and width out of boot[0..512). FP_ERR_NOENT: no FAT;
  * FP_ERR_NOTSUP: a relative. */
 int fp_fat_boot_parse(struct fp_fat *fs, const uint8_t *boot);
+/* By the first 64 bytes. FP_ERR_NOENT: no FAT; FP_ERR_NOTSUP: a relative. */
+int fp_fat_boot_judge(const uint8_t *boot);
+
+/* probe.c */
 int fp_fat_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score);
 
 /* io.c */
@@ -237,9 +248,14 @@ uint32_t fp_fat_size(const uint8_t *raw);
 /* Moves a window; what it shows, its buffer in any case. */
 uint8_t *fp_fat_load(struct fp_fat *fs, struct fp_fat_window *w,
                      uint32_t sector);
-/* The byte of the table at `at`, in its window. */
-uint8_t *fp_fat_table_byte(struct fp_fat *fs, uint32_t at);
+/* Makes what the window holds the content of another sector, to be programmed:
+ * that of a cluster which nobody knows yet. */
+void fp_fat_aim(struct fp_fat *fs, uint32_t sector);
+/* Where in the table the entry of cluster n is, in bytes. */
 uint32_t fp_fat_table_at(const struct fp_fat *fs, uint32_t n);
+/* The bits of n's entry, of which those in mask then become value's. */
+uint32_t fp_fat_exchange(struct fp_fat *fs, uint32_t n, uint32_t mask,
+                         uint32_t value);
 /* The entry of cluster n, as of FAT32. */
 uint32_t fp_fat_get(struct fp_fat *fs, uint32_t n);
 /* The cluster after n; 0 at the end of the chain. */
@@ -259,12 +275,15 @@ static inline bool fp_fat_is_counted(const struct fp_fat *fs)
 }
 
 /* name.c */
+/* The size of text[0..size) without the spaces at its end. */
+uint32_t fp_fat_trim(const uint8_t *text, uint32_t size);
 /* Takes one character off UTF-8 text; 0xffffffff when it is not UTF-8. */
 uint32_t fp_fat_utf8_take(const char **text);
 /* Is path[0..) up to '/' or NUL the long name in fs->name, or the 8.3 name? */
 bool fp_fat_name_is(const struct fp_fat *fs, const uint8_t *raw,
                     const char *path);
-/* The name as UTF-8, in name[0..FP_NAME_MAX]; its length. */
+/* The name as UTF-8, in name[0..FP_NAME_MAX]; its length, 0: no path can hold
+ * it. */
 uint32_t fp_fat_name_show(const struct fp_fat *fs, const uint8_t *raw,
                           char *name);
 uint8_t fp_fat_checksum(const uint8_t *raw);
@@ -300,6 +319,9 @@ void fp_fat_find_path(struct fp_fat *fs, const char *path,
 uint32_t fp_fat_dir_head(const struct fp_fat *fs,
                          const struct fp_fat_place *place);
 bool fp_fat_is_moving(const uint8_t *raw, uint8_t kind);
+/* Marks raw as one end of a move of which the other is `peer`. */
+void fp_fat_move_mark(uint8_t *raw, uint8_t kind,
+                      const struct fp_fat_place *peer);
 /* The slot that the one at `place` names as its peer, in the window, if that
  * names it in turn and is of that kind; else NULL. */
 uint8_t *fp_fat_peer(struct fp_fat *fs, const struct fp_fat_place *place,
@@ -355,17 +377,14 @@ uint8_t *fp_fat_edit(struct fp_fat *fs, uint32_t sector, uint32_t off);
 uint8_t *fp_fat_slot_edit(struct fp_fat *fs, const struct fp_fat_cursor *at);
 int fp_fat_mount_rw(struct fp_mount *mnt);
 int fp_fat_sync(struct fp_mount *mnt);
-int fp_fat_unmount(struct fp_mount *mnt);
 
 /* alloc.c */
 /* A free cluster, behind `near` if that can be, now the end of a chain. */
 uint32_t fp_fat_alloc(struct fp_fat *fs, uint32_t near);
-/* Frees up to count clusters of the chain from head. What makes no sense ends
- * it: that part is lost until a repair. */
-void fp_fat_free(struct fp_fat *fs, uint32_t head, uint32_t count);
-/* The same for what an operation that failed had taken, or that a handle gives
- * back: without regard to an error before, nor leaving one. */
-void fp_fat_undo(struct fp_fat *fs, uint32_t head, uint32_t count);
+/* Frees the chain from head up to the cluster that `tail` leads on to; tail 0:
+ * all of it. What makes no sense ends it: that part is lost until a repair. It
+ * is done without regard to an error before, and leaves none. */
+void fp_fat_free(struct fp_fat *fs, uint32_t head, uint32_t tail);
 /* Gives a cluster zeros. */
 void fp_fat_zero(struct fp_fat *fs, uint32_t cluster);
 
@@ -384,8 +403,9 @@ void fp_fat_alias_set(uint8_t *raw, uint32_t tail);
 /* Finds room for an entry of place->name in the directory place->dir; place
  * has where, and its raw the name. The directory may grow. */
 void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place);
-/* Writes the entry there. fs->name is still as fp_fat_room left it. */
-void fp_fat_entry_put(struct fp_fat *fs, struct fp_fat_place *place);
+/* Writes the entry there. fs->name is still as fp_fat_room left it, or slots is
+ * 1, to give the 8.3 slot of one that is there new content. */
+void fp_fat_entry_put(struct fp_fat *fs, const struct fp_fat_place *place);
 void fp_fat_entry_drop(struct fp_fat *fs, const struct fp_fat_place *place);
 void fp_fat_head_set(uint8_t *raw, uint32_t head, uint32_t size);
 /* An empty entry of that kind, but for its name. */
@@ -393,16 +413,13 @@ void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head,
                        uint32_t size);
 
 /* move.c */
-/* Marks raw as one end of a move of which the other is `peer`. */
-void fp_fat_move_mark(uint8_t *raw, uint8_t kind,
-                      const struct fp_fat_place *peer);
 /* Makes ".." of the directory at `head` name `parent`. */
 void fp_fat_parent_set(struct fp_fat *fs, uint32_t head, uint32_t parent);
 /* Does what is missing of a move into this place, in the directory place->dir.
  * `times` are the 7 bytes that the mark took the place of. */
 void fp_fat_settle(struct fp_fat *fs, struct fp_fat_place *place,
                    const uint8_t *times);
-/* If the place is one that something was being moved to. */
+/* If the place is one that something was being moved to; marks the volume. */
 void fp_fat_settle_old(struct fp_fat *fs, struct fp_fat_place *place);
 /* Like fp_fat_lookup, and what it finds may be changed: the volume is marked.
  */
@@ -418,7 +435,6 @@ void fp_fat_time_set(const struct fp_fat *fs, uint8_t *raw, int64_t ns);
 /* write.c */
 int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
                 uint32_t flags);
-int32_t fp_fat_read_rw(struct fp_file *file, void *buf, uint32_t size);
 int32_t fp_fat_write(struct fp_file *file, const void *buf, uint32_t size);
 int fp_fat_truncate(struct fp_file *file, uint64_t size);
 int fp_fat_fsync(struct fp_file *file);
@@ -440,6 +456,8 @@ void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index);
  * as it was. */
 void fp_fat_save(struct fp_fat *fs, struct fp_fat_file *f,
                  const int64_t *mtime_ns);
+/* What is to be written to must be a file, and not read-only. */
+void fp_fat_check_file(struct fp_fat *fs, const struct fp_fat_place *place);
 /* The chain of the file or directory whose entry was at that place is freed,
  * or left to the handles that have it open. */
 void fp_fat_abandon(struct fp_fat *fs, const struct fp_fat_place *place);

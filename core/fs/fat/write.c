@@ -22,10 +22,7 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     if (is_there) {
         if (flags & FP_O_EXCL)
             fp_fat_fail(fs, FP_ERR_EXIST);
-        if (fp_fat_is_dir(place.raw))
-            fp_fat_fail(fs, FP_ERR_ISDIR);
-        if (place.raw[FP_FAT_AT_ATTR] & FP_FAT_READONLY)
-            fp_fat_fail(fs, FP_ERR_ACCES);
+        fp_fat_check_file(fs, &place);
     } else {
         if (!(flags & FP_O_CREATE))
             fp_fat_fail(fs, FP_ERR_NOENT);
@@ -37,7 +34,7 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
         return fs->err;
     if (!is_there || flags & FP_O_STAGE) {
         f->by_name = true;
-        f->dir = place.dir;
+        f->node.dir = place.dir;
         memcpy(f->name, place.name, strlen(place.name) + 1);
         return FP_OK;
     }
@@ -45,12 +42,6 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     if (flags & FP_O_TRUNC)
         f->size = 0;
     return FP_OK;
-}
-
-int32_t fp_fat_read_rw(struct fp_file *file, void *buf, uint32_t size)
-{
-    return fp_fat_file_of(file)->node.ended ? FP_ERR_STALE
-                                            : fp_fat_file_read(file, buf, size);
 }
 
 /* --- putting bytes --- */
@@ -62,20 +53,18 @@ static void put_part(struct fp_fat *fs, bool is_fresh, uint32_t sector,
     if (is_fresh && fs->win.sector != sector) {
         /* Nothing there counts: it need not be read. */
         fp_fat_flush(fs, &fs->win);
-        if (!fs->err) {
-            fs->win.sector = sector;
+        if (!fs->err)
             memset(fs->win.buf, 0, fs->sector_size);
-        }
+    } else {
+        fp_fat_load(fs, &fs->win, sector);
     }
-    fp_fat_load(fs, &fs->win, sector);
     if (fs->err)
         return;
+    fp_fat_aim(fs, sector);
     if (buf)
         memcpy(fs->win.buf + off, buf, n);
     else
         memset(fs->win.buf + off, 0, n);
-    fs->win.dirty = true;
-    fs->win.is_meta = false;
 }
 
 static void put_whole(struct fp_fat *fs, uint32_t sector, const uint8_t *buf,
@@ -238,11 +227,11 @@ int fp_fat_close(struct fp_file *file)
     if (flags & FP_O_WRITE && !f->node.ended && !f->orphan &&
         !(f->by_name && flags & FP_O_STAGE))
         fp_fat_save(fs, f, NULL);
-    if (f->own_count || f->orphan)
+    if (f->own.count || f->orphan)
         fp_fat_begin(fs);
     fp_fat_disown(fs, f, 0);
     if (f->orphan && !is_shared(fs, f))
-        fp_fat_undo(fs, f->head, fp_fat_clusters(fs, f->disk_size));
+        fp_fat_free(fs, f->head, 0);
     fp_fat_release(fs, f);
     return flags & FP_O_WRITE || f->orphan ? fp_fat_finish(fs) : fs->err;
 }
