@@ -122,6 +122,8 @@ int fp_mini_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
     struct guess g = { .fs = { .dev = dev }, .best = -1 };
     fp_addr end = fp_bdev_size(dev);
 
+    if (*score >= 80)
+        return FP_ERR_NOENT;
     if (dev->read_size != 1 || step < 2 * FP_MINI_SECTION)
         return FP_ERR_NOENT;
     g.fs.version = (uint8_t)fp_fs_option(cfg->options, "version", 1);

@@ -201,8 +201,9 @@ int fp_spf_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
     struct fp_fs_config use = *cfg;
     struct trial t;
 
+    if (*score >= 95)
+        return FP_ERR_NOENT;
     t.err = FP_OK;
-    *score = 0;
     if (dev->read_size > UNIT_MAX)
         return FP_ERR_NOENT;
     if (cfg->block_size != 0) {
