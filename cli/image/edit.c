@@ -8,7 +8,7 @@
  *               here, before anything is copied
  *     copy      beside its name (replace.h)
  *     change    in the copy, as flash or as a card, whichever it is made for
- *     check     no more is wrong with the copy than with the image
+ *     check     a volume that was sound still is
  *     replace   the copy takes the name
  *
  * Nobody sees the copy before it has the name, so that a sync of the volume
@@ -73,14 +73,19 @@ static int bound(const struct fpc_image *image, const struct fp_statfs *st,
     return FPC_EXIT_REFUSED;
 }
 
-/* The largest unit up to the kind's that blocks are made of. */
-static uint32_t prog_size(const struct fpc_image *image, uint32_t block_size)
+/* What the caller states, the volume shows, or its kind mostly has, in that
+ * order; blocks are made of it. */
+static uint32_t prog_size(struct fpc_image *image, uint32_t block_size)
 {
-    const char *fs = image->host.vol.mnt.ops->name;
-    uint32_t size =
-        image->prog_size ? image->prog_size : fpc_image_kind(fs)->prog_size;
+    struct fp_mount *mnt = &image->host.vol.mnt;
+    uint32_t size = image->prog_size;
 
-    while (!image->prog_size && block_size % size != 0)
+    if (size)
+        return size;
+    size = fp_host_drivers_prog_size(mnt);
+    if (!size)
+        size = fpc_image_kind(mnt->ops->name)->prog_size;
+    while (block_size % size != 0)
         size /= 2;
     return size;
 }
@@ -108,10 +113,11 @@ static int plan(struct fpc_image *image, struct medium *medium)
                   .block_count = count },
         .volume = { .drivers = fp_host_drivers,
                     .fs = mnt->ops->name,
-                    .cfg = mnt->cfg },
+                    .cfg = image->cfg },
     };
-    medium->volume.cfg.flags = image->cfg.flags;
-    medium->volume.cfg.block_count = image->cfg.block_count;
+    medium->volume.cfg.block_size = mnt->cfg.block_size;
+    medium->volume.cfg.page_size = mnt->cfg.page_size;
+    medium->volume.cfg.options = mnt->cfg.options;
     return status;
 }
 
@@ -186,8 +192,7 @@ static int close_written(struct fpc_image *image, int status)
 
 /* --- check ---------------------------------------------------------------- */
 
-/* Errors in the volume in `path`, as many as can be counted: of one that does
- * not even open, all. */
+/* Errors in the volume in `path`; UINT32_MAX: it cannot even be opened. */
 static uint32_t count_errors(struct fpc_image *image,
                              const struct medium *medium, const char *path)
 {
@@ -209,17 +214,23 @@ static uint32_t count_errors(struct fpc_image *image,
     return err && err != FP_ERR_NOTSUP ? UINT32_MAX : findings.step.errors;
 }
 
-/* The image is only looked at where there is anything to compare with. */
+/* A volume that was sound must be so still. What was damaged before is no
+ * reason to keep people from changing it, rm above all. */
 static int check(struct fpc_image *image, const struct medium *medium,
                  const char *copy)
 {
     uint32_t now = count_errors(image, medium, copy);
 
-    if (now == 0 || now <= count_errors(image, medium, image->path))
+    if (now == 0)
         return FPC_EXIT_OK;
-    fpc_error("%s: the change would leave the %s damaged (%" PRIu32
-              " errors): nothing was changed; see image check and repair",
-              image->path, image->fs, now);
+    if (now != UINT32_MAX && count_errors(image, medium, image->path) > 0) {
+        fpc_error("%s: changed; the %s is damaged, as it was before: see image "
+                  "check",
+                  image->path, image->fs);
+        return FPC_EXIT_OK;
+    }
+    fpc_error("%s: the change would leave the %s damaged: nothing was changed",
+              image->path, image->fs);
     return FPC_EXIT_REFUSED;
 }
 

@@ -69,7 +69,7 @@ int fpc_image_read_file(struct fpc_image *image, const char *path,
 
 /* Changes the image: opens its volume for writing, on a copy of the file, has
  * `change` change it, and puts the copy in the file's place when it is whole
- * and no more is wrong with it than was before. A disk is changed where it is.
+ * and no less sound than the image. A disk is changed where it is.
  * `change` returns an exit code, or FPC_IMAGE_UNCHANGED, after which the image
  * is as it was. */
 #define FPC_IMAGE_UNCHANGED (-1)

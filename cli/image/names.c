@@ -202,15 +202,18 @@ static bool is_dir(struct fp_mount *mnt, const char *path)
  * it was afterwards. */
 static int make_path(struct fp_mount *mnt, char *path)
 {
+    char *end = path;
     int err = FP_OK;
 
-    for (char *end = path; err == FP_OK && end && *end;) {
+    while (err == FP_OK && end) {
         end = strchr(end + 1, '/');
         if (end)
             *end = 0;
         err = fp_fs_mkdir(mnt, path);
         if (err == FP_ERR_EXIST && is_dir(mnt, path))
             err = FP_OK;
+        else if (err == FP_ERR_EXIST && end)
+            err = FP_ERR_NOTDIR;
         if (end)
             *end = '/';
     }
