@@ -138,7 +138,8 @@ static void print_help(void)
     puts("\nAll take --json. Numbers may be hexadecimal (0x...) or end in K or "
          "M; paths in\nthe image need no leading slash.\n\n"
          "Exit codes: 0 done, 2 wrong usage, 3 the image is refused, corrupt "
-         "or cut off,\n4 no such file, 6 it exists, 7 it does not fit, 1 "
+         "or cut off,\n4 no such file, 6 it exists or is in use, 7 it does not "
+         "fit, 1 "
          "anything else.");
 }
 

@@ -21,16 +21,21 @@
 #include "cli/image/image.h"
 #include "cli/image/kinds.h"
 #include "cli/image/replace.h"
+#include "core/bdev/sector.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+/* Larger files are no dumps of flash that has a reserve. */
+#define FLASH_MAX (256u << 20)
+
 /* How the volume is to be opened for writing. */
 struct medium {
     struct fp_host_file_config file;
     struct fp_host_volume_config volume;
+    struct fp_bdev_sector_volume sectors; /* of a card: where they lie */
 };
 
 /* --- find ----------------------------------------------------------------- */
@@ -115,6 +120,12 @@ static int plan(struct fpc_image *image, struct medium *medium)
                     .fs = mnt->ops->name,
                     .cfg = image->cfg },
     };
+    if (is_card)
+        medium->sectors = (struct fp_bdev_sector_volume){
+            .off = image->found_at,
+            .size = st.size,
+            .sector_size = st.block_size,
+        };
     medium->volume.cfg.block_size = mnt->cfg.block_size;
     medium->volume.cfg.page_size = mnt->cfg.page_size;
     medium->volume.cfg.options = mnt->cfg.options;
@@ -238,13 +249,35 @@ static int check(struct fpc_image *image, const struct medium *medium,
 
 typedef int (*change_fn)(struct fpc_image *image, void *ctx);
 
+/* What the sector adapter has not finished would be done by the device over
+ * what is changed here. */
+static int settle(struct fpc_image *image, const struct medium *medium,
+                  const char *copy)
+{
+    const struct fp_host_file_config cfg = { .flags = FP_HOST_FILE_WRITE |
+                                                      FP_HOST_FILE_NOLOCK };
+    struct fp_host_file file;
+    int err;
+
+    if (medium->sectors.size == 0)
+        return FPC_EXIT_OK;
+    err = fp_host_file_open(&file, copy, &cfg);
+    if (err == FP_OK && file.size > medium->sectors.size &&
+        file.size <= FLASH_MAX)
+        err = fp_bdev_sector_settle(&file.bdev, &medium->sectors);
+    fp_host_file_close(&file);
+    return err ? fpc_image_failed(image, "/", err) : FPC_EXIT_OK;
+}
+
 static int change_copy(struct fpc_image *image, const struct medium *medium,
                        const char *copy, change_fn change, void *ctx)
 {
     struct fp_bdev *dev = &image->host.file.bdev;
     struct fp_bdev_ops ops;
-    int status = open_to_write(image, medium, copy, FP_HOST_FILE_NOLOCK);
+    int status = settle(image, medium, copy);
 
+    if (status == FPC_EXIT_OK)
+        status = open_to_write(image, medium, copy, FP_HOST_FILE_NOLOCK);
     if (status)
         return status;
     ops = *dev->ops;

@@ -16,9 +16,11 @@ import pathlib
 import shlex
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import time
+import zlib
 
 import pytest
 
@@ -380,6 +382,64 @@ def test_a_region_is_written_where_it_is(tmp_path, sources):
     flashport('put', image, 'huge', 'app', *regions, ok=(7,))
     flashport('rm', image, 'app', *regions, ok=(1,))
     assert image.read_bytes() == data[:0x4000] + b + data[0x4000 + len(b):]
+
+
+def crc(seed, data):
+    """As core/digest/crc32.h has it: nothing is inverted."""
+    return zlib.crc32(data, seed ^ 0xffffffff) ^ 0xffffffff
+
+
+def record(number, group, spare, crc_of_spare):
+    """Of the sector adapter's journal. Source: core/bdev/sector_record.h"""
+    fields = struct.pack('<4I', number, group, spare, crc_of_spare)
+    return (fields + struct.pack('<I', crc(0x4a535046, fields))).ljust(32, b'\xff')
+
+
+IDLE = 0xffffffff
+
+
+def behind_the_adapter(tmp_path, records, half):
+    """A FAT on flash with blocks of 4096, as a cut left it in the redo of the group with the root directory, which makes
+    NEW.TXT of FIRST.TXT: the spare is whole, the group erased. Returns the dump, and the root's group."""
+    alone = tmp_path / 'alone.img'
+    fat(16)(alone)
+    data = bytearray(alone.read_bytes())
+    name = data.index(b'FIRST   TXT')
+    group = name // 4096 * 4096
+    spare = data[group:group + 4096].replace(b'FIRST   TXT', b'NEW     TXT')
+    data[group:group + 4096] = b'\xff' * 4096
+    journal = b''.join(record(number, IDLE if idle else group // 512, 1, crc(0xffffffff, bytes(spare)))
+                       for number, idle in records).ljust(4096, b'\xff')
+    older = record(5, IDLE, 0, 0).ljust(4096, b'\xff')
+    reserve = (journal + older if half == 0 else older + journal) + b'\xff' * 4096 + spare + b'\xff' * 4096
+    dump = tmp_path / 'dump.img'
+    dump.write_bytes(content('firmware', 3 * 4096) + data + reserve)
+    return dump, 3 * 4096 + group
+
+
+@pytest.mark.parametrize('half', [0, 1])
+@pytest.mark.parametrize('earlier', [0, 2])
+def test_a_redo_of_the_sector_adapter_is_finished_first(tmp_path, sources, half, earlier):
+    """Else the device would do it at its next start, over what is put in here."""
+    records = [(6 + i, i % 2 == 1) for i in range(earlier)] + [(6 + earlier, False)]
+    dump, _ = behind_the_adapter(tmp_path, records, half)
+    flashport('put', dump, 'a.txt', 'x', '--offset', 3 * 4096)
+    assert held(dump, {'fs': 'fat', 'offset': 3 * 4096, 'size': 16 << 20}) == ({'/new.txt': sha(b'first'), '/x': sha(a)}, [])
+    journal = dump.read_bytes()[3 * 4096 + (16 << 20) + half * 4096:][:4096]
+    mark = journal[earlier * 32:][:20]
+    assert struct.unpack('<I', mark[16:])[0] != crc(0x4a535046, mark[:16]), 'the device would do it again'
+    assert dump.read_bytes()[:3 * 4096] == content('firmware', 3 * 4096)
+
+
+def test_a_finished_redo_stays_what_it_is(tmp_path, sources):
+    dump, root = behind_the_adapter(tmp_path, [(6, False), (7, True)], 0)
+    data = bytearray(dump.read_bytes())
+    data[root:root + 4096] = data[3 * 4096 + (16 << 20) + 3 * 4096:][:4096]
+    dump.write_bytes(data)
+    flashport('put', dump, 'a.txt', 'x', '--offset', 3 * 4096)
+    assert dump.read_bytes()[3 * 4096 + (16 << 20):] == data[3 * 4096 + (16 << 20):], 'the reserve has changed'
+    flashport('mv', dump, 'NEW.TXT', 'FIRST.TXT', '--offset', 3 * 4096)
+    assert b'FIRST' in flashport('ls', dump, '--offset', 3 * 4096).stdout
 
 
 # --- the file -------------------------------------------------------------------
