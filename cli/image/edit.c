@@ -35,7 +35,7 @@
 struct medium {
     struct fp_host_file_config file;
     struct fp_host_volume_config volume;
-    struct fp_bdev_sector_volume sectors; /* of a card: where they lie */
+    struct fp_bdev_sector_volume sectors; /* size 0: not of a card */
 };
 
 /* --- find ----------------------------------------------------------------- */
@@ -78,6 +78,34 @@ static int bound(const struct fpc_image *image, const struct fp_statfs *st,
     return FPC_EXIT_REFUSED;
 }
 
+static bool is_empty(struct fp_mount *mnt)
+{
+    struct fp_dirent entry;
+    struct fp_dir dir;
+    int err = fp_fs_opendir(mnt, &dir, "/");
+
+    if (err)
+        return false;
+    err = fp_fs_readdir(&dir, &entry);
+    fp_fs_closedir(&dir);
+    return err == 0;
+}
+
+/* A layout that was only guessed would be another one once something is
+ * written in it. */
+static int check_layout(struct fpc_image *image)
+{
+    struct fp_mount *mnt = &image->host.vol.mnt;
+    const char *needs = fpc_image_kind(mnt->ops->name)->empty_needs;
+
+    if (!needs || image->cfg.block_size || !is_empty(mnt))
+        return FPC_EXIT_OK;
+    fpc_error("%s: a %s without files does not show its layout: give %s (it "
+              "looks like blocks of %" PRIu32 ")",
+              image->path, mnt->ops->name, needs, mnt->cfg.block_size);
+    return FPC_EXIT_REFUSED;
+}
+
 /* What the caller states, the volume shows, or its kind mostly has, in that
  * order; blocks are made of it. */
 static uint32_t prog_size(struct fpc_image *image, uint32_t block_size)
@@ -95,40 +123,48 @@ static uint32_t prog_size(struct fpc_image *image, uint32_t block_size)
     return size;
 }
 
-/* While the volume is open to be read. */
-static int plan(struct fpc_image *image, struct medium *medium)
+/* NOR for what is made for flash; for cards, sectors that are replaced. */
+static struct medium medium_of(struct fpc_image *image,
+                               const struct fp_statfs *st, uint32_t count)
 {
     const struct fp_mount *mnt = &image->host.vol.mnt;
     const bool is_card = fpc_image_kind(mnt->ops->name)->card;
+    struct medium medium = {
+        .file = { .flags = FP_HOST_FILE_WRITE |
+                           (is_card ? 0u : (uint32_t)FP_HOST_FILE_NOR),
+                  .offset = image->found_at,
+                  .prog_size = prog_size(image, st->block_size),
+                  .block_size = st->block_size,
+                  .block_count = count },
+        .volume = { .drivers = fp_host_drivers,
+                    .fs = mnt->ops->name,
+                    .cfg = image->cfg },
+        .sectors = { .off = image->found_at,
+                     .size = is_card ? st->size : 0,
+                     .sector_size = st->block_size },
+    };
+
+    medium.volume.cfg.block_size = mnt->cfg.block_size;
+    medium.volume.cfg.page_size = mnt->cfg.page_size;
+    medium.volume.cfg.options = mnt->cfg.options;
+    return medium;
+}
+
+/* While the volume is open to be read. */
+static int plan(struct fpc_image *image, struct medium *medium)
+{
     struct fp_statfs st;
     uint32_t count = 0;
-    int err = fp_fs_statfs(&image->host.vol.mnt, &st), status;
+    int status, err = fp_fs_statfs(&image->host.vol.mnt, &st);
 
     if (fpc_image_say_cut(image))
         return FPC_EXIT_REFUSED;
     if (err)
         return fpc_image_failed(image, "/", err);
-    status = bound(image, &st, &count);
-    *medium = (struct medium){
-        .file = { .flags = FP_HOST_FILE_WRITE |
-                           (is_card ? 0u : (uint32_t)FP_HOST_FILE_NOR),
-                  .offset = image->found_at,
-                  .prog_size = prog_size(image, st.block_size),
-                  .block_size = st.block_size,
-                  .block_count = count },
-        .volume = { .drivers = fp_host_drivers,
-                    .fs = mnt->ops->name,
-                    .cfg = image->cfg },
-    };
-    if (is_card)
-        medium->sectors = (struct fp_bdev_sector_volume){
-            .off = image->found_at,
-            .size = st.size,
-            .sector_size = st.block_size,
-        };
-    medium->volume.cfg.block_size = mnt->cfg.block_size;
-    medium->volume.cfg.page_size = mnt->cfg.page_size;
-    medium->volume.cfg.options = mnt->cfg.options;
+    status = check_layout(image);
+    if (status == FPC_EXIT_OK)
+        status = bound(image, &st, &count);
+    *medium = medium_of(image, &st, count);
     return status;
 }
 

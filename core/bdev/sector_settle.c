@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
  * A redo in a dump, where nobody says where the reserve is or how large groups
- * are. But records have a CRC, and so has the spare that a mark is about: what
- * looks like a journal is one, and the size of a group with which the spare has
- * its CRC is the right one.
+ * are. But records have a CRC, so that the one with the highest number is found
+ * wherever it lies; and so has the spare that a mark is about: the size of a
+ * group with which the spare has its CRC is the right one.
  *
  * Only one volume's journal is expected in a dump. That it is this volume's
- * shows in the group: where its redo was under way, some sector of it is what
- * the spare has, or is erased.
+ * shows in the group: where its redo was under way, some of it is what the
+ * spare has, or is erased.
  */
 #include "core/bdev/sector.h"
 
@@ -17,9 +17,8 @@
 
 #include <string.h>
 
-#define GRID      512u /* no erase block is smaller that has a journal */
-#define SLOT_MIN  32u
-#define SLOT_MAX  4096u
+#define SLOT      32u  /* every record begins at a multiple of it */
+#define GROUP_MIN 512u /* no erase block is smaller that has a journal */
 #define GROUP_MAX (FP_BDEV_SECTOR_GROUP_MAX * 512u)
 
 struct record {
@@ -30,73 +29,41 @@ struct record {
 struct settling {
     struct fp_bdev *dump;
     const struct fp_bdev_sector_volume *volume;
-    fp_addr journal;    /* where the records begin among which `last` is */
     struct record last; /* seq 0: none was found */
 };
-
-/* Is there a record at `at`? */
-static bool read_record(const struct settling *s, fp_addr at, struct record *r)
-{
-    uint8_t buf[FP_SECTOR_RECORD_SIZE];
-
-    if (at + sizeof buf > fp_bdev_size(s->dump) ||
-        fp_bdev_read(s->dump, at, buf, sizeof buf) != FP_OK ||
-        fp_get_le32(buf + 16) != fp_crc32(FP_SECTOR_RECORD_SEED, buf, 16))
-        return false;
-    *r = (struct record){
-        .at = at,
-        .seq = fp_get_le32(buf),
-        .group = fp_get_le32(buf + 4),
-        .spare = fp_get_le32(buf + 8),
-        .crc = fp_get_le32(buf + 12),
-    };
-    return true;
-}
-
-/* The record behind r, which is one or more slots on; those are as long as the
- * first two are apart. */
-static bool read_next(const struct settling *s, const struct record *r,
-                      uint32_t *slot, struct record *next)
-{
-    if (*slot)
-        return read_record(s, r->at + *slot, next);
-    for (uint32_t size = SLOT_MIN; size <= SLOT_MAX; size *= 2)
-        if (read_record(s, r->at + size, next)) {
-            *slot = size;
-            return true;
-        }
-    return false;
-}
-
-static void follow(struct settling *s, fp_addr journal)
-{
-    struct record r, next;
-    uint32_t slot = 0;
-
-    if (!read_record(s, journal, &r))
-        return;
-    while (read_next(s, &r, &slot, &next) && next.seq > r.seq)
-        r = next;
-    if (r.seq <= s->last.seq)
-        return;
-    s->last = r;
-    s->journal = journal;
-}
 
 static bool is_in_volume(const struct settling *s, fp_addr at)
 {
     return at >= s->volume->off && at - s->volume->off < s->volume->size;
 }
 
-static void find_journal(struct settling *s)
+/* What lies at `at`, if it is a record and the last one so far. */
+static void look(struct settling *s, fp_addr at, const uint8_t *buf)
+{
+    if (fp_get_le32(buf) <= s->last.seq || is_in_volume(s, at) ||
+        fp_get_le32(buf + 16) != fp_crc32(FP_SECTOR_RECORD_SEED, buf, 16))
+        return;
+    s->last = (struct record){
+        .at = at,
+        .seq = fp_get_le32(buf),
+        .group = fp_get_le32(buf + 4),
+        .spare = fp_get_le32(buf + 8),
+        .crc = fp_get_le32(buf + 12),
+    };
+}
+
+static int find_last(struct settling *s)
 {
     const fp_addr end = fp_bdev_size(s->dump);
+    uint8_t buf[8 * SLOT];
+    int err = FP_OK;
 
-    for (fp_addr at = 0; at < end; at += GRID) {
-        if (is_in_volume(s, at))
-            continue;
-        follow(s, at);
+    for (fp_addr at = 0; end - at >= sizeof buf && !err; at += sizeof buf) {
+        err = fp_bdev_read(s->dump, at, buf, sizeof buf);
+        for (uint32_t i = 0; i < sizeof buf && !err; i += SLOT)
+            look(s, at + i, buf + i);
     }
+    return err;
 }
 
 /* Compares the spare at `spare` with the group: does it have the CRC, and does
@@ -119,22 +86,20 @@ static bool is_spare(const struct settling *s, fp_addr spare, uint32_t size,
     return crc == s->last.crc && alike > 0;
 }
 
-/* The size of a group, and where the spare is, if the journal lies in the
- * reserve's first group or in its second. */
+/* The size of a group, and where the spare is. The record lies in the first
+ * group of the reserve or in its second. */
 static bool find_spare(const struct settling *s, fp_addr group, fp_addr *spare,
                        uint32_t *size)
 {
     const fp_addr end = fp_bdev_size(s->dump);
 
-    for (*size = GRID; *size <= GROUP_MAX; *size *= 2)
+    for (*size = GROUP_MIN; *size <= GROUP_MAX; *size *= 2)
         for (uint32_t half = 0; half < FP_SECTOR_JOURNALS; half++) {
-            fp_addr skip =
-                (fp_addr)(FP_SECTOR_JOURNALS + s->last.spare) * *size;
+            fp_addr index = s->last.at / *size - half;
 
-            if (s->journal < (fp_addr)half * *size)
-                continue;
-            *spare = s->journal - (fp_addr)half * *size + skip;
-            if (*spare < end && end - *spare >= *size && group % *size == 0 &&
+            *spare = (index + FP_SECTOR_JOURNALS + s->last.spare) * *size;
+            if (index <= end / *size && *spare < end && end - *spare >= *size &&
+                group % *size == 0 &&
                 is_spare(s, *spare, *size, s->volume->off + group))
                 return true;
         }
@@ -161,13 +126,12 @@ int fp_bdev_sector_settle(struct fp_bdev *dump,
     static const uint8_t no_crc[4];
     fp_addr group, spare;
     uint32_t size;
-    int err;
+    int err = find_last(&s);
 
-    find_journal(&s);
     group = (fp_addr)s.last.group * volume->sector_size;
-    if (s.last.seq == 0 || s.last.group == FP_SECTOR_NO_GROUP ||
+    if (err || s.last.seq == 0 || s.last.group == FP_SECTOR_NO_GROUP ||
         group >= volume->size || !find_spare(&s, group, &spare, &size))
-        return FP_OK;
+        return err;
     err = copy(dump, spare, volume->off + group, size);
     /* The record before it says that nothing is under way. */
     return err ? err
