@@ -128,10 +128,10 @@ static struct medium medium_of(struct fpc_image *image,
                                const struct fp_statfs *st, uint32_t count)
 {
     const struct fp_mount *mnt = &image->host.vol.mnt;
-    const bool is_card = fpc_image_kind(mnt->ops->name)->card;
+    const struct fpc_image_kind *kind = fpc_image_kind(mnt->ops->name);
     struct medium medium = {
         .file = { .flags = FP_HOST_FILE_WRITE |
-                           (is_card ? 0u : (uint32_t)FP_HOST_FILE_NOR),
+                           (kind->card ? 0u : (uint32_t)FP_HOST_FILE_NOR),
                   .offset = image->found_at,
                   .prog_size = prog_size(image, st->block_size),
                   .block_size = st->block_size,
@@ -140,13 +140,14 @@ static struct medium medium_of(struct fpc_image *image,
                     .fs = mnt->ops->name,
                     .cfg = image->cfg },
         .sectors = { .off = image->found_at,
-                     .size = is_card ? st->size : 0,
+                     .size = kind->card ? st->size : 0,
                      .sector_size = st->block_size },
     };
 
     medium.volume.cfg.block_size = mnt->cfg.block_size;
     medium.volume.cfg.page_size = mnt->cfg.page_size;
-    medium.volume.cfg.options = mnt->cfg.options;
+    medium.volume.cfg.options =
+        mnt->cfg.options ? mnt->cfg.options : kind->check_opts;
     return medium;
 }
 
@@ -250,8 +251,6 @@ static uint32_t count_errors(struct fpc_image *image,
 
     file.flags = FP_HOST_FILE_NOLOCK;
     volume.cfg.flags |= FP_MOUNT_RDONLY;
-    if (!volume.cfg.options)
-        volume.cfg.options = fpc_image_kind(image->fs)->check_opts;
     if (fp_host_image_open(&image->host, path, &file, &volume) != FP_OK)
         return UINT32_MAX;
     err = fpc_findings_run(&findings, &image->host.vol.mnt, FP_STEP_CHECK,
