@@ -24,6 +24,7 @@
 struct guess {
     struct fp_mini fs; /* as far as a section needs it */
     fp_addr at;        /* of the metadata */
+    uint32_t count;    /* of its entries */
     uint32_t smallest, largest;
     uint32_t best_size;
     int best;
@@ -72,13 +73,13 @@ static int count_agreeing(struct guess *g)
     uint8_t entry[FP_MINI_SECTION];
     int sum = 0;
 
-    for (uint32_t i = 1; i <= fs->count && i <= SAMPLES; i++) {
+    for (uint32_t i = 1; i <= g->count && i <= SAMPLES; i++) {
         int one = fp_bdev_read(fs->dev, g->at + FP_MINI_SECTION * i, entry,
                                sizeof entry);
 
         if (!one)
-            one = fp_mini_is_sound(fs, entry) ? agrees(fs, entry)
-                                              : FP_ERR_NOENT;
+            one =
+                fp_mini_is_sound(fs, entry) ? agrees(fs, entry) : FP_ERR_NOENT;
         if (one < 0)
             return one;
         sum += one;
@@ -113,8 +114,8 @@ static void try_sizes(struct guess *g)
 
     if (fp_bdev_read(fs->dev, g->at, header, sizeof header) != FP_OK)
         return;
-    fs->count = fp_mini_get16(fs, header + 14);
-    end = FP_MINI_SECTION * (fs->count + 1);
+    g->count = fp_mini_get16(fs, header + 14);
+    end = FP_MINI_SECTION * (g->count + 1);
     for (uint32_t size = g->smallest; size <= g->largest && size; size *= 2) {
         if (size < end)
             continue;
@@ -148,8 +149,8 @@ static bool is_card(const struct fp_bdev *dev)
 /* The flash itself is known to erase no less at once than its own blocks. */
 static uint32_t smallest_on(const struct fp_bdev *dev)
 {
-    bool is_flash = dev->flags & FP_BDEV_ERASED_FF &&
-                    !(dev->flags & FP_BDEV_OVERWRITE);
+    bool is_flash =
+        dev->flags & FP_BDEV_ERASED_FF && !(dev->flags & FP_BDEV_OVERWRITE);
     uint32_t size = is_flash ? dev->block_size : SMALLEST;
 
     while (size < SMALLEST)
