@@ -279,6 +279,65 @@ static void odd_names_show_as_paths_and_open_by_them(void **state)
     assert_int_equal(fp_fs_readdir(&dir, &entry), 0);
     assert_int_equal(fp_fs_closedir(&dir), FP_OK);
     small_list(&v.mnt, (char[SMALL_TEXT]){ 0 });
+    assert_int_equal(small_check(&v.mnt).warnings, 3); /* those not shown */
+    small_unmount(&v);
+    small_free(&v);
+}
+
+/* The stored view has the names that no path can. */
+static void the_stored_view_has_every_name(void **state)
+{
+    static const char *const names[] = { "a/b", ".", "..", "%2F" };
+    struct fp_fs_config cfg = { .options = "raw=1" };
+    struct small_volume v;
+    struct fp_dirent entry;
+    struct fp_dir dir;
+
+    (void)state;
+    small_init(&v, &kind, 1, 256, 16);
+    put_meta(v.mem, 4, false);
+    for (int i = 0; i < 4; i++)
+        put_entry(v.mem, i, names[i], strlen(names[i]), 0, 3 + i, false);
+    assert_int_equal(small_mount(&v, kind.ro, &cfg), FP_OK);
+    assert_int_equal(fp_fs_opendir(&v.mnt, &dir, "/"), FP_OK);
+    for (int i = 3; i >= 0; i--) {
+        assert_int_equal(fp_fs_readdir(&dir, &entry), 1);
+        assert_string_equal(entry.name, names[i]);
+    }
+    assert_int_equal(fp_fs_readdir(&dir, &entry), 0);
+    assert_int_equal(fp_fs_closedir(&dir), FP_OK);
+    small_unmount(&v);
+    small_free(&v);
+}
+
+/* What was listed may be removed: the others come all the same, and once. */
+static void a_listing_goes_on_while_it_is_emptied(void **state)
+{
+    struct small_step step = { SMALL_PUT, "", "", 20, 1 };
+    struct small_volume v;
+    struct fp_dirent entry;
+    struct fp_dir dir;
+    char path[300];
+    int seen[9] = { 0 };
+
+    (void)state;
+    small_init(&v, &kind, 1, 256, 16);
+    small_format(&v);
+    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    for (int i = 0; i < 9; i++) {
+        snprintf(step.path, sizeof step.path, "/%d", i);
+        assert_int_equal(small_do(&kind, &v.mnt, &step), FP_OK);
+    }
+    assert_int_equal(fp_fs_opendir(&v.mnt, &dir, "/"), FP_OK);
+    while (fp_fs_readdir(&dir, &entry) == 1) {
+        seen[entry.name[0] - '0']++;
+        snprintf(path, sizeof path, "/%s", entry.name);
+        if (entry.name[0] != '4')
+            assert_int_equal(fp_fs_remove(&v.mnt, path), FP_OK);
+    }
+    assert_int_equal(fp_fs_closedir(&dir), FP_OK);
+    for (int i = 0; i < 9; i++)
+        assert_int_equal(seen[i], 1);
     small_unmount(&v);
     small_free(&v);
 }
@@ -490,6 +549,9 @@ static void limits_are_told(void **state)
     assert_int_equal(
         fp_fs_open(&v.mnt, &file, "/thirteen.chars", FP_O_WRITE | FP_O_CREATE),
         FP_ERR_NAMETOOLONG);
+    assert_int_equal(fp_fs_remove(&v.mnt, "/thirteen.chars"),
+                     FP_ERR_NAMETOOLONG);
+    assert_int_equal(fp_fs_remove(&v.mnt, "/\xff"), FP_ERR_INVAL);
     assert_int_equal(
         fp_fs_open(&v.mnt, &file, "/d/f", FP_O_WRITE | FP_O_CREATE),
         FP_ERR_NOENT);
@@ -607,6 +669,43 @@ static void broken_images_are_survived(void **state)
     small_free(&v);
 }
 
+static int failing_erase(struct fp_bdev *dev, uint32_t block, uint32_t count)
+{
+    (void)dev;
+    (void)block;
+    (void)count;
+    return FP_ERR_IO;
+}
+
+/* After a write that failed the metadata is read again, and may be broken by
+ * then. */
+static void metadata_that_breaks_while_mounted_is_an_error(void **state)
+{
+    struct small_step step = { SMALL_PUT, "/a", "", 20, 1 };
+    struct fp_bdev_ops ops;
+    struct small_volume v;
+    struct fp_stat st;
+
+    (void)state;
+    small_init(&v, &kind, 1, 256, 16);
+    small_format(&v);
+    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    assert_int_equal(small_do(&kind, &v.mnt, &step), FP_OK);
+    ops = *v.ram.bdev.ops;
+    ops.erase = failing_erase;
+    v.ram.bdev.ops = &ops;
+    step.op = SMALL_REMOVE;
+    assert_int_equal(small_do(&kind, &v.mnt, &step), FP_ERR_IO);
+    for (uint32_t at = 0; at < v.size; at += 256)
+        memset(v.mem + at + 14, 0xf0, 2); /* the count, in either order */
+    assert_int_equal(fp_fs_stat(&v.mnt, "/a", &st), FP_ERR_CORRUPT);
+    assert_int_equal(small_do(&kind, &v.mnt, &step), FP_ERR_CORRUPT);
+    step.op = SMALL_PUT;
+    assert_int_equal(small_do(&kind, &v.mnt, &step), FP_ERR_CORRUPT);
+    small_unmount(&v);
+    small_free(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -614,6 +713,8 @@ int main(void)
         cmocka_unit_test(every_image_tells_its_block_size),
         cmocka_unit_test(every_image_can_be_written_to),
         cmocka_unit_test(odd_names_show_as_paths_and_open_by_them),
+        cmocka_unit_test(the_stored_view_has_every_name),
+        cmocka_unit_test(a_listing_goes_on_while_it_is_emptied),
         cmocka_unit_test(another_spelling_is_the_same_name),
         cmocka_unit_test(big_endian_is_found_out_and_kept),
         cmocka_unit_test(another_version_is_read_when_told),
@@ -626,6 +727,7 @@ int main(void)
         cmocka_unit_test(blocks_wear_alike),
         cmocka_unit_test(power_cuts_leave_old_or_new),
         cmocka_unit_test(broken_images_are_survived),
+        cmocka_unit_test(metadata_that_breaks_while_mounted_is_an_error),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,9 @@ static void check_name(const struct fp_mini *fs, const uint8_t *entry,
 
     if (entry[0] == 0xff)
         say(step, FP_FINDING_ERROR, fs->block, "an entry has no name");
+    if (entry[0] == '.' && entry[entry[1] == '.' ? 2 : 1] == 0xff)
+        say(step, FP_FINDING_WARNING, fs->block,
+            "a name is \".\" or \"..\", which no path leads to");
     for (uint32_t i = 0; i < FP_MINI_NAME; i++) {
         if (has_ended && entry[i] != 0xff) {
             say(step, FP_FINDING_WARNING, fs->block,

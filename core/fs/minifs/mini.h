@@ -59,7 +59,7 @@ struct fp_mini {
                           files follows */
     uint8_t *found;    /* the entry of name, or end */
     uint32_t max_files;
-    struct fp_mini_file *files[]; /* those open, NULL between them */
+    struct fp_mini_file **files; /* those open, NULL between them */
 };
 
 _Static_assert(sizeof(struct fp_mini_file) <= FP_FILE_STATE, "fp_file");

@@ -34,8 +34,12 @@ int fp_mini_is_marked(const struct fp_mini *fs, uint32_t block)
 
 static bool take_count(struct fp_mini *fs)
 {
-    fs->end = fp_mini_entry(fs, fp_mini_get16(fs, fs->meta + 14));
-    return fs->end <= fs->limit;
+    uint32_t count = fp_mini_get16(fs, fs->meta + 14);
+    uint32_t size = FP_MINI_SECTION * (count + 1);
+
+    if (size <= fs->block_size)
+        fs->end = fs->meta + size;
+    return size <= fs->block_size;
 }
 
 /* Reads the block to meta, in the byte order that its count can be in: 2, 1 if an entry cannot be that of a file, or an
@@ -136,6 +140,7 @@ bool fp_mini_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg,
     if (!(dev->flags & (FP_BDEV_REPROG | FP_BDEV_OVERWRITE)))
         fs->once = dev->prog_size;
     fs->max_files = cfg->max_files;
+    fs->files = (struct fp_mini_file **)(void *)(fs + 1);
     fs->meta = (uint8_t *)(fs->files + cfg->max_files);
     fs->limit = fs->meta + size;
     fs->version = (uint8_t)fp_fs_option(cfg->options, "version", 1);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Writing files. The content is brought to the file's buffer before its first
- * change, and leaves it whole: flush() writes it to a free block, publish()
- * gives it its entry. A staged file stops between the two until its commit.
+ * change, and leaves it whole: flush() writes it to a free block, then it gets
+ * its entry. A staged file stops between the two until its commit.
  */
 #include "core/fs/minifs/mini.h"
 
