@@ -118,7 +118,8 @@ int fp_mini_reserve(struct fp_file *file, uint64_t size)
                                : find_room(fs, fp_mini_file_of(file));
 }
 
-/* From now on it is a file as others. There is no place for a time. */
+/* There is no place for a time. What is written from now on waits for another
+ * commit. */
 int fp_mini_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
 {
     struct fp_mini_file *f = fp_mini_file_of(file);
@@ -127,7 +128,7 @@ int fp_mini_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
     (void)meta;
     f->is_staged = false;
     err = fp_mini_fsync(file);
-    f->is_staged = err != FP_OK;
+    f->is_staged = true;
     return err;
 }
 
