@@ -23,16 +23,16 @@ static int erase(const struct fp_mini *fs, uint32_t block)
     return fp_bdev_erase(fs->dev, block * fs->each, fs->each);
 }
 
-int fp_mini_store(const struct fp_mini *fs, uint32_t block, uint8_t *buf,
-                  uint32_t from, uint32_t size)
+int fp_mini_store(const struct fp_mini *fs, uint8_t *buf, uint32_t from,
+                  uint32_t size)
 {
     uint32_t unit = fs->dev->prog_size;
     uint32_t end = (size + unit - 1) / unit * unit;
-    int err = erase(fs, block);
+    int err = erase(fs, fs->next);
 
     memset(buf + size, 0xff, fs->block_size - size);
     return err ? err
-               : fp_bdev_prog(fs->dev, fp_mini_addr(fs, block) + from,
+               : fp_bdev_prog(fs->dev, fp_mini_addr(fs, fs->next) + from,
                               buf + from, end - from);
 }
 
@@ -101,28 +101,27 @@ uint32_t fp_mini_next_free(const struct fp_mini *fs, uint32_t block)
     return FP_MINI_NO_BLOCK;
 }
 
-int fp_mini_write_meta(struct fp_mini *fs, uint32_t block)
+int fp_mini_write_meta(struct fp_mini *fs)
 {
     int err;
 
     fp_mini_put16(fs, fs->meta + 14, fp_mini_count(fs));
     fs->meta[0] = 0xff;
-    err = fp_mini_store(fs, block, fs->meta, fs->once,
-                        (uint32_t)(fs->end - fs->meta));
-    return err ? err : prog_mark(fs, block, (uint8_t)FP_MINI_MAGIC[0]);
+    err = fp_mini_store(fs, fs->meta, fs->once, (uint32_t)(fs->end - fs->meta));
+    return err ? err : prog_mark(fs, fs->next, (uint8_t)FP_MINI_MAGIC[0]);
 }
 
-int fp_mini_commit(struct fp_mini *fs, uint32_t block)
+int fp_mini_commit(struct fp_mini *fs)
 {
     uint32_t old = fs->block;
     int err = FP_ERR_NOSPC;
 
-    if (block != FP_MINI_NO_BLOCK)
+    if (fs->next != FP_MINI_NO_BLOCK)
         err = fp_mini_drop_rivals(fs);
     if (!err)
-        err = fp_mini_write_meta(fs, block);
+        err = fp_mini_write_meta(fs);
     if (!err) {
-        fs->block = block;
+        fs->block = fs->next;
         err = drop(fs, old);
     }
     if (!err)

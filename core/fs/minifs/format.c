@@ -22,6 +22,7 @@ int fp_mini_format(struct fp_bdev *dev, const struct fp_fs_config *cfg,
     }
     memcpy(fs->meta, FP_MINI_MAGIC, FP_MINI_MAGIC_SIZE);
     fs->meta[FP_MINI_MAGIC_SIZE] = fs->version;
+    fs->next = 0;
     fs->end = fp_mini_entry(fs, 0);
-    return fp_mini_write_meta(fs, 0);
+    return fp_mini_write_meta(fs);
 }

@@ -49,7 +49,7 @@ struct fp_mini {
     struct fp_bdev *dev;
     uint32_t block_size, block_count;
     uint32_t block;    /* of the metadata */
-    uint32_t next;     /* for the content that find_room() was asked for */
+    uint32_t next;     /* to be written, or NO_BLOCK */
     uint32_t each;     /* blocks of the device in one */
     uint32_t once;     /* bytes at a block's start that take one program only */
     uint32_t file_max; /* largest size a file may have */
@@ -155,16 +155,16 @@ int fp_mini_step_ro(struct fp_mount *mnt, struct fp_step *step);
 int fp_mini_drop_rivals(struct fp_mini *fs);
 /* The next block that nothing refers to, behind `block`; NO_BLOCK. */
 uint32_t fp_mini_next_free(const struct fp_mini *fs, uint32_t block);
-/* Erases the block and programs buf[from..size) into it, 0xff behind. */
-int fp_mini_store(const struct fp_mini *fs, uint32_t block, uint8_t *buf,
-                  uint32_t from, uint32_t size);
+/* Erases block `next` and programs buf[from..size) into it, 0xff behind. */
+int fp_mini_store(const struct fp_mini *fs, uint8_t *buf, uint32_t from,
+                  uint32_t size);
 void fp_mini_put16(const struct fp_mini *fs, uint8_t *p, uint32_t v);
-/* Writes meta out to `block`: from then on it counts. */
-int fp_mini_write_meta(struct fp_mini *fs, uint32_t block);
-/* The same, and what was is metadata no more. The block is chosen before meta
- * is changed: what goes with the change must not be overwritten by it. With
- * NO_BLOCK, FP_ERR_NOSPC. Any error makes the next look() read meta again. */
-int fp_mini_commit(struct fp_mini *fs, uint32_t block);
+/* Writes meta out to block `next`: from then on it counts. */
+int fp_mini_write_meta(struct fp_mini *fs);
+/* The same, and what was is metadata no more. `next` is chosen before meta is
+ * changed: what goes with the change must not be overwritten by it. Where it
+ * is NO_BLOCK, FP_ERR_NOSPC. Any error makes the next look() read meta again. */
+int fp_mini_commit(struct fp_mini *fs);
 
 /* write.c */
 int32_t fp_mini_write(struct fp_file *file, const void *buf, uint32_t size);

@@ -34,7 +34,6 @@ int fp_mini_rename(struct fp_mount *mnt, const char *from, const char *to,
     struct fp_mini *fs = fp_mini_of(mnt);
     uint8_t old[FP_MINI_NAME], *entry, *target;
     int err = fp_mini_find(fs, from, false);
-    uint32_t block;
 
     entry = fs->found;
     memcpy(old, fs->name, FP_MINI_NAME);
@@ -49,11 +48,11 @@ int fp_mini_rename(struct fp_mount *mnt, const char *from, const char *to,
         return FP_OK; /* another spelling of the same name */
     if (fs->name[0] == 0xff)
         target = entry;
-    block = fp_mini_next_free(fs, fs->block);
+    fs->next = fp_mini_next_free(fs, fs->block);
     memcpy(entry, fs->name, FP_MINI_NAME);
     if (target < fs->end)
         remove_entry(fs, target);
-    err = fp_mini_commit(fs, block);
+    err = fp_mini_commit(fs);
     if (!err)
         tell_files(fs, old);
     return err;

@@ -57,12 +57,11 @@ int fp_mini_truncate(struct fp_file *file, uint64_t size)
 static int find_room(struct fp_mini *fs, const struct fp_mini_file *f)
 {
     int err = fp_mini_find_name(fs, f->name);
-    uint32_t block = fp_mini_next_free(fs, fs->block);
 
-    fs->next = block;
-    if (!err &&
-        (fs->found == fs->limit || (f->state != FP_MINI_FLUSHED &&
-                                    fp_mini_next_free(fs, block) == block)))
+    fs->next = fp_mini_next_free(fs, fs->block);
+    if (!err && (fs->found == fs->limit ||
+                 (f->state != FP_MINI_FLUSHED &&
+                  fp_mini_next_free(fs, fs->next) == fs->next)))
         err = FP_ERR_NOSPC;
     return err;
 }
@@ -73,7 +72,7 @@ static int flush(struct fp_mini *fs, struct fp_mini_file *f)
 
     if (err || f->state != FP_MINI_DIRTY)
         return err;
-    err = fp_mini_store(fs, fs->next, f->buf, 0, f->size);
+    err = fp_mini_store(fs, f->buf, 0, f->size);
     if (err)
         return err;
     f->block = fs->next;
@@ -86,7 +85,6 @@ int fp_mini_fsync(struct fp_file *file)
     struct fp_mini *fs = fp_mini_of(file->mnt);
     struct fp_mini_file *f = fp_mini_file_of(file);
     uint8_t *entry;
-    uint32_t block;
     int err;
 
     if (f->state == FP_MINI_SETTLED)
@@ -96,14 +94,14 @@ int fp_mini_fsync(struct fp_file *file)
     err = flush(fs, f);
     if (err || f->is_staged)
         return err;
-    block = fp_mini_next_free(fs, f->block);
+    fs->next = fp_mini_next_free(fs, f->block);
     entry = fs->found;
     memcpy(entry, f->name, FP_MINI_NAME);
     fp_mini_put16(fs, entry + 12, f->size);
     fp_mini_put16(fs, entry + 14, f->block);
     if (entry == fs->end)
         fs->end += FP_MINI_SECTION;
-    err = fp_mini_commit(fs, block);
+    err = fp_mini_commit(fs);
     if (!err)
         f->state = FP_MINI_SETTLED;
     return err;
