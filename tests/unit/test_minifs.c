@@ -5,6 +5,7 @@
  * images that are broken.
  */
 
+#include "core/bdev/stats.h"
 #include "core/fs/minifs/minifs.h"
 #include "tests/unit/small_volume.h"
 
@@ -340,6 +341,127 @@ static void another_version_is_read_when_told(void **state)
     small_free(&v);
 }
 
+/* --- what looking for it costs --- */
+
+#define MUCH   (16u << 20)
+#define LOOKED 4500u /* reads besides one a place: the format page */
+
+/* A probe of MUCH memory as that medium; its reads, and its error if there is
+ * one to be. */
+static uint64_t reads_of_probe(uint8_t *mem, uint32_t prog, uint32_t block,
+                               uint32_t flags, int score)
+{
+    struct fp_fs_config cfg = { 0 };
+    struct fp_bdev_stats stats;
+    struct fp_bdev_ram ram;
+
+    fp_bdev_ram_init(&ram, prog, block, MUCH / block, mem);
+    ram.bdev.flags = flags;
+    fp_bdev_stats_init(&stats, &ram.bdev, NULL);
+    assert_int_equal(kind.ops->probe(&stats.bdev, &cfg, &score), FP_ERR_NOENT);
+    print_message("           %u reads\n",
+                  (unsigned)stats.count[FP_BDEV_READ].calls);
+    return stats.count[FP_BDEV_READ].calls;
+}
+
+enum {
+    FLASH = FP_BDEV_REPROG | FP_BDEV_ERASED_FF,
+    IMAGE = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG | FP_BDEV_ERASED_FF,
+    CARD = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG
+};
+
+static void a_card_is_not_searched(void **state)
+{
+    uint8_t *mem = calloc(1, MUCH);
+
+    (void)state;
+    assert_int_equal(reads_of_probe(mem, 512, 512, CARD, 0), 0);
+    assert_int_equal(reads_of_probe(mem, 512, 512, IMAGE, 0), 0);
+    free(mem);
+}
+
+static void nor_is_anything_when_a_surer_volume_is_known(void **state)
+{
+    struct small_volume v;
+    json_t *manifest = small_load(&v, &kind, "b256_basic");
+    struct fp_fs_config cfg = { 0 };
+    int score = 80;
+
+    (void)state;
+    assert_int_equal(kind.ops->probe(&v.ram.bdev, &cfg, &score), FP_ERR_NOENT);
+    score = 79;
+    assert_int_equal(kind.ops->probe(&v.ram.bdev, &cfg, &score), FP_OK);
+    assert_int_equal(score, 80);
+    json_decref(manifest);
+    small_free(&v);
+}
+
+static void random_bytes_are_read_once_a_place(void **state)
+{
+    uint8_t *mem = malloc(MUCH);
+    uint32_t x = 1;
+
+    (void)state;
+    for (uint32_t i = 0; i < MUCH; i++)
+        mem[i] = (uint8_t)((x = x * 1664525u + 1013904223u) >> 24);
+    assert_true(reads_of_probe(mem, 1, 4096, FLASH, 0) <= MUCH / 4096);
+    assert_true(reads_of_probe(mem, 1, 256, FLASH, 0) <= MUCH / 256);
+    assert_true(reads_of_probe(mem, 1, 4096, IMAGE, 0) <= MUCH / 256);
+    free(mem);
+}
+
+/* Metadata at each `step`, with `sound` entries that may be and one that
+ * cannot, each with something in its block whatever the size. */
+static void fill_with_candidates(uint8_t *mem, uint32_t step, int sound)
+{
+    memset(mem, 0xff, MUCH);
+    for (uint32_t at = 0; at < MUCH; at += 256)
+        mem[at] = 'x';
+    for (uint32_t at = 0; at < MUCH; at += step) {
+        put_meta(mem + at, sound + 1, false);
+        for (int i = 0; i <= sound; i++)
+            put_entry(mem + at, i, "file", 4, 1, i < sound ? 200 : 65535,
+                      false);
+        for (uint32_t i = 256; i < step; i += 256)
+            mem[at + i] = 0xff;
+    }
+}
+
+static void hostile_flash_is_bounded(void **state)
+{
+    static const uint32_t steps[] = { 256, 4096, 65536 };
+    uint8_t *mem = malloc(MUCH);
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        for (int sound = 0; sound < 8; sound += 7) {
+            fill_with_candidates(mem, steps[i], sound);
+            assert_true(reads_of_probe(mem, 1, 256, FLASH, 0) <=
+                        MUCH / 256 + LOOKED);
+            assert_true(reads_of_probe(mem, 1, 4096, FLASH, 0) <=
+                        MUCH / 4096 + LOOKED);
+        }
+    free(mem);
+}
+
+/* Flash that erases 1,024 bytes at once has no smaller blocks, though the
+ * bytes alone would say so. */
+static void blocks_are_not_smaller_than_what_the_flash_erases(void **state)
+{
+    struct fp_fs_config cfg = { 0 };
+    struct fp_bdev_ram ram;
+    struct small_volume v;
+    json_t *manifest = small_load(&v, &kind, "b256_basic");
+    int score = 0;
+
+    (void)state;
+    fp_bdev_ram_init(&ram, 1, 1024, (uint32_t)v.size / 1024, v.mem);
+    assert_true(kind.ops->probe(&ram.bdev, &cfg, &score) == FP_ERR_NOENT ||
+                cfg.block_size >= 1024);
+    json_decref(manifest);
+    small_free(&v);
+}
+
 /* --- limits --- */
 
 static void limits_are_told(void **state)
@@ -489,6 +611,11 @@ int main(void)
         cmocka_unit_test(another_spelling_is_the_same_name),
         cmocka_unit_test(big_endian_is_found_out_and_kept),
         cmocka_unit_test(another_version_is_read_when_told),
+        cmocka_unit_test(a_card_is_not_searched),
+        cmocka_unit_test(nor_is_anything_when_a_surer_volume_is_known),
+        cmocka_unit_test(random_bytes_are_read_once_a_place),
+        cmocka_unit_test(hostile_flash_is_bounded),
+        cmocka_unit_test(blocks_are_not_smaller_than_what_the_flash_erases),
         cmocka_unit_test(limits_are_told),
         cmocka_unit_test(blocks_wear_alike),
         cmocka_unit_test(power_cuts_leave_old_or_new),
