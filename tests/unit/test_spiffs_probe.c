@@ -298,21 +298,26 @@ static void a_mount_that_searches_reads_little_more(void **state)
 }
 
 /* The only file of a large volume tells its layout wherever it is: here behind
- * the block that claims to have been erased last. */
+ * the block that claims to have been erased last. Of a volume that has more
+ * blocks than there are reads it does so where it was come across. */
 static void one_file_in_a_large_volume_is_found(void **state)
 {
-    static const uint32_t behind[] = { 1, 300, 777, 1022 };
+    static const struct {
+        uint32_t blocks, behind;
+    } places[] = { { 1024, 1 },    { 1024, 300 }, { 1024, 777 },
+                   { 1024, 1022 }, { 4000, 15 },  { 4000, 3 } };
 
     (void)state;
-    for (size_t i = 0; i < sizeof behind / sizeof *behind; i++) {
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        uint32_t block = places[i].behind;
         struct looked looked;
         struct volume v;
 
-        start(&v, 1024);
-        fp_put_le16(v.mem + behind[i] * 4096 + 254, 0x2000);
+        start(&v, places[i].blocks);
+        fp_put_le16(v.mem + block * 4096 + 254, 0x2000);
         mount(&v, &LAYOUT);
         put(&v, "/only", 2000);
-        assert_true(v.mem[(behind[i] + 1) * 4096] != 0xff);
+        assert_true(v.mem[(block + 1) * 4096] != 0xff);
         looked = look_at(&v.ram.bdev, 0);
         assert_int_equal(looked.err, FP_OK);
         assert_int_equal(looked.score, 95);

@@ -20,6 +20,8 @@
 #define CHUNK       64u /* bytes of a lookup table read at once */
 #define ENTRIES_MAX 32u
 #define HEADERS_MAX 8u
+#define KIND_MAX    4u                            /* layouts */
+#define TABLES      (2u * HEADERS_MAX * KIND_MAX) /* reads that tables take */
 #define STRIDE      16u /* from block to block on the way through */
 #define SCORE_MAX   95
 #define MAGIC       0x100000 /* more than anything agrees */
@@ -29,8 +31,6 @@
     {                              \
         options, "raw=1," options, \
     }
-
-#define KIND_MAX 4u
 
 /* Those of a kind differ only in where an index header has its table: what
  * else there is to see is looked at once for all of them. */
@@ -160,12 +160,13 @@ static void try_block(struct trial *t, uint32_t block)
     }
 }
 
-/* Blocks all over the volume: what is in use may be anywhere. */
+/* Blocks all over the volume: what is in use may be anywhere. Reads are left
+ * for what is made of the headers. */
 static void try_blocks(struct trial *t)
 {
     for (uint32_t i = 0; i < STRIDE; i++)
         for (uint32_t b = i; b < t->fs.block_count; b += STRIDE) {
-            if (t->reads == 0 ||
+            if (t->reads <= TABLES ||
                 (has_enough_entries(t) && t->header_count == HEADERS_MAX))
                 return;
             try_block(t, b);
