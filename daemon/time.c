@@ -4,6 +4,14 @@
 #include <stdio.h>
 #include <time.h>
 
+int64_t fpd_time_unix_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 void fpd_time_format(int64_t ms, char out[32])
 {
     int64_t rest = ms % 1000;

@@ -42,7 +42,7 @@ static int score_at(const struct fpc_image *image, uint64_t offset)
         return -1;
     for (const struct fp_fs_ops *const *ops = fp_host_drivers; *ops; ops++) {
         struct fp_fs_config found = image->cfg;
-        int score = 0;
+        int score = best;
 
         if ((*ops)->probe != NULL &&
             (*ops)->probe(&file.bdev, &found, &score) == FP_OK && score > best)

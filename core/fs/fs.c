@@ -81,7 +81,7 @@ int fp_fs_probe(const struct fp_fs_ops *const *drivers, struct fp_bdev *dev,
 
     for (; *drivers != NULL; drivers++) {
         struct fp_fs_config found = *cfg;
-        int score = 0, err;
+        int score = best_score < 0 ? 0 : best_score, err;
 
         if ((*drivers)->probe == NULL)
             continue;
@@ -135,7 +135,7 @@ static int find_block_size(struct fp_mount *mnt)
     struct fp_fs_config found = mnt->cfg;
     struct fp_bdev_window window;
     struct fp_bdev *dev;
-    int score, err;
+    int score = 0, err;
 
     if (mnt->cfg.block_size != 0 || mnt->ops->probe == NULL)
         return FP_OK;

@@ -199,8 +199,10 @@ struct fp_fs_ops {
      * if it cannot be mounted there. Reads nothing. */
     size_t (*workspace)(const struct fp_bdev *dev,
                         const struct fp_fs_config *cfg);
-    /* Is there such a filesystem at the start of dev? Never writes. On FP_OK
-     * *score is 0..100 and cfg has what was found (block_size among it).
+    /* Is there such a filesystem at the start of dev? Never writes. *score
+     * comes with the best of those asked before, 0 if none was: one that
+     * could not exceed it may answer FP_ERR_NOENT without looking. On FP_OK
+     * it is 0..100 and cfg has what was found (block_size among it).
      * FP_ERR_NOENT: none here. */
     int (*probe)(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score);
     int (*format)(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
@@ -317,12 +319,13 @@ bool fp_fs_is_free(const struct fp_mount *mnt);
 int fp_fs_format(const struct fp_fs_ops *ops, struct fp_bdev *dev,
                  const struct fp_fs_config *cfg, void *ws, size_t ws_size);
 
-/* Finds the driver in the NULL-ended list that fits dev best; cfg, in which the
- * caller states what it knows (zero the rest), gets what was found.
- * FP_ERR_NOENT: nothing known is there. Another error is one that a driver met
- * where none fitted: FP_ERR_CORRUPT, say, if a volume is there but broken.
- * Probes have little room: give them a device that is read by the byte
- * (core/bdev/window.h). */
+/* Finds the driver in the NULL-ended list that fits dev best, of two that fit
+ * equally the first: so those that look in one place stand before those that
+ * search. cfg, in which the caller states what it knows (zero the rest), gets
+ * what was found. FP_ERR_NOENT: nothing known is there. Another error is one
+ * that a driver met where none fitted: FP_ERR_CORRUPT, say, if a volume is
+ * there but broken. Probes have little room: give them a device that is read by
+ * the byte (core/bdev/window.h). */
 int fp_fs_probe(const struct fp_fs_ops *const *drivers, struct fp_bdev *dev,
                 const struct fp_fs_ops **ops, struct fp_fs_config *cfg);
 

@@ -20,6 +20,7 @@
 #include "core/fs/raw/raw.h"
 #endif
 
+/* Those that search a volume come after those that look in one place. */
 const struct fp_fs_ops *const fp_host_drivers[] = {
 #if FP_WITH_LITTLEFS
     &fp_fs_littlefs,
@@ -27,14 +28,14 @@ const struct fp_fs_ops *const fp_host_drivers[] = {
 #if FP_WITH_FAT
     &fp_fs_fat,
 #endif
+#if FP_WITH_BONSAI
+    &fp_fs_bonsai,
+#endif
 #if FP_WITH_SPIFFS
     &fp_fs_spiffs,
 #endif
 #if FP_WITH_MINIFS
     &fp_fs_minifs,
-#endif
-#if FP_WITH_BONSAI
-    &fp_fs_bonsai,
 #endif
 #if FP_WITH_RAW
     &fp_fs_raw,

@@ -23,7 +23,7 @@ const struct fp_fs_ops *fp_host_volume_driver(
 static int choose(struct fp_bdev *dev, const struct fp_host_volume_config *cfg,
                   const struct fp_fs_ops **ops, struct fp_fs_config *found)
 {
-    int score;
+    int score = 0;
 
     *found = cfg->cfg;
     if (cfg->fs == NULL)

@@ -6,6 +6,7 @@
 #include "daemon/http/server.h"
 #include "daemon/http/webfile.h"
 #include "daemon/log.h"
+#include "daemon/time.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,7 +18,6 @@
 #include <strings.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SESSIONS_MAX 64
@@ -232,7 +232,7 @@ static bool session_new(struct fpd_auth *auth, const struct fpd_token *token,
 static bool session_find(struct fpd_auth *auth, const char *id,
                          struct fpd_token *token)
 {
-    int64_t now = fpd_now_ms(), date = (int64_t)time(NULL) * 1000;
+    int64_t now = fpd_now_ms(), date = fpd_time_unix_ms();
     bool found = false;
 
     pthread_mutex_lock(&auth->lock);

@@ -6,10 +6,10 @@
 #include "daemon/http/route.h"
 #include "daemon/http/server.h"
 #include "daemon/store/tokens.h"
+#include "daemon/time.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define TOKENS_MAX 1000
 
@@ -71,7 +71,7 @@ static bool take_token(struct fpd_call *call, json_t *body,
         return false;
     }
     if (expires)
-        token->expires_ms = ((int64_t)time(NULL) + seconds) * 1000;
+        token->expires_ms = fpd_time_unix_ms() + seconds * 1000;
     return true;
 }
 

@@ -555,7 +555,7 @@ static int commit_info(const struct fpd_store_builder *b,
     out->gen = end->gen;
     out->consistency = end->consistency;
     out->pinned = end->pinned;
-    out->taken_ms = end->taken_ms ? end->taken_ms : fpd_store_unix_ms();
+    out->taken_ms = end->taken_ms ? end->taken_ms : fpd_time_unix_ms();
     for (uint32_t i = 0; i < out->chunk_count; i++)
         out->unreadable += b->entries[i].kind == FPD_KIND_UNREADABLE;
     out->complete = out->unreadable == 0;

@@ -88,7 +88,7 @@ static int insert_again(struct fpd_conn *conn, const struct fpd_packed *chunk,
                          " bad = 0, checked_ms = ?5, loc = ?6 WHERE id = ?1",
                          "biiiii", chunk->id, sizeof chunk->id,
                          (int64_t)chunk->size, (int64_t)chunk->codec,
-                         (int64_t)chunk->stored, fpd_store_unix_ms(), loc);
+                         (int64_t)chunk->stored, fpd_time_unix_ms(), loc);
         return n < 0 ? n : 1;
     }
     err = fpd_stmt_bind(conn, &stmt, "SELECT rest FROM blob WHERE id = ?1", "i",
@@ -134,7 +134,7 @@ int fpd_chunk_insert(struct fpd_conn *conn, const struct fpd_packed *chunk)
     return fpd_conn_run(conn, "INSERT INTO chunk VALUES(?1,?2,?3,?4,0,?5,?6)",
                         "biiiii", chunk->id, sizeof chunk->id,
                         (int64_t)chunk->size, (int64_t)chunk->codec,
-                        (int64_t)chunk->stored, fpd_store_unix_ms(), loc);
+                        (int64_t)chunk->stored, fpd_time_unix_ms(), loc);
 }
 
 int fpd_chunk_present(struct fpd_conn *conn, const uint8_t id[16])

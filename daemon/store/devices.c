@@ -29,7 +29,7 @@ static int seen_write(struct fpd_store *store, struct fpd_conn *conn, void *arg)
         " ON CONFLICT(id) DO UPDATE SET model = excluded.model,"
         " firmware = excluded.firmware, link = excluded.link,"
         " last_seen_ms = excluded.last_seen_ms",
-        "tttti", a->id, a->model, a->firmware, a->link, fpd_store_unix_ms());
+        "tttti", a->id, a->model, a->firmware, a->link, fpd_time_unix_ms());
 
     (void)store;
     return n < 0 ? n : FP_OK;

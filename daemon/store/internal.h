@@ -18,6 +18,7 @@
 #include "daemon/store/idset.h"
 #include "daemon/store/snapshot.h"
 #include "daemon/store/store.h"
+#include "daemon/time.h"
 
 #include <pthread.h>
 
@@ -175,7 +176,6 @@ struct fpd_snapshot_reader {
 
 /* ---- store.c ---- */
 
-int64_t fpd_store_unix_ms(void);
 /* Is text at most max bytes long? */
 bool fpd_store_fits(const char *text, size_t max);
 

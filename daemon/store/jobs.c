@@ -59,7 +59,7 @@ int fpd_store_job_add(struct fpd_store *store, struct fpd_store_job *job)
             return err;
     }
     if (!job->created_ms)
-        job->created_ms = fpd_store_unix_ms();
+        job->created_ms = fpd_time_unix_ms();
     return fpd_store_write(store, FPD_DB_META, add_write, job);
 }
 
@@ -240,7 +240,7 @@ static int log_write(struct fpd_store *store, struct fpd_conn *conn, void *arg)
     if (n)
         return n;
     n = fpd_conn_run(conn, "INSERT INTO job_log VALUES(?1, ?2, ?3, ?4)", "tiit",
-                     line->job, seq, fpd_store_unix_ms(), line->text);
+                     line->job, seq, fpd_time_unix_ms(), line->text);
     if (n >= 0)
         n = fpd_conn_run(conn,
                          "DELETE FROM job_log WHERE job = ?1 AND seq <= ?2",

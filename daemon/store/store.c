@@ -20,18 +20,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define DIR_MAX 4000
-
-int64_t fpd_store_unix_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 bool fpd_store_fits(const char *text, size_t max)
 {
@@ -140,7 +131,7 @@ static int tell_interrupted(struct fpd_conn *conn)
         " SELECT id, (SELECT coalesce(max(seq), 0) + 1 FROM job_log"
         " WHERE job = job.id), ?1, 'interrupted: the daemon stopped'"
         " FROM job WHERE ended_ms = 0",
-        "i", fpd_store_unix_ms());
+        "i", fpd_time_unix_ms());
 
     if (n > 0)
         fpd_log(FPD_LOG_WARN, "store", "jobs were interrupted: count=%d", n);

@@ -102,7 +102,7 @@ int fpd_store_token_add(struct fpd_store *store, struct fpd_token *token,
         err = secret_new(secret);
     if (err)
         return err;
-    token->created_ms = fpd_store_unix_ms();
+    token->created_ms = fpd_time_unix_ms();
     fpd_sha256(secret, strlen(secret), hash);
     return fpd_store_write(store, FPD_DB_META, add_write,
                            &(struct add){ token, hash });
@@ -143,7 +143,7 @@ int fpd_store_token_find(struct fpd_store *store, const char *secret,
         err = fpd_column_blob(stmt, 6, is, sizeof is);
         if (!err &&
             (CRYPTO_memcmp(is, hash, sizeof is) != 0 ||
-             (out->expires_ms != 0 && out->expires_ms <= fpd_store_unix_ms())))
+             (out->expires_ms != 0 && out->expires_ms <= fpd_time_unix_ms())))
             err = FP_ERR_NOENT;
     } else if (err == 0) {
         err = FP_ERR_NOENT;

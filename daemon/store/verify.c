@@ -169,7 +169,7 @@ static int checked_write(struct fpd_store *store, struct fpd_conn *conn,
                          "UPDATE chunk SET checked_ms = ?3"
                          " WHERE id BETWEEN ?1 AND ?2 AND bad = 0",
                          "bbi", c->first, (size_t)16, c->last, (size_t)16,
-                         fpd_store_unix_ms());
+                         fpd_time_unix_ms());
 
     (void)store;
     return n < 0 ? n : FP_OK;

@@ -259,7 +259,7 @@ static void use(const struct fuzz_layout *layout, uint32_t flags)
     struct fp_mount mnt;
     size_t size;
     void *ws;
-    int score;
+    int score = 0;
 
     dev.may_write = false;
     allow();

@@ -83,7 +83,7 @@ static inline int fat_mount(struct fp_mount *mnt, struct fp_bdev *dev,
                             const struct fp_fs_config *cfg)
 {
     struct fp_fs_config use = cfg ? *cfg : (struct fp_fs_config){ 0 };
-    int score, err = fat_driver->probe(dev, &use, &score);
+    int score = 0, err = fat_driver->probe(dev, &use, &score);
     size_t size = fat_driver->workspace(dev, &use);
     void *ws;
 

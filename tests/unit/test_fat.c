@@ -271,7 +271,7 @@ static void relatives_and_tables_are_no_fat(void **state)
 {
     struct fp_fs_config cfg = { 0 };
     struct vol v;
-    int score;
+    int score = 0;
 
     (void)state;
     make(&v, 1 << 18, 512, NULL);

@@ -327,6 +327,39 @@ static int better_probe(struct fp_bdev *dev, struct fp_fs_config *cfg,
     return FP_OK;
 }
 
+static int to_beat; /* what the last probe of a searcher was told */
+
+static int search_probe(struct fp_bdev *dev, struct fp_fs_config *cfg,
+                        int *score)
+{
+    (void)dev;
+    (void)cfg;
+    to_beat = *score;
+    *score = 100; /* of no weight without FP_OK */
+    return FP_ERR_NOENT;
+}
+
+/* One that would have to search is told what it must exceed to be taken. */
+static void a_probe_is_told_the_best_score_so_far(void **state)
+{
+    static const struct fp_fs_ops searcher = { .probe = search_probe };
+    static const struct fp_fs_ops better = { .probe = better_probe };
+    const struct fp_fs_ops *const list[] = { &rec_ops, &better, &searcher,
+                                             NULL };
+    const struct fp_fs_ops *ops = NULL;
+    struct fp_fs_config cfg = { 0 };
+    struct fixture f;
+
+    (void)state;
+    set_up(&f, 0);
+    assert_int_equal(fp_fs_probe(list, &f.ram.bdev, &ops, &cfg), FP_OK);
+    assert_ptr_equal(ops, &better);
+    assert_int_equal(to_beat, 41);
+    assert_int_equal(fp_fs_probe(list + 2, &f.ram.bdev, &ops, &cfg),
+                     FP_ERR_NOENT);
+    assert_int_equal(to_beat, 0);
+}
+
 static void the_best_probe_wins(void **state)
 {
     static const struct fp_fs_ops broken = { .probe = no_probe };
@@ -386,6 +419,7 @@ int main(void)
         cmocka_unit_test(renames_that_need_no_driver),
         cmocka_unit_test(a_mount_without_block_size_asks_the_probe),
         cmocka_unit_test(workspaces_are_measured_first),
+        cmocka_unit_test(a_probe_is_told_the_best_score_so_far),
         cmocka_unit_test(the_best_probe_wins),
         cmocka_unit_test(options_are_found_by_their_whole_name),
     };

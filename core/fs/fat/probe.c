@@ -15,7 +15,8 @@ int fp_fat_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
     uint8_t buf[PROBE_MAX];
     int err, what;
 
-    *score = 90;
+    *score =
+        96; /* more than SPIFFS, which is left in blocks FAT has not used */
     if (dev->read_size > PROBE_MAX)
         return FP_ERR_NOTSUP;
     if (fp_bdev_size(dev) < 512)

@@ -39,23 +39,25 @@ static const struct fp_agent_region *find_region(
 
 /* For whatever may be found or made there: a filesystem with blocks as the
  * probe says, or one of ours. */
-static size_t workspace_on(struct fp_bdev *dev, const struct fp_fs_config *cfg)
+static size_t workspace_on(struct fp_bdev *dev,
+                           const struct fp_agent_volume *volume)
 {
     static uint8_t unit[65536];
     struct fp_bdev_window window;
     struct fp_bdev *by_byte =
         fp_bdev_window_init(&window, dev, unit, sizeof unit);
-    size_t size = WORKSPACE_MIN;
+    const struct fp_fs_ops *named[] = { NULL, NULL }, *ops;
+    struct fp_fs_config found = volume->cfg;
+    size_t size = WORKSPACE_MIN, n;
 
     for (uint32_t i = 0; fp_host_drivers[i] != NULL; i++) {
-        const struct fp_fs_ops *ops = fp_host_drivers[i];
-        struct fp_fs_config found = *cfg;
-        int score;
-        size_t n = ops->workspace(dev, &found);
-
+        n = fp_host_drivers[i]->workspace(dev, &volume->cfg);
         size = n > size ? n : size;
-        if (ops->probe == NULL || ops->probe(by_byte, &found, &score) != FP_OK)
-            continue;
+    }
+    if (volume->fs != NULL)
+        named[0] = fp_host_volume_driver(fp_host_drivers, volume->fs);
+    if (fp_fs_probe(volume->fs != NULL ? named : fp_host_drivers, by_byte, &ops,
+                    &found) == FP_OK) {
         n = ops->workspace(dev, &found);
         size = n > size ? n : size;
     }
@@ -64,7 +66,7 @@ static size_t workspace_on(struct fp_bdev *dev, const struct fp_fs_config *cfg)
 
 /* The largest of what any partition wants, for any may become the first. */
 static size_t workspace_of_parts(struct fp_bdev *dev,
-                                 const struct fp_fs_config *cfg)
+                                 const struct fp_agent_volume *volume)
 {
     struct fp_agent_partition parts[FP_AGENT_PARTITIONS];
     uint8_t sector[4096];
@@ -79,7 +81,7 @@ static size_t workspace_of_parts(struct fp_bdev *dev,
 
         if (fp_bdev_slice_init(&slice, dev, parts[i].region.off,
                                parts[i].region.size) == FP_OK)
-            n = workspace_on(&slice.bdev, cfg);
+            n = workspace_on(&slice.bdev, volume);
         size = n > size ? n : size;
     }
     return size;
@@ -95,7 +97,7 @@ static size_t workspace_of(const struct fp_port_volumes *v,
     size_t size, parts = 0;
 
     if (volume->partition != 0)
-        parts = workspace_of_parts(dev, &volume->cfg);
+        parts = workspace_of_parts(dev, volume);
     if (region != NULL &&
         fp_bdev_slice_init(&slice, dev, region->off, region->size) == FP_OK)
         dev = &slice.bdev;
@@ -103,7 +105,7 @@ static size_t workspace_of(const struct fp_port_volumes *v,
         fp_port_usage("--mount %s: the reserve is too small, or its blocks "
                       "hold no sectors",
                       volume->path);
-    size = workspace_on(dev, &volume->cfg);
+    size = workspace_on(dev, volume);
     return parts > size ? parts : size;
 }
 
