@@ -90,18 +90,7 @@ void fp_fat_name_take(struct fp_fat *fs, const char *name, uint8_t *raw)
         fs->units = 0;
 }
 
-uint32_t fp_fat_alias_tail(const uint8_t *raw, const uint8_t *other)
-{
-    uint32_t n = fp_fat_trim(raw, 8);
-
-    if (memcmp(raw, other, n - 1) != 0 ||
-        memcmp(raw + n, other + n, 11 - n) != 0)
-        return 0;
-    n = other[n - 1] - (uint32_t)'0';
-    return n < 10 ? n : 0;
-}
-
-void fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round)
+uint8_t *fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round)
 {
     uint32_t n = fp_fat_trim(raw, 8), hash = round;
 
@@ -113,12 +102,7 @@ void fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round)
             raw[n++] = (uint8_t) "0123456789ABCDEF"[hash & 15];
     }
     n = fp_fat_min(n, 6);
-    raw[n++] = '~';
-    raw[n++] = '1';
     memset(raw + n, ' ', 8 - n);
-}
-
-void fp_fat_alias_set(uint8_t *raw, uint32_t tail)
-{
-    raw[fp_fat_trim(raw, 8) - 1] = (uint8_t)('0' + tail);
+    raw[n] = '~';
+    return raw + n + 1;
 }

@@ -168,7 +168,7 @@ static void look_at(struct fp_fat *fs, struct fp_step *step,
 {
     uint32_t size = fp_fat_size(place->raw);
     bool is_dir = fp_fat_is_dir(place->raw);
-    bool has_moved = fp_fat_is_moving(place->raw, FP_FAT_ARRIVED);
+    bool has_moved = place->raw[FP_FAT_AT_CASE] & FP_FAT_ARRIVED;
 
     c->sector = place->sector;
     if (is_dir || size)
@@ -228,7 +228,7 @@ static void mark_open(struct fp_fat *fs, struct fp_fat_check *c)
         if (node->is_dir)
             continue;
         mark_chain(fs, c, f->own.head, f->own.count);
-        if (f->orphan)
+        if (node->sector == FP_FAT_ORPHAN)
             mark_chain(fs, c, f->head, fp_fat_clusters(fs, f->disk_size));
     }
     c->phase = FP_FAT_TABLE;

@@ -54,35 +54,20 @@ void fp_fat_cursor_step(struct fp_fat *fs, struct fp_fat_cursor *at)
 
 /* --- moves --- */
 
-bool fp_fat_is_moving(const uint8_t *raw, uint8_t kind)
-{
-    return raw[FP_FAT_AT_CASE] & FP_FAT_MOVING && raw[FP_FAT_AT_MOVE] == kind;
-}
-
-void fp_fat_move_mark(uint8_t *raw, uint8_t kind,
-                      const struct fp_fat_place *peer)
-{
-    raw[FP_FAT_AT_CASE] |= FP_FAT_MOVING;
-    raw[FP_FAT_AT_MOVE] = kind;
-    fp_fat_put32(raw + FP_FAT_AT_PEER, peer->sector);
-    fp_fat_put16(raw + FP_FAT_AT_PEER + 4, peer->off / FP_FAT_SLOT);
-}
-
 uint8_t *fp_fat_peer(struct fp_fat *fs, const struct fp_fat_place *place,
                      uint8_t kind)
 {
-    uint32_t sector = fp_fat_u32(place->raw + FP_FAT_AT_PEER);
-    uint32_t off = fp_fat_u16(place->raw + FP_FAT_AT_PEER + 4) * FP_FAT_SLOT;
-    uint8_t want[FP_FAT_SLOT] = { 0 }, *raw;
+    const uint8_t *mark = place->raw + FP_FAT_AT_PEER;
+    uint32_t sector = fp_fat_u32(mark);
+    uint32_t off = fp_fat_u16(mark + 4) & (fs->sector_size - FP_FAT_SLOT);
+    uint8_t *raw;
 
-    if (sector < fs->root_start || sector >= fs->sectors ||
-        off >= fs->sector_size)
+    if (sector < fs->root_start || sector >= fs->sectors)
         return NULL;
-    fp_fat_move_mark(want, kind, place);
     raw = fp_fat_load(fs, &fs->win, sector) + off;
-    if (fs->err || !raw[0] || raw[0] == FP_FAT_FREE ||
-        !fp_fat_is_moving(raw, kind) ||
-        memcmp(raw + FP_FAT_AT_MOVE, want + FP_FAT_AT_MOVE, FP_FAT_MARK) != 0)
+    mark = raw + FP_FAT_AT_PEER;
+    if (fs->err || raw[0] == FP_FAT_FREE || !(raw[FP_FAT_AT_CASE] & kind) ||
+        fp_fat_u32(mark) != place->sector || fp_fat_u16(mark + 4) != place->off)
         return NULL;
     return raw;
 }
@@ -165,7 +150,7 @@ bool fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
             return false;
         /* "." and ".." are none, and what has been moved away is not here. */
     } while (place->raw[0] == '.' ||
-             (fp_fat_is_moving(place->raw, FP_FAT_LEAVING) &&
+             (place->raw[FP_FAT_AT_CASE] & FP_FAT_LEAVING &&
               fp_fat_peer(fs, place, FP_FAT_ARRIVED)));
     return !fs->err;
 }
@@ -284,8 +269,8 @@ int fp_fat_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
         return fs->err;
     d->node.is_dir = true;
     d->node.sector = FP_FAT_NONE;
-    d->node.dir = fp_fat_dir_head(fs, &place);
-    fp_fat_cursor_start(&d->at, d->node.dir);
+    d->node.off = fp_fat_dir_head(fs, &place);
+    fp_fat_cursor_start(&d->at, d->node.off);
     fp_fat_node_add(fs, &d->node);
     return FP_OK;
 }

@@ -42,6 +42,16 @@ void fp_fat_take(struct fp_fat_file *f, const struct fp_fat_place *place)
     f->run_count = 0;
 }
 
+struct fp_fat_node *fp_fat_node_at(const struct fp_fat *fs,
+                                   struct fp_fat_node *node, uint32_t sector,
+                                   uint32_t off)
+{
+    node = node ? node->next : fs->nodes;
+    while (node && (node->sector != sector || node->off != off))
+        node = node->next;
+    return node;
+}
+
 void fp_fat_forget(struct fp_fat_file *f, uint32_t index)
 {
     struct fp_fat_run *last;

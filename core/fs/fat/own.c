@@ -33,62 +33,52 @@ static void copy(struct fp_fat *fs, const struct fp_fat_file *f, uint32_t index,
     }
 }
 
-/* One more behind its own: a copy, or new at the end. */
-static void own_next(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
+/* One more: in front of its own, which then follow on it, or behind them. */
+static void own_one(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
 {
     struct fp_fat_stretch *own = &f->own;
+    bool is_head = !own->count || index < own->first;
     uint32_t near = own->tail, old = 0, next = 0, cluster;
 
     if (index < fp_fat_clusters(fs, f->size)) {
         old = fp_fat_cluster(fs, f, index);
         next = fp_fat_next(fs, old);
     }
-    if (!own->count)
+    if (is_head) {
         near = index ? fp_fat_cluster(fs, f, index - 1) : 0;
+        if (own->count)
+            next = own->head;
+    }
     cluster = fp_fat_alloc(fs, near);
     if (next)
         fp_fat_set(fs, cluster, next);
-    if (own->count)
+    if (!is_head)
         fp_fat_set(fs, own->tail, cluster);
     if (fs->err)
         return;
-    if (!own->count) {
+    if (is_head) {
         own->first = index;
         own->head = cluster;
     }
-    own->tail = cluster;
+    if (!is_head || !own->count)
+        own->tail = cluster;
     own->count++;
     fp_fat_forget(f, index);
     if (old)
         copy(fs, f, index, old, cluster);
 }
 
-/* In front of its own a stretch begins anew, which the old one then follows
- * on; behind its own that goes on. */
 void fp_fat_own_cluster(struct fp_fat *fs, struct fp_fat_file *f, uint32_t i)
 {
-    struct fp_fat_stretch old = f->own;
-    uint32_t next = old.count ? old.first + old.count : i, end = i + 1;
-    bool is_before = old.count && i < old.first;
+    struct fp_fat_stretch *own = &f->own;
 
-    if (is_before) {
-        f->own.count = 0;
-        fp_fat_forget(f, i);
-        next = i;
-        end = old.first;
+    while (!fs->err && i - own->first >= own->count) {
+        uint32_t index = i;
+
+        if (own->count)
+            index = i < own->first ? own->first - 1 : own->first + own->count;
+        own_one(fs, f, index);
     }
-    while (next < end && !fs->err)
-        own_next(fs, f, next++);
-    if (!is_before)
-        return;
-    fp_fat_set(fs, f->own.tail, old.head);
-    if (fs->err) {
-        fp_fat_disown(fs, f, 0);
-        f->own = old;
-        return;
-    }
-    f->own.tail = old.tail;
-    f->own.count += old.count;
 }
 
 void fp_fat_own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,

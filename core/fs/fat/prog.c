@@ -71,17 +71,13 @@ static void recount(struct fp_fat *fs)
 
 void fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value)
 {
-    uint32_t mask = fs->bits == 12 ? 0xfff : FP_FAT_EOC;
-    uint32_t old = fp_fat_get(fs, n), is_free = !value;
-
-    if (value == old || fs->err)
-        return;
     /* The top four bits of FAT32 are nobody's: they stay. */
-    fp_fat_exchange(fs, n, mask, value);
+    uint32_t old = fp_fat_exchange(fs, n, fs->mask, value) & fs->mask;
+
     if (fs->err)
         return;
-    if (n < fs->counted && n >= 2)
-        fs->free = fs->free + is_free - !old;
+    if (n < fs->counted)
+        fs->free += (uint32_t)!value - !old;
     if (fs->free > fs->last) /* FSInfo was wrong: below 0 */
         recount(fs);
     fs->changes++;

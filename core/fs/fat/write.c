@@ -8,6 +8,17 @@
 
 #define COUNT_SLICE 64u
 
+static bool is_orphan(const struct fp_fat_file *f)
+{
+    return f->node.sector == FP_FAT_ORPHAN;
+}
+
+/* Has it no entry yet? */
+static bool is_new(const struct fp_fat_file *f)
+{
+    return f->node.sector == FP_FAT_NONE;
+}
+
 int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
                 uint32_t flags)
 {
@@ -33,8 +44,7 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     if (fs->err)
         return fs->err;
     if (!is_there || flags & FP_O_STAGE) {
-        f->by_name = true;
-        f->node.dir = place.dir;
+        f->node.off = place.dir;
         memcpy(f->name, place.name, strlen(place.name) + 1);
         return FP_OK;
     }
@@ -108,7 +118,7 @@ static struct fp_fat *start(struct fp_file *file, uint64_t pos)
     struct fp_fat *fs = fp_fat_enter(file->mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
 
-    if (f->node.ended || f->orphan)
+    if (f->node.ended || is_orphan(f))
         fp_fat_fail(fs, FP_ERR_STALE);
     if (pos > UINT32_MAX)
         fp_fat_fail(fs, FP_ERR_FBIG);
@@ -122,12 +132,12 @@ static struct fp_fat *start(struct fp_file *file, uint64_t pos)
 /* After an error what was not saved is gone. */
 static int end(struct fp_fat *fs, struct fp_fat_file *f)
 {
-    if (!fs->err || f->node.ended || f->orphan)
+    if (!fs->err || f->node.ended || is_orphan(f))
         return fs->err;
     fp_fat_disown(fs, f, 0);
     f->size = f->disk_size;
     fp_fat_forget(f, 0);
-    f->node.ended = f->by_name;
+    f->node.ended = is_new(f);
     return fs->err;
 }
 
@@ -186,12 +196,13 @@ int fp_fat_fsync(struct fp_file *file)
 {
     struct fp_fat *fs = fp_fat_enter(file->mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
+    bool is_staged = is_new(f) && file->flags & FP_O_STAGE;
 
-    if (!f->by_name || !(file->flags & FP_O_STAGE))
+    if (!is_staged)
         fp_fat_save(fs, f, NULL);
     else if (f->node.ended)
         fp_fat_fail(fs, FP_ERR_STALE);
-    if (!fp_fat_finish(fs) && f->by_name) /* reads come off the medium now */
+    if (!fp_fat_finish(fs) && is_staged) /* reads come off the medium now */
         fs->win.sector = fs->fat.sector = FP_FAT_NONE;
     return fs->err;
 }
@@ -205,33 +216,20 @@ int fp_fat_commit(struct fp_file *file, const struct fp_commit_meta *meta)
     return fp_fat_finish(fs);
 }
 
-/* Does another handle have the chain of this file, which has no entry? */
-static bool is_shared(const struct fp_fat *fs, const struct fp_fat_file *f)
-{
-    for (struct fp_fat_node *node = fs->nodes; node; node = node->next) {
-        const struct fp_fat_file *other = (const struct fp_fat_file *)node;
-
-        if (!node->is_dir && other != f && other->orphan &&
-            other->head == f->head)
-            return true;
-    }
-    return false;
-}
-
 int fp_fat_close(struct fp_file *file)
 {
     struct fp_fat *fs = fp_fat_enter(file->mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
-    uint32_t flags = file->flags;
+    bool is_ours = file->flags & FP_O_WRITE || is_orphan(f);
 
-    if (flags & FP_O_WRITE && !f->node.ended && !f->orphan &&
-        !(f->by_name && flags & FP_O_STAGE))
+    if (!f->node.ended && !is_orphan(f) && file->flags & FP_O_WRITE &&
+        !(is_new(f) && file->flags & FP_O_STAGE))
         fp_fat_save(fs, f, NULL);
-    if (f->own.count || f->orphan)
+    if (f->own.count || is_orphan(f))
         fp_fat_begin(fs);
     fp_fat_disown(fs, f, 0);
-    if (f->orphan && !is_shared(fs, f))
-        fp_fat_free(fs, f->head, 0);
     fp_fat_release(fs, f);
-    return flags & FP_O_WRITE || f->orphan ? fp_fat_finish(fs) : fs->err;
+    if (is_orphan(f) && !fp_fat_node_at(fs, NULL, FP_FAT_ORPHAN, f->head))
+        fp_fat_free(fs, f->head, 0);
+    return is_ours ? fp_fat_finish(fs) : fs->err;
 }
