@@ -41,7 +41,7 @@ uint8_t *fp_fat_slot(struct fp_fat *fs, const struct fp_fat_cursor *at)
             fp_fat_fail(fs, FP_ERR_CORRUPT);
         sector = fp_fat_sector_of(fs, at->cluster);
     }
-    buf = fp_fat_load(fs, &fs->win, sector + (off >> fs->sector_shift));
+    buf = fp_fat_show(fs, sector + (off >> fs->sector_shift));
     return fs->err ? NULL : buf + (off & (fs->sector_size - 1));
 }
 
@@ -64,7 +64,7 @@ uint8_t *fp_fat_peer(struct fp_fat *fs, const struct fp_fat_place *place,
 
     if (sector < fs->root_start || sector >= fs->sectors)
         return NULL;
-    raw = fp_fat_load(fs, &fs->win, sector) + off;
+    raw = fp_fat_show(fs, sector) + off;
     mark = raw + FP_FAT_AT_PEER;
     if (fs->err || raw[0] == FP_FAT_FREE || !(raw[FP_FAT_AT_CASE] & kind) ||
         fp_fat_u32(mark) != place->sector || fp_fat_u16(mark + 4) != place->off)

@@ -21,8 +21,8 @@ void fp_fat_claim(struct fp_fat *fs, struct fp_fat_file *f)
         return;
     fs->files_used |= 1u << i;
     f->slot = (uint8_t)i;
-    f->runs = (struct fp_fat_run *)(void *)(fs->files + i * fs->file_stride);
-    f->name = (char *)(f->runs + fs->runs);
+    f->runs = (struct fp_fat_run *)(void *)(fs->files + i * fs->layout.file_stride);
+    f->name = (char *)(f->runs + fs->layout.runs);
     f->node.sector = FP_FAT_NONE;
     fp_fat_node_add(fs, &f->node);
 }
@@ -100,7 +100,7 @@ uint32_t fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index,
         }
         if (index < end)
             break;
-        if (i == fs->runs)
+        if (i == fs->layout.runs)
             i--;
         run = &f->runs[i++];
         *run = (struct fp_fat_run){ end, next, 1 };
@@ -187,7 +187,7 @@ int32_t fp_fat_file_read(struct fp_file *file, void *buf, uint32_t size)
         if (!off && n >= fs->sector_size)
             read_whole(fs, sector, to, n);
         else
-            memcpy(to, fp_fat_load(fs, &fs->win, sector) + off, n);
+            memcpy(to, fp_fat_show(fs, sector) + off, n);
     }
     if (fs->err)
         return fs->err;

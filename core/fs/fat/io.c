@@ -72,6 +72,11 @@ uint8_t *fp_fat_load(struct fp_fat *fs, struct fp_fat_window *w,
     return w->buf;
 }
 
+uint8_t *fp_fat_show(struct fp_fat *fs, uint32_t sector)
+{
+    return fp_fat_load(fs, &fs->win, sector);
+}
+
 void fp_fat_aim(struct fp_fat *fs, uint32_t sector)
 {
     fs->win.sector = sector;

@@ -44,7 +44,7 @@ void fp_fat_parent_set(struct fp_fat *fs, uint32_t head, uint32_t parent)
         fp_fat_fail(fs, FP_ERR_CORRUPT);
         return;
     }
-    raw = fp_fat_load(fs, &fs->win, sector) + FP_FAT_SLOT;
+    raw = fp_fat_show(fs, sector) + FP_FAT_SLOT;
     if (parent == fs->root_cluster)
         parent = 0;
     if (raw[0] == '.' && raw[1] == '.' && fp_fat_head(raw) != parent)

@@ -111,22 +111,18 @@ static uint32_t short_units(const uint8_t *raw, uint16_t units[12])
     return n;
 }
 
-static bool is_end(char c)
-{
-    return c == '/' || c == '\0';
-}
-
 static bool is_name(const uint16_t *at, uint32_t count, const char *path)
 {
     const uint16_t *end = at + count;
 
     while (at < end) {
-        uint32_t c = is_end(*path) ? BAD_CHAR : fp_fat_utf8_take(&path);
+        uint32_t c = fp_fat_utf8_take(&path);
 
-        if (c == BAD_CHAR || fold(c) != fold(utf16_take(&at, end)))
+        if (c == BAD_CHAR || c == '/' ||
+            fold(c) != fold(utf16_take(&at, end)))
             return false;
     }
-    return count && is_end(*path);
+    return count && (*path == '/' || !*path);
 }
 
 bool fp_fat_name_is(const struct fp_fat *fs, const uint8_t *raw,

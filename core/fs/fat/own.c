@@ -18,14 +18,14 @@ static void copy(struct fp_fat *fs, const struct fp_fat_file *f, uint32_t index,
 {
     uint32_t pos = index << fs->cluster_shift, size = fs->sector_size;
     uint32_t sector = fp_fat_sector_of(fs, from);
-    uint32_t end = fp_fat_sector_of(fs, from + 1);
+    uint32_t end = sector + (1u << fs->spc_shift);
 
     to = fp_fat_sector_of(fs, to) - sector;
     for (; sector < end && pos < f->size && !fs->err; sector++, pos += size) {
         if (pos >= f->put_from && pos < f->put_to &&
             f->put_to - pos >= size - 1)
             continue;
-        fp_fat_load(fs, &fs->win, sector);
+        fp_fat_show(fs, sector);
         fp_fat_flush(fs, &fs->win);
         if (fs->err)
             return;
@@ -33,23 +33,23 @@ static void copy(struct fp_fat *fs, const struct fp_fat_file *f, uint32_t index,
     }
 }
 
+/* The cluster at `index` of what the handle has so far; 0: none. */
+static uint32_t at(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
+{
+    if (index >= f->own.first + f->own.count &&
+        index >= fp_fat_clusters(fs, f->size))
+        return 0;
+    return fp_fat_cluster(fs, f, index);
+}
+
 /* One more: in front of its own, which then follow on it, or behind them. */
 static void own_one(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
 {
     struct fp_fat_stretch *own = &f->own;
     bool is_head = !own->count || index < own->first;
-    uint32_t near = own->tail, old = 0, next = 0, cluster;
+    uint32_t old = at(fs, f, index), next = at(fs, f, index + 1);
+    uint32_t cluster = fp_fat_alloc(fs, at(fs, f, index - 1));
 
-    if (index < fp_fat_clusters(fs, f->size)) {
-        old = fp_fat_cluster(fs, f, index);
-        next = fp_fat_next(fs, old);
-    }
-    if (is_head) {
-        near = index ? fp_fat_cluster(fs, f, index - 1) : 0;
-        if (own->count)
-            next = own->head;
-    }
-    cluster = fp_fat_alloc(fs, near);
     if (next)
         fp_fat_set(fs, cluster, next);
     if (!is_head)
@@ -81,21 +81,6 @@ void fp_fat_own_cluster(struct fp_fat *fs, struct fp_fat_file *f, uint32_t i)
     }
 }
 
-void fp_fat_own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
-                uint32_t n)
-{
-    uint32_t i = pos >> fs->cluster_shift;
-
-    f->put_from = pos;
-    f->put_to = pos + (n - 1);
-    /* The last cluster has room behind the end. */
-    if (pos >= f->disk_size && i < fp_fat_clusters(fs, f->disk_size))
-        i++;
-    for (; i <= f->put_to >> fs->cluster_shift && !fs->err; i++)
-        fp_fat_own_cluster(fs, f, i);
-    f->put_to = pos;
-}
-
 void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
 {
     struct fp_fat_stretch *own = &f->own;
@@ -110,6 +95,8 @@ void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
         fp_fat_set(fs, own->tail, FP_FAT_EOC);
     }
     own->count = keep;
-    fp_fat_forget(f, own->first + keep);
+    if (!keep)
+        own->first = own->head = own->tail = 0;
+    fp_fat_forget(f, index);
     fp_fat_free(fs, head, tail);
 }

@@ -111,37 +111,37 @@ static bool find_entry(struct fp_fat *fs, const struct fp_fat_file *f,
 static void save(struct fp_fat *fs, struct fp_fat_file *f,
                  const int64_t *mtime_ns)
 {
-    uint32_t have = fp_fat_clusters(fs, f->size), link = 0;
-    uint32_t head = f->head, rest = f->head;
-    struct fp_fat_stretch own = { .first = have };
+    uint32_t have = fp_fat_clusters(fs, f->size), link = 0, rest = f->head;
     bool is_new = f->node.sector == FP_FAT_NONE, is_there;
+    struct fp_fat_stretch own;
     struct fp_fat_place place;
     uint8_t *raw;
 
     is_there = find_entry(fs, f, &place);
     gather(fs, f);
-    if (f->own.count)
-        own = f->own;
-    if (own.count && own.first + own.count == have)
+    own = f->own;
+    if (!own.count)
+        own.first = have;
+    else if (own.first + own.count == have)
         fp_fat_set(fs, own.tail, FP_FAT_EOC); /* more may have been cut off */
     if (own.first) {
         link = fp_fat_cluster(fs, f, own.first - 1);
         rest = fp_fat_get(fs, link);
-    } else {
-        head = own.head;
     }
     fp_fat_flush(fs, &fs->win); /* the last of the content */
     if (fs->err)
         return;
-    f->own.count = 0;
+    memset(&f->own, 0, sizeof f->own);
     f->node.ended = true;
-    if (link && own.head)
+    if (!link)
+        f->head = own.head;
+    else if (own.head)
         fp_fat_set(fs, link, own.head);
     if (!is_there)
         fp_fat_entry_put(fs, &place);
-    if (is_new || head != f->head || f->size != f->disk_size || mtime_ns) {
+    if (!link || f->size != f->disk_size || mtime_ns) {
         raw = fp_fat_edit(fs, place.sector, place.off);
-        fp_fat_head_set(raw, head, f->size);
+        fp_fat_head_set(raw, f->head, f->size);
         if (mtime_ns)
             fp_fat_time_set(fs, raw, *mtime_ns);
     }
@@ -154,7 +154,6 @@ static void save(struct fp_fat *fs, struct fp_fat_file *f,
     if (is_new && is_there)
         fp_fat_abandon(fs, &place, fp_fat_head(place.raw));
     fp_fat_free(fs, rest, own.tail);
-    f->head = head;
     f->disk_size = f->size;
     f->node.sector = place.sector;
     f->node.off = place.off;

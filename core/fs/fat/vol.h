@@ -116,7 +116,8 @@ struct fp_fat_dir {
     struct fp_fat_cursor at;
 };
 
-/* The clusters [first, first + count) of a file, from head to tail. */
+/* The clusters [first, first + count) of a file, from head to tail; all 0 when
+ * there are none. */
 struct fp_fat_stretch {
     uint32_t first, count, head, tail;
 };
@@ -133,6 +134,11 @@ struct fp_fat_file {
     struct fp_fat_run *runs;
     uint32_t run_count;
     char *name; /* of one that has no entry yet */
+};
+
+/* How the workspace is divided, in bytes, files and runs aside. */
+struct fp_fat_layout {
+    uint32_t sector, files, runs, file_stride, bitmap;
 };
 
 /* Bytes first, and then what is used most: small processors reach that in one
@@ -172,15 +178,14 @@ struct fp_fat {
     uint32_t barred; /* no path may lead through the directory at it */
     struct fp_fat_node *nodes;
     uint32_t files_used;
-    uint8_t *files;
-    uint32_t file_stride, runs;
+    uint8_t *files; /* the runs and the name of each */
     struct fp_mount *mnt;
     /* Programs what w holds. NULL: this mount never writes, and links nothing
      * that does. */
     void (*flush)(struct fp_fat *fs, struct fp_fat_window *w);
     int32_t zone; /* seconds ahead of UTC */
+    struct fp_fat_layout layout;
     uint8_t *bitmap;
-    uint32_t bitmap_size;
     uint8_t nowhere[2 * FP_FAT_SLOT]; /* what is changed after an error */
     uint16_t name[FP_FAT_PARTS_MAX * 13];
 };
@@ -244,6 +249,8 @@ uint32_t fp_fat_size(const uint8_t *raw);
 /* Moves a window; what it shows, its buffer in any case. */
 uint8_t *fp_fat_load(struct fp_fat *fs, struct fp_fat_window *w,
                      uint32_t sector);
+/* The same of the window onto anything but the table. */
+uint8_t *fp_fat_show(struct fp_fat *fs, uint32_t sector);
 /* Makes what the window holds the content of another sector, to be programmed:
  * that of a cluster which nobody knows yet. */
 void fp_fat_aim(struct fp_fat *fs, uint32_t sector);
@@ -361,6 +368,9 @@ int fp_fat_step_ro(struct fp_mount *mnt, struct fp_step *step);
 
 /* prog.c */
 void fp_fat_flush(struct fp_fat *fs, struct fp_fat_window *w);
+/* Makes the window zeros, to be programmed over a sector whose content does not
+ * count. */
+void fp_fat_blank(struct fp_fat *fs, uint32_t sector);
 /* What was changed is on the medium. */
 void fp_fat_flush_all(struct fp_fat *fs);
 /* ... and stays there. The operation's result. */
@@ -437,9 +447,6 @@ int fp_fat_commit(struct fp_file *file, const struct fp_commit_meta *meta);
 int fp_fat_close(struct fp_file *file);
 
 /* own.c */
-/* Makes [pos, pos + n) of a file bytes that may be written. */
-void fp_fat_own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
-                uint32_t n);
 /* Makes a cluster the handle's own, and those between it and its own. */
 void fp_fat_own_cluster(struct fp_fat *fs, struct fp_fat_file *f, uint32_t i);
 /* Frees the handle's own clusters from `index` on. */

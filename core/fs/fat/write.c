@@ -60,14 +60,10 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
 static void put_part(struct fp_fat *fs, bool is_fresh, uint32_t sector,
                      uint32_t off, const uint8_t *buf, uint32_t n)
 {
-    if (is_fresh && fs->win.sector != sector) {
-        /* Nothing there counts: it need not be read. */
-        fp_fat_flush(fs, &fs->win);
-        if (!fs->err)
-            memset(fs->win.buf, 0, fs->sector_size);
-    } else {
-        fp_fat_load(fs, &fs->win, sector);
-    }
+    if (is_fresh && fs->win.sector != sector)
+        fp_fat_blank(fs, sector);
+    else
+        fp_fat_show(fs, sector);
     if (fs->err)
         return;
     fp_fat_aim(fs, sector);
@@ -88,12 +84,28 @@ static void put_whole(struct fp_fat *fs, uint32_t sector, const uint8_t *buf,
         fp_bdev_prog(fs->dev, (fp_addr)sector << fs->sector_shift, buf, size);
 }
 
+/* Makes [pos, pos + n) of a file bytes that may be written. */
+static void own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
+                uint32_t n)
+{
+    uint32_t i = pos >> fs->cluster_shift;
+
+    f->put_from = pos;
+    f->put_to = pos + (n - 1);
+    /* The last cluster has room behind the end. */
+    if (pos >= f->disk_size && i < fp_fat_clusters(fs, f->disk_size))
+        i++;
+    for (; i <= f->put_to >> fs->cluster_shift && !fs->err; i++)
+        fp_fat_own_cluster(fs, f, i);
+    f->put_to = pos;
+}
+
 static void put(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
                 const uint8_t *buf, uint32_t size)
 {
     uint32_t end = pos + size, n;
 
-    fp_fat_own(fs, f, pos, size);
+    own(fs, f, pos, size);
     for (; size && !fs->err; pos += n, size -= n) {
         uint32_t sector, off = pos & (fs->sector_size - 1);
 
