@@ -131,18 +131,15 @@ void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place)
 /* Part `part` of the long name, from 1. */
 static void put_part(const struct fp_fat *fs, uint8_t *raw, uint32_t part)
 {
-    uint32_t at = part * 13;
+    const uint16_t *units = &fs->name[(part - 1) * 13];
 
-    memset(raw, 0xff, FP_FAT_SLOT);
-    raw[0] = (uint8_t)(part | (at >= fs->units ? 0x40 : 0));
+    raw[0] = (uint8_t)(part | (part * 13 >= fs->units ? 0x40 : 0));
     raw[FP_FAT_AT_ATTR] = FP_FAT_LONG;
     raw[FP_FAT_AT_CASE] = 0;
     raw[13] = (uint8_t)fs->sum;
     fp_fat_put16(raw + FP_FAT_AT_LOW, 0);
-    at -= 13;
-    for (uint32_t i = 0; i < 13 && at <= fs->units; i++, at++)
-        fp_fat_put16(raw + fp_fat_part_at[i],
-                     at < fs->units ? fs->name[at] : 0);
+    for (uint32_t i = 0; i < 13; i++)
+        fp_fat_put16(raw + fp_fat_part_at[i], units[i]);
 }
 
 void fp_fat_entry_put(struct fp_fat *fs, const struct fp_fat_place *place)

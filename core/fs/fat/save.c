@@ -62,17 +62,14 @@ static bool straddles(const struct fp_fat *fs, uint32_t n)
 /* Makes a handle's own clusters such that one step switches to them. */
 static void gather(struct fp_fat *fs, struct fp_fat_file *f)
 {
-    uint32_t have = fp_fat_clusters(fs, f->size);
-    uint32_t had = fp_fat_clusters(fs, f->disk_size);
-
-    if (!f->own.count || f->own.first >= had)
+    if (!f->own.count || f->own.first >= fp_fat_clusters(fs, f->disk_size))
         return;
     /* An entry that changes must name all of it, and what is cut off must be
      * cut from what is replaced. */
-    if (have < had)
-        fp_fat_own_cluster(fs, f, have - 1);
-    if (f->size != f->disk_size)
+    if (f->size != f->disk_size) {
+        fp_fat_own_cluster(fs, f, fp_fat_clusters(fs, f->size) - 1);
         fp_fat_own_cluster(fs, f, 0);
+    }
     while (!fs->err && f->own.first &&
            straddles(fs, fp_fat_cluster(fs, f, f->own.first - 1)))
         fp_fat_own_cluster(fs, f, f->own.first - 1);

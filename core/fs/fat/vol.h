@@ -136,6 +136,14 @@ struct fp_fat_file {
     char *name; /* of one that has no entry yet */
 };
 
+/* Bytes of a file, piece by piece: whole sectors that follow each other, or a
+ * part of one. It begins with f, pos and left, all else 0. */
+struct fp_fat_piece {
+    struct fp_fat_file *f;
+    uint32_t pos, left; /* from here on */
+    uint32_t n, sector, off;
+};
+
 /* How the workspace is divided, in bytes, files and runs aside. */
 struct fp_fat_layout {
     uint32_t sector, files, runs, file_stride, bitmap;
@@ -348,10 +356,8 @@ uint32_t fp_fat_cluster(struct fp_fat *fs, struct fp_fat_file *f,
                         uint32_t index);
 /* Drops what is known of the chain from `index` on. */
 void fp_fat_forget(struct fp_fat_file *f, uint32_t index);
-/* The sector that the byte at pos is in, and for how many bytes, at most *n,
- * that and those behind it serve; whole sectors, or a part of one. */
-uint32_t fp_fat_locate(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
-                       uint32_t *n);
+/* Goes on to the next piece; false: no more, or an error. */
+bool fp_fat_piece(struct fp_fat *fs, struct fp_fat_piece *p);
 int fp_fat_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
                    uint32_t flags);
 int32_t fp_fat_file_read(struct fp_file *file, void *buf, uint32_t size);

@@ -57,20 +57,21 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
 /* --- putting bytes --- */
 
 /* Part of a sector, by way of the window; buf NULL: zeros. */
-static void put_part(struct fp_fat *fs, bool is_fresh, uint32_t sector,
-                     uint32_t off, const uint8_t *buf, uint32_t n)
+static void put_part(struct fp_fat *fs, const struct fp_fat_piece *p,
+                     const uint8_t *buf)
 {
-    if (is_fresh && fs->win.sector != sector)
-        fp_fat_blank(fs, sector);
+    /* What begins behind the end has nothing that counts. */
+    if (p->pos - p->off >= p->f->size && fs->win.sector != p->sector)
+        fp_fat_blank(fs, p->sector);
     else
-        fp_fat_show(fs, sector);
+        fp_fat_show(fs, p->sector);
     if (fs->err)
         return;
-    fp_fat_aim(fs, sector);
+    fp_fat_aim(fs, p->sector);
     if (buf)
-        memcpy(fs->win.buf + off, buf, n);
+        memcpy(fs->win.buf + p->off, buf, p->n);
     else
-        memset(fs->win.buf + off, 0, n);
+        memset(fs->win.buf + p->off, 0, p->n);
 }
 
 static void put_whole(struct fp_fat *fs, uint32_t sector, const uint8_t *buf,
@@ -103,25 +104,21 @@ static void own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
 static void put(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
                 const uint8_t *buf, uint32_t size)
 {
-    uint32_t end = pos + size, n;
+    struct fp_fat_piece p = { .f = f, .pos = pos, .left = size };
 
     own(fs, f, pos, size);
-    for (; size && !fs->err; pos += n, size -= n) {
-        uint32_t sector, off = pos & (fs->sector_size - 1);
-
-        n = buf ? size : fp_fat_min(size, fs->sector_size - 1);
-        sector = fp_fat_locate(fs, f, pos, &n);
-        if (fs->err)
-            break;
-        if (n >= fs->sector_size)
-            put_whole(fs, sector, buf, n);
+    while (fp_fat_piece(fs, &p)) {
+        if (!buf)
+            p.n = fp_fat_min(p.n, fs->sector_size);
+        if (buf && p.n >= fs->sector_size)
+            put_whole(fs, p.sector, buf, p.n);
         else
-            put_part(fs, pos - off >= f->size, sector, off, buf, n);
+            put_part(fs, &p, buf);
         if (buf)
-            buf += n;
+            buf += p.n;
     }
-    if (!fs->err && end > f->size)
-        f->size = end;
+    if (!fs->err && p.pos > f->size)
+        f->size = p.pos;
 }
 
 /* Starts to write: up to `pos` there are to be bytes. */
