@@ -78,6 +78,14 @@ static bool parse_clusters(struct fp_fat *fs)
     return end >> fs->sector_shift < fs->fat_sectors;
 }
 
+/* A number that has 16 bits at `at`, or else 32 bits at `wide`. */
+static uint32_t either(const uint8_t *boot, uint32_t at, uint32_t wide)
+{
+    uint32_t v = fp_fat_u16(boot + at);
+
+    return v ? v : fp_fat_u32(boot + wide);
+}
+
 int fp_fat_boot_parse(struct fp_fat *fs, const uint8_t *boot)
 {
     uint32_t reserved = fp_fat_u16(boot + 14);
@@ -94,12 +102,8 @@ int fp_fat_boot_parse(struct fp_fat *fs, const uint8_t *boot)
     fs->fat_start = reserved;
     fs->root_slots = fp_fat_u16(boot + 17);
     fs->state_off = 37;
-    fs->sectors = fp_fat_u16(boot + 19);
-    if (!fs->sectors)
-        fs->sectors = fp_fat_u32(boot + 32);
-    fs->fat_sectors = fp_fat_u16(boot + 22);
-    if (!fs->fat_sectors)
-        fs->fat_sectors = fp_fat_u32(boot + 36);
+    fs->sectors = either(boot, 19, 32);
+    fs->fat_sectors = either(boot, 22, 36);
     if (fs->fat_sectors - 1 >= 0x1000000) /* so sums cannot overflow */
         return FP_ERR_CORRUPT;
     fs->root_start = reserved + fs->fat_count * fs->fat_sectors;

@@ -111,8 +111,7 @@ void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place)
     place->slots = 1 + (fs->units + 12) / 13;
     gap.aligned = place->slots <= fs->sector_size / FP_FAT_SLOT;
     do {
-        gap.digit =
-            fs->units ? fp_fat_alias_make(fs, place->raw, round) : NULL;
+        gap.digit = fs->units ? fp_fat_alias_make(fs, place->raw, round) : NULL;
         scan(fs, &gap, place);
         if (fs->err == FP_ERR_NOSPC && gap.aligned) {
             fs->err = FP_OK;
@@ -172,7 +171,7 @@ void fp_fat_head_set(uint8_t *raw, uint32_t head, uint32_t size)
     fp_fat_put32(raw + FP_FAT_AT_SIZE, size);
 }
 
-void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head, uint32_t size)
+void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head)
 {
     uint8_t letters = raw[FP_FAT_AT_CASE];
 
@@ -181,5 +180,5 @@ void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head, uint32_t size)
     raw[FP_FAT_AT_CASE] = letters;
     /* Of creation, access, change. */
     raw[16] = raw[18] = raw[FP_FAT_AT_DATE] = NO_DATE;
-    fp_fat_head_set(raw, head, size);
+    fp_fat_head_set(raw, head, 0);
 }

@@ -21,7 +21,8 @@ void fp_fat_claim(struct fp_fat *fs, struct fp_fat_file *f)
         return;
     fs->files_used |= 1u << i;
     f->slot = (uint8_t)i;
-    f->runs = (struct fp_fat_run *)(void *)(fs->files + i * fs->layout.file_stride);
+    f->runs =
+        (struct fp_fat_run *)(void *)(fs->files + i * fs->layout.file_stride);
     f->name = (char *)(f->runs + fs->layout.runs);
     f->node.sector = FP_FAT_NONE;
     fp_fat_node_add(fs, &f->node);

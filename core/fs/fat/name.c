@@ -53,11 +53,11 @@ static const struct {
     uint16_t first;
     uint8_t count, down;
 } small[] = {
-    { 'a', 26, 32 },   { 0xe0, 23, 32 },   { 0xf8, 7, 32 },
-    { 0x100, 56, 1 },  { 0x14a, 46, 1 },   { 0x3b1, 17, 32 },
-    { 0x3c3, 9, 32 },  { 0x430, 32, 32 },  { 0x450, 16, 80 },
-    { 0x460, 34, 1 },  { 0x48a, 54, 1 },   { 0x4d0, 96, 1 },
-    { 0x561, 38, 48 }, { 0x1e00, 150, 1 }, { 0x1ea0, 96, 1 },
+    { 'a', 26, 32 },    { 0xe0, 23, 32 },   { 0xf8, 7, 32 },
+    { 0x100, 56, 1 },   { 0x14a, 46, 1 },   { 0x3b1, 17, 32 },
+    { 0x3c3, 9, 32 },   { 0x430, 32, 32 },  { 0x450, 16, 80 },
+    { 0x460, 34, 1 },   { 0x48a, 54, 1 },   { 0x4d0, 96, 1 },
+    { 0x561, 38, 48 },  { 0x1e00, 150, 1 }, { 0x1ea0, 96, 1 },
     { 0xff41, 26, 32 },
 };
 
@@ -118,7 +118,7 @@ static bool is_name(const uint16_t *at, uint32_t count, const char *path)
     while (at < end) {
         uint32_t c = fp_fat_utf8_take(&path);
 
-        if (c == BAD_CHAR || c == '/' ||
+        if (!c || c == '/' || c == BAD_CHAR ||
             fold(c) != fold(utf16_take(&at, end)))
             return false;
     }

@@ -43,12 +43,13 @@ static uint32_t at(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
 }
 
 /* One more: in front of its own, which then follow on it, or behind them. */
-static void own_one(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
+static void own_one(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index,
+                    uint32_t near)
 {
     struct fp_fat_stretch *own = &f->own;
     bool is_head = !own->count || index < own->first;
     uint32_t old = at(fs, f, index), next = at(fs, f, index + 1);
-    uint32_t cluster = fp_fat_alloc(fs, at(fs, f, index - 1));
+    uint32_t cluster = fp_fat_alloc(fs, near);
 
     if (next)
         fp_fat_set(fs, cluster, next);
@@ -68,16 +69,25 @@ static void own_one(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
         copy(fs, f, index, old, cluster);
 }
 
+/* What comes in front is made from its end on, and yet is to lie in order: so
+ * it leaves room for what is still to come. */
 void fp_fat_own_cluster(struct fp_fat *fs, struct fp_fat_file *f, uint32_t i)
 {
     struct fp_fat_stretch *own = &f->own;
+    uint32_t room = fs->next;
 
     while (!fs->err && i - own->first >= own->count) {
-        uint32_t index = i;
+        uint32_t index = i, near;
 
-        if (own->count)
-            index = i < own->first ? own->first - 1 : own->first + own->count;
-        own_one(fs, f, index);
+        if (i < own->first) {
+            index = own->first - 1;
+            near = room + (index - i) - 1;
+        } else {
+            if (own->count)
+                index = own->first + own->count;
+            near = at(fs, f, index - 1);
+        }
+        own_one(fs, f, index, near);
     }
 }
 
@@ -87,16 +97,16 @@ void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
     uint32_t keep = index > own->first ? index - own->first : 0;
     uint32_t head = own->head, tail = own->tail;
 
+    fp_fat_forget(f, index);
     if (keep >= own->count)
         return;
     if (keep) {
         own->tail = fp_fat_cluster(fs, f, index - 1);
         head = fp_fat_next(fs, own->tail);
         fp_fat_set(fs, own->tail, FP_FAT_EOC);
+        own->count = keep;
+    } else {
+        memset(own, 0, sizeof *own);
     }
-    own->count = keep;
-    if (!keep)
-        own->first = own->head = own->tail = 0;
-    fp_fat_forget(f, index);
     fp_fat_free(fs, head, tail);
 }

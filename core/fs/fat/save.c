@@ -51,8 +51,8 @@ void fp_fat_abandon(struct fp_fat *fs, const struct fp_fat_place *place,
 
 /* --- saving --- */
 
-/* Does the link of cluster n lie in two sectors of the table? Then it cannot
- * be changed in one step. */
+/* Does the link of cluster n lie in two sectors of the table, as some of FAT12
+ * do? Then it cannot be changed in one step. */
 static bool straddles(const struct fp_fat *fs, uint32_t n)
 {
     return fs->bits == 12 &&
@@ -93,13 +93,14 @@ static bool find_entry(struct fp_fat *fs, const struct fp_fat_file *f,
     if (place->sector != FP_FAT_NONE)
         return true;
     place->name = f->name;
-    if (fp_fat_find_name(fs, f->node.off, f->name, place)) {
+    place->dir = f->node.off;
+    if (fp_fat_find_name(fs, place)) {
         fp_fat_check_file(fs, place);
         fp_fat_settle_old(fs, place);
         return true;
     }
     fp_fat_room(fs, place);
-    fp_fat_entry_init(place->raw, FP_FAT_ARCHIVE, 0, 0);
+    fp_fat_entry_init(place->raw, FP_FAT_ARCHIVE, 0);
     return false;
 }
 

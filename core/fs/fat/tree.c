@@ -26,12 +26,11 @@ int fp_fat_mkdir(struct fp_mount *mnt, const char *path)
     }
     memset(raw, ' ', 11);
     raw[0] = '.';
-    fp_fat_entry_init(raw, FP_FAT_DIR, cluster, 0);
+    fp_fat_entry_init(raw, FP_FAT_DIR, cluster);
     memcpy(raw + FP_FAT_SLOT, raw, FP_FAT_SLOT);
     raw[FP_FAT_SLOT + 1] = '.';
-    fp_fat_head_set(raw + FP_FAT_SLOT, 0, 0);
     fp_fat_parent_set(fs, cluster, place.dir);
-    fp_fat_entry_init(place.raw, FP_FAT_DIR, cluster, 0);
+    fp_fat_entry_init(place.raw, FP_FAT_DIR, cluster);
     fp_fat_entry_put(fs, &place);
     return fp_fat_finish(fs);
 }

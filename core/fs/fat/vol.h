@@ -316,8 +316,8 @@ void fp_fat_cursor_step(struct fp_fat *fs, struct fp_fat_cursor *at);
  * if any. */
 bool fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
                   struct fp_fat_place *place);
-bool fp_fat_find_name(struct fp_fat *fs, uint32_t dir, const char *name,
-                      struct fp_fat_place *place);
+/* Finds place->name in the directory place->dir. */
+bool fp_fat_find_name(struct fp_fat *fs, struct fp_fat_place *place);
 /* Finds `path`. False, and no error: only the last component is missing. The
  * directory that it is in is place->dir, and place->name it. place->sector is
  * FP_FAT_NONE for the root. */
@@ -418,8 +418,7 @@ void fp_fat_entry_put(struct fp_fat *fs, const struct fp_fat_place *place);
 void fp_fat_entry_drop(struct fp_fat *fs, const struct fp_fat_place *place);
 void fp_fat_head_set(uint8_t *raw, uint32_t head, uint32_t size);
 /* An empty entry of that kind, but for its name. */
-void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head,
-                       uint32_t size);
+void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head);
 
 /* move.c */
 /* Makes ".." of the directory at `head` name `parent`. */
@@ -455,7 +454,8 @@ int fp_fat_close(struct fp_file *file);
 /* own.c */
 /* Makes a cluster the handle's own, and those between it and its own. */
 void fp_fat_own_cluster(struct fp_fat *fs, struct fp_fat_file *f, uint32_t i);
-/* Frees the handle's own clusters from `index` on. */
+/* Forgets the chain from `index` on, and frees what of it is the handle's own.
+ */
 void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index);
 
 /* save.c */

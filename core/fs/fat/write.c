@@ -25,16 +25,16 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     struct fp_fat *fs = fp_fat_enter(mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
     struct fp_fat_place place;
-    bool is_there;
+    bool by_name = flags & FP_O_STAGE;
 
     if (!(flags & FP_O_WRITE))
         return fp_fat_open_ro(mnt, file, path, flags);
-    is_there = fp_fat_lookup_rw(fs, path, &place);
-    if (is_there) {
+    if (fp_fat_lookup_rw(fs, path, &place)) {
         if (flags & FP_O_EXCL)
             fp_fat_fail(fs, FP_ERR_EXIST);
         fp_fat_check_file(fs, &place);
     } else {
+        by_name = true;
         if (!(flags & FP_O_CREATE))
             fp_fat_fail(fs, FP_ERR_NOENT);
         if (!fs->err) /* is it a name? */
@@ -43,7 +43,7 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     fp_fat_claim(fs, f);
     if (fs->err)
         return fs->err;
-    if (!is_there || flags & FP_O_STAGE) {
+    if (by_name) {
         f->node.off = place.dir;
         memcpy(f->name, place.name, strlen(place.name) + 1);
         return FP_OK;
@@ -89,15 +89,18 @@ static void put_whole(struct fp_fat *fs, uint32_t sector, const uint8_t *buf,
 static void own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
                 uint32_t n)
 {
-    uint32_t i = pos >> fs->cluster_shift;
+    uint32_t i = pos >> fs->cluster_shift, last;
 
     f->put_from = pos;
     f->put_to = pos + (n - 1);
+    last = f->put_to >> fs->cluster_shift;
     /* The last cluster has room behind the end. */
     if (pos >= f->disk_size && i < fp_fat_clusters(fs, f->disk_size))
         i++;
-    for (; i <= f->put_to >> fs->cluster_shift && !fs->err; i++)
+    if (i <= last) { /* and what lies between */
         fp_fat_own_cluster(fs, f, i);
+        fp_fat_own_cluster(fs, f, last);
+    }
     f->put_to = pos;
 }
 
@@ -145,7 +148,6 @@ static int end(struct fp_fat *fs, struct fp_fat_file *f)
         return fs->err;
     fp_fat_disown(fs, f, 0);
     f->size = f->disk_size;
-    fp_fat_forget(f, 0);
     f->node.ended = is_new(f);
     return fs->err;
 }
@@ -174,10 +176,7 @@ int fp_fat_truncate(struct fp_file *file, uint64_t size)
     struct fp_fat *fs = start(file, size);
 
     if (!fs->err && size < f->size) {
-        uint32_t count = fp_fat_clusters(fs, (uint32_t)size);
-
-        fp_fat_disown(fs, f, count);
-        fp_fat_forget(f, count);
+        fp_fat_disown(fs, f, fp_fat_clusters(fs, (uint32_t)size));
         f->size = (uint32_t)size;
     }
     return end(fs, f);
