@@ -98,7 +98,7 @@ uint8_t *fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round)
             hash = hash * 31 + fs->name[i];
         n = fp_fat_min(n, 2);
         for (uint32_t i = 0; i < 4; i++, hash >>= 4)
-            raw[n++] = (uint8_t) "0123456789ABCDEF"[hash & 15];
+            raw[n++] = (uint8_t)('A' + (hash & 15));
     }
     n = fp_fat_min(n, 6);
     memset(raw + n, ' ', 8 - n);

@@ -131,11 +131,10 @@ int fp_fat_mount(struct fp_mount *mnt)
 
 void fp_fat_count(struct fp_fat *fs, uint32_t sectors)
 {
-    uint32_t end =
-        (fp_fat_table_at(fs, fs->counted) >> fs->sector_shift) + sectors;
+    /* As many entries as FAT32 has in them; others have more. */
+    uint32_t left = sectors << (fs->sector_shift - 2);
 
-    while (!fp_fat_is_counted(fs) &&
-           fp_fat_table_at(fs, fs->counted) >> fs->sector_shift < end) {
+    for (; left && !fp_fat_is_counted(fs); left--) {
         uint32_t value = fp_fat_get(fs, fs->counted);
 
         if (fs->err)

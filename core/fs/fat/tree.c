@@ -97,12 +97,11 @@ int fp_fat_rename(struct fp_mount *mnt, const char *from, const char *to,
     if (replaces && b.sector == a.sector && b.off == a.off)
         replaces = false; /* itself, spelled otherwise */
     if (replaces) {
-        bool is_dir = fp_fat_is_dir(b.raw);
-
         if (flags & FP_RENAME_NOREPLACE)
             fp_fat_fail(fs, FP_ERR_EXIST);
-        if (is_dir != fp_fat_is_dir(a.raw))
-            fp_fat_fail(fs, is_dir ? FP_ERR_ISDIR : FP_ERR_NOTDIR);
+        if ((a.raw[FP_FAT_AT_ATTR] ^ b.raw[FP_FAT_AT_ATTR]) & FP_FAT_DIR)
+            fp_fat_fail(fs,
+                        fp_fat_is_dir(b.raw) ? FP_ERR_ISDIR : FP_ERR_NOTDIR);
         check_removable(fs, &b);
     }
     if (fs->err)
