@@ -115,7 +115,6 @@ static void save(struct fp_fat *fs, struct fp_fat_file *f,
     struct fp_fat_place place;
     uint8_t *raw;
 
-    is_there = find_entry(fs, f, &place);
     gather(fs, f);
     own = f->own;
     if (!own.count)
@@ -127,6 +126,7 @@ static void save(struct fp_fat *fs, struct fp_fat_file *f,
         rest = fp_fat_get(fs, link);
     }
     fp_fat_flush(fs, &fs->win); /* the last of the content */
+    is_there = find_entry(fs, f, &place);
     if (fs->err)
         return;
     memset(&f->own, 0, sizeof f->own);
