@@ -83,12 +83,15 @@ static const uint8_t *push_end(struct fp_fat *fs, struct gap *gap)
 /* Through all slots, and on until there is room. */
 static void scan(struct fp_fat *fs, struct gap *gap, struct fp_fat_place *place)
 {
+    bool is_end = false;
+
     gap->run = gap->digits = 0;
     fp_fat_cursor_start(&gap->at, place->dir);
-    while (!fs->err) {
+    while (!fs->err && !(is_end && gap->run == place->slots)) {
         const uint8_t *raw = fp_fat_slot(fs, &gap->at);
 
-        if (!raw || !raw[0]) {
+        is_end = !raw || !raw[0];
+        if (is_end) {
             if (gap->run == place->slots)
                 return;
             raw = push_end(fs, gap);
