@@ -105,6 +105,9 @@ struct fp_bon {
     uint32_t rows;
     uint32_t last; /* row behind the last record */
     uint32_t free; /* rows */
+    /* Of a record that is composed: where the next bytes belong, and which of
+     * them is the first in `row`. */
+    uint32_t at, from;
     uint32_t max_files, path_size;
     struct fp_bon_dir *dirs;
     struct fp_bon_file **files;
@@ -160,6 +163,22 @@ static inline uint32_t fp_bon_data_at(const struct fp_bon_node *n)
     return fp_bon_handle_at(n) + n->handle_size;
 }
 
+/* What the journal has: the row that changes, and the one with its content. */
+static inline uint8_t *fp_bon_move(const struct fp_bon *fs, uint32_t index)
+{
+    return fs->journal + FP_BON_JOURNAL + 4 * index;
+}
+
+static inline uint32_t fp_bon_target(const struct fp_bon *fs, uint32_t index)
+{
+    return fp_get_le32(fp_bon_move(fs, index)) & 0xffff;
+}
+
+static inline uint32_t fp_bon_source(const struct fp_bon *fs, uint32_t index)
+{
+    return fp_get_le32(fp_bon_move(fs, index)) >> 16;
+}
+
 /* --- node.c --- */
 
 void fp_bon_fail(struct fp_bon *fs, int err);
@@ -169,7 +188,7 @@ int fp_bon_result(struct fp_bon *fs);
 void fp_bon_get(struct fp_bon *fs, uint32_t row, uint32_t at, void *buf,
                 uint32_t size);
 /* Where a row's content lies: what is in the journal is elsewhere. */
-uint32_t fp_bon_source(const struct fp_bon *fs, uint32_t row);
+uint32_t fp_bon_place(const struct fp_bon *fs, uint32_t row);
 void fp_bon_read(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size);
 uint32_t fp_bon_size(const struct fp_bon_node *n);
 bool fp_bon_is_dir(const struct fp_bon_node *n);
@@ -200,12 +219,15 @@ int fp_bon_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx);
 
 /* --- name.c --- */
 
-/* Decodes the path's first component to fs->handle; what lies behind it. */
+/* Decodes the path's first component to fs->handle; what lies behind it.
+ * FP_ERR_INVAL: it is ".data", which is no handle. */
 int fp_bon_component(struct fp_bon *fs, const char *path, const char **rest);
 /* The name to show for a node; cut where it is too long. */
 void fp_bon_show(struct fp_bon *fs, const struct fp_bon_node *node,
                  struct fp_dirent *entry);
 /* raw.c */
+/* The same path from the root on, or NULL: there is no such thing. */
+const char *fp_bon_raw_path(const char *path);
 int fp_bon_readdir_raw(struct fp_bon *fs, struct fp_bon_dir *d,
                        struct fp_dirent *entry);
 
@@ -260,8 +282,10 @@ int fp_bon_step_ro(struct fp_mount *mnt, struct fp_step *step);
 /* --- the writing half --- */
 
 /* rows.c */
-/* Takes these free rows, if they are. */
-bool fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count);
+/* Free rows from `row` on, up to `most`. */
+uint32_t fp_bon_run_at(const struct fp_bon *fs, uint32_t row, uint32_t most);
+/* Takes these rows, which are free. */
+void fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count);
 /* Takes the first `count` rows that lie together in the first run of `want`,
  * or in the longest, so that fewer than FP_BON_KEEP do not stay free.
  * FP_ERR_NOSPC, then it is 0. */
@@ -294,6 +318,9 @@ void fp_bon_put_head(const struct fp_bon *fs, uint8_t head[FP_BON_HEAD],
                      const struct fp_bon_node *n);
 /* Writes the record to rows of its own; or where it is, through the journal. */
 void fp_bon_edit(struct fp_bon *fs, const struct fp_bon_edit *e, uint32_t to);
+/* The directory's own data becomes what lies at `off`. */
+void fp_bon_put_data(struct fp_bon *fs, const struct fp_bon_node *dir,
+                     uint32_t off, uint32_t size);
 /* Of the directory's children, `drop` goes and `put` comes in its place, or at
  * the end; 0 is none. */
 void fp_bon_relink(struct fp_bon *fs, uint32_t dir, uint32_t drop,
@@ -302,6 +329,8 @@ void fp_bon_relink(struct fp_bon *fs, uint32_t dir, uint32_t drop,
  * away for that, rows that the caller knows may not be right. */
 bool fp_bon_room(struct fp_bon *fs, const struct fp_bon_node *node,
                  uint32_t more);
+/* A file that is open on `node` and has unsynced writes, or NULL. */
+struct fp_bon_file *fp_bon_writer(const struct fp_bon *fs, uint32_t node);
 /* Whatever is open at row `from` is open elsewhere now. */
 void fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to);
 

@@ -24,20 +24,15 @@ void fp_bon_put_head(const struct fp_bon *fs, uint8_t head[FP_BON_HEAD],
     head[7] = n->kids;
 }
 
-/* Which of a record's bytes come to fs->row. */
-struct window {
-    uint32_t from;
-    uint32_t at; /* where the next bytes belong */
-};
-
-/* The next bytes: buf, or what lies at `off`. */
-static void add(struct fp_bon *fs, struct window *w, const uint8_t *buf,
-                uint32_t off, uint32_t size)
+/* The next bytes of a record: buf, or what lies at `off`. To fs->row come those
+ * that belong to the row of it that is composed. */
+static void add(struct fp_bon *fs, const uint8_t *buf, uint32_t off,
+                uint32_t size)
 {
-    uint32_t skip = w->at < w->from ? w->from - w->at : 0;
-    uint32_t to = w->at + skip - w->from;
+    uint32_t skip = fs->at < fs->from ? fs->from - fs->at : 0;
+    uint32_t to = fs->at + skip - fs->from;
 
-    w->at += size;
+    fs->at += size;
     if (skip >= size || to >= FP_BON_ROW)
         return;
     size -= skip;
@@ -53,16 +48,16 @@ static void add(struct fp_bon *fs, struct window *w, const uint8_t *buf,
 static void compose(struct fp_bon *fs, const struct fp_bon_edit *e,
                     uint32_t index)
 {
-    struct window w = { index * FP_BON_ROW, 0 };
     uint32_t old = e->node.row * FP_BON_ROW;
-    uint8_t head[FP_BON_HEAD];
 
-    fp_bon_put_head(fs, head, &e->node);
     memset(fs->row, 0, FP_BON_ROW);
-    add(fs, &w, head, 0, sizeof head);
-    add(fs, &w, NULL, old + FP_BON_HEAD, e->at - FP_BON_HEAD);
-    add(fs, &w, e->put, e->put_at, e->size);
-    add(fs, &w, NULL, old + e->at + e->cut, fp_bon_size(&e->node) - w.at);
+    if (index == 0)
+        fp_bon_put_head(fs, fs->row, &e->node);
+    fs->from = index * FP_BON_ROW;
+    fs->at = FP_BON_HEAD;
+    add(fs, NULL, old + FP_BON_HEAD, e->at - FP_BON_HEAD);
+    add(fs, e->put, e->put_at, e->size);
+    add(fs, NULL, old + e->at + e->cut, fp_bon_size(&e->node) - fs->at);
 }
 
 /* A record that grows is written from its end, one that shrinks from its
@@ -78,9 +73,22 @@ void fp_bon_edit(struct fp_bon *fs, const struct fp_bon_edit *e, uint32_t to)
         compose(fs, e, index);
         if (!is_here)
             fp_bon_put_row(fs, to + index, fs->row);
-        else if (!fp_bon_is_same(fs, fp_bon_source(fs, to + index), fs->row))
+        else if (!fp_bon_is_same(fs, fp_bon_place(fs, to + index), fs->row))
             fp_bon_journal(fs, to + index);
     }
+}
+
+void fp_bon_put_data(struct fp_bon *fs, const struct fp_bon_node *dir,
+                     uint32_t off, uint32_t size)
+{
+    struct fp_bon_edit e = { .node = *dir,
+                             .at = FP_BON_HEAD + dir->handle_size,
+                             .cut = dir->data_size,
+                             .size = size,
+                             .put_at = off };
+
+    e.node.data_size = size;
+    fp_bon_edit(fs, &e, dir->row);
 }
 
 /* The index'th address in the list goes, and e->put, if e->size, comes there.
@@ -127,6 +135,17 @@ void fp_bon_relink(struct fp_bon *fs, uint32_t dir, uint32_t drop, uint32_t put)
         fp_bon_fail(fs, FP_ERR_NOSPC);
     e.size = 4;
     splice(fs, &e, e.node.kids);
+}
+
+struct fp_bon_file *fp_bon_writer(const struct fp_bon *fs, uint32_t node)
+{
+    for (uint32_t i = 0; i < fs->max_files; i++) {
+        struct fp_bon_file *f = fs->files[i];
+
+        if (f != NULL && f->is_dirty && f->node == node)
+            return f;
+    }
+    return NULL;
 }
 
 void fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to)

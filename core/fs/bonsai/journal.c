@@ -17,13 +17,12 @@
 
 static void apply(struct fp_bon *fs)
 {
-    const uint8_t *move = fs->journal + FP_BON_JOURNAL;
     uint32_t count = fs->journal[FP_BON_COUNT];
 
     fs->has_changed = true;
-    for (uint32_t i = 0; i < count; i++, move += 4) {
-        fp_bon_get(fs, fp_get_le16(move + 2), 0, fs->row, FP_BON_ROW);
-        fp_bon_put_row(fs, fp_get_le16(move), fs->row);
+    for (uint32_t i = 0; i < count; i++) {
+        fp_bon_get(fs, fp_bon_source(fs, i), 0, fs->row, FP_BON_ROW);
+        fp_bon_put_row(fs, fp_bon_target(fs, i), fs->row);
     }
     fp_bon_erase(fs, fp_bon_head(fs));
     if (fs->err)
@@ -36,12 +35,11 @@ static void apply(struct fp_bon *fs)
 /* What a cut left: its sources are in nobody's way, but are to be blank. */
 static void recover(struct fp_bon *fs)
 {
-    const uint8_t *move = fs->journal + FP_BON_JOURNAL;
     uint32_t count = fs->journal[FP_BON_COUNT];
 
     apply(fs);
     while (count-- > 0)
-        fp_bon_erase(fs, fp_get_le16(move + 4 * count + 2));
+        fp_bon_erase(fs, fp_bon_source(fs, count));
     fs->is_mapped = false;
 }
 
@@ -60,19 +58,17 @@ void fp_bon_begin(struct fp_bon *fs)
 
 void fp_bon_journal(struct fp_bon *fs, uint32_t row)
 {
-    uint32_t source = fp_bon_source(fs, row);
-    uint8_t *count = &fs->journal[FP_BON_COUNT];
-    uint8_t *move = count + 1 + 4 * *count;
+    uint32_t source = fp_bon_place(fs, row);
+    uint32_t count = fs->journal[FP_BON_COUNT];
 
     if (source == row) {
-        if (*count == FP_BON_MOVES)
+        if (count == FP_BON_MOVES)
             fp_bon_fail(fs, FP_ERR_NOSPC);
         source = fp_bon_alloc_kept(fs);
         if (fs->err)
             return;
-        fp_put_le16(move, (uint16_t)row);
-        fp_put_le16(move + 2, (uint16_t)source);
-        ++*count;
+        fp_put_le32(fp_bon_move(fs, count), row | source << 16);
+        fs->journal[FP_BON_COUNT]++;
     }
     fp_bon_put_row(fs, source, fs->row);
 }
@@ -80,9 +76,9 @@ void fp_bon_journal(struct fp_bon *fs, uint32_t row)
 /* Source: the format page, The journal. */
 static void compose_head(struct fp_bon *fs)
 {
-    uint8_t *head = fs->journal, *end = head + FP_BON_JOURNAL;
+    uint8_t *head = fs->journal;
+    uint8_t *end = fp_bon_move(fs, head[FP_BON_COUNT]);
 
-    end += 4 * head[FP_BON_COUNT];
     memset(end, 0, FP_BON_ROW - (size_t)(end - head));
     memcpy(head, "\7\0\0\0\0\0\0\0journal", 15);
     head[1] = (uint8_t)(end - head - 15);

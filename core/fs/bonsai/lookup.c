@@ -5,14 +5,6 @@
  */
 #include "core/fs/bonsai/bon.h"
 
-/* The raw view has no directories but this one: "/" before "root". */
-static const char *skip_root(const char *path)
-{
-    return strncmp(path, "/root", 5) == 0 && (path[5] == '/' || path[5] == '\0')
-               ? path + 5
-               : NULL;
-}
-
 /* One component down from `place`. FP_ERR_NOENT: that ends it. */
 static int enter(struct fp_bon *fs, struct fp_bon_place *place, bool for_create)
 {
@@ -23,12 +15,12 @@ static int enter(struct fp_bon *fs, struct fp_bon_place *place, bool for_create)
     if (!fp_bon_is_dir(&place->node) &&
         (!for_create || place->node.data_size > 0))
         return FP_ERR_NOTDIR;
-    if (strcmp(place->rest, ".data") == 0 && !fs->is_raw) {
+    err = fp_bon_component(fs, place->rest, &rest);
+    if (err == FP_ERR_INVAL && *rest == '\0') {
         place->is_own_data = true;
-        place->rest += 5;
+        place->rest = rest;
         return place->node.data_size > 0 ? FP_OK : FP_ERR_NOENT;
     }
-    err = fp_bon_component(fs, place->rest, &rest);
     if (!err && !fp_bon_kid_named(fs, &place->parent, &place->node))
         err = FP_ERR_NOENT;
     if (!err)
@@ -46,7 +38,7 @@ int fp_bon_find(struct fp_bon *fs, const char *path, bool for_create,
     place->is_own_data = false;
     if (!fp_bon_load(fs, FP_BON_ROOT, &place->node))
         fp_bon_fail(fs, FP_ERR_CORRUPT); /* the root is lost */
-    place->rest = fs->is_raw && path[1] != '\0' ? skip_root(path) : path;
+    place->rest = fs->is_raw ? fp_bon_raw_path(path) : path;
     if (place->rest == NULL)
         err = FP_ERR_NOENT;
     while (!err && place->rest[0] == '/' && place->rest[1] != '\0') {

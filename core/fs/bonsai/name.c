@@ -28,8 +28,10 @@ int fp_bon_component(struct fp_bon *fs, const char *path, const char **rest)
     uint32_t size = 0;
 
     if (!fs->is_raw && strncmp(path, ".data", 5) == 0 &&
-        (path[5] == '\0' || path[5] == '/'))
+        (path[5] == '\0' || path[5] == '/')) {
+        *rest = path + 5;
         return FP_ERR_INVAL;
+    }
     for (; *path != '\0' && *path != '/'; path++, size++) {
         const char *escape =
             fs->is_raw ? NULL : escape_at((const uint8_t *)path);

@@ -32,13 +32,11 @@ void fp_bon_get(struct fp_bon *fs, uint32_t row, uint32_t at, void *buf,
         memset(buf, 0, size);
 }
 
-uint32_t fp_bon_source(const struct fp_bon *fs, uint32_t row)
+uint32_t fp_bon_place(const struct fp_bon *fs, uint32_t row)
 {
-    const uint8_t *move = fs->journal + FP_BON_JOURNAL;
-
-    for (uint32_t i = fs->journal[FP_BON_COUNT]; i > 0; i--, move += 4)
-        if (fp_get_le16(move) == row)
-            return fp_get_le16(move + 2);
+    for (uint32_t i = 0; i < fs->journal[FP_BON_COUNT]; i++)
+        if (fp_bon_target(fs, i) == row)
+            return fp_bon_source(fs, i);
     return row;
 }
 
@@ -51,7 +49,7 @@ void fp_bon_read(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size)
 
         if (n > size)
             n = size;
-        fp_bon_get(fs, fp_bon_source(fs, off / FP_BON_ROW), at, dst, n);
+        fp_bon_get(fs, fp_bon_place(fs, off / FP_BON_ROW), at, dst, n);
         dst += n;
         off += n;
         size -= n;
@@ -139,28 +137,25 @@ bool fp_bon_is_same(struct fp_bon *fs, uint32_t row, const uint8_t *want)
 /* Are the rows that the journal names such as it may? */
 static bool are_moves_sane(const struct fp_bon *fs)
 {
-    const uint8_t *move = fs->journal + FP_BON_JOURNAL;
-
     if (fs->journal[FP_BON_COUNT] > FP_BON_MOVES)
         return false;
-    for (uint32_t i = fs->journal[FP_BON_COUNT]; i > 0; i--, move += 4)
-        if (fp_get_le16(move) >= fp_bon_head(fs) ||
-            fp_get_le16(move + 2) >= fp_bon_head(fs) ||
-            fp_get_le16(move + 2) <= FP_BON_ROOT)
+    for (uint32_t i = 0; i < fs->journal[FP_BON_COUNT]; i++)
+        if (fp_bon_target(fs, i) >= fp_bon_head(fs) ||
+            fp_bon_source(fs, i) >= fp_bon_head(fs) ||
+            fp_bon_source(fs, i) <= FP_BON_ROOT)
             return false;
     return true;
 }
 
 uint32_t fp_bon_journal_crc(struct fp_bon *fs)
 {
-    const uint8_t *move = fs->journal + FP_BON_JOURNAL;
     uint32_t crc = UINT32_MAX, count = fs->journal[FP_BON_COUNT];
 
     for (uint32_t i = 0; i < count; i++) {
-        fp_bon_get(fs, fp_get_le16(move + 4 * i + 2), 0, fs->row, FP_BON_ROW);
+        fp_bon_get(fs, fp_bon_source(fs, i), 0, fs->row, FP_BON_ROW);
         crc = fp_crc32(crc, fs->row, FP_BON_ROW);
     }
-    return fp_crc32(crc, move - 5, 5 + 4 * count);
+    return fp_crc32(crc, fs->journal + FP_BON_JOURNAL - 5, 5 + 4 * count);
 }
 
 /* Source: the format page, The journal. */

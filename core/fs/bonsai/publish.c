@@ -67,31 +67,18 @@ static uint32_t prepare(struct fp_bon *fs, struct fp_bon_file *f,
     return old;
 }
 
-static void put_own_data(struct fp_bon *fs, const struct fp_bon_file *f,
-                         const struct fp_bon_node *dir)
-{
-    struct fp_bon_edit e = { .node = *dir,
-                             .at = FP_BON_HEAD + dir->handle_size,
-                             .cut = dir->data_size,
-                             .size = f->size,
-                             .put_at = f->shadow * FP_BON_ROW + FP_BON_HEAD };
-
-    e.node.data_size = f->size;
-    fp_bon_edit(fs, &e, dir->row);
-}
-
 /* The file has its name. Whoever else writes it goes on from here. */
 static void become(struct fp_bon *fs, struct fp_bon_file *f, uint32_t old)
 {
-    uint32_t node = f->is_own_data ? old : f->shadow;
+    struct fp_bon_file *other;
 
-    for (uint32_t i = 0; i < fs->max_files; i++) {
-        struct fp_bon_file *other = fs->files[i];
-
-        if (other != NULL && other->is_dirty && other->node == old && old != 0)
-            other->node = node;
+    if (f->is_own_data) {
+        f->node = old;
+        return;
     }
-    f->node = node;
+    while (old != 0 && (other = fp_bon_writer(fs, old)) != NULL)
+        other->node = f->shadow;
+    f->node = f->shadow;
 }
 
 int fp_bon_publish(struct fp_bon *fs, struct fp_bon_file *f)
@@ -111,7 +98,8 @@ int fp_bon_publish(struct fp_bon *fs, struct fp_bon_file *f)
         fp_bon_shadow_finish(fs, f, parent);
         fp_bon_relink(fs, parent, old, f->shadow);
     } else {
-        put_own_data(fs, f, &place.node);
+        fp_bon_put_data(fs, &place.node, f->shadow * FP_BON_ROW + FP_BON_HEAD,
+                        f->size);
     }
     if (fs->err)
         return fp_bon_end(fs);

@@ -6,6 +6,15 @@
  */
 #include "core/fs/bonsai/bon.h"
 
+const char *fp_bon_raw_path(const char *path)
+{
+    if (path[1] == '\0')
+        return path;
+    return strncmp(path, "/root", 5) == 0 && (path[5] == '/' || path[5] == '\0')
+               ? path + 5
+               : NULL;
+}
+
 /* From the end of entry->name to its beginning: a node, then its parents. */
 static void show(struct fp_bon *fs, struct fp_bon_node at,
                  struct fp_dirent *entry)

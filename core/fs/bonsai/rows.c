@@ -6,8 +6,7 @@
  */
 #include "core/fs/bonsai/bon.h"
 
-/* Free rows from `row` on, up to `most`. */
-static uint32_t run_at(const struct fp_bon *fs, uint32_t row, uint32_t most)
+uint32_t fp_bon_run_at(const struct fp_bon *fs, uint32_t row, uint32_t most)
 {
     uint32_t count = 0;
 
@@ -23,7 +22,7 @@ uint32_t fp_bon_run(const struct fp_bon *fs, uint32_t want, uint32_t *row)
 
     for (uint32_t at = FP_BON_ROOT + 1; at < fp_bon_head(fs) && best < want;
          at++) {
-        uint32_t count = run_at(fs, at, want);
+        uint32_t count = fp_bon_run_at(fs, at, want);
 
         if (count > best) {
             best = count;
@@ -34,25 +33,22 @@ uint32_t fp_bon_run(const struct fp_bon *fs, uint32_t want, uint32_t *row)
     return best;
 }
 
-bool fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count)
+void fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count)
 {
-    if (run_at(fs, row, count) < count)
-        return false;
     fs->free -= count;
     while (count-- > 0)
         fp_bon_set(fs->used, row + count);
-    return true;
 }
 
 static uint32_t alloc(struct fp_bon *fs, uint32_t want, uint32_t count)
 {
     uint32_t row = 0;
 
-    fp_bon_run(fs, want, &row);
-    if (row != 0 && fp_bon_take(fs, row, count))
-        return row;
-    fp_bon_fail(fs, FP_ERR_NOSPC);
-    return 0;
+    if (fp_bon_run(fs, want, &row) < count)
+        fp_bon_fail(fs, FP_ERR_NOSPC);
+    else
+        fp_bon_take(fs, row, count);
+    return row;
 }
 
 uint32_t fp_bon_alloc_kept(struct fp_bon *fs)

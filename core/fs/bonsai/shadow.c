@@ -39,7 +39,8 @@ static void grow(struct fp_bon *fs, struct fp_bon_file *f, uint32_t count)
     if (count <= f->shadow_rows)
         return;
     if (has_rows && fs->free >= more + FP_BON_KEEP &&
-        fp_bon_take(fs, f->shadow + f->shadow_rows, more)) {
+        fp_bon_run_at(fs, f->shadow + f->shadow_rows, more) == more) {
+        fp_bon_take(fs, f->shadow + f->shadow_rows, more);
         f->shadow_rows = count;
         return;
     }

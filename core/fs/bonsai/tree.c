@@ -14,16 +14,6 @@ static bool has_kids(struct fp_bon *fs, const struct fp_bon_node *node)
     return fp_bon_kid(fs, node, &index, &kid);
 }
 
-static void drop_own_data(struct fp_bon *fs, const struct fp_bon_node *dir)
-{
-    struct fp_bon_edit e = { .node = *dir,
-                             .at = FP_BON_HEAD + dir->handle_size,
-                             .cut = dir->data_size };
-
-    e.node.data_size = 0;
-    fp_bon_edit(fs, &e, dir->row);
-}
-
 static int remove_at(struct fp_mount *mnt, const char *path, bool all)
 {
     struct fp_bon *fs = fp_bon_of(mnt);
@@ -35,7 +25,7 @@ static int remove_at(struct fp_mount *mnt, const char *path, bool all)
     if (fs->err)
         return fp_bon_result(fs);
     if (place.is_own_data)
-        drop_own_data(fs, &place.node);
+        fp_bon_put_data(fs, &place.node, 0, 0);
     else if (!all && has_kids(fs, &place.node))
         return FP_ERR_NOTEMPTY;
     else
@@ -74,18 +64,6 @@ static int may_replace(struct fp_bon *fs, const struct move *m)
     return has_kids(fs, &m->to.node) ? FP_ERR_NOTEMPTY : FP_OK;
 }
 
-/* A file that somebody is writing would take its old handle again. */
-static bool is_written(const struct fp_bon *fs, uint32_t row)
-{
-    for (uint32_t i = 0; i < fs->max_files; i++) {
-        const struct fp_bon_file *f = fs->files[i];
-
-        if (f != NULL && f->node == row && f->is_dirty)
-            return true;
-    }
-    return false;
-}
-
 /* Both ends; the wanted handle is in fs->handle then. */
 static int find_both(struct fp_bon *fs, struct move *m)
 {
@@ -105,7 +83,10 @@ static int find_both(struct fp_bon *fs, struct move *m)
         err = may_replace(fs, m);
     else if (err == FP_ERR_NOENT && strchr(m->to.rest, '/') == NULL)
         err = fp_bon_component(fs, m->to.rest, &m->to.rest);
-    return !err && is_written(fs, m->from.node.row) ? FP_ERR_BUSY : err;
+    /* Who is writing it would take its old handle again. */
+    if (!err && fp_bon_writer(fs, m->from.node.row) != NULL)
+        err = FP_ERR_BUSY;
+    return err;
 }
 
 /* The node with its new handle and parent: where it is, if it has children. */

@@ -216,12 +216,10 @@ int fp_bon_close(struct fp_file *file)
 {
     struct fp_bon *fs = fp_bon_of(file->mnt);
     struct fp_bon_file *f = fp_bon_file_of(file);
-    bool has_rows = f->is_gone || f->shadow != 0;
 
-    if (f->is_dirty && !f->is_gone && !f->is_staged) {
+    if (f->is_dirty && !f->is_gone && !f->is_staged)
         fs->err = fp_bon_publish(fs, f);
-        has_rows = f->shadow != 0;
-    }
     fp_bon_release(fs, f);
-    return has_rows && fs->is_mapped ? fp_bon_end(fs) : fp_bon_result(fs);
+    return (f->is_gone || f->shadow != 0) && fs->is_mapped ? fp_bon_end(fs)
+                                                           : fp_bon_result(fs);
 }
