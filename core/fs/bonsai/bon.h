@@ -113,7 +113,7 @@ struct fp_bon {
     struct fp_bon_file **files;
     uint8_t *bufs;
     uint8_t *used, *heads; /* bits: rows of records; rows they begin in */
-    uint8_t *todo, *was;   /* scratch */
+    uint8_t *found, *was;  /* scratch */
     /* To what lies behind: Thumb has no short way to large offsets. */
     uint8_t *journal; /* its head, as it is on flash or will be */
     uint8_t *row;     /* scratch */
@@ -212,6 +212,8 @@ uint32_t fp_bon_journal_crc(struct fp_bon *fs);
 /* A row's bit in one of the maps. */
 bool fp_bon_bit(const uint8_t *bits, uint32_t row);
 void fp_bon_set(uint8_t *bits, uint32_t row);
+/* Takes these rows. The one behind them. */
+uint32_t fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count);
 /* Makes sure that the maps are right: a walk over the tree. */
 void fp_bon_map(struct fp_bon *fs);
 int fp_bon_statfs(struct fp_mount *mnt, struct fp_statfs *st);
@@ -284,8 +286,6 @@ int fp_bon_step_ro(struct fp_mount *mnt, struct fp_step *step);
 /* rows.c */
 /* Free rows from `row` on, up to `most`. */
 uint32_t fp_bon_run_at(const struct fp_bon *fs, uint32_t row, uint32_t most);
-/* Takes these rows, which are free. */
-void fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count);
 /* Takes the first `count` rows that lie together in the first run of `want`,
  * or in the longest, so that fewer than FP_BON_KEEP do not stay free.
  * FP_ERR_NOSPC, then it is 0. */

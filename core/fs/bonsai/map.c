@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Which rows are in use: nothing on flash says so but the tree itself. The walk
- * keeps the rows of nodes that it has yet to look at in a bitmap, so that it
- * needs no stack; that every record has one place at most (node.c) makes it
- * end.
+ * keeps the rows of nodes that it has found, and of those that it has looked
+ * at, in bitmaps, so that it needs no stack; that it looks at none twice makes
+ * it end.
  */
 #include "core/fs/bonsai/bon.h"
 
@@ -17,9 +17,9 @@ void fp_bon_set(uint8_t *bits, uint32_t row)
     bits[row / 8] = (uint8_t)(bits[row / 8] | 1 << row % 8);
 }
 
-/* The row behind those taken. */
-static uint32_t take(struct fp_bon *fs, uint32_t row, uint32_t count)
+uint32_t fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count)
 {
+    fs->free -= count;
     while (count-- > 0)
         fp_bon_set(fs->used, row++);
     return row;
@@ -31,7 +31,7 @@ static uint32_t take_node(struct fp_bon *fs, uint32_t row,
 {
     if (!fp_bon_load(fs, row, node))
         return 0;
-    return take(fs, row, fp_bon_rows(fp_bon_size(node)));
+    return fp_bon_take(fs, row, fp_bon_rows(fp_bon_size(node)));
 }
 
 /* Takes the node's rows, and remembers its children: the first row of them
@@ -47,7 +47,7 @@ static uint32_t visit(struct fp_bon *fs, uint32_t row, uint32_t next)
     if (end > fs->last)
         fs->last = end;
     while (fp_bon_kid(fs, &node, &index, &kid)) {
-        fp_bon_set(fs->todo, kid.row);
+        fp_bon_set(fs->found, kid.row);
         if (kid.row < next)
             next = kid.row;
     }
@@ -59,15 +59,13 @@ static void walk(struct fp_bon *fs)
 {
     uint32_t next;
 
-    memset(fs->used, 0, 3 * (fs->rows / 8 + 1)); /* and heads and todo */
-    fs->last = take(fs, 0, FP_BON_ROOT + 1);
-    fp_bon_set(fs->todo, FP_BON_ROOT);
+    memset(fs->used, 0, 3 * (fs->rows / 8 + 1)); /* and heads and found */
+    fs->last = fp_bon_take(fs, 0, FP_BON_ROOT + 1);
+    fp_bon_set(fs->found, FP_BON_ROOT);
     for (uint32_t row = FP_BON_ROOT; row < fs->rows; row = next) {
         next = row + 1;
-        if (fp_bon_bit(fs->todo, row)) {
-            fs->todo[row / 8] ^= (uint8_t)(1 << row % 8);
+        if (fp_bon_bit(fs->found, row) && !fp_bon_bit(fs->heads, row))
             next = visit(fs, row, next);
-        }
     }
 }
 
@@ -80,7 +78,7 @@ static void take_files(struct fp_bon *fs)
 
         if (f == NULL)
             continue;
-        take(fs, f->shadow, f->shadow_rows);
+        fp_bon_take(fs, f->shadow, f->shadow_rows);
         if (f->node != 0 && !fs->err && !fp_bon_bit(fs->heads, f->node))
             f->is_gone = true;
         if (f->is_gone)

@@ -36,8 +36,8 @@ static size_t lay_out(struct fp_bon *fs, const struct fp_bdev *dev,
         fs->files = (struct fp_bon_file **)(void *)(fs + 1);
         fs->used = (uint8_t *)(fs + 1) + names;
         fs->heads = fs->used + bits;
-        fs->todo = fs->heads + bits;
-        fs->was = fs->todo + bits;
+        fs->found = fs->heads + bits;
+        fs->was = fs->found + bits;
         fs->bufs = fs->was + bits;
     }
     if (cfg->flags & FP_MOUNT_RDONLY)

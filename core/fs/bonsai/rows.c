@@ -33,13 +33,6 @@ uint32_t fp_bon_run(const struct fp_bon *fs, uint32_t want, uint32_t *row)
     return best;
 }
 
-void fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count)
-{
-    fs->free -= count;
-    while (count-- > 0)
-        fp_bon_set(fs->used, row + count);
-}
-
 static uint32_t alloc(struct fp_bon *fs, uint32_t want, uint32_t count)
 {
     uint32_t row = 0;

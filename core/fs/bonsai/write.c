@@ -87,6 +87,8 @@ static void make_dirty(struct fp_bon *fs, struct fp_bon_file *f)
     uint8_t buf[64];
 
     fp_bon_begin(fs);
+    if (f->is_stale)
+        fp_bon_fail(fs, FP_ERR_STALE);
     if (f->is_dirty || fs->err)
         return;
     fp_bon_load(fs, f->node, &node);
@@ -135,8 +137,6 @@ int32_t fp_bon_write(struct fp_file *file, const void *buf, uint32_t size)
     struct fp_bon_file *f = fp_bon_file_of(file);
     uint32_t pos;
 
-    if (f->is_stale)
-        return FP_ERR_STALE;
     make_dirty(fs, f);
     pos = file->flags & FP_O_APPEND ? f->size : f->pos;
     if (!fs->err && (pos > FP_BON_DATA_MAX || size > FP_BON_DATA_MAX - pos))
@@ -157,8 +157,6 @@ int fp_bon_truncate(struct fp_file *file, uint64_t size)
     struct fp_bon *fs = fp_bon_of(file->mnt);
     struct fp_bon_file *f = fp_bon_file_of(file);
 
-    if (f->is_stale)
-        return FP_ERR_STALE;
     if (size > FP_BON_DATA_MAX)
         return FP_ERR_FBIG;
     make_dirty(fs, f);
