@@ -198,6 +198,7 @@ bool fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node);
  * its parent; *index becomes that behind it. */
 bool fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
                 uint32_t *index, struct fp_bon_node *kid);
+bool fp_bon_has_kids(struct fp_bon *fs, const struct fp_bon_node *node);
 /* The child whose handle is fs->handle. */
 bool fp_bon_kid_named(struct fp_bon *fs, const struct fp_bon_node *node,
                       struct fp_bon_node *kid);

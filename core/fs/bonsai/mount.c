@@ -29,7 +29,8 @@ static uint32_t path_size_of(const struct fp_fs_config *cfg)
 static size_t lay_out(struct fp_bon *fs, const struct fp_bdev *dev,
                       const struct fp_fs_config *cfg)
 {
-    size_t bits = rows_of(dev) / 8 + 1, names = cfg->max_files * sizeof(void *);
+    size_t files = cfg->max_files != 0 ? cfg->max_files : 4;
+    size_t bits = rows_of(dev) / 8 + 1, names = files * sizeof(void *);
     size_t each = FP_BON_ROW + path_size_of(cfg);
 
     if (fs != NULL) {
@@ -42,20 +43,17 @@ static size_t lay_out(struct fp_bon *fs, const struct fp_bdev *dev,
     }
     if (cfg->flags & FP_MOUNT_RDONLY)
         each = 0;
-    return sizeof *fs + names + 4 * bits + cfg->max_files * each;
+    return sizeof *fs + names + 4 * bits + files * each;
 }
 
 size_t fp_bon_workspace(const struct fp_bdev *dev,
                         const struct fp_fs_config *cfg)
 {
-    struct fp_fs_config use = *cfg;
     fp_addr rows = fp_bdev_size(dev) / FP_BON_ROW;
 
     if (rows < 4 || rows > FP_BON_ROWS_MAX || dev->read_size != 1)
         return 0;
-    if (use.max_files == 0)
-        use.max_files = 4;
-    return lay_out(NULL, dev, &use);
+    return lay_out(NULL, dev, cfg);
 }
 
 void fp_bon_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws)

@@ -106,6 +106,14 @@ bool fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
     return false;
 }
 
+bool fp_bon_has_kids(struct fp_bon *fs, const struct fp_bon_node *node)
+{
+    struct fp_bon_node kid;
+    uint32_t index = 0;
+
+    return fp_bon_kid(fs, node, &index, &kid);
+}
+
 bool fp_bon_kid_named(struct fp_bon *fs, const struct fp_bon_node *node,
                       struct fp_bon_node *kid)
 {

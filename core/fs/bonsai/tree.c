@@ -6,14 +6,6 @@
  */
 #include "core/fs/bonsai/bon.h"
 
-static bool has_kids(struct fp_bon *fs, const struct fp_bon_node *node)
-{
-    struct fp_bon_node kid;
-    uint32_t index = 0;
-
-    return fp_bon_kid(fs, node, &index, &kid);
-}
-
 static int remove_at(struct fp_mount *mnt, const char *path, bool all)
 {
     struct fp_bon *fs = fp_bon_of(mnt);
@@ -26,7 +18,7 @@ static int remove_at(struct fp_mount *mnt, const char *path, bool all)
         return fp_bon_result(fs);
     if (place.is_own_data)
         fp_bon_put_data(fs, &place.node, 0, 0);
-    else if (!all && has_kids(fs, &place.node))
+    else if (!all && fp_bon_has_kids(fs, &place.node))
         return FP_ERR_NOTEMPTY;
     else
         fp_bon_relink(fs, place.parent.row, place.node.row, 0);
@@ -61,7 +53,7 @@ static int may_replace(struct fp_bon *fs, const struct move *m)
         return m->to.node.kids > 0 ? FP_ERR_ISDIR : FP_OK;
     if (!fp_bon_is_dir(&m->to.node))
         return FP_ERR_NOTDIR;
-    return has_kids(fs, &m->to.node) ? FP_ERR_NOTEMPTY : FP_OK;
+    return fp_bon_has_kids(fs, &m->to.node) ? FP_ERR_NOTEMPTY : FP_OK;
 }
 
 /* Both ends; the wanted handle is in fs->handle then. */
@@ -118,26 +110,38 @@ static void relink_both(struct fp_bon *fs, const struct move *m, uint32_t row)
     fp_bon_relink(fs, left, is_one ? m->old : m->from.node.row, 0);
 }
 
+/* Makes it where entries get longer. True: find both again. */
+static bool make_room(struct fp_bon *fs, const struct move *m)
+{
+    const struct fp_bon_node *node = &m->from.node;
+    bool is_one = m->from.parent.row == m->to.parent.row;
+
+    if (fp_bon_room(fs, &m->to.parent, is_one || m->old != 0 ? 0 : 4))
+        return true;
+    return node->kids > 0 &&
+           fp_bon_room(fs, node, (uint32_t)fs->handle_size - node->handle_size);
+}
+
 int fp_bon_rename(struct fp_mount *mnt, const char *from, const char *to,
                   uint32_t flags)
 {
     struct fp_bon *fs = fp_bon_of(mnt);
-    struct move m = { .from_path = from, .to_path = to, .flags = flags };
-    struct fp_bon_node *node = &m.from.node;
+    struct move m;
     uint32_t row;
 
+    m.from_path = from;
+    m.to_path = to;
+    m.flags = flags;
     fp_bon_begin(fs);
     do {
         fp_bon_fail(fs, find_both(fs, &m));
-        row = fs->handle_size - node->handle_size;
-    } while (!fs->err && (fp_bon_room(fs, &m.to.parent, 4) ||
-                          (node->kids > 0 && fp_bon_room(fs, node, row))));
+    } while (!fs->err && make_room(fs, &m));
     if (fs->err)
         return fp_bon_end(fs);
     row = rewrite(fs, &m);
     relink_both(fs, &m, row);
     fp_bon_commit(fs);
     if (!fs->err)
-        fp_bon_tell_moved(fs, node->row, row);
+        fp_bon_tell_moved(fs, m.from.node.row, row);
     return fp_bon_end(fs);
 }
