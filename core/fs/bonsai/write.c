@@ -112,6 +112,7 @@ int32_t fp_bon_read_rw(struct fp_file *file, void *buf, uint32_t size)
         return FP_ERR_STALE;
     if (!f->is_dirty)
         return fp_bon_read_ro(file, buf, size);
+    fp_bon_begin(fs); /* what memory holds may have to be written */
     size = fp_bon_clip(f, f->size, size);
     fp_bon_shadow_read(fs, f, f->pos, buf, size);
     return fp_bon_advance(fs, f, size);
