@@ -39,7 +39,8 @@ struct subject {
     uint32_t block_count; /* 0: two mebibytes of them */
     uint32_t medium;      /* FP_BDEV_*; 0: NOR */
     struct fp_fs_config cfg;
-    bool on_sectors; /* of the adapter over that medium */
+    bool on_sectors;   /* of the adapter over that medium */
+    unsigned dir_most; /* files of one directory; 0: any number */
 };
 
 #define NOR(what, driver, read, prog)                                         \
@@ -61,7 +62,8 @@ static const struct subject subjects[] = {
       .read_size = 1,
       .prog_size = 64,
       .block_size = 256,
-      .block_count = 4096 }, /* the most that the driver takes */
+      .block_count = 4096,
+      .dir_most = 255 },
     { NOR("fat-sector", "fat", 1, 16), .on_sectors = true },
     { .name = "fat",
       .fs = "fat",
@@ -296,6 +298,8 @@ static void limit(const struct row *row)
     }
     if (fs.files_max && amount >= fs.files_max)
         amount = (unsigned)fs.files_max - 1;
+    if (subject->dir_most && amount > subject->dir_most)
+        amount = subject->dir_most;
 }
 
 static void choose(const char *name)
