@@ -40,7 +40,8 @@ struct fp_host_analysis {
      * begun again. */
     uint32_t *erases;
     uint32_t erases_together;
-    /* What the volume is found by: the superblock. SPIFFS has none. */
+    /* What the volume is found by: the superblock, the copy in use first.
+     * SPIFFS has none. */
     uint32_t anchors[2], anchor_count;
 };
 
