@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What each block is used for, by hand counts on volumes that are made here.
+ * What each block is used for: by hand counts on volumes that are made here,
+ * by manifests on the reference images.
  */
 #include "core/bdev/ram.h"
 #include "core/bdev/stats.h"
@@ -13,12 +14,16 @@
 #include "core/host/drivers.h"
 #include "core/host/volume.h"
 
+#include <glob.h>
+#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include <cmocka.h>
 
@@ -279,6 +284,110 @@ static void uses_have_names(void **state)
     assert_string_equal(fp_host_use_name(FP_HOST_METADATA), "metadata");
 }
 
+/* --- reference images --- */
+
+#define IMAGE_MAX ((size_t)16 << 20)
+
+/* The image beside the manifest, which is of the size returned. */
+static size_t unpack(const char *manifest, uint8_t *mem)
+{
+    char path[512];
+    gzFile file;
+    int n;
+
+    snprintf(path, sizeof path, "%.*s.img.gz", (int)strlen(manifest) - 5,
+             manifest);
+    file = gzopen(path, "rb");
+    assert_non_null(file);
+    n = gzread(file, mem, IMAGE_MAX);
+    assert_true(n > 0 && (size_t)n < IMAGE_MAX);
+    gzclose(file);
+    return (size_t)n;
+}
+
+static uint32_t erased_of(const uint8_t *mem)
+{
+    uint32_t count = 0;
+
+    for (uint32_t b = 0; b < a.block_count; b++) {
+        const uint8_t *block = mem + (size_t)b * a.block_size;
+
+        count += a.use[b] <= FP_HOST_STALE && block[0] == 0xff &&
+                 memcmp(block, block + 1, a.block_size - 1) == 0;
+    }
+    return count;
+}
+
+/* While a directory is half moved (orphans), the reference counts one of its
+ * pairs where this driver sees both. */
+static void expect_use(const json_t *doc)
+{
+    const json_t *gstate = json_object_get(doc, "gstate");
+    json_int_t counted =
+        json_integer_value(json_object_get(doc, "blocks_in_use"));
+    uint32_t used = a.count[FP_HOST_METADATA] + a.count[FP_HOST_DATA];
+
+    if (json_is_true(json_object_get(gstate, "has_orphans")))
+        assert_in_range(used, counted, counted + 2);
+    else
+        assert_int_equal(used, counted);
+}
+
+static void expect_manifest(const json_t *doc, const uint8_t *mem)
+{
+    const json_t *metadata = json_object_get(doc, "metadata_block");
+
+    assert_int_equal(fp_host_analyze(&a, &vol.mnt), FP_OK);
+    if (json_object_get(doc, "blocks_in_use"))
+        expect_use(doc);
+    if (metadata)
+        assert_int_equal(a.anchors[0], json_integer_value(metadata));
+    assert_int_equal(a.count[FP_HOST_ERASED], erased_of(mem));
+    fp_host_analysis_free(&a);
+}
+
+/* Are there such, and do those that mount hold to their manifest? */
+static void check_images(const char *fs, uint8_t *mem)
+{
+    struct fp_host_volume_config cfg = { .drivers = fp_host_drivers,
+                                         .fs = fs,
+                                         .cfg = { .flags = FP_MOUNT_RDONLY } };
+    char pattern[512];
+    glob_t found;
+    int checked = 0;
+
+    snprintf(pattern, sizeof pattern, FP_TEST_IMAGES "/%s/*.json", fs);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        json_t *doc = json_load_file(found.gl_pathv[i], 0, NULL);
+        const char *mount = json_string_value(json_object_get(doc, "mount"));
+        size_t size = unpack(found.gl_pathv[i], mem);
+
+        fp_bdev_ram_init(&ram, 1, 1, (uint32_t)size, mem);
+        ram.bdev.flags |= FP_BDEV_RDONLY;
+        if (mount && strcmp(mount, "ok") == 0 &&
+            fp_host_volume_open(&vol, &ram.bdev, &cfg) == FP_OK) {
+            expect_manifest(doc, mem);
+            assert_int_equal(fp_host_volume_close(&vol), FP_OK);
+            checked++;
+        }
+        json_decref(doc);
+    }
+    globfree(&found);
+    assert_true(checked > 5);
+}
+
+static void images_are_what_their_manifests_say(void **state)
+{
+    uint8_t *mem = malloc(IMAGE_MAX);
+
+    (void)state;
+    assert_non_null(mem);
+    check_images("littlefs", mem);
+    check_images("minifs", mem);
+    free(mem);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +401,7 @@ int main(void)
         cmocka_unit_test(a_card_that_is_zero_is_erased),
         cmocka_unit_test(minifs_is_found_by_its_metadata),
         cmocka_unit_test(what_cannot_tell_is_refused),
+        cmocka_unit_test(images_are_what_their_manifests_say),
         cmocka_unit_test(uses_have_names),
     };
 
