@@ -82,11 +82,14 @@ static int look_spiffs(const struct survey *survey, uint32_t block)
 #endif
 
 static const struct kind kinds[] = {
-    { "littlefs", 2, false, true, look_littlefs },
-    { "fat", 1, true, false, NULL },
-    { "bonsai", 1, false, false, NULL },
-    { "minifs", 1, false, false, NULL },
-    { "spiffs", 0, false, false, look_spiffs },
+    { .fs = "littlefs",
+      .anchor_count = 2,
+      .tells_by_block = true,
+      .look = look_littlefs },
+    { .fs = "fat", .anchor_count = 1, .zero_is_erased = true },
+    { .fs = "bonsai", .anchor_count = 1 },
+    { .fs = "minifs", .anchor_count = 1 },
+    { .fs = "spiffs", .look = look_spiffs },
 };
 
 static const struct kind *kind_of(const struct fp_mount *mnt)

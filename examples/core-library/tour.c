@@ -261,13 +261,24 @@ static void print_runs(const struct fp_host_analysis *a)
     }
 }
 
+static void print_superblock(const struct fp_host_analysis *a)
+{
+    for (uint32_t i = 0; i < a->anchor_count; i++) {
+        uint32_t block = a->anchors[i];
+
+        printf("  superblock in block %" PRIu32 "%s", block,
+               i ? ", the older one" : "");
+        if (a->erases && a->erases[block] != FP_HOST_NOT_TOLD)
+            printf(", erased about %" PRIu32 " times", a->erases[block]);
+        puts("");
+    }
+}
+
 static void print_analysis(const struct fp_host_analysis *a)
 {
     uint32_t free_count = a->count[FP_HOST_ERASED] + a->count[FP_HOST_STALE];
 
-    for (uint32_t i = 0; i < a->anchor_count; i++)
-        printf("  superblock in block %" PRIu32 "%s\n", a->anchors[i],
-               i ? ", the older one" : "");
+    print_superblock(a);
     printf("  used %" PRIu32 " blocks: %" PRIu32 " metadata, %" PRIu32
            " data\n",
            a->block_count - free_count, a->count[FP_HOST_METADATA],
