@@ -144,6 +144,12 @@ def test_a_size_that_is_none_is_refused_in_words(tour, tmp_path):
     assert done.returncode == 2 and done.stderr.startswith('usage: tour') and not done.stdout
 
 
+def test_the_page_shows_what_the_example_prints(tour, tmp_path):
+    """All but the times."""
+    text, page = run(tour, cwd=tmp_path), (ROOT / 'docs' / 'core-library.md').read_text()
+    assert re.search(r'^  wear: .*?^  M metadata', text, re.M | re.S).group() in page
+
+
 def test_every_header_stands_alone(prefix, tmp_path):
     """In C, and in C++ as every C library is taken there."""
     cflags = pkg_config(prefix, '--cflags', 'flashport-core')
