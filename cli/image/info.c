@@ -47,11 +47,20 @@ static json_t *scan_json(const struct fpc_image *image)
     return doc;
 }
 
-static void print_json(json_t *doc)
+static void print_json(const json_t *doc)
 {
     json_dumpf(doc, stdout, JSON_INDENT(1));
     putchar('\n');
-    json_decref(doc);
+}
+
+/* What the scan found says where it ends; a mount need not know. */
+static json_t *arguments_json(const struct fpc_image *image)
+{
+    const struct fp_mount *mnt = &image->host.vol.mnt;
+
+    return fpc_image_arguments_json(
+        mnt->ops, image->found ? &image->found->cfg : &mnt->cfg,
+        image->found_at);
 }
 
 static json_t *volume_json(const struct fpc_image *image,
@@ -68,16 +77,13 @@ static json_t *volume_json(const struct fpc_image *image,
         (json_int_t)st->free, "name_max", (json_int_t)st->name_max, "file_max",
         (json_int_t)st->file_max, "caps", caps_json(st->caps), "needs_repair",
         (int)st->needs_repair, "missing", (json_int_t)fpc_image_missing(image),
-        "arguments",
-        fpc_image_arguments_json(mnt->ops, &mnt->cfg, image->found_at));
+        "arguments", arguments_json(image));
 }
 
 /* For who wants to name it, or has a tool that must be told. */
 static void print_arguments(const struct fpc_image *image)
 {
-    const struct fp_mount *mnt = &image->host.vol.mnt;
-    json_t *list =
-        fpc_image_arguments_json(mnt->ops, &mnt->cfg, image->found_at);
+    json_t *list = arguments_json(image);
     size_t i, column = 13;
     json_t *word;
 
@@ -157,7 +163,7 @@ static int tell_volume(struct fpc_image *image, json_t *doc)
     }
     if (image->scan.volume_count > 1 && !image->volume)
         puts("\nvolume 1 (another: --volume N):\n");
-    else if (has_map(image))
+    else if (!image->volume && has_map(image))
         putchar('\n');
     print_text(image, &st);
     return FPC_EXIT_OK;
@@ -176,7 +182,7 @@ static int tell(struct fpc_image *image, json_t *doc)
     if (status == FPC_EXIT_OK)
         status = tell_volume(image, doc);
     if (image->json && (is_scanned || status == FPC_EXIT_OK))
-        print_json(json_incref(doc));
+        print_json(doc);
     return status;
 }
 

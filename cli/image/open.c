@@ -111,6 +111,16 @@ static bool say_table(const struct fpc_image *image)
     return false;
 }
 
+static const char *where_not(const struct fpc_image *image)
+{
+    if (image->has_offset)
+        return " at this offset";
+    if (image->scan.gave_up)
+        return ": too much looks like one and is none, so that not all was "
+               "looked at; state where it is with --offset";
+    return ": erased, damaged, or of a kind that is not known";
+}
+
 static int refused(struct fpc_image *image, int err)
 {
     const char *fs = image->found ? image->found->ops->name
@@ -121,10 +131,7 @@ static int refused(struct fpc_image *image, int err)
     case FP_ERR_NOENT:
         if (!say_table(image))
             fpc_error("%s: no filesystem found%s", image->path,
-                      image->has_offset
-                          ? " at this offset"
-                          : ": erased, damaged, or of a kind that "
-                            "is not known");
+                      where_not(image));
         return FPC_EXIT_REFUSED;
     case FP_ERR_CORRUPT:
         if (fpc_image_say_cut(image))

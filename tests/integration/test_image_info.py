@@ -246,6 +246,7 @@ def test_only_the_filesystem_that_was_named(tmp_path):
         _, offset, _, m = next(v for v in flash().volumes() if v[3]['fs'] == fs)
         assert json.loads(flashport('info', path, '--fs', fs, '--json').stdout)['offset'] == offset
         assert read(path, '--fs', fs) == files_of(m)
+        assert read(path, *json.loads(flashport('info', path, '--fs', fs, '--json').stdout)['arguments']) == files_of(m)
 
 
 def test_the_table_fits_a_terminal(tmp_path):
@@ -296,6 +297,14 @@ def test_one_half_of_a_volume_that_was_made_larger(tmp_path):
     path = dump.write(tmp_path / 'half.bin')
     assert [r['block_count'] for r in info(path)['map'] if r['kind'] == 'volume'] == [64]
     assert read(path) == files_of(manifest('littlefs/grown_b512'))
+
+
+def test_the_copy_of_a_boot_sector_is_no_volume(tmp_path):
+    """FAT32 keeps one in sector 6. Without the first one, what it says is true of no place."""
+    path = tmp_path / 'copy.bin'
+    path.write_bytes(bytes(512) + content('fat/fat32_empty')[512:])
+    assert content('fat/fat32_empty')[6 * 512:][510:512] == b'\x55\xaa'
+    assert info(path, ok=3)['volumes'] == 0
 
 
 def test_an_image_in_a_file_is_no_volume_of_the_dump(tmp_path):

@@ -18,6 +18,7 @@
 
 #include <string.h>
 
+#define WAYS         (7u * 4u * 2u * MARKINGS)
 #define GRID         256u
 #define BLOCK_MIN    1024u
 #define BLOCK_MAX    65536u
@@ -39,6 +40,7 @@ enum marking {
 struct way {
     enum marking marking;
     uint32_t block, page, w; /* bytes: a block, a page, an id */
+    uint32_t lookup;         /* bytes that entries take in each block */
 };
 
 static const uint16_t pages[] = { 256, 512, 128, 1024 };
@@ -86,7 +88,7 @@ static bool agrees(const struct way *way, uint32_t entry, const uint8_t *head)
 static int count_agreeing(struct fp_host_scan_pass *pass, const struct way *way,
                           uint64_t at)
 {
-    uint32_t lookup = lookup_size(way), index = all_ones(way) / 2 + 1;
+    uint32_t lookup = way->lookup, index = all_ones(way) / 2 + 1;
     uint32_t usable = (way->block - lookup) / way->page;
     uint8_t table[LOOKUP_MAX], head[9];
     int agree = 0, differ = 0;
@@ -118,7 +120,7 @@ static bool has_magic(struct fp_host_scan_pass *pass, const struct way *way,
 {
     uint8_t cell[4];
 
-    return fp_host_scan_peek(pass, at + lookup_size(way) - 2 * way->w, cell,
+    return fp_host_scan_peek(pass, at + way->lookup - 2 * way->w, cell,
                              way->w) == FP_OK &&
            count_in(way, cell) == want;
 }
@@ -174,7 +176,7 @@ static bool may_count(const struct fp_host_scan_pass *pass,
                       const struct way *way, uint64_t at, const uint8_t *p,
                       uint32_t size)
 {
-    uint32_t lookup = lookup_size(way), count, other;
+    uint32_t lookup = way->lookup, count, other;
     const uint8_t *cell = p + lookup - 2 * way->w;
 
     if (size < lookup)
@@ -198,7 +200,7 @@ static bool may_count(const struct fp_host_scan_pass *pass,
 
 static bool may_agree(const struct way *way, const uint8_t *p, uint32_t size)
 {
-    uint32_t lookup = lookup_size(way), index = all_ones(way) / 2 + 1;
+    uint32_t lookup = way->lookup, index = all_ones(way) / 2 + 1;
     uint32_t agree = 0;
 
     if (size < lookup + 5 * way->page || word(way, p + lookup - way->w) & index)
@@ -227,34 +229,36 @@ static bool may_be(const struct fp_host_scan_pass *pass, const struct way *way,
                                 : may_count(pass, way, at, p, size);
 }
 
-/* The ways in the order of how sure they are, and small blocks first: a volume
- * without length looks also like one of blocks twice as large. */
-static bool next_way(struct way *way, uint32_t *n)
+/* The n-th way of all that can be put together; false where it is none. */
+static bool make_way(struct way *way, uint32_t n)
 {
-    for (;; ++*n) {
-        uint32_t i = *n;
-
-        way->block = BLOCK_MIN << i % 7;
-        i /= 7;
-        way->page = pages[i % 4];
-        i /= 4;
-        way->w = i % 2 ? 4 : 2;
-        i /= 2;
-        if (i >= MARKINGS)
-            return false;
-        way->marking = (enum marking)i;
-        if (way->block / way->page >= 3 &&
-            lookup_size(way) + 2 * way->page <= way->block)
-            return ++*n, true;
-    }
+    way->block = BLOCK_MIN << n % 7;
+    n /= 7;
+    way->page = pages[n % 4];
+    n /= 4;
+    way->w = n % 2 ? 4 : 2;
+    way->marking = (enum marking)(n / 2);
+    way->lookup = lookup_size(way);
+    return way->block / way->page >= 3 &&
+           way->lookup + 2 * way->page <= way->block;
 }
 
-static bool is_worth_a_look(const struct fp_host_scan_pass *pass, uint64_t at)
+/* In the order of how sure they are, and small blocks first: a volume without
+ * length looks also like one of blocks twice as large. Returns how many. */
+static uint32_t list_ways(struct way ways[WAYS])
 {
-    struct way way;
+    uint32_t count = 0;
 
-    for (uint32_t n = 0; next_way(&way, &n);)
-        if (may_be(pass, &way, at))
+    for (uint32_t n = 0; n < WAYS; n++)
+        count += make_way(&ways[count], n);
+    return count;
+}
+
+static bool is_worth_a_look(const struct fp_host_scan_pass *pass,
+                            const struct way *ways, uint32_t count, uint64_t at)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (may_be(pass, &ways[i], at))
             return true;
     return false;
 }
@@ -262,6 +266,8 @@ static bool is_worth_a_look(const struct fp_host_scan_pass *pass, uint64_t at)
 static uint64_t next(const struct fp_host_scan_pass *pass, uint64_t from)
 {
     uint64_t at = (from + GRID - 1) / GRID * GRID;
+    struct way ways[WAYS];
+    uint32_t count = list_ways(ways);
 
     for (; at < pass->win_end; at += GRID) {
         uint32_t size;
@@ -273,7 +279,7 @@ static uint64_t next(const struct fp_host_scan_pass *pass, uint64_t from)
              (size < 2 * GRID || memcmp(p, p + GRID, GRID) == 0) &&
              (size < 2048 || memcmp(p, p + 1, 2047) == 0)))
             continue;
-        if (is_worth_a_look(pass, at))
+        if (is_worth_a_look(pass, ways, count, at))
             return at;
     }
     return pass->win_end;
@@ -310,8 +316,7 @@ static uint32_t blocks_of(struct fp_host_scan_pass *pass, const struct way *way,
 
     if (way->marking != LENGTH)
         return run_of(pass, way, at);
-    if (fp_host_scan_peek(pass, at + lookup_size(way) - 2 * way->w, cell,
-                          way->w))
+    if (fp_host_scan_peek(pass, at + way->lookup - 2 * way->w, cell, way->w))
         return 0;
     count = count_in(way, cell);
     return is_counted(pass, way, at, count) ? count : 0;
@@ -355,14 +360,15 @@ static int look_way(struct fp_host_scan_pass *pass, const struct way *way,
 static int look(struct fp_host_scan_pass *pass, uint64_t at,
                 struct fp_host_region *found)
 {
-    struct way way;
+    struct way ways[WAYS];
+    uint32_t count = list_ways(ways);
     int err = FP_ERR_NOENT;
 
     if (fp_host_scan_driver(pass, "spiffs") == NULL)
         return FP_ERR_NOENT;
-    for (uint32_t n = 0; err == FP_ERR_NOENT && next_way(&way, &n);)
-        if (may_be(pass, &way, at))
-            err = look_way(pass, &way, at, found);
+    for (uint32_t i = 0; i < count && err == FP_ERR_NOENT; i++)
+        if (may_be(pass, &ways[i], at))
+            err = look_way(pass, &ways[i], at, found);
     return err;
 }
 
