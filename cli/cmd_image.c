@@ -31,8 +31,8 @@ static const struct verb {
     int options;
     int (*run)(struct fpc_image *image);
 } verbs[] = {
-    { "info", "IMAGE", "filesystem, geometry and use", 0, 0, OPT_FIND,
-      fpc_image_info },
+    { "info", "IMAGE", "all that is in a dump; filesystem and geometry", 0, 0,
+      OPT_FIND, fpc_image_info },
     { "ls", "IMAGE [PATH]", "all files and directories, sorted by bytes", 0, 1,
       OPT_FIND | OPT_LIST | OPT_RAW, fpc_image_ls },
     { "cat", "IMAGE PATH...", "print files", 1, 1000000, OPT_FIND | OPT_RAW,
@@ -65,8 +65,8 @@ static const struct {
                 "out\n"
                 "      --offset N         where the volume starts in the file; "
                 "without it the\n"
-                "                         first volume found, on a grid of "
-                "4096 bytes\n"
+                "                         first volume that is found\n"
+                "      --volume N         the N-th of those that info lists\n"
                 "      --block-size N     else found out\n"
                 "      --block-count N    refuse a volume that says another "
                 "count\n"
@@ -246,6 +246,9 @@ static int parse_number(struct fpc_image *image, int opt, const char *text)
         image->has_offset = true;
         image->offset = n;
         break;
+    case 'V':
+        image->volume = (uint32_t)n;
+        break;
     case 'b':
         image->cfg.block_size = (uint32_t)n;
         break;
@@ -268,6 +271,7 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
         FPC_COMMON_OPTIONS,
         { "fs", required_argument, NULL, 'y' },
         { "offset", required_argument, NULL, 'o' },
+        { "volume", required_argument, NULL, 'V' },
         { "block-size", required_argument, NULL, 'b' },
         { "block-count", required_argument, NULL, 'c' },
         { "page-size", required_argument, NULL, 'z' },
@@ -306,7 +310,7 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
             image->keep = true;
         else if (opt == 'O')
             image->opts = optarg;
-        else if (strchr("obczg", opt))
+        else if (strchr("oVbczg", opt))
             status = parse_number(image, opt, optarg);
         else
             status = usage("no such option");

@@ -3,7 +3,7 @@
  * Only pread and pwrite, so that no position is shared with anybody, and in
  * loops: a disk may do less than it was asked, and a signal may interrupt.
  */
-#define _DEFAULT_SOURCE
+#define _GNU_SOURCE       /* SEEK_DATA */
 #define _FILE_OFFSET_BITS 64
 
 #include "core/host/file.h"
@@ -381,4 +381,17 @@ void fp_host_file_close(struct fp_host_file *file)
 int fp_host_file_set_block_size(struct fp_host_file *file, uint32_t block_size)
 {
     return set_geometry(file, block_size, 0);
+}
+
+uint64_t fp_host_file_next_data(const struct fp_host_file *file, uint64_t off)
+{
+#ifdef SEEK_DATA
+    off_t at = lseek(file->fd, (off_t)(file->offset + off), SEEK_DATA);
+
+    if (at >= 0 && (uint64_t)at > file->offset + off)
+        return (uint64_t)at - file->offset;
+    if (at < 0 && errno == ENXIO)
+        return file->size; /* nothing but a hole to the end */
+#endif
+    return off;
 }

@@ -68,4 +68,9 @@ void fp_host_file_close(struct fp_host_file *file);
  * shorter than one block or prog_size does not divide it. */
 int fp_host_file_set_block_size(struct fp_host_file *file, uint32_t block_size);
 
+/* Where data may next be, at or behind byte `off` of the device: what comes
+ * before is a hole, which reads as zeros. `off` where the system does not
+ * tell. */
+uint64_t fp_host_file_next_data(const struct fp_host_file *file, uint64_t off);
+
 #endif
