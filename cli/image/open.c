@@ -160,7 +160,8 @@ static int refused(struct fpc_image *image, int err)
                   image->path, fs);
         return FPC_EXIT_REFUSED;
     default:
-        fpc_error("%s: %s", image->path, fp_strerror(err));
+        fpc_error("%s: %s", image->path,
+                  fp_host_file_why(&image->host.file, err));
         return (int)fpc_exit_of(err);
     }
 }
@@ -203,7 +204,8 @@ int fpc_image_open(struct fpc_image *image)
     err = fp_host_file_open(&file, image->path, &cfg);
     if (err) {
         fpc_error("%s: %s", image->path,
-                  err == FP_ERR_INVAL ? "the file is empty" : fp_strerror(err));
+                  err == FP_ERR_INVAL ? "the file is empty"
+                                      : fp_host_file_why(&file, err));
         return err == FP_ERR_INVAL ? FPC_EXIT_REFUSED : (int)fpc_exit_of(err);
     }
     read_table(image, &file.bdev);
