@@ -83,6 +83,9 @@ struct fp_host_file {
     intptr_t held[FP_HOST_HELD_MAX]; /* Windows: volumes that are locked */
     uint32_t held_count;
     uint8_t buf[4096]; /* what is there, under what is to be programmed */
+#ifdef _WIN32
+    uint8_t edge[4096]; /* a sector of which a part is wanted */
+#endif
 };
 
 /* Also syncs what CREATE wrote. FP_ERR_INVAL: sizes that don't divide each
