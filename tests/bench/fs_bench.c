@@ -2,11 +2,13 @@
  *
  * One workload on one filesystem in memory, and what the medium was asked for:
  *
- *     fs_bench SUBJECT ROW [plain] [cache=BYTES] [cycles=N] [reseed] [OPTIONS]
+ *     fs_bench SUBJECT ROW [plain] [cache=BYTES] [cycles=N] [reseed] [search]
+ *              [OPTIONS]
  *
  * SUBJECT is a line of the table below: a driver and its medium, two mebibytes.
  * cycles: erases of metadata before it moves; -1 never. reseed: each mount is
- * given another seed. OPTIONS are the driver's, instead of the subject's.
+ * given another seed. search: the mount of a row that mounts is not told the
+ * layout. OPTIONS are the driver's, instead of the subject's.
  * plain: without counting, which costs instructions itself.
  *
  * ROW is a letter of the table in fs.py, or list:N, create:N, mount:N for N
@@ -37,7 +39,8 @@ struct subject {
     uint32_t block_count; /* 0: two mebibytes of them */
     uint32_t medium;      /* FP_BDEV_*; 0: NOR */
     struct fp_fs_config cfg;
-    bool on_sectors; /* of the adapter over that medium */
+    bool on_sectors;   /* of the adapter over that medium */
+    unsigned dir_most; /* files of one directory; 0: any number */
 };
 
 #define NOR(what, driver, read, prog)                                         \
@@ -50,15 +53,17 @@ static const struct subject subjects[] = {
                .cache_size = 256,
                .block_cycles = 500,
                .options = "entries=32" } },
-    { NOR("spiffs", "spiffs", 1, 1),
-      .cfg = { .page_size = 256, .options = "meta_len=0" } },
+    { NOR("spiffs", "spiffs", 1, 1), .cfg = { .block_size = 4096,
+                                              .page_size = 256,
+                                              .options = "meta_len=0" } },
     { NOR("minifs", "minifs", 1, 1), .cfg = { .block_size = 4096 } },
     { .name = "bonsai",
       .fs = "bonsai",
       .read_size = 1,
       .prog_size = 64,
       .block_size = 256,
-      .block_count = 4096 }, /* the most that the driver takes */
+      .block_count = 4096,
+      .dir_most = 255 },
     { NOR("fat-sector", "fat", 1, 16), .on_sectors = true },
     { .name = "fat",
       .fs = "fat",
@@ -81,7 +86,7 @@ static void *ws;
 static size_t ws_size;
 static uint8_t buf[4096];
 static unsigned amount;
-static bool reseed;
+static bool reseed, search;
 static uint32_t *erases;
 static struct sector_stack stack;
 
@@ -293,6 +298,8 @@ static void limit(const struct row *row)
     }
     if (fs.files_max && amount >= fs.files_max)
         amount = (unsigned)fs.files_max - 1;
+    if (subject->dir_most && amount > subject->dir_most)
+        amount = subject->dir_most;
 }
 
 static void choose(const char *name)
@@ -369,6 +376,8 @@ int main(int argc, char **argv)
             config.block_cycles = atoi(argv[i] + 7);
         else if (!strcmp(argv[i], "reseed"))
             reseed = true;
+        else if (!strcmp(argv[i], "search"))
+            search = true;
         else
             config.options = argv[i];
     }
@@ -384,6 +393,8 @@ int main(int argc, char **argv)
     must(fp_fs_unmount(&mnt), "unmount");
     if (!row->mounting)
         mount();
+    else if (search)
+        config = (struct fp_fs_config){ .max_files = config.max_files };
     fp_bdev_stats_reset(&stats);
     memset(erases, 0, ram.bdev.block_count * sizeof *erases);
     workload(row);

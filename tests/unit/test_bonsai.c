@@ -519,7 +519,157 @@ static void open_files_follow(void **state)
     small_free(&v);
 }
 
+/* The node of a handle to a directory's own data is the directory. */
+static void a_handle_of_own_data_follows(void **state)
+{
+    static const struct small_step steps[] = {
+        { SMALL_PUT, "/d/f", "", 5, 1 },
+        { SMALL_PUT, "/d/.data", "", 40, 2 },
+    };
+    struct small_volume v;
+    struct fp_file file;
+    struct fp_stat st;
+    uint8_t buf[50];
+
+    (void)state;
+    small_init(&v, &kind, 64, 256, 48);
+    small_format(&v);
+    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(small_do(&kind, &v.mnt, &steps[i]), FP_OK);
+    assert_int_equal(
+        fp_fs_open(&v.mnt, &file, "/d/.data", FP_O_READ | FP_O_WRITE), FP_OK);
+    assert_int_equal(fp_fs_rename(&v.mnt, "/d", "/another", 0), FP_OK);
+    assert_int_equal(fp_fs_write(&file, "xyz", 3), 3);
+    assert_int_equal(fp_fs_rename(&v.mnt, "/another", "/d", 0), FP_ERR_BUSY);
+    assert_int_equal(fp_fs_fsync(&file), FP_OK);
+    assert_int_equal(fp_fs_rename(&v.mnt, "/another", "/third", 0), FP_OK);
+    assert_int_equal(fp_fs_seek(&file, 0, FP_SEEK_SET), 0);
+    assert_int_equal(fp_fs_read(&file, buf, sizeof buf), 40);
+    assert_memory_equal(buf, "xyz", 3);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    assert_int_equal(fp_fs_stat(&v.mnt, "/third/.data", &st), FP_OK);
+    assert_int_equal(st.size, 40);
+    small_unmount(&v);
+    small_free(&v);
+}
+
+/* Half a mebibyte is no trouble; erase blocks that have several rows are. */
+static void formats_where_a_row_can_be_erased(void **state)
+{
+    static const struct {
+        uint32_t block;
+        int err;
+    } cases[] = { { 64, FP_OK },
+                  { 256, FP_OK },
+                  { 512, FP_ERR_NOTSUP },
+                  { 4096, FP_ERR_NOTSUP } };
+    const size_t size = 512 * 1024;
+    uint8_t *mem = malloc(size), *ws = malloc(8192);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct fp_bdev_ram ram;
+        struct fp_mount mnt;
+
+        fp_bdev_ram_init(&ram, 64 < cases[i].block ? 64 : cases[i].block,
+                         cases[i].block, (uint32_t)size / cases[i].block, mem);
+        assert_int_equal(fp_fs_format(&fp_fs_bonsai, &ram.bdev, NULL, ws, 8192),
+                         cases[i].err);
+        /* What is there already can be read. */
+        assert_int_equal(
+            fp_fs_mount(&mnt, &fp_fs_bonsai, &ram.bdev, NULL, ws, 8192), FP_OK);
+        assert_int_equal(!!(mnt.cfg.flags & FP_MOUNT_RDONLY),
+                         cases[i].err != FP_OK);
+        assert_int_equal(fp_fs_unmount(&mnt), FP_OK);
+    }
+    free(mem);
+    free(ws);
+}
+
 /* --- broken images --- */
+
+/* An address of an erased row, as the original leaves them, goes when the list
+ * that has it changes; what is behind it in the list stays. */
+static void addresses_of_nothing_are_dropped(void **state)
+{
+    static const struct small_step steps[] = {
+        { SMALL_PUT, "/config/new", "", 5, 1 },
+        { SMALL_REMOVE, "/config/new", "", 0, 0 },
+    };
+    static char before[SMALL_TEXT], after[SMALL_TEXT];
+    struct small_volume v;
+    json_t *manifest = small_load(&v, &any_start, "bonsai_a_tree");
+    uint8_t *config = v.mem + 2 * 256;
+    uint8_t kids = config[7];
+
+    (void)state;
+    fp_put_le32(config + 8 + 6, 0x1d000 + 40 * 256); /* its first: nothing */
+    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    small_list(&v.mnt, before);
+    small_is_quiet = true;
+    assert_true(small_check(&v.mnt).errors > 0);
+    small_is_quiet = false;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(small_do(&kind, &v.mnt, &steps[i]), FP_OK);
+    assert_int_equal(small_check(&v.mnt).errors, 0);
+    assert_int_equal(config[7], kids - 1);
+    small_list(&v.mnt, after);
+    assert_string_equal(after, before);
+    small_unmount(&v);
+    json_decref(manifest);
+    small_free(&v);
+}
+
+/* What is listed of a volume whose power failed in the nth write of a step;
+ * false: the step had fewer. */
+static bool list_after_cut(struct small_volume *v, const uint8_t *image,
+                           const struct small_step *step, uint32_t nth,
+                           char text[SMALL_TEXT])
+{
+    bool was_cut;
+
+    memcpy(v->mem, image, v->size);
+    assert_int_equal(small_mount(v, kind.ops, NULL), FP_OK);
+    fp_bdev_fault_cut(&v->fault, nth, FP_FAULT_TEAR_HALF);
+    (void)small_do(&kind, &v->mnt, step);
+    was_cut = fp_bdev_fault_is_off(&v->fault);
+    fp_bdev_fault_power_on(&v->fault);
+    fp_bdev_fault_cut(&v->fault, 0, FP_FAULT_TEAR_NONE);
+    small_forget(v);
+    assert_int_equal(small_mount(v, kind.ro, NULL), FP_OK);
+    small_list(&v->mnt, text);
+    small_unmount(v);
+    return was_cut;
+}
+
+/* The row that a new file would get is listed already by its directory: the
+ * file may not be written there, where it would show before it is whole. */
+static void a_row_that_is_listed_is_not_free(void **state)
+{
+    static const struct small_step put = { SMALL_PUT, "/config/new", "", 200,
+                                           1 };
+    static char before[SMALL_TEXT], after[SMALL_TEXT], now[SMALL_TEXT];
+    struct small_volume v;
+    json_t *manifest = small_load(&v, &any_start, "bonsai_a_tree");
+    uint8_t *image = malloc(v.size);
+
+    (void)state;
+    assert_int_equal(fp_get_le32(v.mem + 2 * 256 + 8 + 6), 0x1d000 + 3 * 256);
+    memset(v.mem + 3 * 256, 0xff, 256);
+    memcpy(image, v.mem, v.size);
+    assert_int_equal(small_mount(&v, kind.ro, NULL), FP_OK);
+    small_list(&v.mnt, before);
+    small_unmount(&v);
+    assert_false(list_after_cut(&v, image, &put, 1000, after));
+    assert_string_not_equal(before, after);
+    for (uint32_t nth = 1; list_after_cut(&v, image, &put, nth, now); nth++)
+        if (strcmp(now, before) != 0)
+            assert_string_equal(now, after);
+    free(image);
+    json_decref(manifest);
+    small_free(&v);
+}
 
 static void use_all(struct small_volume *v)
 {
@@ -621,6 +771,10 @@ int main(void)
         cmocka_unit_test(a_directory_has_255_children),
         cmocka_unit_test(a_file_without_data_may_become_a_directory),
         cmocka_unit_test(open_files_follow),
+        cmocka_unit_test(a_handle_of_own_data_follows),
+        cmocka_unit_test(formats_where_a_row_can_be_erased),
+        cmocka_unit_test(addresses_of_nothing_are_dropped),
+        cmocka_unit_test(a_row_that_is_listed_is_not_free),
         cmocka_unit_test(cycles_end),
         cmocka_unit_test(power_cuts_leave_old_or_new),
         cmocka_unit_test(broken_images_are_survived),

@@ -156,6 +156,25 @@ static void names_are_found_in_any_case(void **state)
     drop(&v);
 }
 
+/* No path can hold it: not listed, and no name is its beginning. */
+static void short_names_with_zeros_are_no_names(void **state)
+{
+    char *path = strdup("/A"); /* so that a sanitizer sees what is behind */
+    struct fp_stat st;
+    struct vol v;
+
+    (void)state;
+    make(&v, 1 << 18, 512, NULL);
+    fat_ok(put(&v, "/ABC", "x"), "put");
+    root_of(&v)[1] = 0;
+    fat_unmount(&v.mnt);
+    open_again(&v, NULL);
+    assert_string_equal(list(&v, "/"), "");
+    assert_int_equal(fp_fs_stat(&v.mnt, path, &st), FP_ERR_NOENT);
+    free(path);
+    drop(&v);
+}
+
 static void aliases_have_tails_of_their_own(void **state)
 {
     char path[40], found[12][12];
@@ -400,6 +419,35 @@ static void a_chain_ends_where_its_file_was_cut(void **state)
     while (!step.done)
         fat_ok(fp_fs_step(&v.mnt, &step), "check");
     assert_int_equal(step.errors + step.warnings + step.pending, 0);
+    drop(&v);
+}
+
+/* The middle is changed first, and then all before it has to be copied. */
+static void copies_lie_in_order(void **state)
+{
+    char text[9 * 512];
+    struct fp_file file;
+    struct vol v;
+    uint8_t *data;
+
+    (void)state;
+    make(&v, 1 << 18, 512, "cluster=512");
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)('a' + i / 512);
+    fat_ok(fp_fs_open(&v.mnt, &file, "/f", FP_O_WRITE | FP_O_CREATE), "open");
+    fat_ok(fp_fs_write(&file, text, 8 * 512), "write");
+    fat_ok(fp_fs_fsync(&file), "fsync");
+    memset(text + 6 * 512, 'X', 512);
+    fat_ok(fp_fs_seek(&file, 6 * 512, FP_SEEK_SET), "seek");
+    fat_ok(fp_fs_write(&file, text + 6 * 512, 512), "write");
+    fat_ok(fp_fs_seek(&file, 8 * 512, FP_SEEK_SET), "seek");
+    fat_ok(fp_fs_write(&file, text + 8 * 512, 512), "append");
+    fat_ok(fp_fs_close(&file), "close");
+    /* Data begins behind 64 slots, with cluster 2. */
+    data = root_of(&v) + 64 * 32;
+    data += (fp_get_le16(root_of(&v) + 26) - 2) * 512;
+    assert_memory_equal(data, text, 6 * 512);
+    assert_int_equal(fp_get_le32(root_of(&v) + 28), sizeof text);
     drop(&v);
 }
 
@@ -651,6 +699,7 @@ int main(void)
         cmocka_unit_test(names_that_fit_8_3_have_no_other),
         cmocka_unit_test(surrogates_go_both_ways),
         cmocka_unit_test(names_are_found_in_any_case),
+        cmocka_unit_test(short_names_with_zeros_are_no_names),
         cmocka_unit_test(aliases_have_tails_of_their_own),
         cmocka_unit_test(names_that_others_cannot_have_are_refused),
         cmocka_unit_test(times_are_local),
@@ -662,6 +711,7 @@ int main(void)
         cmocka_unit_test(a_read_only_file_stays),
         cmocka_unit_test(who_reads_keeps_what_is_replaced),
         cmocka_unit_test(a_chain_ends_where_its_file_was_cut),
+        cmocka_unit_test(copies_lie_in_order),
         cmocka_unit_test(a_repair_frees_what_is_lost),
         cmocka_unit_test(a_repair_that_fails_frees_nothing_in_use),
         cmocka_unit_test(chains_that_loop_or_cross_are_told),

@@ -5,6 +5,7 @@
  * images that are broken.
  */
 
+#include "core/bdev/stats.h"
 #include "core/fs/minifs/minifs.h"
 #include "tests/unit/small_volume.h"
 
@@ -234,16 +235,19 @@ static void odd_names_show_as_paths_and_open_by_them(void **state)
     static const struct {
         const char *stored;
         size_t len;
-        const char *shown;
+        const char *shown; /* NULL: it cannot stand in a path */
     } names[] = {
         { "/lead", 5, "%2Flead" },
-        { ".", 1, "%2E" },
-        { "..", 2, "%2E." },
+        { ".", 1, NULL },
+        { "..", 2, NULL },
         { "...", 3, "..." },
+        { ".a", 2, ".a" },
         { "50%", 3, "50%" },
         { "%2F", 3, "%252F" },
-        { "a\0b", 3, "a%00b" },
+        { "a\0b", 3, NULL },
         { "%41", 3, "%41" },
+        { "2%20", 4, "2%2520" },
+        { "12345678901%", 12, "12345678901%" },
         { "////////////", 12, "%2F%2F%2F%2F%2F%2F%2F%2F%2F%2F%2F%2F" },
     };
     const int count = sizeof names / sizeof names[0];
@@ -258,10 +262,12 @@ static void odd_names_show_as_paths_and_open_by_them(void **state)
         put_entry(v.mem, i, names[i].stored, names[i].len, 0, 3 + i, false);
     assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
     assert_int_equal(fp_fs_opendir(&v.mnt, &dir, "/"), FP_OK);
-    for (int i = 0; i < count; i++) {
+    for (int i = count - 1; i >= 0; i--) {
         char path[300];
         struct fp_stat st;
 
+        if (names[i].shown == NULL)
+            continue;
         assert_int_equal(fp_fs_readdir(&dir, &entry), 1);
         assert_string_equal(entry.name, names[i].shown);
         snprintf(path, sizeof path, "/%s", entry.name);
@@ -270,8 +276,68 @@ static void odd_names_show_as_paths_and_open_by_them(void **state)
         assert_int_equal(fp_fs_rename(&v.mnt, path, "/tmp", 0), FP_OK);
         assert_int_equal(fp_fs_rename(&v.mnt, "/tmp", path, 0), FP_OK);
     }
+    assert_int_equal(fp_fs_readdir(&dir, &entry), 0);
     assert_int_equal(fp_fs_closedir(&dir), FP_OK);
     small_list(&v.mnt, (char[SMALL_TEXT]){ 0 });
+    assert_int_equal(small_check(&v.mnt).warnings, 3); /* those not shown */
+    small_unmount(&v);
+    small_free(&v);
+}
+
+/* The stored view has the names that no path can. */
+static void the_stored_view_has_every_name(void **state)
+{
+    static const char *const names[] = { "a/b", ".", "..", "%2F" };
+    struct fp_fs_config cfg = { .options = "raw=1" };
+    struct small_volume v;
+    struct fp_dirent entry;
+    struct fp_dir dir;
+
+    (void)state;
+    small_init(&v, &kind, 1, 256, 16);
+    put_meta(v.mem, 4, false);
+    for (int i = 0; i < 4; i++)
+        put_entry(v.mem, i, names[i], strlen(names[i]), 0, 3 + i, false);
+    assert_int_equal(small_mount(&v, kind.ro, &cfg), FP_OK);
+    assert_int_equal(fp_fs_opendir(&v.mnt, &dir, "/"), FP_OK);
+    for (int i = 3; i >= 0; i--) {
+        assert_int_equal(fp_fs_readdir(&dir, &entry), 1);
+        assert_string_equal(entry.name, names[i]);
+    }
+    assert_int_equal(fp_fs_readdir(&dir, &entry), 0);
+    assert_int_equal(fp_fs_closedir(&dir), FP_OK);
+    small_unmount(&v);
+    small_free(&v);
+}
+
+/* What was listed may be removed: the others come all the same, and once. */
+static void a_listing_goes_on_while_it_is_emptied(void **state)
+{
+    struct small_step step = { SMALL_PUT, "", "", 20, 1 };
+    struct small_volume v;
+    struct fp_dirent entry;
+    struct fp_dir dir;
+    char path[300];
+    int seen[9] = { 0 };
+
+    (void)state;
+    small_init(&v, &kind, 1, 256, 16);
+    small_format(&v);
+    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    for (int i = 0; i < 9; i++) {
+        snprintf(step.path, sizeof step.path, "/%d", i);
+        assert_int_equal(small_do(&kind, &v.mnt, &step), FP_OK);
+    }
+    assert_int_equal(fp_fs_opendir(&v.mnt, &dir, "/"), FP_OK);
+    while (fp_fs_readdir(&dir, &entry) == 1) {
+        seen[entry.name[0] - '0']++;
+        snprintf(path, sizeof path, "/%s", entry.name);
+        if (entry.name[0] != '4')
+            assert_int_equal(fp_fs_remove(&v.mnt, path), FP_OK);
+    }
+    assert_int_equal(fp_fs_closedir(&dir), FP_OK);
+    for (int i = 0; i < 9; i++)
+        assert_int_equal(seen[i], 1);
     small_unmount(&v);
     small_free(&v);
 }
@@ -340,6 +406,127 @@ static void another_version_is_read_when_told(void **state)
     small_free(&v);
 }
 
+/* --- what looking for it costs --- */
+
+#define MUCH   (16u << 20)
+#define LOOKED 4500u /* reads besides one a place: the format page */
+
+/* A probe of MUCH memory as that medium; its reads, and its error if there is
+ * one to be. */
+static uint64_t reads_of_probe(uint8_t *mem, uint32_t prog, uint32_t block,
+                               uint32_t flags, int score)
+{
+    struct fp_fs_config cfg = { 0 };
+    struct fp_bdev_stats stats;
+    struct fp_bdev_ram ram;
+
+    fp_bdev_ram_init(&ram, prog, block, MUCH / block, mem);
+    ram.bdev.flags = flags;
+    fp_bdev_stats_init(&stats, &ram.bdev, NULL);
+    assert_int_equal(kind.ops->probe(&stats.bdev, &cfg, &score), FP_ERR_NOENT);
+    print_message("           %u reads\n",
+                  (unsigned)stats.count[FP_BDEV_READ].calls);
+    return stats.count[FP_BDEV_READ].calls;
+}
+
+enum {
+    FLASH = FP_BDEV_REPROG | FP_BDEV_ERASED_FF,
+    IMAGE = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG | FP_BDEV_ERASED_FF,
+    CARD = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG
+};
+
+static void a_card_is_not_searched(void **state)
+{
+    uint8_t *mem = calloc(1, MUCH);
+
+    (void)state;
+    assert_int_equal(reads_of_probe(mem, 512, 512, CARD, 0), 0);
+    assert_int_equal(reads_of_probe(mem, 512, 512, IMAGE, 0), 0);
+    free(mem);
+}
+
+static void nor_is_anything_when_a_surer_volume_is_known(void **state)
+{
+    struct small_volume v;
+    json_t *manifest = small_load(&v, &kind, "b256_basic");
+    struct fp_fs_config cfg = { 0 };
+    int score = 80;
+
+    (void)state;
+    assert_int_equal(kind.ops->probe(&v.ram.bdev, &cfg, &score), FP_ERR_NOENT);
+    score = 79;
+    assert_int_equal(kind.ops->probe(&v.ram.bdev, &cfg, &score), FP_OK);
+    assert_int_equal(score, 80);
+    json_decref(manifest);
+    small_free(&v);
+}
+
+static void random_bytes_are_read_once_a_place(void **state)
+{
+    uint8_t *mem = malloc(MUCH);
+    uint32_t x = 1;
+
+    (void)state;
+    for (uint32_t i = 0; i < MUCH; i++)
+        mem[i] = (uint8_t)((x = x * 1664525u + 1013904223u) >> 24);
+    assert_true(reads_of_probe(mem, 1, 4096, FLASH, 0) <= MUCH / 4096);
+    assert_true(reads_of_probe(mem, 1, 256, FLASH, 0) <= MUCH / 256);
+    assert_true(reads_of_probe(mem, 1, 4096, IMAGE, 0) <= MUCH / 256);
+    free(mem);
+}
+
+/* Metadata at each `step`, with `sound` entries that may be and one that
+ * cannot, each with something in its block whatever the size. */
+static void fill_with_candidates(uint8_t *mem, uint32_t step, int sound)
+{
+    memset(mem, 0xff, MUCH);
+    for (uint32_t at = 0; at < MUCH; at += 256)
+        mem[at] = 'x';
+    for (uint32_t at = 0; at < MUCH; at += step) {
+        put_meta(mem + at, sound + 1, false);
+        for (int i = 0; i <= sound; i++)
+            put_entry(mem + at, i, "file", 4, 1, i < sound ? 200 : 65535,
+                      false);
+        for (uint32_t i = 256; i < step; i += 256)
+            mem[at + i] = 0xff;
+    }
+}
+
+static void hostile_flash_is_bounded(void **state)
+{
+    static const uint32_t steps[] = { 256, 4096, 65536 };
+    uint8_t *mem = malloc(MUCH);
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        for (int sound = 0; sound < 8; sound += 7) {
+            fill_with_candidates(mem, steps[i], sound);
+            assert_true(reads_of_probe(mem, 1, 256, FLASH, 0) <=
+                        MUCH / 256 + LOOKED);
+            assert_true(reads_of_probe(mem, 1, 4096, FLASH, 0) <=
+                        MUCH / 4096 + LOOKED);
+        }
+    free(mem);
+}
+
+/* Flash that erases 1,024 bytes at once has no smaller blocks, though the
+ * bytes alone would say so. */
+static void blocks_are_not_smaller_than_what_the_flash_erases(void **state)
+{
+    struct fp_fs_config cfg = { 0 };
+    struct fp_bdev_ram ram;
+    struct small_volume v;
+    json_t *manifest = small_load(&v, &kind, "b256_basic");
+    int score = 0;
+
+    (void)state;
+    fp_bdev_ram_init(&ram, 1, 1024, (uint32_t)v.size / 1024, v.mem);
+    assert_true(kind.ops->probe(&ram.bdev, &cfg, &score) == FP_ERR_NOENT ||
+                cfg.block_size >= 1024);
+    json_decref(manifest);
+    small_free(&v);
+}
+
 /* --- limits --- */
 
 static void limits_are_told(void **state)
@@ -362,6 +549,9 @@ static void limits_are_told(void **state)
     assert_int_equal(
         fp_fs_open(&v.mnt, &file, "/thirteen.chars", FP_O_WRITE | FP_O_CREATE),
         FP_ERR_NAMETOOLONG);
+    assert_int_equal(fp_fs_remove(&v.mnt, "/thirteen.chars"),
+                     FP_ERR_NAMETOOLONG);
+    assert_int_equal(fp_fs_remove(&v.mnt, "/\xff"), FP_ERR_INVAL);
     assert_int_equal(
         fp_fs_open(&v.mnt, &file, "/d/f", FP_O_WRITE | FP_O_CREATE),
         FP_ERR_NOENT);
@@ -373,6 +563,31 @@ static void limits_are_told(void **state)
     assert_int_equal(fp_fs_write(&file, big, 256), 256);
     assert_int_equal(fp_fs_write(&file, big, 1), FP_ERR_FBIG);
     assert_int_equal(fp_fs_close(&file), FP_OK);
+    small_unmount(&v);
+    small_free(&v);
+}
+
+static void what_follows_a_commit_waits_for_the_next(void **state)
+{
+    const uint32_t flags = FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC | FP_O_STAGE;
+    struct small_volume v;
+    struct fp_file file;
+    struct fp_stat st;
+
+    (void)state;
+    small_init(&v, &kind, 1, 256, 16);
+    small_format(&v);
+    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    assert_int_equal(fp_fs_open(&v.mnt, &file, "/f", flags), FP_OK);
+    assert_int_equal(fp_fs_write(&file, "abc", 3), 3);
+    assert_int_equal(fp_fs_fsync(&file), FP_OK);
+    assert_int_equal(fp_fs_stat(&v.mnt, "/f", &st), FP_ERR_NOENT);
+    assert_int_equal(fp_fs_commit(&file, NULL), FP_OK);
+    assert_int_equal(fp_fs_write(&file, "def", 3), 3);
+    assert_int_equal(fp_fs_fsync(&file), FP_OK);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    assert_int_equal(fp_fs_stat(&v.mnt, "/f", &st), FP_OK);
+    assert_int_equal(st.size, 3);
     small_unmount(&v);
     small_free(&v);
 }
@@ -479,6 +694,43 @@ static void broken_images_are_survived(void **state)
     small_free(&v);
 }
 
+static int failing_erase(struct fp_bdev *dev, uint32_t block, uint32_t count)
+{
+    (void)dev;
+    (void)block;
+    (void)count;
+    return FP_ERR_IO;
+}
+
+/* After a write that failed the metadata is read again, and may be broken by
+ * then. */
+static void metadata_that_breaks_while_mounted_is_an_error(void **state)
+{
+    struct small_step step = { SMALL_PUT, "/a", "", 20, 1 };
+    struct fp_bdev_ops ops;
+    struct small_volume v;
+    struct fp_stat st;
+
+    (void)state;
+    small_init(&v, &kind, 1, 256, 16);
+    small_format(&v);
+    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    assert_int_equal(small_do(&kind, &v.mnt, &step), FP_OK);
+    ops = *v.ram.bdev.ops;
+    ops.erase = failing_erase;
+    v.ram.bdev.ops = &ops;
+    step.op = SMALL_REMOVE;
+    assert_int_equal(small_do(&kind, &v.mnt, &step), FP_ERR_IO);
+    for (uint32_t at = 0; at < v.size; at += 256)
+        memset(v.mem + at + 14, 0xf0, 2); /* the count, in either order */
+    assert_int_equal(fp_fs_stat(&v.mnt, "/a", &st), FP_ERR_CORRUPT);
+    assert_int_equal(small_do(&kind, &v.mnt, &step), FP_ERR_CORRUPT);
+    step.op = SMALL_PUT;
+    assert_int_equal(small_do(&kind, &v.mnt, &step), FP_ERR_CORRUPT);
+    small_unmount(&v);
+    small_free(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -486,13 +738,22 @@ int main(void)
         cmocka_unit_test(every_image_tells_its_block_size),
         cmocka_unit_test(every_image_can_be_written_to),
         cmocka_unit_test(odd_names_show_as_paths_and_open_by_them),
+        cmocka_unit_test(the_stored_view_has_every_name),
+        cmocka_unit_test(a_listing_goes_on_while_it_is_emptied),
         cmocka_unit_test(another_spelling_is_the_same_name),
         cmocka_unit_test(big_endian_is_found_out_and_kept),
         cmocka_unit_test(another_version_is_read_when_told),
+        cmocka_unit_test(a_card_is_not_searched),
+        cmocka_unit_test(nor_is_anything_when_a_surer_volume_is_known),
+        cmocka_unit_test(random_bytes_are_read_once_a_place),
+        cmocka_unit_test(hostile_flash_is_bounded),
+        cmocka_unit_test(blocks_are_not_smaller_than_what_the_flash_erases),
         cmocka_unit_test(limits_are_told),
+        cmocka_unit_test(what_follows_a_commit_waits_for_the_next),
         cmocka_unit_test(blocks_wear_alike),
         cmocka_unit_test(power_cuts_leave_old_or_new),
         cmocka_unit_test(broken_images_are_survived),
+        cmocka_unit_test(metadata_that_breaks_while_mounted_is_an_error),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,13 @@
  */
 #include "tests/unit/spiffs_support.h"
 
-static const struct fp_fs_ops *driver = &fp_fs_spiffs;
+#if FP_READONLY
+static const struct fp_fs_ops *const whole = &fp_fs_spiffs_ro;
+#else
+static const struct fp_fs_ops *const whole = &fp_fs_spiffs;
+#endif
+
+static const struct fp_fs_ops *driver;
 
 /* The manifest's row for a file that was listed, taken out of the list. */
 static void take_row(const struct spf_image *image, json_t *rows,
@@ -125,7 +131,7 @@ static void reads_as_made(struct spf_image *image)
 static void every_image_reads_as_its_manifest_says(void **state)
 {
     (void)state;
-    driver = &fp_fs_spiffs;
+    driver = whole;
     assert_int_equal(spf_each(reads_as_made), 102);
 }
 
@@ -134,7 +140,7 @@ static void so_it_does_without_the_writing_half(void **state)
     (void)state;
     driver = &fp_fs_spiffs_ro;
     assert_int_equal(spf_each(reads_as_made), 102);
-    driver = &fp_fs_spiffs;
+    driver = whole;
 }
 
 static int found_count;
@@ -143,7 +149,7 @@ static int found_count;
  * are not found, nor is one without magic and without files. */
 static void is_found(struct spf_image *image)
 {
-    const struct fp_fs_ops *drivers[] = { &fp_fs_spiffs, NULL }, *ops;
+    const struct fp_fs_ops *drivers[] = { whole, NULL }, *ops;
     struct fp_fs_config cfg = { 0 };
     struct fp_bdev_ram ram;
     int err;

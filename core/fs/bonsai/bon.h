@@ -7,8 +7,14 @@
  * of the partition; 0, the System File's, is no node. Flash has absolute
  * addresses, which become rows where they are read and nowhere else.
  *
- * All reading goes through fp_bon_read(), which sees a journal that was
- * committed but not applied as if it were: so a reader needs no repair.
+ * All reading goes through fp_bon_read(), which sees what is in the journal as
+ * if it had been applied: so a reader needs no repair, and a change of several
+ * steps sees after each what the tree will be.
+ *
+ * The first error of an operation sticks in fs->err: from then on nothing is
+ * read, what is asked for is zeros, and nothing is programmed or erased. So
+ * an operation is its steps in a row, and looks at the end how it went, with
+ * fp_bon_result(), which makes place for the next.
  */
 #ifndef FP_CORE_FS_BONSAI_BON_H
 #define FP_CORE_FS_BONSAI_BON_H
@@ -31,17 +37,13 @@
 #define FP_BON_KEEP     6u /* rows that stay free, for the next journal */
 /* What the journal's one row has room for. */
 #define FP_BON_JOURNAL 24u /* bytes of its head before the moves */
+#define FP_BON_COUNT   23u /* where their number is */
 #define FP_BON_MOVES   58u
 
 struct fp_bon_node {
     uint8_t handle_size, kids;
     uint32_t row, parent; /* rows */
     uint32_t data_size;
-};
-
-/* A row that the journal gives other content. */
-struct fp_bon_move {
-    uint16_t target, source;
 };
 
 /* Small fields come first: Thumb reaches bytes at small offsets only. */
@@ -59,7 +61,6 @@ struct fp_bon_file {
     uint32_t shadow; /* rows of the record being written; 0: none yet */
     uint32_t shadow_rows, shadow_done; /* taken; programmed at least once */
     uint32_t cached;                   /* which of them is in buf, or NOTHING */
-    uint32_t old;                      /* what it takes the place of */
     uint32_t parent; /* of the record being written, as far as known */
     uint8_t *buf;    /* a row, then the path of what has no node */
 };
@@ -73,15 +74,14 @@ struct fp_bon_dir {
     bool has_told_data;
 };
 
-/* A record to be composed: that of `node`, with changes. */
+/* A record to be composed: the one at node.row, if that is not 0, with another
+ * head and some of its bytes replaced. */
 struct fp_bon_edit {
-    struct fp_bon_node node; /* as it is; row 0: there was none */
-    const uint8_t *handle;   /* or NULL: it lies at handle_at, */
-    uint32_t handle_at;      /* bytes from the start, */
-    uint32_t data;           /* and the data here */
-    uint32_t drop;           /* child that goes, */
-    uint32_t put;            /* and the one in its place, or at the end */
-    uint32_t drop_too;       /* another that goes */
+    struct fp_bon_node node; /* as it will be */
+    uint32_t at, cut;        /* bytes that go; */
+    uint32_t size;           /* so many come, */
+    const uint8_t *put;      /* these, or NULL: what lies here, */
+    uint32_t put_at;         /* bytes from the start */
 };
 
 /* Where a path leads. */
@@ -96,27 +96,29 @@ struct fp_bon {
     bool is_raw;
     bool is_mapped; /* used and heads are right */
     bool has_changed;
-    bool is_lost; /* a journal may be committed or not */
+    bool is_committed; /* the journal, and it is not applied yet */
+    bool is_lost;      /* it may be committed or not */
     uint8_t handle_size;
+    int err; /* the first of the operation */
     struct fp_bdev *dev;
     uint32_t start; /* of the partition, as an address of the MCU */
     uint32_t rows;
-    uint32_t moves;   /* of the journal that is being built */
-    uint32_t pending; /* of the one that is committed */
-    uint32_t crc;     /* of what was journalled so far */
-    uint32_t last;    /* row behind the last record */
-    uint32_t free;    /* rows */
+    uint32_t last; /* row behind the last record */
+    uint32_t free; /* rows */
+    /* Of a record that is composed: where the next bytes belong, and which of
+     * them is the first in `row`. */
+    uint32_t at, from;
     uint32_t max_files, path_size;
     struct fp_bon_dir *dirs;
     struct fp_bon_file **files;
     uint8_t *bufs;
     uint8_t *used, *heads; /* bits: rows of records; rows they begin in */
-    uint8_t *todo, *was;   /* scratch */
+    uint8_t *found, *was;  /* scratch */
     /* To what lies behind: Thumb has no short way to large offsets. */
-    struct fp_bon_move *move;
-    uint8_t *row;    /* scratch */
-    uint8_t *handle; /* the component that was looked for */
-    struct fp_bon_move move_space[FP_BON_MOVES];
+    uint8_t *journal; /* its head, as it is on flash or will be */
+    uint8_t *row;     /* scratch */
+    uint8_t *handle;  /* the component that was looked for */
+    uint8_t journal_space[FP_BON_ROW];
     uint8_t row_space[FP_BON_ROW];
     uint8_t handle_space[FP_BON_ROW];
 };
@@ -161,51 +163,82 @@ static inline uint32_t fp_bon_data_at(const struct fp_bon_node *n)
     return fp_bon_handle_at(n) + n->handle_size;
 }
 
+/* What the journal has: the row that changes, and the one with its content. */
+static inline uint8_t *fp_bon_move(const struct fp_bon *fs, uint32_t index)
+{
+    return fs->journal + FP_BON_JOURNAL + 4 * index;
+}
+
+static inline uint32_t fp_bon_target(const struct fp_bon *fs, uint32_t index)
+{
+    return fp_get_le32(fp_bon_move(fs, index)) & 0xffff;
+}
+
+static inline uint32_t fp_bon_source(const struct fp_bon *fs, uint32_t index)
+{
+    return fp_get_le32(fp_bon_move(fs, index)) >> 16;
+}
+
 /* --- node.c --- */
 
-int fp_bon_read(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size);
+void fp_bon_fail(struct fp_bon *fs, int err);
+/* How the operation went. */
+int fp_bon_result(struct fp_bon *fs);
+/* What lies in a row, whatever a journal says. */
+void fp_bon_get(struct fp_bon *fs, uint32_t row, uint32_t at, void *buf,
+                uint32_t size);
+/* Where a row's content lies: what is in the journal is elsewhere. */
+uint32_t fp_bon_place(const struct fp_bon *fs, uint32_t row);
+void fp_bon_read(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size);
 uint32_t fp_bon_size(const struct fp_bon_node *n);
 bool fp_bon_is_dir(const struct fp_bon_node *n);
-/* The record that begins in `row`. FP_ERR_NOENT: none that can be read. */
-int fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node);
-/* The next child, from the index'th on, that is a record and names the node as
- * its parent; *index becomes that behind it. 1, 0 at the end, or an error. */
-int fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
-               uint32_t *index, struct fp_bon_node *kid);
-/* The child whose handle is fs->handle; FP_ERR_NOENT. */
-int fp_bon_kid_named(struct fp_bon *fs, const struct fp_bon_node *node,
-                     struct fp_bon_node *kid);
-/* 1 if want[0..size) lies at `off`, 0, or an error. */
-int fp_bon_is_same(struct fp_bon *fs, uint32_t off, const uint8_t *want,
-                   uint32_t size);
-/* What lies in the row, not what a journal says, to fs->row. */
-int fp_bon_read_row(struct fp_bon *fs, uint32_t row);
+/* Is there a record that begins in `row`? */
+bool fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node);
+/* The row that the node lists as its index'th child, 0 for none of ours. */
+uint32_t fp_bon_listed(struct fp_bon *fs, const struct fp_bon_node *node,
+                       uint32_t index);
+/* Is there a record in that row that names the node as its parent? */
+bool fp_bon_is_kid(struct fp_bon *fs, const struct fp_bon_node *node,
+                   uint32_t row, struct fp_bon_node *kid);
+/* The next child of those, from the index'th on; *index becomes that behind
+ * it. */
+bool fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
+                uint32_t *index, struct fp_bon_node *kid);
+bool fp_bon_has_kids(struct fp_bon *fs, const struct fp_bon_node *node);
+/* The child whose handle is fs->handle. */
+bool fp_bon_kid_named(struct fp_bon *fs, const struct fp_bon_node *node,
+                      struct fp_bon_node *kid);
+/* Does the row hold this, or is it blank (NULL)? Whatever a journal says. */
+bool fp_bon_is_same(struct fp_bon *fs, uint32_t row, const uint8_t *want);
 /* Reads what a committed journal says. */
-int fp_bon_load_journal(struct fp_bon *fs);
+void fp_bon_load_journal(struct fp_bon *fs);
+uint32_t fp_bon_journal_crc(struct fp_bon *fs);
 
 /* --- map.c --- */
 
 /* A row's bit in one of the maps. */
 bool fp_bon_bit(const uint8_t *bits, uint32_t row);
 void fp_bon_set(uint8_t *bits, uint32_t row);
+/* Takes these rows. The one behind them. */
+uint32_t fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count);
 /* Makes sure that the maps are right: a walk over the tree. */
-int fp_bon_map(struct fp_bon *fs);
+void fp_bon_map(struct fp_bon *fs);
 int fp_bon_statfs(struct fp_mount *mnt, struct fp_statfs *st);
 int fp_bon_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx);
-/* 1 if all of the row is erased, 0, or an error; what lies there, not what a
- * journal says. */
-int fp_bon_is_blank(struct fp_bon *fs, uint32_t row);
 
 /* --- name.c --- */
 
-/* Decodes the path's first component to fs->handle; what lies behind it. */
+/* Decodes the path's first component to fs->handle; what lies behind it.
+ * FP_ERR_INVAL: it is ".data", which is no handle. */
 int fp_bon_component(struct fp_bon *fs, const char *path, const char **rest);
 /* The name to show for a node; cut where it is too long. */
-int fp_bon_show(struct fp_bon *fs, const struct fp_bon_node *node,
-                struct fp_dirent *entry);
-/* The same in the raw view: handles from the root on. */
-int fp_bon_show_raw(struct fp_bon *fs, const struct fp_bon_node *node,
-                    struct fp_dirent *entry);
+void fp_bon_show(struct fp_bon *fs, const struct fp_bon_node *node,
+                 struct fp_dirent *entry);
+/* raw.c */
+/* The same path from the root on, or NULL: there is no such thing. */
+const char *fp_bon_raw_path(const char *path);
+int fp_bon_readdir_raw(struct fp_bon *fs, struct fp_bon_dir *d,
+                       struct fp_dirent *entry);
 
 /* --- lookup.c --- */
 
@@ -213,6 +246,9 @@ int fp_bon_show_raw(struct fp_bon *fs, const struct fp_bon_node *node,
  * become a directory. */
 int fp_bon_find(struct fp_bon *fs, const char *path, bool for_create,
                 struct fp_bon_place *place);
+/* The same, and it is a file; `flags` are those of open. */
+int fp_bon_find_file(struct fp_bon *fs, const char *path, uint32_t flags,
+                     struct fp_bon_place *place);
 
 /* --- mount.c --- */
 
@@ -232,7 +268,13 @@ int fp_bon_closedir(struct fp_dir *dir);
 
 /* --- file.c --- */
 
-int fp_bon_claim(struct fp_bon *fs, struct fp_bon_file *f);
+/* What is at `place` is open. */
+void fp_bon_claim(struct fp_bon *fs, struct fp_bon_file *f,
+                  const struct fp_bon_place *place);
+/* Of `size` bytes from its position on, those that end before `end`. */
+uint32_t fp_bon_clip(const struct fp_bon_file *f, uint32_t end, uint32_t size);
+/* So many were read, if the operation went well. */
+int32_t fp_bon_advance(struct fp_bon *fs, struct fp_bon_file *f, uint32_t size);
 void fp_bon_release(struct fp_bon *fs, struct fp_bon_file *f);
 int fp_bon_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
                    uint32_t flags);
@@ -249,67 +291,71 @@ int fp_bon_step_ro(struct fp_mount *mnt, struct fp_step *step);
 /* --- the writing half --- */
 
 /* rows.c */
-/* Takes these free rows, unless fewer than FP_BON_KEEP stay free. */
-int fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count);
-/* The same wherever that many lie together. */
-int fp_bon_alloc(struct fp_bon *fs, uint32_t count, uint32_t *row);
-/* The same for the journal: one, from the end, and to the last. */
-int fp_bon_alloc_last(struct fp_bon *fs, uint32_t *row);
-/* The longest run of free rows; takes none. */
-uint32_t fp_bon_longest(const struct fp_bon *fs, uint32_t *row);
-int fp_bon_erase(struct fp_bon *fs, uint32_t row);
+/* Free rows from `row` on, up to `most`. */
+uint32_t fp_bon_run_at(const struct fp_bon *fs, uint32_t row, uint32_t most);
+/* Takes the first `count` rows that lie together in the first run of `want`,
+ * or in the longest, so that fewer than FP_BON_KEEP do not stay free.
+ * FP_ERR_NOSPC, then it is 0. */
+uint32_t fp_bon_alloc(struct fp_bon *fs, uint32_t want, uint32_t count);
+/* One for the journal, also the last. */
+uint32_t fp_bon_alloc_kept(struct fp_bon *fs);
+/* The first run of `want` free rows, or the longest; takes none. */
+uint32_t fp_bon_run(const struct fp_bon *fs, uint32_t want, uint32_t *row);
+void fp_bon_erase(struct fp_bon *fs, uint32_t row);
 /* The same if it is not blank. */
-int fp_bon_clear(struct fp_bon *fs, uint32_t row);
+void fp_bon_clear(struct fp_bon *fs, uint32_t row);
 /* Programs a row, erased before if it has to be. */
-int fp_bon_put_row(struct fp_bon *fs, uint32_t row, const uint8_t *buf);
+void fp_bon_put_row(struct fp_bon *fs, uint32_t row, const uint8_t *buf);
 /* The end of an operation: maps anew, and erases what was in use and is no
- * more. Passes err on. */
-int fp_bon_settle(struct fp_bon *fs, int err);
+ * more. How it all went. */
+int fp_bon_end(struct fp_bon *fs);
 
 /* journal.c */
 /* Before the first change: a journal that is committed is applied. */
-int fp_bon_prepare(struct fp_bon *fs);
-/* The row is to get this content. */
-int fp_bon_journal(struct fp_bon *fs, uint32_t row, const uint8_t *buf);
+void fp_bon_begin(struct fp_bon *fs);
+/* The row is to get what is in fs->row; that is what reads see from now on. */
+void fp_bon_journal(struct fp_bon *fs, uint32_t row);
 /* All that was journalled happens, in one step. */
-int fp_bon_commit(struct fp_bon *fs);
+void fp_bon_commit(struct fp_bon *fs);
 
 /* edit.c */
 /* The row's address. */
 void fp_bon_put_addr(const struct fp_bon *fs, uint8_t *at, uint32_t row);
 void fp_bon_put_head(const struct fp_bon *fs, uint8_t head[FP_BON_HEAD],
                      const struct fp_bon_node *n);
-/* What is as the node at `row` is. */
-int fp_bon_edit_of(struct fp_bon *fs, uint32_t row, struct fp_bon_edit *e);
-/* Writes the record to fresh rows. */
-int fp_bon_edit_new(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t *row);
-/* The same to rows already taken. */
-int fp_bon_edit_to(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t row);
-/* Journals what changes of the record where it is. */
-int fp_bon_edit_here(struct fp_bon *fs, struct fp_bon_edit *e);
-/* Makes the record fit where it is. 1: another one was moved away for that,
- * rows that the caller knows may not be right; 0: it fits. */
-int fp_bon_edit_room(struct fp_bon *fs, struct fp_bon_edit *e);
+/* Writes the record to rows of its own; or where it is, through the journal. */
+void fp_bon_edit(struct fp_bon *fs, const struct fp_bon_edit *e, uint32_t to);
+/* The directory's own data becomes what lies at `off`. */
+void fp_bon_put_data(struct fp_bon *fs, const struct fp_bon_node *dir,
+                     uint32_t off, uint32_t size);
+/* Of the directory's children, `drop` goes and `put` comes in its place, or at
+ * the end; 0 is none. */
+void fp_bon_relink(struct fp_bon *fs, uint32_t dir, uint32_t drop,
+                   uint32_t put);
+/* Makes room for `more` bytes where the record is. True: another one was moved
+ * away for that, rows that the caller knows may not be right. */
+bool fp_bon_room(struct fp_bon *fs, const struct fp_bon_node *node,
+                 uint32_t more);
+/* A file that is open on `node` and has unsynced writes, or NULL. */
+struct fp_bon_file *fp_bon_writer(const struct fp_bon *fs, uint32_t node);
 /* Whatever is open at row `from` is open elsewhere now. */
 void fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to);
 
 /* shadow.c: the record of a file being written, in rows of its own */
 /* Begins it, empty; `node` has the handle, or NULL and fs->handle does. */
-int fp_bon_shadow_begin(struct fp_bon *fs, struct fp_bon_file *f,
-                        const struct fp_bon_node *node);
+void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_bon_file *f,
+                         const struct fp_bon_node *node);
 /* Data at `pos`; NULL writes zeros. */
-int fp_bon_shadow_write(struct fp_bon *fs, struct fp_bon_file *f, uint32_t pos,
-                        const uint8_t *buf, uint32_t size);
-int fp_bon_shadow_read(struct fp_bon *fs, struct fp_bon_file *f, uint32_t pos,
-                       uint8_t *buf, uint32_t size);
-/* It has all the rows that it will need. */
-int fp_bon_shadow_place(struct fp_bon *fs, struct fp_bon_file *f);
+void fp_bon_shadow_write(struct fp_bon *fs, struct fp_bon_file *f, uint32_t pos,
+                         const uint8_t *buf, uint32_t size);
+void fp_bon_shadow_read(struct fp_bon *fs, struct fp_bon_file *f, uint32_t pos,
+                        uint8_t *buf, uint32_t size);
 /* Its head becomes right, and all of it lies on flash. */
-int fp_bon_shadow_finish(struct fp_bon *fs, struct fp_bon_file *f,
-                         uint32_t parent);
+void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_bon_file *f,
+                          uint32_t parent);
 /* To where `count` rows are free, which become its. */
-int fp_bon_shadow_move(struct fp_bon *fs, struct fp_bon_file *f,
-                       uint32_t count);
+void fp_bon_shadow_move(struct fp_bon *fs, struct fp_bon_file *f,
+                        uint32_t count);
 void fp_bon_shadow_drop(struct fp_bon_file *f);
 
 /* write.c */

@@ -12,8 +12,12 @@
  *         whose last file is removed is an empty file. A file that is created
  *         makes the directories of its path that are missing, also of an empty
  *         file; that is one step, as is fp_fs_bonsai_remove_all().
- * Blocks  the row of 256 bytes; at most 8,192 of them. To be written to, the
- *         device erases such rows, or parts of them, to 0xff.
+ * Blocks  the row of 256 bytes; 4 to 8,192 of them (2 MiB), else there is
+ *         no mount and no format (FP_ERR_NOTSUP). To be written to, the device
+ *         erases such rows, or parts of them, to 0xff: where its erase block
+ *         or its program is larger than a row, as the 4 KiB of most NOR chips
+ *         is, format is FP_ERR_NOTSUP and a mount read-only, as a row could
+ *         not be erased without its neighbours.
  * Memory  one workspace: four bits a row, and unless the mount is read-only a
  *         row and a path for each file of cfg->max_files
  * Device  reads any number of bytes
@@ -36,7 +40,12 @@
  *   directory's ".data" changes where it is, and its readers see that.
  * - A removed or replaced file stays readable through its handles: fsync of
  *   one is FP_ERR_NOENT, and close is FP_OK, its content is gone.
- * - A file that has unsynced writes cannot be renamed: FP_ERR_BUSY.
+ * - A handle follows its file when that is renamed; one of ".data" follows
+ *   its directory. A file that has unsynced writes cannot be renamed, nor a
+ *   directory whose ".data" has some: FP_ERR_BUSY.
+ * - A read of a handle with unsynced writes may write: memory holds one row of
+ *   them, which goes to flash when another is read. So a read may fail as a
+ *   write does, with FP_ERR_NOSPC or an error of the medium.
  * - A handle whose write or truncate fails has again what it had at its last
  *   sync; a new or staged file is FP_ERR_STALE until it is closed, and so is
  *   any of which a sync or commit failed on the medium: it may have happened.

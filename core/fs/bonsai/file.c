@@ -5,15 +5,23 @@
  */
 #include "core/fs/bonsai/bon.h"
 
-int fp_bon_claim(struct fp_bon *fs, struct fp_bon_file *f)
+void fp_bon_claim(struct fp_bon *fs, struct fp_bon_file *f,
+                  const struct fp_bon_place *place)
 {
-    for (uint32_t i = 0; i < fs->max_files; i++)
-        if (fs->files[i] == NULL) {
-            fs->files[i] = f;
-            f->buf = fs->bufs + i * (FP_BON_ROW + fs->path_size);
-            return FP_OK;
-        }
-    return FP_ERR_NFILE;
+    uint32_t i = 0;
+
+    while (i < fs->max_files && fs->files[i] != NULL)
+        i++;
+    if (i == fs->max_files)
+        fp_bon_fail(fs, FP_ERR_NFILE);
+    if (fs->err)
+        return;
+    fs->files[i] = f;
+    f->buf = fs->bufs + i * (FP_BON_ROW + fs->path_size);
+    f->cached = FP_BON_NOTHING;
+    f->is_own_data = place->is_own_data;
+    f->node = place->node.row;
+    f->size = f->expect = place->node.data_size;
 }
 
 void fp_bon_release(struct fp_bon *fs, struct fp_bon_file *f)
@@ -29,18 +37,28 @@ int fp_bon_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
                    uint32_t flags)
 {
     struct fp_bon *fs = fp_bon_of(mnt);
-    struct fp_bon_file *f = fp_bon_file_of(file);
     struct fp_bon_place place;
-    int err = fp_bon_find(fs, path, flags & FP_O_CREATE, &place);
+
+    fp_bon_fail(fs, fp_bon_find_file(fs, path, flags, &place));
+    fp_bon_claim(fs, fp_bon_file_of(file), &place);
+    return fp_bon_result(fs);
+}
+
+uint32_t fp_bon_clip(const struct fp_bon_file *f, uint32_t end, uint32_t size)
+{
+    uint32_t left = f->pos < end ? end - f->pos : 0;
+
+    return size < left ? size : left;
+}
+
+int32_t fp_bon_advance(struct fp_bon *fs, struct fp_bon_file *f, uint32_t size)
+{
+    int err = fp_bon_result(fs);
 
     if (err)
         return err;
-    f->is_own_data = place.is_own_data;
-    if (fp_bon_is_dir(&place.node) && !place.is_own_data && !fs->is_raw)
-        return FP_ERR_ISDIR;
-    f->node = place.node.row;
-    f->size = f->expect = place.node.data_size;
-    return fp_bon_claim(fs, f);
+    f->pos += size;
+    return (int32_t)size;
 }
 
 int32_t fp_bon_read_ro(struct fp_file *file, void *buf, uint32_t size)
@@ -48,19 +66,12 @@ int32_t fp_bon_read_ro(struct fp_file *file, void *buf, uint32_t size)
     struct fp_bon *fs = fp_bon_of(file->mnt);
     struct fp_bon_file *f = fp_bon_file_of(file);
     struct fp_bon_node node;
-    int err = fp_bon_load(fs, f->node, &node);
 
-    if (err)
-        return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
-    if (f->pos >= node.data_size)
-        return 0;
-    if (size > node.data_size - f->pos)
-        size = node.data_size - f->pos;
-    err = fp_bon_read(fs, fp_bon_data_at(&node) + f->pos, buf, size);
-    if (err)
-        return err;
-    f->pos += size;
-    return (int32_t)size;
+    if (!fp_bon_load(fs, f->node, &node))
+        fp_bon_fail(fs, FP_ERR_CORRUPT);
+    size = fp_bon_clip(f, node.data_size, size);
+    fp_bon_read(fs, fp_bon_data_at(&node) + f->pos, buf, size);
+    return fp_bon_advance(fs, f, size);
 }
 
 /* In unsigned numbers all that is out of range is too large. */

@@ -5,14 +5,6 @@
  */
 #include "core/fs/bonsai/bon.h"
 
-/* The raw view has no directories but this one: "/" before "root". */
-static const char *skip_root(const char *path)
-{
-    return strncmp(path, "/root", 5) == 0 && (path[5] == '/' || path[5] == '\0')
-               ? path + 5
-               : NULL;
-}
-
 /* One component down from `place`. FP_ERR_NOENT: that ends it. */
 static int enter(struct fp_bon *fs, struct fp_bon_place *place, bool for_create)
 {
@@ -23,14 +15,14 @@ static int enter(struct fp_bon *fs, struct fp_bon_place *place, bool for_create)
     if (!fp_bon_is_dir(&place->node) &&
         (!for_create || place->node.data_size > 0))
         return FP_ERR_NOTDIR;
-    if (strcmp(place->rest, ".data") == 0 && !fs->is_raw) {
+    err = fp_bon_component(fs, place->rest, &rest);
+    if (err == FP_ERR_INVAL && *rest == '\0') {
         place->is_own_data = true;
-        place->rest += 5;
+        place->rest = rest;
         return place->node.data_size > 0 ? FP_OK : FP_ERR_NOENT;
     }
-    err = fp_bon_component(fs, place->rest, &rest);
-    if (!err)
-        err = fp_bon_kid_named(fs, &place->parent, &place->node);
+    if (!err && !fp_bon_kid_named(fs, &place->parent, &place->node))
+        err = FP_ERR_NOENT;
     if (!err)
         place->rest = rest;
     if (err == FP_ERR_INVAL || (err == FP_ERR_NAMETOOLONG && !for_create))
@@ -41,17 +33,29 @@ static int enter(struct fp_bon *fs, struct fp_bon_place *place, bool for_create)
 int fp_bon_find(struct fp_bon *fs, const char *path, bool for_create,
                 struct fp_bon_place *place)
 {
-    int err = fp_bon_load(fs, FP_BON_ROOT, &place->node);
+    int err = FP_OK, io_err;
 
     place->is_own_data = false;
-    if (err == FP_ERR_NOENT)
-        return FP_ERR_CORRUPT; /* the root is lost */
-    place->rest = fs->is_raw && path[1] != '\0' ? skip_root(path) : path;
+    if (!fp_bon_load(fs, FP_BON_ROOT, &place->node))
+        fp_bon_fail(fs, FP_ERR_CORRUPT); /* the root is lost */
+    place->rest = fs->is_raw ? fp_bon_raw_path(path) : path;
     if (place->rest == NULL)
-        return FP_ERR_NOENT;
+        err = FP_ERR_NOENT;
     while (!err && place->rest[0] == '/' && place->rest[1] != '\0') {
         place->rest++;
         err = enter(fs, place, for_create);
     }
-    return err;
+    io_err = fp_bon_result(fs);
+    return io_err ? io_err : err;
+}
+
+int fp_bon_find_file(struct fp_bon *fs, const char *path, uint32_t flags,
+                     struct fp_bon_place *place)
+{
+    int err = fp_bon_find(fs, path, flags & FP_O_CREATE, place);
+
+    return !err && fp_bon_is_dir(&place->node) && !place->is_own_data &&
+                   !fs->is_raw
+               ? FP_ERR_ISDIR
+               : err;
 }

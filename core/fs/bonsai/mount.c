@@ -29,33 +29,31 @@ static uint32_t path_size_of(const struct fp_fs_config *cfg)
 static size_t lay_out(struct fp_bon *fs, const struct fp_bdev *dev,
                       const struct fp_fs_config *cfg)
 {
-    size_t bits = rows_of(dev) / 8 + 1, names = cfg->max_files * sizeof(void *);
+    size_t files = cfg->max_files != 0 ? cfg->max_files : 4;
+    size_t bits = rows_of(dev) / 8 + 1, names = files * sizeof(void *);
     size_t each = FP_BON_ROW + path_size_of(cfg);
 
     if (fs != NULL) {
         fs->files = (struct fp_bon_file **)(void *)(fs + 1);
         fs->used = (uint8_t *)(fs + 1) + names;
         fs->heads = fs->used + bits;
-        fs->todo = fs->heads + bits;
-        fs->was = fs->todo + bits;
+        fs->found = fs->heads + bits;
+        fs->was = fs->found + bits;
         fs->bufs = fs->was + bits;
     }
     if (cfg->flags & FP_MOUNT_RDONLY)
         each = 0;
-    return sizeof *fs + names + 4 * bits + cfg->max_files * each;
+    return sizeof *fs + names + 4 * bits + files * each;
 }
 
 size_t fp_bon_workspace(const struct fp_bdev *dev,
                         const struct fp_fs_config *cfg)
 {
-    struct fp_fs_config use = *cfg;
     fp_addr rows = fp_bdev_size(dev) / FP_BON_ROW;
 
     if (rows < 4 || rows > FP_BON_ROWS_MAX || dev->read_size != 1)
         return 0;
-    if (use.max_files == 0)
-        use.max_files = 4;
-    return lay_out(NULL, dev, &use);
+    return lay_out(NULL, dev, cfg);
 }
 
 void fp_bon_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws)
@@ -63,7 +61,7 @@ void fp_bon_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws)
     struct fp_bon *fs = ws;
 
     memset(fs, 0, sizeof *fs + cfg->max_files * sizeof(void *));
-    fs->move = fs->move_space;
+    fs->journal = fs->journal_space;
     fs->row = fs->row_space;
     fs->handle = fs->handle_space;
     fs->dev = dev;
@@ -77,34 +75,34 @@ void fp_bon_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws)
 
 /* The System File is there; the root, where there is one, agrees on `start`,
  * which its parent address gives away. */
-static int check_start(struct fp_bon *fs, const char *options)
+static void check_start(struct fp_bon *fs, const char *options)
 {
     uint8_t head[sizeof system_file - 1];
     uint32_t start;
-    int err = fp_bon_read(fs, 0, head, sizeof head);
 
-    if (!err && memcmp(head, system_file, sizeof head) != 0)
-        err = FP_ERR_CORRUPT;
-    if (!err)
-        err = fp_bon_read(fs, FP_BON_ROW, head, FP_BON_HEAD);
-    if (err || head[0] == FP_BON_NO_FILE)
-        return err;
+    fp_bon_read(fs, 0, head, sizeof head);
+    if (memcmp(head, system_file, sizeof head) != 0)
+        fp_bon_fail(fs, FP_ERR_CORRUPT);
+    fp_bon_read(fs, FP_BON_ROW, head, FP_BON_HEAD);
+    if (head[0] == FP_BON_NO_FILE)
+        return;
     start = fp_get_le32(head + 3) - FP_BON_ROW;
     if (fp_fs_option(options, "start", start) != start)
-        return FP_ERR_INVAL;
+        fp_bon_fail(fs, FP_ERR_INVAL);
+    if (start % FP_BON_ROW != 0)
+        fp_bon_fail(fs, FP_ERR_CORRUPT);
     fs->start = start;
-    return start % FP_BON_ROW == 0 ? FP_OK : FP_ERR_CORRUPT;
 }
 
 int fp_bon_mount(struct fp_mount *mnt)
 {
     struct fp_bon *fs = mnt->ws;
-    int err;
 
     fp_bon_setup(mnt->dev, &mnt->cfg, fs);
     mnt->cfg.block_size = FP_BON_ROW;
     if (fs->is_raw || !fp_bon_can_write(mnt->dev))
         mnt->cfg.flags |= FP_MOUNT_RDONLY;
-    err = fp_bon_load_journal(fs);
-    return err ? err : check_start(fs, mnt->cfg.options);
+    fp_bon_load_journal(fs);
+    check_start(fs, mnt->cfg.options);
+    return fp_bon_result(fs);
 }

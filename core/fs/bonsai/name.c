@@ -28,8 +28,10 @@ int fp_bon_component(struct fp_bon *fs, const char *path, const char **rest)
     uint32_t size = 0;
 
     if (!fs->is_raw && strncmp(path, ".data", 5) == 0 &&
-        (path[5] == '\0' || path[5] == '/'))
+        (path[5] == '\0' || path[5] == '/')) {
+        *rest = path + 5;
         return FP_ERR_INVAL;
+    }
     for (; *path != '\0' && *path != '/'; path++, size++) {
         const char *escape =
             fs->is_raw ? NULL : escape_at((const uint8_t *)path);
@@ -65,14 +67,14 @@ static const char *escape_of(const uint8_t *handle, uint32_t size, uint32_t i)
     return NULL;
 }
 
-int fp_bon_show(struct fp_bon *fs, const struct fp_bon_node *node,
-                struct fp_dirent *entry)
+void fp_bon_show(struct fp_bon *fs, const struct fp_bon_node *node,
+                 struct fp_dirent *entry)
 {
     uint8_t *handle = fs->row;
     uint32_t size = node->handle_size;
     char *out = entry->name;
-    int err = fp_bon_read(fs, fp_bon_handle_at(node), handle, size);
 
+    fp_bon_read(fs, fp_bon_handle_at(node), handle, size);
     handle[size] = '\0'; /* an escape may not begin with bytes behind it */
     for (uint32_t i = 0; i < size && out + 3 <= entry->name + FP_NAME_MAX;
          i++) {
@@ -87,5 +89,4 @@ int fp_bon_show(struct fp_bon *fs, const struct fp_bon_node *node,
     }
     *out = '\0';
     entry->name_len = (uint16_t)(out - entry->name);
-    return err;
 }

@@ -8,41 +8,60 @@
 
 #include "core/digest/crc32.h"
 
-/* Where a row's content lies: a committed journal has some elsewhere. */
-static uint32_t source_of(const struct fp_bon *fs, uint32_t row)
+void fp_bon_fail(struct fp_bon *fs, int err)
 {
-    for (uint32_t i = 0; i < fs->pending; i++)
-        if (fs->move[i].target == row)
-            return fs->move[i].source;
+    if (!fs->err)
+        fs->err = err;
+}
+
+int fp_bon_result(struct fp_bon *fs)
+{
+    int err = fs->err;
+
+    fs->err = FP_OK;
+    return err;
+}
+
+void fp_bon_get(struct fp_bon *fs, uint32_t row, uint32_t at, void *buf,
+                uint32_t size)
+{
+    if (!fs->err)
+        fs->err =
+            fp_bdev_read(fs->dev, (fp_addr)row * FP_BON_ROW + at, buf, size);
+    if (fs->err)
+        memset(buf, 0, size);
+}
+
+uint32_t fp_bon_place(const struct fp_bon *fs, uint32_t row)
+{
+    for (uint32_t i = 0; i < fs->journal[FP_BON_COUNT]; i++)
+        if (fp_bon_target(fs, i) == row)
+            return fp_bon_source(fs, i);
     return row;
 }
 
-int fp_bon_read(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size)
+void fp_bon_read(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size)
 {
     uint8_t *dst = buf;
-    int err = FP_OK;
 
-    while (size > 0 && !err) {
+    while (size > 0) {
         uint32_t at = off % FP_BON_ROW, n = FP_BON_ROW - at;
-        uint32_t row = source_of(fs, off / FP_BON_ROW);
 
         if (n > size)
             n = size;
-        err = fp_bdev_read(fs->dev, (fp_addr)row * FP_BON_ROW + at, dst, n);
+        fp_bon_get(fs, fp_bon_place(fs, off / FP_BON_ROW), at, dst, n);
         dst += n;
         off += n;
         size -= n;
     }
-    return err;
 }
 
 /* An address of a node: its row, or 0. */
-static uint32_t row_of(const struct fp_bon *fs, uint32_t addr)
+static uint32_t row_of(const struct fp_bon *fs, const uint8_t *at)
 {
-    uint32_t off = addr - fs->start, row = off / FP_BON_ROW;
+    uint32_t off = fp_get_le32(at) - fs->start, row = off / FP_BON_ROW;
 
-    return off % FP_BON_ROW == 0 && row >= FP_BON_ROOT && row < fs->rows ? row
-                                                                         : 0;
+    return off % FP_BON_ROW == 0 && row < fs->rows ? row : 0;
 }
 
 uint32_t fp_bon_size(const struct fp_bon_node *n)
@@ -55,127 +74,115 @@ bool fp_bon_is_dir(const struct fp_bon_node *n)
     return n->row == FP_BON_ROOT || n->kids > 0;
 }
 
-int fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node)
+bool fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node)
 {
     uint8_t head[FP_BON_HEAD];
-    int err = fp_bon_read(fs, row * FP_BON_ROW, head, sizeof head);
 
-    if (err)
-        return err;
+    fp_bon_read(fs, row * FP_BON_ROW, head, sizeof head);
     node->row = row;
     node->handle_size = head[0];
     node->data_size = fp_get_le16(head + 1);
-    node->parent = row_of(fs, fp_get_le32(head + 3));
+    node->parent = row_of(fs, head + 3);
     node->kids = head[7];
-    if (node->handle_size == FP_BON_NO_FILE ||
-        fp_bon_size(node) > (fs->rows - row) * FP_BON_ROW)
-        return FP_ERR_NOENT;
-    return FP_OK;
+    return !fs->err && node->handle_size != FP_BON_NO_FILE &&
+           fp_bon_size(node) <= (fs->rows - row) * FP_BON_ROW;
 }
 
-int fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
-               uint32_t *index, struct fp_bon_node *kid)
+uint32_t fp_bon_listed(struct fp_bon *fs, const struct fp_bon_node *node,
+                       uint32_t index)
 {
-    uint32_t at = fp_bon_data_at(node) + node->data_size;
+    uint8_t addr[4];
 
-    while (*index < node->kids) {
-        uint8_t addr[4];
-        int err = fp_bon_read(fs, at + 4 * (*index)++, addr, sizeof addr);
-        uint32_t row = row_of(fs, fp_get_le32(addr));
-
-        if (!err && row > FP_BON_ROOT)
-            err = fp_bon_load(fs, row, kid);
-        if (err && err != FP_ERR_NOENT)
-            return err;
-        if (!err && row > FP_BON_ROOT && kid->parent == node->row)
-            return 1;
-    }
-    return 0;
+    fp_bon_read(fs, fp_bon_data_at(node) + node->data_size + 4 * index, addr,
+                sizeof addr);
+    return row_of(fs, addr);
 }
 
-int fp_bon_is_same(struct fp_bon *fs, uint32_t off, const uint8_t *want,
-                   uint32_t size)
+bool fp_bon_is_kid(struct fp_bon *fs, const struct fp_bon_node *node,
+                   uint32_t row, struct fp_bon_node *kid)
+{
+    return row > FP_BON_ROOT && fp_bon_load(fs, row, kid) &&
+           kid->parent == node->row;
+}
+
+bool fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
+                uint32_t *index, struct fp_bon_node *kid)
+{
+    while (*index < node->kids)
+        if (fp_bon_is_kid(fs, node, fp_bon_listed(fs, node, (*index)++), kid))
+            return true;
+    return false;
+}
+
+bool fp_bon_has_kids(struct fp_bon *fs, const struct fp_bon_node *node)
+{
+    struct fp_bon_node kid;
+    uint32_t index = 0;
+
+    return fp_bon_kid(fs, node, &index, &kid);
+}
+
+bool fp_bon_kid_named(struct fp_bon *fs, const struct fp_bon_node *node,
+                      struct fp_bon_node *kid)
+{
+    uint32_t index = 0;
+
+    while (fp_bon_kid(fs, node, &index, kid)) {
+        if (kid->handle_size != fs->handle_size)
+            continue;
+        fp_bon_read(fs, fp_bon_handle_at(kid), fs->row, kid->handle_size);
+        if (memcmp(fs->row, fs->handle, kid->handle_size) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool fp_bon_is_same(struct fp_bon *fs, uint32_t row, const uint8_t *want)
 {
     uint8_t buf[32];
 
-    while (size > 0) {
-        uint32_t n = size < sizeof buf ? size : sizeof buf;
-        int err = fp_bon_read(fs, off, buf, n);
-
-        if (err)
-            return err;
-        if (memcmp(buf, want, n) != 0)
-            return 0;
-        off += n;
-        want += n;
-        size -= n;
-    }
-    return 1;
-}
-
-int fp_bon_kid_named(struct fp_bon *fs, const struct fp_bon_node *node,
-                     struct fp_bon_node *kid)
-{
-    uint32_t index = 0;
-    int got;
-
-    while ((got = fp_bon_kid(fs, node, &index, kid)) > 0) {
-        int same = 0;
-
-        if (kid->handle_size == fs->handle_size)
-            same = fp_bon_is_same(fs, fp_bon_handle_at(kid), fs->handle,
-                                  fs->handle_size);
-        if (same)
-            return same < 0 ? same : FP_OK;
-    }
-    return got < 0 ? got : FP_ERR_NOENT;
-}
-
-/* A journal's rows as they are claimed to be, in fs->row. */
-static bool are_moves_sane(struct fp_bon *fs, uint32_t count)
-{
-    const uint8_t *p = fs->row + FP_BON_JOURNAL;
-
-    for (uint32_t i = 0; i < count; i++, p += 4) {
-        struct fp_bon_move *m = &fs->move[i];
-
-        m->target = fp_get_le16(p);
-        m->source = fp_get_le16(p + 2);
-        if (m->target >= fp_bon_head(fs) || m->source >= fp_bon_head(fs) ||
-            m->source <= FP_BON_ROOT)
-            return false;
+    for (uint32_t at = 0; at < FP_BON_ROW; at += sizeof buf) {
+        fp_bon_get(fs, row, at, buf, sizeof buf);
+        for (uint32_t i = 0; i < sizeof buf; i++)
+            if (buf[i] != (want != NULL ? want[at + i] : 0xff))
+                return false;
     }
     return true;
 }
 
-int fp_bon_read_row(struct fp_bon *fs, uint32_t row)
+/* Are the rows that the journal names such as it may? */
+static bool are_moves_sane(const struct fp_bon *fs)
 {
-    return fp_bdev_read(fs->dev, (fp_addr)row * FP_BON_ROW, fs->row,
-                        FP_BON_ROW);
+    if (fs->journal[FP_BON_COUNT] > FP_BON_MOVES)
+        return false;
+    for (uint32_t i = 0; i < fs->journal[FP_BON_COUNT]; i++)
+        if (fp_bon_target(fs, i) >= fp_bon_head(fs) ||
+            fp_bon_source(fs, i) >= fp_bon_head(fs) ||
+            fp_bon_source(fs, i) <= FP_BON_ROOT)
+            return false;
+    return true;
 }
 
-/* Source: the format page, The journal. The head is read twice, before the
- * sources and behind them, as the CRC has them. */
-int fp_bon_load_journal(struct fp_bon *fs)
+uint32_t fp_bon_journal_crc(struct fp_bon *fs)
 {
-    uint32_t count, crc = UINT32_MAX;
-    int err = fp_bon_read_row(fs, fp_bon_head(fs));
+    uint32_t crc = UINT32_MAX, count = fs->journal[FP_BON_COUNT];
 
-    fs->pending = 0;
-    if (err || memcmp(fs->row + FP_BON_HEAD, "journal", 7) != 0)
-        return err;
-    count = fs->row[FP_BON_JOURNAL - 1];
-    if (count > FP_BON_MOVES || fp_get_le32(fs->row + 3) != 0 ||
-        !are_moves_sane(fs, count))
-        return FP_OK;
-    for (uint32_t i = 0; i < count && !err; i++) {
-        err = fp_bon_read_row(fs, fs->move[i].source);
+    for (uint32_t i = 0; i < count; i++) {
+        fp_bon_get(fs, fp_bon_source(fs, i), 0, fs->row, FP_BON_ROW);
         crc = fp_crc32(crc, fs->row, FP_BON_ROW);
     }
-    if (!err)
-        err = fp_bon_read_row(fs, fp_bon_head(fs));
-    crc = fp_crc32(crc, fs->row + FP_BON_JOURNAL - 5, 5 + 4 * count);
-    if (!err && crc == fp_get_le32(fs->row + FP_BON_JOURNAL - 9))
-        fs->pending = count;
-    return err;
+    return fp_crc32(crc, fs->journal + FP_BON_JOURNAL - 5, 5 + 4 * count);
+}
+
+/* Source: the format page, The journal. */
+void fp_bon_load_journal(struct fp_bon *fs)
+{
+    uint8_t *head = fs->journal;
+
+    fp_bon_get(fs, fp_bon_head(fs), 0, head, FP_BON_ROW);
+    fs->is_committed = memcmp(head + 3, "\0\0\0\0\0journal", 12) == 0 &&
+                       are_moves_sane(fs) &&
+                       fp_bon_journal_crc(fs) == fp_get_le32(head + 15);
+    if (!fs->is_committed)
+        head[FP_BON_COUNT] = 0;
 }

@@ -10,18 +10,16 @@ int fp_bon_sync(struct fp_mount *mnt)
 {
     struct fp_bon *fs = fp_bon_of(mnt);
     uint32_t fsa;
-    int err = fp_bon_prepare(fs);
 
-    if (!err)
-        err = fp_bon_read(fs, 0, fs->row, FP_BON_ROW);
+    fp_bon_begin(fs);
+    fp_bon_read(fs, 0, fs->row, FP_BON_ROW);
     fsa = fp_bon_addr(fs, fs->last);
-    if (err || fp_get_le32(fs->row + FP_BON_FSA) == fsa)
-        return err;
+    if (fs->err || fp_get_le32(fs->row + FP_BON_FSA) == fsa)
+        return fp_bon_result(fs);
     fp_put_le32(fs->row + FP_BON_FSA, fsa);
-    err = fp_bon_journal(fs, 0, fs->row);
-    if (!err)
-        err = fp_bon_commit(fs);
-    return fp_bon_settle(fs, err);
+    fp_bon_journal(fs, 0);
+    fp_bon_commit(fs);
+    return fp_bon_end(fs);
 }
 
 /* A volume that was only looked at is left as it was. */
@@ -34,17 +32,19 @@ int fp_bon_unmount(struct fp_mount *mnt)
 static int repair(struct fp_mount *mnt, struct fp_step *step)
 {
     struct fp_bon *fs = fp_bon_of(mnt);
-    int err = step->progress == 0 ? fp_bon_sync(mnt) : fp_bon_prepare(fs);
     uint32_t row = step->progress;
 
-    if (err)
-        return err;
+    if (row == 0)
+        fs->err = fp_bon_sync(mnt);
+    fp_bon_begin(fs);
+    if (!fs->err && !fp_bon_bit(fs->used, row))
+        fp_bon_clear(fs, row);
+    if (fs->err)
+        return fp_bon_result(fs);
     step->total = fs->rows;
-    if (!fp_bon_bit(fs->used, row))
-        err = fp_bon_clear(fs, row);
     step->progress++;
     step->done = step->progress == step->total;
-    return err;
+    return FP_OK;
 }
 
 int fp_bon_step(struct fp_mount *mnt, struct fp_step *step)

@@ -6,50 +6,24 @@
  */
 #include "core/fs/bonsai/bon.h"
 
-/* Listings of the node skip nothing when the child at `row` goes. */
-static void tell_dirs(struct fp_bon *fs, const struct fp_bon_edit *e,
-                      uint32_t row)
-{
-    struct fp_bon_node kid;
-    uint32_t index = 0;
-
-    if (row == 0 || row == FP_BON_NOTHING)
-        return;
-    while (fp_bon_kid(fs, &e->node, &index, &kid) > 0 && kid.row != row)
-        ;
-    for (struct fp_bon_dir *d = fs->dirs; d != NULL; d = d->next)
-        if (d->node == e->node.row && d->index >= index)
-            d->index--;
-}
-
 static int remove_at(struct fp_mount *mnt, const char *path, bool all)
 {
     struct fp_bon *fs = fp_bon_of(mnt);
-    struct fp_bon_edit e;
     struct fp_bon_place place;
-    struct fp_bon_node kid;
-    uint32_t index = 0;
-    int err = fp_bon_prepare(fs);
 
-    if (!err)
-        err = fp_bon_find(fs, path, false, &place);
-    if (!err && !all && !place.is_own_data)
-        err = fp_bon_kid(fs, &place.node, &index, &kid);
-    if (err)
-        return err > 0 ? FP_ERR_NOTEMPTY : err;
-    err = fp_bon_edit_of(
-        fs, place.is_own_data ? place.node.row : place.node.parent, &e);
+    fp_bon_begin(fs);
+    if (!fs->err)
+        fs->err = fp_bon_find(fs, path, false, &place);
+    if (fs->err)
+        return fp_bon_result(fs);
     if (place.is_own_data)
-        e.node.data_size = 0;
+        fp_bon_put_data(fs, &place.node, 0, 0);
+    else if (!all && fp_bon_has_kids(fs, &place.node))
+        return FP_ERR_NOTEMPTY;
     else
-        e.drop = place.node.row;
-    if (!err)
-        err = fp_bon_edit_here(fs, &e);
-    if (!err) {
-        tell_dirs(fs, &e, e.drop);
-        err = fp_bon_commit(fs);
-    }
-    return fp_bon_settle(fs, err);
+        fp_bon_relink(fs, place.parent.row, place.node.row, 0);
+    fp_bon_commit(fs);
+    return fp_bon_end(fs);
 }
 
 int fp_bon_remove(struct fp_mount *mnt, const char *path)
@@ -64,113 +38,88 @@ int fp_bon_remove_all(struct fp_mount *mnt, const char *path)
 
 /* What rename works on. */
 struct move {
-    bool replaces;
+    const char *from_path, *to_path;
+    uint32_t flags;
     struct fp_bon_place from, to;
-    uint32_t row;             /* where it will be */
-    struct fp_bon_edit e;     /* itself, */
-    struct fp_bon_edit left;  /* the parent it leaves, */
-    struct fp_bon_edit right; /* that it comes to, if another */
+    uint32_t old; /* what is replaced, 0: nothing */
 };
 
 /* May `from` become what is at `to`? */
 static int may_replace(struct fp_bon *fs, const struct move *m)
 {
-    struct fp_bon_node kid;
-    uint32_t index = 0;
-    int got = fp_bon_kid(fs, &m->to.node, &index, &kid);
-
+    if (m->flags & FP_RENAME_NOREPLACE)
+        return FP_ERR_EXIST;
     if (!fp_bon_is_dir(&m->from.node))
         return m->to.node.kids > 0 ? FP_ERR_ISDIR : FP_OK;
     if (!fp_bon_is_dir(&m->to.node))
         return FP_ERR_NOTDIR;
-    return got > 0 ? FP_ERR_NOTEMPTY : got;
+    return fp_bon_has_kids(fs, &m->to.node) ? FP_ERR_NOTEMPTY : FP_OK;
 }
 
-static int find_both(struct fp_bon *fs, struct move *m, const char *from,
-                     const char *to, uint32_t flags)
+/* Both ends; the wanted handle is in fs->handle then. */
+static int find_both(struct fp_bon *fs, struct move *m)
 {
-    int err = fp_bon_find(fs, from, false, &m->from);
+    int err = fp_bon_find(fs, m->from_path, false, &m->from);
 
     if (err)
         return err;
     if (m->from.is_own_data)
         return FP_ERR_NOTSUP;
-    err = fp_bon_find(fs, to, true, &m->to);
-    m->replaces = !err;
+    err = fp_bon_find(fs, m->to_path, true, &m->to);
+    m->old = m->to.node.row == m->from.node.row ? 0 : m->to.node.row;
+    if (err)
+        m->old = 0;
     if (m->to.is_own_data)
         return FP_ERR_NOTSUP;
-    if (err == FP_ERR_NOENT && strchr(m->to.rest, '/') == NULL)
-        return fp_bon_component(fs, m->to.rest, &m->to.rest);
-    if (err)
-        return err;
-    if (flags & FP_RENAME_NOREPLACE)
-        return FP_ERR_EXIST;
-    /* What was read of the target's handle is the wanted one. */
-    return may_replace(fs, m);
-}
-
-/* A file that somebody is writing would take its old handle again. */
-static bool is_written(const struct fp_bon *fs, uint32_t row)
-{
-    for (uint32_t i = 0; i < fs->max_files; i++) {
-        const struct fp_bon_file *f = fs->files[i];
-
-        if (f != NULL && f->node == row && f->is_dirty)
-            return true;
-    }
-    return false;
-}
-
-static int edits_of(struct fp_bon *fs, struct move *m)
-{
-    uint32_t parent = m->replaces ? m->to.node.parent : m->to.parent.row;
-    int err = fp_bon_edit_of(fs, m->from.node.row, &m->e);
-
     if (!err)
-        err = fp_bon_edit_of(fs, m->from.node.parent, &m->left);
-    if (!err)
-        err = fp_bon_edit_of(fs, parent, &m->right);
-    m->e.handle = fs->handle;
-    m->e.node.handle_size = fs->handle_size;
-    m->e.node.parent = parent;
-    m->left.drop = m->from.node.row;
-    m->right.drop = m->replaces ? m->to.node.row : 0;
-    m->right.put = m->row = m->from.node.row;
-    if (parent != m->from.node.parent)
-        return err;
-    m->left.drop_too = m->right.drop;
-    m->left.put = m->row;
+        err = may_replace(fs, m);
+    else if (err == FP_ERR_NOENT && strchr(m->to.rest, '/') == NULL)
+        err = fp_bon_component(fs, m->to.rest, &m->to.rest);
+    /* Who is writing it would take its old handle again. */
+    if (!err && fp_bon_writer(fs, m->from.node.row) != NULL)
+        err = FP_ERR_BUSY;
     return err;
 }
 
-/* Room for what stays where it is; 1: try again. */
-static int make_room(struct fp_bon *fs, struct move *m)
+/* The node with its new handle and parent: where it is, if it has children. */
+static uint32_t rewrite(struct fp_bon *fs, const struct move *m)
 {
-    bool is_dir = m->from.node.kids > 0;
-    int err = is_dir ? fp_bon_edit_room(fs, &m->e) : FP_OK;
+    struct fp_bon_edit e = { .node = m->from.node,
+                             .at = FP_BON_HEAD,
+                             .cut = m->from.node.handle_size,
+                             .put = fs->handle,
+                             .size = fs->handle_size };
+    uint32_t row = e.node.row, count;
 
-    if (!err && m->left.put == 0)
-        err = fp_bon_edit_room(fs, &m->right);
-    return err;
+    e.node.parent = m->to.parent.row;
+    e.node.handle_size = fs->handle_size;
+    count = fp_bon_rows(fp_bon_size(&e.node));
+    if (e.node.kids == 0)
+        row = fp_bon_alloc(fs, count, count);
+    fp_bon_edit(fs, &e, row);
+    return row;
 }
 
-static int change(struct fp_bon *fs, struct move *m)
+/* In one directory it keeps its place in the list. */
+static void relink_both(struct fp_bon *fs, const struct move *m, uint32_t row)
 {
-    int err;
+    uint32_t left = m->from.parent.row, right = m->to.parent.row;
+    bool is_one = left == right;
 
-    if (m->from.node.kids > 0) {
-        err = fp_bon_edit_here(fs, &m->e);
-    } else {
-        err = fp_bon_edit_new(fs, &m->e, &m->row);
-        m->right.put = m->row;
-        if (m->left.put != 0)
-            m->left.put = m->row;
-    }
-    if (!err)
-        err = fp_bon_edit_here(fs, &m->left);
-    if (!err && m->left.put == 0)
-        err = fp_bon_edit_here(fs, &m->right);
-    return err;
+    fp_bon_relink(fs, right, is_one ? m->from.node.row : m->old, row);
+    fp_bon_relink(fs, left, is_one ? m->old : m->from.node.row, 0);
+}
+
+/* Makes it where entries get longer. True: find both again. */
+static bool make_room(struct fp_bon *fs, const struct move *m)
+{
+    const struct fp_bon_node *node = &m->from.node;
+    bool is_one = m->from.parent.row == m->to.parent.row;
+
+    if (fp_bon_room(fs, &m->to.parent, is_one || m->old != 0 ? 0 : 4))
+        return true;
+    return node->kids > 0 &&
+           fp_bon_room(fs, node, (uint32_t)fs->handle_size - node->handle_size);
 }
 
 int fp_bon_rename(struct fp_mount *mnt, const char *from, const char *to,
@@ -178,26 +127,21 @@ int fp_bon_rename(struct fp_mount *mnt, const char *from, const char *to,
 {
     struct fp_bon *fs = fp_bon_of(mnt);
     struct move m;
-    int err = fp_bon_prepare(fs);
+    uint32_t row;
 
-    if (err)
-        return err;
+    m.from_path = from;
+    m.to_path = to;
+    m.flags = flags;
+    fp_bon_begin(fs);
     do {
-        err = find_both(fs, &m, from, to, flags);
-        if (!err && is_written(fs, m.from.node.row))
-            err = FP_ERR_BUSY;
-        if (!err)
-            err = edits_of(fs, &m);
-        if (!err)
-            err = make_room(fs, &m);
-    } while (err == 1);
-    if (!err)
-        err = change(fs, &m);
-    if (!err) {
-        tell_dirs(fs, &m.left, m.left.put == 0 ? m.left.drop : m.left.drop_too);
-        err = fp_bon_commit(fs);
-    }
-    if (!err)
-        fp_bon_tell_moved(fs, m.from.node.row, m.row);
-    return fp_bon_settle(fs, err);
+        fp_bon_fail(fs, find_both(fs, &m));
+    } while (!fs->err && make_room(fs, &m));
+    if (fs->err)
+        return fp_bon_end(fs);
+    row = rewrite(fs, &m);
+    relink_both(fs, &m, row);
+    fp_bon_commit(fs);
+    if (!fs->err)
+        fp_bon_tell_moved(fs, m.from.node.row, row);
+    return fp_bon_end(fs);
 }

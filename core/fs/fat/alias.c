@@ -6,11 +6,10 @@
 #include "core/fs/fat/vol.h"
 
 /* May stand in a long name. Source: FAT specification, "Long and short names";
- * of ASCII, those that may not. */
+ * of ASCII, those that may not. A path has no '/' in a name. */
 static bool is_legal(uint32_t c)
 {
-    return c >= 0x20 && c != 0x7f &&
-           (c >= 0x80 || !strchr("\"*/:<>?\\|", (int)c));
+    return c >= 0x80 || (c >= 0x20 && !strchr("\"*:<>?\\|\x7f", (int)c));
 }
 
 /* UTF-8 up to NUL into fs->name. */
@@ -18,6 +17,7 @@ static void take_units(struct fp_fat *fs, const char *name)
 {
     uint32_t n = 0, c = 0;
 
+    memset(fs->name, 0xff, sizeof fs->name); /* what parts have behind it */
     while (*name != '\0' && !fs->err) {
         c = fp_fat_utf8_take(&name);
         if (c > 0x10ffff || !is_legal(c))
@@ -34,18 +34,19 @@ static void take_units(struct fp_fat *fs, const char *name)
     /* Others would drop them, and find another name. */
     if (c == '.' || c == ' ')
         fp_fat_fail(fs, FP_ERR_INVAL);
+    fs->name[n] = 0;
     fs->units = n;
 }
 
 /* Fills one half of raw, and which cases its letters have: 1 small, 2 capital,
  * 4 something is missing. */
-static uint32_t take_half(const uint16_t *units, uint32_t count, uint8_t *to,
+static uint32_t take_half(const uint16_t *at, const uint16_t *end, uint8_t *to,
                           uint32_t room)
 {
     uint32_t n = 0, seen = 0;
 
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t c = units[i];
+    while (at < end) {
+        uint32_t c = *at++;
 
         if (c == ' ' || c == '.' || n == room) {
             seen |= 4;
@@ -56,10 +57,10 @@ static uint32_t take_half(const uint16_t *units, uint32_t count, uint8_t *to,
             seen |= 4;
             c = '_';
         }
-        if (c >= 'a' && c <= 'z') {
+        if (c - 'a' < 26) {
             seen |= 1;
             c -= 32;
-        } else if (c >= 'A' && c <= 'Z') {
+        } else if (c - 'A' < 26) {
             seen |= 2;
         }
         to[n++] = (uint8_t)c;
@@ -78,30 +79,17 @@ void fp_fat_name_take(struct fp_fat *fs, const char *name, uint8_t *raw)
     /* ".profile" is a base without an extension. */
     if (dot <= 1)
         dot = fs->units + 1;
-    base = take_half(fs->name, dot - 1, raw, 8);
-    ext = dot < fs->units
-              ? take_half(fs->name + dot, fs->units - dot, raw + 8, 3)
-              : 0;
-    raw[FP_FAT_AT_CASE] = (uint8_t)((base & 1 ? FP_FAT_LOWER_BASE : 0) |
-                                    (ext & 1 ? FP_FAT_LOWER_EXT : 0));
-    if (base == 3 || ext == 3 || (base | ext) & 4 || raw[0] == ' ')
-        raw[FP_FAT_AT_CASE] = 0;
-    else
-        fs->units = 0;
+    base = take_half(fs->name, fs->name + dot - 1, raw, 8);
+    ext = take_half(fs->name + dot, fs->name + fs->units, raw + 8, 3);
+    raw[FP_FAT_AT_CASE] = 0;
+    if (base > 2 || ext > 2 || raw[0] == ' ')
+        return;
+    fs->units = 0;
+    raw[FP_FAT_AT_CASE] = (uint8_t)((base & 1) * FP_FAT_LOWER_BASE |
+                                    (ext & 1) * FP_FAT_LOWER_EXT);
 }
 
-uint32_t fp_fat_alias_tail(const uint8_t *raw, const uint8_t *other)
-{
-    uint32_t n = fp_fat_trim(raw, 8);
-
-    if (memcmp(raw, other, n - 1) != 0 ||
-        memcmp(raw + n, other + n, 11 - n) != 0)
-        return 0;
-    n = other[n - 1] - (uint32_t)'0';
-    return n < 10 ? n : 0;
-}
-
-void fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round)
+uint8_t *fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round)
 {
     uint32_t n = fp_fat_trim(raw, 8), hash = round;
 
@@ -110,15 +98,10 @@ void fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round)
             hash = hash * 31 + fs->name[i];
         n = fp_fat_min(n, 2);
         for (uint32_t i = 0; i < 4; i++, hash >>= 4)
-            raw[n++] = (uint8_t) "0123456789ABCDEF"[hash & 15];
+            raw[n++] = (uint8_t)('A' + (hash & 15));
     }
     n = fp_fat_min(n, 6);
-    raw[n++] = '~';
-    raw[n++] = '1';
     memset(raw + n, ' ', 8 - n);
-}
-
-void fp_fat_alias_set(uint8_t *raw, uint32_t tail)
-{
-    raw[fp_fat_trim(raw, 8) - 1] = (uint8_t)('0' + tail);
+    raw[n] = '~';
+    return raw + n + 1;
 }

@@ -41,14 +41,9 @@ void fp_fat_free(struct fp_fat *fs, uint32_t head, uint32_t tail)
 void fp_fat_zero(struct fp_fat *fs, uint32_t cluster)
 {
     uint32_t sector = fp_fat_sector_of(fs, cluster);
-    uint32_t end = fp_fat_sector_of(fs, cluster + 1);
+    uint32_t end = sector + (1u << fs->spc_shift);
 
+    for (; sector < end && !fs->err; sector++)
+        fp_fat_blank(fs, sector);
     fp_fat_flush(fs, &fs->win);
-    if (fs->err)
-        return;
-    memset(fs->win.buf, 0, fs->sector_size);
-    for (; sector < end && !fs->err; sector++) {
-        fp_fat_aim(fs, sector);
-        fp_fat_flush(fs, &fs->win);
-    }
 }

@@ -6,16 +6,16 @@
  */
 #include "core/fs/fat/vol.h"
 
-static bool is_power(uint32_t v)
-{
-    return v && !(v & (v - 1));
-}
+/* How the names of relatives begin, where FAT has its maker's. */
+#define EXFAT 0x41465845u
+#define NTFS  0x5346544eu
 
-static uint8_t log2_of(uint32_t v)
+/* 32: no power of two. */
+static uint32_t log2_of(uint32_t v)
 {
-    uint8_t shift = 0;
+    uint32_t shift = 0;
 
-    while (v >>= 1)
+    while (shift < 32 && v != 1u << shift)
         shift++;
     return shift;
 }
@@ -24,11 +24,10 @@ static uint8_t log2_of(uint32_t v)
  * 55 AA, does not have. */
 static bool is_plausible(const uint8_t *boot)
 {
-    uint32_t size = fp_fat_u16(boot + 11);
+    uint32_t shift = log2_of(fp_fat_u16(boot + 11));
 
-    return (boot[0] == 0xeb || boot[0] == 0xe9) && is_power(size) &&
-           size >= 512 && size <= 4096 && is_power(boot[13]) &&
-           size * boot[13] <= 65536 && fp_fat_u16(boot + 14) &&
+    return (boot[0] == 0xeb || boot[0] == 0xe9) && shift >= 9 && shift <= 12 &&
+           shift + log2_of(boot[13]) <= 16 && fp_fat_u16(boot + 14) &&
            (boot[16] == 1 || boot[16] == 2) &&
            (boot[21] == 0xf0 || boot[21] >= 0xf8);
 }
@@ -56,7 +55,9 @@ static bool parse_32(struct fp_fat *fs, const uint8_t *boot, uint32_t reserved)
 
 int fp_fat_boot_judge(const uint8_t *boot)
 {
-    if (!memcmp(boot + 3, "EXFAT   ", 8) || !memcmp(boot + 3, "NTFS    ", 8))
+    uint32_t name = fp_fat_u32(boot + 3);
+
+    if (name == EXFAT || name == NTFS)
         return FP_ERR_NOTSUP;
     return is_plausible(boot) ? FP_OK : FP_ERR_NOENT;
 }
@@ -68,12 +69,21 @@ static bool parse_clusters(struct fp_fat *fs)
     uint32_t end;
 
     fs->bits = clusters < 4085 ? 12 : clusters < 65525 ? 16 : 32;
+    fs->mask = FP_FAT_EOC >> (fs->bits == 32 ? 0 : 28 - fs->bits);
     fs->clean = fs->bits == 16 ? 0x8000 : 0;
     fs->last = clusters + 1;
     if (!clusters || clusters > 0x0ffffff0)
         return false;
     end = fp_fat_table_at(fs, fs->last) + (fs->bits == 32 ? 3 : 1);
     return end >> fs->sector_shift < fs->fat_sectors;
+}
+
+/* A number that has 16 bits at `at`, or else 32 bits at `wide`. */
+static uint32_t either(const uint8_t *boot, uint32_t at, uint32_t wide)
+{
+    uint32_t v = fp_fat_u16(boot + at);
+
+    return v ? v : fp_fat_u32(boot + wide);
 }
 
 int fp_fat_boot_parse(struct fp_fat *fs, const uint8_t *boot)
@@ -85,19 +95,15 @@ int fp_fat_boot_parse(struct fp_fat *fs, const uint8_t *boot)
     if (err)
         return err;
     fs->sector_size = fp_fat_u16(boot + 11);
-    fs->sector_shift = log2_of(fs->sector_size);
-    fs->spc_shift = log2_of(boot[13]);
+    fs->sector_shift = (uint8_t)log2_of(fs->sector_size);
+    fs->spc_shift = (uint8_t)log2_of(boot[13]);
     fs->cluster_shift = (uint8_t)(fs->sector_shift + fs->spc_shift);
     fs->fat_count = boot[16];
     fs->fat_start = reserved;
     fs->root_slots = fp_fat_u16(boot + 17);
     fs->state_off = 37;
-    fs->sectors = fp_fat_u16(boot + 19);
-    if (!fs->sectors)
-        fs->sectors = fp_fat_u32(boot + 32);
-    fs->fat_sectors = fp_fat_u16(boot + 22);
-    if (!fs->fat_sectors)
-        fs->fat_sectors = fp_fat_u32(boot + 36);
+    fs->sectors = either(boot, 19, 32);
+    fs->fat_sectors = either(boot, 22, 36);
     if (fs->fat_sectors - 1 >= 0x1000000) /* so sums cannot overflow */
         return FP_ERR_CORRUPT;
     fs->root_start = reserved + fs->fat_count * fs->fat_sectors;

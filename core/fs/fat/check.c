@@ -34,7 +34,7 @@ static void find(struct fp_step *step, enum fp_finding_level level,
 
 static uint32_t bits_of(const struct fp_fat *fs)
 {
-    return fs->bitmap_size * 8;
+    return fs->layout.bitmap * 8;
 }
 
 /* Marks a cluster; false: it was, or it is none. */
@@ -76,7 +76,7 @@ static void start_chain(const struct fp_fat *fs, struct fp_fat_check *c,
 
 static void start_pass(struct fp_fat *fs, struct fp_fat_check *c)
 {
-    memset(fs->bitmap, 0, fs->bitmap_size);
+    memset(fs->bitmap, 0, fs->layout.bitmap);
     c->changes = fs->changes;
     c->dirs = 0;
     c->cluster = 0;
@@ -123,7 +123,7 @@ static void follow(struct fp_fat *fs, struct fp_step *step,
 static uint32_t parent_of(struct fp_fat *fs, uint32_t head)
 {
     const uint8_t *raw =
-        fp_fat_load(fs, &fs->win, fp_fat_sector_of(fs, head)) + FP_FAT_SLOT;
+        fp_fat_show(fs, fp_fat_sector_of(fs, head)) + FP_FAT_SLOT;
     uint32_t parent = fp_fat_head(raw);
 
     if (memcmp(raw, "..         ", 11) != 0)
@@ -168,7 +168,7 @@ static void look_at(struct fp_fat *fs, struct fp_step *step,
 {
     uint32_t size = fp_fat_size(place->raw);
     bool is_dir = fp_fat_is_dir(place->raw);
-    bool has_moved = fp_fat_is_moving(place->raw, FP_FAT_ARRIVED);
+    bool has_moved = place->raw[FP_FAT_AT_CASE] & FP_FAT_ARRIVED;
 
     c->sector = place->sector;
     if (is_dir || size)
@@ -228,7 +228,7 @@ static void mark_open(struct fp_fat *fs, struct fp_fat_check *c)
         if (node->is_dir)
             continue;
         mark_chain(fs, c, f->own.head, f->own.count);
-        if (f->orphan)
+        if (node->sector == FP_FAT_ORPHAN)
             mark_chain(fs, c, f->head, fp_fat_clusters(fs, f->disk_size));
     }
     c->phase = FP_FAT_TABLE;
@@ -270,7 +270,7 @@ static void compare_copies(struct fp_fat *fs, struct fp_step *step,
     }
     c->table++;
     fp_fat_load(fs, &fs->fat, sector);
-    fp_fat_load(fs, &fs->win, sector + fs->fat_sectors);
+    fp_fat_show(fs, sector + fs->fat_sectors);
     if (fs->err || !memcmp(fs->fat.buf, fs->win.buf, fs->sector_size))
         return;
     find(step, FP_FINDING_PENDING, sector, "the tables differ");

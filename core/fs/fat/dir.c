@@ -41,7 +41,7 @@ uint8_t *fp_fat_slot(struct fp_fat *fs, const struct fp_fat_cursor *at)
             fp_fat_fail(fs, FP_ERR_CORRUPT);
         sector = fp_fat_sector_of(fs, at->cluster);
     }
-    buf = fp_fat_load(fs, &fs->win, sector + (off >> fs->sector_shift));
+    buf = fp_fat_show(fs, sector + (off >> fs->sector_shift));
     return fs->err ? NULL : buf + (off & (fs->sector_size - 1));
 }
 
@@ -54,35 +54,20 @@ void fp_fat_cursor_step(struct fp_fat *fs, struct fp_fat_cursor *at)
 
 /* --- moves --- */
 
-bool fp_fat_is_moving(const uint8_t *raw, uint8_t kind)
-{
-    return raw[FP_FAT_AT_CASE] & FP_FAT_MOVING && raw[FP_FAT_AT_MOVE] == kind;
-}
-
-void fp_fat_move_mark(uint8_t *raw, uint8_t kind,
-                      const struct fp_fat_place *peer)
-{
-    raw[FP_FAT_AT_CASE] |= FP_FAT_MOVING;
-    raw[FP_FAT_AT_MOVE] = kind;
-    fp_fat_put32(raw + FP_FAT_AT_PEER, peer->sector);
-    fp_fat_put16(raw + FP_FAT_AT_PEER + 4, peer->off / FP_FAT_SLOT);
-}
-
 uint8_t *fp_fat_peer(struct fp_fat *fs, const struct fp_fat_place *place,
                      uint8_t kind)
 {
-    uint32_t sector = fp_fat_u32(place->raw + FP_FAT_AT_PEER);
-    uint32_t off = fp_fat_u16(place->raw + FP_FAT_AT_PEER + 4) * FP_FAT_SLOT;
-    uint8_t want[FP_FAT_SLOT] = { 0 }, *raw;
+    const uint8_t *mark = place->raw + FP_FAT_AT_PEER;
+    uint32_t sector = fp_fat_u32(mark);
+    uint32_t off = fp_fat_u16(mark + 4) & (fs->sector_size - FP_FAT_SLOT);
+    uint8_t *raw;
 
-    if (sector < fs->root_start || sector >= fs->sectors ||
-        off >= fs->sector_size)
+    if (sector < fs->root_start || sector >= fs->sectors)
         return NULL;
-    fp_fat_move_mark(want, kind, place);
-    raw = fp_fat_load(fs, &fs->win, sector) + off;
-    if (fs->err || !raw[0] || raw[0] == FP_FAT_FREE ||
-        !fp_fat_is_moving(raw, kind) ||
-        memcmp(raw + FP_FAT_AT_MOVE, want + FP_FAT_AT_MOVE, FP_FAT_MARK) != 0)
+    raw = fp_fat_show(fs, sector) + off;
+    mark = raw + FP_FAT_AT_PEER;
+    if (fs->err || raw[0] == FP_FAT_FREE || !(raw[FP_FAT_AT_CASE] & kind) ||
+        fp_fat_u32(mark) != place->sector || fp_fat_u16(mark + 4) != place->off)
         return NULL;
     return raw;
 }
@@ -120,13 +105,22 @@ static uint32_t take_part(struct fp_fat *fs, uint32_t want,
     return part;
 }
 
-/* Reads on to the next entry of 8.3, in use; the parts before it, if they are
- * its own, make up its long name. */
-static bool next_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
-                       struct fp_fat_place *place)
+/* "." and ".." are no entries, and what has been moved away is not here. */
+static bool is_entry(struct fp_fat *fs, const struct fp_fat_place *place)
+{
+    return place->raw[0] != FP_FAT_FREE && place->raw[0] != '.' &&
+           !(place->raw[FP_FAT_AT_CASE] & FP_FAT_LEAVING &&
+             fp_fat_peer(fs, place, FP_FAT_ARRIVED));
+}
+
+/* The parts before a slot of 8.3, if they are its own, make up its long name.
+ */
+bool fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
+                  struct fp_fat_place *place)
 {
     uint32_t want = FP_FAT_NONE;
 
+    place->dir = at->head;
     for (;;) {
         struct fp_fat_cursor here = *at;
         const uint8_t *raw = fp_fat_slot(fs, at);
@@ -139,35 +133,21 @@ static bool next_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
         place->off = (uint32_t)(raw - fs->win.buf);
         fp_fat_cursor_step(fs, at);
         attr = place->raw[FP_FAT_AT_ATTR];
-        if (place->raw[0] == FP_FAT_FREE) {
-            want = FP_FAT_NONE;
-        } else if (attr & FP_FAT_LABEL) {
+        if (attr & FP_FAT_LABEL && place->raw[0] != FP_FAT_FREE) {
             want = (attr & 0x3f) == FP_FAT_LONG
                        ? take_part(fs, want, &here, place)
                        : FP_FAT_NONE;
-        } else {
-            if (want || fs->sum != fp_fat_checksum(place->raw)) {
-                fs->units = place->slots = 0;
-                place->first = here;
-            }
-            place->slots++;
-            return !fs->err;
+            continue;
         }
+        if (want || fs->sum != fp_fat_checksum(place->raw)) {
+            fs->units = place->slots = 0;
+            place->first = here;
+        }
+        place->slots++;
+        want = FP_FAT_NONE;
+        if (is_entry(fs, place))
+            return !fs->err;
     }
-}
-
-bool fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
-                  struct fp_fat_place *place)
-{
-    place->dir = at->head;
-    do {
-        if (!next_entry(fs, at, place))
-            return false;
-        /* "." and ".." are none, and what has been moved away is not here. */
-    } while (place->raw[0] == '.' ||
-             (fp_fat_is_moving(place->raw, FP_FAT_LEAVING) &&
-              fp_fat_peer(fs, place, FP_FAT_ARRIVED)));
-    return !fs->err;
 }
 
 /* --- paths --- */
@@ -184,14 +164,13 @@ uint32_t fp_fat_dir_head(const struct fp_fat *fs,
     return head ? head : 1;
 }
 
-bool fp_fat_find_name(struct fp_fat *fs, uint32_t dir, const char *name,
-                      struct fp_fat_place *place)
+bool fp_fat_find_name(struct fp_fat *fs, struct fp_fat_place *place)
 {
     struct fp_fat_cursor at;
 
-    fp_fat_cursor_start(&at, dir);
+    fp_fat_cursor_start(&at, place->dir);
     while (fp_fat_entry(fs, &at, place))
-        if (fp_fat_name_is(fs, place->raw, name))
+        if (fp_fat_name_is(fs, place->raw, place->name))
             return true;
     return false;
 }
@@ -207,18 +186,17 @@ bool fp_fat_lookup(struct fp_fat *fs, const char *path,
     if (!path[1])
         return true;
     for (; path; path = strchr(path, '/')) {
-        uint32_t dir = fp_fat_dir_head(fs, place);
-
+        place->dir = fp_fat_dir_head(fs, place);
         if (!found)
             fp_fat_fail(fs, FP_ERR_NOENT);
         else if (!fp_fat_is_dir(place->raw))
             fp_fat_fail(fs, FP_ERR_NOTDIR);
-        else if (fs->barred && dir == fs->barred)
+        else if (fs->barred && place->dir == fs->barred)
             fp_fat_fail(fs, FP_ERR_INVAL);
         if (fs->err)
             return false;
         place->name = ++path;
-        found = fp_fat_find_name(fs, dir, path, place);
+        found = fp_fat_find_name(fs, place);
     }
     return found && !fs->err;
 }
@@ -284,8 +262,8 @@ int fp_fat_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
         return fs->err;
     d->node.is_dir = true;
     d->node.sector = FP_FAT_NONE;
-    d->node.dir = fp_fat_dir_head(fs, &place);
-    fp_fat_cursor_start(&d->at, d->node.dir);
+    d->node.off = fp_fat_dir_head(fs, &place);
+    fp_fat_cursor_start(&d->at, d->node.off);
     fp_fat_node_add(fs, &d->node);
     return FP_OK;
 }

@@ -15,7 +15,8 @@
 struct gap {
     bool aligned;     /* in one sector */
     uint32_t run;     /* slots that are free up to here */
-    uint32_t tails;   /* of aliases that are taken, a bit each */
+    uint8_t *digit;   /* of the alias that is looked for, NULL: of none */
+    uint32_t digits;  /* that others have there, a bit each */
     uint32_t cluster; /* the last of the directory */
     struct fp_fat_cursor at;
 };
@@ -41,30 +42,11 @@ static void see_used(struct gap *gap, const struct fp_fat_place *place,
 {
     if (gap->run != place->slots)
         gap->run = 0;
-    if (!(raw[FP_FAT_AT_ATTR] & FP_FAT_LABEL))
-        gap->tails |= 1u << fp_fat_alias_tail(place->raw, raw);
-}
-
-static void step(struct fp_fat *fs, struct gap *gap)
-{
-    gap->cluster = gap->at.cluster;
-    fp_fat_cursor_step(fs, &gap->at);
-}
-
-/* Through all slots; gap->at stands behind the last then. */
-static void scan(struct fp_fat *fs, struct gap *gap, struct fp_fat_place *place)
-{
-    const uint8_t *raw;
-
-    gap->run = gap->tails = 0;
-    fp_fat_cursor_start(&gap->at, place->dir);
-    while ((raw = fp_fat_slot(fs, &gap->at)) && raw[0]) {
-        if (raw[0] == FP_FAT_FREE)
-            see_free(fs, gap, place, raw);
-        else
-            see_used(gap, place, raw);
-        step(fs, gap);
-    }
+    if (!gap->digit)
+        return;
+    *gap->digit = raw[gap->digit - place->raw];
+    if (memcmp(place->raw, raw, 11) == 0)
+        gap->digits |= 1u << (*gap->digit & 15);
 }
 
 /* One more cluster of zeros for the directory. */
@@ -81,88 +63,85 @@ static void grow(struct fp_fat *fs, struct gap *gap)
 
 /* Makes the slot at which the directory ends a free one. What is in the next
  * never counted. */
-static void push_end(struct fp_fat *fs, const struct gap *gap)
+static const uint8_t *push_end(struct fp_fat *fs, struct gap *gap)
 {
-    struct fp_fat_cursor next = gap->at;
+    struct fp_fat_cursor next;
     const uint8_t *raw;
 
+    if (!fp_fat_slot(fs, &gap->at))
+        grow(fs, gap);
+    next = gap->at;
     fp_fat_cursor_step(fs, &next);
     raw = fp_fat_slot(fs, &next);
     if (raw && raw[0])
         *fp_fat_slot_edit(fs, &next) = 0;
-    *fp_fat_slot_edit(fs, &gap->at) = FP_FAT_FREE;
+    raw = fp_fat_slot_edit(fs, &gap->at);
+    *(uint8_t *)raw = FP_FAT_FREE;
+    return raw;
 }
 
-static void extend(struct fp_fat *fs, struct gap *gap,
-                   struct fp_fat_place *place)
+/* Through all slots, and on until there is room. */
+static void scan(struct fp_fat *fs, struct gap *gap, struct fp_fat_place *place)
 {
-    const uint8_t *raw;
+    bool is_end = false;
 
-    while (gap->run != place->slots && !fs->err) {
-        if (!fp_fat_slot(fs, &gap->at))
-            grow(fs, gap);
-        push_end(fs, gap);
-        raw = fp_fat_slot(fs, &gap->at);
-        if (raw)
-            see_free(fs, gap, place, raw);
-        step(fs, gap);
-    }
-}
+    gap->run = gap->digits = 0;
+    fp_fat_cursor_start(&gap->at, place->dir);
+    while (!fs->err && !(is_end && gap->run == place->slots)) {
+        const uint8_t *raw = fp_fat_slot(fs, &gap->at);
 
-/* Room, and an alias that the directory does not have. */
-static void scan_names(struct fp_fat *fs, struct gap *gap,
-                       struct fp_fat_place *place)
-{
-    for (uint32_t round = 0; round < ROUNDS_MAX; round++) {
-        uint32_t tail = 1;
-
-        if (fs->units)
-            fp_fat_alias_make(fs, place->raw, round);
-        scan(fs, gap, place);
-        if (!fs->units)
-            return;
-        while (gap->tails >> tail & 1)
-            tail++;
-        if (tail <= 9) {
-            fp_fat_alias_set(place->raw, tail);
-            return;
+        is_end = !raw || !raw[0];
+        if (is_end) {
+            if (gap->run == place->slots)
+                return;
+            raw = push_end(fs, gap);
         }
+        if (raw[0] == FP_FAT_FREE)
+            see_free(fs, gap, place, raw);
+        else
+            see_used(gap, place, raw);
+        gap->cluster = gap->at.cluster;
+        fp_fat_cursor_step(fs, &gap->at);
     }
-    fp_fat_fail(fs, FP_ERR_NOSPC);
 }
 
 void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place)
 {
+    uint32_t digit, round = 0;
     struct gap gap;
 
     fp_fat_name_take(fs, place->name, place->raw);
     place->slots = 1 + (fs->units + 12) / 13;
     gap.aligned = place->slots <= fs->sector_size / FP_FAT_SLOT;
-    for (;;) {
-        scan_names(fs, &gap, place);
-        extend(fs, &gap, place);
-        if (fs->err != FP_ERR_NOSPC || !gap.aligned)
-            return;
-        fs->err = FP_OK;
-        gap.aligned = false;
-    }
+    do {
+        gap.digit = fs->units ? fp_fat_alias_make(fs, place->raw, round) : NULL;
+        scan(fs, &gap, place);
+        if (fs->err == FP_ERR_NOSPC && gap.aligned) {
+            fs->err = FP_OK;
+            gap.aligned = false;
+            scan(fs, &gap, place);
+        }
+        for (digit = 1; gap.digits >> digit & 1;)
+            digit++;
+    } while (digit > 9 && ++round < ROUNDS_MAX);
+    if (digit > 9)
+        fp_fat_fail(fs, FP_ERR_NOSPC);
+    if (gap.digit)
+        *gap.digit = (uint8_t)('0' + digit);
 }
 
 /* Part `part` of the long name, from 1. */
 static void put_part(const struct fp_fat *fs, uint8_t *raw, uint32_t part)
 {
-    uint32_t at = part * 13;
+    const uint16_t *units = &fs->name[(part - 1) * 13];
 
-    memset(raw, 0xff, FP_FAT_SLOT);
-    raw[0] = (uint8_t)(part | (at >= fs->units ? 0x40 : 0));
+    raw[0] = (uint8_t)(part | (part * 13 >= fs->units ? 0x40 : 0));
     raw[FP_FAT_AT_ATTR] = FP_FAT_LONG;
     raw[FP_FAT_AT_CASE] = 0;
     raw[13] = (uint8_t)fs->sum;
     fp_fat_put16(raw + FP_FAT_AT_LOW, 0);
-    at -= 13;
-    for (uint32_t i = 0; i < 13 && at <= fs->units; i++, at++)
-        fp_fat_put16(raw + fp_fat_part_at[i],
-                     at < fs->units ? fs->name[at] : 0);
+    for (uint32_t i = 0; i < 13; i++)
+        fp_fat_put16(raw + fp_fat_part_at[i], units[i]);
 }
 
 void fp_fat_entry_put(struct fp_fat *fs, const struct fp_fat_place *place)
@@ -195,7 +174,7 @@ void fp_fat_head_set(uint8_t *raw, uint32_t head, uint32_t size)
     fp_fat_put32(raw + FP_FAT_AT_SIZE, size);
 }
 
-void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head, uint32_t size)
+void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head)
 {
     uint8_t letters = raw[FP_FAT_AT_CASE];
 
@@ -204,5 +183,5 @@ void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head, uint32_t size)
     raw[FP_FAT_AT_CASE] = letters;
     /* Of creation, access, change. */
     raw[16] = raw[18] = raw[FP_FAT_AT_DATE] = NO_DATE;
-    fp_fat_head_set(raw, head, size);
+    fp_fat_head_set(raw, head, 0);
 }

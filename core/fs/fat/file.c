@@ -21,8 +21,9 @@ void fp_fat_claim(struct fp_fat *fs, struct fp_fat_file *f)
         return;
     fs->files_used |= 1u << i;
     f->slot = (uint8_t)i;
-    f->runs = (struct fp_fat_run *)(void *)(fs->files + i * fs->file_stride);
-    f->name = (char *)(f->runs + fs->runs);
+    f->runs =
+        (struct fp_fat_run *)(void *)(fs->files + i * fs->layout.file_stride);
+    f->name = (char *)(f->runs + fs->layout.runs);
     f->node.sector = FP_FAT_NONE;
     fp_fat_node_add(fs, &f->node);
 }
@@ -40,6 +41,16 @@ void fp_fat_take(struct fp_fat_file *f, const struct fp_fat_place *place)
     f->node.sector = place->sector;
     f->node.off = place->off;
     f->run_count = 0;
+}
+
+struct fp_fat_node *fp_fat_node_at(const struct fp_fat *fs,
+                                   struct fp_fat_node *node, uint32_t sector,
+                                   uint32_t off)
+{
+    node = node ? node->next : fs->nodes;
+    while (node && (node->sector != sector || node->off != off))
+        node = node->next;
+    return node;
 }
 
 void fp_fat_forget(struct fp_fat_file *f, uint32_t index)
@@ -90,7 +101,7 @@ uint32_t fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index,
         }
         if (index < end)
             break;
-        if (i == fs->runs)
+        if (i == fs->layout.runs)
             i--;
         run = &f->runs[i++];
         *run = (struct fp_fat_run){ end, next, 1 };
@@ -108,21 +119,27 @@ uint32_t fp_fat_cluster(struct fp_fat *fs, struct fp_fat_file *f,
     return fp_fat_find(fs, f, index, &count);
 }
 
-uint32_t fp_fat_locate(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
-                       uint32_t *n)
+bool fp_fat_piece(struct fp_fat *fs, struct fp_fat_piece *p)
 {
-    uint32_t size = fs->sector_size, within, cluster, count, off;
+    uint32_t size = fs->sector_size, within, count, n;
 
-    within = pos & ((1u << fs->cluster_shift) - 1);
-    count = ((within + *n - 1) >> fs->cluster_shift) + 1;
-    cluster = fp_fat_find(fs, f, pos >> fs->cluster_shift, &count);
-    *n = fp_fat_min(*n, (count << fs->cluster_shift) - within);
-    off = pos & (size - 1);
-    if (off || *n < size)
-        *n = fp_fat_min(*n, size - off);
+    p->pos += p->n;
+    p->left -= p->n;
+    if (!p->left || fs->err)
+        return false;
+    within = p->pos & ((1u << fs->cluster_shift) - 1);
+    count = ((within + p->left - 1) >> fs->cluster_shift) + 1;
+    p->sector = fp_fat_sector_of(
+        fs, fp_fat_find(fs, p->f, p->pos >> fs->cluster_shift, &count));
+    p->sector += within >> fs->sector_shift;
+    p->off = p->pos & (size - 1);
+    n = fp_fat_min(p->left, (count << fs->cluster_shift) - within);
+    if (p->off || n < size)
+        n = fp_fat_min(n, size - p->off);
     else
-        *n &= ~(size - 1);
-    return fp_fat_sector_of(fs, cluster) + (within >> fs->sector_shift);
+        n &= ~(size - 1);
+    p->n = n;
+    return !fs->err;
 }
 
 /* Whole sectors go past the window; it may hold one of them, changed. */
@@ -158,27 +175,19 @@ int32_t fp_fat_file_read(struct fp_file *file, void *buf, uint32_t size)
 {
     struct fp_fat *fs = fp_fat_enter(file->mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
-    uint32_t done = 0, n;
+    struct fp_fat_piece p = { .f = f, .pos = f->pos };
+    uint8_t *to = buf;
 
     if (f->node.ended)
         return FP_ERR_STALE;
     if (f->pos >= f->size)
         return 0;
-    size = fp_fat_min(size, f->size - f->pos);
-    for (; done < size && !fs->err; done += n) {
-        uint8_t *to = (uint8_t *)buf + done;
-        uint32_t pos = f->pos + done, sector, off;
-
-        n = size - done;
-        sector = fp_fat_locate(fs, f, pos, &n);
-        off = pos & (fs->sector_size - 1);
-        if (fs->err)
-            break;
-        if (!off && n >= fs->sector_size)
-            read_whole(fs, sector, to, n);
+    p.left = size = fp_fat_min(size, f->size - f->pos);
+    for (; fp_fat_piece(fs, &p); to += p.n)
+        if (p.n >= fs->sector_size)
+            read_whole(fs, p.sector, to, p.n);
         else
-            memcpy(to, fp_fat_load(fs, &fs->win, sector) + off, n);
-    }
+            memcpy(to, fp_fat_show(fs, p.sector) + p.off, p.n);
     if (fs->err)
         return fs->err;
     f->pos += size;

@@ -72,6 +72,11 @@ uint8_t *fp_fat_load(struct fp_fat *fs, struct fp_fat_window *w,
     return w->buf;
 }
 
+uint8_t *fp_fat_show(struct fp_fat *fs, uint32_t sector)
+{
+    return fp_fat_load(fs, &fs->win, sector);
+}
+
 void fp_fat_aim(struct fp_fat *fs, uint32_t sector)
 {
     fs->win.sector = sector;
@@ -81,26 +86,27 @@ void fp_fat_aim(struct fp_fat *fs, uint32_t sector)
 
 uint32_t fp_fat_table_at(const struct fp_fat *fs, uint32_t n)
 {
-    return fs->bits == 12 ? n + n / 2 : n * (fs->bits / 8u);
+    return n * (fs->bits / 4u) / 2;
 }
 
 uint32_t fp_fat_exchange(struct fp_fat *fs, uint32_t n, uint32_t mask,
                          uint32_t value)
 {
     uint32_t at = fp_fat_table_at(fs, n), width = fs->bits, old = 0;
-    uint32_t shift = width == 12 && n & 1 ? 4 : 0;
+    uint32_t shift = n * width & 7; /* 4 for the odd ones of FAT12 */
 
     mask <<= shift;
     value = (value << shift) & mask;
     /* Byte by byte: those of FAT12 may lie in two sectors. */
     for (uint32_t i = 0; i < width; i += 8, at++) {
         uint32_t sector = fs->fat_start + (at >> fs->sector_shift);
-        uint8_t *p = fp_fat_load(fs, &fs->fat, sector);
+        uint8_t *p = fp_fat_load(fs, &fs->fat, sector), byte;
 
         p += at & (fs->sector_size - 1);
         old |= (uint32_t)*p << i;
-        if (mask && !fs->err) {
-            *p = (uint8_t)((*p & ~(mask >> i)) | value >> i);
+        byte = (uint8_t)((*p & ~(mask >> i)) | value >> i);
+        if (byte != *p && !fs->err) {
+            *p = byte;
             fs->fat.dirty = true;
         }
     }
@@ -109,14 +115,10 @@ uint32_t fp_fat_exchange(struct fp_fat *fs, uint32_t n, uint32_t mask,
 
 uint32_t fp_fat_get(struct fp_fat *fs, uint32_t n)
 {
-    uint32_t v = fp_fat_exchange(fs, n, 0, 0) & FP_FAT_EOC, top;
+    uint32_t v = fp_fat_exchange(fs, n, 0, 0) & fs->mask;
 
-    if (fs->bits < 32) {
-        top = 1u << fs->bits;
-        v &= top - 1;
-        if (v >= top - 9)
-            v |= FP_FAT_EOC & ~(top - 1);
-    }
+    if (v >= fs->mask - (FP_FAT_EOC - FP_FAT_BAD))
+        v |= FP_FAT_EOC ^ fs->mask;
     return fs->err ? 0 : v;
 }
 

@@ -14,10 +14,6 @@
 /* Sectors of the table that one call of statfs counts at most. */
 #define COUNT_SLICE 1024u
 
-struct layout {
-    uint32_t sector, files, runs, file_stride, bitmap;
-};
-
 static uint32_t round_up(uint32_t v)
 {
     return (v + ALIGN - 1) & ~(ALIGN - 1);
@@ -25,7 +21,7 @@ static uint32_t round_up(uint32_t v)
 
 /* The bytes that it takes; 0: no FAT can live there. */
 static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
-                      struct layout *l)
+                      struct fp_fat_layout *l)
 {
     l->sector = cfg->block_size;
     if (!l->sector)
@@ -49,12 +45,12 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
 size_t fp_fat_workspace(const struct fp_bdev *dev,
                         const struct fp_fs_config *cfg)
 {
-    struct layout l;
+    struct fp_fat_layout l;
 
     return lay_out(dev, cfg, &l);
 }
 
-static void place(struct fp_fat *fs, const struct layout *l)
+static void place(struct fp_fat *fs, const struct fp_fat_layout *l)
 {
     uint8_t *at = (uint8_t *)fs + round_up(sizeof *fs);
 
@@ -63,9 +59,7 @@ static void place(struct fp_fat *fs, const struct layout *l)
     fs->win.buf = at + l->sector;
     fs->files = at + 2 * l->sector;
     fs->bitmap = fs->files + l->files * l->file_stride;
-    fs->bitmap_size = l->bitmap;
-    fs->file_stride = l->file_stride;
-    fs->runs = l->runs;
+    fs->layout = *l;
     fs->fat.sector = fs->win.sector = FP_FAT_NONE;
     fs->counted = fs->next = 2;
 }
@@ -78,7 +72,7 @@ static void read_info(struct fp_fat *fs)
 
     if (!fs->info)
         return;
-    raw = fp_fat_load(fs, &fs->win, fs->info) + 484;
+    raw = fp_fat_show(fs, fs->info) + 484;
     count = fp_fat_u32(raw + 4);
     next = fp_fat_u32(raw + 8);
     if (fp_fat_u32(raw) != 0x61417272) {
@@ -107,7 +101,7 @@ int fp_fat_mount(struct fp_mount *mnt)
     struct fp_fs_config *cfg = &mnt->cfg;
     struct fp_fat *fs = mnt->ws;
     fp_addr size = fp_bdev_size(mnt->dev);
-    struct layout l;
+    struct fp_fat_layout l;
 
     lay_out(mnt->dev, cfg, &l);
     place(fs, &l);
@@ -119,7 +113,7 @@ int fp_fat_mount(struct fp_mount *mnt)
     fs->zone = (int32_t)(fp_fs_option(cfg->options, "zone", 0) * 60);
     if (size < l.sector)
         return FP_ERR_CORRUPT;
-    fp_fat_load(fs, &fs->win, 0);
+    fp_fat_show(fs, 0);
     if (!fs->err)
         fs->err = fp_fat_boot_parse(fs, fs->win.buf);
     if (fs->err)
@@ -137,11 +131,10 @@ int fp_fat_mount(struct fp_mount *mnt)
 
 void fp_fat_count(struct fp_fat *fs, uint32_t sectors)
 {
-    uint32_t end =
-        (fp_fat_table_at(fs, fs->counted) >> fs->sector_shift) + sectors;
+    /* As many entries as FAT32 has in them; others have more. */
+    uint32_t left = sectors << (fs->sector_shift - 2);
 
-    while (!fp_fat_is_counted(fs) &&
-           fp_fat_table_at(fs, fs->counted) >> fs->sector_shift < end) {
+    for (; left && !fp_fat_is_counted(fs); left--) {
         uint32_t value = fp_fat_get(fs, fs->counted);
 
         if (fs->err)

@@ -44,36 +44,59 @@ void fp_fat_parent_set(struct fp_fat *fs, uint32_t head, uint32_t parent)
         fp_fat_fail(fs, FP_ERR_CORRUPT);
         return;
     }
-    raw = fp_fat_load(fs, &fs->win, sector) + FP_FAT_SLOT;
+    raw = fp_fat_show(fs, sector) + FP_FAT_SLOT;
     if (parent == fs->root_cluster)
         parent = 0;
     if (raw[0] == '.' && raw[1] == '.' && fp_fat_head(raw) != parent)
         fp_fat_head_set(fp_fat_edit(fs, sector, FP_FAT_SLOT), parent, 0);
 }
 
-void fp_fat_settle(struct fp_fat *fs, struct fp_fat_place *place,
-                   const uint8_t *times)
+/* `raw` is one end of a move of which the other is `peer`. */
+static void mark(uint8_t *raw, uint8_t kind, const struct fp_fat_place *peer)
 {
-    uint8_t *raw = fp_fat_peer(fs, place, FP_FAT_LEAVING);
+    raw[FP_FAT_AT_CASE] |= kind;
+    fp_fat_put32(raw + FP_FAT_AT_PEER, peer->sector);
+    fp_fat_put16(raw + FP_FAT_AT_PEER + 4, peer->off);
+}
 
-    if (raw)
-        drop_peer(fs, raw);
+/* The last two steps: place->raw has no mark. */
+static void arrive(struct fp_fat *fs, const struct fp_fat_place *place)
+{
     if (fp_fat_is_dir(place->raw))
         fp_fat_parent_set(fs, fp_fat_head(place->raw), place->dir);
-    raw = fp_fat_edit(fs, place->sector, place->off);
-    raw[FP_FAT_AT_CASE] &= (uint8_t)~FP_FAT_MOVING;
-    memcpy(raw + FP_FAT_AT_MOVE, times, FP_FAT_MARK);
-    memcpy(place->raw, raw, FP_FAT_SLOT);
+    memcpy(fp_fat_edit(fs, place->sector, place->off), place->raw, FP_FAT_SLOT);
+}
+
+void fp_fat_move(struct fp_fat *fs, const struct fp_fat_place *from,
+                 struct fp_fat_place *to)
+{
+    const uint8_t letters = FP_FAT_LOWER_BASE | FP_FAT_LOWER_EXT;
+    uint8_t own = to->raw[FP_FAT_AT_CASE] & letters;
+
+    mark(fp_fat_edit(fs, from->sector, from->off), FP_FAT_LEAVING, to);
+    memcpy(to->raw + FP_FAT_AT_ATTR, from->raw + FP_FAT_AT_ATTR,
+           FP_FAT_SLOT - FP_FAT_AT_ATTR);
+    to->raw[FP_FAT_AT_CASE] = own;
+    fp_fat_entry_put(fs, to);
+    mark(fp_fat_edit(fs, to->sector, to->off), FP_FAT_ARRIVED, from);
+    fp_fat_entry_drop(fs, from);
+    arrive(fs, to);
+    fp_fat_flush_all(fs);
 }
 
 void fp_fat_settle_old(struct fp_fat *fs, struct fp_fat_place *place)
 {
-    static const uint8_t unknown[FP_FAT_MARK];
+    uint8_t *raw;
 
-    if (!fp_fat_is_moving(place->raw, FP_FAT_ARRIVED))
+    if (!(place->raw[FP_FAT_AT_CASE] & FP_FAT_ARRIVED))
         return;
     fp_fat_begin(fs);
-    fp_fat_settle(fs, place, unknown);
+    raw = fp_fat_peer(fs, place, FP_FAT_LEAVING);
+    if (raw)
+        drop_peer(fs, raw);
+    place->raw[FP_FAT_AT_CASE] ^= FP_FAT_ARRIVED;
+    memset(place->raw + FP_FAT_AT_PEER, 0, FP_FAT_MARK);
+    arrive(fs, place);
 }
 
 bool fp_fat_lookup_rw(struct fp_fat *fs, const char *path,

@@ -22,14 +22,14 @@ uint32_t fp_fat_utf8_take(const char **text)
 
     if (lead >= 0x80) {
         more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
-        c &= 0x3fu >> more;
+        c &= 0x7fu >> more; /* too large for leads that there are not */
         for (uint32_t i = 0; i < more; i++, p++) {
             if ((*p & 0xc0) != 0x80)
                 return BAD_CHAR;
             c = c << 6 | (*p & 0x3f);
         }
-        if (lead < 0xc0 || lead > 0xf4 || utf8_size(c) != more + 1 ||
-            c > 0x10ffff || c >> 11 == SURROGATE >> 11)
+        if (lead < 0xc0 || utf8_size(c) != more + 1 || c > 0x10ffff ||
+            c >> 11 == SURROGATE >> 11)
             return BAD_CHAR;
     }
     *text = (const char *)p;
@@ -50,21 +50,21 @@ static uint32_t utf8_put(char *out, uint32_t c)
 /* Letters whose capitals stand at a fixed distance; of pairs, 1, the odd ones
  * are small. */
 static const struct {
-    uint16_t first, last;
-    uint8_t down;
+    uint16_t first;
+    uint8_t count, down;
 } small[] = {
-    { 'a', 'z', 32 },       { 0xe0, 0xf6, 32 },    { 0xf8, 0xfe, 32 },
-    { 0x100, 0x137, 1 },    { 0x14a, 0x177, 1 },   { 0x3b1, 0x3c1, 32 },
-    { 0x3c3, 0x3cb, 32 },   { 0x430, 0x44f, 32 },  { 0x450, 0x45f, 80 },
-    { 0x460, 0x481, 1 },    { 0x48a, 0x4bf, 1 },   { 0x4d0, 0x52f, 1 },
-    { 0x561, 0x586, 48 },   { 0x1e00, 0x1e95, 1 }, { 0x1ea0, 0x1eff, 1 },
-    { 0xff41, 0xff5a, 32 },
+    { 'a', 26, 32 },    { 0xe0, 23, 32 },   { 0xf8, 7, 32 },
+    { 0x100, 56, 1 },   { 0x14a, 46, 1 },   { 0x3b1, 17, 32 },
+    { 0x3c3, 9, 32 },   { 0x430, 32, 32 },  { 0x450, 16, 80 },
+    { 0x460, 34, 1 },   { 0x48a, 54, 1 },   { 0x4d0, 96, 1 },
+    { 0x561, 38, 48 },  { 0x1e00, 150, 1 }, { 0x1ea0, 96, 1 },
+    { 0xff41, 26, 32 },
 };
 
 static uint32_t fold(uint32_t c)
 {
     for (uint32_t i = 0; i < sizeof small / sizeof small[0]; i++)
-        if (c >= small[i].first && c <= small[i].last)
+        if (c - small[i].first < small[i].count)
             return small[i].down > 1 ? c - small[i].down : c & ~1u;
     return c;
 }
@@ -111,22 +111,18 @@ static uint32_t short_units(const uint8_t *raw, uint16_t units[12])
     return n;
 }
 
-static bool is_end(char c)
-{
-    return c == '/' || c == '\0';
-}
-
 static bool is_name(const uint16_t *at, uint32_t count, const char *path)
 {
     const uint16_t *end = at + count;
 
     while (at < end) {
-        uint32_t c = is_end(*path) ? BAD_CHAR : fp_fat_utf8_take(&path);
+        uint32_t c = fp_fat_utf8_take(&path);
 
-        if (c == BAD_CHAR || fold(c) != fold(utf16_take(&at, end)))
+        if (!c || c == '/' || c == BAD_CHAR ||
+            fold(c) != fold(utf16_take(&at, end)))
             return false;
     }
-    return count && is_end(*path);
+    return count && (*path == '/' || !*path);
 }
 
 bool fp_fat_name_is(const struct fp_fat *fs, const uint8_t *raw,

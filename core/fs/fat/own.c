@@ -18,14 +18,14 @@ static void copy(struct fp_fat *fs, const struct fp_fat_file *f, uint32_t index,
 {
     uint32_t pos = index << fs->cluster_shift, size = fs->sector_size;
     uint32_t sector = fp_fat_sector_of(fs, from);
-    uint32_t end = fp_fat_sector_of(fs, from + 1);
+    uint32_t end = sector + (1u << fs->spc_shift);
 
     to = fp_fat_sector_of(fs, to) - sector;
     for (; sector < end && pos < f->size && !fs->err; sector++, pos += size) {
         if (pos >= f->put_from && pos < f->put_to &&
             f->put_to - pos >= size - 1)
             continue;
-        fp_fat_load(fs, &fs->win, sector);
+        fp_fat_show(fs, sector);
         fp_fat_flush(fs, &fs->win);
         if (fs->err)
             return;
@@ -33,77 +33,62 @@ static void copy(struct fp_fat *fs, const struct fp_fat_file *f, uint32_t index,
     }
 }
 
-/* One more behind its own: a copy, or new at the end. */
-static void own_next(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
+/* The cluster at `index` of what the handle has so far; 0: none. */
+static uint32_t at(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
+{
+    if (index >= f->own.first + f->own.count &&
+        index >= fp_fat_clusters(fs, f->size))
+        return 0;
+    return fp_fat_cluster(fs, f, index);
+}
+
+/* One more: in front of its own, which then follow on it, or behind them. */
+static void own_one(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index,
+                    uint32_t near)
 {
     struct fp_fat_stretch *own = &f->own;
-    uint32_t near = own->tail, old = 0, next = 0, cluster;
+    bool is_head = !own->count || index < own->first;
+    uint32_t old = at(fs, f, index), next = at(fs, f, index + 1);
+    uint32_t cluster = fp_fat_alloc(fs, near);
 
-    if (index < fp_fat_clusters(fs, f->size)) {
-        old = fp_fat_cluster(fs, f, index);
-        next = fp_fat_next(fs, old);
-    }
-    if (!own->count)
-        near = index ? fp_fat_cluster(fs, f, index - 1) : 0;
-    cluster = fp_fat_alloc(fs, near);
     if (next)
         fp_fat_set(fs, cluster, next);
-    if (own->count)
+    if (!is_head)
         fp_fat_set(fs, own->tail, cluster);
     if (fs->err)
         return;
-    if (!own->count) {
+    if (is_head) {
         own->first = index;
         own->head = cluster;
     }
-    own->tail = cluster;
+    if (!is_head || !own->count)
+        own->tail = cluster;
     own->count++;
     fp_fat_forget(f, index);
     if (old)
         copy(fs, f, index, old, cluster);
 }
 
-/* In front of its own a stretch begins anew, which the old one then follows
- * on; behind its own that goes on. */
+/* What comes in front is made from its end on, and yet is to lie in order: so
+ * it leaves room for what is still to come. */
 void fp_fat_own_cluster(struct fp_fat *fs, struct fp_fat_file *f, uint32_t i)
 {
-    struct fp_fat_stretch old = f->own;
-    uint32_t next = old.count ? old.first + old.count : i, end = i + 1;
-    bool is_before = old.count && i < old.first;
+    struct fp_fat_stretch *own = &f->own;
+    uint32_t room = fs->next;
 
-    if (is_before) {
-        f->own.count = 0;
-        fp_fat_forget(f, i);
-        next = i;
-        end = old.first;
+    while (!fs->err && i - own->first >= own->count) {
+        uint32_t index = i, near;
+
+        if (i < own->first) {
+            index = own->first - 1;
+            near = room + (index - i) - 1;
+        } else {
+            if (own->count)
+                index = own->first + own->count;
+            near = at(fs, f, index - 1);
+        }
+        own_one(fs, f, index, near);
     }
-    while (next < end && !fs->err)
-        own_next(fs, f, next++);
-    if (!is_before)
-        return;
-    fp_fat_set(fs, f->own.tail, old.head);
-    if (fs->err) {
-        fp_fat_disown(fs, f, 0);
-        f->own = old;
-        return;
-    }
-    f->own.tail = old.tail;
-    f->own.count += old.count;
-}
-
-void fp_fat_own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
-                uint32_t n)
-{
-    uint32_t i = pos >> fs->cluster_shift;
-
-    f->put_from = pos;
-    f->put_to = pos + (n - 1);
-    /* The last cluster has room behind the end. */
-    if (pos >= f->disk_size && i < fp_fat_clusters(fs, f->disk_size))
-        i++;
-    for (; i <= f->put_to >> fs->cluster_shift && !fs->err; i++)
-        fp_fat_own_cluster(fs, f, i);
-    f->put_to = pos;
 }
 
 void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
@@ -112,14 +97,16 @@ void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
     uint32_t keep = index > own->first ? index - own->first : 0;
     uint32_t head = own->head, tail = own->tail;
 
+    fp_fat_forget(f, index);
     if (keep >= own->count)
         return;
     if (keep) {
         own->tail = fp_fat_cluster(fs, f, index - 1);
         head = fp_fat_next(fs, own->tail);
         fp_fat_set(fs, own->tail, FP_FAT_EOC);
+        own->count = keep;
+    } else {
+        memset(own, 0, sizeof *own);
     }
-    own->count = keep;
-    fp_fat_forget(f, own->first + keep);
     fp_fat_free(fs, head, tail);
 }

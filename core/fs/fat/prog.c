@@ -29,6 +29,15 @@ void fp_fat_flush(struct fp_fat *fs, struct fp_fat_window *w)
     }
 }
 
+void fp_fat_blank(struct fp_fat *fs, uint32_t sector)
+{
+    fp_fat_flush(fs, &fs->win);
+    if (fs->err)
+        return;
+    memset(fs->win.buf, 0, fs->sector_size);
+    fp_fat_aim(fs, sector);
+}
+
 void fp_fat_flush_all(struct fp_fat *fs)
 {
     fp_fat_flush(fs, &fs->fat);
@@ -55,7 +64,7 @@ static uint8_t *change(struct fp_fat *fs, uint8_t *slot)
 
 uint8_t *fp_fat_edit(struct fp_fat *fs, uint32_t sector, uint32_t off)
 {
-    return change(fs, fp_fat_load(fs, &fs->win, sector) + off);
+    return change(fs, fp_fat_show(fs, sector) + off);
 }
 
 uint8_t *fp_fat_slot_edit(struct fp_fat *fs, const struct fp_fat_cursor *at)
@@ -71,17 +80,13 @@ static void recount(struct fp_fat *fs)
 
 void fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value)
 {
-    uint32_t mask = fs->bits == 12 ? 0xfff : FP_FAT_EOC;
-    uint32_t old = fp_fat_get(fs, n), is_free = !value;
-
-    if (value == old || fs->err)
-        return;
     /* The top four bits of FAT32 are nobody's: they stay. */
-    fp_fat_exchange(fs, n, mask, value);
+    uint32_t old = fp_fat_exchange(fs, n, fs->mask, value) & fs->mask;
+
     if (fs->err)
         return;
-    if (n < fs->counted && n >= 2)
-        fs->free = fs->free + is_free - !old;
+    if (n < fs->counted)
+        fs->free += (uint32_t)!value - !old;
     if (fs->free > fs->last) /* FSInfo was wrong: below 0 */
         recount(fs);
     fs->changes++;
@@ -97,7 +102,7 @@ static void mark(struct fp_fat *fs, bool is_dirty)
     if (fs->clean)
         fp_fat_exchange(fs, 1, fs->clean, is_dirty ? 0 : fs->clean);
     if (!fs->clean || !is_dirty) {
-        state = fp_fat_load(fs, &fs->win, 0)[fs->state_off];
+        state = fp_fat_show(fs, 0)[fs->state_off];
         if ((state & 1) != is_dirty)
             *fp_fat_edit(fs, 0, fs->state_off) = state ^ 1;
     }
@@ -120,7 +125,7 @@ static void write_info(struct fp_fat *fs)
 
     if (!fs->info)
         return;
-    raw = fp_fat_load(fs, &fs->win, fs->info) + 488;
+    raw = fp_fat_show(fs, fs->info) + 488;
     if (fp_fat_u32(raw) == free && fp_fat_u32(raw + 4) == fs->next)
         return;
     raw = fp_fat_edit(fs, fs->info, 488);

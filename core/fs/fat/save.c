@@ -10,18 +10,15 @@
 
 /* --- those who have it open --- */
 
-static bool is_at(const struct fp_fat_node *node, uint32_t sector, uint32_t off)
-{
-    return node->sector == sector && node->off == off;
-}
-
 /* Other handles of the file see what this one saved. */
 static void tell(struct fp_fat *fs, const struct fp_fat_file *f)
 {
-    for (struct fp_fat_node *node = fs->nodes; node; node = node->next) {
+    struct fp_fat_node *node = NULL;
+
+    while ((node = fp_fat_node_at(fs, node, f->node.sector, f->node.off))) {
         struct fp_fat_file *other = (struct fp_fat_file *)node;
 
-        if (!is_at(node, f->node.sector, f->node.off) || other == f)
+        if (other == f)
             continue;
         if (other->own.count || other->size != other->disk_size)
             node->ended = true;
@@ -31,29 +28,31 @@ static void tell(struct fp_fat *fs, const struct fp_fat_file *f)
     }
 }
 
-void fp_fat_abandon(struct fp_fat *fs, const struct fp_fat_place *place)
+void fp_fat_abandon(struct fp_fat *fs, const struct fp_fat_place *place,
+                    uint32_t head)
 {
-    uint32_t head = fp_fat_head(place->raw);
     bool is_dir = fp_fat_is_dir(place->raw), is_held = false;
+    uint32_t sector = is_dir ? FP_FAT_NONE : place->sector;
+    uint32_t off = is_dir ? head : place->off;
+    struct fp_fat_node *node = NULL;
 
-    for (struct fp_fat_node *node = fs->nodes; node; node = node->next) {
-        struct fp_fat_file *f = (struct fp_fat_file *)node;
-
-        if (is_dir && node->dir == head) {
+    while ((node = fp_fat_node_at(fs, node, sector, off))) {
+        if (is_dir) {
             node->ended = true;
-        } else if (!is_dir && is_at(node, place->sector, place->off)) {
-            f->node.sector = FP_FAT_NONE;
-            f->orphan = is_held = true;
+            continue;
         }
+        node->sector = FP_FAT_ORPHAN;
+        node->off = head;
+        is_held = true;
     }
     if (!is_held)
         fp_fat_free(fs, head, 0);
 }
 
-/* --- in place --- */
+/* --- saving --- */
 
-/* Does the link of cluster n lie in two sectors of the table? Then it cannot
- * be changed in one step. */
+/* Does the link of cluster n lie in two sectors of the table, as some of FAT12
+ * do? Then it cannot be changed in one step. */
 static bool straddles(const struct fp_fat *fs, uint32_t n)
 {
     return fs->bits == 12 &&
@@ -63,70 +62,18 @@ static bool straddles(const struct fp_fat *fs, uint32_t n)
 /* Makes a handle's own clusters such that one step switches to them. */
 static void gather(struct fp_fat *fs, struct fp_fat_file *f)
 {
-    uint32_t have = fp_fat_clusters(fs, f->size);
-    uint32_t had = fp_fat_clusters(fs, f->disk_size);
-
-    if (!f->own.count || f->own.first >= had)
+    if (!f->own.count || f->own.first >= fp_fat_clusters(fs, f->disk_size))
         return;
     /* An entry that changes must name all of it, and what is cut off must be
      * cut from what is replaced. */
-    if (have < had)
-        fp_fat_own_cluster(fs, f, have - 1);
-    if (f->size != f->disk_size)
+    if (f->size != f->disk_size) {
+        fp_fat_own_cluster(fs, f, fp_fat_clusters(fs, f->size) - 1);
         fp_fat_own_cluster(fs, f, 0);
+    }
     while (!fs->err && f->own.first &&
            straddles(fs, fp_fat_cluster(fs, f, f->own.first - 1)))
         fp_fat_own_cluster(fs, f, f->own.first - 1);
 }
-
-/* From where it first changes something that counts, a failure leaves it open
- * which chain the file has: neither is freed then. */
-static void save_in_place(struct fp_fat *fs, struct fp_fat_file *f,
-                          const int64_t *mtime_ns)
-{
-    uint32_t have = fp_fat_clusters(fs, f->size), link = 0;
-    uint32_t head = f->head, rest = f->head;
-    struct fp_fat_stretch own = { .first = have };
-    uint8_t *raw;
-
-    gather(fs, f);
-    if (f->own.count)
-        own = f->own;
-    if (own.count && own.first + own.count == have)
-        fp_fat_set(fs, own.tail, FP_FAT_EOC); /* more may have been cut off */
-    if (own.first) {
-        link = fp_fat_cluster(fs, f, own.first - 1);
-        rest = fp_fat_get(fs, link);
-    } else {
-        head = own.head;
-    }
-    fp_fat_flush(fs, &fs->win); /* the last of the content */
-    if (fs->err)
-        return;
-    f->own.count = 0;
-    f->node.ended = true;
-    if (link && own.head)
-        fp_fat_set(fs, link, own.head);
-    if (head != f->head || f->size != f->disk_size || mtime_ns) {
-        fp_fat_flush(fs, &fs->fat);
-        raw = fp_fat_edit(fs, f->node.sector, f->node.off);
-        fp_fat_head_set(raw, head, f->size);
-        if (mtime_ns)
-            fp_fat_time_set(fs, raw, *mtime_ns);
-    }
-    fp_fat_flush_all(fs);
-    if (fs->err)
-        return;
-    f->node.ended = false;
-    if (link && !own.head)
-        fp_fat_set(fs, link, FP_FAT_EOC);
-    fp_fat_free(fs, rest, own.tail);
-    f->head = head;
-    f->disk_size = f->size;
-    tell(fs, f);
-}
-
-/* --- under its name --- */
 
 void fp_fat_check_file(struct fp_fat *fs, const struct fp_fat_place *place)
 {
@@ -136,40 +83,79 @@ void fp_fat_check_file(struct fp_fat *fs, const struct fp_fat_place *place)
         fp_fat_fail(fs, FP_ERR_ACCES);
 }
 
-static void save_as(struct fp_fat *fs, struct fp_fat_file *f,
-                    const int64_t *mtime_ns)
+/* Where the entry of a handle's file is, or goes to; false: nothing is there
+ * yet. */
+static bool find_entry(struct fp_fat *fs, const struct fp_fat_file *f,
+                       struct fp_fat_place *place)
 {
-    struct fp_fat_place place, old;
-    uint32_t head = f->own.count ? f->own.head : 0;
-    bool is_there = fp_fat_find_name(fs, f->node.dir, f->name, &place);
-
-    place.name = f->name;
-    if (is_there) {
-        fp_fat_check_file(fs, &place);
-        fp_fat_settle_old(fs, &place);
-        old = place;
-        place.slots = 1;
-        fp_fat_head_set(place.raw, head, f->size);
-    } else {
-        fp_fat_room(fs, &place);
-        fp_fat_entry_init(place.raw, FP_FAT_ARCHIVE, head, f->size);
+    place->sector = f->node.sector;
+    place->off = f->node.off;
+    if (place->sector != FP_FAT_NONE)
+        return true;
+    place->name = f->name;
+    place->dir = f->node.off;
+    if (fp_fat_find_name(fs, place)) {
+        fp_fat_check_file(fs, place);
+        fp_fat_settle_old(fs, place);
+        return true;
     }
-    if (mtime_ns)
-        fp_fat_time_set(fs, place.raw, *mtime_ns);
+    fp_fat_room(fs, place);
+    fp_fat_entry_init(place->raw, FP_FAT_ARCHIVE, 0);
+    return false;
+}
+
+/* From where it first changes something that counts, a failure leaves it open
+ * which chain the file has: neither is freed then. */
+static void save(struct fp_fat *fs, struct fp_fat_file *f,
+                 const int64_t *mtime_ns)
+{
+    uint32_t have = fp_fat_clusters(fs, f->size), link = 0, rest = f->head;
+    bool is_new = f->node.sector == FP_FAT_NONE, is_there;
+    struct fp_fat_stretch own;
+    struct fp_fat_place place;
+    uint8_t *raw;
+
+    gather(fs, f);
+    own = f->own;
+    if (!own.count)
+        own.first = have;
+    else if (own.first + own.count == have)
+        fp_fat_set(fs, own.tail, FP_FAT_EOC); /* more may have been cut off */
+    if (own.first) {
+        link = fp_fat_cluster(fs, f, own.first - 1);
+        rest = fp_fat_get(fs, link);
+    }
+    fp_fat_flush(fs, &fs->win); /* the last of the content */
+    is_there = find_entry(fs, f, &place);
     if (fs->err)
         return;
-    f->own.count = 0;
+    memset(&f->own, 0, sizeof f->own);
     f->node.ended = true;
-    fp_fat_entry_put(fs, &place);
+    if (!link)
+        f->head = own.head;
+    else if (own.head)
+        fp_fat_set(fs, link, own.head);
+    if (!is_there)
+        fp_fat_entry_put(fs, &place);
+    if (!link || f->size != f->disk_size || mtime_ns) {
+        raw = fp_fat_edit(fs, place.sector, place.off);
+        fp_fat_head_set(raw, f->head, f->size);
+        if (mtime_ns)
+            fp_fat_time_set(fs, raw, *mtime_ns);
+    }
     fp_fat_flush_all(fs);
     if (fs->err)
         return;
     f->node.ended = false;
-    if (is_there)
-        fp_fat_abandon(fs, &old);
-    fp_fat_take(f, &place);
-    f->by_name = false;
-    f->node.dir = 0;
+    if (link && !own.head)
+        fp_fat_set(fs, link, FP_FAT_EOC);
+    if (is_new && is_there)
+        fp_fat_abandon(fs, &place, fp_fat_head(place.raw));
+    fp_fat_free(fs, rest, own.tail);
+    f->disk_size = f->size;
+    f->node.sector = place.sector;
+    f->node.off = place.off;
+    tell(fs, f);
 }
 
 void fp_fat_save(struct fp_fat *fs, struct fp_fat_file *f,
@@ -177,14 +163,11 @@ void fp_fat_save(struct fp_fat *fs, struct fp_fat_file *f,
 {
     if (f->node.ended)
         fp_fat_fail(fs, FP_ERR_STALE);
-    if (f->orphan)
+    if (f->node.sector == FP_FAT_ORPHAN)
         fp_fat_fail(fs, FP_ERR_NOENT);
-    if (fs->err ||
-        (!f->by_name && !f->own.count && f->size == f->disk_size && !mtime_ns))
+    if (fs->err || (f->node.sector != FP_FAT_NONE && !f->own.count &&
+                    f->size == f->disk_size && !mtime_ns))
         return;
     fp_fat_begin(fs);
-    if (f->by_name)
-        save_as(fs, f, mtime_ns);
-    else
-        save_in_place(fs, f, mtime_ns);
+    save(fs, f, mtime_ns);
 }

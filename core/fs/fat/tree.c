@@ -26,12 +26,11 @@ int fp_fat_mkdir(struct fp_mount *mnt, const char *path)
     }
     memset(raw, ' ', 11);
     raw[0] = '.';
-    fp_fat_entry_init(raw, FP_FAT_DIR, cluster, 0);
+    fp_fat_entry_init(raw, FP_FAT_DIR, cluster);
     memcpy(raw + FP_FAT_SLOT, raw, FP_FAT_SLOT);
     raw[FP_FAT_SLOT + 1] = '.';
-    fp_fat_head_set(raw + FP_FAT_SLOT, 0, 0);
     fp_fat_parent_set(fs, cluster, place.dir);
-    fp_fat_entry_init(place.raw, FP_FAT_DIR, cluster, 0);
+    fp_fat_entry_init(place.raw, FP_FAT_DIR, cluster);
     fp_fat_entry_put(fs, &place);
     return fp_fat_finish(fs);
 }
@@ -62,7 +61,7 @@ int fp_fat_remove(struct fp_mount *mnt, const char *path)
     fp_fat_flush_all(fs);
     if (fs->err)
         return fs->err;
-    fp_fat_abandon(fs, &place);
+    fp_fat_abandon(fs, &place, fp_fat_head(place.raw));
     return fp_fat_finish(fs);
 }
 
@@ -73,40 +72,21 @@ int fp_fat_remove(struct fp_mount *mnt, const char *path)
 static void lead(struct fp_fat *fs, const struct fp_fat_place *from,
                  const struct fp_fat_place *to)
 {
-    for (struct fp_fat_node *node = fs->nodes; node; node = node->next) {
-        if (node->sector != from->sector || node->off != from->off)
-            continue;
+    struct fp_fat_node *node = NULL;
+
+    while ((node = fp_fat_node_at(fs, node, from->sector, from->off))) {
         node->sector = to->sector;
         node->off = to->off;
         node->ended |= fs->err != FP_OK;
     }
 }
 
-/* The steps of move.c. The old entry of a name that is replaced gets new
- * content, so that one program replaces. */
-static void move(struct fp_fat *fs, struct fp_fat_place *from,
-                 struct fp_fat_place *to)
-{
-    const uint8_t letters = FP_FAT_LOWER_BASE | FP_FAT_LOWER_EXT;
-    uint8_t own = to->raw[FP_FAT_AT_CASE] & letters;
-
-    fp_fat_move_mark(fp_fat_edit(fs, from->sector, from->off), FP_FAT_LEAVING,
-                     to);
-    memcpy(to->raw + FP_FAT_AT_ATTR, from->raw + FP_FAT_AT_ATTR,
-           FP_FAT_SLOT - FP_FAT_AT_ATTR);
-    to->raw[FP_FAT_AT_CASE] = own;
-    fp_fat_move_mark(to->raw, FP_FAT_ARRIVED, from);
-    fp_fat_entry_put(fs, to);
-    fp_fat_entry_drop(fs, from);
-    fp_fat_settle(fs, to, from->raw + FP_FAT_AT_MOVE);
-    fp_fat_flush_all(fs);
-}
-
 int fp_fat_rename(struct fp_mount *mnt, const char *from, const char *to,
                   uint32_t flags)
 {
     struct fp_fat *fs = fp_fat_enter(mnt);
-    struct fp_fat_place a, b, old;
+    struct fp_fat_place a, b;
+    uint32_t head;
     bool replaces;
 
     if (!fp_fat_find_rw(fs, from, &a))
@@ -117,27 +97,26 @@ int fp_fat_rename(struct fp_mount *mnt, const char *from, const char *to,
     if (replaces && b.sector == a.sector && b.off == a.off)
         replaces = false; /* itself, spelled otherwise */
     if (replaces) {
-        bool is_dir = fp_fat_is_dir(b.raw);
-
         if (flags & FP_RENAME_NOREPLACE)
             fp_fat_fail(fs, FP_ERR_EXIST);
-        if (is_dir != fp_fat_is_dir(a.raw))
-            fp_fat_fail(fs, is_dir ? FP_ERR_ISDIR : FP_ERR_NOTDIR);
+        if ((a.raw[FP_FAT_AT_ATTR] ^ b.raw[FP_FAT_AT_ATTR]) & FP_FAT_DIR)
+            fp_fat_fail(fs,
+                        fp_fat_is_dir(b.raw) ? FP_ERR_ISDIR : FP_ERR_NOTDIR);
         check_removable(fs, &b);
     }
     if (fs->err)
         return fs->err;
     fp_fat_begin(fs);
-    old = b;
+    head = fp_fat_head(b.raw);
     if (replaces)
         b.slots = 1;
     else
         fp_fat_room(fs, &b);
     if (fs->err)
         return fs->err;
-    move(fs, &a, &b);
+    fp_fat_move(fs, &a, &b);
     if (replaces && !fs->err)
-        fp_fat_abandon(fs, &old);
+        fp_fat_abandon(fs, &b, head);
     lead(fs, &a, &b);
     return fp_fat_finish(fs);
 }

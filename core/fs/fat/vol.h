@@ -37,7 +37,8 @@
 #define FP_FAT_PARTS_MAX 20u    /* entries of a long name, 13 units each */
 #define FP_FAT_FILES_MAX 32u    /* open at once; a bit each in a word */
 #define FP_FAT_NONE      0xffffffffu
-#define FP_FAT_MARK      7u /* bytes of FP_FAT_AT_MOVE and _PEER */
+#define FP_FAT_ORPHAN    0xfffffffeu
+#define FP_FAT_MARK      6u /* bytes at FP_FAT_AT_PEER */
 /* Entries of the table, as of FAT32 whatever the width. */
 #define FP_FAT_BAD 0x0ffffff7u
 #define FP_FAT_EOC 0x0fffffffu
@@ -54,8 +55,7 @@ enum {
 enum {
     FP_FAT_AT_ATTR = 11,
     FP_FAT_AT_CASE = 12,
-    FP_FAT_AT_MOVE = 13, /* ours while FP_FAT_MOVING is set: what it is, ... */
-    FP_FAT_AT_PEER = 14, /* ... and where its peer is, 6 bytes */
+    FP_FAT_AT_PEER = 14, /* ours while it moves: where the other end is */
     FP_FAT_AT_HIGH = 20,
     FP_FAT_AT_TIME = 22,
     FP_FAT_AT_DATE = 24,
@@ -66,10 +66,8 @@ enum {
 enum {
     FP_FAT_LOWER_BASE = 0x08,
     FP_FAT_LOWER_EXT = 0x10,
-    FP_FAT_MOVING = 0x80,
-    /* of FP_FAT_AT_MOVE */
-    FP_FAT_LEAVING = 1,
-    FP_FAT_ARRIVED = 2,
+    FP_FAT_ARRIVED = 0x40, /* ours, see move.c */
+    FP_FAT_LEAVING = 0x80,
 };
 
 struct fp_fat;
@@ -106,12 +104,11 @@ struct fp_fat_node {
     struct fp_fat_node *next;
     bool is_dir;
     bool ended; /* the directory is gone, the file is FP_ERR_STALE */
-    /* Of a file, its entry; FP_FAT_NONE: it has none, as directories, which
-     * nobody looks for by that. */
+    /* Where a file's entry is. FP_FAT_NONE: `off` is the head of the directory
+     * that is listed, or that a new file goes to, 0 for the fixed root.
+     * FP_FAT_ORPHAN: the entry is gone, and `off` is the head of the chain,
+     * which is the handles'. */
     uint32_t sector, off;
-    /* Head of the directory that is listed, or that a new file goes to; 0: the
-     * fixed root. */
-    uint32_t dir;
 };
 
 struct fp_fat_dir {
@@ -119,7 +116,8 @@ struct fp_fat_dir {
     struct fp_fat_cursor at;
 };
 
-/* The clusters [first, first + count) of a file, from head to tail. */
+/* The clusters [first, first + count) of a file, from head to tail; all 0 when
+ * there are none. */
 struct fp_fat_stretch {
     uint32_t first, count, head, tail;
 };
@@ -130,14 +128,25 @@ struct fp_fat_stretch {
 struct fp_fat_file {
     struct fp_fat_node node;
     uint8_t slot;
-    bool orphan;  /* has no entry any more; the chain is the handles' */
-    bool by_name; /* has no entry yet: commits to `name` in `dir` */
     uint32_t head, size, disk_size, pos;
     struct fp_fat_stretch own;
     uint32_t put_from, put_to; /* is being written: needs no copy */
     struct fp_fat_run *runs;
     uint32_t run_count;
-    char *name;
+    char *name; /* of one that has no entry yet */
+};
+
+/* Bytes of a file, piece by piece: whole sectors that follow each other, or a
+ * part of one. It begins with f, pos and left, all else 0. */
+struct fp_fat_piece {
+    struct fp_fat_file *f;
+    uint32_t pos, left; /* from here on */
+    uint32_t n, sector, off;
+};
+
+/* How the workspace is divided, in bytes, files and runs aside. */
+struct fp_fat_layout {
+    uint32_t sector, files, runs, file_stride, bitmap;
 };
 
 /* Bytes first, and then what is used most: small processors reach that in one
@@ -155,6 +164,7 @@ struct fp_fat {
     struct fp_fat_window win, fat;
     struct fp_bdev *dev;
     uint32_t sector_size;
+    uint32_t mask; /* the bits of a table's entry that count */
 
     /* layout, in sectors */
     uint32_t sectors, fat_start, fat_sectors, root_start, data_start;
@@ -176,15 +186,14 @@ struct fp_fat {
     uint32_t barred; /* no path may lead through the directory at it */
     struct fp_fat_node *nodes;
     uint32_t files_used;
-    uint8_t *files;
-    uint32_t file_stride, runs;
+    uint8_t *files; /* the runs and the name of each */
     struct fp_mount *mnt;
     /* Programs what w holds. NULL: this mount never writes, and links nothing
      * that does. */
     void (*flush)(struct fp_fat *fs, struct fp_fat_window *w);
     int32_t zone; /* seconds ahead of UTC */
+    struct fp_fat_layout layout;
     uint8_t *bitmap;
-    uint32_t bitmap_size;
     uint8_t nowhere[2 * FP_FAT_SLOT]; /* what is changed after an error */
     uint16_t name[FP_FAT_PARTS_MAX * 13];
 };
@@ -248,6 +257,8 @@ uint32_t fp_fat_size(const uint8_t *raw);
 /* Moves a window; what it shows, its buffer in any case. */
 uint8_t *fp_fat_load(struct fp_fat *fs, struct fp_fat_window *w,
                      uint32_t sector);
+/* The same of the window onto anything but the table. */
+uint8_t *fp_fat_show(struct fp_fat *fs, uint32_t sector);
 /* Makes what the window holds the content of another sector, to be programmed:
  * that of a cluster which nobody knows yet. */
 void fp_fat_aim(struct fp_fat *fs, uint32_t sector);
@@ -305,8 +316,8 @@ void fp_fat_cursor_step(struct fp_fat *fs, struct fp_fat_cursor *at);
  * if any. */
 bool fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
                   struct fp_fat_place *place);
-bool fp_fat_find_name(struct fp_fat *fs, uint32_t dir, const char *name,
-                      struct fp_fat_place *place);
+/* Finds place->name in the directory place->dir. */
+bool fp_fat_find_name(struct fp_fat *fs, struct fp_fat_place *place);
 /* Finds `path`. False, and no error: only the last component is missing. The
  * directory that it is in is place->dir, and place->name it. place->sector is
  * FP_FAT_NONE for the root. */
@@ -318,15 +329,15 @@ void fp_fat_find_path(struct fp_fat *fs, const char *path,
 /* The head of the directory that a place is; the root's for FP_FAT_NONE. */
 uint32_t fp_fat_dir_head(const struct fp_fat *fs,
                          const struct fp_fat_place *place);
-bool fp_fat_is_moving(const uint8_t *raw, uint8_t kind);
-/* Marks raw as one end of a move of which the other is `peer`. */
-void fp_fat_move_mark(uint8_t *raw, uint8_t kind,
-                      const struct fp_fat_place *peer);
 /* The slot that the one at `place` names as its peer, in the window, if that
  * names it in turn and is of that kind; else NULL. */
 uint8_t *fp_fat_peer(struct fp_fat *fs, const struct fp_fat_place *place,
                      uint8_t kind);
 void fp_fat_node_add(struct fp_fat *fs, struct fp_fat_node *node);
+/* The next one open there after `node`, NULL: the first; NULL: no more. */
+struct fp_fat_node *fp_fat_node_at(const struct fp_fat *fs,
+                                   struct fp_fat_node *node, uint32_t sector,
+                                   uint32_t off);
 void fp_fat_node_del(struct fp_fat *fs, struct fp_fat_node *node);
 int fp_fat_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st);
 int fp_fat_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path);
@@ -345,10 +356,8 @@ uint32_t fp_fat_cluster(struct fp_fat *fs, struct fp_fat_file *f,
                         uint32_t index);
 /* Drops what is known of the chain from `index` on. */
 void fp_fat_forget(struct fp_fat_file *f, uint32_t index);
-/* The sector that the byte at pos is in, and for how many bytes, at most *n,
- * that and those behind it serve; whole sectors, or a part of one. */
-uint32_t fp_fat_locate(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
-                       uint32_t *n);
+/* Goes on to the next piece; false: no more, or an error. */
+bool fp_fat_piece(struct fp_fat *fs, struct fp_fat_piece *p);
 int fp_fat_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
                    uint32_t flags);
 int32_t fp_fat_file_read(struct fp_file *file, void *buf, uint32_t size);
@@ -365,6 +374,9 @@ int fp_fat_step_ro(struct fp_mount *mnt, struct fp_step *step);
 
 /* prog.c */
 void fp_fat_flush(struct fp_fat *fs, struct fp_fat_window *w);
+/* Makes the window zeros, to be programmed over a sector whose content does not
+ * count. */
+void fp_fat_blank(struct fp_fat *fs, uint32_t sector);
 /* What was changed is on the medium. */
 void fp_fat_flush_all(struct fp_fat *fs);
 /* ... and stays there. The operation's result. */
@@ -392,12 +404,9 @@ void fp_fat_zero(struct fp_fat *fs, uint32_t cluster);
 /* What entries a name needs: fills fs->name (fs->units 0: the 8.3 name says it
  * all) and raw[0..11), the case byte too. FP_ERR_INVAL: no name here. */
 void fp_fat_name_take(struct fp_fat *fs, const char *name, uint8_t *raw);
-/* The tail that an 8.3 name has if it else is raw's, 1 to 9; 0: another. */
-uint32_t fp_fat_alias_tail(const uint8_t *raw, const uint8_t *other);
-/* Makes raw a name with the tail 1; in round 0 after the name's beginning, in
- * later ones after a hash of it all. */
-void fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round);
-void fp_fat_alias_set(uint8_t *raw, uint32_t tail);
+/* Makes raw an alias: in round 0 of the name's beginning, in later ones of a
+ * hash of it all, and a tail, whose digit belongs where the result says. */
+uint8_t *fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round);
 
 /* entry.c */
 /* Finds room for an entry of place->name in the directory place->dir; place
@@ -409,17 +418,17 @@ void fp_fat_entry_put(struct fp_fat *fs, const struct fp_fat_place *place);
 void fp_fat_entry_drop(struct fp_fat *fs, const struct fp_fat_place *place);
 void fp_fat_head_set(uint8_t *raw, uint32_t head, uint32_t size);
 /* An empty entry of that kind, but for its name. */
-void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head,
-                       uint32_t size);
+void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head);
 
 /* move.c */
 /* Makes ".." of the directory at `head` name `parent`. */
 void fp_fat_parent_set(struct fp_fat *fs, uint32_t head, uint32_t parent);
-/* Does what is missing of a move into this place, in the directory place->dir.
- * `times` are the 7 bytes that the mark took the place of. */
-void fp_fat_settle(struct fp_fat *fs, struct fp_fat_place *place,
-                   const uint8_t *times);
-/* If the place is one that something was being moved to; marks the volume. */
+/* The entry at `from` goes to `to`, whose raw has its name. Its slots are
+ * free, or those of an entry that it replaces. */
+void fp_fat_move(struct fp_fat *fs, const struct fp_fat_place *from,
+                 struct fp_fat_place *to);
+/* If something was being moved to this place, in the directory place->dir, what
+ * is missing of that is done; marks the volume. */
 void fp_fat_settle_old(struct fp_fat *fs, struct fp_fat_place *place);
 /* Like fp_fat_lookup, and what it finds may be changed: the volume is marked.
  */
@@ -443,12 +452,10 @@ int fp_fat_commit(struct fp_file *file, const struct fp_commit_meta *meta);
 int fp_fat_close(struct fp_file *file);
 
 /* own.c */
-/* Makes [pos, pos + n) of a file bytes that may be written. */
-void fp_fat_own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
-                uint32_t n);
 /* Makes a cluster the handle's own, and those between it and its own. */
 void fp_fat_own_cluster(struct fp_fat *fs, struct fp_fat_file *f, uint32_t i);
-/* Frees the handle's own clusters from `index` on. */
+/* Forgets the chain from `index` on, and frees what of it is the handle's own.
+ */
 void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index);
 
 /* save.c */
@@ -458,9 +465,10 @@ void fp_fat_save(struct fp_fat *fs, struct fp_fat_file *f,
                  const int64_t *mtime_ns);
 /* What is to be written to must be a file, and not read-only. */
 void fp_fat_check_file(struct fp_fat *fs, const struct fp_fat_place *place);
-/* The chain of the file or directory whose entry was at that place is freed,
- * or left to the handles that have it open. */
-void fp_fat_abandon(struct fp_fat *fs, const struct fp_fat_place *place);
+/* The chain from `head`, of the file or directory whose entry was at that
+ * place, is freed, or left to the handles that have it open. */
+void fp_fat_abandon(struct fp_fat *fs, const struct fp_fat_place *place,
+                    uint32_t head);
 
 /* tree.c */
 int fp_fat_mkdir(struct fp_mount *mnt, const char *path);

@@ -8,22 +8,33 @@
 
 #define COUNT_SLICE 64u
 
+static bool is_orphan(const struct fp_fat_file *f)
+{
+    return f->node.sector == FP_FAT_ORPHAN;
+}
+
+/* Has it no entry yet? */
+static bool is_new(const struct fp_fat_file *f)
+{
+    return f->node.sector == FP_FAT_NONE;
+}
+
 int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
                 uint32_t flags)
 {
     struct fp_fat *fs = fp_fat_enter(mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
     struct fp_fat_place place;
-    bool is_there;
+    bool by_name = flags & FP_O_STAGE;
 
     if (!(flags & FP_O_WRITE))
         return fp_fat_open_ro(mnt, file, path, flags);
-    is_there = fp_fat_lookup_rw(fs, path, &place);
-    if (is_there) {
+    if (fp_fat_lookup_rw(fs, path, &place)) {
         if (flags & FP_O_EXCL)
             fp_fat_fail(fs, FP_ERR_EXIST);
         fp_fat_check_file(fs, &place);
     } else {
+        by_name = true;
         if (!(flags & FP_O_CREATE))
             fp_fat_fail(fs, FP_ERR_NOENT);
         if (!fs->err) /* is it a name? */
@@ -32,9 +43,8 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     fp_fat_claim(fs, f);
     if (fs->err)
         return fs->err;
-    if (!is_there || flags & FP_O_STAGE) {
-        f->by_name = true;
-        f->node.dir = place.dir;
+    if (by_name) {
+        f->node.off = place.dir;
         memcpy(f->name, place.name, strlen(place.name) + 1);
         return FP_OK;
     }
@@ -47,24 +57,21 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
 /* --- putting bytes --- */
 
 /* Part of a sector, by way of the window; buf NULL: zeros. */
-static void put_part(struct fp_fat *fs, bool is_fresh, uint32_t sector,
-                     uint32_t off, const uint8_t *buf, uint32_t n)
+static void put_part(struct fp_fat *fs, const struct fp_fat_piece *p,
+                     const uint8_t *buf)
 {
-    if (is_fresh && fs->win.sector != sector) {
-        /* Nothing there counts: it need not be read. */
-        fp_fat_flush(fs, &fs->win);
-        if (!fs->err)
-            memset(fs->win.buf, 0, fs->sector_size);
-    } else {
-        fp_fat_load(fs, &fs->win, sector);
-    }
+    /* What begins behind the end has nothing that counts. */
+    if (p->pos - p->off >= p->f->size && fs->win.sector != p->sector)
+        fp_fat_blank(fs, p->sector);
+    else
+        fp_fat_show(fs, p->sector);
     if (fs->err)
         return;
-    fp_fat_aim(fs, sector);
+    fp_fat_aim(fs, p->sector);
     if (buf)
-        memcpy(fs->win.buf + off, buf, n);
+        memcpy(fs->win.buf + p->off, buf, p->n);
     else
-        memset(fs->win.buf + off, 0, n);
+        memset(fs->win.buf + p->off, 0, p->n);
 }
 
 static void put_whole(struct fp_fat *fs, uint32_t sector, const uint8_t *buf,
@@ -78,28 +85,43 @@ static void put_whole(struct fp_fat *fs, uint32_t sector, const uint8_t *buf,
         fp_bdev_prog(fs->dev, (fp_addr)sector << fs->sector_shift, buf, size);
 }
 
+/* Makes [pos, pos + n) of a file bytes that may be written. */
+static void own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
+                uint32_t n)
+{
+    uint32_t i = pos >> fs->cluster_shift, last;
+
+    f->put_from = pos;
+    f->put_to = pos + (n - 1);
+    last = f->put_to >> fs->cluster_shift;
+    /* The last cluster has room behind the end. */
+    if (pos >= f->disk_size && i < fp_fat_clusters(fs, f->disk_size))
+        i++;
+    if (i <= last) { /* and what lies between */
+        fp_fat_own_cluster(fs, f, i);
+        fp_fat_own_cluster(fs, f, last);
+    }
+    f->put_to = pos;
+}
+
 static void put(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
                 const uint8_t *buf, uint32_t size)
 {
-    uint32_t end = pos + size, n;
+    struct fp_fat_piece p = { .f = f, .pos = pos, .left = size };
 
-    fp_fat_own(fs, f, pos, size);
-    for (; size && !fs->err; pos += n, size -= n) {
-        uint32_t sector, off = pos & (fs->sector_size - 1);
-
-        n = buf ? size : fp_fat_min(size, fs->sector_size - 1);
-        sector = fp_fat_locate(fs, f, pos, &n);
-        if (fs->err)
-            break;
-        if (n >= fs->sector_size)
-            put_whole(fs, sector, buf, n);
+    own(fs, f, pos, size);
+    while (fp_fat_piece(fs, &p)) {
+        if (!buf)
+            p.n = fp_fat_min(p.n, fs->sector_size);
+        if (buf && p.n >= fs->sector_size)
+            put_whole(fs, p.sector, buf, p.n);
         else
-            put_part(fs, pos - off >= f->size, sector, off, buf, n);
+            put_part(fs, &p, buf);
         if (buf)
-            buf += n;
+            buf += p.n;
     }
-    if (!fs->err && end > f->size)
-        f->size = end;
+    if (!fs->err && p.pos > f->size)
+        f->size = p.pos;
 }
 
 /* Starts to write: up to `pos` there are to be bytes. */
@@ -108,7 +130,7 @@ static struct fp_fat *start(struct fp_file *file, uint64_t pos)
     struct fp_fat *fs = fp_fat_enter(file->mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
 
-    if (f->node.ended || f->orphan)
+    if (f->node.ended || is_orphan(f))
         fp_fat_fail(fs, FP_ERR_STALE);
     if (pos > UINT32_MAX)
         fp_fat_fail(fs, FP_ERR_FBIG);
@@ -122,12 +144,11 @@ static struct fp_fat *start(struct fp_file *file, uint64_t pos)
 /* After an error what was not saved is gone. */
 static int end(struct fp_fat *fs, struct fp_fat_file *f)
 {
-    if (!fs->err || f->node.ended || f->orphan)
+    if (!fs->err || f->node.ended || is_orphan(f))
         return fs->err;
     fp_fat_disown(fs, f, 0);
     f->size = f->disk_size;
-    fp_fat_forget(f, 0);
-    f->node.ended = f->by_name;
+    f->node.ended = is_new(f);
     return fs->err;
 }
 
@@ -155,10 +176,7 @@ int fp_fat_truncate(struct fp_file *file, uint64_t size)
     struct fp_fat *fs = start(file, size);
 
     if (!fs->err && size < f->size) {
-        uint32_t count = fp_fat_clusters(fs, (uint32_t)size);
-
-        fp_fat_disown(fs, f, count);
-        fp_fat_forget(f, count);
+        fp_fat_disown(fs, f, fp_fat_clusters(fs, (uint32_t)size));
         f->size = (uint32_t)size;
     }
     return end(fs, f);
@@ -186,12 +204,13 @@ int fp_fat_fsync(struct fp_file *file)
 {
     struct fp_fat *fs = fp_fat_enter(file->mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
+    bool is_staged = is_new(f) && file->flags & FP_O_STAGE;
 
-    if (!f->by_name || !(file->flags & FP_O_STAGE))
+    if (!is_staged)
         fp_fat_save(fs, f, NULL);
     else if (f->node.ended)
         fp_fat_fail(fs, FP_ERR_STALE);
-    if (!fp_fat_finish(fs) && f->by_name) /* reads come off the medium now */
+    if (!fp_fat_finish(fs) && is_staged) /* reads come off the medium now */
         fs->win.sector = fs->fat.sector = FP_FAT_NONE;
     return fs->err;
 }
@@ -205,33 +224,20 @@ int fp_fat_commit(struct fp_file *file, const struct fp_commit_meta *meta)
     return fp_fat_finish(fs);
 }
 
-/* Does another handle have the chain of this file, which has no entry? */
-static bool is_shared(const struct fp_fat *fs, const struct fp_fat_file *f)
-{
-    for (struct fp_fat_node *node = fs->nodes; node; node = node->next) {
-        const struct fp_fat_file *other = (const struct fp_fat_file *)node;
-
-        if (!node->is_dir && other != f && other->orphan &&
-            other->head == f->head)
-            return true;
-    }
-    return false;
-}
-
 int fp_fat_close(struct fp_file *file)
 {
     struct fp_fat *fs = fp_fat_enter(file->mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
-    uint32_t flags = file->flags;
+    bool is_ours = file->flags & FP_O_WRITE || is_orphan(f);
 
-    if (flags & FP_O_WRITE && !f->node.ended && !f->orphan &&
-        !(f->by_name && flags & FP_O_STAGE))
+    if (!f->node.ended && !is_orphan(f) && file->flags & FP_O_WRITE &&
+        !(is_new(f) && file->flags & FP_O_STAGE))
         fp_fat_save(fs, f, NULL);
-    if (f->own.count || f->orphan)
+    if (f->own.count || is_orphan(f))
         fp_fat_begin(fs);
     fp_fat_disown(fs, f, 0);
-    if (f->orphan && !is_shared(fs, f))
-        fp_fat_free(fs, f->head, 0);
     fp_fat_release(fs, f);
-    return flags & FP_O_WRITE || f->orphan ? fp_fat_finish(fs) : fs->err;
+    if (is_orphan(f) && !fp_fat_node_at(fs, NULL, FP_FAT_ORPHAN, f->head))
+        fp_fat_free(fs, f->head, 0);
+    return is_ours ? fp_fat_finish(fs) : fs->err;
 }

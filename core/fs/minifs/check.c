@@ -28,6 +28,9 @@ static void check_name(const struct fp_mini *fs, const uint8_t *entry,
 
     if (entry[0] == 0xff)
         say(step, FP_FINDING_ERROR, fs->block, "an entry has no name");
+    if (entry[0] == '.' && entry[entry[1] == '.' ? 2 : 1] == 0xff)
+        say(step, FP_FINDING_WARNING, fs->block,
+            "a name is \".\" or \"..\", which no path leads to");
     for (uint32_t i = 0; i < FP_MINI_NAME; i++) {
         if (has_ended && entry[i] != 0xff) {
             say(step, FP_FINDING_WARNING, fs->block,
@@ -67,7 +70,7 @@ static void check_entry(const struct fp_mini *fs, uint32_t index,
 
 static void check_behind(const struct fp_mini *fs, struct fp_step *step)
 {
-    uint32_t at = FP_MINI_SECTION * (fs->count + 1);
+    uint32_t at = FP_MINI_SECTION * (fp_mini_count(fs) + 1);
 
     while (at < fs->block_size && fs->meta[at] == 0xff)
         at++;
@@ -95,21 +98,21 @@ static int check_blocks(const struct fp_mini *fs, struct fp_step *step,
     return FP_OK;
 }
 
-int fp_mini_check_step(struct fp_mini *fs, struct fp_step *step)
+int fp_mini_check(struct fp_mini *fs, struct fp_step *step)
 {
     uint32_t at = step->progress;
     int err = fp_mini_look(fs);
 
     if (err)
         return err;
-    step->total = fs->count + fs->block_count;
-    if (at < fs->count) {
+    step->total = fp_mini_count(fs) + fs->block_count;
+    if (at < fp_mini_count(fs)) {
         check_entry(fs, at, step);
         step->progress++;
     } else {
-        if (at == fs->count)
+        if (at == fp_mini_count(fs))
             check_behind(fs, step);
-        err = check_blocks(fs, step, at - fs->count);
+        err = check_blocks(fs, step, at - fp_mini_count(fs));
         step->progress += BLOCKS_A_SLICE;
     }
     if (step->progress < step->total)
@@ -121,5 +124,5 @@ int fp_mini_check_step(struct fp_mini *fs, struct fp_step *step)
 
 int fp_mini_step_ro(struct fp_mount *mnt, struct fp_step *step)
 {
-    return fp_mini_check_step(fp_mini_of(mnt), step);
+    return fp_mini_check(fp_mini_of(mnt), step);
 }

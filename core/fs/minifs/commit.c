@@ -18,34 +18,21 @@
  */
 #include "core/fs/minifs/mini.h"
 
-static bool takes_second_prog(const struct fp_mini *fs)
-{
-    return fs->dev->flags & (FP_BDEV_REPROG | FP_BDEV_OVERWRITE);
-}
-
 static int erase(const struct fp_mini *fs, uint32_t block)
 {
     return fp_bdev_erase(fs->dev, block * fs->each, fs->each);
 }
 
-/* Programs the unit that has the mark. */
-static int prog_mark(const struct fp_mini *fs, uint32_t block,
-                     const uint8_t *buf)
-{
-    return fp_bdev_prog(fs->dev, fp_mini_addr(fs, block), buf,
-                        fs->dev->prog_size);
-}
-
-int fp_mini_store(const struct fp_mini *fs, uint32_t block, uint8_t *buf,
-                  uint32_t from, uint32_t size)
+int fp_mini_store(const struct fp_mini *fs, uint8_t *buf, uint32_t from,
+                  uint32_t size)
 {
     uint32_t unit = fs->dev->prog_size;
     uint32_t end = (size + unit - 1) / unit * unit;
-    int err = erase(fs, block);
+    int err = erase(fs, fs->next);
 
     memset(buf + size, 0xff, fs->block_size - size);
     return err ? err
-               : fp_bdev_prog(fs->dev, fp_mini_addr(fs, block) + from,
+               : fp_bdev_prog(fs->dev, fp_mini_addr(fs, fs->next) + from,
                               buf + from, end - from);
 }
 
@@ -55,15 +42,20 @@ void fp_mini_put16(const struct fp_mini *fs, uint8_t *p, uint32_t v)
     p[!fs->is_big] = (uint8_t)(v >> 8);
 }
 
-/* What was metadata is none any more. One byte is enough where it can be
- * programmed; the block is erased when it is needed. */
-static int drop(const struct fp_mini *fs, uint32_t block)
+/* Programs the unit that has the mark. */
+static int prog_mark(struct fp_mini *fs, uint32_t block, uint8_t mark)
 {
-    if (!takes_second_prog(fs))
-        return erase(fs, block);
-    memset(fs->unit, 0xff, fs->dev->prog_size);
-    fs->unit[0] = 0;
-    return prog_mark(fs, block, fs->unit);
+    fs->meta[0] = mark;
+    return fp_bdev_prog(fs->dev, fp_mini_addr(fs, block), fs->meta,
+                        fs->dev->prog_size);
+}
+
+/* What was metadata is none any more. Without its mark it is not, where that
+ * can be programmed, whatever becomes of the bytes beside; the block is erased
+ * when it is needed. */
+static int drop(struct fp_mini *fs, uint32_t block)
+{
+    return fs->once ? erase(fs, block) : prog_mark(fs, block, 0);
 }
 
 int fp_mini_drop_rivals(struct fp_mini *fs)
@@ -85,10 +77,12 @@ int fp_mini_drop_rivals(struct fp_mini *fs)
  * has no entry yet. */
 static bool is_used(const struct fp_mini *fs, uint32_t block)
 {
+    const uint8_t *entry = fp_mini_entry(fs, 0);
+
     if (block == fs->block)
         return true;
-    for (uint32_t i = 0; i < fs->count; i++)
-        if (fp_mini_block(fs, fp_mini_entry(fs, i)) == block)
+    for (; entry < fs->end; entry += FP_MINI_SECTION)
+        if (fp_mini_block(fs, entry) == block)
             return true;
     for (uint32_t i = 0; i < fs->max_files; i++)
         if (fs->files[i] != NULL && fs->files[i]->block == block)
@@ -107,30 +101,27 @@ uint32_t fp_mini_next_free(const struct fp_mini *fs, uint32_t block)
     return FP_MINI_NO_BLOCK;
 }
 
-int fp_mini_write_meta(struct fp_mini *fs, uint32_t block)
+int fp_mini_write_meta(struct fp_mini *fs)
 {
-    uint32_t from = takes_second_prog(fs) ? 0 : fs->dev->prog_size;
     int err;
 
-    fp_mini_put16(fs, fs->meta + 14, fs->count);
+    fp_mini_put16(fs, fs->meta + 14, fp_mini_count(fs));
     fs->meta[0] = 0xff;
-    err = fp_mini_store(fs, block, fs->meta, from,
-                        FP_MINI_SECTION * (fs->count + 1));
-    fs->meta[0] = (uint8_t)FP_MINI_MAGIC[0];
-    return err ? err : prog_mark(fs, block, fs->meta);
+    err = fp_mini_store(fs, fs->meta, fs->once, (uint32_t)(fs->end - fs->meta));
+    return err ? err : prog_mark(fs, fs->next, (uint8_t)FP_MINI_MAGIC[0]);
 }
 
-int fp_mini_commit(struct fp_mini *fs, uint32_t block)
+int fp_mini_commit(struct fp_mini *fs)
 {
     uint32_t old = fs->block;
     int err = FP_ERR_NOSPC;
 
-    if (block != FP_MINI_NO_BLOCK)
+    if (fs->next != FP_MINI_NO_BLOCK)
         err = fp_mini_drop_rivals(fs);
     if (!err)
-        err = fp_mini_write_meta(fs, block);
+        err = fp_mini_write_meta(fs);
     if (!err) {
-        fs->block = block;
+        fs->block = fs->next;
         err = drop(fs, old);
     }
     if (!err)

@@ -1,102 +1,146 @@
 /* SPDX-License-Identifier: MIT
  *
- * The one directory: the entries of the metadata, in their order. A removal
- * closes the gap; open listings are told (tree.c), so that each entry which
- * stays comes once.
+ * The one directory: the entries of the metadata. They are listed from the
+ * last to the first, so that a program may remove what it has been told: a
+ * removal closes the gap from behind.
+ *
+ * Names are stored as up to 12 bytes of anything but 0xff; shown is what can
+ * stand in a path. "%2F" is a '/' and "%25" a '%', and a '%' that stands before
+ * anything else is itself, so that names without oddities look like themselves
+ * and every name shown leads to its file.
  */
 #include "core/fs/minifs/mini.h"
+
+/* fs->name becomes the path's first component as stored, padded with 0xff; 1
+ * where another follows. */
+static int take_name(struct fp_mini *fs, const char *path)
+{
+    uint32_t len = 0;
+
+    memset(fs->name, 0xff, FP_MINI_NAME);
+    for (path++; *path != '\0' && (*path != '/' || fs->is_raw); path++) {
+        char byte = *path;
+
+        if (byte == '%' && !fs->is_raw && path[1] == '2' &&
+            (path[2] == 'F' || path[2] == '5')) {
+            path += 2;
+            byte = *path == 'F' ? '/' : '%';
+        }
+        if ((uint8_t)byte == 0xff)
+            return FP_ERR_INVAL;
+        if (len == FP_MINI_NAME)
+            return FP_ERR_NAMETOOLONG;
+        fs->name[len++] = (uint8_t)byte;
+    }
+    return *path != '\0';
+}
 
 int fp_mini_find_name(struct fp_mini *fs, const uint8_t name[FP_MINI_NAME])
 {
     int err = fp_mini_look(fs);
-    uint32_t i = 0;
+    uint8_t *entry = fp_mini_entry(fs, 0);
 
-    if (err)
-        return err;
-    while (i < fs->count &&
-           memcmp(fp_mini_entry(fs, i), name, FP_MINI_NAME) != 0)
-        i++;
-    return (int)i;
+    while (entry < fs->end && memcmp(entry, name, FP_MINI_NAME) != 0)
+        entry += FP_MINI_SECTION;
+    fs->found = entry;
+    return err;
 }
 
-int fp_mini_find(struct fp_mini *fs, const char *path, bool is_made,
-                 uint8_t name[FP_MINI_NAME])
+int fp_mini_find(struct fp_mini *fs, const char *path, bool is_made)
 {
-    int more = fp_mini_name_of(fs, path, name), index;
+    int more = take_name(fs, path), err;
 
     if (more < 0)
         return more;
-    index = fp_mini_find_name(fs, name);
-    if (index == (int)fs->count)
-        return is_made && !more ? index : FP_ERR_NOENT;
-    return index >= 0 && more ? FP_ERR_NOTDIR : index;
+    err = fp_mini_find_name(fs, fs->name);
+    if (err)
+        return err;
+    if (fs->found < fs->end)
+        return more ? FP_ERR_NOTDIR : FP_OK;
+    return is_made && !more ? FP_OK : FP_ERR_NOENT;
 }
 
 int fp_mini_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st)
 {
     struct fp_mini *fs = fp_mini_of(mnt);
-    uint8_t name[FP_MINI_NAME];
-    int index;
+    int err;
 
     st->type = FP_TYPE_DIR;
     if (path[1] == '\0')
         return FP_OK;
-    index = fp_mini_find(fs, path, false, name);
-    if (index < 0)
-        return index;
+    err = fp_mini_find(fs, path, false);
+    if (err)
+        return err;
     st->type = FP_TYPE_FILE;
-    st->size = fp_mini_size(fs, fp_mini_entry(fs, (uint32_t)index));
+    st->size = fp_mini_size(fs, fs->found);
     return FP_OK;
 }
 
-static struct fp_mini_dir *dir_of(struct fp_dir *dir)
+/* An image may have a name that cannot stand in a path: none, dots alone, one
+ * with a NUL. */
+static bool is_fit(const struct fp_mini *fs, const struct fp_dirent *entry)
 {
-    return (struct fp_mini_dir *)(void *)dir->state;
+    uint32_t len = entry->name_len;
+
+    if (fs->is_raw)
+        return len > 0;
+    return strlen(entry->name) == len &&
+           (len > 2 || strspn(entry->name, ".") < len);
+}
+
+/* "%25" also stands for a '%' before a '2': it might begin an escape. False
+ * where the name cannot be shown. */
+static bool show(const struct fp_mini *fs, const uint8_t *stored,
+                 struct fp_dirent *entry)
+{
+    char *out = entry->name;
+
+    for (uint32_t i = 0; i < FP_MINI_NAME && stored[i] != 0xff; i++) {
+        char byte = (char)stored[i];
+
+        if (!fs->is_raw &&
+            (byte == '/' || (byte == '%' && stored[i + 1] == '2'))) {
+            *out++ = '%';
+            *out++ = '2';
+            byte = byte == '/' ? 'F' : '5';
+        }
+        *out++ = byte;
+    }
+    *out = '\0';
+    entry->name_len = (uint16_t)(out - entry->name);
+    return is_fit(fs, entry);
+}
+
+/* Where the next entry to tell ends. */
+static uint8_t **at_of(struct fp_dir *dir)
+{
+    return (uint8_t **)(void *)dir->state;
 }
 
 int fp_mini_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
 {
-    struct fp_mini *fs = fp_mini_of(mnt);
     struct fp_stat st;
     int err = fp_mini_stat(mnt, path, &st);
 
-    if (err)
-        return err;
-    if (st.type != FP_TYPE_DIR)
-        return FP_ERR_NOTDIR;
-    dir_of(dir)->next = fs->dirs;
-    fs->dirs = dir_of(dir);
-    return FP_OK;
+    *at_of(dir) = fp_mini_of(mnt)->limit;
+    return !err && st.type != FP_TYPE_DIR ? FP_ERR_NOTDIR : err;
 }
 
-/* An entry of an image that has no name cannot be shown as a path. */
 int fp_mini_readdir(struct fp_dir *dir, struct fp_dirent *entry)
 {
     struct fp_mini *fs = fp_mini_of(dir->mnt);
-    struct fp_mini_dir *d = dir_of(dir);
+    uint8_t *at = *at_of(dir);
     int err = fp_mini_look(fs);
 
     if (err)
         return err;
-    while (d->index < fs->count) {
-        const uint8_t *stored = fp_mini_entry(fs, d->index++);
-
-        if (stored[0] == 0xff)
-            continue;
-        fp_mini_show(fs, stored, entry);
-        entry->st.type = FP_TYPE_FILE;
-        entry->st.size = fp_mini_size(fs, stored);
-        return 1;
-    }
-    return 0;
-}
-
-int fp_mini_closedir(struct fp_dir *dir)
-{
-    struct fp_mini_dir **at = &fp_mini_of(dir->mnt)->dirs;
-
-    while (*at != dir_of(dir))
-        at = &(*at)->next;
-    *at = dir_of(dir)->next;
-    return FP_OK;
+    do {
+        at -= FP_MINI_SECTION;
+        if (at == fs->meta)
+            return 0;
+    } while (at >= fs->end || !show(fs, at, entry));
+    *at_of(dir) = at;
+    entry->st.type = FP_TYPE_FILE;
+    entry->st.size = fp_mini_size(fs, at);
+    return 1;
 }

@@ -5,34 +5,45 @@
  */
 #include "core/fs/minifs/mini.h"
 
-int fp_mini_claim(struct fp_mini *fs, struct fp_mini_file *f, uint32_t index)
+/* Takes one of the mount's files for f. */
+static int claim(struct fp_mini *fs, struct fp_mini_file *f)
 {
-    const uint8_t *entry = fp_mini_entry(fs, index);
+    uint8_t *buf = fs->limit;
 
-    if (f->state == FP_MINI_SETTLED) {
-        if (!fp_mini_is_sound(fs, entry))
-            return FP_ERR_CORRUPT;
-        f->size = fp_mini_size(fs, entry);
-        f->block = fp_mini_block(fs, entry);
-    }
-    for (uint32_t i = 0; i < fs->max_files; i++)
+    for (uint32_t i = 0; i < fs->max_files; i++, buf += fs->block_size)
         if (fs->files[i] == NULL) {
             fs->files[i] = f;
-            f->buf = fs->bufs + (size_t)i * fs->block_size;
+            f->buf = buf;
             return FP_OK;
         }
     return FP_ERR_NFILE;
 }
 
-int fp_mini_open_ro(struct fp_mount *mnt, struct fp_file *file,
-                    const char *path, uint32_t flags)
+/* On a volume that is only read, no flag asks for more than the file. */
+int fp_mini_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
+                 uint32_t flags)
 {
     struct fp_mini *fs = fp_mini_of(mnt);
     struct fp_mini_file *f = fp_mini_file_of(file);
-    int index = fp_mini_find(fs, path, false, f->name);
+    int err = fp_mini_find(fs, path, flags & FP_O_CREATE);
+    const uint8_t *entry = fs->found;
 
-    (void)flags;
-    return index < 0 ? index : fp_mini_claim(fs, f, (uint32_t)index);
+    if (err)
+        return err;
+    if (entry < fs->end && flags & FP_O_EXCL)
+        return FP_ERR_EXIST;
+    memcpy(f->name, fs->name, FP_MINI_NAME);
+    f->is_staged = flags & FP_O_STAGE;
+    f->block = FP_MINI_NO_BLOCK;
+    if (entry == fs->end || flags & FP_O_TRUNC) {
+        f->state = FP_MINI_DIRTY;
+    } else if (fp_mini_is_sound(fs, entry)) {
+        f->size = fp_mini_size(fs, entry);
+        f->block = fp_mini_block(fs, entry);
+    } else {
+        return FP_ERR_CORRUPT;
+    }
+    return claim(fs, f);
 }
 
 int32_t fp_mini_read(struct fp_file *file, void *buf, uint32_t size)
@@ -62,17 +73,15 @@ int64_t fp_mini_seek(struct fp_file *file, int64_t off, enum fp_whence whence)
     struct fp_mini_file *f = fp_mini_file_of(file);
     uint64_t pos = (uint64_t)off;
 
-    if (whence == FP_SEEK_CUR)
-        pos += f->pos;
-    if (whence == FP_SEEK_END)
-        pos += f->size;
+    if (whence != FP_SEEK_SET)
+        pos += whence == FP_SEEK_CUR ? f->pos : f->size;
     if (pos > INT32_MAX)
         return FP_ERR_INVAL;
     f->pos = (uint32_t)pos;
     return f->pos;
 }
 
-int fp_mini_close_ro(struct fp_file *file)
+int fp_mini_forget(struct fp_file *file)
 {
     struct fp_mini_file **at = fp_mini_of(file->mnt)->files;
 

@@ -11,8 +11,7 @@ int fp_mini_format(struct fp_bdev *dev, const struct fp_fs_config *cfg,
     struct fp_mini *fs = ws;
 
     (void)ws_size;
-    fp_mini_setup(dev, cfg, ws);
-    if (!fp_mini_can_write(fs))
+    if (!fp_mini_setup(dev, cfg, ws))
         return FP_ERR_NOTSUP;
     for (uint32_t block = 0; block < dev->block_count; block++) {
         int err = fp_bdev_erase(dev, block, 1);
@@ -23,5 +22,7 @@ int fp_mini_format(struct fp_bdev *dev, const struct fp_fs_config *cfg,
     }
     memcpy(fs->meta, FP_MINI_MAGIC, FP_MINI_MAGIC_SIZE);
     fs->meta[FP_MINI_MAGIC_SIZE] = fs->version;
-    return fp_mini_write_meta(fs, 0);
+    fs->next = 0;
+    fs->end = fp_mini_entry(fs, 0);
+    return fp_mini_write_meta(fs);
 }

@@ -5,15 +5,6 @@
 #include "core/fs/minifs/minifs.h"
 #include "core/fs/minifs/mini.h"
 
-static int statfs_rw(struct fp_mount *mnt, struct fp_statfs *st)
-{
-    int err = fp_mini_statfs(mnt, st);
-
-    st->caps |= FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE | FP_CAP_SEEKWRITE |
-                FP_CAP_APPEND | FP_CAP_HOLES | FP_CAP_WRITE;
-    return err;
-}
-
 const struct fp_fs_ops fp_fs_minifs = {
     .name = "minifs",
     .promise = FP_PROMISE_OLD_OR_NEW,
@@ -22,7 +13,7 @@ const struct fp_fs_ops fp_fs_minifs = {
     .format = fp_mini_format,
     .mount = fp_mini_mount,
     .stat = fp_mini_stat,
-    .statfs = statfs_rw,
+    .statfs = fp_mini_statfs,
     .open = fp_mini_open,
     .read = fp_mini_read,
     .write = fp_mini_write,
@@ -34,7 +25,6 @@ const struct fp_fs_ops fp_fs_minifs = {
     .close = fp_mini_close,
     .opendir = fp_mini_opendir,
     .readdir = fp_mini_readdir,
-    .closedir = fp_mini_closedir,
     .remove = fp_mini_remove,
     .rename = fp_mini_rename,
     .blocks = fp_mini_blocks,

@@ -10,8 +10,9 @@
  *
  * Blocks  cfg->block_size is the erase block of the flash; 0 takes what the
  *         probe finds, which for a volume without files can only be the
- *         device's. At most 65,535 of them. A block that is not a multiple of
- *         the device's erase block makes a read-only mount.
+ *         device's. A card is not searched: FP_ERR_NOENT without a block size.
+ *         At most 65,535 of them. A block that is not a multiple of the
+ *         device's erase block makes a read-only mount.
  * Memory  one workspace: the metadata, and one block for each file of
  *         cfg->max_files (with FP_READONLY none)
  * Device  reads any number of bytes; to be written to, it erases to 0xff and
@@ -20,9 +21,14 @@
  * Options "version=N" the version byte, 1 unless told; "big=1" integers are
  *         big-endian: they are found to be where a volume with files shows it.
  *         "raw=1" names are bytes as stored: one may hold '/' then
- * Names   otherwise '/', NUL, a name that is "." or "..", and a '%' that would
- *         look like one of these four show as %2F, %00, %2E (its first dot) and
- *         %25; the byte 0xff cannot be stored (FP_ERR_INVAL)
+ * Names   otherwise a '/' shows as %2F, and a '%' before a '2' as %25. A name
+ *         with a NUL, "." and ".." cannot stand in a path: they are in the
+ *         stored view only (raw=1). A path that no name can have, above 12
+ *         bytes or with the byte 0xff, is FP_ERR_NAMETOOLONG or FP_ERR_INVAL
+ *         for those who look it up as well, not FP_ERR_NOENT.
+ * Lists   go from the last entry to the first. What was listed may be removed
+ *         meanwhile; where an entry that was not is removed by somebody else,
+ *         another may come twice.
  *
  * Open files
  * - The format knows whole files only. What is written stays in the file's
@@ -35,7 +41,12 @@
  *   handles write, the one that syncs last wins as a whole. The content of a
  *   removed or replaced file stays readable through its handles: fsync of one
  *   is FP_ERR_NOENT, and close is FP_OK, its content is gone.
- * - A write takes two free blocks, a removal or rename one: FP_ERR_NOSPC.
+ * - A write takes two free blocks, a removal or rename one: FP_ERR_NOSPC. It is
+ *   also the answer where a new name finds no free entry: of reserve, and of
+ *   fsync, for a staged file too, whose commit would have no place.
+ * - Two metadata blocks are what a power cut leaves. The first by address counts
+ *   (more on the format page); the next write, or a step of FP_STEP_REPAIR,
+ *   FP_STEP_GC or FP_STEP_COMPACT, takes the others out of use for good.
  *
  * Source  docs/formats/minifs.md, which the files here call the format page
  */

@@ -11,7 +11,7 @@ int fp_mini_step(struct fp_mount *mnt, struct fp_step *step)
     int err;
 
     if (step->kind == FP_STEP_CHECK)
-        return fp_mini_check_step(fs, step);
+        return fp_mini_check(fs, step);
     step->done = true;
     err = fp_mini_look(fs);
     return err ? err : fp_mini_drop_rivals(fs);

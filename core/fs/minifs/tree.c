@@ -4,60 +4,57 @@
  */
 #include "core/fs/minifs/mini.h"
 
-/* Open files that had the name are gone, and those of `old` have it. A staged
- * one will take the name that it was opened with. */
-static void tell_files(const struct fp_mini *fs, const uint8_t *old,
-                       const uint8_t *name)
+/* Open files that had the new name, fs->name, are gone, and those of `old`
+ * have it. A staged one will take the name that it was opened with. */
+static void tell_files(const struct fp_mini *fs, const uint8_t *old)
 {
     for (uint32_t i = 0; i < fs->max_files; i++) {
         struct fp_mini_file *f = fs->files[i];
 
         if (f == NULL || f->is_staged)
             continue;
-        if (memcmp(f->name, name, FP_MINI_NAME) == 0)
+        if (memcmp(f->name, fs->name, FP_MINI_NAME) == 0)
             f->name[0] = 0xff;
         else if (memcmp(f->name, old, FP_MINI_NAME) == 0)
-            memcpy(f->name, name, FP_MINI_NAME);
+            memcpy(f->name, fs->name, FP_MINI_NAME);
     }
 }
 
-static void remove_entry(struct fp_mini *fs, uint32_t index)
+static void remove_entry(struct fp_mini *fs, uint8_t *entry)
 {
-    uint8_t *entry = fp_mini_entry(fs, index);
+    uint8_t *behind = entry + FP_MINI_SECTION;
 
-    fs->count--;
-    memmove(entry, entry + FP_MINI_SECTION,
-            FP_MINI_SECTION * (fs->count - index));
-    for (struct fp_mini_dir *d = fs->dirs; d != NULL; d = d->next)
-        if (d->index > index)
-            d->index--;
+    memmove(entry, behind, (size_t)(fs->end - behind));
+    fs->end -= FP_MINI_SECTION;
 }
 
 int fp_mini_rename(struct fp_mount *mnt, const char *from, const char *to,
                    uint32_t flags)
 {
     struct fp_mini *fs = fp_mini_of(mnt);
-    uint8_t old[FP_MINI_NAME], name[FP_MINI_NAME];
-    int index = fp_mini_find(fs, from, false, old), target = index, err;
-    uint32_t block;
+    uint8_t old[FP_MINI_NAME], *entry, *target;
+    int err = fp_mini_find(fs, from, false);
 
-    if (index >= 0)
-        target = fp_mini_find(fs, to, true, name);
-    if (target < 0)
-        return target;
-    if (target < (int)fs->count && flags & FP_RENAME_NOREPLACE)
-        return FP_ERR_EXIST;
-    if (target == index)
-        return FP_OK; /* another spelling of the same name */
-    if (name[0] == 0xff)
-        target = index;
-    block = fp_mini_next_free(fs, fs->block);
-    memcpy(fp_mini_entry(fs, (uint32_t)index), name, FP_MINI_NAME);
-    if (target < (int)fs->count)
-        remove_entry(fs, (uint32_t)target);
-    err = fp_mini_commit(fs, block);
+    entry = fs->found;
+    memcpy(old, fs->name, FP_MINI_NAME);
     if (!err)
-        tell_files(fs, old, name);
+        err = fp_mini_find(fs, to, true);
+    if (err)
+        return err;
+    target = fs->found;
+    if (target < fs->end && flags & FP_RENAME_NOREPLACE)
+        return FP_ERR_EXIST;
+    if (target == entry)
+        return FP_OK; /* another spelling of the same name */
+    if (fs->name[0] == 0xff)
+        target = entry;
+    fs->next = fp_mini_next_free(fs, fs->block);
+    memcpy(entry, fs->name, FP_MINI_NAME);
+    if (target < fs->end)
+        remove_entry(fs, target);
+    err = fp_mini_commit(fs);
+    if (!err)
+        tell_files(fs, old);
     return err;
 }
 

@@ -5,14 +5,26 @@
  * where in an index header the number of a file's first page is. Layouts are
  * tried, and the one that most agrees with wins. An empty volume agrees with
  * several: then it is the one that fp_spf_layout() takes where none is stated.
+ *
+ * A medium may be large, slow, and made to agree with everything: samples are
+ * taken of what there is much of, those that tell nothing more are passed over,
+ * and whatever it holds there are so many reads and no more.
  */
 #include "core/fs/spiffs/spf.h"
 
 #include <string.h>
 
-#define UNIT_MAX 128u
-#define TRIED    0x20000u /* bytes in blocks that have something in them */
-#define MAGIC    0x100000 /* more than any number of pages */
+#define READS_MAX   2000u
+#define UNIT_MAX    128u
+#define CELLS_MAX   64u /* blocks whose magic is looked at */
+#define CHUNK       64u /* bytes of a lookup table read at once */
+#define ENTRIES_MAX 32u
+#define HEADERS_MAX 8u
+#define KIND_MAX    4u                            /* layouts */
+#define TABLES      (2u * HEADERS_MAX * KIND_MAX) /* reads that tables take */
+#define STRIDE      16u /* from block to block on the way through */
+#define SCORE_MAX   95
+#define MAGIC       0x100000 /* more than anything agrees */
 
 /* Both views: a caller's "raw=1" stays what it is. */
 #define LAYOUT(options)            \
@@ -20,33 +32,61 @@
         options, "raw=1," options, \
     }
 
-static const char *const layouts[][2] = {
-    LAYOUT("meta_len=4"),
-    LAYOUT("aligned=1"),
-    LAYOUT("meta_len=0"),
-    LAYOUT("aligned=1,meta_len=4"),
-    LAYOUT("magic_length=0,meta_len=4"),
-    LAYOUT("magic_length=0,aligned=1"),
-    LAYOUT("magic_length=0"),
-    LAYOUT("id_bytes=4"),
-    LAYOUT("id_bytes=4,meta_len=4"),
-    LAYOUT("magic=0,meta_len=4"),
-    LAYOUT("magic=0,aligned=1"),
-    LAYOUT("magic=0"),
+/* Those of a kind differ only in where an index header has its table: what
+ * else there is to see is looked at once for all of them. */
+static const char *const kinds[][KIND_MAX][2] = {
+    {
+        LAYOUT("meta_len=4"),
+        LAYOUT("aligned=1"),
+        LAYOUT("meta_len=0"),
+        LAYOUT("aligned=1,meta_len=4"),
+    },
+    {
+        LAYOUT("magic_length=0,meta_len=4"),
+        LAYOUT("magic_length=0,aligned=1"),
+        LAYOUT("magic_length=0"),
+    },
+    {
+        LAYOUT("id_bytes=4"),
+        LAYOUT("id_bytes=4,meta_len=4"),
+    },
+    {
+        LAYOUT("magic=0,meta_len=4"),
+        LAYOUT("magic=0,aligned=1"),
+        LAYOUT("magic=0"),
+    },
+};
+
+struct votes {
+    uint32_t agree, differ;
 };
 
 struct trial {
     struct fp_spf fs;
     uint8_t unit[UNIT_MAX];
-    uint32_t agree, differ;
-    int err; /* of a read that failed: then nothing is known */
+    bool stated;    /* the caller knows the layout */
+    uint32_t reads; /* left */
+    int err;        /* of a read that failed: then nothing is known */
+
+    /* What layouts of a kind have in common. */
+    struct votes entries;
+    uint32_t headers[HEADERS_MAX], ids[HEADERS_MAX];
+    uint32_t header_count; /* of files that are not empty */
 };
 
-/* Did a read work? What the medium cannot correct fits nothing. */
-static bool took(struct trial *t, int err)
+/* What the medium cannot correct fits nothing, nor does one read too many. */
+static bool look(struct trial *t, fp_addr at, void *buf, uint32_t size)
 {
-    if (err && err != FP_ERR_CORRUPT)
+    int err = FP_ERR_CORRUPT;
+
+    if (t->reads > 0) {
+        t->reads--;
+        err = fp_spf_read(&t->fs, at, buf, size);
+    }
+    if (err && err != FP_ERR_CORRUPT) {
         t->err = err;
+        t->reads = 0;
+    }
     return err == FP_OK;
 }
 
@@ -55,13 +95,13 @@ static bool took(struct trial *t, int err)
 static bool fits_magic(struct trial *t)
 {
     struct fp_spf *fs = &t->fs;
-    uint32_t bad = 0;
+    uint32_t step = fs->block_count / CELLS_MAX + 1, bad = 0;
 
-    for (uint32_t b = 0; b < fs->block_count && bad < 2; b++) {
+    for (uint32_t b = 0; b < fs->block_count && bad < 2; b += step) {
         uint32_t want = fs->magic ? fp_spf_magic(fs, b) : fs->none;
         uint8_t buf[8];
 
-        if (!took(t, fp_spf_read(fs, fp_spf_magic_at(fs, b), buf, 2u * fs->w)))
+        if (!look(t, fp_spf_magic_at(fs, b), buf, 2u * fs->w))
             return false;
         bad += fp_spf_word(fs, buf) != want ||
                (!fs->magic && fp_spf_word(fs, buf + fs->w) & fp_spf_ix(fs));
@@ -69,81 +109,118 @@ static bool fits_magic(struct trial *t)
     return bad < 2;
 }
 
-/* A file's first page is where its header says. */
-static void try_header(struct trial *t, uint32_t page, uint32_t id)
+static bool has_enough_entries(const struct trial *t)
+{
+    return t->entries.agree + t->entries.differ >= ENTRIES_MAX;
+}
+
+/* Does a page start as its lookup entry says? Once enough are known, only
+ * headers are of interest. */
+static void try_page(struct trial *t, uint32_t page, uint32_t entry)
 {
     struct fp_spf *fs = &t->fs;
+    bool enough = has_enough_entries(t), fits;
+    uint8_t buf[FP_SPF_HEAD_MAX + 4];
     struct fp_spf_head head;
-    uint8_t buf[4];
-    uint32_t first;
 
-    if (!took(t, fp_spf_read(fs, fp_spf_at(fs, page) + fs->pad, buf, 4)) ||
-        fp_get_le32(buf) == FP_SPF_EMPTY ||
-        !took(t, fp_spf_read(fs, fp_spf_at(fs, page) + fs->table0, buf, fs->w)))
+    if (enough && (t->header_count == HEADERS_MAX || !(entry & fp_spf_ix(fs))))
         return;
-    first = fp_spf_word(fs, buf);
-    if (fp_spf_is_page(fs, first) && took(t, fp_spf_peek(fs, first, &head)) &&
-        head.id == id && head.span == 0 && !head.index)
-        t->agree += 4;
-    else
-        t->differ += 4;
+    if (!look(t, fp_spf_at(fs, page), buf, fs->pad + 4))
+        return;
+    fp_spf_head_get(fs, buf, &head);
+    fits = entry == fp_spf_word(fs, buf) && !(head.flags & FP_SPF_USED);
+    t->entries.agree += fits && !enough;
+    t->entries.differ += !fits && !enough;
+    if (fits && fp_spf_is_index(&head) && head.span == 0 &&
+        head.flags & FP_SPF_IXDELE && t->header_count < HEADERS_MAX &&
+        fp_get_le32(buf + fs->pad) != FP_SPF_EMPTY) {
+        t->headers[t->header_count] = page;
+        t->ids[t->header_count++] = head.id;
+    }
 }
 
-/* False: nothing is in the block. */
-static bool try_block(struct trial *t, uint32_t block)
+/* Up to the first entry that is free: so are the others. */
+static void try_block(struct trial *t, uint32_t block)
 {
     struct fp_spf *fs = &t->fs;
-    uint32_t first = block * fs->ppb + fs->lookup, e = 0;
+    uint32_t first = block * fs->ppb + fs->lookup, per_chunk = CHUNK / fs->w;
+    uint8_t buf[CHUNK];
 
-    for (; e < fs->usable; e++) {
-        struct fp_spf_head head;
-        uint32_t entry;
+    for (uint32_t e = 0; e < fs->usable; e++) {
+        uint32_t at = e % per_chunk * fs->w, entry;
 
-        if (!took(t, fp_spf_read_entry(fs, first + e, &entry)) ||
-            entry == fs->none)
-            break;
-        if (!took(t, fp_spf_peek(fs, first + e, &head)))
-            continue;
-        if (entry == 0) {
-            t->differ += head.id == 0; /* it keeps its id */
-            continue;
-        }
-        if (entry != (head.id | (head.index ? fp_spf_ix(fs) : 0)) ||
-            head.flags & FP_SPF_USED) {
-            t->differ++;
-            continue;
-        }
-        t->agree++;
-        if (fp_spf_is_index(&head) && head.span == 0 &&
-            head.flags & FP_SPF_IXDELE)
-            try_header(t, first + e, head.id);
+        if (at == 0 && !look(t, fp_spf_lookup_at(fs, first + e), buf,
+                             fp_spf_min(CHUNK, (fs->usable - e) * fs->w)))
+            return;
+        entry = fp_spf_word(fs, buf + at);
+        if (entry == fs->none)
+            return;
+        if (entry != 0)
+            try_page(t, first + e, entry);
     }
-    return e > 0;
 }
 
-/* How well a layout fits: below 0 not at all. */
-static int32_t try_layout(struct trial *t, struct fp_bdev *dev,
-                          const struct fp_fs_config *cfg, bool stated)
+/* Blocks all over the volume: what is in use may be anywhere. Reads are left
+ * for what is made of the headers. */
+static void try_blocks(struct trial *t)
 {
-    uint32_t tried = 0;
+    for (uint32_t i = 0; i < STRIDE; i++)
+        for (uint32_t b = i; b < t->fs.block_count; b += STRIDE) {
+            if (t->reads <= TABLES ||
+                (has_enough_entries(t) && t->header_count == HEADERS_MAX))
+                return;
+            try_block(t, b);
+        }
+}
 
-    if (fp_spf_layout(&t->fs, dev, cfg))
-        return -1;
-    t->fs.dev = dev;
-    t->fs.unit = t->unit;
-    t->fs.unit_at = (fp_addr)-1;
-    t->agree = t->differ = 0;
+/* A file's first page is where its header says. */
+static void try_headers(struct trial *t, struct votes *votes)
+{
+    struct fp_spf *fs = &t->fs;
+
+    for (uint32_t i = 0; i < t->header_count; i++) {
+        uint8_t buf[FP_SPF_HEAD_MAX];
+        struct fp_spf_head head;
+        bool fits = false;
+        uint32_t first;
+
+        if (!look(t, fp_spf_at(fs, t->headers[i]) + fs->table0, buf, fs->w))
+            continue;
+        first = fp_spf_word(fs, buf);
+        if (fp_spf_is_page(fs, first) &&
+            look(t, fp_spf_at(fs, first), buf, fs->pad)) {
+            fp_spf_head_get(fs, buf, &head);
+            fits = head.id == t->ids[i] && head.span == 0 && !head.index;
+        }
+        votes->agree += fits ? 4 : 0;
+        votes->differ += fits ? 0 : 4;
+    }
+}
+
+/* Looks at what layouts of a kind have in common; false: none of them fits. */
+static bool survey(struct trial *t)
+{
+    t->entries = (struct votes){ 0 };
+    t->header_count = 0;
     if (!fits_magic(t))
-        return -1;
-    for (uint32_t b = 0; b < t->fs.block_count && tried < TRIED; b++)
-        tried += try_block(t, b) ? t->fs.block_size : 0;
+        return false;
+    try_blocks(t);
+    return true;
+}
+
+/* How well a layout fits, by its votes: below 0 not at all. */
+static int32_t weigh(const struct trial *t, const struct votes *votes)
+{
+    bool magic = t->fs.magic;
+    uint32_t agree = votes->agree, differ = votes->differ;
+
     /* Without a magic it takes a file to believe it, or the caller. */
-    if (!t->fs.magic && (t->agree < 6 || t->differ * 4 > t->agree) &&
-        !(stated && t->agree + t->differ == 0))
+    if (!magic && (agree < 6 || differ * 4 > agree) &&
+        !(t->stated && agree + differ == 0))
         return -1;
-    if (t->differ > t->agree)
-        return t->fs.magic ? 0 : -1;
-    return (t->fs.magic ? MAGIC : 1) + (int32_t)(t->agree - t->differ);
+    if (differ > agree)
+        return magic ? 0 : -1;
+    return (magic ? MAGIC : 1) + (int32_t)(agree - differ);
 }
 
 struct found {
@@ -152,31 +229,50 @@ struct found {
     struct fp_fs_config cfg;
 };
 
-/* The layouts, or the one that the caller states, in blocks of this size. */
+/* One layout, maybe the first of its kind. False: the kind does not fit. */
+static bool try_layout(struct trial *t, struct fp_bdev *dev,
+                       const struct fp_fs_config *cfg, bool first,
+                       struct found *best)
+{
+    struct votes votes;
+    int32_t fit;
+
+    if (fp_spf_layout(&t->fs, dev, cfg))
+        return false;
+    t->fs.dev = dev;
+    t->fs.unit = t->unit;
+    t->fs.unit_at = (fp_addr)-1;
+    if (first && !survey(t))
+        return false;
+    votes = t->entries;
+    try_headers(t, &votes);
+    fit = weigh(t, &votes);
+    if (fit > best->fit)
+        *best = (struct found){ fit, t->fs.magic, votes.agree >= 5, *cfg };
+    return true;
+}
+
+/* The layouts, or the one that the caller states, in blocks and pages of this
+ * size. */
 static void try_all(struct trial *t, struct fp_bdev *dev,
                     const struct fp_fs_config *cfg, struct found *best)
 {
     bool raw = fp_fs_option(cfg->options, "raw", 0);
     struct fp_fs_config use = *cfg;
-    bool stated = fp_spf_is_stated(cfg);
 
-    for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++) {
-        /* What is taken for an empty volume is tried first. */
-        size_t k = i < 2 && use.block_size == 8192 ? 1 - i : i;
-        int32_t fit;
-
-        if (!stated)
-            use.options = layouts[k][raw];
-        fit = try_layout(t, dev, &use, stated);
-        if (fit > best->fit) {
-            best->fit = fit;
-            best->magic = t->fs.magic;
-            best->sure = t->agree >= 5;
-            best->cfg = use;
-        }
-        if (stated)
-            return;
+    if (t->stated) {
+        (void)try_layout(t, dev, cfg, true, best);
+        return;
     }
+    for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++)
+        for (size_t i = 0; i < KIND_MAX; i++) {
+            /* What is taken for an empty volume is tried first. */
+            size_t k = i < 2 && use.block_size == 8192 ? 1 - i : i;
+
+            use.options = kinds[kind][k][raw];
+            if (use.options == NULL || !try_layout(t, dev, &use, i == 0, best))
+                break;
+        }
 }
 
 static void try_pages(struct trial *t, struct fp_bdev *dev,
@@ -195,17 +291,28 @@ static void try_pages(struct trial *t, struct fp_bdev *dev,
     cfg->page_size = 0;
 }
 
+/* The reference counts bytes in 32 bits. */
+static bool is_too_large(const struct fp_bdev *dev,
+                         const struct fp_fs_config *cfg)
+{
+    return cfg->block_count == 0 &&
+           dev->block_count > UINT32_MAX / dev->block_size;
+}
+
 int fp_spf_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
 {
     struct found best = { .fit = -1 };
     struct fp_fs_config use = *cfg;
     struct trial t;
 
-    if (*score >= 95)
+    if (*score >= SCORE_MAX)
+        return FP_ERR_NOENT; /* nothing here would be better */
+    *score = 0;
+    if (dev->read_size > UNIT_MAX || is_too_large(dev, cfg))
         return FP_ERR_NOENT;
+    t.stated = fp_spf_is_stated(cfg);
+    t.reads = READS_MAX;
     t.err = FP_OK;
-    if (dev->read_size > UNIT_MAX)
-        return FP_ERR_NOENT;
     if (cfg->block_size != 0) {
         try_pages(&t, dev, &use, &best);
     } else {
@@ -219,6 +326,6 @@ int fp_spf_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
     if (best.fit < 0)
         return FP_ERR_NOENT;
     *cfg = best.cfg;
-    *score = best.sure ? best.magic ? 95 : 70 : best.magic ? 60 : 30;
+    *score = best.sure ? best.magic ? SCORE_MAX : 70 : best.magic ? 60 : 30;
     return FP_OK;
 }

@@ -38,25 +38,52 @@ static void use_id(struct fp_spf *fs, uint32_t id)
         fp_spf_bit_set(fs->ids, id);
 }
 
-/* May the page that this header replaced still be there? */
-static int look_for_replaced(struct fp_spf *fs, uint32_t page,
-                             const struct fp_spf_head *head)
+/* Is the header at `at` there still that this one replaced? */
+static int check_replaced(struct fp_spf *fs, const struct fp_spf_head *head,
+                          uint32_t at)
 {
     struct fp_spf_head other;
+    int err = fp_spf_peek(fs, at, &other);
+
+    fs->linked |=
+        !err && fp_spf_is_index(&other) && fp_spf_replaces(head, &other, at);
+    return err;
+}
+
+/* May the header that this one replaced still be there? One of the same object
+ * shows by its id, one of another has the same name, hence the same tag. Where
+ * the scan has not been yet, the tag is put down for it to be met. */
+static int look_for_replaced(struct fp_spf *fs, uint32_t page, uint8_t tag,
+                             const struct fp_spf_head *head)
+{
+    int err = FP_OK;
 
     if (head->link == FP_SPF_NO_LINK)
         return FP_OK;
-    for (uint32_t at = head->link; at < fs->pages; at += 0x10000) {
-        int err;
-
-        if (!fp_spf_is_page(fs, at) ||
-            (at <= page && !(fs->map[at] & FP_SPF_HEAD)))
+    for (uint32_t at = head->link; at < fs->pages && !err; at += 0x10000) {
+        if (!fp_spf_is_page(fs, at))
             continue;
-        err = fp_spf_peek(fs, at, &other);
+        if (at > page && fs->map[at] == FP_SPF_NOPAGE)
+            fs->map[at] = tag;
+        else if (at > page || fs->map[at] == tag)
+            err = check_replaced(fs, head, at);
+    }
+    return err;
+}
+
+/* Did one that the scan met replace this header? */
+static int look_for_replacing(struct fp_spf *fs, uint32_t page, uint8_t tag,
+                              const struct fp_spf_head *head)
+{
+    struct fp_spf_head other;
+
+    for (uint32_t p = fp_spf_next(fs, 0, tag); p < page;
+         p = fp_spf_next(fs, p + 1, tag)) {
+        int err = fp_spf_peek(fs, p, &other);
+
         if (err)
             return err;
-        if (fp_spf_is_index(&other) && fp_spf_replaces(head, &other, at))
-            fs->linked = true;
+        fs->linked |= fp_spf_replaces(&other, head, page);
     }
     return FP_OK;
 }
@@ -66,15 +93,21 @@ static int scan_header(struct fp_spf *fs, uint32_t page,
 {
     uint32_t size;
     const uint8_t *name = fp_spf_name_get(fs, fs->aux, &size);
+    uint8_t tag = (uint8_t)(FP_SPF_HEAD | fp_spf_hash(name, size) % 128);
+    int err = FP_OK;
 
     if (head->id <= fs->id_max) {
         fs->doubled |= fp_spf_bit(fs->heads, head->id);
         fp_spf_bit_set(fs->heads, head->id);
+    } else {
+        fs->linked = true; /* nobody knows */
     }
     fs->slash &= size > 0 && name[0] == '/';
     fp_spf_note_dirs(fs, name, size);
-    fs->map[page] = (uint8_t)(FP_SPF_HEAD | fp_spf_hash(name, size) % 128);
-    return look_for_replaced(fs, page, head);
+    if (fs->map[page] == tag)
+        err = look_for_replacing(fs, page, tag, head);
+    fs->map[page] = tag;
+    return err ? err : look_for_replaced(fs, page, tag, head);
 }
 
 static int scan_index(struct fp_spf *fs, uint32_t page)
@@ -108,19 +141,16 @@ static void fill_gap(struct fp_spf *fs, uint32_t first, uint32_t page)
 static int scan_entry(struct fp_spf *fs, uint32_t first, uint32_t page,
                       uint32_t entry)
 {
-    fs->map[page] = FP_SPF_DATA;
     if (entry == fs->none) {
         fp_spf_set(fs, page, FP_SPF_FREE);
         return FP_OK;
     }
     if (page > first && fs->map[page - 1] == FP_SPF_FREE)
         fill_gap(fs, first, page);
-    if (entry == 0)
-        fp_spf_set(fs, page, FP_SPF_GONE);
-    else if (entry & fp_spf_ix(fs))
+    if (entry & fp_spf_ix(fs))
         return scan_index(fs, page);
-    else
-        use_id(fs, entry);
+    fp_spf_set(fs, page, entry ? FP_SPF_DATA : FP_SPF_GONE);
+    use_id(fs, entry); /* of a deleted page that is 0, which none has */
     return FP_OK;
 }
 
@@ -179,6 +209,8 @@ static int scan_block(struct fp_spf *fs, uint32_t block)
         if (!err && fs->bad_block != block)
             err = scan_lookup(fs, block, i);
     }
+    if (fs->bad_block == block) /* what others had put down for it */
+        memset(fs->map + block * fs->ppb, FP_SPF_NOPAGE, fs->ppb);
     return err;
 }
 
@@ -296,7 +328,7 @@ static int settle(struct fp_spf *fs)
     int err;
 
     fs->held = FP_SPF_NONE; /* lookup tables were read into fs->page */
-    err = fs->linked ? settle_replaced(fs) : FP_OK;
+    err = fs->linked || fs->doubled ? settle_replaced(fs) : FP_OK;
     if (err || !fs->doubled)
         return err;
     memset(fs->heads, 0, fs->id_max / 8 + 1);
