@@ -94,7 +94,11 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    umount(mountpoint); /* what a test that failed left */
+    /* What a test that failed left. */
+    while (umount(mountpoint) == 0)
+        ;
+    if (disk[0])
+        run("swapoff %s 2>/dev/null", part2);
     drop_partitions();
     if (disk[0])
         run("losetup -d %s", disk);
