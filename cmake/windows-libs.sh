@@ -31,7 +31,8 @@ for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
     esac >"$WORK/sources/$(basename "$file")"
 done
 cd "$WORK"
-apt_here apt-get update >/dev/null
+# A mirror of something else need not have sources; what is missing shows next.
+apt_here apt-get update >/dev/null 2>&1 || true
 apt_here apt-get source jansson curl >/dev/null
 
 build() { # source options...
