@@ -209,6 +209,30 @@ ssize_t fpc_posix_write(int fd, const void *buf, size_t size)
     return _write(fd, buf, size < INT_MAX ? (unsigned)size : INT_MAX);
 }
 
+/* Where the file stood does not matter to those who use these. */
+ssize_t pread(int fd, void *buf, size_t size, int64_t off)
+{
+    OVERLAPPED at = { .Offset = (DWORD)off, .OffsetHigh = (DWORD)(off >> 32) };
+    DWORD n = 0;
+
+    if (ReadFile(handle_of(fd), buf, size < INT_MAX ? (DWORD)size : INT_MAX, &n,
+                 &at) ||
+        GetLastError() == ERROR_HANDLE_EOF)
+        return (ssize_t)n;
+    return failed(GetLastError());
+}
+
+ssize_t pwrite(int fd, const void *buf, size_t size, int64_t off)
+{
+    OVERLAPPED at = { .Offset = (DWORD)off, .OffsetHigh = (DWORD)(off >> 32) };
+    DWORD n = 0;
+
+    if (WriteFile(handle_of(fd), buf, size < INT_MAX ? (DWORD)size : INT_MAX,
+                  &n, &at))
+        return (ssize_t)n;
+    return failed(GetLastError());
+}
+
 int fsync(int fd)
 {
     return _commit(fd);
@@ -323,6 +347,12 @@ int futimens(int fd, const struct timespec times[2])
 int fchmod(int fd, unsigned mode)
 {
     (void)fd, (void)mode; /* a new file has the rights of its directory */
+    return 0;
+}
+
+int fchown(int fd, int user, int group)
+{
+    (void)fd, (void)user, (void)group; /* nor its owner */
     return 0;
 }
 

@@ -66,7 +66,7 @@ struct fpc_posix_stat {
     uint64_t st_dev, st_ino;
     unsigned st_mode; /* of rights only whether it may be written */
     unsigned st_nlink;
-    int st_uid; /* 0, as geteuid() */
+    int st_uid, st_gid; /* 0, as geteuid() */
     int64_t st_size;
     struct timespec st_mtim;
 };
@@ -96,6 +96,8 @@ FILE *fpc_posix_tmpfile(void);
 int fpc_posix_futimens(int fd, const struct timespec times[2]);
 int fpc_posix_fsync(int fd);
 int fpc_posix_ftruncate(int fd, int64_t size);
+ssize_t fpc_posix_pread(int fd, void *buf, size_t size, int64_t off);
+ssize_t fpc_posix_pwrite(int fd, const void *buf, size_t size, int64_t off);
 /* Whole files only; the lock is one with fp_host_file_open()'s. */
 int fpc_posix_flock(int fd, int operation);
 /* Without `filter` and with the order of the bytes. */
@@ -106,7 +108,8 @@ int fpc_posix_scandir(const char *path, struct fpc_posix_dirent ***names,
 int fpc_posix_alphasort(const struct fpc_posix_dirent **a,
                         const struct fpc_posix_dirent **b);
 int fpc_posix_fchmod(int fd, unsigned mode);
-static inline mode_t fpc_posix_umask(mode_t mask)
+int fpc_posix_fchown(int fd, int user, int group);
+static inline unsigned fpc_posix_umask(unsigned mask)
 {
     (void)mask;
     return 0;
@@ -139,7 +142,14 @@ static inline mode_t fpc_posix_umask(mode_t mask)
 #define dirent    fpc_posix_dirent
 #define scandir   fpc_posix_scandir
 #define alphasort fpc_posix_alphasort
+#define pread     fpc_posix_pread
+#define pwrite    fpc_posix_pwrite
 #define fchmod    fpc_posix_fchmod
+#define fchown    fpc_posix_fchown
+#define mode_t    unsigned
+#define uid_t     int
+#define gid_t     int
+#define tell      fpc_posix_tell /* io.h has one, POSIX has not */
 #define umask     fpc_posix_umask
 #define lseek     _lseeki64
 #define geteuid() 0

@@ -64,6 +64,17 @@ def test_create_replaces_the_old_image(tree, tmp_path):
     assert not list(tmp_path.glob('*.part'))
 
 
+def test_an_image_is_changed_in_place(tree, tmp_path):
+    image = tmp_path / 'a.img'
+    flashport('image', 'create', image, tree, '--block-count', 64)
+    flashport('image', 'put', image, tree / 'ключ', '/новый')
+    flashport('image', 'rm', image, '/plain')
+    assert flashport('image', 'cat', image, '/новый').stdout == (tree / 'ключ').read_bytes()
+    assert '/plain' not in flashport('image', 'ls', image).stdout.decode()
+    assert b'clean' in flashport('image', 'check', image).stdout
+    assert {p.name for p in tmp_path.iterdir()} == {'in', 'a.img'}
+
+
 @pytest.mark.parametrize('name', ['..\\..\\up', 'a:b', 'nul.txt', 'dot.', 'what?'])
 def test_a_name_that_means_something_else_is_not_written(name, tmp_path):
     """The image is made where such a name is one like any other."""
