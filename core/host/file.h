@@ -40,7 +40,8 @@ enum {
     FP_HOST_FILE_NOR = 4,    /* behave as NOR flash: programs clear bits,
                                 erases give 0xff */
     FP_HOST_FILE_NOLOCK = 8, /* take no lock: reading under a running writer,
-                                or what is mounted */
+                                or what is mounted; what is mounted is not
+                                written all the same */
 };
 
 /* Zero means the default. */

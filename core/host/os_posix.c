@@ -138,7 +138,7 @@ static bool is_in_use(struct fp_host_file *file, const struct stat *st,
 #ifdef __linux__
     int mtd = fp_host_mtd_number(st);
 
-    if (flags & FP_HOST_FILE_NOLOCK)
+    if (flags & FP_HOST_FILE_NOLOCK && !(flags & FP_HOST_FILE_WRITE))
         return false;
     if (S_ISBLK(st->st_mode))
         return fp_host_in_use_disk(st->st_rdev, file->why, sizeof file->why);

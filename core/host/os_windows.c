@@ -405,7 +405,7 @@ static int take(struct fp_host_file *file, const char *path, uint32_t flags)
 {
     const char *name = path + 4;
 
-    if (flags & FP_HOST_FILE_NOLOCK)
+    if (flags & FP_HOST_FILE_NOLOCK && !(flags & FP_HOST_FILE_WRITE))
         return FP_OK;
     return name[0] && name[1] == ':' && !name[2]
                ? take_volume(file, handle_of(file), name, flags)

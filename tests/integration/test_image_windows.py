@@ -90,8 +90,9 @@ def test_a_name_that_means_something_else_is_not_written(name, tmp_path):
 
 
 @pytest.mark.parametrize('disk', ['\\\\.\\C:', '\\\\.\\PhysicalDrive0', '//./C:'])
-def test_a_disk_that_is_not_given_up_is_refused_with_why(disk):
-    done = flashport('image', 'info', disk, ok=(1, 6))
+@pytest.mark.parametrize('verb', [['info'], ['mkdir', '/d']])
+def test_a_disk_that_is_not_given_up_is_refused_with_why(disk, verb):
+    done = flashport('image', verb[0], disk, *verb[1:], ok=(1, 6))
     words = done.stderr.decode()
     assert words.startswith('flashport: ') and words.count('\n') == 1
     assert any(part in words for part in ('Windows does not', 'permission denied', 'in use by')), words
