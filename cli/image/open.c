@@ -155,7 +155,8 @@ static int refused(struct fpc_image *image, int err)
                   image->path, fs);
         return FPC_EXIT_REFUSED;
     default:
-        fpc_error("%s: %s", image->path, fp_strerror(err));
+        fpc_error("%s: %s", image->path,
+                  fp_host_file_why(&image->host.file, err));
         return (int)fpc_exit_of(err);
     }
 }
@@ -221,21 +222,23 @@ static bool is_stated(const struct fpc_image *image)
 int fpc_image_look(struct fpc_image *image)
 {
     struct fp_host_file file;
-    int err = FP_OK;
+    int err;
 
     if (image->fs && !fp_host_volume_driver(fp_host_drivers, image->fs)) {
         fpc_image_kinds_told(image->fs);
         return FPC_EXIT_USAGE;
     }
     err = fp_host_file_open(&file, image->path, NULL);
-    if (err == FP_ERR_INVAL) {
-        fpc_error("%s: the file is empty", image->path);
-        return FPC_EXIT_REFUSED;
+    if (err) {
+        fpc_error("%s: %s", image->path,
+                  err == FP_ERR_INVAL ? "the file is empty"
+                                      : fp_host_file_why(&file, err));
+        return err == FP_ERR_INVAL ? FPC_EXIT_REFUSED : (int)fpc_exit_of(err);
     }
     image->file_size = file.size;
-    if (!err && (!is_stated(image) || image->volume))
+    if (!is_stated(image) || image->volume)
         err = scan(image, &file);
-    else if (!err)
+    else
         read_table(image, &file.bdev);
     fp_host_file_close(&file);
     if (err) {
