@@ -28,6 +28,12 @@ struct fpc_image {
     uint32_t prog_size; /* create: 0 the default */
     const char *opts;   /* of --opt, as typed; cfg.options is made of them */
     struct fp_fs_config cfg;
+    const char *svg;  /* analyze: where the picture goes; NULL: nowhere */
+    const char *save; /* trace: where the changed volume goes; likewise */
+    bool summary;     /* trace: no single operations */
+    const char *b_fs; /* diff: of the second image, */
+    bool b_has_offset;
+    uint64_t b_offset; /* likewise */
 
     /* once the file was looked at */
     struct fp_bdev_mbr table; /* count 0: no table of partitions, and why */
@@ -66,6 +72,9 @@ int fpc_image_read_file(struct fpc_image *image, const char *path,
                         int (*take)(void *ctx, const void *buf, size_t size),
                         void *ctx);
 
+/* A number that people type, 0 to `most`: decimal or 0x, K or M behind it. */
+bool fpc_image_number(const char *text, uint64_t most, uint64_t *value);
+
 /* The verbs. */
 int fpc_image_info(struct fpc_image *image);
 int fpc_image_ls(struct fpc_image *image);
@@ -73,5 +82,8 @@ int fpc_image_cat(struct fpc_image *image);
 int fpc_image_extract(struct fpc_image *image);
 int fpc_image_check(struct fpc_image *image);
 int fpc_image_create(struct fpc_image *image);
+int fpc_image_analyze(struct fpc_image *image);
+int fpc_image_diff(struct fpc_image *image);
+int fpc_image_trace(struct fpc_image *image);
 
 #endif

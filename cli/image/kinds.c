@@ -16,6 +16,7 @@ static const struct fpc_image_kind kinds[] = {
       .block_size = 512,
       .prog_size = 512,
       .least_blocks = 64,
+      .time_step_ns = 2000000000,
       .card = true,
       .states_size = true },
     { .fs = "spiffs",
