@@ -164,8 +164,8 @@ static void print_stats(const struct fp_bdev_stats *stats)
         printf("  %-5s %7" PRIu64 " calls %9" PRIu64 " bytes %7" PRIu64 " us\n",
                fp_bdev_op_name((enum fp_bdev_op)op), stats->count[op].calls,
                stats->count[op].bytes, stats->count[op].time_us);
-    printf("  wear: %" PRIu64 " erases; blocks %" PRIu32 " to %" PRIu32
-           " times each, %" PRIu32 " never\n",
+    printf("  wear: %" PRIu64 " erases; a block has %" PRIu32 " to %" PRIu32
+           ", %" PRIu32 " have none\n",
            wear.total, wear.least, wear.most, wear.never);
 }
 
@@ -269,7 +269,7 @@ static void print_superblock(const struct fp_host_analysis *a)
         printf("  superblock in block %" PRIu32 "%s", block,
                i ? ", the older one" : "");
         if (a->erases && a->erases[block] != FP_HOST_NOT_TOLD)
-            printf(", erased about %" PRIu32 " times", a->erases[block]);
+            printf(", erases: about %" PRIu32, a->erases[block]);
         puts("");
     }
 }

@@ -112,7 +112,7 @@ def test_the_example_says_what_its_image_holds(tour, tmp_path):
 
     # A superblock pair, and a block for each file but the one that fits its directory.
     assert checked['blocks_in_use'] == 5 and 'used 5 blocks: 2 metadata, 3 data' in text
-    assert {number(r'superblock in block (\d+), erased', text), number(r'superblock in block (\d+), the older one', text)} == {0, 1}
+    assert {number(r'superblock in block (\d+), erases: about [1-9]', text), number(r'superblock in block (\d+), the older one', text)} == {0, 1}
     erased = [n for n, block in enumerate(blocks) if block == ERASED]
     assert number(r'(\d+) erased, ', text) == len(erased) > 100
     assert number(r'(\d+) stale\n', text) == 512 - 5 - len(erased)
@@ -142,6 +142,12 @@ def test_the_example_measures_and_logs(tour, tmp_path):
 def test_a_size_that_is_none_is_refused_in_words(tour, tmp_path):
     done = subprocess.run([tour, '5'], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.startswith('usage: tour') and not done.stdout
+
+
+def test_the_page_shows_what_the_example_prints(tour, tmp_path):
+    """All but the times."""
+    text, page = run(tour, cwd=tmp_path), (ROOT / 'docs' / 'core-library.md').read_text()
+    assert re.search(r'^  wear: .*?^  M metadata', text, re.M | re.S).group() in page
 
 
 def test_every_header_stands_alone(prefix, tmp_path):
