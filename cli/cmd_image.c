@@ -197,6 +197,9 @@ static int take_opt(struct fpc_image *image, const char *item, char *rest)
     else if (strncmp(item, "name_max=", 9) == 0 &&
              fpc_image_number(item + 9, 1022, &n) && n > 0)
         image->cfg.name_max = (uint32_t)n;
+    else if (strncmp(item, "block_cycles=", 13) == 0 &&
+             fpc_image_number(item + 13, INT32_MAX, &n) && n > 0)
+        image->cfg.block_cycles = (int32_t)n;
     else if (is_littlefs && strcmp(image->verb, "create") == 0)
         return usage("--opt: littlefs takes version=2.0, version=2.1 and "
                      "name_max=1..1022");

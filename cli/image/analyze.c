@@ -93,10 +93,16 @@ static uint32_t count_between(const struct fp_host_analysis *a, uint32_t first,
     return count;
 }
 
-static void print_bar(uint32_t count, uint32_t of)
+static void print_class(uint64_t first, uint64_t last, uint32_t count,
+                        uint32_t of)
 {
     const uint64_t length = ((uint64_t)count * BAR_COLUMNS + of - 1) / of;
 
+    if (first == last)
+        printf("%22" PRIu64, first);
+    else
+        printf("%9" PRIu64 " to %9" PRIu64, first, last);
+    printf(" %8" PRIu32 "%s", count, count ? "  " : "");
     for (uint64_t i = 0; i < length; i++)
         putchar('#');
     putchar('\n');
@@ -106,16 +112,12 @@ static void print_bar(uint32_t count, uint32_t of)
 static void print_histogram(const struct fpc_analysis *analysis)
 {
     for (uint64_t first = 0, last = 0; first <= analysis->wear.most;
-         first = last + 1, last = 2 * first - 1) {
-        const uint32_t count =
-            count_between(analysis->blocks, (uint32_t)first, (uint32_t)last);
-
-        if (last < analysis->wear.least)
-            continue;
-        printf("%9" PRIu64 " to %-9" PRIu64 "%9" PRIu32 " ", first, last,
-               count);
-        print_bar(count, analysis->wear.told);
-    }
+         first = last + 1, last = 2 * first - 1)
+        if (last >= analysis->wear.least)
+            print_class(first, last,
+                        count_between(analysis->blocks, (uint32_t)first,
+                                      (uint32_t)last),
+                        analysis->wear.told);
 }
 
 static void print_wear(const struct fpc_analysis *analysis)
@@ -124,12 +126,13 @@ static void print_wear(const struct fpc_analysis *analysis)
     const struct fpc_wear *wear = &analysis->wear;
 
     if (wear->told > 0) {
-        printf("wear         erases of %" PRIu32 " metadata blocks, as their "
-               "revision counts tell:\n"
-               "             least %" PRIu32 ", mean %.1f, most %" PRIu32
-               " (block %" PRIu32 "); of others nothing is told\n"
-               "   erases              blocks\n",
-               wear->told, wear->least, wear->mean, wear->most, wear->worst);
+        printf("wear         erases of %" PRIu32
+               " metadata blocks at least, by "
+               "revision counts:\n"
+               "             mean %.1f, most %" PRIu32 " (block %" PRIu32
+               "); of others nothing is told\n"
+               "                erases   blocks\n",
+               wear->told, wear->mean, wear->most, wear->worst);
         print_histogram(analysis);
     } else if (a->erases_together != FP_HOST_NOT_TOLD) {
         printf("wear         %" PRIu32 " erases of all blocks together, about "

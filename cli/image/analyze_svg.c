@@ -95,22 +95,29 @@ static uint32_t map_bottom(const struct picture *p)
     return MAP_TOP + p->rows * p->cell;
 }
 
-static void put_defs(FILE *out)
+static void put_style(FILE *out)
 {
     fputs("<style>text{font:14px system-ui,'DejaVu Sans',sans-serif;"
           "fill:#1c1c1c}.title{font-size:22px;font-weight:600}"
           ".num{font-size:12px;fill:#444}.end{text-anchor:end}"
-          ".mid{text-anchor:middle}</style>\n"
-          "<defs>\n"
-          "<pattern id=\"stale\" width=\"4\" height=\"4\" "
-          "patternUnits=\"userSpaceOnUse\"><path fill=\"#f5b041\" "
-          "d=\"M0 0h4v4h-4z\"/><path stroke=\"#8a4b00\" stroke-width=\"1\" "
-          "d=\"M-1 1l2-2M0 4l4-4M3 5l2-2\"/></pattern>\n"
-          "<pattern id=\"bad\" width=\"4\" height=\"4\" "
-          "patternUnits=\"userSpaceOnUse\"><path d=\"M0 0h4v4h-4z\"/>"
-          "<path fill=\"#fff\" d=\"M1 1h1v1h-1z\"/></pattern>\n"
-          "</defs>\n",
+          ".mid{text-anchor:middle}</style>\n",
           out);
+}
+
+/* Coarse ones where squares are large: fine hatching dazzles. */
+static void put_patterns(const struct picture *p)
+{
+    fprintf(p->out,
+            "<defs>\n<pattern id=\"stale\" width=\"4\" height=\"4\" "
+            "patternUnits=\"userSpaceOnUse\" patternTransform=\"scale(%d)\">"
+            "<path fill=\"#f7b955\" d=\"M0 0h4v4h-4z\"/><path "
+            "stroke=\"#b86e00\" stroke-width=\".8\" "
+            "d=\"M-1 1l2-2M0 4l4-4M3 5l2-2\"/></pattern>\n"
+            "<pattern id=\"bad\" width=\"4\" height=\"4\" "
+            "patternUnits=\"userSpaceOnUse\" patternTransform=\"scale(%d)\">"
+            "<path d=\"M0 0h4v4h-4z\"/><path fill=\"#fff\" "
+            "d=\"M1 1h1v1h-1z\"/></pattern>\n</defs>\n",
+            p->cell >= 16 ? 2 : 1, p->cell >= 16 ? 2 : 1);
 }
 
 static void put_geometry(const struct picture *p)
@@ -146,7 +153,8 @@ static void put_document(const struct picture *p)
     fputs("</title>\n<desc id=\"geometry\">", p->out);
     put_geometry(p);
     fputs("</desc>\n", p->out);
-    put_defs(p->out);
+    put_style(p->out);
+    put_patterns(p);
     fprintf(p->out,
             "<path fill=\"#fff\" d=\"M0 0h%" PRIu32 "v%" PRIu32 "H0z\"/>\n",
             width, height);
@@ -342,11 +350,10 @@ static void put_wear(const struct picture *p)
 
     fprintf(p->out,
             "<text x=\"%d\" y=\"%" PRIu32 "\">Erases of %" PRIu32
-            " metadata blocks, as their revision counts tell: least %" PRIu32
-            ", mean %.1f, most %" PRIu32 " (block %" PRIu32
+            " metadata blocks, at the least, by their revision counts: mean "
+            "%.1f, most %" PRIu32 " (block %" PRIu32
             "). Of other blocks nothing is told.</text>\n",
-            LEFT, top - 22, wear->told, wear->least, wear->mean, wear->most,
-            wear->worst);
+            LEFT, top - 22, wear->told, wear->mean, wear->most, wear->worst);
     put_wear_bars(p, top);
     put_wear_axes(p, top);
 }
