@@ -59,10 +59,11 @@ static void print_event_json(const struct fpc_step *step,
 
 static void print_event(const struct fp_bdev_event *event, uint32_t block_size)
 {
-    printf("  %-5s", fp_bdev_op_name(event->op));
-    if (event->op != FP_BDEV_SYNC)
-        printf(" %10" PRIu64 " %#10" PRIx64 " %10" PRIu64,
-               (uint64_t)(event->off / block_size),
+    if (event->op == FP_BDEV_SYNC)
+        fputs("  sync", stdout);
+    else
+        printf("  %-5s %10" PRIu64 " %#10" PRIx64 " %10" PRIu64,
+               fp_bdev_op_name(event->op), (uint64_t)(event->off / block_size),
                (uint64_t)(event->off % block_size), (uint64_t)event->size);
     puts(event->err ? "  failed" : "");
 }
