@@ -18,6 +18,11 @@ enum {
     OPT_LIST = 2,
     OPT_RAW = 4,
     OPT_CREATE = 8,
+    OPT_WRITE = 16, /* all verbs that write into a volume */
+    OPT_KEEP = 32,
+    OPT_PARENTS = 64,
+    OPT_RM = 128,
+    OPT_TREE = 256,
     OPT_ANALYZE = 1024,
     OPT_DIFF = 2048,
     OPT_TRACE = 4096,
@@ -39,16 +44,27 @@ static const struct verb {
       2, OPT_FIND, fpc_image_extract },
     { "check", "IMAGE", "say everything that is wrong; changes nothing", 0, 0,
       OPT_FIND, fpc_image_check },
-    { "analyze", "IMAGE", "what the blocks are used for, and how worn they are",
-      0, 0, OPT_FIND | OPT_ANALYZE, fpc_image_analyze },
-    { "diff", "IMAGE IMAGE",
-      "which files differ; exit code 1 if any does, as diff(1)", 1, 1,
-      OPT_FIND | OPT_DIFF, fpc_image_diff },
+    { "analyze", "IMAGE", "what blocks are used for, and how worn they are", 0,
+      0, OPT_FIND | OPT_ANALYZE, fpc_image_analyze },
+    { "diff", "IMAGE IMAGE", "which files differ: exit code 1 then, as diff(1)",
+      1, 1, OPT_FIND | OPT_DIFF, fpc_image_diff },
     { "trace", "IMAGE [SCRIPT]",
       "what a workload asks of the flash; changes nothing", 0, 1,
       OPT_FIND | OPT_TRACE, fpc_image_trace },
     { "create", "IMAGE DIR", "make an image of what DIR holds", 1, 1,
       OPT_CREATE, fpc_image_create },
+    { "put", "IMAGE FILE... PATH",
+      "files and directories, or '-' for stdin, "
+      "into PATH",
+      2, 1000000, OPT_FIND | OPT_WRITE | OPT_KEEP | OPT_TREE, fpc_image_put },
+    { "rm", "IMAGE PATH...", "remove files, with -r directories", 1, 1000000,
+      OPT_FIND | OPT_WRITE | OPT_RM, fpc_image_rm },
+    { "mv", "IMAGE FROM TO", "rename, or move into the directory TO", 2, 2,
+      OPT_FIND | OPT_WRITE | OPT_KEEP, fpc_image_mv },
+    { "mkdir", "IMAGE PATH...", "make directories", 1, 1000000,
+      OPT_FIND | OPT_WRITE | OPT_PARENTS, fpc_image_mkdir },
+    { "repair", "IMAGE", "put right what check says, as far as that goes", 0, 0,
+      OPT_FIND | OPT_WRITE, fpc_image_repair },
 };
 
 static const struct {
@@ -82,21 +98,33 @@ static const struct {
     { OPT_ANALYZE, "      --svg FILE         a picture of it ('-': instead of "
                    "the text, on stdout)\n" },
     { OPT_DIFF, "      --b-fs NAME        the filesystem of the second image\n"
-                "      --b-offset N       where it starts; with one of them "
-                "the others are not for\n"
-                "                         it, without they are for both\n"
+                "      --b-offset N       where it starts. With one of these "
+                "two none of those\n"
+                "                         above is for it; without, all of "
+                "them are for both\n"
                 "  -l, --long             times that differ too\n" },
     { OPT_TRACE,
       "      --summary          only what each kind of step cost\n"
       "      --save FILE        the volume as it is then, in a new "
       "file\n"
-      "      --prog-size N      program unit of the flash (littlefs: "
-      "16)\n\n"
+      "      --prog-size N      program unit of the flash, if it is not the "
+      "usual one\n\n"
       "SCRIPT ('-', or none: stdin) has a step on each line:\n"
       "  write PATH SIZE   append PATH SIZE   read PATH [OFFSET "
       "SIZE]   rm PATH\n"
       "  mv FROM TO   mkdir PATH   ls [PATH]   stat PATH   sync   "
       "# a comment\n" },
+    { OPT_WRITE, "      --prog-size N      program unit of the flash, if it is "
+                 "not the usual one\n" },
+    { OPT_KEEP, "  -n, --no-clobber       leave files that are there alone; "
+                "else they are replaced\n" },
+    { OPT_PARENTS,
+      "  -p, --parents          the directories on the way too, and "
+      "no fault if there\n" },
+    { OPT_RM, "  -r, --recursive        directories, with what they hold\n"
+              "  -f, --force            no fault if it is not there\n" },
+    { OPT_TREE, "  -r, --recursive        may be given; directories are put in "
+                "without it too\n" },
     { OPT_RAW, "      --raw              what is stored, by its names byte for "
                "byte\n" },
 };
@@ -133,12 +161,17 @@ static void print_help(void)
     print_options(OPT_CREATE);
     puts("\nOptions of analyze, diff and trace, in turn:");
     print_options(OPT_ANALYZE | OPT_DIFF | OPT_TRACE);
+    puts(
+        "\nOptions of put, rm, mv, mkdir and repair (which each takes, it says "
+        "itself):");
+    print_options(OPT_WRITE | OPT_KEEP | OPT_PARENTS | OPT_RM);
     print_opts();
     puts("\nAll take --json. Numbers may be hexadecimal (0x...) or end in K or "
          "M; paths in\nthe image need no leading slash.\n\n"
          "Exit codes: 0 done, 2 wrong usage, 3 the image is refused, corrupt "
-         "or cut off,\n4 no such file, 6 it exists, 7 it does not fit, 1 "
-         "anything else (diff: they differ).");
+         "or cut off,\n4 no such file, 6 it exists or is in use, 7 it does not "
+         "fit, 1 "
+         "anything else\n(diff: they differ).");
 }
 
 static void print_verb_help(const struct verb *verb)
@@ -257,7 +290,7 @@ static int parse_number(struct fpc_image *image, int opt, const char *text)
     case 'c':
         image->cfg.block_count = (uint32_t)n;
         break;
-    case 'p':
+    case 'z':
         image->cfg.page_size = (uint32_t)n;
         break;
     default:
@@ -271,40 +304,49 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
 {
     static const struct option options[] = {
         FPC_COMMON_OPTIONS,
-        { "fs", required_argument, NULL, 'f' },
+        { "fs", required_argument, NULL, 'y' },
         { "offset", required_argument, NULL, 'o' },
         { "block-size", required_argument, NULL, 'b' },
         { "block-count", required_argument, NULL, 'c' },
-        { "page-size", required_argument, NULL, 'p' },
+        { "page-size", required_argument, NULL, 'z' },
         { "prog-size", required_argument, NULL, 'g' },
         { "opt", required_argument, NULL, 'O' },
         { "digest", no_argument, NULL, 'd' },
-        { "raw", no_argument, NULL, 'r' },
+        { "raw", no_argument, NULL, 'R' },
         { "long", no_argument, NULL, 'l' },
         { "svg", required_argument, NULL, '1' },
         { "save", required_argument, NULL, '2' },
         { "summary", no_argument, NULL, '3' },
         { "b-fs", required_argument, NULL, '4' },
         { "b-offset", required_argument, NULL, '5' },
-        { "force", no_argument, NULL, 'F' },
+        { "force", no_argument, NULL, 'f' },
+        { "recursive", no_argument, NULL, 'r' },
+        { "parents", no_argument, NULL, 'p' },
+        { "no-clobber", no_argument, NULL, 'n' },
         { 0 },
     };
     int opt, status = FPC_EXIT_OK;
 
     while (status == FPC_EXIT_OK &&
-           (opt = getopt_long(argc, argv, "l", options, NULL)) != -1) {
+           (opt = getopt_long(argc, argv, "lrpfn", options, NULL)) != -1) {
         if (fpc_common_option(ctx, opt, optarg))
             continue;
-        if (opt == 'f')
+        if (opt == 'y')
             image->fs = optarg;
         else if (opt == 'd')
             image->digest = true;
-        else if (opt == 'r')
+        else if (opt == 'R')
             image->raw = true;
         else if (opt == 'l')
             image->detailed = true;
-        else if (opt == 'F')
+        else if (opt == 'f')
             image->force = true;
+        else if (opt == 'r')
+            image->recursive = true;
+        else if (opt == 'p')
+            image->parents = true;
+        else if (opt == 'n')
+            image->keep = true;
         else if (opt == 'O')
             image->opts = optarg;
         else if (opt == '1')
@@ -315,7 +357,7 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
             image->summary = true;
         else if (opt == '4')
             image->b_fs = optarg;
-        else if (strchr("obcpg5", opt))
+        else if (strchr("obczg5", opt))
             status = parse_number(image, opt, optarg);
         else
             status = usage("no such option");
@@ -364,7 +406,8 @@ static int run_named(struct fpc_image *image)
     if (!verb) {
         fpc_error("no such verb: image %s", image->verb);
         return usage(
-            "info, ls, cat, extract, check, analyze, diff, trace or create");
+            "info, ls, cat, extract, check, analyze, diff, trace, create, put, "
+            "rm, mv, mkdir or repair");
     }
     if (image->arg_count >= verb->least && image->arg_count <= verb->most)
         return run_with_opts(verb, image);

@@ -22,6 +22,7 @@ struct fpc_image {
     char **args;      /* operands after IMAGE, allocated one by one */
     int arg_count;
     bool json, digest, raw, detailed, quiet, force;
+    bool recursive, parents, keep;
     const char *fs; /* NULL: find out */
     bool has_offset;
     uint64_t offset;
@@ -75,6 +76,16 @@ int fpc_image_read_file(struct fpc_image *image, const char *path,
 /* A number that people type, 0 to `most`: decimal or 0x, K or M behind it. */
 bool fpc_image_number(const char *text, uint64_t most, uint64_t *value);
 
+/* Changes the image: opens its volume for writing, on a copy of the file, has
+ * `change` change it, and puts the copy in the file's place when it is whole
+ * and no less sound than the image. A disk is changed where it is.
+ * `change` returns an exit code, or FPC_IMAGE_UNCHANGED, after which the image
+ * is as it was. */
+#define FPC_IMAGE_UNCHANGED (-1)
+int fpc_image_edit(struct fpc_image *image,
+                   int (*change)(struct fpc_image *image, void *ctx),
+                   void *ctx);
+
 /* The verbs. */
 int fpc_image_info(struct fpc_image *image);
 int fpc_image_ls(struct fpc_image *image);
@@ -85,5 +96,10 @@ int fpc_image_create(struct fpc_image *image);
 int fpc_image_analyze(struct fpc_image *image);
 int fpc_image_diff(struct fpc_image *image);
 int fpc_image_trace(struct fpc_image *image);
+int fpc_image_put(struct fpc_image *image);
+int fpc_image_rm(struct fpc_image *image);
+int fpc_image_mv(struct fpc_image *image);
+int fpc_image_mkdir(struct fpc_image *image);
+int fpc_image_repair(struct fpc_image *image);
 
 #endif
