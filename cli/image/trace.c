@@ -11,8 +11,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include "core/bdev/trace.h"
-#include "cli/image/image.h"
-#include "cli/image/kinds.h"
+#include "cli/image/medium.h"
 #include "cli/image/workload.h"
 #include "cli/out.h"
 #include "core/host/overlay.h"
@@ -240,33 +239,39 @@ static int run(struct tracing *t, const struct fp_host_volume_config *cfg)
     return err && !status ? failed(t, err) : status;
 }
 
-/* As the volume was found, and on a medium of its kind. */
+/* A card's sectors replace and land whole, flash is cleared bit by bit. */
+static void set_medium(struct fp_bdev *dev, const struct fpc_medium *medium)
+{
+    const fp_addr size = fp_bdev_size(dev);
+
+    if (!(medium->file.flags & FP_HOST_FILE_NOR))
+        dev->flags = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG;
+    dev->prog_size = medium->file.prog_size;
+    dev->block_size = medium->file.block_size;
+    dev->block_count = medium->file.block_count;
+    if (dev->block_count == 0 || fp_bdev_size(dev) > size)
+        dev->block_count = (uint32_t)(size / dev->block_size);
+}
+
 static int run_on_overlay(struct tracing *t)
 {
-    struct fpc_image *image = t->image;
-    const struct fp_mount *mnt = &image->host.vol.mnt;
-    const struct fpc_image_kind *kind = fpc_image_kind(mnt->ops->name);
-    struct fp_host_volume_config cfg = { .drivers = fp_host_drivers,
-                                         .fs = mnt->ops->name,
-                                         .cfg = image->cfg };
     struct fp_bdev *dev = &t->overlay.bdev;
+    struct fpc_medium medium;
+    int status = fpc_image_medium(t->image, &medium);
 
-    cfg.cfg.block_size = mnt->cfg.block_size;
-    cfg.cfg.page_size = mnt->cfg.page_size;
-    cfg.cfg.options = mnt->cfg.options;
-    dev->prog_size = image->prog_size ? image->prog_size : kind->prog_size;
+    if (status)
+        return status;
+    set_medium(dev, &medium);
     if (dev->block_size % dev->prog_size != 0) {
         fpc_error("--prog-size %" PRIu32 ": blocks of %" PRIu32
                   " bytes are no multiple of it",
                   dev->prog_size, dev->block_size);
         return FPC_EXIT_USAGE;
     }
-    if (kind->card)
-        dev->flags = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG;
     fp_bdev_trace_init(&t->trace, dev, on_event, t);
-    if (!image->summary && !image->json)
+    if (!t->image->summary && !t->image->json)
         puts("  op         block     offset       size");
-    return run(t, &cfg);
+    return run(t, &medium.volume);
 }
 
 /* --- --save --------------------------------------------------------------- */

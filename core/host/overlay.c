@@ -49,7 +49,7 @@ static int fill(struct fp_host_overlay *overlay, uint64_t number, uint8_t *page)
 {
     const fp_addr off = (fp_addr)number * overlay->page_size;
     const uint32_t size =
-        in_page(overlay, off, fp_bdev_size(&overlay->bdev) - off);
+        in_page(overlay, off, fp_bdev_size(overlay->under) - off);
 
     return fp_bdev_read(overlay->under, off, page, size);
 }
@@ -127,12 +127,6 @@ static const struct fp_bdev_ops overlay_ops = {
     /* .sync stays NULL: memory has nothing buffered */
 };
 
-static uint64_t page_count(const struct fp_host_overlay *overlay)
-{
-    return (fp_bdev_size(&overlay->bdev) + overlay->page_size - 1) /
-           overlay->page_size;
-}
-
 int fp_host_overlay_init(struct fp_host_overlay *overlay, struct fp_bdev *under)
 {
     const uint32_t block = under->block_size;
@@ -141,13 +135,15 @@ int fp_host_overlay_init(struct fp_host_overlay *overlay, struct fp_bdev *under)
     overlay->bdev.ops = &overlay_ops;
     overlay->bdev.flags = FP_BDEV_REPROG | FP_BDEV_ERASED_FF;
     overlay->page_size = block < PAGE ? PAGE - PAGE % block : block;
-    overlay->pages = calloc(page_count(overlay), sizeof *overlay->pages);
+    overlay->page_count =
+        (fp_bdev_size(under) + overlay->page_size - 1) / overlay->page_size;
+    overlay->pages = calloc(overlay->page_count, sizeof *overlay->pages);
     return overlay->pages ? FP_OK : FP_ERR_NOMEM;
 }
 
 void fp_host_overlay_free(struct fp_host_overlay *overlay)
 {
-    for (uint64_t i = 0; overlay->pages && i < page_count(overlay); i++)
+    for (uint64_t i = 0; overlay->pages && i < overlay->page_count; i++)
         free(overlay->pages[i]);
     free(overlay->pages);
     overlay->pages = NULL;

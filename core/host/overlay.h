@@ -4,9 +4,10 @@
  * memory, what does not is read from below. For those who try something out on
  * an image, of whatever size, that must stay as it is.
  *
- * Whoever uses it sets its flags and its prog_size to what the medium is like:
- * without FP_BDEV_OVERWRITE programs clear bits, as on NOR flash. It begins
- * with the flags of NOR flash.
+ * Whoever uses it sets its flags and its sizes to what the medium is like, no
+ * longer than the device below: without FP_BDEV_OVERWRITE programs clear bits,
+ * as on NOR flash. It begins with the flags of NOR flash and the sizes from
+ * below.
  *
  * Memory  `under` is borrowed and must outlive it; pages are on the heap, one
  *         for each 64 KiB (or block, if that is larger) that was written to,
@@ -26,6 +27,7 @@ struct fp_host_overlay {
     /* private */
     struct fp_bdev *under;
     uint8_t **pages; /* pages[0..page_count), NULL: as below */
+    uint64_t page_count;
     uint32_t page_size;
     uint64_t taken; /* bytes of pages */
 };

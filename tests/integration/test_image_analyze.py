@@ -428,8 +428,7 @@ def test_counts_are_those_of_the_bench(empty, tmp_path, fs, options):
         pytest.skip('fs_bench is not built')
     truth = json.loads(subprocess.run([BIN / 'fs_bench', fs, 'e'], capture_output=True, check=True, timeout=120).stdout)
     flashport('create', tmp_path / 'x.img', empty / 'in', '--fs', fs, '--block-count', 512, *options)
-    layout = ['--block-size', BLOCK] if options else []
-    _, costs = events(tmp_path / 'x.img', 'write /cfg 100\n' * 500, '--fs', fs, *options, *layout, '--summary')
+    _, costs = events(tmp_path / 'x.img', 'write /cfg 100\n' * 500, '--fs', fs, *options, '--block-size', BLOCK, '--summary')
     cost = costs['write']
     assert (cost['reads'], cost['bytes_read'], cost['progs'], cost['bytes_programmed'], cost['blocks_erased']) == tuple(
         truth[k] for k in ('reads', 'read_bytes', 'program_calls', 'program_bytes', 'erases'))
