@@ -34,8 +34,8 @@ static const struct verb {
     int options;
     int (*run)(struct fpc_image *image);
 } verbs[] = {
-    { "info", "IMAGE", "filesystem, geometry and use", 0, 0, OPT_FIND,
-      fpc_image_info },
+    { "info", "IMAGE", "all that is in a dump; filesystem and geometry", 0, 0,
+      OPT_FIND, fpc_image_info },
     { "ls", "IMAGE [PATH]", "all files and directories, sorted by bytes", 0, 1,
       OPT_FIND | OPT_LIST | OPT_RAW, fpc_image_ls },
     { "cat", "IMAGE PATH...", "print files", 1, 1000000, OPT_FIND | OPT_RAW,
@@ -75,8 +75,8 @@ static const struct {
                 "out\n"
                 "      --offset N         where the volume starts in the file; "
                 "without it the\n"
-                "                         first volume found, on a grid of "
-                "4096 bytes\n"
+                "                         first volume that is found\n"
+                "      --volume N         the N-th of those that info lists\n"
                 "      --block-size N     else found out\n"
                 "      --block-count N    refuse a volume that says another "
                 "count\n"
@@ -97,12 +97,14 @@ static const struct {
                 "  -l, --long             size and time too\n" },
     { OPT_ANALYZE, "      --svg FILE         a picture of it ('-': instead of "
                    "the text, on stdout)\n" },
-    { OPT_DIFF, "      --b-fs NAME        the filesystem of the second image\n"
-                "      --b-offset N       where it starts. With one of these "
-                "two none of those\n"
-                "                         above is for it; without, all of "
-                "them are for both\n"
-                "  -l, --long             times that differ too\n" },
+    { OPT_DIFF,
+      "      --b-fs NAME        the filesystem of the second image\n"
+      "      --b-offset N       where it starts\n"
+      "      --b-volume N       the N-th that info lists. With one of "
+      "these three none\n"
+      "                         of those above is for it; without, "
+      "all are for both\n"
+      "  -l, --long             times that differ too\n" },
     { OPT_TRACE,
       "      --summary          only what each kind of step cost\n"
       "      --save FILE        the volume as it is then, in a new "
@@ -280,9 +282,15 @@ static int parse_number(struct fpc_image *image, int opt, const char *text)
         image->has_offset = true;
         image->offset = n;
         break;
+    case 'V':
+        image->volume = (uint32_t)n;
+        break;
     case '5':
         image->b_has_offset = true;
         image->b_offset = n;
+        break;
+    case '6':
+        image->b_volume = (uint32_t)n;
         break;
     case 'b':
         image->cfg.block_size = (uint32_t)n;
@@ -306,6 +314,7 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
         FPC_COMMON_OPTIONS,
         { "fs", required_argument, NULL, 'y' },
         { "offset", required_argument, NULL, 'o' },
+        { "volume", required_argument, NULL, 'V' },
         { "block-size", required_argument, NULL, 'b' },
         { "block-count", required_argument, NULL, 'c' },
         { "page-size", required_argument, NULL, 'z' },
@@ -319,6 +328,7 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
         { "summary", no_argument, NULL, '3' },
         { "b-fs", required_argument, NULL, '4' },
         { "b-offset", required_argument, NULL, '5' },
+        { "b-volume", required_argument, NULL, '6' },
         { "force", no_argument, NULL, 'f' },
         { "recursive", no_argument, NULL, 'r' },
         { "parents", no_argument, NULL, 'p' },
@@ -357,7 +367,7 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
             image->summary = true;
         else if (opt == '4')
             image->b_fs = optarg;
-        else if (strchr("obczg5", opt))
+        else if (strchr("oVbczg56", opt))
             status = parse_number(image, opt, optarg);
         else
             status = usage("no such option");

@@ -25,16 +25,17 @@ static const struct letter {
     char all, most;     /* of the blocks that it stands for */
     const char *colour; /* SGR, where there is colour */
 } letters[FP_HOST_USES] = {
-    [FP_HOST_ERASED] = { '.', 'e', "2" },
-    [FP_HOST_STALE] = { 'S', 's', "33" },
-    [FP_HOST_METADATA] = { 'M', 'm', "1;34" },
-    [FP_HOST_DATA] = { 'D', 'd', "36" },
-    [FP_HOST_BAD] = { 'B', 'b', "7;31" },
+    [FP_HOST_USE_ERASED] = { '.', 'e', "2" },
+    [FP_HOST_USE_STALE] = { 'S', 's', "33" },
+    [FP_HOST_USE_METADATA] = { 'M', 'm', "1;34" },
+    [FP_HOST_USE_DATA] = { 'D', 'd', "36" },
+    [FP_HOST_USE_BAD] = { 'B', 'b', "7;31" },
 };
 
 /* In which order they are told: from what is used to what is free. */
 static const enum fp_host_use order[FP_HOST_USES] = {
-    FP_HOST_METADATA, FP_HOST_DATA, FP_HOST_STALE, FP_HOST_ERASED, FP_HOST_BAD,
+    FP_HOST_USE_METADATA, FP_HOST_USE_DATA, FP_HOST_USE_STALE,
+    FP_HOST_USE_ERASED,   FP_HOST_USE_BAD,
 };
 
 const char *fpc_percent_text(uint32_t part, uint32_t count, char text[12])
@@ -64,7 +65,7 @@ static void print_uses(const struct fp_host_analysis *a)
     for (int i = 0; i < FP_HOST_USES; i++) {
         const enum fp_host_use use = order[i];
 
-        if (use == FP_HOST_BAD && a->count[use] == 0)
+        if (use == FP_HOST_USE_BAD && a->count[use] == 0)
             continue;
         printf("%-12s %c %10" PRIu32 " blocks %9s %7s\n", fp_host_use_name(use),
                letters[use].all, a->count[use],

@@ -36,11 +36,11 @@ static const struct look {
     enum fp_host_use use;
     const char *fill, *meaning;
 } looks[FP_HOST_USES] = {
-    { FP_HOST_METADATA, "#12355b", "of the filesystem itself" },
-    { FP_HOST_DATA, "#7fbfe6", "content of files" },
-    { FP_HOST_STALE, "url(#stale)", "free, to be erased first" },
-    { FP_HOST_ERASED, "#f1efe8", "free, ready to be written" },
-    { FP_HOST_BAD, "url(#bad)", "does not work" },
+    { FP_HOST_USE_METADATA, "#12355b", "of the filesystem itself" },
+    { FP_HOST_USE_DATA, "#7fbfe6", "content of files" },
+    { FP_HOST_USE_STALE, "url(#stale)", "free, to be erased first" },
+    { FP_HOST_USE_ERASED, "#f1efe8", "free, ready to be written" },
+    { FP_HOST_USE_BAD, "url(#bad)", "does not work" },
 };
 
 struct picture {
@@ -50,13 +50,13 @@ struct picture {
     uint32_t cols, rows, cell; /* cell: its side */
 };
 
-/* As many columns as make the map wider than it is high, where that goes. */
+/* As many columns as make the map clearly wider than high, where that goes. */
 static void lay_out(struct picture *p)
 {
     fpc_blockmap_init(&p->map, p->analysis->blocks, MAP_MOST);
     p->cols = 16;
     while (p->cols < COLS_MOST &&
-           (p->map.count + p->cols - 1) / p->cols > p->cols / 2)
+           (p->map.count + p->cols - 1) / p->cols > p->cols * 5 / 8)
         p->cols *= 2;
     p->rows = (p->map.count + p->cols - 1) / p->cols;
     p->cell = WIDTH / p->cols;
@@ -126,13 +126,13 @@ static void put_geometry(const struct picture *p)
     char size[16], percent[12];
 
     fpc_size_text((uint64_t)a->block_count * a->block_size, size);
-    fprintf(
-        p->out,
-        "%s%s%s, %s: %" PRIu32 " blocks of %" PRIu32 " bytes, %s in use",
-        p->analysis->fs, p->analysis->version[0] ? " " : "",
-        p->analysis->version, size, a->block_count, a->block_size,
-        fpc_percent_text(a->count[FP_HOST_METADATA] + a->count[FP_HOST_DATA],
-                         a->block_count, percent));
+    fprintf(p->out,
+            "%s%s%s, %s: %" PRIu32 " blocks of %" PRIu32 " bytes, %s in use",
+            p->analysis->fs, p->analysis->version[0] ? " " : "",
+            p->analysis->version, size, a->block_count, a->block_size,
+            fpc_percent_text(a->count[FP_HOST_USE_METADATA] +
+                                 a->count[FP_HOST_USE_DATA],
+                             a->block_count, percent));
     if (p->analysis->image->found_at)
         fprintf(p->out, ", at 0x%" PRIx64 " in the file",
                 p->analysis->image->found_at);
@@ -200,7 +200,7 @@ static void put_bar(const struct picture *p)
 static void put_legend(const struct picture *p)
 {
     const struct fp_host_analysis *a = p->analysis->blocks;
-    const int items = a->count[FP_HOST_BAD] ? 5 : 4;
+    const int items = a->count[FP_HOST_USE_BAD] ? 5 : 4;
     const int y = BAR_TOP + BAR + 18;
     char percent[12];
 

@@ -15,10 +15,10 @@ void fpc_blockmap_init(struct fpc_blockmap *map,
 
 static enum fp_host_use most_of(const uint32_t count[FP_HOST_USES])
 {
-    enum fp_host_use best = FP_HOST_ERASED;
+    enum fp_host_use best = FP_HOST_USE_ERASED;
 
-    if (count[FP_HOST_BAD] > 0)
-        return FP_HOST_BAD;
+    if (count[FP_HOST_USE_BAD] > 0)
+        return FP_HOST_USE_BAD;
     for (int use = 0; use < FP_HOST_USES; use++)
         if (count[use] > count[best])
             best = (enum fp_host_use)use;

@@ -442,8 +442,9 @@ static void set_second(const struct fpc_image *a, struct fpc_image *b)
     *b = (struct fpc_image){ .path = a->args[0],
                              .verb = a->verb,
                              .quiet = a->quiet };
-    if (a->b_fs || a->b_has_offset) {
+    if (a->b_fs || a->b_has_offset || a->b_volume) {
         b->fs = a->b_fs;
+        b->volume = a->b_volume;
         b->has_offset = a->b_has_offset;
         b->offset = a->b_offset;
         return;
@@ -451,6 +452,7 @@ static void set_second(const struct fpc_image *a, struct fpc_image *b)
     b->fs = a->fs;
     b->has_offset = a->has_offset;
     b->offset = a->offset;
+    b->volume = a->volume;
     b->opts = a->opts;
     b->cfg = a->cfg;
 }

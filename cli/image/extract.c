@@ -8,6 +8,7 @@
 #define _XOPEN_SOURCE 700
 #include "cli/image/image.h"
 #include "cli/image/tree.h"
+#include "core/host/name.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,6 +90,26 @@ static bool is_safe(const char *path)
     return true;
 }
 
+/* Does this host make a file of every name in the path? */
+static bool is_plain(const char *path)
+{
+    for (const char *p = path; (p = strchr(p, '/')) != NULL;) {
+        size_t n = strcspn(++p, "/");
+
+        if (!fp_host_name_is_plain(p, n))
+            return false;
+    }
+    return true;
+}
+
+static int refuse_name(const char *path)
+{
+    fpc_error("%s: no name for a file on Windows, which stops here; take a "
+              "part of the image, or cat this file",
+              path);
+    return FPC_EXIT_FAILED;
+}
+
 /* skip: bytes of the path that the output directory stands for. */
 static int extract_node(struct fpc_image *image, const struct fpc_node *node,
                         const char *dir, size_t skip)
@@ -97,6 +118,8 @@ static int extract_node(struct fpc_image *image, const struct fpc_node *node,
 
     if (!is_safe(node->path))
         return fpc_image_failed(image, node->path, FP_ERR_CORRUPT);
+    if (!is_plain(node->path + skip))
+        return refuse_name(node->path);
     if ((size_t)snprintf(path, sizeof path, "%s%s", dir, node->path + skip) >=
         sizeof path) {
         errno = ENAMETOOLONG;

@@ -9,7 +9,7 @@
 /* The partition that the volume was found in; NULL: none. */
 static const struct fp_bdev_part *partition_of(const struct fpc_image *image)
 {
-    const struct fp_bdev_mbr *table = &image->table;
+    const struct fp_bdev_mbr *table = &image->scan.mbr;
 
     for (uint32_t i = 0; i < table->count; i++)
         if ((uint64_t)table->parts[i].first * table->sector_size ==
@@ -30,8 +30,8 @@ static int bound(const struct fpc_image *image, const struct fp_statfs *st,
     if (*count)
         return FPC_EXIT_OK;
     if (part) {
-        *count = (uint32_t)((uint64_t)part->count * image->table.sector_size /
-                            st->block_size);
+        *count = (uint32_t)((uint64_t)part->count *
+                            image->scan.mbr.sector_size / st->block_size);
         return FPC_EXIT_OK;
     }
     if (image->found_at == 0 || fpc_image_kind(fs)->states_size ||

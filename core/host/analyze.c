@@ -98,7 +98,7 @@ static int look_littlefs(const struct survey *survey, uint32_t block)
     uint32_t revision, others, count;
     int err;
 
-    if (a->use[block] != FP_HOST_METADATA || other == NO_BLOCK)
+    if (a->use[block] != FP_HOST_USE_METADATA || other == NO_BLOCK)
         return FP_OK;
     err = read_revision(survey, block, &revision);
     if (!err)
@@ -122,8 +122,8 @@ static int look_spiffs(const struct survey *survey, uint32_t block)
 
     if (err)
         return err;
-    if (a->use[block] == FP_HOST_STALE && info.is_blank)
-        a->use[block] = FP_HOST_ERASED;
+    if (a->use[block] == FP_HOST_USE_STALE && info.is_blank)
+        a->use[block] = FP_HOST_USE_ERASED;
     if (info.has_stamp && (a->erases_together == FP_HOST_NOT_TOLD ||
                            info.stamp > a->erases_together))
         a->erases_together = info.stamp;
@@ -158,13 +158,13 @@ static uint8_t use_of(enum fp_block_use use)
 {
     switch (use) {
     case FP_BLOCK_METADATA:
-        return FP_HOST_METADATA;
+        return FP_HOST_USE_METADATA;
     case FP_BLOCK_DATA:
-        return FP_HOST_DATA;
+        return FP_HOST_USE_DATA;
     case FP_BLOCK_BAD:
-        return FP_HOST_BAD;
+        return FP_HOST_USE_BAD;
     default:
-        return FP_HOST_STALE;
+        return FP_HOST_USE_STALE;
     }
 }
 
@@ -195,7 +195,7 @@ static int take(void *ctx, uint32_t block, enum fp_block_use use)
         return FP_OK;
     if (a->anchor_count < survey->kind->anchor_count)
         a->anchors[a->anchor_count++] = block;
-    if (a->use[block] == FP_HOST_ERASED)
+    if (a->use[block] == FP_HOST_USE_ERASED)
         a->use[block] = use_of(use);
     return FP_OK;
 }
@@ -232,7 +232,7 @@ static int look_at_free(const struct survey *survey, uint32_t block)
         if (done == 0)
             first = survey->buf[0];
         if (err || !is_erased(survey, n, first)) {
-            a->use[block] = FP_HOST_STALE;
+            a->use[block] = FP_HOST_USE_STALE;
             return FP_OK;
         }
     }
@@ -247,7 +247,7 @@ static int look_at_all(const struct survey *survey)
     for (uint32_t b = 0; b < a->block_count && !err; b++) {
         if (a->erases)
             a->erases[b] = FP_HOST_NOT_TOLD;
-        if (a->use[b] == FP_HOST_ERASED)
+        if (a->use[b] == FP_HOST_USE_ERASED)
             err = look_at_free(survey, b);
         if (!err && survey->kind->look)
             err = survey->kind->look(survey, b);
@@ -338,9 +338,9 @@ struct fp_host_run fp_host_analysis_run(const struct fp_host_analysis *analysis,
 const char *fp_host_use_name(enum fp_host_use use)
 {
     static const char *const names[FP_HOST_USES] = {
-        [FP_HOST_ERASED] = "erased",     [FP_HOST_STALE] = "stale",
-        [FP_HOST_METADATA] = "metadata", [FP_HOST_DATA] = "data",
-        [FP_HOST_BAD] = "bad",
+        [FP_HOST_USE_ERASED] = "erased",     [FP_HOST_USE_STALE] = "stale",
+        [FP_HOST_USE_METADATA] = "metadata", [FP_HOST_USE_DATA] = "data",
+        [FP_HOST_USE_BAD] = "bad",
     };
 
     FP_ASSERT(use < FP_HOST_USES);

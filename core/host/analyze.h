@@ -19,11 +19,11 @@
 #include "core/fs/fs.h"
 
 enum fp_host_use {
-    FP_HOST_ERASED,   /* free, and may be written at once */
-    FP_HOST_STALE,    /* free, with old content: to be erased first */
-    FP_HOST_METADATA, /* of the filesystem, or kept by it */
-    FP_HOST_DATA,     /* content of files */
-    FP_HOST_BAD,      /* known not to work */
+    FP_HOST_USE_ERASED,   /* free, and may be written at once */
+    FP_HOST_USE_STALE,    /* free, with old content: to be erased first */
+    FP_HOST_USE_METADATA, /* of the filesystem, or kept by it */
+    FP_HOST_USE_DATA,     /* content of files */
+    FP_HOST_USE_BAD,      /* known not to work */
     FP_HOST_USES
 };
 

@@ -270,6 +270,24 @@ def test_fat_is_counted_by_its_manifest(tmp_path, name):
     assert a['wear'] is None
 
 
+def test_bad_clusters_are_seen_in_every_form(tmp_path):
+    """30 of FAT16's free clusters, one sector each, are marked 0xfff7 by hand."""
+    image, _ = unpack('fat/fat16_many', tmp_path)
+    data = bytearray(image.read_bytes())
+    reserved, fats, length = int.from_bytes(data[14:16], 'little'), data[16], int.from_bytes(data[22:24], 'little')
+    free = [c for c in range(2, 4000) if not any(data[reserved * 512 + c * 2:][:2])]
+    for cluster in free[100:3100:100]:
+        for table in range(fats):
+            at = (reserved + table * length) * 512 + cluster * 2
+            data[at:at + 2] = b'\xf7\xff'
+    image.write_bytes(data)
+    assert analyze(image)['blocks']['bad'] == 30
+    root = xml.etree.ElementTree.fromstring(flashport('analyze', image, '--svg', '-').stdout)
+    assert squares(root)['bad'] == 30
+    text = flashport('analyze', image).stdout.decode()
+    assert sum(line.split()[1].count('b') for line in map_lines(text)) == 30 and re.search(r'\nbad +B +30 blocks', text)
+
+
 @pytest.mark.parametrize('name', ['espidf_b4096_p256_churn', 'std_b4096_p128_churn'])
 def test_spiffs_tells_its_erases_together(tmp_path, name):
     image, _ = unpack(f'spiffs/{name}', tmp_path)
@@ -299,7 +317,7 @@ def tree(folder, files):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        os.utime(path, (1_700_000_000, 1_700_000_000))
+        os.utime(path, (1_700_000_001, 1_700_000_001))
     return folder
 
 
@@ -349,7 +367,7 @@ def test_diff_in_words(trees):
 
 @pytest.mark.parametrize('a,b', [('littlefs', 'littlefs'), ('fat', 'littlefs')])
 def test_diff_long_sees_times(trees, a, b):
-    """FAT keeps even seconds; all times here are such."""
+    """FAT keeps even seconds; the times here are odd, so it has others for all files, and that is no difference."""
     long = changes(flashport('diff', trees / f'old.{a}', trees / f'new.{b}', '-l', '--json', ok=(1,)))
     assert [c for c in long if c[0] == 'touched'] == [('touched', '/late')]
     assert changes(flashport('diff', trees / f'old.{a}', trees / f'old.{b}', '-l', '--json')) == []
