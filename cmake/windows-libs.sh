@@ -33,7 +33,10 @@ done
 cd "$WORK"
 # A mirror of something else need not have sources; what is missing shows next.
 apt_here apt-get update >/dev/null 2>&1 || true
-apt_here apt-get source jansson curl >/dev/null
+apt_here apt-get source jansson curl >/dev/null || {
+    echo "$0: the mirrors of this machine have no source packages of jansson and curl" >&2
+    exit 3
+}
 
 build() { # source options...
     cmake -S "$1" -B "$1-build" -G Ninja --toolchain "$ROOT/cmake/windows.cmake" \
