@@ -18,6 +18,11 @@ enum {
     OPT_LIST = 2,
     OPT_RAW = 4,
     OPT_CREATE = 8,
+    OPT_WRITE = 16, /* all verbs that write into a volume */
+    OPT_KEEP = 32,
+    OPT_PARENTS = 64,
+    OPT_RM = 128,
+    OPT_TREE = 256,
 };
 
 static const struct verb {
@@ -38,6 +43,18 @@ static const struct verb {
       OPT_FIND, fpc_image_check },
     { "create", "IMAGE DIR", "make an image of what DIR holds", 1, 1,
       OPT_CREATE, fpc_image_create },
+    { "put", "IMAGE FILE... PATH",
+      "files and directories, or '-' for stdin, "
+      "into PATH",
+      2, 1000000, OPT_FIND | OPT_WRITE | OPT_KEEP | OPT_TREE, fpc_image_put },
+    { "rm", "IMAGE PATH...", "remove files, with -r directories", 1, 1000000,
+      OPT_FIND | OPT_WRITE | OPT_RM, fpc_image_rm },
+    { "mv", "IMAGE FROM TO", "rename, or move into the directory TO", 2, 2,
+      OPT_FIND | OPT_WRITE | OPT_KEEP, fpc_image_mv },
+    { "mkdir", "IMAGE PATH...", "make directories", 1, 1000000,
+      OPT_FIND | OPT_WRITE | OPT_PARENTS, fpc_image_mkdir },
+    { "repair", "IMAGE", "put right what check says, as far as that goes", 0, 0,
+      OPT_FIND | OPT_WRITE, fpc_image_repair },
 };
 
 static const struct {
@@ -68,6 +85,17 @@ static const struct {
                   "      --force            replace an image that exists\n" },
     { OPT_LIST, "      --digest           SHA-256 of every file\n"
                 "  -l, --long             size and time too\n" },
+    { OPT_WRITE, "      --prog-size N      program unit of the flash, if it is "
+                 "not the usual one\n" },
+    { OPT_KEEP, "  -n, --no-clobber       leave files that are there alone; "
+                "else they are replaced\n" },
+    { OPT_PARENTS,
+      "  -p, --parents          the directories on the way too, and "
+      "no fault if there\n" },
+    { OPT_RM, "  -r, --recursive        directories, with what they hold\n"
+              "  -f, --force            no fault if it is not there\n" },
+    { OPT_TREE, "  -r, --recursive        may be given; directories are put in "
+                "without it too\n" },
     { OPT_RAW, "      --raw              what is stored, by its names byte for "
                "byte\n" },
 };
@@ -102,6 +130,10 @@ static void print_help(void)
     print_options(OPT_LIST | OPT_RAW);
     puts("\nOptions of create:");
     print_options(OPT_CREATE);
+    puts(
+        "\nOptions of put, rm, mv, mkdir and repair (which each takes, it says "
+        "itself):");
+    print_options(OPT_WRITE | OPT_KEEP | OPT_PARENTS | OPT_RM);
     print_opts();
     puts("\nAll take --json. Numbers may be hexadecimal (0x...) or end in K or "
          "M; paths in\nthe image need no leading slash.\n\n"
@@ -219,7 +251,7 @@ static int parse_number(struct fpc_image *image, int opt, const char *text)
     case 'c':
         image->cfg.block_count = (uint32_t)n;
         break;
-    case 'p':
+    case 'z':
         image->cfg.page_size = (uint32_t)n;
         break;
     default:
@@ -233,38 +265,47 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
 {
     static const struct option options[] = {
         FPC_COMMON_OPTIONS,
-        { "fs", required_argument, NULL, 'f' },
+        { "fs", required_argument, NULL, 'y' },
         { "offset", required_argument, NULL, 'o' },
         { "block-size", required_argument, NULL, 'b' },
         { "block-count", required_argument, NULL, 'c' },
-        { "page-size", required_argument, NULL, 'p' },
+        { "page-size", required_argument, NULL, 'z' },
         { "prog-size", required_argument, NULL, 'g' },
         { "opt", required_argument, NULL, 'O' },
         { "digest", no_argument, NULL, 'd' },
-        { "raw", no_argument, NULL, 'r' },
+        { "raw", no_argument, NULL, 'R' },
         { "long", no_argument, NULL, 'l' },
-        { "force", no_argument, NULL, 'F' },
+        { "force", no_argument, NULL, 'f' },
+        { "recursive", no_argument, NULL, 'r' },
+        { "parents", no_argument, NULL, 'p' },
+        { "no-clobber", no_argument, NULL, 'n' },
         { 0 },
     };
     int opt, status = FPC_EXIT_OK;
 
     while (status == FPC_EXIT_OK &&
-           (opt = getopt_long(argc, argv, "l", options, NULL)) != -1) {
+           (opt = getopt_long(argc, argv, "lrpfn", options, NULL)) != -1) {
         if (fpc_common_option(ctx, opt, optarg))
             continue;
-        if (opt == 'f')
+        if (opt == 'y')
             image->fs = optarg;
         else if (opt == 'd')
             image->digest = true;
-        else if (opt == 'r')
+        else if (opt == 'R')
             image->raw = true;
         else if (opt == 'l')
             image->detailed = true;
-        else if (opt == 'F')
+        else if (opt == 'f')
             image->force = true;
+        else if (opt == 'r')
+            image->recursive = true;
+        else if (opt == 'p')
+            image->parents = true;
+        else if (opt == 'n')
+            image->keep = true;
         else if (opt == 'O')
             image->opts = optarg;
-        else if (strchr("obcpg", opt))
+        else if (strchr("obczg", opt))
             status = parse_number(image, opt, optarg);
         else
             status = usage("no such option");
@@ -312,7 +353,9 @@ static int run_named(struct fpc_image *image)
 
     if (!verb) {
         fpc_error("no such verb: image %s", image->verb);
-        return usage("info, ls, cat, extract, check or create");
+        return usage(
+            "info, ls, cat, extract, check, create, put, rm, mv, mkdir "
+            "or repair");
     }
     if (image->arg_count >= verb->least && image->arg_count <= verb->most)
         return run_with_opts(verb, image);

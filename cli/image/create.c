@@ -10,8 +10,8 @@
 #define _XOPEN_SOURCE 700
 #include "cli/image/image.h"
 #include "cli/image/kinds.h"
+#include "cli/image/source.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -21,169 +21,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A source tree nested deeper than this is one that contains itself. */
-#define DEPTH_MAX 128
-
-struct source {
-    char path[PATH_MAX];
-    struct stat st;
-};
-
 struct making {
     struct fpc_image *image;
     const struct fpc_image_kind *kind;
     struct fp_host_volume vol;
-    struct source *files; /* regular files and directories, parents first */
-    size_t count, room;
-    size_t root_len; /* bytes of each path that the volume's root stands for */
-    char failed_at[PATH_MAX];
+    struct fpc_sources files;
+    const char *failed_at; /* the source that could not be put in, or NULL */
 };
-
-/* --- what there is to put in --------------------------------------------- */
-
-static int add(struct making *m, const char *path)
-{
-    struct source *s;
-
-    if (m->count == m->room) {
-        size_t room = m->room ? 2 * m->room : 64;
-
-        s = realloc(m->files, room * sizeof *s);
-        if (!s)
-            return fpc_error("out of memory"), FPC_EXIT_FAILED;
-        m->files = s;
-        m->room = room;
-    }
-    s = &m->files[m->count];
-    if (strlen(path) >= sizeof s->path) {
-        errno = ENAMETOOLONG;
-        return fpc_failed(path);
-    }
-    strcpy(s->path, path);
-    if (stat(path, &s->st) != 0)
-        return fpc_failed(path);
-    if (!S_ISREG(s->st.st_mode) && !S_ISDIR(s->st.st_mode)) {
-        fpc_error("%s: neither file nor directory: an image can't hold it",
-                  path);
-        return FPC_EXIT_FAILED;
-    }
-    m->count++;
-    return FPC_EXIT_OK;
-}
-
-static int add_entries(struct making *m, const char *dir)
-{
-    struct dirent **names;
-    char path[PATH_MAX];
-    int status = FPC_EXIT_OK, count = scandir(dir, &names, NULL, alphasort);
-
-    if (count < 0)
-        return fpc_failed(dir);
-    for (int i = 0; i < count; i++) {
-        const char *name = names[i]->d_name;
-
-        if (status == FPC_EXIT_OK && strcmp(name, ".") != 0 &&
-            strcmp(name, "..") != 0) {
-            if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >=
-                sizeof path) {
-                errno = ENAMETOOLONG;
-                status = fpc_failed(dir);
-            } else {
-                status = add(m, path);
-            }
-        }
-        free(names[i]);
-    }
-    free(names);
-    return status;
-}
-
-static size_t depth_of(const char *path)
-{
-    size_t depth = 0;
-
-    while ((path = strchr(path, '/')) != NULL) {
-        depth++;
-        path++;
-    }
-    return depth;
-}
 
 static int gather(struct making *m, const char *dir)
 {
-    struct stat st;
-    int status;
+    int status = fpc_sources_read(&m->files, dir, false);
 
-    if (stat(dir, &st) != 0)
-        return fpc_failed(dir);
-    m->root_len = strlen(dir);
-    while (m->root_len > 1 && dir[m->root_len - 1] == '/')
-        m->root_len--;
-    status = add_entries(m, dir);
-    for (size_t i = 0; status == FPC_EXIT_OK && i < m->count; i++) {
-        char path[PATH_MAX];
-
-        if (!S_ISDIR(m->files[i].st.st_mode))
-            continue;
-        /* add_entries() may move m->files. */
-        strcpy(path, m->files[i].path);
-        if (depth_of(path + m->root_len) > DEPTH_MAX) {
-            fpc_error("%s: nested deeper than %d", path, DEPTH_MAX);
-            return FPC_EXIT_FAILED;
-        }
-        status = add_entries(m, path);
-    }
-    return status;
-}
-
-/* --- putting it in ------------------------------------------------------- */
-
-/* An fp_error, or 1 when this side failed and has been told. */
-static int put_content(struct fp_file *file, FILE *in, const char *path)
-{
-    static uint8_t buf[65536];
-    size_t n;
-
-    while ((n = fread(buf, 1, sizeof buf, in)) > 0) {
-        int32_t err = fp_fs_write(file, buf, (uint32_t)n);
-
-        if (err < 0)
-            return err;
-    }
-    if (ferror(in)) {
-        fpc_failed(path);
-        return 1;
-    }
-    return FP_OK;
-}
-
-static int put_file(struct making *m, const struct source *s, const char *name)
-{
-    uint32_t flags =
-        FP_O_READ | FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC | FP_O_STAGE;
-    struct fp_commit_meta meta = {
-        .has_mtime = true,
-        .mtime_ns =
-            (int64_t)s->st.st_mtim.tv_sec * 1000000000 + s->st.st_mtim.tv_nsec,
-    };
-    struct fp_file file;
-    FILE *in = fopen(s->path, "rb");
-    int err;
-
-    if (!in) {
-        fpc_failed(s->path);
-        return 1;
-    }
-    err = fp_fs_open(&m->vol.mnt, &file, name, flags);
-    if (err == FP_OK) {
-        err = put_content(&file, in, s->path);
-        if (err == FP_OK)
-            err = fp_fs_commit(&file, &meta);
-        if (fp_fs_close(&file) != FP_OK && err == FP_OK)
-            err = FP_ERR_IO;
-    }
-    fclose(in);
-    return err;
+    if (status || m->files.of_dir)
+        return status;
+    errno = ENOTDIR;
+    return fpc_failed(dir);
 }
 
 /* Where directories are there by the names of files, there is nothing to make;
@@ -199,15 +52,15 @@ static int put_all(struct making *m)
 {
     int err = FP_OK;
 
-    for (size_t i = 0; i < m->count && err == FP_OK; i++) {
-        const struct source *s = &m->files[i];
-        const char *name = s->path + m->root_len;
+    m->failed_at = NULL;
+    for (size_t i = 0; i < m->files.count && err == FP_OK; i++) {
+        const struct fpc_source *s = &m->files.items[i];
+        const char *name = fpc_source_below(&m->files, s);
 
-        while (name[0] == '/' && name[1] == '/')
-            name++;
-        err = S_ISDIR(s->st.st_mode) ? put_dir(m, name) : put_file(m, s, name);
+        err = s->is_dir ? put_dir(m, name)
+                        : fpc_source_store(s, &m->vol.mnt, name);
         if (err)
-            strcpy(m->failed_at, s->path);
+            m->failed_at = s->path;
     }
     return err;
 }
@@ -258,12 +111,13 @@ static uint32_t least_blocks(const struct making *m)
 {
     uint64_t blocks = m->kind->least_blocks, size = m->image->cfg.block_size;
 
-    for (size_t i = 0; i < m->count; i++)
-        blocks +=
-            S_ISDIR(m->files[i].st.st_mode) ? 2
-            : (uint64_t)m->files[i].st.st_size > size / 8
-                ? ((uint64_t)m->files[i].st.st_size + size - 9) / (size - 8)
-                : 0;
+    for (size_t i = 0; i < m->files.count; i++) {
+        const struct fpc_source *s = &m->files.items[i];
+
+        blocks += s->is_dir            ? 2
+                  : s->size > size / 8 ? (s->size + size - 9) / (size - 8)
+                                       : 0;
+    }
     return blocks > UINT32_MAX ? UINT32_MAX : (uint32_t)blocks;
 }
 
@@ -283,17 +137,17 @@ static int make_smallest(struct making *m, const char *path)
 
 static int told(const struct making *m, int err)
 {
-    const char *at = m->failed_at[0] ? m->failed_at : m->image->path;
+    const char *at = m->failed_at ? m->failed_at : m->image->path;
 
     if (err == FP_OK)
         return FPC_EXIT_OK;
     if (err == 1)
         return FPC_EXIT_FAILED;
-    if (err == FP_ERR_NOSPC && m->failed_at[0])
+    if (err == FP_ERR_NOSPC && m->failed_at)
         fpc_error("%s: does not fit into %" PRIu32 " blocks of %" PRIu32
                   " bytes",
                   at, m->image->cfg.block_count, m->image->cfg.block_size);
-    else if (err == FP_ERR_INVAL && !m->failed_at[0])
+    else if (err == FP_ERR_INVAL && !m->failed_at)
         fpc_error("%s: no %s can be made with blocks of %" PRIu32
                   " and programs of %" PRIu32 " bytes",
                   at, m->image->fs, m->image->cfg.block_size,
@@ -359,8 +213,8 @@ int fpc_image_create(struct fpc_image *image)
     if (status == FPC_EXIT_OK)
         status = write_image(m);
     if (status == FPC_EXIT_OK && image->json)
-        printf("{\"entries\": %zu}\n", m->count);
-    free(m->files);
+        printf("{\"entries\": %zu}\n", m->files.count);
+    fpc_sources_free(&m->files);
     free(m);
     return status;
 }

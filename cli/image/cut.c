@@ -65,8 +65,7 @@ static int64_t stated_size(const struct fpc_image *image)
                                    .block_size = ENDLESS_BLOCK,
                                    .block_count = UINT32_MAX,
                                    .flags = FP_BDEV_ERASED_FF } };
-    struct fp_host_file_config file = { .offset = image->found_at,
-                                        .block_size = 1 };
+    struct fp_host_file_config file = { .offset = image->found_at };
     const struct fp_fs_ops *sizing[SIZING_MAX];
     struct fp_host_volume_config cfg = { .drivers = sizing,
                                          .fs = image->fs,
@@ -96,8 +95,7 @@ static int64_t stated_size(const struct fpc_image *image)
 
 static uint64_t file_size(const struct fpc_image *image)
 {
-    struct fp_host_file_config cfg = { .offset = image->found_at,
-                                       .block_size = 1 };
+    struct fp_host_file_config cfg = { .offset = image->found_at };
     struct fp_host_file file;
     uint64_t size;
 

@@ -22,6 +22,7 @@ struct fpc_image {
     char **args;      /* operands after IMAGE, allocated one by one */
     int arg_count;
     bool json, digest, raw, detailed, quiet, force;
+    bool recursive, parents, keep;
     const char *fs; /* NULL: find out */
     bool has_offset;
     uint64_t offset;
@@ -66,6 +67,16 @@ int fpc_image_read_file(struct fpc_image *image, const char *path,
                         int (*take)(void *ctx, const void *buf, size_t size),
                         void *ctx);
 
+/* Changes the image: opens its volume for writing, on a copy of the file, has
+ * `change` change it, and puts the copy in the file's place when it is whole
+ * and no less sound than the image. A disk is changed where it is.
+ * `change` returns an exit code, or FPC_IMAGE_UNCHANGED, after which the image
+ * is as it was. */
+#define FPC_IMAGE_UNCHANGED (-1)
+int fpc_image_edit(struct fpc_image *image,
+                   int (*change)(struct fpc_image *image, void *ctx),
+                   void *ctx);
+
 /* The verbs. */
 int fpc_image_info(struct fpc_image *image);
 int fpc_image_ls(struct fpc_image *image);
@@ -73,5 +84,10 @@ int fpc_image_cat(struct fpc_image *image);
 int fpc_image_extract(struct fpc_image *image);
 int fpc_image_check(struct fpc_image *image);
 int fpc_image_create(struct fpc_image *image);
+int fpc_image_put(struct fpc_image *image);
+int fpc_image_rm(struct fpc_image *image);
+int fpc_image_mv(struct fpc_image *image);
+int fpc_image_mkdir(struct fpc_image *image);
+int fpc_image_repair(struct fpc_image *image);
 
 #endif

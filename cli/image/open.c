@@ -198,7 +198,7 @@ int fpc_image_open(struct fpc_image *image)
     }
     /* A file that is not there is told from one without a filesystem. */
     struct fp_host_file file;
-    struct fp_host_file_config cfg = { .block_size = 1 };
+    struct fp_host_file_config cfg = { 0 };
 
     err = fp_host_file_open(&file, image->path, &cfg);
     if (err) {

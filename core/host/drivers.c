@@ -42,3 +42,16 @@ const struct fp_fs_ops *const fp_host_drivers[] = {
 #endif
     NULL,
 };
+
+uint32_t fp_host_drivers_prog_size(struct fp_mount *mnt)
+{
+    uint32_t size = 0;
+
+#if FP_WITH_LITTLEFS
+    if (mnt->ops == &fp_fs_littlefs &&
+        fp_littlefs_prog_size(mnt, &size) != FP_OK)
+        size = 0;
+#endif
+    (void)mnt;
+    return size;
+}

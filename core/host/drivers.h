@@ -12,4 +12,8 @@
 /* NULL-ended; in the order in which equally good probes win. */
 extern const struct fp_fs_ops *const fp_host_drivers[];
 
+/* The unit of programming that the volume shows to have been written in; 0: it
+ * shows none. */
+uint32_t fp_host_drivers_prog_size(struct fp_mount *mnt);
+
 #endif

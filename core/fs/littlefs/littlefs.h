@@ -89,4 +89,11 @@ extern const struct fp_fs_ops fp_fs_littlefs;
  * FP_READONLY its reading is smaller, too. */
 extern const struct fp_fs_ops fp_fs_littlefs_ro;
 
+#if !FP_READONLY
+/* The largest unit of programming that a mounted volume can have been written
+ * in, for those who have the image and not the device: with a smaller one, what
+ * they write would end where the device cannot go on. */
+int fp_littlefs_prog_size(struct fp_mount *mnt, uint32_t *size);
+#endif
+
 #endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * flashport image put: files and directories from here, or what comes on
+ * stdin, go into the volume. Files that are there are replaced, as cp does. It
+ * is all or nothing: what does not fit as a whole leaves the image as it was.
+ */
+#include "cli/image/image.h"
+#include "cli/image/place.h"
+#include "cli/image/source.h"
+#include "cli/out.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct putting {
+    char **operands;
+    struct fpc_sources *lists; /* one an operand */
+    int count;
+    struct fpc_place to;
+    uint64_t files, dirs; /* put */
+};
+
+/* --- what there is to put in, before the image is touched ------------------ */
+
+static int gather(struct putting *p)
+{
+    int status = FPC_EXIT_OK;
+
+    for (int i = 0; i < p->count && status == FPC_EXIT_OK; i++)
+        status = fpc_sources_read(&p->lists[i], p->operands[i], true);
+    return status;
+}
+
+/* --- putting it in -------------------------------------------------------- */
+
+static int not_put(struct fpc_image *image, const char *name, int err)
+{
+    const struct fp_mount *mnt = &image->host.vol.mnt;
+    struct fp_statfs st;
+    char text[16];
+
+    if (err == 1)
+        return FPC_EXIT_FAILED; /* told */
+    if (err == FP_ERR_NOSPC &&
+        fp_fs_statfs(&image->host.vol.mnt, &st) == FP_OK) {
+        fprintf(stderr, "flashport: %s: ", image->path);
+        fpc_print_name(stderr, name, strlen(name));
+        fprintf(stderr, ": does not fit: %s free\n",
+                fpc_size_text(st.free, text));
+        return FPC_EXIT_NO_SPACE;
+    }
+    if (err == FP_ERR_NOENT && fpc_place_is_flat(mnt)) {
+        fpc_error("%s: a %s has no directories: a name must do without '/'",
+                  image->path, mnt->ops->name);
+        return FPC_EXIT_FAILED;
+    }
+    fpc_image_failed(image, name, err);
+    if (err == FP_ERR_NOENT)
+        fputs("a directory on the way is missing: image mkdir -p makes it\n",
+              stderr);
+    return (int)fpc_exit_of(err);
+}
+
+/* Where directories are there by the names of files, there is nothing to make;
+ * one that is there already is as good. */
+static int put_dir(struct fp_mount *mnt, const char *name)
+{
+    struct fp_stat st;
+    int err = fp_fs_mkdir(mnt, name);
+
+    if (err == FP_ERR_NOTSUP)
+        return FP_OK;
+    if (err != FP_ERR_EXIST)
+        return err;
+    err = fp_fs_stat(mnt, name, &st);
+    return err == FP_OK && st.type != FP_TYPE_DIR ? FP_ERR_NOTDIR : err;
+}
+
+static bool is_kept(struct fpc_image *image, const char *name)
+{
+    struct fp_stat st;
+
+    return image->keep && fp_fs_stat(&image->host.vol.mnt, name, &st) == FP_OK;
+}
+
+static int put_one(struct fpc_image *image, struct putting *p,
+                   const struct fpc_source *source, const char *name)
+{
+    struct fp_mount *mnt = &image->host.vol.mnt;
+
+    if (source->is_dir) {
+        p->dirs++;
+        return put_dir(mnt, name);
+    }
+    if (is_kept(image, name))
+        return FP_OK;
+    p->files++;
+    return fpc_source_store(source, mnt, name);
+}
+
+static int put_list(struct fpc_image *image, struct putting *p, int i)
+{
+    const struct fpc_sources *list = &p->lists[i];
+    char name[FP_PATH_MAX + 1];
+    int err = fpc_place_name(&p->to, p->operands[i], "", name);
+
+    if (err == FP_OK && list->of_dir)
+        err = put_dir(&image->host.vol.mnt, name);
+    for (size_t k = 0; err == FP_OK && k < list->count; k++) {
+        const struct fpc_source *source = &list->items[k];
+
+        err = fpc_place_name(&p->to, p->operands[i],
+                             fpc_source_below(list, source), name);
+        if (err == FP_OK)
+            err = put_one(image, p, source, name);
+    }
+    return err ? not_put(image, name, err) : FPC_EXIT_OK;
+}
+
+static int check_stdin(const struct putting *p)
+{
+    for (int i = 0; i < p->count && p->to.is_dir; i++)
+        if (strcmp(p->operands[i], "-") == 0) {
+            fpc_error("-: what comes on stdin needs a name: PATH is a "
+                      "directory");
+            return FPC_EXIT_USAGE;
+        }
+    return FPC_EXIT_OK;
+}
+
+static int put_all(struct fpc_image *image, void *ctx)
+{
+    struct putting *p = ctx;
+    int status = fpc_place_look(image, &p->to);
+
+    if (status == FPC_EXIT_OK)
+        status = check_stdin(p);
+    for (int i = 0; i < p->count && status == FPC_EXIT_OK; i++)
+        status = put_list(image, p, i);
+    return status;
+}
+
+int fpc_image_put(struct fpc_image *image)
+{
+    struct putting p = { .operands = image->args,
+                         .count = image->arg_count - 1 };
+    int status;
+
+    p.to.must_be_dir =
+        p.count > 1 || fpc_place_is_slashed(image->args[p.count]);
+    status = fpc_image_root_paths(image, p.count);
+    p.to.path = image->args[p.count];
+    p.lists = calloc((size_t)p.count, sizeof *p.lists);
+    if (!p.lists)
+        return fpc_error("out of memory"), FPC_EXIT_FAILED;
+    if (status == FPC_EXIT_OK)
+        status = gather(&p);
+    if (status == FPC_EXIT_OK)
+        status = fpc_image_edit(image, put_all, &p);
+    if (status == FPC_EXIT_OK && image->json)
+        printf("{\"files\": %" PRIu64 ", \"dirs\": %" PRIu64 "}\n", p.files,
+               p.dirs);
+    for (int i = 0; i < p.count; i++)
+        fpc_sources_free(&p.lists[i]);
+    free(p.lists);
+    return status;
+}
