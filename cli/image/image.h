@@ -23,10 +23,13 @@ struct fpc_image {
     int arg_count;
     bool json, digest, raw, detailed, quiet, force;
     bool recursive, parents, keep;
+    bool lossy;     /* what cannot be kept is left out, and told */
     const char *fs; /* NULL: find out */
     bool has_offset;
     uint64_t offset;
     uint32_t prog_size; /* create: 0 the default */
+    uint64_t size;      /* create: of the image, 0: not stated */
+    const char *from;   /* convert: what the source is, as typed */
     const char *opts;   /* of --opt, as typed; cfg.options is made of them */
     struct fp_fs_config cfg;
 
@@ -89,5 +92,7 @@ int fpc_image_rm(struct fpc_image *image);
 int fpc_image_mv(struct fpc_image *image);
 int fpc_image_mkdir(struct fpc_image *image);
 int fpc_image_repair(struct fpc_image *image);
+int fpc_image_convert(struct fpc_image *image);
+int fpc_image_shell(struct fpc_image *image);
 
 #endif
