@@ -247,6 +247,8 @@ static int run_prompt(struct fpc_shell *shell)
     signal(SIGINT, SIG_IGN);
     while (!shell->done && (line = fpc_shell_line_read(input)) != NULL)
         run_line(shell, line);
+    if (!shell->done)
+        putchar('\n');
     fpc_shell_line_free(input);
     return FPC_EXIT_OK;
 }

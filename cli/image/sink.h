@@ -13,6 +13,8 @@
 #include "cli/image/tree.h"
 
 #include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
 
 struct fpc_sink;
 
@@ -31,6 +33,8 @@ struct fpc_sink {
     const char *path; /* as the caller calls it */
     /* private */
     void *archive;
+    FILE *out;           /* where the archive goes */
+    bool failed;         /* it gets no end */
     char temp[PATH_MAX]; /* "": it goes to stdout */
 };
 

@@ -41,32 +41,84 @@ static void choose_filter(struct fpc_sink *sink)
     }
 }
 
-static int tar_open(struct fpc_sink *sink, const char *path)
+static la_ssize_t write_out(struct archive *archive, void *ctx, const void *buf,
+                            size_t size)
 {
-    const bool to_stdout = strcmp(path, "-") == 0;
+    struct fpc_sink *sink = ctx;
 
-    sink->path = path;
+    /* Freed without an end where something has failed, so that nobody takes it
+     * for a whole one. */
+    if (!sink->failed && fwrite(buf, 1, size, sink->out) == size)
+        return (la_ssize_t)size;
+    archive_set_error(archive, sink->failed ? ECANCELED : errno,
+                      "cannot be written");
+    return -1;
+}
+
+static int close_out(struct fpc_sink *sink, int status)
+{
+    bool written = fflush(sink->out) == 0;
+
+    if (sink->temp[0])
+        written = fclose(sink->out) == 0 && written;
+    if (status == FPC_EXIT_OK && !written)
+        status = fpc_failed(sink->path);
+    if (!sink->temp[0])
+        return status;
+    if (status == FPC_EXIT_OK && rename(sink->temp, sink->path) != 0)
+        status = fpc_failed(sink->path);
+    if (status)
+        unlink(sink->temp);
+    return status;
+}
+
+static int tar_close(struct fpc_sink *sink, int status)
+{
+    sink->failed = status != FPC_EXIT_OK;
+    if (archive_write_close(sink->archive) != ARCHIVE_OK && !sink->failed)
+        status = tar_failed(sink);
+    archive_write_free(sink->archive);
+    return close_out(sink, status);
+}
+
+static int open_out(struct fpc_sink *sink, const char *path)
+{
     sink->temp[0] = 0;
-    if (!to_stdout &&
-        (size_t)snprintf(sink->temp, sizeof sink->temp, "%s.%ld.part", path,
+    sink->out = stdout;
+    if (strcmp(path, "-") == 0)
+        return FPC_EXIT_OK;
+    if ((size_t)snprintf(sink->temp, sizeof sink->temp, "%s.%ld.part", path,
                          (long)getpid()) >= sizeof sink->temp) {
         errno = ENAMETOOLONG;
         return fpc_failed(path);
     }
+    sink->out = fopen(sink->temp, "wb");
+    return sink->out ? FPC_EXIT_OK : fpc_failed(path);
+}
+
+static int tar_open(struct fpc_sink *sink, const char *path)
+{
+    int status;
+
+    sink->path = path;
+    status = open_out(sink, path);
+    if (status)
+        return status;
     sink->archive = archive_write_new();
-    if (!sink->archive)
-        return fpc_error("out of memory"), FPC_EXIT_FAILED;
+    if (!sink->archive) {
+        fpc_error("out of memory");
+        return close_out(sink, FPC_EXIT_FAILED);
+    }
     /* Names are UTF-8, or bytes: whatever the user's locale is. */
     setlocale(LC_CTYPE, "C.UTF-8");
     archive_write_set_format_pax(sink->archive);
     archive_write_set_bytes_in_last_block(sink->archive, 1);
     choose_filter(sink);
-    if (archive_write_open_filename(
-            sink->archive, to_stdout ? NULL : sink->temp) == ARCHIVE_OK)
+    if (archive_write_open(sink->archive, sink, NULL, write_out, NULL) ==
+        ARCHIVE_OK)
         return FPC_EXIT_OK;
     tar_failed(sink);
-    archive_write_free(sink->archive);
-    return FPC_EXIT_FAILED;
+    return tar_close(sink, FPC_EXIT_FAILED);
 }
 
 struct content {
@@ -128,24 +180,6 @@ static int tar_put(struct fpc_sink *sink, struct fpc_image *image,
         return tar_failed(sink);
     return node->st.type == FP_TYPE_DIR ? FPC_EXIT_OK
                                         : put_content(sink, image, node);
-}
-
-static int tar_close(struct fpc_sink *sink, int status)
-{
-    /* Freed without an end where something has failed, so that nobody takes it
-     * for a whole one. */
-    if (status)
-        archive_write_fail(sink->archive);
-    else if (archive_write_close(sink->archive) != ARCHIVE_OK)
-        status = tar_failed(sink);
-    archive_write_free(sink->archive);
-    if (!sink->temp[0])
-        return status;
-    if (status == FPC_EXIT_OK && rename(sink->temp, sink->path) != 0)
-        status = fpc_failed(sink->path);
-    if (status)
-        unlink(sink->temp);
-    return status;
 }
 
 const struct fpc_sink_ops fpc_sink_tar = {
