@@ -10,6 +10,7 @@
 #include "cli/listing.h"
 #include "cli/remote.h"
 #include "cli/whole.h"
+#include "core/host/name.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -52,6 +53,10 @@ static bool join(struct place *place, const char *name)
 {
     size_t n = strlen(place->path);
 
+    if (!place->far && !fp_host_name_is_plain(name, strlen(name))) {
+        fpc_error("%s: no name for a file on Windows", name);
+        return false;
+    }
     if (place->far ? fpc_remote_join(&place->remote, name)
                    : n + strlen(name) + 2 <= sizeof place->path) {
         if (!place->far)

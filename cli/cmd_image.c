@@ -33,8 +33,8 @@ static const struct verb {
     int options;
     int (*run)(struct fpc_image *image);
 } verbs[] = {
-    { "info", "IMAGE", "filesystem, geometry and use", 0, 0, OPT_FIND,
-      fpc_image_info },
+    { "info", "IMAGE", "all that is in a dump; filesystem and geometry", 0, 0,
+      OPT_FIND, fpc_image_info },
     { "ls", "IMAGE [PATH]", "all files and directories, sorted by bytes", 0, 1,
       OPT_FIND | OPT_LIST | OPT_RAW, fpc_image_ls },
     { "cat", "IMAGE PATH...", "print files", 1, 1000000, OPT_FIND | OPT_RAW,
@@ -73,8 +73,8 @@ static const struct {
                 "out\n"
                 "      --offset N         where the volume starts in the file; "
                 "without it the\n"
-                "                         first volume found, on a grid of "
-                "4096 bytes\n"
+                "                         first volume that is found\n"
+                "      --volume N         the N-th of those that info lists\n"
                 "      --block-size N     else found out\n"
                 "      --block-count N    refuse a volume that says another "
                 "count\n"
@@ -97,6 +97,7 @@ static const struct {
                  "instead of refusing\n" },
     { OPT_CONVERT,
       "      --offset N         where the source starts in its file\n"
+      "      --volume N         or which of those it is that info lists\n"
       "      --from FS[,K=V...] what the source is, if it is not found out; "
       "block_size,\n"
       "                         page_size and its --opt\n" },
@@ -155,10 +156,10 @@ static void print_help(void)
     print_options(OPT_WRITE | OPT_KEEP | OPT_PARENTS | OPT_RM);
     print_opts();
     puts("\nAll take --json. Numbers may be hexadecimal (0x...) or end in K, M "
-         "or "
-         "G; paths\nin the image need no leading slash.\n\n"
+         "or G; paths\nin the image need no leading slash.\n\n"
          "Exit codes: 0 done, 2 wrong usage, 3 the image is refused, corrupt "
-         "or cut off,\n4 no such file, 6 it exists, 7 it does not fit, 1 "
+         "or cut off,\n4 no such file, 6 it exists or is in use, 7 it does not "
+         "fit, 1 "
          "anything else.");
 }
 
@@ -269,6 +270,9 @@ static int parse_number(struct fpc_image *image, int opt, const char *text)
     case 'Z':
         image->size = n;
         break;
+    case 'V':
+        image->volume = (uint32_t)n;
+        break;
     case 'b':
         image->cfg.block_size = (uint32_t)n;
         break;
@@ -291,6 +295,7 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
         FPC_COMMON_OPTIONS,
         { "fs", required_argument, NULL, 'y' },
         { "offset", required_argument, NULL, 'o' },
+        { "volume", required_argument, NULL, 'V' },
         { "block-size", required_argument, NULL, 'b' },
         { "block-count", required_argument, NULL, 'c' },
         { "page-size", required_argument, NULL, 'z' },
@@ -336,7 +341,7 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
             image->from = optarg;
         else if (opt == 'O')
             image->opts = optarg;
-        else if (strchr("obczgZ", opt))
+        else if (strchr("oVbczgZ", opt))
             status = parse_number(image, opt, optarg);
         else
             status = usage("no such option");

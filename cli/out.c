@@ -8,6 +8,14 @@
 #include <time.h>
 #include <unistd.h>
 
+/* What \x41 stands for shall be clear; where paths are full of them, they shall
+ * be legible. */
+#ifdef _WIN32
+#define BACKSLASHES true
+#else
+#define BACKSLASHES false
+#endif
+
 /* Bytes of the well-formed, printable UTF-8 character at s, or 0. Control
  * characters, C1 ones among them, and the bidirectional overrides are not
  * printable: they change how the rest of the line looks. */
@@ -31,7 +39,7 @@ static size_t printable(const unsigned char *s, size_t len)
     }
     if (c < smallest[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
         return 0;
-    if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == '\\')
+    if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c == '\\' && !BACKSLASHES))
         return 0;
     if ((c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
         (c >= 0x2066 && c <= 0x2069) || c == 0xfeff)

@@ -10,6 +10,10 @@ bool fpc_remote_is(const char *text)
 {
     size_t n = strcspn(text, ":/");
 
+#ifdef _WIN32
+    if (n == 1) /* C:\dump.img is here */
+        return false;
+#endif
     return n > 0 && text[n] == ':';
 }
 

@@ -14,6 +14,10 @@
 int fpc_whole_begin(struct fpc_whole *whole, const char *path)
 {
     const char *slash = strrchr(path, '/');
+#ifdef _WIN32
+    if (strrchr(path, '\\') > slash)
+        slash = strrchr(path, '\\');
+#endif
     int dir = slash ? (int)(slash + 1 - path) : 0, fd;
 
     /* Not made from the file's own name: that may be as long as names get. */

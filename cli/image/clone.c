@@ -100,6 +100,8 @@ static bool next_stretch(int from, off_t at, off_t size, off_t *start,
         *end = lseek(from, *start, SEEK_HOLE);
     if (*end < 0)
         *end = size;
+#else
+    (void)from;
 #endif
     return *start >= 0 && *start < size;
 }

@@ -277,13 +277,13 @@ static int accept(struct fpc_make *make)
 /* --- the verb ------------------------------------------------------------- */
 
 /* --from FS,K=V,...: the sizes are fields, the rest is the driver's. */
-static int take_from(struct fpc_image *source, char *text)
+static void take_from(struct fpc_image *source, char *text)
 {
     char *rest = strchr(text, ','), *item;
 
     source->fs = text;
     if (!rest)
-        return FPC_EXIT_OK;
+        return;
     *rest++ = 0;
     while ((item = rest) != NULL) {
         uint32_t *field =
@@ -298,8 +298,7 @@ static int take_from(struct fpc_image *source, char *text)
         if (rest)
             rest++;
     }
-    source->cfg.options = rest && *rest ? rest : NULL;
-    return FPC_EXIT_OK;
+    source->cfg.options = source->opts = rest && *rest ? rest : NULL;
 }
 
 /* What is said of the volume is the target's, but for where the source is. */
@@ -313,6 +312,7 @@ static struct fpc_image *new_source(const struct fpc_image *image, char *from)
     source->verb = image->verb;
     source->has_offset = image->has_offset;
     source->offset = image->offset;
+    source->volume = image->volume;
     if (from)
         take_from(source, from);
     return source;

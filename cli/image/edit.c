@@ -21,16 +21,21 @@
 #include "cli/image/image.h"
 #include "cli/image/kinds.h"
 #include "cli/image/replace.h"
+#include "core/bdev/sector.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+/* Larger files are no dumps of flash that has a reserve. */
+#define FLASH_MAX (256u << 20)
+
 /* How the volume is to be opened for writing. */
 struct medium {
     struct fp_host_file_config file;
     struct fp_host_volume_config volume;
+    struct fp_bdev_sector_volume sectors; /* size 0: not of a card */
 };
 
 /* --- find ----------------------------------------------------------------- */
@@ -38,7 +43,7 @@ struct medium {
 /* The partition that the volume was found in; NULL: none. */
 static const struct fp_bdev_part *partition_of(const struct fpc_image *image)
 {
-    const struct fp_bdev_mbr *table = &image->table;
+    const struct fp_bdev_mbr *table = &image->scan.mbr;
 
     for (uint32_t i = 0; i < table->count; i++)
         if ((uint64_t)table->parts[i].first * table->sector_size ==
@@ -59,8 +64,8 @@ static int bound(const struct fpc_image *image, const struct fp_statfs *st,
     if (*count)
         return FPC_EXIT_OK;
     if (part) {
-        *count = (uint32_t)((uint64_t)part->count * image->table.sector_size /
-                            st->block_size);
+        *count = (uint32_t)((uint64_t)part->count *
+                            image->scan.mbr.sector_size / st->block_size);
         return FPC_EXIT_OK;
     }
     if (image->found_at == 0 || fpc_image_kind(fs)->states_size ||
@@ -70,6 +75,34 @@ static int bound(const struct fpc_image *image, const struct fp_statfs *st,
               "not be written to: give --block-count; to the end of the file "
               "it is %" PRIu64,
               image->path, fs, image->host.file.size / st->block_size);
+    return FPC_EXIT_REFUSED;
+}
+
+static bool is_empty(struct fp_mount *mnt)
+{
+    struct fp_dirent entry;
+    struct fp_dir dir;
+    int err = fp_fs_opendir(mnt, &dir, "/");
+
+    if (err)
+        return false;
+    err = fp_fs_readdir(&dir, &entry);
+    fp_fs_closedir(&dir);
+    return err == 0;
+}
+
+/* A layout that was only guessed would be another one once something is
+ * written in it. */
+static int check_layout(struct fpc_image *image)
+{
+    struct fp_mount *mnt = &image->host.vol.mnt;
+    const char *needs = fpc_image_kind(mnt->ops->name)->empty_needs;
+
+    if (!needs || image->cfg.block_size || !is_empty(mnt))
+        return FPC_EXIT_OK;
+    fpc_error("%s: a %s without files does not show its layout: give %s (it "
+              "looks like blocks of %" PRIu32 ")",
+              image->path, mnt->ops->name, needs, mnt->cfg.block_size);
     return FPC_EXIT_REFUSED;
 }
 
@@ -90,34 +123,49 @@ static uint32_t prog_size(struct fpc_image *image, uint32_t block_size)
     return size;
 }
 
+/* NOR for what is made for flash; for cards, sectors that are replaced. */
+static struct medium medium_of(struct fpc_image *image,
+                               const struct fp_statfs *st, uint32_t count)
+{
+    const struct fp_mount *mnt = &image->host.vol.mnt;
+    const struct fpc_image_kind *kind = fpc_image_kind(mnt->ops->name);
+    struct medium medium = {
+        .file = { .flags = FP_HOST_FILE_WRITE |
+                           (kind->card ? 0u : (uint32_t)FP_HOST_FILE_NOR),
+                  .offset = image->found_at,
+                  .prog_size = prog_size(image, st->block_size),
+                  .block_size = st->block_size,
+                  .block_count = count },
+        .volume = { .drivers = fp_host_drivers,
+                    .fs = mnt->ops->name,
+                    .cfg = image->cfg },
+        .sectors = { .off = image->found_at,
+                     .size = kind->card ? st->size : 0,
+                     .sector_size = st->block_size },
+    };
+
+    medium.volume.cfg.block_size = mnt->cfg.block_size;
+    medium.volume.cfg.page_size = mnt->cfg.page_size;
+    medium.volume.cfg.options =
+        mnt->cfg.options ? mnt->cfg.options : kind->check_opts;
+    return medium;
+}
+
 /* While the volume is open to be read. */
 static int plan(struct fpc_image *image, struct medium *medium)
 {
-    const struct fp_mount *mnt = &image->host.vol.mnt;
-    const bool is_card = fpc_image_kind(mnt->ops->name)->card;
     struct fp_statfs st;
     uint32_t count = 0;
-    int err = fp_fs_statfs(&image->host.vol.mnt, &st), status;
+    int status, err = fp_fs_statfs(&image->host.vol.mnt, &st);
 
     if (fpc_image_say_cut(image))
         return FPC_EXIT_REFUSED;
     if (err)
         return fpc_image_failed(image, "/", err);
-    status = bound(image, &st, &count);
-    *medium = (struct medium){
-        .file = { .flags = FP_HOST_FILE_WRITE |
-                           (is_card ? 0u : (uint32_t)FP_HOST_FILE_NOR),
-                  .offset = image->found_at,
-                  .prog_size = prog_size(image, st.block_size),
-                  .block_size = st.block_size,
-                  .block_count = count },
-        .volume = { .drivers = fp_host_drivers,
-                    .fs = mnt->ops->name,
-                    .cfg = image->cfg },
-    };
-    medium->volume.cfg.block_size = mnt->cfg.block_size;
-    medium->volume.cfg.page_size = mnt->cfg.page_size;
-    medium->volume.cfg.options = mnt->cfg.options;
+    status = check_layout(image);
+    if (status == FPC_EXIT_OK)
+        status = bound(image, &st, &count);
+    *medium = medium_of(image, &st, count);
     return status;
 }
 
@@ -203,8 +251,6 @@ static uint32_t count_errors(struct fpc_image *image,
 
     file.flags = FP_HOST_FILE_NOLOCK;
     volume.cfg.flags |= FP_MOUNT_RDONLY;
-    if (!volume.cfg.options)
-        volume.cfg.options = fpc_image_kind(image->fs)->check_opts;
     if (fp_host_image_open(&image->host, path, &file, &volume) != FP_OK)
         return UINT32_MAX;
     err = fpc_findings_run(&findings, &image->host.vol.mnt, FP_STEP_CHECK,
@@ -238,13 +284,35 @@ static int check(struct fpc_image *image, const struct medium *medium,
 
 typedef int (*change_fn)(struct fpc_image *image, void *ctx);
 
+/* What the sector adapter has not finished would be done by the device over
+ * what is changed here. */
+static int settle(struct fpc_image *image, const struct medium *medium,
+                  const char *copy)
+{
+    const struct fp_host_file_config cfg = { .flags = FP_HOST_FILE_WRITE |
+                                                      FP_HOST_FILE_NOLOCK };
+    struct fp_host_file file;
+    int err;
+
+    if (medium->sectors.size == 0)
+        return FPC_EXIT_OK;
+    err = fp_host_file_open(&file, copy, &cfg);
+    if (err == FP_OK && file.size > medium->sectors.size &&
+        file.size <= FLASH_MAX)
+        err = fp_bdev_sector_settle(&file.bdev, &medium->sectors);
+    fp_host_file_close(&file);
+    return err ? fpc_image_failed(image, "/", err) : FPC_EXIT_OK;
+}
+
 static int change_copy(struct fpc_image *image, const struct medium *medium,
                        const char *copy, change_fn change, void *ctx)
 {
     struct fp_bdev *dev = &image->host.file.bdev;
     struct fp_bdev_ops ops;
-    int status = open_to_write(image, medium, copy, FP_HOST_FILE_NOLOCK);
+    int status = settle(image, medium, copy);
 
+    if (status == FPC_EXIT_OK)
+        status = open_to_write(image, medium, copy, FP_HOST_FILE_NOLOCK);
     if (status)
         return status;
     ops = *dev->ops;

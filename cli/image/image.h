@@ -7,10 +7,11 @@
 #define FPC_IMAGE_IMAGE_H
 
 #include "cli/command.h"
-#include "core/bdev/mbr.h"
 #include "core/host/drivers.h"
+#include "core/host/scan/scan.h"
 #include "core/host/volume.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,6 +28,7 @@ struct fpc_image {
     const char *fs; /* NULL: find out */
     bool has_offset;
     uint64_t offset;
+    uint32_t volume;    /* of those that info lists; 0: the first */
     uint32_t prog_size; /* create: 0 the default */
     uint64_t size;      /* create: of the image, 0: not stated */
     const char *from;   /* convert: what the source is, as typed */
@@ -34,20 +36,30 @@ struct fpc_image {
     struct fp_fs_config cfg;
 
     /* once the file was looked at */
-    struct fp_bdev_mbr table; /* count 0: no table of partitions, and why */
+    struct fp_host_scan scan; /* empty where a place or a layout was stated */
+    uint64_t file_size;
+    const struct fp_host_region *found; /* the volume, if the scan found it */
 
     /* while open */
     struct fp_host_image host;
-    uint64_t found_at; /* where in the file the volume starts */
+    uint64_t found_at;    /* where in the file the volume starts */
+    char found_opts[256]; /* cfg.options of what was found, and those stated */
     bool stored;  /* names are shown as stored, byte for byte: --raw on a volume
                     without directories */
     bool slashed; /* yet with a slash before them: they are paths */
-    bool told_cut; /* that the file ends early was said */
+    bool told_cut;   /* that the file ends early was said */
+    bool told_which; /* that it is the first of several volumes was said */
 };
 
-/* Opens the image's volume read-only. FPC_EXIT_OK; else has said on stderr
- * what is wrong (FPC_EXIT_REFUSED: no volume that can be read). */
+/* Opens the image's volume read-only: the one at the place that was stated,
+ * else of those that the scan finds. FPC_EXIT_OK; else has said on stderr what
+ * is wrong (FPC_EXIT_REFUSED: no volume that can be read). */
 int fpc_image_open(struct fpc_image *image);
+/* The first half of it: looks at the file and, where nothing stated says which
+ * volume is meant, scans it. FPC_EXIT_OK, or told. After the halves,
+ * whatever they returned, fpc_image_close(). */
+int fpc_image_look(struct fpc_image *image);
+int fpc_image_open_found(struct fpc_image *image);
 /* Makes paths in the volume of the operands from `first` on: what people leave
  * out, the slash before, and what they type too much, one behind. A stored name
  * is taken as it is. FPC_EXIT_OK, or told. */
@@ -79,6 +91,15 @@ int fpc_image_read_file(struct fpc_image *image, const char *path,
 int fpc_image_edit(struct fpc_image *image,
                    int (*change)(struct fpc_image *image, void *ctx),
                    void *ctx);
+
+/* What was scanned, all of it, as a table of 80 columns and as "map". */
+void fpc_image_print_map(const struct fpc_image *image);
+json_t *fpc_image_map_json(const struct fpc_image *image);
+json_t *fpc_image_parts_json(const struct fpc_image *image);
+/* The options that open this volume without looking for it. */
+json_t *fpc_image_arguments_json(const struct fp_fs_ops *ops,
+                                 const struct fp_fs_config *cfg,
+                                 uint64_t offset);
 
 /* The verbs. */
 int fpc_image_info(struct fpc_image *image);

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 static json_t *caps_json(uint32_t caps)
 {
@@ -33,85 +34,75 @@ static json_t *caps_json(uint32_t caps)
     return list;
 }
 
-/* What the type in the table stands for; the volume may be another. */
-static const char *type_name(uint8_t type)
-{
-    switch (type) {
-    case 0x01:
-        return "FAT12";
-    case 0x04:
-    case 0x06:
-    case 0x0e:
-        return "FAT16";
-    case 0x0b:
-    case 0x0c:
-        return "FAT32";
-    case 0x07:
-        return "exFAT or NTFS";
-    case 0x83:
-        return "Linux";
-    default:
-        return "other";
-    }
-}
-
-static json_t *partitions_json(const struct fpc_image *image)
-{
-    const struct fp_bdev_mbr *table = &image->table;
-    json_t *list = json_array();
-
-    for (uint32_t i = 0; i < table->count; i++) {
-        const struct fp_bdev_part *part = &table->parts[i];
-        json_t *item = json_pack(
-            "{s:i,s:i,s:I,s:I}", "number", part->number, "type", part->type,
-            "offset", (json_int_t)part->first * table->sector_size, "size",
-            (json_int_t)part->count * table->sector_size);
-
-        if (part->why != FP_MBR_FINE)
-            json_object_set_new(item, "problem",
-                                json_string(fp_bdev_mbr_text(part->why)));
-        json_array_append_new(list, item);
-    }
-    return list;
-}
-
-static void print_partitions(const struct fpc_image *image)
-{
-    const struct fp_bdev_mbr *table = &image->table;
-    char text[16];
-
-    for (uint32_t i = 0; i < table->count; i++) {
-        const struct fp_bdev_part *part = &table->parts[i];
-        uint64_t offset = (uint64_t)part->first * table->sector_size;
-
-        printf("partition %u  %s at 0x%" PRIx64 ", type 0x%02x (%s)%s\n",
-               part->number,
-               fpc_size_text((uint64_t)part->count * table->sector_size, text),
-               offset, part->type, type_name(part->type),
-               offset == image->found_at ? ": this one" : "");
-        if (part->why != FP_MBR_FINE)
-            printf("             %s\n", fp_bdev_mbr_text(part->why));
-    }
-}
-
-static void print_json(const struct fpc_image *image,
-                       const struct fp_statfs *st)
+/* What was found, with nothing that is said of the first volume. */
+static json_t *scan_json(const struct fpc_image *image)
 {
     json_t *doc = json_pack(
-        "{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:b,s:I}", "fs",
-        image->host.vol.mnt.ops->name, "version", st->version, "offset",
+        "{s:I,s:I,s:b,s:o}", "file_size", (json_int_t)image->file_size,
+        "volumes", (json_int_t)image->scan.volume_count, "gave_up",
+        (int)image->scan.gave_up, "map", fpc_image_map_json(image));
+
+    if (image->scan.part_count > 0)
+        json_object_set_new(doc, "partitions", fpc_image_parts_json(image));
+    return doc;
+}
+
+static void print_json(const json_t *doc)
+{
+    json_dumpf(doc, stdout, JSON_INDENT(1));
+    putchar('\n');
+}
+
+/* What the scan found says where it ends; a mount need not know. */
+static json_t *arguments_json(const struct fpc_image *image)
+{
+    const struct fp_mount *mnt = &image->host.vol.mnt;
+
+    return fpc_image_arguments_json(
+        mnt->ops, image->found ? &image->found->cfg : &mnt->cfg,
+        image->found_at);
+}
+
+static json_t *volume_json(const struct fpc_image *image,
+                           const struct fp_statfs *st)
+{
+    const struct fp_mount *mnt = &image->host.vol.mnt;
+
+    return json_pack(
+        "{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o,s:b,s:I,s:o}", "fs",
+        mnt->ops->name, "version", st->version, "offset",
         (json_int_t)image->found_at, "block_size", (json_int_t)st->block_size,
         "block_count", (json_int_t)st->block_count, "blocks_used",
         (json_int_t)st->blocks_used, "size", (json_int_t)st->size, "free",
         (json_int_t)st->free, "name_max", (json_int_t)st->name_max, "file_max",
         (json_int_t)st->file_max, "caps", caps_json(st->caps), "needs_repair",
-        (int)st->needs_repair, "missing", (json_int_t)fpc_image_missing(image));
+        (int)st->needs_repair, "missing", (json_int_t)fpc_image_missing(image),
+        "arguments", arguments_json(image));
+}
 
-    if (image->table.count > 0)
-        json_object_set_new(doc, "partitions", partitions_json(image));
-    json_dumpf(doc, stdout, JSON_INDENT(1));
+/* For who wants to name it, or has a tool that must be told. */
+static void print_arguments(const struct fpc_image *image)
+{
+    json_t *list = arguments_json(image);
+    size_t i, column = 13;
+    json_t *word;
+
+    printf("%-12s", "as options");
+    json_array_foreach(list, i, word)
+    {
+        const char *text = json_string_value(word);
+        const json_t *value = json_array_get(list, i + 1);
+        size_t wide = i % 2 ? 0 : json_string_length(value) + 1;
+
+        if (column + strlen(text) + wide > 78) {
+            printf("\n%12s", "");
+            column = 13;
+        }
+        printf(" %s", text);
+        column += strlen(text) + 1;
+    }
     putchar('\n');
-    json_decref(doc);
+    json_decref(list);
 }
 
 static void print_text(const struct fpc_image *image,
@@ -125,10 +116,9 @@ static void print_text(const struct fpc_image *image,
     printf("filesystem   %s %s\n", image->host.vol.mnt.ops->name, st->version);
     if (image->found_at)
         printf("at           0x%" PRIx64 " in the file\n", image->found_at);
-    print_partitions(image);
     printf("size         %s: %" PRIu64 " blocks of %" PRIu32 "\n",
            fpc_size_text(size, text), st->block_count, st->block_size);
-    if (file->size > size)
+    if (image->scan.count == 0 && file->size > size)
         printf("behind it    %" PRIu64 " bytes that are no part of it\n",
                file->size - size);
     if (missing)
@@ -141,25 +131,72 @@ static void print_text(const struct fpc_image *image,
     printf("free         %s\n", fpc_size_text(st->free, text));
     printf("names        up to %" PRIu32 " bytes\n", st->name_max);
     printf("files        up to %" PRIu64 " bytes\n", st->file_max);
+    if (image->host.vol.mnt.cfg.page_size)
+        print_arguments(image);
     if (st->needs_repair)
         puts("power cut    left something that the next write repairs: see "
              "image check");
 }
 
-int fpc_image_info(struct fpc_image *image)
+/* The map says more than the volume does if there is more. */
+static bool has_map(const struct fpc_image *image)
+{
+    const struct fp_host_scan *scan = &image->scan;
+
+    return scan->count > 1 || scan->part_count > 0 || scan->gave_up ||
+           (scan->count == 1 && scan->volume_count == 0);
+}
+
+static int tell_volume(struct fpc_image *image, json_t *doc)
 {
     struct fp_statfs st;
-    int err, status = fpc_image_open(image);
+    int err = fp_fs_statfs(&image->host.vol.mnt, &st);
+    json_t *volume;
 
-    if (status)
-        return status;
-    err = fp_fs_statfs(&image->host.vol.mnt, &st);
     if (err)
-        status = fpc_image_failed(image, "/", err);
-    else if (image->json)
-        print_json(image, &st);
-    else
-        print_text(image, &st);
+        return fpc_image_failed(image, "/", err);
+    if (image->json) {
+        volume = volume_json(image, &st);
+        json_object_update(doc, volume);
+        json_decref(volume);
+        return FPC_EXIT_OK;
+    }
+    if (image->scan.volume_count > 1 && !image->volume)
+        puts("\nvolume 1 (another: --volume N):\n");
+    else if (!image->volume && has_map(image))
+        putchar('\n');
+    print_text(image, &st);
+    return FPC_EXIT_OK;
+}
+
+static int tell(struct fpc_image *image, json_t *doc)
+{
+    bool is_scanned = !image->volume && image->scan.count > 0;
+    int status;
+
+    if (is_scanned && !image->json && has_map(image)) {
+        fpc_image_print_map(image);
+        fflush(stdout); /* before what goes to stderr */
+    }
+    status = fpc_image_open_found(image);
+    if (status == FPC_EXIT_OK)
+        status = tell_volume(image, doc);
+    if (image->json && (is_scanned || status == FPC_EXIT_OK))
+        print_json(doc);
+    return status;
+}
+
+int fpc_image_info(struct fpc_image *image)
+{
+    int status = fpc_image_look(image);
+    json_t *doc = NULL;
+
+    if (status == FPC_EXIT_OK) {
+        doc = image->volume || image->scan.count == 0 ? json_object()
+                                                      : scan_json(image);
+        status = tell(image, doc);
+    }
+    json_decref(doc);
     fpc_image_close(image);
     return status;
 }

@@ -30,6 +30,8 @@ static const struct fpc_image_kind kinds[] = {
       .least_blocks = 5,
       .opts = "name_len, meta_len, magic, magic_length, aligned, id_bytes, "
               "erase, addr",
+      .empty_needs = "--block-size, --page-size and --opt, as far as they are "
+                     "not the usual ones",
       .mends = "pages of no file, and writes and deletes that a power cut left "
                "half done" },
     { .fs = "minifs",
@@ -37,6 +39,7 @@ static const struct fpc_image_kind kinds[] = {
       .prog_size = 1,
       .least_blocks = 4,
       .opts = "version=N, big=1",
+      .empty_needs = "--block-size",
       .mends = "a second metadata block that a power cut left" },
     { .fs = "bonsai",
       .block_size = 256,

@@ -18,8 +18,10 @@ struct fpc_image_kind {
                           shorter can be told from one that is damaged */
     bool slashed;     /* a stored name is a path that only lacks its slash */
     const char *opts; /* "--opt" of it, for the help; NULL: it has none */
-    const char *check_opts; /* what a check goes faster with on a host */
-    const char *mends;      /* what its repair can put right, in words; NULL:
+    const char *empty_needs; /* what a volume without files does not show of
+                                its layout, and who writes must state */
+    const char *check_opts;  /* what a check goes faster with on a host */
+    const char *mends;       /* what its repair can put right, in words; NULL:
                                there is nothing to repair */
 };
 

@@ -156,6 +156,13 @@ static int rename_any(struct fpc_image *image, const char *from, const char *to)
     return rename_one(image, from, to);
 }
 
+static bool exists(struct fpc_image *image, const char *path)
+{
+    struct fp_stat st;
+
+    return fp_fs_stat(&image->host.vol.mnt, path, &st) == FP_OK;
+}
+
 static int move(struct fpc_image *image, void *ctx)
 {
     const char *from = image->args[0];
@@ -174,8 +181,7 @@ static int move(struct fpc_image *image, void *ctx)
         return FPC_EXIT_FAILED;
     }
     err = rename_any(image, from, to);
-    /* Which of both is meant is seen by what is there. */
-    return err ? fpc_image_failed(image, err == FP_ERR_NOENT ? from : to, err)
+    return err ? fpc_image_failed(image, exists(image, from) ? to : from, err)
                : FPC_EXIT_OK;
 }
 

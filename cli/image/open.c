@@ -9,134 +9,129 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Volumes inside a larger image are looked for at multiples of this: the erase
- * block of nearly every flash, or a multiple of it. */
-#define GRID 4096
-
 /* Partition tables count in these. */
 #define SECTOR 512
+
+/* Bytes that are read behind the first volume to say whether it is the only
+ * one. */
+#define READ_ON ((uint64_t)64 << 20)
+
+static int open_with(struct fpc_image *image,
+                     const struct fp_host_file_config *file,
+                     struct fp_host_volume_config *volume)
+{
+    volume->drivers = fp_host_drivers;
+    volume->cfg.flags |= FP_MOUNT_RDONLY;
+    image->found_at = file->offset;
+    return fp_host_image_open(&image->host, image->path, file, volume);
+}
 
 static int open_at(struct fpc_image *image, uint64_t offset)
 {
     struct fp_host_file_config file = { .offset = offset };
-    struct fp_host_volume_config volume = {
-        .drivers = fp_host_drivers,
-        .fs = image->fs,
-        .cfg = image->cfg,
-    };
+    struct fp_host_volume_config volume = { .fs = image->fs,
+                                            .cfg = image->cfg };
 
-    volume.cfg.flags |= FP_MOUNT_RDONLY;
-    image->found_at = offset;
-    return fp_host_image_open(&image->host, image->path, &file, &volume);
+    /* Of one that states no size, the end is where that is said to be. */
+    if (image->fs && !fpc_image_kind(image->fs)->states_size &&
+        image->cfg.block_size && image->cfg.block_count) {
+        file.block_size = image->cfg.block_size;
+        file.block_count = image->cfg.block_count;
+    }
+    return open_with(image, &file, &volume);
 }
 
-/* How sure a driver is of a volume at this offset: 0 not at all, -1 the file
- * ends before it. */
-static int score_at(const struct fpc_image *image, uint64_t offset)
+/* As the scan found it: all of it, and nothing behind it. What was stated
+ * besides is heard. */
+static int open_region(struct fpc_image *image, const struct fp_host_region *r)
 {
-    struct fp_host_file_config cfg = { .offset = offset, .block_size = 1 };
-    struct fp_host_file file;
-    int best = 0;
+    struct fp_host_file_config file = { .offset = r->offset };
+    struct fp_host_volume_config volume = { .fs = r->ops->name,
+                                            .cfg = image->cfg };
+    const char *stated = image->cfg.options;
 
-    if (fp_host_file_open(&file, image->path, &cfg) != FP_OK)
-        return -1;
-    for (const struct fp_fs_ops *const *ops = fp_host_drivers; *ops; ops++) {
-        struct fp_fs_config found = image->cfg;
-        int score = best;
-
-        if ((*ops)->probe != NULL &&
-            (*ops)->probe(&file.bdev, &found, &score) == FP_OK && score > best)
-            best = score;
-    }
-    fp_host_file_close(&file);
-    return best;
+    if (r->missing)
+        return r->is_mountable ? open_at(image, r->offset) : FP_ERR_CORRUPT;
+    file.block_size = r->cfg.block_size;
+    file.block_count = (uint32_t)(r->size / r->cfg.block_size);
+    volume.cfg.block_size = r->cfg.block_size;
+    volume.cfg.page_size = r->cfg.page_size;
+    if (r->cfg.options &&
+        snprintf(image->found_opts, sizeof image->found_opts, "%s%s%s",
+                 stated ? stated : "", stated ? "," : "",
+                 r->cfg.options) < (int)sizeof image->found_opts)
+        volume.cfg.options = image->found_opts;
+    return open_with(image, &file, &volume);
 }
 
-/* A volume that keeps its anchor twice is found, less surely, one block early
- * too: the surer neighbour is the one meant. */
-static int search(struct fpc_image *image)
+/* What is the matter with the first partition that is no free space. */
+static int why_no_partition(struct fpc_image *image)
 {
-    uint64_t offset = GRID;
-    int score, next;
+    const struct fp_bdev_mbr *table = &image->scan.mbr;
+    int err = FP_ERR_NOENT;
 
-    for (score = score_at(image, offset); score >= 0; score = next) {
-        next = score_at(image, offset + GRID);
-        if (score > 0 && score >= next)
-            return open_at(image, offset);
-        offset += GRID;
-    }
-    return FP_ERR_NOENT;
-}
-
-/* The partition that is a volume, the first of them; or what is the matter with
- * the first that is no free space. */
-static int open_partition(struct fpc_image *image)
-{
-    int first_err = FP_ERR_NOENT;
-
-    for (uint32_t i = 0; i < image->table.count; i++) {
-        const struct fp_bdev_part *part = &image->table.parts[i];
-        int err;
-
-        if (part->why == FP_MBR_OVERLAPS || part->why == FP_MBR_EXFAT)
-            continue;
-        err = open_at(image, (uint64_t)part->first * SECTOR);
-        if (err == FP_OK)
-            return FP_OK;
-        if (first_err == FP_ERR_NOENT && err != FP_ERR_INVAL)
-            first_err = err;
-    }
-    return first_err;
+    for (uint32_t i = 0; i < table->count && err == FP_ERR_NOENT; i++)
+        if (table->parts[i].why != FP_MBR_OVERLAPS &&
+            table->parts[i].why != FP_MBR_EXFAT)
+            err = open_at(image, (uint64_t)table->parts[i].first * SECTOR);
+    return err == FP_ERR_INVAL ? FP_ERR_NOENT : err;
 }
 
 static bool has_foreign_table(const struct fpc_image *image)
 {
-    return !image->has_offset &&
-           (image->table.why == FP_MBR_GPT || image->table.why == FP_MBR_EXFAT);
+    return !image->has_offset && (image->scan.mbr.why == FP_MBR_GPT ||
+                                  image->scan.mbr.why == FP_MBR_EXFAT);
 }
 
-/* FP_ERR_NOENT when there is none anywhere. */
-static int open_first(struct fpc_image *image)
+/* Where the scan found nothing: the volume all the same, or what is wrong. */
+static int open_unfound(struct fpc_image *image)
 {
-    int err = has_foreign_table(image) && !image->fs ? FP_ERR_NOENT
-                                                     : open_at(image, 0);
-
-    if (err != FP_ERR_NOENT || has_foreign_table(image))
-        return err;
-    return image->table.count > 0 ? open_partition(image) : search(image);
+    if (has_foreign_table(image))
+        return FP_ERR_NOENT;
+    return image->scan.mbr.count > 0 ? why_no_partition(image)
+                                     : open_at(image, 0);
 }
 
 /* Why no volume was found, where the table of partitions knows; true then. */
 static bool say_table(const struct fpc_image *image)
 {
+    const struct fp_bdev_mbr *table = &image->scan.mbr;
+
     if (has_foreign_table(image)) {
-        fpc_error("%s: %s", image->path, fp_bdev_mbr_text(image->table.why));
+        fpc_error("%s: %s", image->path, fp_bdev_mbr_text(table->why));
         return true;
     }
-    for (uint32_t i = 0; !image->has_offset && i < image->table.count; i++) {
-        const struct fp_bdev_part *part = &image->table.parts[i];
-
-        if (part->why == FP_MBR_FINE)
+    for (uint32_t i = 0; !image->has_offset && i < table->count; i++) {
+        if (table->parts[i].why == FP_MBR_FINE)
             continue;
-        fpc_error("%s: partition %u: %s", image->path, part->number,
-                  fp_bdev_mbr_text(part->why));
+        fpc_error("%s: partition %u: %s", image->path, table->parts[i].number,
+                  fp_bdev_mbr_text(table->parts[i].why));
         return true;
     }
     return false;
 }
 
+static const char *where_not(const struct fpc_image *image)
+{
+    if (image->has_offset)
+        return " at this offset";
+    if (image->scan.gave_up)
+        return ": too much looks like one and is none, so that not all was "
+               "looked at; state where it is with --offset";
+    return ": erased, damaged, or of a kind that is not known";
+}
+
 static int refused(struct fpc_image *image, int err)
 {
-    const char *fs = image->fs ? image->fs : "volume";
+    const char *fs = image->found ? image->found->ops->name
+                     : image->fs  ? image->fs
+                                  : "volume";
 
     switch (err) {
     case FP_ERR_NOENT:
         if (!say_table(image))
             fpc_error("%s: no filesystem found%s", image->path,
-                      image->has_offset
-                          ? " at this offset"
-                          : ": erased, damaged, or of a kind that "
-                            "is not known");
+                      where_not(image));
         return FPC_EXIT_REFUSED;
     case FP_ERR_CORRUPT:
         if (fpc_image_say_cut(image))
@@ -160,7 +155,8 @@ static int refused(struct fpc_image *image, int err)
                   image->path, fs);
         return FPC_EXIT_REFUSED;
     default:
-        fpc_error("%s: %s", image->path, fp_strerror(err));
+        fpc_error("%s: %s", image->path,
+                  fp_host_file_why(&image->host.file, err));
         return (int)fpc_exit_of(err);
     }
 }
@@ -179,40 +175,148 @@ static void show_stored(struct fpc_image *image)
     image->slashed = fpc_image_kind(mnt->ops->name)->slashed;
 }
 
+/* --- looking at the file --- */
+
+static uint64_t next_data(void *ctx, uint64_t off)
+{
+    return fp_host_file_next_data(ctx, off);
+}
+
+/* Verbs need the volume in question, and to know whether it is the only one;
+ * info wants to see everything. */
+static int scan(struct fpc_image *image, struct fp_host_file *file)
+{
+    const bool is_all = strcmp(image->verb, "info") == 0 && !image->volume;
+    struct fp_host_scan_config cfg = {
+        .drivers = fp_host_drivers,
+        .fs = image->fs,
+        .next_data = next_data,
+        .ctx = file,
+        .want = is_all          ? 0
+                : image->volume ? image->volume
+                                : 2,
+        .read_on = is_all || image->volume ? 0 : READ_ON,
+    };
+
+    return fp_host_scan(&image->scan, &file->bdev, &cfg);
+}
+
 /* A file too short for a table has none. */
 static void read_table(struct fpc_image *image, struct fp_bdev *dev)
 {
     static uint8_t buf[SECTOR];
 
-    if (fp_bdev_mbr_read(&image->table, dev, buf, SECTOR) == FP_OK)
-        fp_bdev_mbr_read_logical(&image->table, dev, buf);
+    (void)fp_bdev_mbr_read(&image->scan.mbr, dev, buf, SECTOR);
 }
 
-int fpc_image_open(struct fpc_image *image)
+/* Is it stated where the volume is, or how it is laid out? Then it is there and
+ * so, and not searched for. */
+static bool is_stated(const struct fpc_image *image)
 {
+    const char *opts = image->opts;
+
+    return image->has_offset || image->cfg.block_size || image->cfg.page_size ||
+           (opts && image->fs) || (image->fs && strcmp(image->fs, "raw") == 0);
+}
+
+int fpc_image_look(struct fpc_image *image)
+{
+    struct fp_host_file file;
     int err;
 
     if (image->fs && !fp_host_volume_driver(fp_host_drivers, image->fs)) {
         fpc_image_kinds_told(image->fs);
         return FPC_EXIT_USAGE;
     }
-    /* A file that is not there is told from one without a filesystem. */
-    struct fp_host_file file;
-    struct fp_host_file_config cfg = { 0 };
-
-    err = fp_host_file_open(&file, image->path, &cfg);
+    err = fp_host_file_open(&file, image->path, NULL);
     if (err) {
         fpc_error("%s: %s", image->path,
-                  err == FP_ERR_INVAL ? "the file is empty" : fp_strerror(err));
+                  err == FP_ERR_INVAL ? "the file is empty"
+                                      : fp_host_file_why(&file, err));
         return err == FP_ERR_INVAL ? FPC_EXIT_REFUSED : (int)fpc_exit_of(err);
     }
-    read_table(image, &file.bdev);
+    image->file_size = file.size;
+    if (!is_stated(image) || image->volume)
+        err = scan(image, &file);
+    else
+        read_table(image, &file.bdev);
     fp_host_file_close(&file);
-    err = image->has_offset ? open_at(image, image->offset) : open_first(image);
+    if (err) {
+        fpc_error("%s: %s", image->path, fp_strerror(err));
+        return (int)fpc_exit_of(err);
+    }
+    return FPC_EXIT_OK;
+}
+
+/* --- opening what was found --- */
+
+static int refused_volume(const struct fpc_image *image)
+{
+    fpc_error("%s: there is no volume %u: of %zu that were found, see image "
+              "info",
+              image->path, image->volume, image->scan.volume_count);
+    return FPC_EXIT_NOT_FOUND;
+}
+
+/* Is it in a partition that overlaps another? Then who opens it says so. */
+static bool is_disputed(const struct fpc_image *image)
+{
+    const struct fp_bdev_mbr *table = &image->scan.mbr;
+    bool is = false;
+
+    for (uint32_t i = 0; i < table->count && !image->volume; i++)
+        is |= table->parts[i].why == FP_MBR_OVERLAPS &&
+              (uint64_t)table->parts[i].first * SECTOR == image->found_at;
+    return is;
+}
+
+/* Which one it is, if there is another. */
+static void say_which(struct fpc_image *image)
+{
+    if (image->told_which || image->volume || image->scan.volume_count < 2 ||
+        strcmp(image->verb, "info") == 0)
+        return;
+    image->told_which = true;
+    fprintf(stderr,
+            "flashport: %s: there are several volumes; this is the first, %s "
+            "at 0x%" PRIx64 ". All: image info; another: --volume N\n",
+            image->path, image->found->ops->name, image->found->offset);
+}
+
+int fpc_image_open_found(struct fpc_image *image)
+{
+    size_t n = image->volume ? image->volume : 1;
+    int err;
+
+    image->found = fp_host_scan_volume(&image->scan, n);
+    if (image->found) {
+        image->found_at = image->found->offset;
+        err = is_disputed(image) ? FP_ERR_NOENT
+                                 : open_region(image, image->found);
+    } else if (image->volume) {
+        return refused_volume(image);
+    } else if (is_stated(image)) {
+        err = open_at(image, image->has_offset ? image->offset : 0);
+    } else {
+        err = open_unfound(image);
+    }
     if (err)
         return refused(image, err);
+    if (image->found)
+        say_which(image);
     show_stored(image);
     return FPC_EXIT_OK;
+}
+
+int fpc_image_open(struct fpc_image *image)
+{
+    int status = fpc_image_look(image);
+
+    if (status == FPC_EXIT_OK)
+        status = fpc_image_open_found(image);
+    if (status)
+        fpc_image_close(image);
+    return status;
 }
 
 static char *rooted(const struct fpc_image *image, const char *path)
@@ -244,7 +348,9 @@ int fpc_image_root_paths(struct fpc_image *image, int first)
 
 void fpc_image_close(struct fpc_image *image)
 {
-    fp_host_image_close(&image->host);
+    if (image->host.vol.mnt.mounted)
+        fp_host_image_close(&image->host);
+    fp_host_scan_free(&image->scan);
 }
 
 int fpc_image_failed(struct fpc_image *image, const char *path, int err)

@@ -85,13 +85,19 @@ static void print_json(const struct mending *m)
 }
 
 /* Why some of it stays. */
-static void say_left(const struct fpc_image *image)
+static void say_left(const struct fpc_image *image, const struct fp_step *left)
 {
     const struct fpc_image_kind *kind = fpc_image_kind(image->fs);
 
-    fpc_error("%s: what is left cannot be repaired: in a %s that can be done "
-              "with %s; extract what can be read, and create the image anew",
-              image->path, image->fs, kind->mends ? kind->mends : "nothing");
+    if (!left->errors && !left->warnings)
+        fpc_error("%s: what is left does no harm: it goes when something is "
+                  "written there",
+                  image->path);
+    else
+        fpc_error("%s: what is left cannot be repaired: a repair of %s mends "
+                  "%s; extract what can be read, and create the image anew",
+                  image->path, image->fs,
+                  kind->mends ? kind->mends : "nothing");
 }
 
 static int repair(struct fpc_image *image, struct mending *m)
@@ -108,7 +114,7 @@ static int repair(struct fpc_image *image, struct mending *m)
     if (status)
         return status;
     if (!fpc_findings_none(left))
-        say_left(image);
+        say_left(image, &left->step);
     return left->step.errors ? FPC_EXIT_REFUSED : FPC_EXIT_OK;
 }
 

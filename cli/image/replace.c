@@ -236,6 +236,11 @@ int fpc_replace_commit(struct fpc_replace *r)
         return status;
     }
     unfinished = NULL;
+#ifdef _WIN32
+    /* Not every filesystem there replaces a file that is open. */
+    close(r->old_fd);
+    r->old_fd = -1;
+#endif
     if (rename(r->twin, r->target) != 0) {
         status = fpc_failed(r->path);
         fpc_replace_abandon(r);

@@ -253,19 +253,14 @@ static int run_prompt(struct fpc_shell *shell)
     return FPC_EXIT_OK;
 }
 
-/* What was found out once need not be each time, nor turn out differently. */
+/* Is there anything to have a prompt in? What is said of it is said once. */
 static int look(struct fpc_shell *shell)
 {
-    struct fpc_image *image = shell->image;
-    int status = fpc_image_open(image);
+    int status = fpc_image_open(shell->image);
 
-    if (status)
-        return status;
-    image->fs = image->host.vol.mnt.ops->name;
-    image->offset = image->found_at;
-    image->has_offset = true;
-    fpc_image_close(image);
-    return FPC_EXIT_OK;
+    if (status == FPC_EXIT_OK)
+        fpc_image_close(shell->image);
+    return status;
 }
 
 int fpc_image_shell(struct fpc_image *image)

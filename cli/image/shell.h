@@ -24,7 +24,7 @@
 #include <stdio.h>
 
 struct fpc_shell {
-    struct fpc_image *image;   /* closed; fs and offset as were found out */
+    struct fpc_image *image;   /* closed but while a command has it open */
     char cwd[FP_PATH_MAX + 1]; /* in the image, "/a/b" */
     bool prompts;              /* somebody types; else it is a script */
     bool done;

@@ -5,6 +5,7 @@
  */
 #define _XOPEN_SOURCE 700
 #include "cli/image/sink.h"
+#include "core/host/name.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,6 +73,26 @@ static int make_dir(const char *path)
     return fpc_failed(path);
 }
 
+/* Does this host make a file of every name in the path? */
+static bool is_plain(const char *path)
+{
+    for (const char *p = path; (p = strchr(p, '/')) != NULL;) {
+        size_t n = strcspn(++p, "/");
+
+        if (!fp_host_name_is_plain(p, n))
+            return false;
+    }
+    return true;
+}
+
+static int refuse_name(const char *path)
+{
+    fpc_error("%s: no name for a file on Windows, which stops here; take a "
+              "part of the image, or cat this file",
+              path);
+    return FPC_EXIT_FAILED;
+}
+
 static int dir_open(struct fpc_sink *sink, const char *path)
 {
     sink->path = path;
@@ -83,6 +104,8 @@ static int dir_put(struct fpc_sink *sink, struct fpc_image *image,
 {
     char path[PATH_MAX];
 
+    if (!is_plain(name))
+        return refuse_name(node->path);
     if ((size_t)snprintf(path, sizeof path, "%s%s", sink->path, name) >=
         sizeof path) {
         errno = ENAMETOOLONG;

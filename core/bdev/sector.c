@@ -37,24 +37,19 @@
  * entries are 0, so that allocating sets bits.
  */
 #include "core/bdev/sector.h"
+
+#include "core/bdev/sector_record.h"
 #include "core/bytes.h"
 #include "core/digest/crc32.h"
 
 #include <stddef.h>
 #include <string.h>
 
-/* A record: number, sector that the group starts with, spare, CRC of the spare,
- * CRC of these; u32 each. */
-#define RECORD_ROOM 32         /* a multiple of smaller units of programming */
-#define RECORD_SEED 0x4a535046 /* so that no record is all zeros */
-#define NO_GROUP    UINT32_MAX
+#define RECORD_ROOM 32 /* a multiple of smaller units of programming */
 
 /* In place of the offset of the next record, before the first after a start:
  * what was found may be found otherwise at the next one. */
 #define UNDECIDED UINT32_MAX
-
-/* Groups of the reserve before the spares. */
-#define JOURNALS 2
 
 static struct fp_bdev_sector *sector_of(struct fp_bdev *dev)
 {
@@ -63,7 +58,7 @@ static struct fp_bdev_sector *sector_of(struct fp_bdev *dev)
 
 static fp_addr spare_off(const struct fp_bdev_sector *s)
 {
-    return (fp_addr)(JOURNALS + s->spare) * s->group_size;
+    return (fp_addr)(FP_SECTOR_JOURNALS + s->spare) * s->group_size;
 }
 
 static int erase_group(struct fp_bdev_sector *s, struct fp_bdev *dev,
@@ -150,7 +145,7 @@ static int append(struct fp_bdev_sector *s, uint32_t group)
     memset(buf, 0xff, s->slot_size);
     for (uint32_t i = 0; i < 4; i++)
         fp_put_le32(buf + 4 * i, fields[i]);
-    fp_put_le32(buf + 16, fp_crc32(RECORD_SEED, buf, 16));
+    fp_put_le32(buf + 16, fp_crc32(FP_SECTOR_RECORD_SEED, buf, 16));
     err = fp_bdev_prog(s->reserve, (fp_addr)s->journal + s->next, buf,
                        s->slot_size);
     if (err)
@@ -169,7 +164,8 @@ static int read_record(struct fp_bdev_sector *s)
     if (s->next < s->group_size)
         err = fp_bdev_read(s->reserve, (fp_addr)s->journal + s->next, buf,
                            s->slot_size);
-    if (!err && fp_get_le32(buf + 16) != fp_crc32(RECORD_SEED, buf, 16))
+    if (!err &&
+        fp_get_le32(buf + 16) != fp_crc32(FP_SECTOR_RECORD_SEED, buf, 16))
         err = FP_ERR_CORRUPT;
     return err;
 }
@@ -240,7 +236,7 @@ static int flush(struct fp_bdev_sector *s)
     if (!err)
         err = pass(s, true);
     if (!err)
-        err = append(s, NO_GROUP);
+        err = append(s, FP_SECTOR_NO_GROUP);
     if (!err)
         s->open = false;
     return err;
@@ -350,10 +346,10 @@ static int lay_out(struct fp_bdev_sector *s)
         return FP_ERR_INVAL;
     in_reserve = (uint32_t)(fp_bdev_size(res) / group);
     if (res->block_size != block_size || res->prog_size != dev->prog_size ||
-        in_reserve <= JOURNALS)
+        in_reserve <= FP_SECTOR_JOURNALS)
         return FP_ERR_INVAL;
 
-    s->spare_count = in_reserve - JOURNALS;
+    s->spare_count = in_reserve - FP_SECTOR_JOURNALS;
     s->group_size = group;
     s->slot_size = dev->prog_size > RECORD_ROOM ? dev->prog_size : RECORD_ROOM;
     s->bdev.block_count =
@@ -365,7 +361,7 @@ static int lay_out(struct fp_bdev_sector *s)
  * the whole group. */
 static int recover(struct fp_bdev_sector *s)
 {
-    uint32_t sector = NO_GROUP, crc = 0;
+    uint32_t sector = FP_SECTOR_NO_GROUP, crc = 0;
     int err = find_last(s, &sector, &crc);
 
     if (err || sector >= s->bdev.block_count)

@@ -71,4 +71,17 @@ int fp_bdev_sector_init(struct fp_bdev_sector *sector, struct fp_bdev *under,
                         struct fp_bdev *reserve,
                         const struct fp_bdev_sector_config *cfg);
 
+/* A volume in a dump of the whole flash, reserve included. */
+struct fp_bdev_sector_volume {
+    fp_addr off, size;
+    uint32_t sector_size;
+};
+
+/* For those who change a dump: if the cut that it was taken after left a redo,
+ * does that, as the device would at its next start, over what was changed
+ * meanwhile. Else, and in a dump without a reserve, nothing. `dump` is read and
+ * programmed by the byte, and programs replace. */
+int fp_bdev_sector_settle(struct fp_bdev *dump,
+                          const struct fp_bdev_sector_volume *volume);
+
 #endif

@@ -123,6 +123,8 @@ static int mount_image(struct fp_host_image *image, bool may_resize,
         return err;
     if (may_resize && found.block_size != 0) {
         err = fp_host_file_set_block_size(&image->file, found.block_size);
+        if (err && image->file.kind == FP_HOST_MTD)
+            return err; /* of flash that is erased in larger blocks */
         if (err)
             return FP_ERR_CORRUPT; /* shorter than one block of its own */
     }

@@ -2,6 +2,7 @@
 #include "tests/fuzz/volume.h"
 
 #include "core/bdev/ram.h"
+#include "core/host/analyze.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -228,6 +229,15 @@ static void change(struct fp_mount *mnt)
     step(mnt, FP_STEP_COMPACT);
 }
 
+static void analyze(struct fp_mount *mnt)
+{
+    struct fp_host_analysis analysis;
+
+    allow();
+    if (fp_host_analyze(&analysis, mnt) == FP_OK)
+        fp_host_analysis_free(&analysis);
+}
+
 /* Mounted read-only, nothing may be written. */
 static void use_mounted(struct fp_mount *mnt)
 {
@@ -240,6 +250,8 @@ static void use_mounted(struct fp_mount *mnt)
     walk(mnt);
     allow();
     (void)fp_fs_blocks(mnt, on_block, &sum);
+    analyze(mnt);
+    allow();
     step(mnt, FP_STEP_CHECK);
     if (dev.may_write) {
         change(mnt);

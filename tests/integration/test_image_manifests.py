@@ -28,7 +28,9 @@ def is_known(fs):
 
 
 FORMATS = [p.name for p in sorted((TESTS / 'images').iterdir()) if is_known(p.name)]
-ALL = [p.relative_to(TESTS / 'images').with_suffix('') for fs in FORMATS for p in sorted((TESTS / 'images' / fs).glob('*.json'))]
+IS_WINDOWS = BIN.name == 'wine'
+EVERY = int(os.environ.get('FP_IMAGES_EVERY', 1))  # a program that starts slowly gets one image in so many
+ALL = [p.relative_to(TESTS / 'images').with_suffix('') for fs in FORMATS for p in sorted((TESTS / 'images' / fs).glob('*.json'))[::EVERY]]
 
 
 def spiffs(m):
@@ -125,7 +127,10 @@ def test_the_default_view_has_the_same_contents(image, tmp_path):
         contents = collections.Counter(f['sha256'] for f in listed if f['type'] == 'file' and f['size'])
         assert contents == collections.Counter(f['sha256'] for f in files if f['type'] == 'file' and f['size'])
         assert listed == sorted(listed, key=by_bytes)
-        flashport('image', 'extract', path, tmp_path / str(n), *stated)
+        done = flashport('image', 'extract', path, tmp_path / str(n), *stated, ok=(0, 1) if IS_WINDOWS else (0,))
+        if done.returncode:  # names that cannot be there
+            assert b'no name for a file on Windows' in done.stderr or b'Illegal byte sequence' in done.stderr, done.stderr
+            continue
         there = {hashlib.sha256(p.read_bytes()).hexdigest() for p in (tmp_path / str(n)).rglob('*') if p.is_file() and p.stat().st_size}
         assert there == set(contents)
 

@@ -74,7 +74,7 @@ def test_the_first_volume_is_opened_and_others_by_offset(card):
     assert [(p['number'], p['type'], p['offset'], p['size']) for p in info['partitions']] == [
         (1, 0x83, 2048 * SECTOR, 1000 * SECTOR), (2, 1, 63 * SECTOR, 1000 * SECTOR), (5, 6, 4100 * SECTOR, 2000 * SECTOR)]
     text = flashport('info', card).stdout.decode()
-    assert 'partition 2' in text and ': this one' in text
+    assert 'partition 2: FAT12' in text and 'partition table (MBR)' in text
 
 
 def test_a_volume_without_a_table_has_no_partitions(card):
@@ -85,15 +85,17 @@ def test_a_volume_without_a_table_has_no_partitions(card):
 
 def test_exfat_and_gpt_are_refused_with_what_to_do(card):
     partition(card, 'start=2048,size=1000', 'gpt')
-    put_volume(card, 2048, 1000, 'INSIDE.TXT')
     line = refusal('ls', card)
     assert 'GPT' in line and 'MBR' in line and 'FAT32' in line
-    assert names(card, '--offset', 2048 * SECTOR) == ['/INSIDE.TXT']  # for who knows where it is
+    put_volume(card, 2048, 1000, 'INSIDE.TXT')
+    assert names(card) == names(card, '--offset', 2048 * SECTOR) == ['/INSIDE.TXT']  # found without the table
+    assert 'GPT, not read' in flashport('info', card).stdout.decode()
 
     exfat = b'\xeb\x76\x90EXFAT   '.ljust(510, b'\0') + b'\x55\xaa'
     card.write_bytes(exfat.ljust(8192 * SECTOR, b'\0'))
-    line = refusal('info', card)
+    line = refusal('check', card)
     assert 'exFAT' in line and 'FAT32' in line
+    assert 'data: exFAT' in flashport('info', card, ok=3).stdout.decode()
 
     card.write_bytes(bytes(8192 * SECTOR))
     partition(card, 'start=2048,size=1000,type=7')

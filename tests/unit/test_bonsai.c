@@ -621,6 +621,56 @@ static void addresses_of_nothing_are_dropped(void **state)
     small_free(&v);
 }
 
+/* What is listed of a volume whose power failed in the nth write of a step;
+ * false: the step had fewer. */
+static bool list_after_cut(struct small_volume *v, const uint8_t *image,
+                           const struct small_step *step, uint32_t nth,
+                           char text[SMALL_TEXT])
+{
+    bool was_cut;
+
+    memcpy(v->mem, image, v->size);
+    assert_int_equal(small_mount(v, kind.ops, NULL), FP_OK);
+    fp_bdev_fault_cut(&v->fault, nth, FP_FAULT_TEAR_HALF);
+    (void)small_do(&kind, &v->mnt, step);
+    was_cut = fp_bdev_fault_is_off(&v->fault);
+    fp_bdev_fault_power_on(&v->fault);
+    fp_bdev_fault_cut(&v->fault, 0, FP_FAULT_TEAR_NONE);
+    small_forget(v);
+    assert_int_equal(small_mount(v, kind.ro, NULL), FP_OK);
+    small_list(&v->mnt, text);
+    small_unmount(v);
+    return was_cut;
+}
+
+/* The row that a new file would get is listed already by its directory: the
+ * file may not be written there, where it would show before it is whole. */
+static void a_row_that_is_listed_is_not_free(void **state)
+{
+    static const struct small_step put = { SMALL_PUT, "/config/new", "", 200,
+                                           1 };
+    static char before[SMALL_TEXT], after[SMALL_TEXT], now[SMALL_TEXT];
+    struct small_volume v;
+    json_t *manifest = small_load(&v, &any_start, "bonsai_a_tree");
+    uint8_t *image = malloc(v.size);
+
+    (void)state;
+    assert_int_equal(fp_get_le32(v.mem + 2 * 256 + 8 + 6), 0x1d000 + 3 * 256);
+    memset(v.mem + 3 * 256, 0xff, 256);
+    memcpy(image, v.mem, v.size);
+    assert_int_equal(small_mount(&v, kind.ro, NULL), FP_OK);
+    small_list(&v.mnt, before);
+    small_unmount(&v);
+    assert_false(list_after_cut(&v, image, &put, 1000, after));
+    assert_string_not_equal(before, after);
+    for (uint32_t nth = 1; list_after_cut(&v, image, &put, nth, now); nth++)
+        if (strcmp(now, before) != 0)
+            assert_string_equal(now, after);
+    free(image);
+    json_decref(manifest);
+    small_free(&v);
+}
+
 static void use_all(struct small_volume *v)
 {
     static const struct small_step steps[] = {
@@ -724,6 +774,7 @@ int main(void)
         cmocka_unit_test(a_handle_of_own_data_follows),
         cmocka_unit_test(formats_where_a_row_can_be_erased),
         cmocka_unit_test(addresses_of_nothing_are_dropped),
+        cmocka_unit_test(a_row_that_is_listed_is_not_free),
         cmocka_unit_test(cycles_end),
         cmocka_unit_test(power_cuts_leave_old_or_new),
         cmocka_unit_test(broken_images_are_survived),

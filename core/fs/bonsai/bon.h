@@ -194,8 +194,14 @@ uint32_t fp_bon_size(const struct fp_bon_node *n);
 bool fp_bon_is_dir(const struct fp_bon_node *n);
 /* Is there a record that begins in `row`? */
 bool fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node);
-/* The next child, from the index'th on, that is a record and names the node as
- * its parent; *index becomes that behind it. */
+/* The row that the node lists as its index'th child, 0 for none of ours. */
+uint32_t fp_bon_listed(struct fp_bon *fs, const struct fp_bon_node *node,
+                       uint32_t index);
+/* Is there a record in that row that names the node as its parent? */
+bool fp_bon_is_kid(struct fp_bon *fs, const struct fp_bon_node *node,
+                   uint32_t row, struct fp_bon_node *kid);
+/* The next child of those, from the index'th on; *index becomes that behind
+ * it. */
 bool fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
                 uint32_t *index, struct fp_bon_node *kid);
 bool fp_bon_has_kids(struct fp_bon *fs, const struct fp_bon_node *node);

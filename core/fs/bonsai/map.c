@@ -35,21 +35,27 @@ static uint32_t take_node(struct fp_bon *fs, uint32_t row,
 }
 
 /* Takes the node's rows, and remembers its children: the first row of them
- * that lies before `next`, or that. */
+ * that lies before `next`, or that. A row that is listed is not free even if
+ * nothing is there: what is written there would be a child at once. */
 static uint32_t visit(struct fp_bon *fs, uint32_t row, uint32_t next)
 {
     struct fp_bon_node node, kid;
-    uint32_t index = 0, end = take_node(fs, row, &node);
+    uint32_t end = take_node(fs, row, &node);
 
     if (end == 0)
         return next;
     fp_bon_set(fs->heads, row);
     if (end > fs->last)
         fs->last = end;
-    while (fp_bon_kid(fs, &node, &index, &kid)) {
-        fp_bon_set(fs->found, kid.row);
-        if (kid.row < next)
-            next = kid.row;
+    for (uint32_t i = 0; i < node.kids; i++) {
+        uint32_t kid_row = fp_bon_listed(fs, &node, i);
+
+        fp_bon_set(fs->used, kid_row);
+        if (!fp_bon_is_kid(fs, &node, kid_row, &kid))
+            continue;
+        fp_bon_set(fs->found, kid_row);
+        if (kid_row < next)
+            next = kid_row;
     }
     return next;
 }

@@ -88,21 +88,29 @@ bool fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node)
            fp_bon_size(node) <= (fs->rows - row) * FP_BON_ROW;
 }
 
+uint32_t fp_bon_listed(struct fp_bon *fs, const struct fp_bon_node *node,
+                       uint32_t index)
+{
+    uint8_t addr[4];
+
+    fp_bon_read(fs, fp_bon_data_at(node) + node->data_size + 4 * index, addr,
+                sizeof addr);
+    return row_of(fs, addr);
+}
+
+bool fp_bon_is_kid(struct fp_bon *fs, const struct fp_bon_node *node,
+                   uint32_t row, struct fp_bon_node *kid)
+{
+    return row > FP_BON_ROOT && fp_bon_load(fs, row, kid) &&
+           kid->parent == node->row;
+}
+
 bool fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
                 uint32_t *index, struct fp_bon_node *kid)
 {
-    uint32_t at = fp_bon_data_at(node) + node->data_size;
-
-    while (*index < node->kids) {
-        uint8_t addr[4];
-        uint32_t row;
-
-        fp_bon_read(fs, at + 4 * (*index)++, addr, sizeof addr);
-        row = row_of(fs, addr);
-        if (row > FP_BON_ROOT && fp_bon_load(fs, row, kid) &&
-            kid->parent == node->row)
+    while (*index < node->kids)
+        if (fp_bon_is_kid(fs, node, fp_bon_listed(fs, node, (*index)++), kid))
             return true;
-    }
     return false;
 }
 

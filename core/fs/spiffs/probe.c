@@ -19,7 +19,7 @@
 #define CELLS_MAX   64u /* blocks whose magic is looked at */
 #define CHUNK       64u /* bytes of a lookup table read at once */
 #define ENTRIES_MAX 32u
-#define HEADERS_MAX 8u
+#define HEADERS_MAX 6u
 #define KIND_MAX    4u                            /* layouts */
 #define TABLES      (2u * HEADERS_MAX * KIND_MAX) /* reads that tables take */
 #define STRIDE      16u /* from block to block on the way through */
@@ -61,7 +61,17 @@ struct votes {
     uint32_t agree, differ;
 };
 
+struct found {
+    int32_t fit;
+    bool magic, sure;
+    uint32_t block_size, page_size;
+    const char *options;
+};
+
 struct trial {
+    struct fp_bdev *dev;
+    struct fp_fs_config *cfg; /* being tried */
+    struct found best;
     struct fp_spf fs;
     uint8_t unit[UNIT_MAX];
     bool stated;    /* the caller knows the layout */
@@ -223,23 +233,16 @@ static int32_t weigh(const struct trial *t, const struct votes *votes)
     return (magic ? MAGIC : 1) + (int32_t)(agree - differ);
 }
 
-struct found {
-    int32_t fit;
-    bool magic, sure;
-    struct fp_fs_config cfg;
-};
-
 /* One layout, maybe the first of its kind. False: the kind does not fit. */
-static bool try_layout(struct trial *t, struct fp_bdev *dev,
-                       const struct fp_fs_config *cfg, bool first,
-                       struct found *best)
+static bool try_layout(struct trial *t, bool first)
 {
+    struct found *best = &t->best;
     struct votes votes;
     int32_t fit;
 
-    if (fp_spf_layout(&t->fs, dev, cfg))
+    if (fp_spf_layout(&t->fs, t->dev, t->cfg))
         return false;
-    t->fs.dev = dev;
+    t->fs.dev = t->dev;
     t->fs.unit = t->unit;
     t->fs.unit_at = (fp_addr)-1;
     if (first && !survey(t))
@@ -247,48 +250,67 @@ static bool try_layout(struct trial *t, struct fp_bdev *dev,
     votes = t->entries;
     try_headers(t, &votes);
     fit = weigh(t, &votes);
-    if (fit > best->fit)
-        *best = (struct found){ fit, t->fs.magic, votes.agree >= 5, *cfg };
+    if (fit <= best->fit)
+        return true;
+    best->fit = fit;
+    best->magic = t->fs.magic;
+    best->sure = votes.agree >= 5;
+    best->block_size = t->cfg->block_size;
+    best->page_size = t->cfg->page_size;
+    best->options = t->cfg->options;
     return true;
 }
 
 /* The layouts, or the one that the caller states, in blocks and pages of this
  * size. */
-static void try_all(struct trial *t, struct fp_bdev *dev,
-                    const struct fp_fs_config *cfg, struct found *best)
+static void try_all(struct trial *t)
 {
-    bool raw = fp_fs_option(cfg->options, "raw", 0);
-    struct fp_fs_config use = *cfg;
+    const char *options = t->cfg->options;
+    bool raw = fp_fs_option(options, "raw", 0);
 
     if (t->stated) {
-        (void)try_layout(t, dev, cfg, true, best);
+        (void)try_layout(t, true);
         return;
     }
     for (size_t kind = 0; kind < sizeof kinds / sizeof kinds[0]; kind++)
         for (size_t i = 0; i < KIND_MAX; i++) {
             /* What is taken for an empty volume is tried first. */
-            size_t k = i < 2 && use.block_size == 8192 ? 1 - i : i;
+            size_t k = i < 2 && t->cfg->block_size == 8192 ? 1 - i : i;
 
-            use.options = kinds[kind][k][raw];
-            if (use.options == NULL || !try_layout(t, dev, &use, i == 0, best))
+            t->cfg->options = kinds[kind][k][raw];
+            if (t->cfg->options == NULL || !try_layout(t, i == 0))
                 break;
         }
+    t->cfg->options = options;
 }
 
-static void try_pages(struct trial *t, struct fp_bdev *dev,
-                      struct fp_fs_config *cfg, struct found *best)
+static void try_pages(struct trial *t)
 {
     static const uint16_t pages[] = { 256, 512, 128, 1024 };
 
-    if (cfg->page_size != 0) {
-        try_all(t, dev, cfg, best);
+    if (t->cfg->page_size != 0) {
+        try_all(t);
         return;
     }
     for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
-        cfg->page_size = pages[i];
-        try_all(t, dev, cfg, best);
+        t->cfg->page_size = pages[i];
+        try_all(t);
     }
-    cfg->page_size = 0;
+    t->cfg->page_size = 0;
+}
+
+static void try_sizes(struct trial *t)
+{
+    if (t->cfg->block_size != 0) {
+        try_pages(t);
+        return;
+    }
+    for (uint32_t size = 1024; size <= 65536; size *= 2) {
+        t->cfg->block_size = size;
+        if (size % t->dev->block_size == 0)
+            try_pages(t);
+    }
+    t->cfg->block_size = 0;
 }
 
 /* The reference counts bytes in 32 bits. */
@@ -301,8 +323,7 @@ static bool is_too_large(const struct fp_bdev *dev,
 
 int fp_spf_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
 {
-    struct found best = { .fit = -1 };
-    struct fp_fs_config use = *cfg;
+    const struct found *best;
     struct trial t;
 
     if (*score >= SCORE_MAX)
@@ -310,22 +331,21 @@ int fp_spf_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score)
     *score = 0;
     if (dev->read_size > UNIT_MAX || is_too_large(dev, cfg))
         return FP_ERR_NOENT;
+    t.dev = dev;
+    t.cfg = cfg;
+    t.best.fit = -1;
     t.stated = fp_spf_is_stated(cfg);
     t.reads = READS_MAX;
     t.err = FP_OK;
-    if (cfg->block_size != 0) {
-        try_pages(&t, dev, &use, &best);
-    } else {
-        for (use.block_size = 1024; use.block_size <= 65536;
-             use.block_size *= 2)
-            if (use.block_size % dev->block_size == 0)
-                try_pages(&t, dev, &use, &best);
-    }
+    try_sizes(&t);
+    best = &t.best;
     if (t.err)
         return t.err;
-    if (best.fit < 0)
+    if (best->fit < 0)
         return FP_ERR_NOENT;
-    *cfg = best.cfg;
-    *score = best.sure ? best.magic ? SCORE_MAX : 70 : best.magic ? 60 : 30;
+    cfg->block_size = best->block_size;
+    cfg->page_size = best->page_size;
+    cfg->options = best->options;
+    *score = best->sure ? best->magic ? SCORE_MAX : 70 : best->magic ? 60 : 30;
     return FP_OK;
 }

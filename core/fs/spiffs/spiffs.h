@@ -51,4 +51,18 @@ extern const struct fp_fs_config fp_fs_spiffs_esp8266;
 extern const struct fp_fs_config fp_fs_spiffs_espidf;
 extern const struct fp_fs_config fp_fs_spiffs_maixpy;
 
+/* What a mounted volume tells of one block, for tools. */
+struct fp_fs_spiffs_block {
+    bool is_blank; /* no page of it was written since it was erased */
+    /* Its "erase count": the number of the erase that made it, all of the
+     * volume counted together; a time stamp that wraps, in the common layout
+     * at 32,767. */
+    bool has_stamp;
+    uint32_t stamp;
+};
+
+/* FP_ERR_INVAL: there is no such block. */
+int fp_fs_spiffs_block(struct fp_mount *mnt, uint32_t block,
+                       struct fp_fs_spiffs_block *info);
+
 #endif

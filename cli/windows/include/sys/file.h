@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * flock() is in cli/windows/posix.h.
+ */
