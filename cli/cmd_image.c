@@ -40,7 +40,7 @@ static const struct verb {
     { "cat", "IMAGE PATH...", "print files", 1, 1000000, OPT_FIND | OPT_RAW,
       fpc_image_cat },
     { "extract", "IMAGE DIR [PATH]",
-      "write the files below PATH into DIR, a FILE.tar or '-'", 1, 2, OPT_FIND,
+      "files below PATH into DIR, a FILE.tar or '-'", 1, 2, OPT_FIND,
       fpc_image_extract },
     { "check", "IMAGE", "say everything that is wrong; changes nothing", 0, 0,
       OPT_FIND, fpc_image_check },

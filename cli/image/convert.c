@@ -211,6 +211,8 @@ static int finish_one(struct converting *c, struct fp_mount *mnt,
         err = copy_attrs(c, mnt, source);
     if (err == FP_OK)
         err = fp_fs_stat(mnt, source->path, &st);
+    if (err == FP_OK && !source->is_dir && st.size != source->size)
+        err = FP_ERR_CORRUPT;
     if (err)
         return err;
     compare_time(&c->losses, &source->meta, &st);

@@ -2,6 +2,8 @@
 #define _XOPEN_SOURCE 700
 #include "cli/image/make.h"
 
+#include "cli/image/unfinished.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -199,6 +201,7 @@ int fpc_make(struct fpc_make *m)
         errno = ENAMETOOLONG;
         return fpc_failed(path);
     }
+    fpc_unfinished(temp);
     status = told(m, m->image->cfg.block_count
                          ? make(m, temp, m->image->cfg.block_count)
                          : make_smallest(m, temp));
@@ -208,5 +211,6 @@ int fpc_make(struct fpc_make *m)
         status = fpc_failed(path);
     if (status != FPC_EXIT_OK)
         unlink(temp);
+    fpc_unfinished(NULL);
     return status;
 }

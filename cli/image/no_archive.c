@@ -2,6 +2,7 @@
  *
  * Tar archives in a build without libarchive: the answer to who asks for one.
  */
+#define _POSIX_C_SOURCE 200809L
 #include "cli/command.h"
 #include "cli/image/sink.h"
 #include "cli/image/source.h"

@@ -9,6 +9,7 @@
  */
 #define _XOPEN_SOURCE 700
 #include "cli/image/sink.h"
+#include "cli/image/unfinished.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -69,6 +70,7 @@ static int close_out(struct fpc_sink *sink, int status)
         status = fpc_failed(sink->path);
     if (status)
         unlink(sink->temp);
+    fpc_unfinished(NULL);
     return status;
 }
 
@@ -92,6 +94,7 @@ static int open_out(struct fpc_sink *sink, const char *path)
         errno = ENAMETOOLONG;
         return fpc_failed(path);
     }
+    fpc_unfinished(sink->temp);
     sink->out = fopen(sink->temp, "wb");
     return sink->out ? FPC_EXIT_OK : fpc_failed(path);
 }

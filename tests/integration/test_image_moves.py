@@ -5,16 +5,18 @@ TREE has what each format finds hard. What a format keeps of it is said by hand
 in KEEPS, from its format page; what an image holds is read by others
 (tests/tools/held.py), and times are those of the files that went in.
 """
-import hashlib
+import gzip
 import io
 import json
 import os
+import signal
 import subprocess
 import tarfile
+import time
 
 import pytest
 
-from test_image_manifests import BIN
+from test_image_manifests import BIN, TESTS
 from test_image_verbs import content, flashport, held, sha, shown
 
 pytestmark = pytest.mark.images
@@ -191,6 +193,20 @@ def test_an_archive_is_whole_or_not_there(tmp_path):
     assert old.read_bytes() == b'old' and sorted(p.name for p in tmp_path.iterdir()) == ['in', 'out.tar', 'x.img']
 
 
+@pytest.mark.parametrize('args', [['create', 'new.img', 'in'], ['convert', 'old.img', 'new.img', '--fs', 'fat'], ['extract', 'old.img', 'out.tar.gz']])
+def test_ctrl_c_leaves_nothing_behind(tmp_path, args):
+    (tmp_path / 'in').mkdir()
+    (tmp_path / 'in' / 'large').write_bytes(content('large', 16 << 20))
+    flashport('create', tmp_path / 'old.img', tmp_path / 'in')
+    run = subprocess.Popen([BIN / 'flashport', 'image', *args], cwd=tmp_path)
+    end = time.monotonic() + 60
+    while not list(tmp_path.glob('*.part')):
+        assert run.poll() is None and time.monotonic() < end, 'it has not begun'
+    run.send_signal(signal.SIGINT)
+    assert run.wait(60) == -signal.SIGINT
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['in', 'old.img']
+
+
 # --- from one filesystem to another ---------------------------------------------
 
 @pytest.mark.parametrize('target', MADE)
@@ -229,9 +245,7 @@ def test_convert_keeps_what_both_have(tmp_path, source, target):
 
 def test_attributes_go_along_or_are_told(tmp_path):
     """The reference implementation's volume with attributes"""
-    import gzip
-    import pathlib
-    images = pathlib.Path(__file__).resolve().parent.parent / 'images' / 'littlefs'
+    images = TESTS / 'images' / 'littlefs'
     with_attrs = {}
     for path in sorted(images.glob('*.json')):
         m = json.loads(path.read_text())
