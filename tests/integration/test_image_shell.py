@@ -11,6 +11,7 @@ import re
 import select
 import signal
 import subprocess
+import termios
 import time
 
 import pytest
@@ -96,18 +97,26 @@ class Terminal:
                 assert more, f'it has left; waited for {text!r}, saw {shown!r}'
                 self.raw += more
 
-    def type(self, keys, until):
+    def write(self, keys):
+        """Once the editor reads keys: before that the terminal would take them for its own"""
+        end = time.monotonic() + WITHIN
+        while termios.tcgetattr(self.fd)[3] & termios.ICANON:
+            assert time.monotonic() < end, 'no prompt'
+            time.sleep(0.001)
         os.write(self.fd, keys.encode())
+
+    def type(self, keys, until):
+        self.write(keys)
         return self.wait(until)
 
     def run(self, line):
         """What the line prints"""
-        os.write(self.fd, (line + '\n').encode())
+        self.write(line + '\n')
         self.wait('\n')
         return self.wait('> ')
 
     def leave(self, keys=CTRL_D):
-        os.write(self.fd, keys.encode())
+        self.write(keys)
         end = time.monotonic() + 60
         while time.monotonic() < end:
             if select.select([self.fd], [], [], 0.1)[0]:
@@ -208,7 +217,7 @@ def test_an_interrupted_put_leaves_the_image_and_the_shell(terminal, place):
     flashport('create', '--force', image, place.parent / 'in', '--size', '24M')
     (place / 'large').write_bytes(hashlib.shake_128(b'large').digest(16 << 20))
     before, shell = image.read_bytes(), Terminal(place)
-    os.write(shell.fd, b'put large\n')
+    shell.write('put large\n')
     end = time.monotonic() + 60
     while not copy.exists():
         assert time.monotonic() < end, 'put has not begun'
