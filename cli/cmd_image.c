@@ -23,9 +23,11 @@ enum {
     OPT_PARENTS = 64,
     OPT_RM = 128,
     OPT_TREE = 256,
+    OPT_LOSSY = 512,
     OPT_ANALYZE = 1024,
     OPT_DIFF = 2048,
     OPT_TRACE = 4096,
+    OPT_CONVERT = 8192,
 };
 
 static const struct verb {
@@ -40,8 +42,9 @@ static const struct verb {
       OPT_FIND | OPT_LIST | OPT_RAW, fpc_image_ls },
     { "cat", "IMAGE PATH...", "print files", 1, 1000000, OPT_FIND | OPT_RAW,
       fpc_image_cat },
-    { "extract", "IMAGE DIR [PATH]", "write the files below PATH into DIR", 1,
-      2, OPT_FIND, fpc_image_extract },
+    { "extract", "IMAGE DIR [PATH]",
+      "files below PATH into DIR, a FILE.tar or '-'", 1, 2, OPT_FIND,
+      fpc_image_extract },
     { "check", "IMAGE", "say everything that is wrong; changes nothing", 0, 0,
       OPT_FIND, fpc_image_check },
     { "analyze", "IMAGE", "what blocks are used for, and how worn they are", 0,
@@ -51,8 +54,11 @@ static const struct verb {
     { "trace", "IMAGE [SCRIPT]",
       "what a workload asks of the flash; changes nothing", 0, 1,
       OPT_FIND | OPT_TRACE, fpc_image_trace },
-    { "create", "IMAGE DIR", "make an image of what DIR holds", 1, 1,
-      OPT_CREATE, fpc_image_create },
+    { "create", "IMAGE DIR",
+      "make an image of what DIR, a FILE.tar or '-' holds", 1, 1,
+      OPT_CREATE | OPT_LOSSY, fpc_image_create },
+    { "convert", "IMAGE NEW --fs FS", "make an image with another filesystem",
+      1, 1, OPT_CREATE | OPT_LOSSY | OPT_CONVERT, fpc_image_convert },
     { "put", "IMAGE FILE... PATH",
       "files and directories, or '-' for stdin, "
       "into PATH",
@@ -65,6 +71,8 @@ static const struct verb {
       OPT_FIND | OPT_WRITE | OPT_PARENTS, fpc_image_mkdir },
     { "repair", "IMAGE", "put right what check says, as far as that goes", 0, 0,
       OPT_FIND | OPT_WRITE, fpc_image_repair },
+    { "shell", "IMAGE", "a prompt with ls, cd, get, put ... in the image", 0, 0,
+      OPT_FIND | OPT_WRITE, fpc_image_shell },
 };
 
 static const struct {
@@ -86,13 +94,23 @@ static const struct {
     { OPT_CREATE, "      --fs NAME          the filesystem (littlefs)\n"
                   "      --block-size N     erase unit of the flash (4096; "
                   "fat: sectors of 512)\n"
-                  "      --block-count N    (the smallest that fits)\n"
+                  "      --size N           of the image (the smallest that "
+                  "fits)\n"
+                  "      --block-count N    the same in blocks\n"
                   "      --page-size N      for formats that have pages\n"
                   "      --prog-size N      program unit of the flash "
                   "(littlefs: 16)\n"
                   "      --opt K=V,...      particular to the filesystem; "
                   "below\n"
                   "      --force            replace an image that exists\n" },
+    { OPT_LOSSY, "      --lossy            leave out what it cannot hold, "
+                 "instead of refusing\n" },
+    { OPT_CONVERT,
+      "      --offset N         where the source starts in its file\n"
+      "      --volume N         or which of those it is that info lists\n"
+      "      --from FS[,K=V...] what the source is, if it is not found out; "
+      "block_size,\n"
+      "                         page_size and its --opt\n" },
     { OPT_LIST, "      --digest           SHA-256 of every file\n"
                 "  -l, --long             size and time too\n" },
     { OPT_ANALYZE, "      --svg FILE         a picture of it ('-': instead of "
@@ -155,12 +173,14 @@ static void print_help(void)
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
         printf("  %-8s %-18s %s\n", verbs[i].name, verbs[i].args,
                verbs[i].help);
-    puts("\nOptions of all verbs but create:");
+    puts("\nOptions of all verbs but create and convert:");
     print_options(OPT_FIND);
     puts("\nOptions of ls, of cat the last:");
     print_options(OPT_LIST | OPT_RAW);
     puts("\nOptions of create:");
-    print_options(OPT_CREATE);
+    print_options(OPT_CREATE | OPT_LOSSY);
+    puts("\nOf convert those of create, for the new image, and:");
+    print_options(OPT_CONVERT);
     puts("\nOptions of analyze, diff and trace, in turn:");
     print_options(OPT_ANALYZE | OPT_DIFF | OPT_TRACE);
     puts(
@@ -168,8 +188,8 @@ static void print_help(void)
         "itself):");
     print_options(OPT_WRITE | OPT_KEEP | OPT_PARENTS | OPT_RM);
     print_opts();
-    puts("\nAll take --json. Numbers may be hexadecimal (0x...) or end in K or "
-         "M; paths in\nthe image need no leading slash.\n\n"
+    puts("\nAll take --json. Numbers may be hexadecimal (0x...) or end in K, M "
+         "or G; paths\nin the image need no leading slash.\n\n"
          "Exit codes: 0 done, 2 wrong usage, 3 the image is refused, corrupt "
          "or cut off,\n4 no such file, 6 it exists or is in use, 7 it does not "
          "fit, 1 "
@@ -193,6 +213,7 @@ static const struct verb *find(const char *name)
     return NULL;
 }
 
+/* 64-bit, decimal or 0x, with K, M or G behind. */
 bool fpc_image_number(const char *text, uint64_t most, uint64_t *value)
 {
     char *end;
@@ -201,8 +222,8 @@ bool fpc_image_number(const char *text, uint64_t most, uint64_t *value)
     *value = strtoull(text, &end, 0);
     if (end == text || errno || text[0] == '-')
         return false;
-    if (*end == 'K' || *end == 'k' || *end == 'M' || *end == 'm') {
-        unsigned shift = *end == 'K' || *end == 'k' ? 10 : 20;
+    if (*end && strchr("KkMmGg", *end)) {
+        unsigned shift = strchr("Kk", *end) ? 10 : strchr("Mm", *end) ? 20 : 30;
 
         if (*value > UINT64_MAX >> shift)
             return false;
@@ -235,7 +256,8 @@ static int take_opt(struct fpc_image *image, const char *item, char *rest)
     else if (strncmp(item, "block_cycles=", 13) == 0 &&
              fpc_image_number(item + 13, INT32_MAX, &n) && n > 0)
         image->cfg.block_cycles = (int32_t)n;
-    else if (is_littlefs && strcmp(image->verb, "create") == 0)
+    else if (is_littlefs && (strcmp(image->verb, "create") == 0 ||
+                             strcmp(image->verb, "convert") == 0))
         return usage("--opt: littlefs takes version=2.0, version=2.1 and "
                      "name_max=1..1022");
     else if (strchr(item, '=') == NULL || item[0] == '=')
@@ -272,15 +294,18 @@ static int parse_number(struct fpc_image *image, int opt, const char *text)
 {
     uint64_t n;
 
-    if (!fpc_image_number(
-            text, opt == 'o' || opt == '5' ? INT64_MAX : UINT32_MAX, &n) ||
+    if (!fpc_image_number(text, strchr("o5Z", opt) ? INT64_MAX : UINT32_MAX,
+                          &n) ||
         (n == 0 && opt != 'o' && opt != '5'))
         return usage("a size or count must be a number above 0, decimal or "
-                     "0x..., K and M may follow");
+                     "0x..., K, M and G may follow");
     switch (opt) {
     case 'o':
         image->has_offset = true;
         image->offset = n;
+        break;
+    case 'Z':
+        image->size = n;
         break;
     case 'V':
         image->volume = (uint32_t)n;
@@ -319,7 +344,10 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
         { "block-count", required_argument, NULL, 'c' },
         { "page-size", required_argument, NULL, 'z' },
         { "prog-size", required_argument, NULL, 'g' },
+        { "size", required_argument, NULL, 'Z' },
         { "opt", required_argument, NULL, 'O' },
+        { "from", required_argument, NULL, 'F' },
+        { "lossy", no_argument, NULL, 'L' },
         { "digest", no_argument, NULL, 'd' },
         { "raw", no_argument, NULL, 'R' },
         { "long", no_argument, NULL, 'l' },
@@ -357,6 +385,10 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
             image->parents = true;
         else if (opt == 'n')
             image->keep = true;
+        else if (opt == 'L')
+            image->lossy = true;
+        else if (opt == 'F')
+            image->from = optarg;
         else if (opt == 'O')
             image->opts = optarg;
         else if (opt == '1')
@@ -367,7 +399,7 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
             image->summary = true;
         else if (opt == '4')
             image->b_fs = optarg;
-        else if (strchr("oVbczg56", opt))
+        else if (strchr("oVbczgZ56", opt))
             status = parse_number(image, opt, optarg);
         else
             status = usage("no such option");
@@ -415,9 +447,8 @@ static int run_named(struct fpc_image *image)
 
     if (!verb) {
         fpc_error("no such verb: image %s", image->verb);
-        return usage(
-            "info, ls, cat, extract, check, analyze, diff, trace, create, put, "
-            "rm, mv, mkdir or repair");
+        return usage("info, ls, cat, extract, check, analyze, diff, trace, "
+                     "create, convert, put, rm, mv, mkdir, repair or shell");
     }
     if (image->arg_count >= verb->least && image->arg_count <= verb->most)
         return run_with_opts(verb, image);

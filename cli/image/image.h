@@ -24,11 +24,14 @@ struct fpc_image {
     int arg_count;
     bool json, digest, raw, detailed, quiet, force;
     bool recursive, parents, keep;
+    bool lossy;     /* what cannot be kept is left out, and told */
     const char *fs; /* NULL: find out */
     bool has_offset;
     uint64_t offset;
     uint32_t volume;    /* of those that info lists; 0: the first */
     uint32_t prog_size; /* create: 0 the default */
+    uint64_t size;      /* create: of the image, 0: not stated */
+    const char *from;   /* convert: what the source is, as typed */
     const char *opts;   /* of --opt, as typed; cfg.options is made of them */
     struct fp_fs_config cfg;
     const char *svg;  /* analyze: where the picture goes; NULL: nowhere */
@@ -51,7 +54,8 @@ struct fpc_image {
     bool stored;  /* names are shown as stored, byte for byte: --raw on a volume
                     without directories */
     bool slashed; /* yet with a slash before them: they are paths */
-    bool told_cut; /* that the file ends early was said */
+    bool told_cut;   /* that the file ends early was said */
+    bool told_which; /* that it is the first of several volumes was said */
 };
 
 /* Opens the image's volume read-only: the one at the place that was stated,
@@ -122,5 +126,7 @@ int fpc_image_rm(struct fpc_image *image);
 int fpc_image_mv(struct fpc_image *image);
 int fpc_image_mkdir(struct fpc_image *image);
 int fpc_image_repair(struct fpc_image *image);
+int fpc_image_convert(struct fpc_image *image);
+int fpc_image_shell(struct fpc_image *image);
 
 #endif

@@ -271,11 +271,12 @@ static bool is_disputed(const struct fpc_image *image)
 }
 
 /* Which one it is, if there is another. */
-static void say_which(const struct fpc_image *image)
+static void say_which(struct fpc_image *image)
 {
-    if (image->volume || image->scan.volume_count < 2 ||
+    if (image->told_which || image->volume || image->scan.volume_count < 2 ||
         strcmp(image->verb, "info") == 0)
         return;
+    image->told_which = true;
     fprintf(stderr,
             "flashport: %s: there are several volumes; this is the first, %s "
             "at 0x%" PRIx64 ". All: image info; another: --volume N\n",

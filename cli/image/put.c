@@ -41,8 +41,8 @@ static int not_put(struct fpc_image *image, const char *name, int err)
     struct fp_statfs st;
     char text[16];
 
-    if (err == 1)
-        return FPC_EXIT_FAILED; /* told */
+    if (err > 0)
+        return err; /* told */
     if (err == FP_ERR_NOSPC &&
         fp_fs_statfs(&image->host.vol.mnt, &st) == FP_OK) {
         fprintf(stderr, "flashport: %s: ", image->path);
@@ -63,21 +63,6 @@ static int not_put(struct fpc_image *image, const char *name, int err)
     return (int)fpc_exit_of(err);
 }
 
-/* Where directories are there by the names of files, there is nothing to make;
- * one that is there already is as good. */
-static int put_dir(struct fp_mount *mnt, const char *name)
-{
-    struct fp_stat st;
-    int err = fp_fs_mkdir(mnt, name);
-
-    if (err == FP_ERR_NOTSUP)
-        return FP_OK;
-    if (err != FP_ERR_EXIST)
-        return err;
-    err = fp_fs_stat(mnt, name, &st);
-    return err == FP_OK && st.type != FP_TYPE_DIR ? FP_ERR_NOTDIR : err;
-}
-
 static bool is_kept(struct fpc_image *image, const char *name)
 {
     struct fp_stat st;
@@ -86,18 +71,19 @@ static bool is_kept(struct fpc_image *image, const char *name)
 }
 
 static int put_one(struct fpc_image *image, struct putting *p,
+                   const struct fpc_sources *list,
                    const struct fpc_source *source, const char *name)
 {
     struct fp_mount *mnt = &image->host.vol.mnt;
 
     if (source->is_dir) {
         p->dirs++;
-        return put_dir(mnt, name);
+        return fpc_source_mkdir(mnt, name);
     }
     if (is_kept(image, name))
         return FP_OK;
     p->files++;
-    return fpc_source_store(source, mnt, name);
+    return fpc_source_store(list, source, mnt, name);
 }
 
 static int put_list(struct fpc_image *image, struct putting *p, int i)
@@ -107,14 +93,14 @@ static int put_list(struct fpc_image *image, struct putting *p, int i)
     int err = fpc_place_name(&p->to, p->operands[i], "", name);
 
     if (err == FP_OK && list->of_dir)
-        err = put_dir(&image->host.vol.mnt, name);
+        err = fpc_source_mkdir(&image->host.vol.mnt, name);
     for (size_t k = 0; err == FP_OK && k < list->count; k++) {
         const struct fpc_source *source = &list->items[k];
 
         err = fpc_place_name(&p->to, p->operands[i],
                              fpc_source_below(list, source), name);
         if (err == FP_OK)
-            err = put_one(image, p, source, name);
+            err = put_one(image, p, list, source, name);
     }
     return err ? not_put(image, name, err) : FPC_EXIT_OK;
 }

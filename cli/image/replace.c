@@ -13,10 +13,10 @@
 
 #include "cli/command.h"
 #include "cli/image/clone.h"
+#include "cli/image/unfinished.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,32 +31,6 @@
 
 /* Each try means that somebody else got ready in that very moment. */
 #define TRIES 100
-
-/* --- Ctrl-C --------------------------------------------------------------- */
-
-static const int ends[] = { SIGINT, SIGTERM, SIGHUP };
-
-/* What is to go when one of them comes. */
-static const char *volatile unfinished;
-
-static void on_end(int signal_number)
-{
-    if (unfinished)
-        unlink(unfinished);
-    raise(signal_number); /* SA_RESETHAND: it ends the process now */
-}
-
-static void watch(const char *twin)
-{
-    struct sigaction act = { .sa_handler = on_end,
-                             .sa_flags = (int)(SA_RESETHAND | SA_NODEFER) };
-    struct sigaction was;
-
-    unfinished = twin;
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
-        if (sigaction(ends[i], NULL, &was) == 0 && was.sa_handler == SIG_DFL)
-            sigaction(ends[i], &act, NULL);
-}
 
 /* --- the lock ------------------------------------------------------------- */
 
@@ -177,7 +151,7 @@ int fpc_replace_lock(struct fpc_replace *r, const char *path)
     if (lock(r) != 0)
         return not_locked(r);
     if (is_ours(r->twin_fd)) {
-        watch(r->twin);
+        fpc_unfinished(r->twin);
         return FPC_EXIT_OK;
     }
     close_both(r);
@@ -235,7 +209,7 @@ int fpc_replace_commit(struct fpc_replace *r)
         fpc_replace_abandon(r);
         return status;
     }
-    unfinished = NULL;
+    fpc_unfinished(NULL);
 #ifdef _WIN32
     /* Not every filesystem there replaces a file that is open. */
     close(r->old_fd);
@@ -253,7 +227,7 @@ int fpc_replace_commit(struct fpc_replace *r)
 
 void fpc_replace_abandon(struct fpc_replace *r)
 {
-    unfinished = NULL;
+    fpc_unfinished(NULL);
     unlink(r->twin);
     close_both(r);
 }

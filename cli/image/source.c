@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-#define _XOPEN_SOURCE 700
+#define _POSIX_C_SOURCE 200809L
 #include "cli/image/source.h"
 
 #include "cli/command.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
 
-/* A tree nested deeper than this is one that contains itself. */
-#define DEPTH_MAX 128
+/* --- the list ------------------------------------------------------------- */
 
-/* --- what there is -------------------------------------------------------- */
-
-static struct fpc_source *new_item(struct fpc_sources *list, const char *path)
+struct fpc_source *fpc_sources_add(struct fpc_sources *list, const char *path)
 {
     struct fpc_source *items = list->items;
     char *copy = strdup(path);
@@ -41,118 +32,10 @@ static struct fpc_source *new_item(struct fpc_sources *list, const char *path)
     return &items[list->count++];
 }
 
-static int add(struct fpc_sources *list, const char *path)
-{
-    struct fpc_source *item;
-    struct stat st;
-
-    if (stat(path, &st) != 0)
-        return fpc_failed(path);
-    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
-        fpc_error("%s: neither file nor directory: an image can't hold it",
-                  path);
-        return FPC_EXIT_FAILED;
-    }
-    item = new_item(list, path);
-    if (!item)
-        return FPC_EXIT_FAILED;
-    item->is_dir = S_ISDIR(st.st_mode);
-    item->size = item->is_dir ? 0 : (uint64_t)st.st_size;
-    item->meta.has_mtime = true;
-    item->meta.mtime_ns =
-        (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-    return FPC_EXIT_OK;
-}
-
-static int add_entries(struct fpc_sources *list, const char *dir)
-{
-    struct dirent **names;
-    char path[PATH_MAX];
-    int status = FPC_EXIT_OK, count = scandir(dir, &names, NULL, alphasort);
-
-    if (count < 0)
-        return fpc_failed(dir);
-    for (int i = 0; i < count; i++) {
-        const char *name = names[i]->d_name;
-
-        if (status == FPC_EXIT_OK && strcmp(name, ".") != 0 &&
-            strcmp(name, "..") != 0) {
-            if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >=
-                sizeof path) {
-                errno = ENAMETOOLONG;
-                status = fpc_failed(dir);
-            } else {
-                status = add(list, path);
-            }
-        }
-        free(names[i]);
-    }
-    free(names);
-    return status;
-}
-
-static size_t depth_of(const char *path)
-{
-    size_t depth = 0;
-
-    while ((path = strchr(path, '/')) != NULL) {
-        depth++;
-        path++;
-    }
-    return depth;
-}
-
-/* The list is the queue of directories that are still to be read. */
-static int read_dir(struct fpc_sources *list, const char *dir)
-{
-    int status = add_entries(list, dir);
-
-    for (size_t i = 0; status == FPC_EXIT_OK && i < list->count; i++) {
-        /* Its path stays where it is when the list moves. */
-        const char *path = list->items[i].path;
-
-        if (!list->items[i].is_dir)
-            continue;
-        if (depth_of(path + list->root_len) > DEPTH_MAX) {
-            fpc_error("%s: nested deeper than %d", path, DEPTH_MAX);
-            return FPC_EXIT_FAILED;
-        }
-        status = add_entries(list, path);
-    }
-    return status;
-}
-
-static int read_stdin(struct fpc_sources *list)
-{
-    struct fpc_source *item = new_item(list, "-");
-
-    if (!item)
-        return FPC_EXIT_FAILED;
-    item->is_stdin = true;
-    item->meta.has_mtime = true;
-    item->meta.mtime_ns = (int64_t)time(NULL) * 1000000000;
-    return FPC_EXIT_OK;
-}
-
-int fpc_sources_read(struct fpc_sources *list, const char *root, bool or_stdin)
-{
-    struct stat st;
-
-    *list = (struct fpc_sources){ .root_len = strlen(root) };
-    if (or_stdin && strcmp(root, "-") == 0)
-        return read_stdin(list);
-    if (stat(root, &st) != 0)
-        return fpc_failed(root);
-    list->of_dir = S_ISDIR(st.st_mode);
-    if (!list->of_dir)
-        return add(list, root);
-    while (list->root_len > 1 && root[list->root_len - 1] == '/')
-        list->root_len--;
-    return read_dir(list, root);
-}
-
 void fpc_sources_free(struct fpc_sources *list)
 {
+    if (list->ops && list->ops->free)
+        list->ops->free(list);
     for (size_t i = 0; i < list->count; i++)
         free(list->items[i].path);
     free(list->items);
@@ -171,22 +54,18 @@ const char *fpc_source_below(const struct fpc_sources *list,
 
 /* --- putting it in -------------------------------------------------------- */
 
-static int copy_content(struct fp_file *file, FILE *in, const char *path)
+struct writing {
+    struct fp_file file;
+    int err; /* of the volume */
+};
+
+static int write_piece(void *ctx, const void *buf, size_t size)
 {
-    static uint8_t buf[65536];
-    size_t n;
+    struct writing *w = ctx;
+    int32_t n = fp_fs_write(&w->file, buf, (uint32_t)size);
 
-    while ((n = fread(buf, 1, sizeof buf, in)) > 0) {
-        int32_t err = fp_fs_write(file, buf, (uint32_t)n);
-
-        if (err < 0)
-            return err;
-    }
-    if (ferror(in)) {
-        fpc_failed(path);
-        return 1;
-    }
-    return FP_OK;
+    w->err = n < 0 ? n : FP_OK;
+    return n < 0 ? FPC_EXIT_FAILED : FPC_EXIT_OK;
 }
 
 /* The old file stays until the new one is whole, but for regions, which are
@@ -198,27 +77,33 @@ static uint32_t flags_of(const struct fp_mount *mnt)
     return mnt->ops->commit ? flags | FP_O_STAGE : flags;
 }
 
-int fpc_source_store(const struct fpc_source *source, struct fp_mount *mnt,
+int fpc_source_store(const struct fpc_sources *list,
+                     const struct fpc_source *source, struct fp_mount *mnt,
                      const char *name)
 {
-    FILE *in = source->is_stdin ? stdin : fopen(source->path, "rb");
     const uint32_t flags = flags_of(mnt);
-    struct fp_file file;
-    int err, close_err;
+    struct writing w = { .err = FP_OK };
+    int err = fp_fs_open(mnt, &w.file, name, flags), status, close_err;
 
-    if (!in) {
-        fpc_failed(source->path);
-        return 1;
-    }
-    err = fp_fs_open(mnt, &file, name, flags);
-    if (err == FP_OK) {
-        err = copy_content(&file, in, source->path);
-        if (err == FP_OK && flags & FP_O_STAGE)
-            err = fp_fs_commit(&file, &source->meta);
-        close_err = fp_fs_close(&file);
-        err = err ? err : close_err;
-    }
-    if (!source->is_stdin)
-        fclose(in);
-    return err;
+    if (err)
+        return err;
+    status = list->ops->read(list, source, write_piece, &w);
+    err = w.err ? w.err : status;
+    if (err == FP_OK && flags & FP_O_STAGE)
+        err = fp_fs_commit(&w.file, &source->meta);
+    close_err = fp_fs_close(&w.file);
+    return err ? err : close_err;
+}
+
+int fpc_source_mkdir(struct fp_mount *mnt, const char *name)
+{
+    struct fp_stat st;
+    int err = fp_fs_mkdir(mnt, name);
+
+    if (err == FP_ERR_NOTSUP)
+        return FP_OK;
+    if (err != FP_ERR_EXIST)
+        return err;
+    err = fp_fs_stat(mnt, name, &st);
+    return err == FP_OK && st.type != FP_TYPE_DIR ? FP_ERR_NOTDIR : err;
 }

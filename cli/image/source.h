@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * What comes from here into a volume: a file, or all that a directory holds.
+ * What comes into a volume: files and directories, from wherever they are.
  *
- * Memory  the list owns its sources; fpc_sources_free() frees them
+ *     fpc_sources_read    a file here, all that a directory holds, or stdin
+ *     fpc_sources_tar     the entries of a tar archive
+ *     fpc_sources_volume  what another volume holds
+ *
+ * Each makes the same list; where contents are read from is a table of two
+ * functions, and nobody else's business.
+ *
+ * Memory  the list owns its sources, and a tar's contents, which lie in a
+ *         file without a name until fpc_sources_free()
  * Errors  exit codes, told on stderr; of fpc_source_store() see there
  */
 #ifndef FPC_IMAGE_SOURCE_H
@@ -13,12 +21,26 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct fpc_image;
+struct fpc_sources;
+
 struct fpc_source {
-    char *path; /* here */
+    char *path; /* where it is */
     bool is_dir;
     bool is_stdin;
     uint64_t size; /* at the time of listing; 0 for a directory */
     struct fp_commit_meta meta;
+    uint64_t at; /* of a tar: where its content was put */
+};
+
+/* Gets content piece by piece; an exit code. */
+typedef int (*fpc_take_fn)(void *ctx, const void *buf, size_t size);
+
+struct fpc_source_ops {
+    /* All of a file's content to `take`, whose failure ends it. */
+    int (*read)(const struct fpc_sources *list, const struct fpc_source *source,
+                fpc_take_fn take, void *ctx);
+    void (*free)(struct fpc_sources *list); /* NULL: nothing to free */
 };
 
 struct fpc_sources {
@@ -26,7 +48,10 @@ struct fpc_sources {
     size_t count;
     bool of_dir;     /* the root is a directory, and no item itself */
     size_t root_len; /* bytes of each path that the root stands for */
+    size_t left_out; /* entries that no image can hold, each told */
     /* private */
+    const struct fpc_source_ops *ops;
+    void *from; /* what ops reads contents from */
     size_t room;
 };
 
@@ -34,7 +59,18 @@ struct fpc_sources {
  * comes on stdin, if `or_stdin`. Symbolic links are followed: no format has
  * them. */
 int fpc_sources_read(struct fpc_sources *list, const char *root, bool or_stdin);
+/* Lists what the tar archive at `path` holds, "-" being stdin, unpacking it if
+ * it is compressed. Every path is below the root, whatever the archive says:
+ * slashes at the start go, and what climbs with ".." is left out, as are
+ * links to elsewhere and devices. */
+int fpc_sources_tar(struct fpc_sources *list, const char *path);
+/* Lists what an open volume holds, which must stay open. */
+int fpc_sources_volume(struct fpc_sources *list, struct fpc_image *image);
 void fpc_sources_free(struct fpc_sources *list);
+
+/* For those that make lists: a new item, zeroed but for a copy of the path.
+ * NULL: no memory, which is told. */
+struct fpc_source *fpc_sources_add(struct fpc_sources *list, const char *path);
 
 /* What the path adds to the root's: "/sub/name", "" for a root that is a
  * file. */
@@ -42,9 +78,14 @@ const char *fpc_source_below(const struct fpc_sources *list,
                              const struct fpc_source *source);
 
 /* Writes a file into the volume under `name`, in place of one that is there,
- * with the time it has here. An enum fp_error, or 1 when this side failed and
- * that has been told. */
-int fpc_source_store(const struct fpc_source *source, struct fp_mount *mnt,
+ * with the time it has here. An enum fp_error, or an exit code (above 0) when
+ * this side failed and that has been told. */
+int fpc_source_store(const struct fpc_sources *list,
+                     const struct fpc_source *source, struct fp_mount *mnt,
                      const char *name);
+/* Makes the directory `name`. Where directories are there by the names of
+ * files there is nothing to make, and one that is there is as good. An enum
+ * fp_error. */
+int fpc_source_mkdir(struct fp_mount *mnt, const char *name);
 
 #endif

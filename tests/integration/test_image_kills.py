@@ -68,6 +68,7 @@ def damaged(folder):
 KILLED = {
     'put': (littlefs, ['put', 'flash.img', 'more', '/']),
     'create': (older, ['create', '--force', 'flash.img', 'more', '--fs', 'littlefs', '--block-count', '2048']),
+    'convert': (littlefs, ['convert', 'flash.img', 'flash.img', '--force', '--fs', 'fat']),
     'repair': (damaged, ['repair', 'flash.img']),
 }
 

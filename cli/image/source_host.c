@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Sources that are files and directories here, or come on stdin.
+ */
+#define _XOPEN_SOURCE 700
+#include "cli/command.h"
+#include "cli/image/source.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* A tree nested deeper than this is one that contains itself. */
+#define DEPTH_MAX 128
+
+static int add(struct fpc_sources *list, const char *path)
+{
+    struct fpc_source *item;
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return fpc_failed(path);
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+        fpc_error("%s: neither file nor directory: an image can't hold it",
+                  path);
+        return FPC_EXIT_FAILED;
+    }
+    item = fpc_sources_add(list, path);
+    if (!item)
+        return FPC_EXIT_FAILED;
+    item->is_dir = S_ISDIR(st.st_mode);
+    item->size = item->is_dir ? 0 : (uint64_t)st.st_size;
+    item->meta.has_mtime = true;
+    item->meta.mtime_ns =
+        (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    return FPC_EXIT_OK;
+}
+
+static int add_entries(struct fpc_sources *list, const char *dir)
+{
+    struct dirent **names;
+    char path[PATH_MAX];
+    int status = FPC_EXIT_OK, count = scandir(dir, &names, NULL, alphasort);
+
+    if (count < 0)
+        return fpc_failed(dir);
+    for (int i = 0; i < count; i++) {
+        const char *name = names[i]->d_name;
+
+        if (status == FPC_EXIT_OK && strcmp(name, ".") != 0 &&
+            strcmp(name, "..") != 0) {
+            if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >=
+                sizeof path) {
+                errno = ENAMETOOLONG;
+                status = fpc_failed(dir);
+            } else {
+                status = add(list, path);
+            }
+        }
+        free(names[i]);
+    }
+    free(names);
+    return status;
+}
+
+static size_t depth_of(const char *path)
+{
+    size_t depth = 0;
+
+    while ((path = strchr(path, '/')) != NULL) {
+        depth++;
+        path++;
+    }
+    return depth;
+}
+
+/* The list is the queue of directories that are still to be read. */
+static int read_dir(struct fpc_sources *list, const char *dir)
+{
+    int status = add_entries(list, dir);
+
+    for (size_t i = 0; status == FPC_EXIT_OK && i < list->count; i++) {
+        /* Its path stays where it is when the list moves. */
+        const char *path = list->items[i].path;
+
+        if (!list->items[i].is_dir)
+            continue;
+        if (depth_of(path + list->root_len) > DEPTH_MAX) {
+            fpc_error("%s: nested deeper than %d", path, DEPTH_MAX);
+            return FPC_EXIT_FAILED;
+        }
+        status = add_entries(list, path);
+    }
+    return status;
+}
+
+static int read_stdin(struct fpc_sources *list)
+{
+    struct fpc_source *item = fpc_sources_add(list, "-");
+
+    if (!item)
+        return FPC_EXIT_FAILED;
+    item->is_stdin = true;
+    item->meta.has_mtime = true;
+    item->meta.mtime_ns = (int64_t)time(NULL) * 1000000000;
+    return FPC_EXIT_OK;
+}
+
+static int pass_on(FILE *in, const char *path, fpc_take_fn take, void *ctx)
+{
+    static uint8_t buf[65536];
+    size_t n;
+    int status = FPC_EXIT_OK;
+
+    while (status == FPC_EXIT_OK && (n = fread(buf, 1, sizeof buf, in)) > 0)
+        status = take(ctx, buf, n);
+    return status == FPC_EXIT_OK && ferror(in) ? fpc_failed(path) : status;
+}
+
+static int host_read(const struct fpc_sources *list,
+                     const struct fpc_source *source, fpc_take_fn take,
+                     void *ctx)
+{
+    FILE *in = source->is_stdin ? stdin : fopen(source->path, "rb");
+    int status;
+
+    (void)list;
+    if (!in)
+        return fpc_failed(source->path);
+    status = pass_on(in, source->path, take, ctx);
+    if (!source->is_stdin)
+        fclose(in);
+    return status;
+}
+
+static const struct fpc_source_ops host_ops = {
+    .read = host_read,
+};
+
+int fpc_sources_read(struct fpc_sources *list, const char *root, bool or_stdin)
+{
+    struct stat st;
+
+    *list = (struct fpc_sources){ .root_len = strlen(root), .ops = &host_ops };
+    if (or_stdin && strcmp(root, "-") == 0)
+        return read_stdin(list);
+    if (stat(root, &st) != 0)
+        return fpc_failed(root);
+    list->of_dir = S_ISDIR(st.st_mode);
+    if (!list->of_dir)
+        return add(list, root);
+    while (list->root_len > 1 && root[list->root_len - 1] == '/')
+        list->root_len--;
+    return read_dir(list, root);
+}
