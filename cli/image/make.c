@@ -3,14 +3,19 @@
 #include "cli/image/make.h"
 
 #include "cli/image/unfinished.h"
+#include "core/bdev/ram.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Up to this size an image is made in memory, and written at once. */
+#define IN_MEMORY_MAX ((uint64_t)256 << 20)
 
 /* --- what is to be made --------------------------------------------------- */
 
@@ -100,42 +105,100 @@ static int fill(struct fpc_make *m)
     return err ? err : fp_fs_sync(&m->vol.mnt);
 }
 
-/* One try at `count` blocks. An enum fp_error, or an exit code, told. */
-static int make(struct fpc_make *m, const char *path, uint32_t count)
+/* On a device that is erased. */
+static int make_on(struct fpc_make *m, struct fp_bdev *dev)
 {
     const struct fpc_image *image = m->image;
-    struct fp_host_file file;
-    struct fp_host_file_config file_cfg = {
-        .flags = FP_HOST_FILE_WRITE | FP_HOST_FILE_CREATE |
-                 (m->kind->card ? 0u : (uint32_t)FP_HOST_FILE_NOR),
-        .prog_size = image->prog_size,
-        .block_size = image->cfg.block_size,
-        .block_count = count,
-    };
     struct fp_host_volume_config cfg = { .drivers = fp_host_drivers,
                                          .fs = image->fs,
                                          .cfg = image->cfg };
     int err;
 
     cfg.cfg.block_count = 0;
-    unlink(path);
-    err = fp_host_file_open(&file, path, &file_cfg);
-    if (err)
-        return err;
-    /* The image takes its name when it is whole. */
-    if (m->kind->card)
-        file.bdev.flags |= FP_BDEV_ATOMIC_PROG;
-    err = fp_host_volume_format(&file.bdev, &cfg);
+    err = fp_host_volume_format(dev, &cfg);
     if (err == FP_OK)
-        err = fp_host_volume_open(&m->vol, &file.bdev, &cfg);
+        err = fp_host_volume_open(&m->vol, dev, &cfg);
     if (err == FP_OK) {
         err = fill(m);
         fp_host_volume_close(&m->vol);
     }
+    return err;
+}
+
+/* FP_OK, or an exit code, told. */
+static int save(const char *path, const uint8_t *mem, size_t size)
+{
+    FILE *out = fopen(path, "wbe");
+    bool saved = out && fwrite(mem, 1, size, out) == size && fflush(out) == 0 &&
+                 fsync(fileno(out)) == 0;
+
+    saved = out && fclose(out) == 0 && saved;
+    return saved ? FP_OK : fpc_failed(path);
+}
+
+static int make_in_memory(struct fpc_make *m, const char *path, uint32_t count)
+{
+    const uint32_t block = m->image->cfg.block_size;
+    const size_t size = (size_t)block * count;
+    uint8_t *mem = malloc(size);
+    struct fp_bdev_ram ram;
+    int err;
+
+    if (!mem)
+        return FP_ERR_NOMEM;
+    memset(mem, 0xff, size);
+    fp_bdev_ram_init(&ram, m->image->prog_size, block, count, mem);
+    if (m->kind->card)
+        ram.bdev.flags =
+            FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG | FP_BDEV_ERASED_FF;
+    err = make_on(m, &ram.bdev);
+    if (err == FP_OK)
+        err = save(path, mem, size);
+    free(mem);
+    return err;
+}
+
+/* A file that nobody knows yet needs no syncs but the last. */
+static int make_in_file(struct fpc_make *m, const char *path, uint32_t count)
+{
+    struct fp_host_file file;
+    struct fp_host_file_config cfg = {
+        .flags = FP_HOST_FILE_WRITE | FP_HOST_FILE_CREATE |
+                 (m->kind->card ? 0u : (uint32_t)FP_HOST_FILE_NOR),
+        .prog_size = m->image->prog_size,
+        .block_size = m->image->cfg.block_size,
+        .block_count = count,
+    };
+    const struct fp_bdev_ops *ops;
+    struct fp_bdev_ops unsynced;
+    int err;
+
+    unlink(path);
+    err = fp_host_file_open(&file, path, &cfg);
+    if (err)
+        return err;
+    ops = file.bdev.ops;
+    unsynced = *ops;
+    unsynced.sync = NULL;
+    file.bdev.ops = &unsynced;
+    err = make_on(m, &file.bdev);
+    file.bdev.ops = ops;
     if (err == FP_OK)
         err = fp_bdev_sync(&file.bdev);
     fp_host_file_close(&file);
     return err;
+}
+
+/* One try at `count` blocks. An enum fp_error, or an exit code, told. */
+static int make(struct fpc_make *m, const char *path, uint32_t count)
+{
+    const struct fpc_image *image = m->image;
+
+    if (image->cfg.block_size % image->prog_size != 0)
+        return FP_ERR_INVAL;
+    return (uint64_t)image->cfg.block_size * count <= IN_MEMORY_MAX
+               ? make_in_memory(m, path, count)
+               : make_in_file(m, path, count);
 }
 
 /* Blocks that the content takes at the least, with what the format itself
