@@ -24,7 +24,10 @@ enum {
     OPT_RM = 128,
     OPT_TREE = 256,
     OPT_LOSSY = 512,
-    OPT_CONVERT = 1024,
+    OPT_ANALYZE = 1024,
+    OPT_DIFF = 2048,
+    OPT_TRACE = 4096,
+    OPT_CONVERT = 8192,
 };
 
 static const struct verb {
@@ -44,6 +47,13 @@ static const struct verb {
       fpc_image_extract },
     { "check", "IMAGE", "say everything that is wrong; changes nothing", 0, 0,
       OPT_FIND, fpc_image_check },
+    { "analyze", "IMAGE", "what blocks are used for, and how worn they are", 0,
+      0, OPT_FIND | OPT_ANALYZE, fpc_image_analyze },
+    { "diff", "IMAGE IMAGE", "which files differ: exit code 1 then, as diff(1)",
+      1, 1, OPT_FIND | OPT_DIFF, fpc_image_diff },
+    { "trace", "IMAGE [SCRIPT]",
+      "what a workload asks of the flash; changes nothing", 0, 1,
+      OPT_FIND | OPT_TRACE, fpc_image_trace },
     { "create", "IMAGE DIR",
       "make an image of what DIR, a FILE.tar or '-' holds", 1, 1,
       OPT_CREATE | OPT_LOSSY, fpc_image_create },
@@ -103,6 +113,27 @@ static const struct {
       "                         page_size and its --opt\n" },
     { OPT_LIST, "      --digest           SHA-256 of every file\n"
                 "  -l, --long             size and time too\n" },
+    { OPT_ANALYZE, "      --svg FILE         a picture of it ('-': instead of "
+                   "the text, on stdout)\n" },
+    { OPT_DIFF,
+      "      --b-fs NAME        the filesystem of the second image\n"
+      "      --b-offset N       where it starts\n"
+      "      --b-volume N       the N-th that info lists. With one of "
+      "these three none\n"
+      "                         of those above is for it; without, "
+      "all are for both\n"
+      "  -l, --long             times that differ too\n" },
+    { OPT_TRACE,
+      "      --summary          only what each kind of step cost\n"
+      "      --save FILE        the volume as it is then, in a new "
+      "file\n"
+      "      --prog-size N      program unit of the flash, if it is not the "
+      "usual one\n\n"
+      "SCRIPT ('-', or none: stdin) has a step on each line:\n"
+      "  write PATH SIZE   append PATH SIZE   read PATH [OFFSET "
+      "SIZE]   rm PATH\n"
+      "  mv FROM TO   mkdir PATH   ls [PATH]   stat PATH   sync   "
+      "# a comment\n" },
     { OPT_WRITE, "      --prog-size N      program unit of the flash, if it is "
                  "not the usual one\n" },
     { OPT_KEEP, "  -n, --no-clobber       leave files that are there alone; "
@@ -150,6 +181,8 @@ static void print_help(void)
     print_options(OPT_CREATE | OPT_LOSSY);
     puts("\nOf convert those of create, for the new image, and:");
     print_options(OPT_CONVERT);
+    puts("\nOptions of analyze, diff and trace, in turn:");
+    print_options(OPT_ANALYZE | OPT_DIFF | OPT_TRACE);
     puts(
         "\nOptions of put, rm, mv, mkdir and repair (which each takes, it says "
         "itself):");
@@ -160,7 +193,7 @@ static void print_help(void)
          "Exit codes: 0 done, 2 wrong usage, 3 the image is refused, corrupt "
          "or cut off,\n4 no such file, 6 it exists or is in use, 7 it does not "
          "fit, 1 "
-         "anything else.");
+         "anything else\n(diff: they differ).");
 }
 
 static void print_verb_help(const struct verb *verb)
@@ -181,7 +214,7 @@ static const struct verb *find(const char *name)
 }
 
 /* 64-bit, decimal or 0x, with K, M or G behind. */
-static bool number(const char *text, uint64_t most, uint64_t *value)
+bool fpc_image_number(const char *text, uint64_t most, uint64_t *value)
 {
     char *end;
 
@@ -217,9 +250,12 @@ static int take_opt(struct fpc_image *image, const char *item, char *rest)
         image->cfg.version = 0x20000;
     else if (strcmp(item, "version=2.1") == 0)
         image->cfg.version = 0x20001;
-    else if (strncmp(item, "name_max=", 9) == 0 && number(item + 9, 1022, &n) &&
-             n > 0)
+    else if (strncmp(item, "name_max=", 9) == 0 &&
+             fpc_image_number(item + 9, 1022, &n) && n > 0)
         image->cfg.name_max = (uint32_t)n;
+    else if (strncmp(item, "block_cycles=", 13) == 0 &&
+             fpc_image_number(item + 13, INT32_MAX, &n) && n > 0)
+        image->cfg.block_cycles = (int32_t)n;
     else if (is_littlefs && (strcmp(image->verb, "create") == 0 ||
                              strcmp(image->verb, "convert") == 0))
         return usage("--opt: littlefs takes version=2.0, version=2.1 and "
@@ -258,8 +294,9 @@ static int parse_number(struct fpc_image *image, int opt, const char *text)
 {
     uint64_t n;
 
-    if (!number(text, strchr("oZ", opt) ? INT64_MAX : UINT32_MAX, &n) ||
-        (n == 0 && opt != 'o'))
+    if (!fpc_image_number(text, strchr("o5Z", opt) ? INT64_MAX : UINT32_MAX,
+                          &n) ||
+        (n == 0 && opt != 'o' && opt != '5'))
         return usage("a size or count must be a number above 0, decimal or "
                      "0x..., K, M and G may follow");
     switch (opt) {
@@ -272,6 +309,13 @@ static int parse_number(struct fpc_image *image, int opt, const char *text)
         break;
     case 'V':
         image->volume = (uint32_t)n;
+        break;
+    case '5':
+        image->b_has_offset = true;
+        image->b_offset = n;
+        break;
+    case '6':
+        image->b_volume = (uint32_t)n;
         break;
     case 'b':
         image->cfg.block_size = (uint32_t)n;
@@ -307,6 +351,12 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
         { "digest", no_argument, NULL, 'd' },
         { "raw", no_argument, NULL, 'R' },
         { "long", no_argument, NULL, 'l' },
+        { "svg", required_argument, NULL, '1' },
+        { "save", required_argument, NULL, '2' },
+        { "summary", no_argument, NULL, '3' },
+        { "b-fs", required_argument, NULL, '4' },
+        { "b-offset", required_argument, NULL, '5' },
+        { "b-volume", required_argument, NULL, '6' },
         { "force", no_argument, NULL, 'f' },
         { "recursive", no_argument, NULL, 'r' },
         { "parents", no_argument, NULL, 'p' },
@@ -341,7 +391,15 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
             image->from = optarg;
         else if (opt == 'O')
             image->opts = optarg;
-        else if (strchr("oVbczgZ", opt))
+        else if (opt == '1')
+            image->svg = optarg;
+        else if (opt == '2')
+            image->save = optarg;
+        else if (opt == '3')
+            image->summary = true;
+        else if (opt == '4')
+            image->b_fs = optarg;
+        else if (strchr("oVbczgZ56", opt))
             status = parse_number(image, opt, optarg);
         else
             status = usage("no such option");
@@ -389,9 +447,8 @@ static int run_named(struct fpc_image *image)
 
     if (!verb) {
         fpc_error("no such verb: image %s", image->verb);
-        return usage("info, ls, cat, extract, check, create, convert, put, rm, "
-                     "mv, mkdir, "
-                     "repair or shell");
+        return usage("info, ls, cat, extract, check, analyze, diff, trace, "
+                     "create, convert, put, rm, mv, mkdir, repair or shell");
     }
     if (image->arg_count >= verb->least && image->arg_count <= verb->most)
         return run_with_opts(verb, image);

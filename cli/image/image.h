@@ -34,6 +34,13 @@ struct fpc_image {
     const char *from;   /* convert: what the source is, as typed */
     const char *opts;   /* of --opt, as typed; cfg.options is made of them */
     struct fp_fs_config cfg;
+    const char *svg;  /* analyze: where the picture goes; NULL: nowhere */
+    const char *save; /* trace: where the changed volume goes; likewise */
+    bool summary;     /* trace: no single operations */
+    const char *b_fs; /* diff: of the second image, */
+    bool b_has_offset;
+    uint64_t b_offset;
+    uint32_t b_volume; /* likewise */
 
     /* once the file was looked at */
     struct fp_host_scan scan; /* empty where a place or a layout was stated */
@@ -82,6 +89,9 @@ int fpc_image_read_file(struct fpc_image *image, const char *path,
                         int (*take)(void *ctx, const void *buf, size_t size),
                         void *ctx);
 
+/* A number that people type, 0 to `most`: decimal or 0x, K or M behind it. */
+bool fpc_image_number(const char *text, uint64_t most, uint64_t *value);
+
 /* Changes the image: opens its volume for writing, on a copy of the file, has
  * `change` change it, and puts the copy in the file's place when it is whole
  * and no less sound than the image. A disk is changed where it is.
@@ -108,6 +118,9 @@ int fpc_image_cat(struct fpc_image *image);
 int fpc_image_extract(struct fpc_image *image);
 int fpc_image_check(struct fpc_image *image);
 int fpc_image_create(struct fpc_image *image);
+int fpc_image_analyze(struct fpc_image *image);
+int fpc_image_diff(struct fpc_image *image);
+int fpc_image_trace(struct fpc_image *image);
 int fpc_image_put(struct fpc_image *image);
 int fpc_image_rm(struct fpc_image *image);
 int fpc_image_mv(struct fpc_image *image);

@@ -11,13 +11,15 @@ static const struct fpc_image_kind kinds[] = {
       .prog_size = 16,
       .least_blocks = 2,
       .states_size = true,
-      .opts = "version=2.0 or 2.1, name_max=N (create)",
+      .opts = "version=2.0 or 2.1, name_max=N (create); block_cycles=N of the\n"
+              "           device: metadata moves so often (500)",
       .mends = "moves, directories and superblocks that a power cut left half "
                "changed" },
     { .fs = "fat",
       .block_size = 512,
       .prog_size = 512,
       .least_blocks = 64,
+      .time_step_ns = 2000000000,
       .card = true,
       .states_size = true,
       .check_opts = "check=1048576",

@@ -13,6 +13,7 @@ struct fpc_image_kind {
     const char *fs;
     uint32_t block_size, prog_size; /* of the medium, for create */
     uint32_t least_blocks;          /* fewer are no volume */
+    int64_t time_step_ns; /* times are kept in steps of this; 0: exactly */
     bool card;        /* made for cards: sectors that replace and land whole */
     bool states_size; /* the volume says how long it is, so that a file that is
                           shorter can be told from one that is damaged */

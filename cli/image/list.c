@@ -2,41 +2,22 @@
  *
  * flashport image ls, cat.
  */
-#include "cli/image/image.h"
+#include "cli/image/digest.h"
 #include "cli/image/tree.h"
 #include "cli/out.h"
-#include "core/digest/sha256.h"
 
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
-#define HEX_SIZE (2 * FP_SHA256_SIZE + 1)
-
-static void to_hex(const uint8_t *bytes, size_t size, char *hex)
-{
-    for (size_t i = 0; i < size; i++)
-        sprintf(hex + 2 * i, "%02x", bytes[i]);
-}
-
-static int hash(void *ctx, const void *buf, size_t size)
-{
-    fp_sha256_update(ctx, buf, size);
-    return FPC_EXIT_OK;
-}
-
 static int digest_of(struct fpc_image *image, const char *path,
-                     char hex[HEX_SIZE])
+                     char hex[FPC_HEX_SIZE])
 {
     uint8_t digest[FP_SHA256_SIZE];
-    struct fp_sha256 sha;
-    int status;
+    int status = fpc_image_digest(image, path, digest);
 
-    fp_sha256_init(&sha);
-    status = fpc_image_read_file(image, path, hash, &sha);
-    fp_sha256_final(&sha, digest);
-    to_hex(digest, sizeof digest, hex);
+    fpc_hex(digest, sizeof digest, hex);
     return status;
 }
 
@@ -57,7 +38,7 @@ static json_t *node_json(const struct fpc_image *image,
 
     json_object_set_new(item, "path", path ? path : json_null());
     if (!path) {
-        to_hex((const uint8_t *)name, strlen(name), hex);
+        fpc_hex((const uint8_t *)name, strlen(name), hex);
         json_object_set_new(item, "path_hex", json_string(hex));
     }
     json_object_set_new(
@@ -98,7 +79,7 @@ static int list(struct fpc_image *image, const struct fpc_tree *tree)
     /* A file that cannot be read is told, and listed without its digest. */
     for (size_t i = 0; i < tree->count; i++) {
         const struct fpc_node *node = &tree->nodes[i];
-        char sha256[HEX_SIZE], *digest = NULL;
+        char sha256[FPC_HEX_SIZE], *digest = NULL;
 
         if (image->digest && node->st.type == FP_TYPE_FILE) {
             int failed = digest_of(image, node->path, sha256);

@@ -19,6 +19,8 @@
  * file left behind for a count. */
 #define ERASES_MAX 10000000u
 
+#define NO_BLOCK UINT32_MAX
+
 struct survey;
 
 struct kind {
@@ -41,23 +43,73 @@ struct survey {
     const struct kind *kind;
     uint8_t *buf;
     uint32_t piece; /* size of buf: whole units of reading */
+    /* partner[0..block_count), where the kind tells by block: the other half of
+     * a metadata pair, whose blocks the driver reports one after the other. */
+    uint32_t *partner;
+    bool has_half; /* first_half was reported, and its partner not yet */
+    uint32_t first_half;
 };
 
-/* Source: docs/formats/littlefs.md, the revision count at offset 0 of both
+static bool is_anchor(const struct fp_host_analysis *a, uint32_t block)
+{
+    return (a->anchor_count > 0 && a->anchors[0] == block) ||
+           (a->anchor_count > 1 && a->anchors[1] == block);
+}
+
+/* How often a pair was compacted at the least: since the format if it is the
+ * superblock's, which stays where it is; else since it began or moved, which it
+ * does at multiples of a number made of block_cycles. It also begins behind
+ * what erased flash reads as, which is just short of such a multiple. Source:
+ * docs/formats/littlefs.md, 3.6, "New pairs" and "Wear". */
+static uint32_t compactions(const struct survey *survey, uint32_t block,
+                            uint32_t revision)
+{
+    const int32_t cycles = survey->mnt->cfg.block_cycles;
+    const uint32_t turn = cycles > 0 ? ((uint32_t)cycles + 1) | 1 : 0;
+    uint32_t behind_erased;
+
+    if (turn == 0 || is_anchor(survey->analysis, block))
+        return revision;
+    behind_erased = turn - 1 - UINT32_MAX % turn;
+    revision %= turn;
+    return revision >= behind_erased ? revision - behind_erased : revision;
+}
+
+static int read_revision(const struct survey *survey, uint32_t block,
+                         uint32_t *revision)
+{
+    struct fp_bdev *dev = survey->mnt->dev;
+    uint32_t size = (4 + dev->read_size - 1) / dev->read_size * dev->read_size;
+    fp_addr off = (fp_addr)block * survey->analysis->block_size;
+    int err = fp_bdev_read(dev, off, survey->buf, size);
+
+    *revision = fp_get_le32(survey->buf);
+    return err;
+}
+
+/* A pair begins with one half that holds whatever was there before: only halves
+ * that follow each other were both written. Both were erased for that.
+ * Source: docs/formats/littlefs.md, the revision count at offset 0 of both
  * blocks of a pair, which are erased in turn. */
 static int look_littlefs(const struct survey *survey, uint32_t block)
 {
     struct fp_host_analysis *a = survey->analysis;
-    struct fp_bdev *dev = survey->mnt->dev;
-    uint32_t size = (4 + dev->read_size - 1) / dev->read_size * dev->read_size;
+    const uint32_t other = survey->partner[block];
+    uint32_t revision, others, count;
     int err;
 
-    if (a->use[block] != FP_HOST_METADATA)
+    if (a->use[block] != FP_HOST_USE_METADATA || other == NO_BLOCK)
         return FP_OK;
-    err = fp_bdev_read(dev, (fp_addr)block * a->block_size, survey->buf, size);
-    if (!err && fp_get_le32(survey->buf) <= ERASES_MAX)
-        a->erases[block] = (fp_get_le32(survey->buf) + 1) / 2;
-    return err == FP_ERR_CORRUPT ? FP_OK : err;
+    err = read_revision(survey, block, &revision);
+    if (!err)
+        err = read_revision(survey, other, &others);
+    if (err)
+        return err == FP_ERR_CORRUPT ? FP_OK : err;
+    count = compactions(survey, block, revision);
+    if ((revision - others == 1 || others - revision == 1) &&
+        count <= ERASES_MAX)
+        a->erases[block] = count > 0 ? (count + 1) / 2 : 1;
+    return FP_OK;
 }
 
 #if FP_WITH_SPIFFS
@@ -70,8 +122,8 @@ static int look_spiffs(const struct survey *survey, uint32_t block)
 
     if (err)
         return err;
-    if (a->use[block] == FP_HOST_STALE && info.is_blank)
-        a->use[block] = FP_HOST_ERASED;
+    if (a->use[block] == FP_HOST_USE_STALE && info.is_blank)
+        a->use[block] = FP_HOST_USE_ERASED;
     if (info.has_stamp && (a->erases_together == FP_HOST_NOT_TOLD ||
                            info.stamp > a->erases_together))
         a->erases_together = info.stamp;
@@ -106,14 +158,28 @@ static uint8_t use_of(enum fp_block_use use)
 {
     switch (use) {
     case FP_BLOCK_METADATA:
-        return FP_HOST_METADATA;
+        return FP_HOST_USE_METADATA;
     case FP_BLOCK_DATA:
-        return FP_HOST_DATA;
+        return FP_HOST_USE_DATA;
     case FP_BLOCK_BAD:
-        return FP_HOST_BAD;
+        return FP_HOST_USE_BAD;
     default:
-        return FP_HOST_STALE;
+        return FP_HOST_USE_STALE;
     }
+}
+
+/* What a damaged volume refers to may be out of range, one half or both. */
+static void take_half(struct survey *survey, uint32_t block)
+{
+    const uint32_t count = survey->analysis->block_count;
+    const uint32_t first = survey->first_half;
+
+    if (survey->has_half && first < count && block < count) {
+        survey->partner[block] = first;
+        survey->partner[first] = block;
+    }
+    survey->has_half = !survey->has_half;
+    survey->first_half = block;
 }
 
 /* A block that is reported twice keeps its first use: a metadata pair comes
@@ -123,11 +189,13 @@ static int take(void *ctx, uint32_t block, enum fp_block_use use)
     struct survey *survey = ctx;
     struct fp_host_analysis *a = survey->analysis;
 
+    if (survey->partner && use == FP_BLOCK_METADATA)
+        take_half(survey, block);
     if (block >= a->block_count)
         return FP_OK;
     if (a->anchor_count < survey->kind->anchor_count)
         a->anchors[a->anchor_count++] = block;
-    if (a->use[block] == FP_HOST_ERASED)
+    if (a->use[block] == FP_HOST_USE_ERASED)
         a->use[block] = use_of(use);
     return FP_OK;
 }
@@ -164,7 +232,7 @@ static int look_at_free(const struct survey *survey, uint32_t block)
         if (done == 0)
             first = survey->buf[0];
         if (err || !is_erased(survey, n, first)) {
-            a->use[block] = FP_HOST_STALE;
+            a->use[block] = FP_HOST_USE_STALE;
             return FP_OK;
         }
     }
@@ -179,13 +247,24 @@ static int look_at_all(const struct survey *survey)
     for (uint32_t b = 0; b < a->block_count && !err; b++) {
         if (a->erases)
             a->erases[b] = FP_HOST_NOT_TOLD;
-        if (a->use[b] == FP_HOST_ERASED)
+        if (a->use[b] == FP_HOST_USE_ERASED)
             err = look_at_free(survey, b);
         if (!err && survey->kind->look)
             err = survey->kind->look(survey, b);
         a->count[a->use[b]]++;
     }
     return err;
+}
+
+static bool new_pairs(struct survey *survey)
+{
+    struct fp_host_analysis *a = survey->analysis;
+
+    a->erases = calloc(a->block_count, sizeof *a->erases);
+    survey->partner = malloc(a->block_count * sizeof *survey->partner);
+    for (uint32_t b = 0; survey->partner && b < a->block_count; b++)
+        survey->partner[b] = NO_BLOCK;
+    return a->erases && survey->partner;
 }
 
 static int survey_all(struct survey *survey)
@@ -195,13 +274,13 @@ static int survey_all(struct survey *survey)
     int err;
 
     a->use = calloc(a->block_count, sizeof *a->use);
-    if (survey->kind->tells_by_block)
-        a->erases = calloc(a->block_count, sizeof *a->erases);
+    if (survey->kind->tells_by_block && !new_pairs(survey))
+        return FP_ERR_NOMEM;
     survey->piece = unit < PIECE ? PIECE - PIECE % unit : unit;
     if (survey->piece > a->block_size)
         survey->piece = a->block_size;
     survey->buf = malloc(survey->piece);
-    if (!a->use || !survey->buf || (survey->kind->tells_by_block && !a->erases))
+    if (!a->use || !survey->buf)
         return FP_ERR_NOMEM;
     err = fp_fs_blocks(survey->mnt, take, survey);
     return err ? err : look_at_all(survey);
@@ -209,7 +288,9 @@ static int survey_all(struct survey *survey)
 
 int fp_host_analyze(struct fp_host_analysis *analysis, struct fp_mount *mnt)
 {
-    struct survey survey = { analysis, mnt, kind_of(mnt), NULL, 0 };
+    struct survey survey = { .analysis = analysis,
+                             .mnt = mnt,
+                             .kind = kind_of(mnt) };
     struct fp_statfs st;
     fp_addr blocks;
     int err = fp_fs_statfs(mnt, &st);
@@ -229,6 +310,7 @@ int fp_host_analyze(struct fp_host_analysis *analysis, struct fp_mount *mnt)
     analysis->block_count = (uint32_t)blocks;
     err = survey_all(&survey);
     free(survey.buf);
+    free(survey.partner);
     if (err)
         fp_host_analysis_free(analysis);
     return err;
@@ -256,9 +338,9 @@ struct fp_host_run fp_host_analysis_run(const struct fp_host_analysis *analysis,
 const char *fp_host_use_name(enum fp_host_use use)
 {
     static const char *const names[FP_HOST_USES] = {
-        [FP_HOST_ERASED] = "erased",     [FP_HOST_STALE] = "stale",
-        [FP_HOST_METADATA] = "metadata", [FP_HOST_DATA] = "data",
-        [FP_HOST_BAD] = "bad",
+        [FP_HOST_USE_ERASED] = "erased",     [FP_HOST_USE_STALE] = "stale",
+        [FP_HOST_USE_METADATA] = "metadata", [FP_HOST_USE_DATA] = "data",
+        [FP_HOST_USE_BAD] = "bad",
     };
 
     FP_ASSERT(use < FP_HOST_USES);

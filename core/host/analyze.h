@@ -4,7 +4,8 @@
  * the format tells.
  *
  * Units   blocks are the filesystem's, as fp_fs_statfs() counts them
- * Memory  a byte a block, and four where wear is told by block, on the heap;
+ * Memory  a byte a block, and four where wear is told by block (eight while it
+ *         works), on the heap;
  *         fp_host_analysis_free() frees them
  * Errors  FP_ERR_NOTSUP: the driver cannot tell (raw); FP_ERR_NOMEM; those of
  *         reading the volume, and then nothing is allocated
@@ -18,11 +19,11 @@
 #include "core/fs/fs.h"
 
 enum fp_host_use {
-    FP_HOST_ERASED,   /* free, and may be written at once */
-    FP_HOST_STALE,    /* free, with old content: to be erased first */
-    FP_HOST_METADATA, /* of the filesystem, or kept by it */
-    FP_HOST_DATA,     /* content of files */
-    FP_HOST_BAD,      /* known not to work */
+    FP_HOST_USE_ERASED,   /* free, and may be written at once */
+    FP_HOST_USE_STALE,    /* free, with old content: to be erased first */
+    FP_HOST_USE_METADATA, /* of the filesystem, or kept by it */
+    FP_HOST_USE_DATA,     /* content of files */
+    FP_HOST_USE_BAD,      /* known not to work */
     FP_HOST_USES
 };
 
@@ -35,9 +36,11 @@ struct fp_host_analysis {
     uint32_t count[FP_HOST_USES]; /* of blocks; together block_count */
     /* Wear, as far as the format tells it, else NOT_TOLD. littlefs counts how
      * often a metadata pair was compacted, of which each half was erased every
-     * other time: erases[0..block_count), NULL for other formats. SPIFFS
-     * numbers the erases of all blocks together, in a counter that may have
-     * begun again. */
+     * other time: erases[0..block_count), NULL for other formats. It is what a
+     * block had at the least: that of the superblock since it was formatted,
+     * another since its pair began or moved, if block_cycles of the mount are
+     * those it is used with. SPIFFS numbers the erases of all blocks together,
+     * in a counter that may have begun again. */
     uint32_t *erases;
     uint32_t erases_together;
     /* What the volume is found by: the superblock, the copy in use first.

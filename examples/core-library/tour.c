@@ -240,8 +240,9 @@ static void show_image(const char *path, struct fp_bdev *dev)
 static void print_map(const struct fp_host_analysis *a)
 {
     static const char letters[FP_HOST_USES] = {
-        [FP_HOST_ERASED] = '.', [FP_HOST_STALE] = 'x', [FP_HOST_METADATA] = 'M',
-        [FP_HOST_DATA] = 'd',   [FP_HOST_BAD] = '!',
+        [FP_HOST_USE_ERASED] = '.',   [FP_HOST_USE_STALE] = 'x',
+        [FP_HOST_USE_METADATA] = 'M', [FP_HOST_USE_DATA] = 'd',
+        [FP_HOST_USE_BAD] = '!',
     };
 
     for (uint32_t block = 0; block < a->block_count; block++)
@@ -255,7 +256,7 @@ static void print_runs(const struct fp_host_analysis *a)
 
     for (uint32_t block = 0; block < a->block_count; block += run.count) {
         run = fp_host_analysis_run(a, block);
-        if (run.use == FP_HOST_ERASED)
+        if (run.use == FP_HOST_USE_ERASED)
             printf("  erased run: %" PRIu32 " blocks from block %" PRIu32 "\n",
                    run.count, run.first);
     }
@@ -276,15 +277,17 @@ static void print_superblock(const struct fp_host_analysis *a)
 
 static void print_analysis(const struct fp_host_analysis *a)
 {
-    uint32_t free_count = a->count[FP_HOST_ERASED] + a->count[FP_HOST_STALE];
+    uint32_t free_count =
+        a->count[FP_HOST_USE_ERASED] + a->count[FP_HOST_USE_STALE];
 
     print_superblock(a);
     printf("  used %" PRIu32 " blocks: %" PRIu32 " metadata, %" PRIu32
            " data\n",
-           a->block_count - free_count, a->count[FP_HOST_METADATA],
-           a->count[FP_HOST_DATA]);
+           a->block_count - free_count, a->count[FP_HOST_USE_METADATA],
+           a->count[FP_HOST_USE_DATA]);
     printf("  free %" PRIu32 " blocks: %" PRIu32 " erased, %" PRIu32 " stale\n",
-           free_count, a->count[FP_HOST_ERASED], a->count[FP_HOST_STALE]);
+           free_count, a->count[FP_HOST_USE_ERASED],
+           a->count[FP_HOST_USE_STALE]);
     print_runs(a);
     print_map(a);
 }

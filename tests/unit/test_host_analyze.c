@@ -87,10 +87,10 @@ static void done(void)
 
 static void expect_counts(uint32_t metadata, uint32_t data, uint32_t stale)
 {
-    assert_int_equal(a.count[FP_HOST_METADATA], metadata);
-    assert_int_equal(a.count[FP_HOST_DATA], data);
-    assert_int_equal(a.count[FP_HOST_STALE], stale);
-    assert_int_equal(a.count[FP_HOST_BAD], 0);
+    assert_int_equal(a.count[FP_HOST_USE_METADATA], metadata);
+    assert_int_equal(a.count[FP_HOST_USE_DATA], data);
+    assert_int_equal(a.count[FP_HOST_USE_STALE], stale);
+    assert_int_equal(a.count[FP_HOST_USE_BAD], 0);
 }
 
 /* The superblock pair, then a file of 10,000 bytes in 3 blocks, which is
@@ -126,9 +126,9 @@ static void one_byte_makes_a_block_stale(void **state)
     memset(flash + 60 * BLOCK, 0, BLOCK);
     analyze();
     expect_counts(2, 0, 3);
-    assert_int_equal(a.use[40], FP_HOST_STALE);
-    assert_int_equal(a.use[50], FP_HOST_STALE);
-    assert_int_equal(a.use[60], FP_HOST_STALE);
+    assert_int_equal(a.use[40], FP_HOST_USE_STALE);
+    assert_int_equal(a.use[50], FP_HOST_USE_STALE);
+    assert_int_equal(a.use[60], FP_HOST_USE_STALE);
     done();
 }
 
@@ -141,10 +141,10 @@ static void runs_are_neighbours_of_one_use(void **state)
     flash[40 * BLOCK] = 0;
     analyze();
     run = fp_host_analysis_run(&a, 0);
-    assert_int_equal(run.use, FP_HOST_METADATA);
+    assert_int_equal(run.use, FP_HOST_USE_METADATA);
     assert_int_equal(run.count, 2);
     run = fp_host_analysis_run(&a, 2);
-    assert_int_equal(run.use, FP_HOST_ERASED);
+    assert_int_equal(run.use, FP_HOST_USE_ERASED);
     assert_int_equal(run.count, 38);
     run = fp_host_analysis_run(&a, 41);
     assert_int_equal(run.first, 41);
@@ -212,20 +212,21 @@ static void spiffs_tells_of_every_block(void **state)
     make("spiffs", 1, BLOCK, 0);
     analyze();
     assert_int_equal(a.anchor_count, 0);
-    assert_int_equal(a.count[FP_HOST_DATA], 0);
-    assert_int_equal(a.count[FP_HOST_STALE], 0);
-    assert_int_equal(a.count[FP_HOST_METADATA], 1); /* the one that it keeps */
-    blank = a.count[FP_HOST_ERASED];
+    assert_int_equal(a.count[FP_HOST_USE_DATA], 0);
+    assert_int_equal(a.count[FP_HOST_USE_STALE], 0);
+    assert_int_equal(a.count[FP_HOST_USE_METADATA],
+                     1); /* the one that it keeps */
+    blank = a.count[FP_HOST_USE_ERASED];
     fp_host_analysis_free(&a);
 
     write_file("/a", 20000); /* 80 pages of 251 bytes, 15 a block */
     analyze();
-    assert_int_equal(blank - a.count[FP_HOST_ERASED], 6);
+    assert_int_equal(blank - a.count[FP_HOST_USE_ERASED], 6);
     fp_host_analysis_free(&a);
 
     assert_int_equal(fp_fs_remove(&vol.mnt, "/a"), FP_OK);
     analyze();
-    assert_true(a.count[FP_HOST_STALE] > 0);
+    assert_true(a.count[FP_HOST_USE_STALE] > 0);
     assert_int_equal(fp_fs_spiffs_block(&vol.mnt, BLOCKS, &info), FP_ERR_INVAL);
     done();
 }
@@ -242,8 +243,8 @@ static void a_card_that_is_zero_is_erased(void **state)
     analyze();
     assert_int_equal(fp_fs_statfs(&vol.mnt, &st), FP_OK);
     assert_int_equal(a.block_size, 512);
-    assert_int_equal(a.count[FP_HOST_METADATA], st.blocks_used);
-    assert_int_equal(a.count[FP_HOST_STALE], 1);
+    assert_int_equal(a.count[FP_HOST_USE_METADATA], st.blocks_used);
+    assert_int_equal(a.count[FP_HOST_USE_STALE], 1);
     assert_int_equal(a.anchor_count, 1);
     assert_int_equal(a.anchors[0], 0);
     assert_null(a.erases);
@@ -280,8 +281,8 @@ static void what_cannot_tell_is_refused(void **state)
 static void uses_have_names(void **state)
 {
     (void)state;
-    assert_string_equal(fp_host_use_name(FP_HOST_STALE), "stale");
-    assert_string_equal(fp_host_use_name(FP_HOST_METADATA), "metadata");
+    assert_string_equal(fp_host_use_name(FP_HOST_USE_STALE), "stale");
+    assert_string_equal(fp_host_use_name(FP_HOST_USE_METADATA), "metadata");
 }
 
 /* --- reference images --- */
@@ -312,7 +313,7 @@ static uint32_t erased_of(const uint8_t *mem)
     for (uint32_t b = 0; b < a.block_count; b++) {
         const uint8_t *block = mem + (size_t)b * a.block_size;
 
-        count += a.use[b] <= FP_HOST_STALE && block[0] == 0xff &&
+        count += a.use[b] <= FP_HOST_USE_STALE && block[0] == 0xff &&
                  memcmp(block, block + 1, a.block_size - 1) == 0;
     }
     return count;
@@ -325,7 +326,7 @@ static void expect_use(const json_t *doc)
     const json_t *gstate = json_object_get(doc, "gstate");
     json_int_t counted =
         json_integer_value(json_object_get(doc, "blocks_in_use"));
-    uint32_t used = a.count[FP_HOST_METADATA] + a.count[FP_HOST_DATA];
+    uint32_t used = a.count[FP_HOST_USE_METADATA] + a.count[FP_HOST_USE_DATA];
 
     if (json_is_true(json_object_get(gstate, "has_orphans")))
         assert_in_range(used, counted, counted + 2);
@@ -342,7 +343,7 @@ static void expect_manifest(const json_t *doc, const uint8_t *mem)
         expect_use(doc);
     if (metadata)
         assert_int_equal(a.anchors[0], json_integer_value(metadata));
-    assert_int_equal(a.count[FP_HOST_ERASED], erased_of(mem));
+    assert_int_equal(a.count[FP_HOST_USE_ERASED], erased_of(mem));
     fp_host_analysis_free(&a);
 }
 
