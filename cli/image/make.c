@@ -217,18 +217,46 @@ static uint32_t least_blocks(const struct fpc_make *m)
     return blocks > UINT32_MAX ? UINT32_MAX : (uint32_t)blocks;
 }
 
-/* Spare room lets a filesystem that never overwrites settle its metadata. */
+/* More than this is no matter of room: the format takes no more files. */
+static uint32_t most_blocks(const struct fpc_make *m, uint32_t least)
+{
+    /* A card's root has room for more once it is a FAT32. */
+    uint64_t most =
+        16 * ((uint64_t)least + m->files->count) + (m->kind->card ? 70000 : 64);
+
+    return most > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)most;
+}
+
+/* Larger ones by steps that double, until one fits; then back to within a
+ * thirtieth of the smallest. Spare room lets a filesystem that never
+ * overwrites settle its metadata. */
 static int make_smallest(struct fpc_make *m, const char *path)
 {
-    uint32_t count = least_blocks(m);
-    int err;
+    uint32_t low = least_blocks(m), count = low, made = low;
+    uint32_t step = low / 16 + 1;
+    const uint32_t most = most_blocks(m, low);
+    int err = make(m, path, count);
 
-    for (;;) {
+    while (err == FP_ERR_NOSPC && count < most) {
+        low = count;
+        count = most - count > step ? count + step : most;
+        step *= 2;
         err = make(m, path, count);
-        if (err != FP_ERR_NOSPC || count > UINT32_MAX / 2)
-            return err;
-        count += count / 16 + 1;
+        made = count;
     }
+    while (err == FP_OK && count - low > count / 32 + 1) {
+        const uint32_t between = low + (count - low) / 2;
+
+        err = make(m, path, between);
+        made = between;
+        if (err == FP_OK) {
+            count = between;
+        } else if (err == FP_ERR_NOSPC) {
+            low = between;
+            err = FP_OK;
+        }
+    }
+    return err == FP_OK && made != count ? make(m, path, count) : err;
 }
 
 static int told(const struct fpc_make *m, int err)
@@ -239,7 +267,11 @@ static int told(const struct fpc_make *m, int err)
         return FPC_EXIT_OK;
     if (err > 0)
         return err;
-    if (err == FP_ERR_NOSPC && m->failed_at)
+    if (err == FP_ERR_NOSPC && m->failed_at && !m->image->cfg.block_count)
+        fpc_error("%s: does not fit, and larger images did not help: this %s "
+                  "takes no more files here; --size may",
+                  at, m->image->fs);
+    else if (err == FP_ERR_NOSPC && m->failed_at)
         fpc_error("%s: does not fit into %" PRIu32 " blocks of %" PRIu32
                   " bytes",
                   at, m->image->cfg.block_count, m->image->cfg.block_size);

@@ -15,15 +15,29 @@ static void on_end(int signal_number)
 {
     if (unfinished)
         unlink(unfinished);
-    raise(signal_number); /* SA_RESETHAND: it ends the process now */
+    raise(signal_number); /* SA_RESETHAND: it ends the process on return */
+}
+
+/* A second one, as timeout(1) sends it, waits for the first. Windows sends them
+ * one by one anyhow. */
+static void block_others(struct sigaction *act)
+{
+#ifdef _WIN32
+    (void)act;
+#else
+    sigemptyset(&act->sa_mask);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        sigaddset(&act->sa_mask, ends[i]);
+#endif
 }
 
 void fpc_unfinished(const char *path)
 {
     struct sigaction act = { .sa_handler = on_end,
-                             .sa_flags = (int)(SA_RESETHAND | SA_NODEFER) };
+                             .sa_flags = (int)SA_RESETHAND };
     struct sigaction was;
 
+    block_others(&act);
     unfinished = path;
     for (size_t i = 0; path && i < sizeof ends / sizeof ends[0]; i++)
         if (sigaction(ends[i], NULL, &was) == 0 && was.sa_handler == SIG_DFL)
