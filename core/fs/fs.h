@@ -111,7 +111,8 @@ struct fp_dirent {
     struct fp_stat st;
     uint16_t name_len;
     char name[FP_NAME_MAX + 1]; /* bytes as stored, NUL after name_len; a name
-                                   may hold anything but '/' and NUL */
+                                   may hold anything but '/' and NUL, and with
+                                   the option raw=1 these too */
 };
 
 struct fp_statfs {

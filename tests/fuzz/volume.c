@@ -134,6 +134,7 @@ static void attributes(struct fp_mount *mnt, const char *path)
 
 static void list(struct fp_mount *mnt, int at)
 {
+    bool is_stored = fp_fs_option(mnt->cfg.options, "raw", 0);
     struct fp_dirent entry;
     struct fp_dir dir;
 
@@ -144,8 +145,8 @@ static void list(struct fp_mount *mnt, int at)
         allow();
         if (fp_fs_readdir(&dir, &entry) <= 0 || path_count == ENTRIES_MAX)
             break;
-        if (entry.name_len > FP_NAME_MAX ||
-            strlen(entry.name) != entry.name_len)
+        if (entry.name_len > FP_NAME_MAX || entry.name[entry.name_len] ||
+            (!is_stored && strlen(entry.name) != entry.name_len))
             abort();
         if (strlen(paths[at]) + 1 + entry.name_len <= FP_PATH_MAX)
             snprintf(paths[path_count++], sizeof paths[0], "%.*s/%s",
