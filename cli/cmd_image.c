@@ -136,8 +136,8 @@ static const struct {
       "# a comment\n" },
     { OPT_WRITE, "      --prog-size N      program unit of the flash, if it is "
                  "not the usual one\n" },
-    { OPT_KEEP, "  -n, --no-clobber       leave files that are there alone; "
-                "else they are replaced\n" },
+    { OPT_KEEP, "  -n, --no-clobber       leave files that are there, instead "
+                "of replacing them\n" },
     { OPT_PARENTS,
       "  -p, --parents          the directories on the way too, and "
       "no fault if there\n" },

@@ -30,8 +30,8 @@ static const struct fpc_image_kind kinds[] = {
       .block_size = 4096,
       .prog_size = 1,
       .least_blocks = 5,
-      .opts = "name_len, meta_len, magic, magic_length, aligned, id_bytes, "
-              "erase, addr",
+      .opts = "name_len, meta_len, magic, magic_length, aligned, id_bytes,\n"
+              "           erase, addr",
       .empty_needs = "--block-size, --page-size and --opt, as far as they are "
                      "not the usual ones",
       .mends = "pages of no file, and writes and deletes that a power cut left "
