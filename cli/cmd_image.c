@@ -332,43 +332,108 @@ static int parse_number(struct fpc_image *image, int opt, const char *text)
     return FPC_EXIT_OK;
 }
 
+static const struct option options[] = {
+    FPC_COMMON_OPTIONS,
+    { "fs", required_argument, NULL, 'y' },
+    { "offset", required_argument, NULL, 'o' },
+    { "volume", required_argument, NULL, 'V' },
+    { "block-size", required_argument, NULL, 'b' },
+    { "block-count", required_argument, NULL, 'c' },
+    { "page-size", required_argument, NULL, 'z' },
+    { "prog-size", required_argument, NULL, 'g' },
+    { "size", required_argument, NULL, 'Z' },
+    { "opt", required_argument, NULL, 'O' },
+    { "from", required_argument, NULL, 'F' },
+    { "lossy", no_argument, NULL, 'L' },
+    { "digest", no_argument, NULL, 'd' },
+    { "raw", no_argument, NULL, 'R' },
+    { "long", no_argument, NULL, 'l' },
+    { "svg", required_argument, NULL, '1' },
+    { "save", required_argument, NULL, '2' },
+    { "summary", no_argument, NULL, '3' },
+    { "b-fs", required_argument, NULL, '4' },
+    { "b-offset", required_argument, NULL, '5' },
+    { "b-volume", required_argument, NULL, '6' },
+    { "force", no_argument, NULL, 'f' },
+    { "recursive", no_argument, NULL, 'r' },
+    { "parents", no_argument, NULL, 'p' },
+    { "no-clobber", no_argument, NULL, 'n' },
+    { 0 },
+};
+
+/* Which verbs take an option, as options_help has it. */
+static const struct {
+    char opt;
+    int verbs;
+} takers[] = {
+    { 'y', OPT_FIND | OPT_CREATE },
+    { 'o', OPT_FIND | OPT_CONVERT },
+    { 'V', OPT_FIND | OPT_CONVERT },
+    { 'b', OPT_FIND | OPT_CREATE },
+    { 'c', OPT_FIND | OPT_CREATE },
+    { 'z', OPT_FIND | OPT_CREATE },
+    { 'O', OPT_FIND | OPT_CREATE },
+    { 'g', OPT_CREATE | OPT_WRITE | OPT_TRACE },
+    { 'Z', OPT_CREATE },
+    { 'f', OPT_CREATE },
+    { 'F', OPT_CONVERT },
+    { 'L', OPT_LOSSY },
+    { 'd', OPT_LIST },
+    { 'R', OPT_RAW },
+    { 'l', OPT_LIST | OPT_DIFF },
+    { '1', OPT_ANALYZE },
+    { '2', OPT_TRACE },
+    { '3', OPT_TRACE },
+    { '4', OPT_DIFF },
+    { '5', OPT_DIFF },
+    { '6', OPT_DIFF },
+    { 'r', OPT_RM | OPT_TREE },
+    { 'p', OPT_PARENTS },
+    { 'n', OPT_KEEP },
+};
+
+static const char *long_name(int opt)
+{
+    const struct option *o = options;
+
+    while (o->name && o->val != opt)
+        o++;
+    return o->name ? o->name : "?";
+}
+
+/* An option that a verb would not heed may mean much to who typed it. */
+static int check_taken(const struct verb *verb, const struct fpc_image *image)
+{
+    for (size_t i = 0; i < sizeof takers / sizeof takers[0]; i++) {
+        if (!(image->given >> i & 1) || takers[i].verbs & verb->options)
+            continue;
+        fpc_error("image %s takes no --%s: image %s --help tells what it takes",
+                  verb->name, long_name(takers[i].opt), verb->name);
+        return FPC_EXIT_USAGE;
+    }
+    if (!image->volume || !image->has_offset)
+        return FPC_EXIT_OK;
+    fpc_error("--volume and --offset both say which volume: give one");
+    return FPC_EXIT_USAGE;
+}
+
+static void note_given(struct fpc_image *image, int opt)
+{
+    for (size_t i = 0; i < sizeof takers / sizeof takers[0]; i++)
+        if (takers[i].opt == opt)
+            image->given |= (uint32_t)1 << i;
+}
+
 static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
                  char **argv)
 {
-    static const struct option options[] = {
-        FPC_COMMON_OPTIONS,
-        { "fs", required_argument, NULL, 'y' },
-        { "offset", required_argument, NULL, 'o' },
-        { "volume", required_argument, NULL, 'V' },
-        { "block-size", required_argument, NULL, 'b' },
-        { "block-count", required_argument, NULL, 'c' },
-        { "page-size", required_argument, NULL, 'z' },
-        { "prog-size", required_argument, NULL, 'g' },
-        { "size", required_argument, NULL, 'Z' },
-        { "opt", required_argument, NULL, 'O' },
-        { "from", required_argument, NULL, 'F' },
-        { "lossy", no_argument, NULL, 'L' },
-        { "digest", no_argument, NULL, 'd' },
-        { "raw", no_argument, NULL, 'R' },
-        { "long", no_argument, NULL, 'l' },
-        { "svg", required_argument, NULL, '1' },
-        { "save", required_argument, NULL, '2' },
-        { "summary", no_argument, NULL, '3' },
-        { "b-fs", required_argument, NULL, '4' },
-        { "b-offset", required_argument, NULL, '5' },
-        { "b-volume", required_argument, NULL, '6' },
-        { "force", no_argument, NULL, 'f' },
-        { "recursive", no_argument, NULL, 'r' },
-        { "parents", no_argument, NULL, 'p' },
-        { "no-clobber", no_argument, NULL, 'n' },
-        { 0 },
-    };
     int opt, status = FPC_EXIT_OK;
 
     while (status == FPC_EXIT_OK &&
            (opt = getopt_long(argc, argv, "lrpfn", options, NULL)) != -1) {
         if (fpc_common_option(ctx, opt, optarg))
             continue;
+        note_given(image, opt);
         if (opt == 'y')
             image->fs = optarg;
         else if (opt == 'd')
@@ -444,12 +509,16 @@ static int run_with_opts(const struct verb *verb, struct fpc_image *image)
 static int run_named(struct fpc_image *image)
 {
     const struct verb *verb = find(image->verb);
+    int status;
 
     if (!verb) {
         fpc_error("no such verb: image %s", image->verb);
         return usage("info, ls, cat, extract, check, analyze, diff, trace, "
                      "create, convert, put, rm, mv, mkdir, repair or shell");
     }
+    status = check_taken(verb, image);
+    if (status)
+        return status;
     if (image->arg_count >= verb->least && image->arg_count <= verb->most)
         return run_with_opts(verb, image);
     fpc_error("image %s takes: %s", verb->name, verb->args);

@@ -22,6 +22,7 @@ struct fpc_image {
     const char *verb; /* "ls" */
     char **args;      /* operands after IMAGE, allocated one by one */
     int arg_count;
+    uint32_t given; /* options, a bit each */
     bool json, digest, raw, detailed, quiet, force;
     bool recursive, parents, keep;
     bool lossy;     /* what cannot be kept is left out, and told */

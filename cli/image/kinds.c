@@ -22,6 +22,7 @@ static const struct fpc_image_kind kinds[] = {
       .time_step_ns = 2000000000,
       .card = true,
       .states_size = true,
+      .folds_case = true,
       .check_opts = "check=1048576",
       .mends = "lost clusters, chains longer than their files, moves left half "
                "done, copies of the table that differ and the count of free "

@@ -17,6 +17,7 @@ struct fpc_image_kind {
     bool card;        /* made for cards: sectors that replace and land whole */
     bool states_size; /* the volume says how long it is, so that a file that is
                           shorter can be told from one that is damaged */
+    bool folds_case;  /* names that differ in case only are one */
     bool slashed;     /* a stored name is a path that only lacks its slash */
     const char *opts; /* "--opt" of it, for the help; NULL: it has none */
     const char *empty_needs; /* what a volume without files does not show of

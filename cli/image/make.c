@@ -80,6 +80,20 @@ int fpc_make_check(struct fpc_make *m)
 
 /* --- making it ------------------------------------------------------------ */
 
+/* What is there already is another file of the source whose name is no other
+ * one to this filesystem. */
+static int store(const struct fpc_make *m, const struct fpc_source *s,
+                 struct fp_mount *mnt, const char *name)
+{
+    struct fp_stat st;
+
+    if (fp_fs_stat(mnt, name, &st) != FP_OK)
+        return fpc_source_store(m->files, s, mnt, name);
+    fpc_error("%s: %s does not tell its name from another's", s->path,
+              m->image->fs);
+    return FPC_EXIT_CONFLICT;
+}
+
 int fpc_make_put_all(struct fpc_make *m, struct fp_mount *mnt)
 {
     int err = FP_OK;
@@ -88,8 +102,7 @@ int fpc_make_put_all(struct fpc_make *m, struct fp_mount *mnt)
         const struct fpc_source *s = &m->files->items[i];
         const char *name = fpc_source_below(m->files, s);
 
-        err = s->is_dir ? fpc_source_mkdir(mnt, name)
-                        : fpc_source_store(m->files, s, mnt, name);
+        err = s->is_dir ? fpc_source_mkdir(mnt, name) : store(m, s, mnt, name);
         if (err)
             m->failed_at = s;
     }

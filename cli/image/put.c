@@ -4,7 +4,9 @@
  * stdin, go into the volume. Files that are there are replaced, as cp does. It
  * is all or nothing: what does not fit as a whole leaves the image as it was.
  */
+#define _XOPEN_SOURCE 700
 #include "cli/image/image.h"
+#include "cli/image/kinds.h"
 #include "cli/image/place.h"
 #include "cli/image/source.h"
 #include "cli/out.h"
@@ -13,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct putting {
     char **operands;
@@ -20,6 +23,7 @@ struct putting {
     int count;
     struct fpc_place to;
     uint64_t files, dirs; /* put */
+    char **names;         /* of these files, in the volume */
 };
 
 /* --- what there is to put in, before the image is touched ------------------ */
@@ -70,20 +74,56 @@ static bool is_kept(struct fpc_image *image, const char *name)
     return image->keep && fp_fs_stat(&image->host.vol.mnt, name, &st) == FP_OK;
 }
 
+/* Was it this very put that wrote the file which is there? Names that differ in
+ * case only are one name where the filesystem folds it. */
+static bool is_own(const struct putting *p, struct fp_mount *mnt,
+                   const char *name)
+{
+    const bool folds = fpc_image_kind(mnt->ops->name)->folds_case;
+    struct fp_stat st;
+
+    if (fp_fs_stat(mnt, name, &st) != FP_OK)
+        return false;
+    for (uint64_t i = 0; i < p->files; i++)
+        if (strcmp(p->names[i], name) == 0 ||
+            (folds && strcasecmp(p->names[i], name) == 0))
+            return true;
+    return false;
+}
+
+/* Notes the name of the next file. */
+static int note_name(struct putting *p, const char *name)
+{
+    char **names = realloc(p->names, (p->files + 1) * sizeof *names);
+
+    if (names)
+        p->names = names;
+    if (!names || !(names[p->files] = strdup(name)))
+        return FP_ERR_NOMEM;
+    p->files++;
+    return FP_OK;
+}
+
 static int put_one(struct fpc_image *image, struct putting *p,
                    const struct fpc_sources *list,
                    const struct fpc_source *source, const char *name)
 {
     struct fp_mount *mnt = &image->host.vol.mnt;
+    int err;
 
     if (source->is_dir) {
         p->dirs++;
         return fpc_source_mkdir(mnt, name);
     }
+    if (is_own(p, mnt, name)) {
+        fpc_error("%s: another file of this put has its name already",
+                  source->path);
+        return FPC_EXIT_CONFLICT;
+    }
     if (is_kept(image, name))
         return FP_OK;
-    p->files++;
-    return fpc_source_store(list, source, mnt, name);
+    err = note_name(p, name);
+    return err ? err : fpc_source_store(list, source, mnt, name);
 }
 
 static int put_list(struct fpc_image *image, struct putting *p, int i)
@@ -150,6 +190,9 @@ int fpc_image_put(struct fpc_image *image)
                p.dirs);
     for (int i = 0; i < p.count; i++)
         fpc_sources_free(&p.lists[i]);
+    for (uint64_t i = 0; i < p.files; i++)
+        free(p.names[i]);
+    free(p.names);
     free(p.lists);
     return status;
 }

@@ -409,3 +409,12 @@ def test_a_dump_of_nothing_but_candidates_ends(tmp_path, what):
     assert len(told['map']) <= 4096
     if what in ('noise', 'stripes'):
         assert told['volumes'] == 0 and not told['gave_up']
+
+
+@pytest.mark.parametrize('size', ['3G', '128G'])
+def test_a_card_of_any_size_is_a_volume(tmp_path, size):
+    card = tmp_path / 'card.img'
+    subprocess.run(['truncate', '-s', size, card], check=True)
+    subprocess.run(['mkfs.fat', '-F', '32', card], check=True, capture_output=True)
+    said = json.loads(subprocess.run([BIN / 'flashport', 'image', 'info', card, '--json'], check=True, capture_output=True).stdout)
+    assert said['volumes'] == 1 and not said['gave_up'] and said['fs'] == 'fat'

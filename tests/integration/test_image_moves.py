@@ -17,7 +17,7 @@ import time
 import pytest
 
 from test_image_manifests import BIN, TESTS
-from test_image_verbs import content, flashport, held, sha, shown
+from test_image_verbs import content, flashport, heed_signals, held, sha, shown
 
 pytestmark = pytest.mark.images
 
@@ -129,6 +129,34 @@ def test_a_size_that_cannot_be_is_refused(tmp_path, options, why):
     assert why in done.stderr.decode() and not (tmp_path / 'x.img').exists()
 
 
+def test_a_file_never_takes_anothers_place_unseen(tmp_path):
+    """What cp and mcopy ask about: two files of one command that are one name in the image."""
+    for name in ('one/x', 'two/x', 'case/a', 'case/A'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    image = tmp_path / 'x.img'
+    assert b"from another's" in flashport('create', image, tmp_path / 'case', '--fs', 'fat', ok=(6,)).stderr and not image.exists()
+    flashport('create', image, tmp_path / 'one', '--fs', 'fat', '--size', '1M')
+    before = image.read_bytes()
+    for files in ([tmp_path / 'one/x', tmp_path / 'two/x'], [tmp_path / 'case']):
+        assert b'another file of this put' in flashport('put', image, *files, '/', ok=(6,)).stderr
+    assert image.read_bytes() == before
+    flashport('create', image, tmp_path / 'case', '--force')
+    assert flashport('cat', image, 'a').stdout == b'case/a' and flashport('cat', image, 'A').stdout == b'case/A'
+
+
+@pytest.mark.parametrize('words', [['repair', '-n'], ['check', '--force'], ['extract', '-n', '{out}'], ['ls', '--svg', '{out}'],
+                                   ['create', '--offset', '0', '{out}'], ['ls', '--volume', '1', '--offset', '0']])
+def test_an_option_of_another_verb_is_refused(tmp_path, words):
+    image = tmp_path / 'x.img'
+    flashport('create', image, write(tmp_path / 'in', {'empty': b''}), '--size', '1M')
+    before = image.read_bytes()
+    verb, *rest = [w.format(out=tmp_path / 'out') for w in words]
+    said = flashport(verb, image, *rest, ok=(2,)).stderr.decode()
+    assert f'image {verb} takes no --' in said or 'give one' in said
+    assert image.read_bytes() == before and not (tmp_path / 'out').exists()
+
+
 # --- archives of others ---------------------------------------------------------
 
 def entry(name, kind=tarfile.REGTYPE, data=b'', link=''):
@@ -196,9 +224,9 @@ def test_an_archive_is_whole_or_not_there(tmp_path):
 @pytest.mark.parametrize('args', [['create', 'new.img', 'in'], ['convert', 'old.img', 'new.img', '--fs', 'fat'], ['extract', 'old.img', 'out.tar.gz']])
 def test_ctrl_c_leaves_nothing_behind(tmp_path, args):
     (tmp_path / 'in').mkdir()
-    (tmp_path / 'in' / 'large').write_bytes(content('large', 16 << 20))
+    (tmp_path / 'in' / 'large').write_bytes(content('large', 32 << 20))
     flashport('create', tmp_path / 'old.img', tmp_path / 'in')
-    run = subprocess.Popen([BIN / 'flashport', 'image', *args], cwd=tmp_path)
+    run = subprocess.Popen([BIN / 'flashport', 'image', *args], cwd=tmp_path, preexec_fn=heed_signals)
     end = time.monotonic() + 60
     while not list(tmp_path.glob('*.part')):
         assert run.poll() is None and time.monotonic() < end, 'it has not begun'

@@ -462,10 +462,16 @@ def twin_of(image):
     return image.parent / f'.{image.name}.flashport'
 
 
+def heed_signals():
+    """In the child: what is started in the background ignores Ctrl-C, what a person started does not."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def put_at_work(image):
     """A put that has begun, and waits for its stdin."""
-    run = subprocess.Popen([BIN / 'flashport', 'image', 'put', image, '-', '/late'], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    run = subprocess.Popen([BIN / 'flashport', 'image', 'put', image, '-', '/late'], stdin=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed_signals)
     try:
         for _ in range(3000):
             if twin_of(image).exists() and twin_of(image).stat().st_size:

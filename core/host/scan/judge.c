@@ -135,12 +135,15 @@ static int describe(struct fp_host_scan_pass *pass, struct fp_mount *mnt,
 }
 
 /* A driver may go through what it believes to be the whole volume without a
- * read, in its caches. So a large one costs by itself, and one that is out of
- * all proportion to the dump is not looked at. */
+ * read, in its caches. So a large one costs by itself, but not so much that a
+ * few large cards could not be looked at, and one that is out of all proportion
+ * to the dump is not looked at. */
 static int afford(struct fp_host_scan_pass *pass, uint64_t size)
 {
     uint64_t cost = size / 32 + 4096;
 
+    if (cost > FP_HOST_SCAN_DEAREST)
+        cost = FP_HOST_SCAN_DEAREST;
     if (size / 64 > pass->size + (1u << 20))
         return FP_ERR_NOENT;
     if (pass->budget < cost)

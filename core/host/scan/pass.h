@@ -17,6 +17,9 @@
 #define FP_HOST_SCAN_WINDOW (1u << 20)
 #define FP_HOST_SCAN_AHEAD  65536u
 
+/* The most that a volume's size by itself takes of the budget. */
+#define FP_HOST_SCAN_DEAREST (12u << 20)
+
 #define FP_HOST_SCAN_FINDERS 8
 
 struct fp_host_scan_pass {
