@@ -17,7 +17,7 @@ import time
 import pytest
 
 from test_image_manifests import BIN
-from test_image_verbs import flashport
+from test_image_verbs import flashport, heed_signals
 
 pytestmark = pytest.mark.images
 
@@ -74,6 +74,7 @@ class Terminal:
     def __init__(self, place, **env):
         self.raw, self.past, (self.pid, self.fd) = b'', 0, pty.fork()
         if self.pid == 0:
+            heed_signals()
             os.chdir(place)
             os.environ.update(TERM='xterm', XDG_STATE_HOME=str(place.parent / 'state'), LC_ALL='C.UTF-8', COLUMNS='200', **env)
             os.execv(BIN / 'flashport', ['flashport', 'image', 'shell', 'flash.img'])
