@@ -375,7 +375,7 @@ static const struct {
     { 'O', OPT_FIND | OPT_CREATE },
     { 'g', OPT_CREATE | OPT_WRITE | OPT_TRACE },
     { 'Z', OPT_CREATE },
-    { 'f', OPT_CREATE },
+    { 'f', OPT_CREATE | OPT_RM },
     { 'F', OPT_CONVERT },
     { 'L', OPT_LOSSY },
     { 'd', OPT_LIST },

@@ -119,7 +119,7 @@ def test_a_partition_is_backed_up_browsed_and_restored(reader):
     card.make(path, [36, 36])
     reader.insert(path)
     http, api = reader.bed.http, reader.bed.api
-    http.put(reader.url('/fs/sd2/kept.txt'), data=b'kept')
+    wait_for('the second partition', lambda: http.put(reader.url('/fs/sd2/kept.txt'), data=b'kept').status_code == 201)
     taken = reader.bed.job(http.post(api('/snapshots'), json={'device': 'reader', 'storage': 'sd0', 'region': 'part2'}))
     assert taken['state'] == 'done', taken
     snapshot = taken['result']['snapshot']
