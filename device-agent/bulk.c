@@ -55,11 +55,22 @@ static int follow_run(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
+/* Payload of the next frame: what the line is best at, but a read's size at
+ * least. */
+static size_t frame_size(const struct fp_agent *agent,
+                         const struct fp_agent_source *source)
+{
+    size_t size = fp_link_payload(&agent->link);
+    size_t least = source->align + (size_t)FP_BULK_RAW_HEADER;
+
+    return size < least ? fp_link_frame_max(&agent->link) : size;
+}
+
 int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
                        const struct fp_agent_source *source, uint64_t *off,
                        uint64_t *left, uint32_t *crc)
 {
-    size_t max = fp_link_frame_max(&agent->link);
+    size_t max = frame_size(agent, source);
     uint8_t *frame = fp_link_alloc(&agent->link, max);
     uint8_t *data = frame + FP_BULK_RAW_HEADER;
     uint32_t n, run = 0;

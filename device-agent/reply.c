@@ -7,9 +7,15 @@
 
 #include <string.h>
 
-/* Room for the largest frame, so that whatever the next step says will fit. */
+/* Room for the largest frame, so that whatever the next step says will fit; and
+ * nothing waits for the wire, or a small answer would wait behind all that one
+ * large transfer could queue. */
 bool fp_agent_has_room(struct fp_agent *agent)
 {
+    if (fp_link_backlog(&agent->link) > 0)
+        (void)fp_link_poll(&agent->link, agent->now_ms);
+    if (fp_link_backlog(&agent->link) > 0)
+        return false;
     return fp_link_alloc(&agent->link, fp_link_frame_max(&agent->link)) != NULL;
 }
 
