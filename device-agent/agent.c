@@ -290,7 +290,8 @@ static void refuse(struct fp_agent *agent, int err, const char *detail,
 static void replay(struct fp_agent *agent,
                    const struct fp_agent_outcome *outcome)
 {
-    bool is_commit = agent->in.which_body == fp_Envelope_put_commit_tag;
+    bool is_commit = agent->in.which_body == fp_Envelope_put_commit_tag ||
+                     agent->in.which_body == fp_Envelope_put_open_tag;
     fp_Envelope *out;
 
     if (outcome->err) {

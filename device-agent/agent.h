@@ -200,6 +200,8 @@ struct fp_agent_upload {
     uint8_t stream; /* 0: no stream leads here in this session */
     uint8_t mode;
     bool has_mtime;
+    bool is_whole;   /* its commit came with it: it has no id */
+    bool replaces;   /* there was an old file when it began */
     bool committing; /* a task works on it */
     int err;         /* of a write; told at the commit */
     int64_t mtime_ns;

@@ -143,6 +143,16 @@ static struct fp_agent_upload *upload_of(struct fp_agent *agent, uint8_t stream)
     return NULL;
 }
 
+/* The bytes of a whole upload may come before its file is open. */
+static bool is_opening(const struct fp_agent *agent, uint8_t stream)
+{
+    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
+        if (agent->tasks[i].id != 0 && agent->tasks[i].stream == stream &&
+            agent->tasks[i].job == &fp_agent_job_put_open)
+            return true;
+    return false;
+}
+
 static struct fp_agent_task *blocks_of(struct fp_agent *agent, uint8_t stream)
 {
     for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
@@ -179,6 +189,8 @@ bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
         agent->counts.refused++;
         return true;
     }
+    if (is_opening(agent, rec.stream))
+        return false;
     upload = upload_of(agent, rec.stream);
     task = upload == NULL ? blocks_of(agent, rec.stream) : NULL;
     if (upload == NULL && task == NULL) {

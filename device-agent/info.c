@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-#define VERSION 1
+#define FEATURES fp_Feature_FEATURE_WHOLE_PUT
+#define VERSION  1
 
 /* ---- Hello ---- */
 
@@ -33,6 +34,7 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
                                 "this agent speaks version 1 of the messages");
     }
     take_zone(agent, hello->zone_min);
+    task->index = hello->features;
     memset(agent->host_nonce, 0, sizeof agent->host_nonce);
     memcpy(agent->host_nonce, hello->nonce.bytes, hello->nonce.size);
     if (!agent->has_epoch) {
@@ -88,7 +90,7 @@ static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
     hello->path_max = FP_AGENT_PATH_MAX;
     hello->busy_max_ms = BUSY_MAX_MS;
     hello->rx_stall = agent->rx_stall;
-    hello->features = 0;
+    hello->features = FEATURES & task->index;
     if (vm != NULL)
         FP_AGENT_TEXT(hello->default_volume, vm->path);
     tell_filesystems(agent, hello);

@@ -351,6 +351,7 @@ static void say_hello(struct fpd_session *s)
     env->body.hello.nonce.size = 8;
     if (getrandom(env->body.hello.nonce.bytes, 8, 0) != 8)
         abort();
+    env->body.hello.features = fp_Feature_FEATURE_WHOLE_PUT;
     env->body.hello.unix_ms = (uint64_t)fpd_unix_ms();
     env->body.hello.zone_min = (int32_t)(tm.tm_gmtoff / 60);
     fpd_session_send(s);
