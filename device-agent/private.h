@@ -79,6 +79,7 @@ void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
 /* An Event, if there is room: false if not. */
 bool fp_agent_send_event(struct fp_agent *agent, uint32_t id,
                          const fp_Event *event);
+uint64_t fp_agent_now_us(const struct fp_agent *agent);
 bool fp_agent_has_room(struct fp_agent *agent);
 /* Copies text into a bytes field, cut to what fits. */
 #define FP_AGENT_TEXT(field, text) \

@@ -51,6 +51,7 @@ struct put {
     bool opened;         /* the device may hold something staged */
     bool whole;          /* WHOLE: it is open and the bytes go out */
     bool committed;      /* a commit went out in this epoch */
+    bool recommits;      /* it is sent again: did the first arrive? */
     unsigned wait_below; /* NFILE: open only when fewer others are */
     uint8_t stream;      /* of this session, 0: none */
     uint64_t off;        /* next byte to send */
@@ -530,6 +531,16 @@ static void put_reply(struct fpd_session *s, struct fpd_op_state *op,
         fpd_op_broken(op, "the device answered something else than was asked");
 }
 
+/* The link was lost before all bytes had come, and the commit with them: the
+ * device has refused this one for good, so the next has another name. */
+static void resume(struct fpd_op_state *op)
+{
+    if (getrandom(op->op_id, sizeof op->op_id, 0) != (ssize_t)sizeof op->op_id)
+        abort();
+    put(op)->committed = put(op)->recommits = false;
+    op->step = OPEN;
+}
+
 static void put_failed(struct fpd_session *s, struct fpd_op_state *op,
                        struct fpd_call *call, const fp_Failure *failure)
 {
@@ -543,14 +554,18 @@ static void put_failed(struct fpd_session *s, struct fpd_op_state *op,
         put(op)->wait_below = others(s, op);
         fpd_session_free_stream(s, put(op)->stream);
         put(op)->stream = 0;
-    } else if (op->step == LOOK && err == FP_ERR_NOENT)
+    } else if (op->step == COMMIT && put(op)->recommits &&
+               err == FP_ERR_INVAL && failure->needed > 0) {
+        resume(op);
+    } else if (op->step == LOOK && err == FP_ERR_NOENT) {
         looked(op);
-    else if (op->step == COMPARE && call->tag == fp_Envelope_digest_tag)
+    } else if (op->step == COMPARE && call->tag == fp_Envelope_digest_tag) {
         op->step = OPEN; /* it may be gone, or unreadable: then replace it */
-    else if (op->step == RECALL && err == FP_ERR_NOENT)
+    } else if (op->step == RECALL && err == FP_ERR_NOENT) {
         op->step = OPEN;
-    else
+    } else {
         fpd_op_fail_with(op, failure);
+    }
 }
 
 static void put_restart(struct fpd_op_state *op, bool same_epoch)
@@ -564,7 +579,8 @@ static void put_restart(struct fpd_op_state *op, bool same_epoch)
         return; /* all of it again: a second time does what the first did */
     if (op->step != WHOLE && op->step <= TOUCH)
         return; /* asks again */
-    if (same_epoch && p->committed)
+    p->recommits = same_epoch && p->committed;
+    if (p->recommits)
         op->step = COMMIT; /* answered as the first was, by its op_id */
     else if (p->committed)
         op->step = RECALL;

@@ -72,9 +72,11 @@ def make_bed(device, baud, latency_ms, flip):
     return bed
 
 
-def flash_us(bed):
+def device_us(bed):
+    """What the device spent on flash, on hashing, and waiting for the line, in microseconds."""
     counters = bed.http.get(bed.api('/devices/bench/stats')).json()['counters']
-    return sum(value for name, value in counters.items() if name.startswith('flash0.') and name.endswith('_us'))
+    flash = sum(value for name, value in counters.items() if name.startswith('flash0.') and name.endswith('_us'))
+    return {'flash': flash, 'hash': counters['agent.hash_us'], 'line': counters['agent.wait_us']}
 
 
 def timed(work):
@@ -89,15 +91,15 @@ def check(same, what):
 
 
 def goodput(bed, content, rate):
-    """One PUT and one GET: shares of the line up and down, and of the PUT's time that flash worked."""
+    """One PUT and one GET: shares of the line up and down, and what the PUT's time went to on the device."""
     bed.http.delete(bed.api(f'{FS}/big'))
-    before = flash_us(bed)
+    before = device_us(bed)
     up, reply = timed(lambda: bed.http.put(bed.api(f'{FS}/big'), data=content))
     assert reply.status_code in (201, 204), reply.text
-    flash = (flash_us(bed) - before) / 1e6 / up
+    spent = {name: (us - before[name]) / 1e6 / up for name, us in device_us(bed).items()}
     down, back = timed(lambda: bed.http.get(bed.api(f'{FS}/big')).content)
     check(hashlib.sha256(back).digest() == hashlib.sha256(content).digest(), 'a file')
-    return len(content) / up / rate, len(content) / down / rate, flash
+    return len(content) / up / rate, len(content) / down / rate, spent
 
 
 def each_file(bed, work):
@@ -168,7 +170,7 @@ class Row:
                 seconds = zmodem(self.baud, self.latency, self.flip, {'big': content})
                 figures += [seconds and len(content) / seconds / rate] * 2
             seconds = zmodem(self.baud, self.latency, self.flip, small_files())
-            self.figures, self.flash = figures + [seconds and FILES / seconds] * 2, None
+            self.figures, self.spent = figures + [seconds and FILES / seconds] * 2, {}
             return self
         bed = make_bed(self.device, self.baud, self.latency, self.flip)
         runs = []
@@ -176,7 +178,7 @@ class Row:
             both = [goodput(bed, content, rate) for _, content in contents(self.args.size)]
             runs.append((both[0][0], both[0][1], both[1][0], both[1][1], *files_a_second(bed), both[0][2]))
         bed.close()
-        *self.figures, self.flash = (statistics.median(run[i] for run in runs) for i in range(7))
+        self.figures, self.spent = [statistics.median(run[i] for run in runs) for i in range(6)], runs[0][6]
         return self
 
     def show(self, peers):
@@ -190,7 +192,7 @@ class Row:
                 files = files and FILES_GOAL * files
         f = self.figures
         missed = sum(v is not None and g is not None and v < g for v, g in zip(f, (goal, goal, text, text, files, files)))
-        limit = '' if self.flash is None else f'flash {self.flash:.0%}' if self.flash > 0.5 else f'line (flash {self.flash:.0%})'
+        limit = ', '.join(f'{name} {part:.0%}' for name, part in sorted(self.spent.items(), key=lambda p: -p[1]))
         print(f'{self.baud:>8} {self.latency:>3} ms {self.flip:>7g}  {self.device:7}{share(f[0], goal)}{share(f[1], goal)}'
               f'{share(f[2], text)}{share(f[3], text)}{rate_of(f[4], files)}{rate_of(f[5], files)}  {limit}', flush=True)
         return missed
@@ -200,7 +202,7 @@ def table(args):
     """Slow lines are measured side by side, which needs little of a CPU; the others alone."""
     print(f'shares of the line (baud / 10 bytes a second) for {args.size} bytes, and files a second of {FILES} of {FILE_SIZE} bytes;\n'
           'zmodem: sz to rz, the time the line was at work; * misses its goal\n')
-    print(f'{"baud":>8} {"way":>6} {"damaged":>7}  {"device":7}{"random up":>9}{"down":>9}{"text up":>9}{"down":>9}{"files up":>9}{"down":>9}  limit of random up')
+    print(f'{"baud":>8} {"way":>6} {"damaged":>7}  {"device":7}{"random up":>9}{"down":>9}{"text up":>9}{"down":>9}{"files up":>9}{"down":>9}  what random up waits for')
     missed, peers = 0, {}
     devices = ([] if args.no_zmodem else ['zmodem']) + [args.device] * bool(args.device) or ([] if args.no_zmodem else ['zmodem']) + list(DEVICES)
     for baud in [args.baud] if args.baud else (921600, 3000000, 115200):
