@@ -7,7 +7,6 @@
 #include "cli/out.h"
 #include "core/error.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
@@ -268,9 +267,7 @@ static int run(struct fpc_context *ctx, int argc, char **argv)
         return FPC_EXIT_OK;
     }
     optind = 0; /* the command's own options are read from the start */
-    curl_global_init(CURL_GLOBAL_DEFAULT);
     status = cmd->run(ctx, argc, argv);
-    curl_global_cleanup();
     if (fflush(stdout) != 0 && status == FPC_EXIT_OK) {
         fpc_error("cannot write the output");
         status = FPC_EXIT_FAILED;
