@@ -14,8 +14,8 @@
 
 #include "core/bdev/bdev.h"
 
-#define FP_HOST_AHEAD_WINDOW  32768u
-#define FP_HOST_AHEAD_WINDOWS 32u
+#define FP_HOST_AHEAD_WINDOW  16384u
+#define FP_HOST_AHEAD_WINDOWS 64u
 
 struct fp_host_ahead {
     struct fp_bdev bdev;
