@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Libraries that are loaded when they are first needed: to start libcurl and
- * libarchive, with the forty others that they bring, takes longer than most of
- * what is done with an image.
+ * Libraries that are loaded when they are first needed: to start libcurl,
+ * libarchive and libedit, with the forty others that they bring, takes longer
+ * than most of what is done with an image.
  *
  * What is called of one is listed once, and becomes a struct of pointers, each
  * of the type that the function has in the library's own header:

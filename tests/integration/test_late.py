@@ -12,7 +12,8 @@ import pytest
 BIN = pathlib.Path(os.environ['FP_BIN'])
 NEEDS = [('libcurl.so.4', 'libcurl4', ['devices']),
          ('libarchive.so.13', 'libarchive13', ['image', 'create', 'new.img', 'tree.tar', '--fs', 'fat']),
-         ('libarchive.so.13', 'libarchive13', ['image', 'extract', 'fat.img', 'out.tar'])]
+         ('libarchive.so.13', 'libarchive13', ['image', 'extract', 'fat.img', 'out.tar']),
+         ('libedit.so.2', 'libedit2', ['image', 'shell', 'fat.img'])]
 
 
 def flashport(*args, cwd, env=None):
@@ -53,7 +54,7 @@ def test_a_library_without_a_function_is_refused(desk, library, package, args):
     assert library in done.stderr and package in done.stderr and 'undefined symbol' in done.stderr
 
 
-@pytest.mark.parametrize('library', ['libcurl.so.4', 'libarchive.so.13'])
+@pytest.mark.parametrize('library', sorted({library for library, *_ in NEEDS}))
 def test_who_needs_none_does_without(desk, library):
     env = without(library, desk, b'')
     for args in (['--version'], ['image', 'info', 'fat.img'], ['image', 'cat', 'fat.img', 'a.txt'],
