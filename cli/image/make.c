@@ -2,8 +2,8 @@
 #define _XOPEN_SOURCE 700
 #include "cli/image/make.h"
 
+#include "cli/image/blank.h"
 #include "cli/image/unfinished.h"
-#include "core/bdev/ram.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -138,36 +138,21 @@ static int make_on(struct fpc_make *m, struct fp_bdev *dev)
     return err;
 }
 
-/* FP_OK, or an exit code, told. */
-static int save(const char *path, const uint8_t *mem, size_t size)
-{
-    FILE *out = fopen(path, "wbe");
-    bool saved = out && fwrite(mem, 1, size, out) == size && fflush(out) == 0 &&
-                 fsync(fileno(out)) == 0;
-
-    saved = out && fclose(out) == 0 && saved;
-    return saved ? FP_OK : fpc_failed(path);
-}
-
 static int make_in_memory(struct fpc_make *m, const char *path, uint32_t count)
 {
-    const uint32_t block = m->image->cfg.block_size;
-    const size_t size = (size_t)block * count;
-    uint8_t *mem = malloc(size);
-    struct fp_bdev_ram ram;
-    int err;
+    struct fpc_image_blank blank;
+    int err = fpc_image_blank_new(&blank, m->image->prog_size,
+                                  m->image->cfg.block_size, count);
 
-    if (!mem)
-        return FP_ERR_NOMEM;
-    memset(mem, 0xff, size);
-    fp_bdev_ram_init(&ram, m->image->prog_size, block, count, mem);
+    if (err)
+        return err;
     if (m->kind->card)
-        ram.bdev.flags =
+        blank.ram.bdev.flags =
             FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG | FP_BDEV_ERASED_FF;
-    err = make_on(m, &ram.bdev);
-    if (err == FP_OK)
-        err = save(path, mem, size);
-    free(mem);
+    err = make_on(m, &blank.ram.bdev);
+    if (err == FP_OK && fpc_image_blank_save(&blank, path) != 0)
+        err = fpc_failed(path);
+    fpc_image_blank_free(&blank);
     return err;
 }
 

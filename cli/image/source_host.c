@@ -117,8 +117,11 @@ static int pass_on(FILE *in, const char *path, fpc_take_fn take, void *ctx)
     size_t n;
     int status = FPC_EXIT_OK;
 
-    while (status == FPC_EXIT_OK && (n = fread(buf, 1, sizeof buf, in)) > 0)
-        status = take(ctx, buf, n);
+    do {
+        n = fread(buf, 1, sizeof buf, in);
+        if (n > 0)
+            status = take(ctx, buf, n);
+    } while (status == FPC_EXIT_OK && n == sizeof buf);
     return status == FPC_EXIT_OK && ferror(in) ? fpc_failed(path) : status;
 }
 
@@ -132,6 +135,7 @@ static int host_read(const struct fpc_sources *list,
     (void)list;
     if (!in)
         return fpc_failed(source->path);
+    setvbuf(in, NULL, _IONBF, 0); /* whole files go through */
     status = pass_on(in, source->path, take, ctx);
     if (!source->is_stdin)
         fclose(in);

@@ -6,53 +6,35 @@
 
 #define WINDOW FP_HOST_AHEAD_WINDOW
 
-static uint8_t *window_at(const struct fp_host_ahead *ahead, uint32_t i)
+/* The window that byte `off` lies in; NULL: it cannot be read as a whole. The
+ * last one ends where the device does. */
+static const uint8_t *window_of(struct fp_host_ahead *ahead, fp_addr off)
 {
-    return ahead->mem + (size_t)i * WINDOW;
-}
+    const uint64_t number = off / WINDOW + 1;
+    const uint32_t place = (uint32_t)(number % ahead->places);
+    const fp_addr at = off - off % WINDOW;
+    const fp_addr rest = fp_bdev_size(ahead->under) - at;
+    uint8_t *window = ahead->mem + (size_t)place * WINDOW;
 
-/* Where it is, or the one that was not used for longest. */
-static uint32_t find(const struct fp_host_ahead *ahead, uint64_t number)
-{
-    uint32_t oldest = 0;
-
-    for (uint32_t i = 0; i < FP_HOST_AHEAD_WINDOWS; i++) {
-        if (ahead->number[i] == number)
-            return i;
-        if (ahead->used_at[i] < ahead->used_at[oldest])
-            oldest = i;
-    }
-    return oldest;
-}
-
-/* The last one ends where the device does. */
-static int load(struct fp_host_ahead *ahead, uint32_t i, uint64_t number)
-{
-    fp_addr at = (number - 1) * WINDOW;
-    fp_addr rest = fp_bdev_size(ahead->under) - at;
-    int err;
-
-    ahead->used_at[i] = ++ahead->now;
-    if (ahead->number[i] == number)
-        return FP_OK;
-    ahead->number[i] = 0;
-    err = fp_bdev_read(ahead->under, at, window_at(ahead, i),
-                       rest < WINDOW ? (uint32_t)rest : WINDOW);
-    if (!err)
-        ahead->number[i] = number;
-    return err;
+    if (ahead->number[place] == number)
+        return window;
+    ahead->number[place] = 0;
+    if (fp_bdev_read(ahead->under, at, window,
+                     rest < WINDOW ? (uint32_t)rest : WINDOW) != FP_OK)
+        return NULL;
+    ahead->number[place] = number;
+    return window;
 }
 
 /* Within one window. What of it is damaged may be elsewhere in it. */
 static int read_part(struct fp_host_ahead *ahead, fp_addr off, uint8_t *dst,
                      uint32_t size)
 {
-    const uint64_t number = off / WINDOW + 1;
-    const uint32_t i = find(ahead, number);
+    const uint8_t *window = window_of(ahead, off);
 
-    if (load(ahead, i, number) != FP_OK)
+    if (window == NULL)
         return fp_bdev_read(ahead->under, off, dst, size);
-    memcpy(dst, window_at(ahead, i) + off % WINDOW, size);
+    memcpy(dst, window + off % WINDOW, size);
     return FP_OK;
 }
 
@@ -86,12 +68,19 @@ static const struct fp_bdev_ops ahead_ops = {
 struct fp_bdev *fp_host_ahead_init(struct fp_host_ahead *ahead,
                                    struct fp_bdev *under)
 {
+    const uint64_t windows = (fp_bdev_size(under) + WINDOW - 1) / WINDOW;
+
     *ahead = (struct fp_host_ahead){ .bdev = *under, .under = under };
     if (!(under->flags & FP_BDEV_RDONLY) || WINDOW % under->read_size != 0)
         return under;
-    ahead->mem = malloc((size_t)FP_HOST_AHEAD_WINDOWS * WINDOW);
-    if (ahead->mem == NULL)
+    ahead->places = windows < FP_HOST_AHEAD_PLACES ? (uint32_t)windows
+                                                   : FP_HOST_AHEAD_PLACES;
+    ahead->mem = malloc((size_t)ahead->places * WINDOW);
+    ahead->number = calloc(ahead->places, sizeof *ahead->number);
+    if (ahead->mem == NULL || ahead->number == NULL) {
+        fp_host_ahead_deinit(ahead);
         return under;
+    }
     ahead->bdev.ops = &ahead_ops;
     return &ahead->bdev;
 }
@@ -99,5 +88,7 @@ struct fp_bdev *fp_host_ahead_init(struct fp_host_ahead *ahead,
 void fp_host_ahead_deinit(struct fp_host_ahead *ahead)
 {
     free(ahead->mem);
+    free(ahead->number);
     ahead->mem = NULL;
+    ahead->number = NULL;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * A device that nobody writes to, read in windows: filesystems read a sector
- * here and a name there, and each would be a call to the system. The windows
- * that were used last are kept.
+ * here and a name there, and each would be a call to the system. Each window
+ * has its place, which on a large device others share with it.
  *
- * Memory  a megabyte on the heap from init to deinit, of which as much is
+ * Memory  32 MiB of heap at the most, from init to deinit, of which as much is
  *         touched as is read; `under` is borrowed and must outlive it
  * Errors  those of the device below, for what was asked for only: where a
  *         window cannot be read as a whole, none is kept
@@ -14,17 +14,16 @@
 
 #include "core/bdev/bdev.h"
 
-#define FP_HOST_AHEAD_WINDOW  16384u
-#define FP_HOST_AHEAD_WINDOWS 64u
+#define FP_HOST_AHEAD_WINDOW 16384u
+#define FP_HOST_AHEAD_PLACES 2048u
 
 struct fp_host_ahead {
     struct fp_bdev bdev;
     /* private */
     struct fp_bdev *under;
-    uint8_t *mem;                            /* the windows */
-    uint64_t number[FP_HOST_AHEAD_WINDOWS];  /* which one is there, from 1 */
-    uint64_t used_at[FP_HOST_AHEAD_WINDOWS]; /* in calls */
-    uint64_t now;
+    uint8_t *mem;     /* the windows */
+    uint64_t *number; /* of the window that is in each place, from 1 */
+    uint32_t places;
 };
 
 /* The device to read: this one or, where `under` can be written to or there is
