@@ -89,7 +89,7 @@ static int store(struct converting *c, struct fp_mount *mnt,
         return fpc_source_mkdir(mnt, source->path);
     if (fp_fs_statfs(mnt, &volume) == FP_OK && source->size > volume.file_max)
         return FP_ERR_FBIG;
-    return fpc_source_store(&c->files, source, mnt, source->path);
+    return fpc_source_store(&c->files, source, mnt, source->path, 0);
 }
 
 static int store_all(struct converting *c, struct fp_mount *mnt)

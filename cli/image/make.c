@@ -85,10 +85,10 @@ int fpc_make_check(struct fpc_make *m)
 static int store(const struct fpc_make *m, const struct fpc_source *s,
                  struct fp_mount *mnt, const char *name)
 {
-    struct fp_stat st;
+    int err = fpc_source_store(m->files, s, mnt, name, FP_O_EXCL);
 
-    if (fp_fs_stat(mnt, name, &st) != FP_OK)
-        return fpc_source_store(m->files, s, mnt, name);
+    if (err != FP_ERR_EXIST)
+        return err;
     fpc_error("%s: %s does not tell its name from another's", s->path,
               m->image->fs);
     return FPC_EXIT_CONFLICT;

@@ -123,7 +123,7 @@ static int put_one(struct fpc_image *image, struct putting *p,
     if (is_kept(image, name))
         return FP_OK;
     err = note_name(p, name);
-    return err ? err : fpc_source_store(list, source, mnt, name);
+    return err ? err : fpc_source_store(list, source, mnt, name, 0);
 }
 
 static int put_list(struct fpc_image *image, struct putting *p, int i)

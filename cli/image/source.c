@@ -79,9 +79,9 @@ static uint32_t flags_of(const struct fp_mount *mnt)
 
 int fpc_source_store(const struct fpc_sources *list,
                      const struct fpc_source *source, struct fp_mount *mnt,
-                     const char *name)
+                     const char *name, uint32_t more_flags)
 {
-    const uint32_t flags = flags_of(mnt);
+    const uint32_t flags = flags_of(mnt) | more_flags;
     struct writing w = { .err = FP_OK };
     int err = fp_fs_open(mnt, &w.file, name, flags), status, close_err;
 

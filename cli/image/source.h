@@ -77,12 +77,13 @@ struct fpc_source *fpc_sources_add(struct fpc_sources *list, const char *path);
 const char *fpc_source_below(const struct fpc_sources *list,
                              const struct fpc_source *source);
 
-/* Writes a file into the volume under `name`, in place of one that is there,
- * with the time it has here. An enum fp_error, or an exit code (above 0) when
- * this side failed and that has been told. */
+/* Writes a file into the volume under `name`, with the time it has here; in
+ * place of one that is there, unless FP_O_EXCL is among more_flags. An enum
+ * fp_error, or an exit code (above 0) when this side failed and that has been
+ * told. */
 int fpc_source_store(const struct fpc_sources *list,
                      const struct fpc_source *source, struct fp_mount *mnt,
-                     const char *name);
+                     const char *name, uint32_t more_flags);
 /* Makes the directory `name`. Where directories are there by the names of
  * files there is nothing to make, and one that is there is as good. An enum
  * fp_error. */
