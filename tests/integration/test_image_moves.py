@@ -16,8 +16,9 @@ import time
 
 import pytest
 
+from held import held
+from images import content, flashport, heed_signals, sha, shown
 from test_image_manifests import BIN, TESTS
-from test_image_verbs import content, flashport, heed_signals, held, sha, shown
 
 pytestmark = pytest.mark.images
 

@@ -17,7 +17,7 @@ import time
 import pytest
 
 from test_image_manifests import BIN
-from test_image_verbs import flashport, heed_signals
+from images import flashport, heed_signals
 
 pytestmark = pytest.mark.images
 
