@@ -90,9 +90,6 @@ int fpc_image_read_file(struct fpc_image *image, const char *path,
                         int (*take)(void *ctx, const void *buf, size_t size),
                         void *ctx);
 
-/* A number that people type, 0 to `most`: decimal or 0x, K or M behind it. */
-bool fpc_image_number(const char *text, uint64_t most, uint64_t *value);
-
 /* Changes the image: opens its volume for writing, on a copy of the file, has
  * `change` change it, and puts the copy in the file's place when it is whole
  * and no less sound than the image. A disk is changed where it is.

@@ -66,7 +66,7 @@ int fpc_make_check(struct fpc_make *m)
         image->prog_size = m->kind->prog_size;
     ops = fp_host_volume_driver(fp_host_drivers, image->fs);
     if (!ops) {
-        fpc_image_kinds_told(image->fs);
+        fpc_image_kinds_told("--fs", image->fs);
         return FPC_EXIT_USAGE;
     }
     if (!ops->format) {

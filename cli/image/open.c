@@ -3,6 +3,7 @@
 #include "cli/image/image.h"
 
 #include "cli/image/kinds.h"
+#include "cli/image/opts.h"
 #include "cli/out.h"
 
 #include <inttypes.h>
@@ -225,7 +226,7 @@ int fpc_image_look(struct fpc_image *image)
     int err;
 
     if (image->fs && !fp_host_volume_driver(fp_host_drivers, image->fs)) {
-        fpc_image_kinds_told(image->fs);
+        fpc_image_kinds_told("--fs", image->fs);
         return FPC_EXIT_USAGE;
     }
     err = fp_host_file_open(&file, image->path, NULL);
@@ -305,7 +306,7 @@ int fpc_image_open_found(struct fpc_image *image)
     if (image->found)
         say_which(image);
     show_stored(image);
-    return FPC_EXIT_OK;
+    return fpc_image_check_opts(image);
 }
 
 int fpc_image_open(struct fpc_image *image)
