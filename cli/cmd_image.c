@@ -63,7 +63,8 @@ static const struct verb {
     { "put", "IMAGE FILE... PATH",
       "files and directories, or '-' for stdin, "
       "into PATH",
-      2, 1000000, OPT_FIND | OPT_WRITE | OPT_KEEP | OPT_TREE, fpc_image_put },
+      2, 1000000, OPT_FIND | OPT_WRITE | OPT_KEEP | OPT_TREE | OPT_LOSSY,
+      fpc_image_put },
     { "rm", "IMAGE PATH...", "remove files, with -r directories", 1, 1000000,
       OPT_FIND | OPT_WRITE | OPT_RM, fpc_image_rm },
     { "mv", "IMAGE FROM TO", "rename, or move into the directory TO", 2, 2,
@@ -201,7 +202,7 @@ static void print_help(void)
     print_options(OPT_FIND);
     puts("\nOptions of ls, of cat the last:");
     print_options(OPT_LIST | OPT_RAW);
-    puts("\nOptions of create:");
+    puts("\nOptions of create, the last of put too:");
     print_options(OPT_CREATE | OPT_LOSSY);
     puts("\nOf convert those of create, for the new image, and:");
     print_options(OPT_CONVERT);
@@ -212,8 +213,9 @@ static void print_help(void)
         "itself):");
     print_options(OPT_WRITE | OPT_KEEP | OPT_PARENTS | OPT_RM);
     print_opts();
-    puts("\nAll take --json. Numbers may be hexadecimal (0x...) or end in K, M "
-         "or G; paths\nin the image need no leading slash.\n\n"
+    puts("\nAll take --json: a document on stdout, {\"error\": ...} where "
+         "there is none. Numbers may be\nhexadecimal (0x...) or end in K, M "
+         "or G; paths in the image need no leading\nslash.\n\n"
          "Exit codes: 0 done, 2 wrong usage, 3 the image is refused, corrupt "
          "or cut off,\n4 no such file, 6 it exists or is in use, 7 it does not "
          "fit, 1 "
@@ -410,6 +412,20 @@ static int check_taken(const struct verb *verb, const struct fpc_image *image)
     return FPC_EXIT_USAGE;
 }
 
+/* An image is read, and written, here and there, which a pipe is not. */
+static int check_paths(const struct verb *verb, const struct fpc_image *image)
+{
+    const bool has_two = verb->options & (OPT_DIFF | OPT_CONVERT);
+
+    if (strcmp(image->path, "-") != 0 &&
+        (!image->save || strcmp(image->save, "-") != 0) &&
+        (!has_two || image->arg_count < 1 || strcmp(image->args[0], "-") != 0))
+        return FPC_EXIT_OK;
+    fpc_error("-: an image is a file or a disk, and no pipe: cat >FILE first, "
+              "or cat FILE then; a file of this name is ./-");
+    return FPC_EXIT_USAGE;
+}
+
 static void note_given(struct fpc_image *image, int opt)
 {
     for (size_t i = 0; i < sizeof takers / sizeof takers[0]; i++)
@@ -460,7 +476,7 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
         else if (strchr("oVbczgZ56", opt))
             status = parse_number(image, opt, optarg);
         else
-            status = usage("no such option");
+            status = usage("no such option, or its value is missing");
     }
     return status;
 }
@@ -503,11 +519,15 @@ static int run_named(struct fpc_image *image)
     int status;
 
     if (!verb) {
-        fpc_error("no such verb: image %s", image->verb);
-        return usage("info, ls, cat, extract, check, analyze, diff, trace, "
-                     "create, convert, put, rm, mv, mkdir, repair or shell");
+        fpc_error("no such verb: image %s; there is info, ls, cat, extract, "
+                  "check, analyze, diff, trace, create, convert, put, rm, mv, "
+                  "mkdir, repair and shell",
+                  image->verb);
+        return FPC_EXIT_USAGE;
     }
-    status = check_taken(verb, image);
+    status = check_paths(verb, image);
+    if (status == FPC_EXIT_OK)
+        status = check_taken(verb, image);
     if (status)
         return status;
     if (image->arg_count >= verb->least && image->arg_count <= verb->most)
@@ -534,6 +554,26 @@ static bool helped(int argc, char **argv)
     return asked;
 }
 
+static bool wants_json(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--json") == 0)
+            return true;
+    return false;
+}
+
+/* Where a verb has no document, for it ended before it had one. */
+static void answer_error(int status)
+{
+    json_t *text = json_string(fpc_last_error());
+    json_t *doc = json_pack("{s:{s:i,s:o}}", "error", "exit", status, "text",
+                            text ? text : json_null());
+
+    json_dumpf(doc, stdout, 0);
+    putchar('\n');
+    json_decref(doc);
+}
+
 int fpc_cmd_image(struct fpc_context *ctx, int argc, char **argv)
 {
     struct fpc_image *image;
@@ -544,6 +584,8 @@ int fpc_cmd_image(struct fpc_context *ctx, int argc, char **argv)
     image = calloc(1, sizeof *image);
     if (!image)
         return fpc_error("out of memory"), FPC_EXIT_FAILED;
+    /* Also for what is wrong with the options before it. */
+    ctx->json |= wants_json(argc, argv);
     status = parse(ctx, image, argc, argv);
     operands = argc - optind;
     if (status == FPC_EXIT_OK && operands < 2)
@@ -557,6 +599,8 @@ int fpc_cmd_image(struct fpc_context *ctx, int argc, char **argv)
         image->arg_count = operands - 2;
         status = run_named(image);
     }
+    if (status && ctx->json && !image->answered)
+        answer_error(status);
     free(image);
     return status;
 }

@@ -87,7 +87,7 @@ static int store(struct converting *c, struct fp_mount *mnt,
         !(source->is_dir && st.type == FP_TYPE_DIR && fpc_place_is_flat(mnt)))
         return FP_ERR_EXIST;
     if (source->is_dir)
-        return fpc_source_mkdir(mnt, source->path);
+        return fpc_source_mkdir(mnt, source->path, NULL);
     if (fp_fs_statfs(mnt, &volume) == FP_OK && source->size > volume.file_max)
         return FP_ERR_FBIG;
     return fpc_source_store(&c->files, source, mnt, source->path);
@@ -246,17 +246,13 @@ static int put(struct fpc_make *make, struct fp_mount *mnt)
 
 /* --- the report ----------------------------------------------------------- */
 
-static void print_json(const struct converting *c)
+static json_t *report(const struct converting *c)
 {
-    json_t *report = json_pack(
+    return json_pack(
         "{s:I,s:I,s:o,s:I,s:I}", "files", (json_int_t)c->file_count, "dirs",
         (json_int_t)c->dir_count, "lost", fpc_losses_json(&c->losses),
         "times_lost", (json_int_t)c->losses.times, "times_rounded",
         (json_int_t)c->losses.rounded);
-
-    json_dumpf(report, stdout, JSON_INDENT(1));
-    putchar('\n');
-    json_decref(report);
 }
 
 static int accept(struct fpc_make *make)
@@ -265,7 +261,7 @@ static int accept(struct fpc_make *make)
     const struct fpc_image *image = make->image;
 
     if (image->json)
-        print_json(c);
+        fpc_image_answer(make->image, report(c));
     else
         fpc_losses_print(&c->losses, image->fs);
     fflush(stdout);

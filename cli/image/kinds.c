@@ -20,7 +20,7 @@ static const struct fpc_image_kind kinds[] = {
       .time_step_ns = 2000000000,
       .card = true,
       .states_size = true,
-      .folds_case = true,
+      .sized_root = true,
       .check_opts = "check=1048576",
       .mends = "lost clusters, chains longer than their files, moves left half "
                "done, copies of the table that differ and the count of free "
@@ -29,6 +29,7 @@ static const struct fpc_image_kind kinds[] = {
       .block_size = 4096,
       .prog_size = 1,
       .least_blocks = 5,
+      .whole_path = true,
       .empty_needs = "--block-size, --page-size and --opt, as far as they are "
                      "not the usual ones",
       .mends = "pages of no file, and writes and deletes that a power cut left "
@@ -37,6 +38,7 @@ static const struct fpc_image_kind kinds[] = {
       .block_size = 4096,
       .prog_size = 1,
       .least_blocks = 4,
+      .no_folders = true,
       .empty_needs = "--block-size",
       .mends = "a second metadata block that a power cut left" },
     { .fs = "bonsai",
@@ -46,7 +48,11 @@ static const struct fpc_image_kind kinds[] = {
       .slashed = true,
       .mends = "a journal not yet applied, rows in use by no file and the "
                "address behind the last file" },
-    { .fs = "raw", .block_size = 4096, .prog_size = 1, .least_blocks = 1 },
+    { .fs = "raw",
+      .block_size = 4096,
+      .prog_size = 1,
+      .least_blocks = 1,
+      .no_folders = true },
 };
 
 static const struct fpc_image_kind other = {

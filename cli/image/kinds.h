@@ -17,7 +17,9 @@ struct fpc_image_kind {
     bool card;        /* made for cards: sectors that replace and land whole */
     bool states_size; /* the volume says how long it is, so that a file that is
                           shorter can be told from one that is damaged */
-    bool folds_case;  /* names that differ in case only are one */
+    bool sized_root;  /* format says how many names fit into the root */
+    bool whole_path;  /* the limit of names is that of paths */
+    bool no_folders;  /* not even in the names of files */
     bool slashed;     /* a stored name is a path that only lacks its slash */
     const char *empty_needs; /* what a volume without files does not show of
                                 its layout, and who writes must state */

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from images import a, b, content, fat, flashport, heed_signals, reference, sha, sources  # noqa: F401
+from images import HERE, a, b, content, fat, flashport, heed_signals, reference, sha, sources  # noqa: F401
 from held import held
 from test_image_manifests import BIN
 
@@ -80,6 +80,83 @@ def test_what_a_kill_leaves_is_taken_up_by_the_next(image, sources):
     flashport('put', image, 'a.txt', 'x')
     assert not twin_of(image).exists()
 
+
+# --- made anew -------------------------------------------------------------------
+
+@contextlib.contextmanager
+def create_at_work(tmp_path):
+    """A create of a tree that takes its time."""
+    source = tmp_path / 'source'
+    source.mkdir()
+    for n in range(24):
+        (source / f'{n}').write_bytes(content(f'{n}', 1 << 20))
+    image = tmp_path / 'new.img'
+    run = subprocess.Popen([BIN / 'flashport', 'image', 'create', image, source, '--block-count', '16384'], preexec_fn=heed_signals)
+    try:
+        for _ in range(6000):
+            if twin_of(image).exists() or run.poll() is not None:
+                break
+            time.sleep(0.005)
+        assert run.poll() is None, 'it has not begun, or is done'
+        yield run, image
+    finally:
+        run.kill()
+        run.wait(60)
+
+
+def test_what_a_kill_leaves_of_a_new_image_is_taken_up_by_the_next(tmp_path):
+    with create_at_work(tmp_path) as (run, image):
+        run.kill()
+        run.wait(60)
+        assert sorted(p.name for p in tmp_path.iterdir()) == ['.new.img.flashport', 'source']
+    small = tmp_path / 'small'
+    small.mkdir()
+    (small / 'a').write_bytes(a)
+    flashport('create', image, small)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['new.img', 'small', 'source']
+    assert flashport('ls', image).stdout == b'/a\n' and flashport('check', image).stdout == b'clean\n'
+
+
+def test_two_that_make_one_image_are_kept_apart(tmp_path):
+    with create_at_work(tmp_path) as (run, image):
+        os.kill(run.pid, signal.SIGSTOP)
+        said = flashport('create', image, tmp_path / 'source', ok=(6,)).stderr.decode()
+        assert 'somebody else is changing it' in said
+        os.kill(run.pid, signal.SIGCONT)
+        assert run.wait(120) == 0
+    assert flashport('cat', image, '3').stdout == content('3', 1 << 20)
+
+
+def test_a_new_image_has_the_rights_of_a_new_file_a_replaced_one_its_own(tmp_path, sources):
+    old = os.umask(0o027)
+    try:
+        flashport('create', tmp_path / 'x.img', 'tree')
+        assert stat.S_IMODE((tmp_path / 'x.img').stat().st_mode) == 0o640
+        (tmp_path / 'x.img').chmod(0o604)
+        flashport('create', tmp_path / 'x.img', 'later', '--force')
+        assert stat.S_IMODE((tmp_path / 'x.img').stat().st_mode) == 0o604
+    finally:
+        os.umask(old)
+    assert flashport('cat', tmp_path / 'x.img', 'a.txt').stdout == HERE['later/a.txt']
+
+
+def test_nothing_takes_the_place_of_what_is_no_file(tmp_path, sources):
+    os.mkfifo(tmp_path / 'pipe')
+    assert b'no ordinary file' in flashport('create', tmp_path / 'pipe', 'tree', '--force', ok=(1,)).stderr
+    assert stat.S_ISFIFO((tmp_path / 'pipe').stat().st_mode)
+
+
+@pytest.mark.parametrize('size', ['200M', '8G'])
+def test_a_card_is_made_with_holes(tmp_path, sources, size):
+    path = tmp_path / 'card.img'
+    flashport('create', path, 'tree', '--fs', 'fat', '--size', size)
+    st = path.stat()
+    assert st.st_size == {'200M': 200 << 20, '8G': 8 << 30}[size] and st.st_blocks * 512 < 1 << 20
+    assert subprocess.run(['fsck.fat', '-n', path], capture_output=True).returncode == 0
+    assert subprocess.run(['mtype', '-i', path, '::/sub/two'], capture_output=True).stdout == HERE['tree/sub/two']
+
+
+# --- who else, and where ----------------------------------------------------------
 
 def test_a_link_stays_and_rights_are_kept(image, sources):
     link = image.parent / 'here' / 'link'
