@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#define _XOPEN_SOURCE 700
+#define _XOPEN_SOURCE     700
+#define _FILE_OFFSET_BITS 64
 #include "cli/image/make.h"
 
 #include "cli/image/place.h"

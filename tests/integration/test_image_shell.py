@@ -279,6 +279,11 @@ readme.txt
     assert b'boot.py' not in flashport('ls', place / 'flash.img').stdout
 
 
+def test_a_script_from_windows_is_one_too(place):
+    assert script(place, 'cd lib\r\npwd\r\n\r\n# nothing\r\nmkdir new\r\nexit\r\n') == ('/lib\n', '')
+    assert b'/lib/new/\n' in flashport('ls', place / 'flash.img').stdout
+
+
 @pytest.mark.parametrize('line, status', [
     ('cat nix', 4), ('put nix', 4), ('cd nix', 4), ('rm lib', 2), ('frob', 2), ('cat', 2), ('cat "x', 2), ('ls -z', 2), ('put - x', 2), ('get nix', 4), ('put large', 7), ('rm -f nix\nexit', 0)])
 def test_the_first_error_ends_a_script(place, line, status):
