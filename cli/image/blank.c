@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _DEFAULT_SOURCE
+#define _FILE_OFFSET_BITS 64
 #include "cli/image/blank.h"
 
 #include <errno.h>
@@ -14,6 +15,9 @@
 
 /* A page of this size is got in one step, not in 512. */
 #define LARGE_PAGE ((size_t)2 << 20)
+
+/* As much as is zero is left out of the file. */
+#define PIECE 4096u
 
 static struct fpc_image_blank *blank_of(struct fp_bdev *dev)
 {
@@ -36,7 +40,7 @@ static int blank_read(struct fp_bdev *dev, fp_addr off, void *buf,
     const uint32_t n = touched(blank, off, size);
 
     memcpy(buf, blank->mem + off, n);
-    memset((uint8_t *)buf + n, 0xff, size - n);
+    memset((uint8_t *)buf + n, blank->fill, size - n);
     return FP_OK;
 }
 
@@ -47,7 +51,7 @@ static int blank_prog(struct fp_bdev *dev, fp_addr off, const void *buf,
     const uint32_t n = touched(blank, off, size);
 
     if (off > blank->end) /* what is skipped is erased */
-        memset(blank->mem + blank->end, 0xff, (size_t)off - blank->end);
+        memset(blank->mem + blank->end, blank->fill, (size_t)off - blank->end);
     if (off + size > blank->end)
         blank->end = (size_t)off + size;
     memcpy(blank->mem + off + n, (const uint8_t *)buf + n, size - n);
@@ -63,7 +67,7 @@ static int blank_erase(struct fp_bdev *dev, uint32_t block, uint32_t count)
     if (off + size >= blank->end)
         blank->end = off < blank->end ? off : blank->end;
     else
-        memset(blank->mem + off, 0xff, size);
+        memset(blank->mem + off, blank->fill, size);
     return FP_OK;
 }
 
@@ -85,9 +89,10 @@ static uint8_t *new_memory(size_t size)
 }
 
 int fpc_image_blank_new(struct fpc_image_blank *blank, uint32_t prog_size,
-                        uint32_t block_size, uint32_t block_count)
+                        uint32_t block_size, uint32_t block_count, uint8_t fill)
 {
     *blank = (struct fpc_image_blank){
+        .fill = fill,
         .size = (size_t)block_size * block_count,
     };
     blank->mem = new_memory(blank->size);
@@ -110,13 +115,31 @@ void fpc_image_blank_free(struct fpc_image_blank *blank)
     blank->mem = NULL;
 }
 
-static bool write_erased(FILE *out, size_t size)
+bool fpc_image_is_zero(const uint8_t *buf, size_t size)
+{
+    return size == 0 || (buf[0] == 0 && memcmp(buf, buf + 1, size - 1) == 0);
+}
+
+/* What is zero is left out of the file: holes read as zeros. */
+static bool write_bytes(FILE *out, const uint8_t *mem, size_t size)
+{
+    for (size_t at = 0, n; at < size; at += n) {
+        n = size - at < PIECE ? size - at : PIECE;
+        if (fpc_image_is_zero(mem + at, n)
+                ? fseeko(out, (off_t)n, SEEK_CUR) != 0
+                : fwrite(mem + at, 1, n, out) != n)
+            return false;
+    }
+    return true;
+}
+
+static bool write_erased(FILE *out, uint8_t fill, size_t size)
 {
     uint8_t erased[65536];
     size_t n;
 
-    memset(erased, 0xff, sizeof erased);
-    for (; size > 0; size -= n) {
+    memset(erased, fill, sizeof erased);
+    for (; size > 0 && fill != 0; size -= n) {
         n = size < sizeof erased ? size : sizeof erased;
         if (fwrite(erased, 1, n, out) != n)
             return false;
@@ -131,8 +154,10 @@ int fpc_image_blank_save(const struct fpc_image_blank *blank, const char *path)
 
     if (!out)
         return -1;
-    saved = fwrite(blank->mem, 1, blank->end, out) == blank->end &&
-            write_erased(out, blank->size - blank->end) && fflush(out) == 0 &&
+    saved = write_bytes(out, blank->mem, blank->end) &&
+            write_erased(out, blank->fill, blank->size - blank->end) &&
+            fflush(out) == 0 &&
+            ftruncate(fileno(out), (off_t)blank->size) == 0 &&
             fsync(fileno(out)) == 0;
     return fclose(out) == 0 && saved ? 0 : -1;
 }

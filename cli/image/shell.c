@@ -220,6 +220,15 @@ static int run_line(struct fpc_shell *shell, const char *line)
 
 /* --- where commands come from --------------------------------------------- */
 
+/* Scripts come from Windows too. */
+static void trim_end(char *line)
+{
+    size_t n = strlen(line);
+
+    while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+        line[--n] = 0;
+}
+
 static int run_script(struct fpc_shell *shell)
 {
     char *line = NULL;
@@ -229,7 +238,7 @@ static int run_script(struct fpc_shell *shell)
 
     while (status == FPC_EXIT_OK && !shell->done &&
            getline(&line, &room, stdin) >= 0) {
-        line[strcspn(line, "\n")] = 0;
+        trim_end(line);
         number++;
         status = run_line(shell, line);
     }

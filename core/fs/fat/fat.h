@@ -63,6 +63,9 @@ extern const struct fp_fs_ops fp_fs_fat;
 /* The same without anything that writes. */
 extern const struct fp_fs_ops fp_fs_fat_ro;
 
+/* Is path b the same as a to this format, which folds case? */
+bool fp_fat_is_same(const char *a, const char *b);
+
 /* The label of a mounted volume, without the spaces at its end, as bytes; ""
  * when it has none. */
 int fp_fat_label(struct fp_mount *mnt, char label[FP_FAT_LABEL_MAX + 1]);

@@ -3,6 +3,7 @@
  * Names: UTF-16 and 8.3 on the medium, UTF-8 in paths. Source: the format page,
  * long names, and "What our driver does".
  */
+#include "core/fs/fat/fat.h"
 #include "core/fs/fat/vol.h"
 
 #define SURROGATE 0xd800u
@@ -204,4 +205,16 @@ uint8_t fp_fat_checksum(const uint8_t *raw)
     for (uint32_t i = 0; i < 11; i++)
         sum = (uint8_t)((sum >> 1 | sum << 7) + raw[i]);
     return sum;
+}
+
+bool fp_fat_is_same(const char *a, const char *b)
+{
+    uint32_t c;
+
+    do {
+        c = fold(fp_fat_utf8_take(&a));
+        if (c == BAD_CHAR || c != fold(fp_fat_utf8_take(&b)))
+            return false;
+    } while (c);
+    return true;
 }
