@@ -132,7 +132,7 @@ static struct copy find(const struct fp_lz4_encoder *enc, uint32_t at,
     const uint8_t *p = enc->cfg.buf + enc->end + at;
     uint32_t reach = enc->end + at, back = 0;
     uint16_t pos = (uint16_t)(enc->pos + at), seen = *place(enc, at);
-    struct copy best = { COPY_MIN - 1, 0 };
+    struct copy best = { 0, 0 };
 
     if (reach > enc->cfg.window)
         reach = enc->cfg.window;
@@ -143,14 +143,12 @@ static struct copy find(const struct fp_lz4_encoder *enc, uint32_t at,
             break;
         back = n;
         n = same(p, p - back, end - at);
-        if (n > best.size)
+        if (n >= COPY_MIN && n > best.size)
             best = (struct copy){ n, back };
         if (enc->cfg.chain == NULL)
             break;
         seen = enc->cfg.chain[seen];
     }
-    if (best.back == 0)
-        best.size = 0;
     return best;
 }
 
