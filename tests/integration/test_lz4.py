@@ -8,12 +8,14 @@ went over the wire.
 """
 import json
 import random
+import subprocess
 import threading
 import time
 
 import pytest
 
 from bed import Bed
+from test_bad_input import fake
 
 BAUD = 921600
 SMALL = ('--frame', '1024', '--buffers', '2', '--lz4', '2048')
@@ -168,3 +170,28 @@ def test_a_device_without_it_is_served_as_ever():
     with make_bed('--lz4', 'off') as bed:
         up, down = there_and_back(bed, 'text', text(100_000))
         assert up > 1 and down > 1
+
+
+# --- devices that share no code with the daemon ------------------------------
+
+BAD_BLOCKS = {
+    'swells': "b'\\x1fx\\1\\0' + b'\\xff' * 900 + b'\\0\\x10.'", 'short': "b'\\x10.'", 'cut': "b'\\xf0\\xff'", 'nothing': "b'\\0'",
+    'beyond': "b'\\x10x\\2\\0\\x10.'", 'zero': "b'\\x10x\\0\\0\\x10.'", 'ends': "b'\\x10x\\1\\0'", 'none': "b''",
+}
+
+
+def test_blocks_of_another_device_and_bad_ones():
+    with Bed() as bed:
+        fake(bed, 'good', 'Packs', kind='pty')
+        fake(bed, 'unasked', 'Packs')  # a socket has no rate: nothing was offered
+        for name, block in BAD_BLOCKS.items():
+            fake(bed, name, 'Packs', block, kind='pty')
+        bed.start_daemon()
+        for name in ('good', 'unasked', *BAD_BLOCKS):
+            bed.online(name)
+        for name in ('unasked', *BAD_BLOCKS):
+            done = subprocess.run(['curl', '-sS', '-m', '50', '-H', f'Authorization: {bed.http.headers["Authorization"]}',
+                                   bed.api(f'/devices/{name}/fs/flash/file')], capture_output=True, timeout=60)
+            assert done.returncode in (18, 56), (name, done)
+        for _ in range(3):
+            assert bed.http.get(bed.api('/devices/good/fs/flash/file'), timeout=60).content == bytes(range(256)) * 40
