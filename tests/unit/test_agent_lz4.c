@@ -317,17 +317,24 @@ static void text_goes_packed(void **state)
     bench_free(b);
 }
 
-static void random_bytes_go_as_they_are(void **state)
+static uint8_t noise[50000];
+
+static void make_noise(void)
 {
-    static uint8_t noise[50000];
-    struct bench *b = bench_lz4(BOTH);
     uint32_t x = 1;
 
-    (void)state;
     for (size_t i = 0; i < sizeof noise; i++) {
         x = x * 1664525 + 1013904223;
         noise[i] = (uint8_t)(x >> 24);
     }
+}
+
+static void random_bytes_go_as_they_are(void **state)
+{
+    struct bench *b = bench_lz4(BOTH);
+
+    (void)state;
+    make_noise();
     assert_int_equal(put(b, "/flash/a", 'a', noise, sizeof noise), 0);
     b->bulk_payload = 0;
     assert_content(b, "/flash/a", noise, sizeof noise);
@@ -338,14 +345,16 @@ static void random_bytes_go_as_they_are(void **state)
 }
 
 /* Reads of a medium that goes by 512 bytes stay on that grid, however many the
- * last block took. */
+ * last record took. */
 static void an_image_goes_packed(void **state)
 {
     struct bench *b = bench_lz4(BOTH);
     fp_Envelope *env;
 
     (void)state;
+    make_noise();
     assert_int_equal(put(b, "/flash/a", 'a', text, sizeof text), 0);
+    assert_int_equal(put(b, "/flash/b", 'b', noise, sizeof noise), 0);
     b->gen.bdev.read_size = 512;
     env = ask(b, fp_Envelope_chunk_read_tag);
     SET(env->body.chunk_read.storage, "flash0");
@@ -357,7 +366,8 @@ static void an_image_goes_packed(void **state)
     assert_memory_equal(b->bulk, b->flash, FLASH_SIZE);
     assert_true(b->lz4_records > 0);
     assert_true(b->fill_records > 0);
-    assert_true(b->bulk_payload < sizeof text * 6 / 10);
+    assert_true(b->bulk_payload <
+                sizeof text * 6 / 10 + sizeof noise * 11 / 10);
     bench_free(b);
 }
 

@@ -312,6 +312,8 @@ static void a_copy_from_behind_the_window_is_refused(void **state)
 {
     static const uint8_t within[] = { 0x00, 0x00, 0x01, 0x10, 'b' };
     static const uint8_t beyond[] = { 0x00, 0x01, 0x01, 0x10, 'b' };
+    /* its own literals have pushed it out */
+    static const uint8_t gone[] = { 0x40, 'a', 'b', 'c', 'd', 2, 1, 0x10, 'e' };
     struct fp_lz4_decoder dec;
 
     (void)state;
@@ -320,6 +322,9 @@ static void a_copy_from_behind_the_window_is_refused(void **state)
     assert_int_equal(decode(&dec, within, sizeof within, 0), 5);
     assert_memory_equal(out, text + 1000 - 256, 4);
     assert_int_equal(decode(&dec, beyond, sizeof beyond, 0), 0);
+    fp_lz4_decoder_init(&dec, ring, 256);
+    fp_lz4_decoder_feed(&dec, text, 256);
+    assert_int_equal(decode(&dec, gone, sizeof gone, 0), 0);
     /* and after that nothing can be looked back at */
     assert_int_equal(decode(&dec, within, sizeof within, 0), 0);
 }
