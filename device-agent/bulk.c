@@ -104,10 +104,17 @@ static int follow_run(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
-/* Bytes that a BULK frame carries. */
-static uint32_t frame_room(struct fp_agent *agent)
+/* Bytes that the next frame carries: what the line is best at, but a read's
+ * size at least. */
+static uint32_t frame_room(const struct fp_agent *agent,
+                           const struct fp_agent_source *source)
 {
-    return fp_link_frame_max(&agent->link) - (uint32_t)FP_BULK_RAW_HEADER;
+    size_t size = fp_link_payload(&agent->link);
+    size_t least = source->align + (size_t)FP_BULK_RAW_HEADER;
+
+    if (size < least)
+        size = fp_link_frame_max(&agent->link);
+    return (uint32_t)size - FP_BULK_RAW_HEADER;
 }
 
 /* Bytes to read for a frame that holds `room`. Packed, it holds more of them,
@@ -152,7 +159,7 @@ int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
                        const struct fp_agent_source *source, uint64_t *off,
                        uint64_t *left, uint32_t *crc)
 {
-    uint32_t room = frame_room(agent), n = ahead(agent, room), run = 0;
+    uint32_t room = frame_room(agent, source), n = ahead(agent, room), run = 0;
     uint8_t *frame =
         fp_link_alloc(&agent->link, FP_BULK_RAW_HEADER + (size_t)room);
     uint8_t *data;
@@ -226,6 +233,16 @@ static struct fp_agent_upload *upload_of(struct fp_agent *agent, uint8_t stream)
             agent->uploads[i].stream == stream)
             return &agent->uploads[i];
     return NULL;
+}
+
+/* The bytes of a whole upload may come before its file is open. */
+static bool is_opening(const struct fp_agent *agent, uint8_t stream)
+{
+    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
+        if (agent->tasks[i].id != 0 && agent->tasks[i].stream == stream &&
+            agent->tasks[i].job == &fp_agent_job_put_open)
+            return true;
+    return false;
 }
 
 static struct fp_agent_task *blocks_of(struct fp_agent *agent, uint8_t stream)
@@ -308,6 +325,8 @@ bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
         agent->counts.refused++;
         return true;
     }
+    if (is_opening(agent, rec.stream))
+        return false;
     upload = upload_of(agent, rec.stream);
     task = upload == NULL ? blocks_of(agent, rec.stream) : NULL;
     stray = upload == NULL && task == NULL;

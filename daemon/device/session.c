@@ -72,14 +72,26 @@ static void wire_console(void *ctx, const uint8_t *buf, size_t size)
         fpd_console_write(&s->device->console, buf, size);
 }
 
-/* What may wait in front of a small request: on a slow line, about 60 ms. */
+/* A frame takes a fifth of a second at most: others wait behind it. */
+static uint16_t frame_max(uint32_t baud)
+{
+    uint32_t size = baud / 10 / 5;
+
+    if (baud == 0)
+        return FPD_FRAME_MAX;
+    if (size > FPD_FRAME_MAX_SLOW)
+        return FPD_FRAME_MAX_SLOW;
+    return size < FPD_FRAME_MIN ? FPD_FRAME_MIN : (uint16_t)size;
+}
+
+/* What may wait in front of a small request: on a slow line, about 70 ms. */
 static size_t tx_size(uint32_t baud)
 {
     size_t size = FPD_TX_SIZE;
-    size_t least = 2 * (FPD_FRAME_MAX_SLOW + FP_FRAME_OVERHEAD);
+    size_t least = 2 * (frame_max(baud) + (size_t)FP_FRAME_OVERHEAD);
 
-    if (baud > 0 && baud / 10 * 6 / 100 < size)
-        size = baud / 10 * 6 / 100;
+    if (baud > 0 && baud / 10 * 7 / 100 < size)
+        size = baud / 10 * 7 / 100;
     return size > least ? size : least;
 }
 
@@ -92,7 +104,7 @@ void fpd_session_start(struct fpd_session *s, struct fpd_worker *worker,
         .console = wire_console,
         .ctx = s,
         .host = true,
-        .frame_max = link->rate ? FPD_FRAME_MAX_SLOW : FPD_FRAME_MAX,
+        .frame_max = frame_max(link->rate),
         .tx_buf = s->tx_buf,
         .tx_size = tx_size(link->rate),
         .rx_buf = s->rx_buf,
@@ -216,7 +228,7 @@ void fpd_session_free_stream(struct fpd_session *s, uint8_t stream)
 /* Bytes that a BULK frame carries. */
 static uint32_t frame_room(const struct fpd_session *s)
 {
-    return fp_link_frame_max(&s->proto) - (uint32_t)FP_BULK_RAW_HEADER;
+    return (uint32_t)fp_link_payload(&s->proto) - FP_BULK_RAW_HEADER;
 }
 
 /* As much of data[0..*size) as goes into a frame, packed if that is more. The
@@ -317,11 +329,24 @@ unsigned fpd_session_aborting(const struct fpd_session *s)
     return count;
 }
 
+/* Does anybody else move bulk over this link? */
+static bool is_shared(const struct fpd_session *s)
+{
+    unsigned count = 0;
+
+    for (struct fpd_op_state *op = s->device->ops; op; op = op->next)
+        count += op->ops->transfer && !op->finished;
+    return count > 1;
+}
+
 uint32_t fpd_session_slice(const struct fpd_session *s)
 {
-    /* Two slices are under way at once, and all of both may lie in front of
-     * something small: 50 ms each keeps that below the 200 ms promised. */
-    uint32_t slice = s->rate ? s->rate / 20 / 1024 * 1024 : SLICE_MAX;
+    /* Two slices are under way at once. Where others want the line too, 50 ms
+     * of it a slice keep the turns short; alone, half a second of it keeps what
+     * asking and answering cost small, and what is read for nobody when the
+     * reader leaves. */
+    uint32_t turn = is_shared(s) ? s->rate / 20 : s->rate / 2;
+    uint32_t slice = s->rate ? turn / 1024 * 1024 : SLICE_MAX;
 
     if (slice < SLICE_MIN)
         return SLICE_MIN;
@@ -342,12 +367,14 @@ unsigned fpd_session_transfers(const struct fpd_session *s,
 
 /* ---- chores ---- */
 
-/* Where there is no line rate the line is hardly what one waits for. */
+/* LZ4 is for lines: where there is no rate, one hardly waits for the link. */
 static uint32_t offered(const struct fpd_session *s)
 {
-    return s->link->rate == 0
-               ? 0
-               : fp_Feature_FEATURE_LZ4_IN | fp_Feature_FEATURE_LZ4_OUT;
+    uint32_t features = fp_Feature_FEATURE_WHOLE_PUT;
+
+    if (s->link->rate != 0)
+        features |= fp_Feature_FEATURE_LZ4_IN | fp_Feature_FEATURE_LZ4_OUT;
+    return features;
 }
 
 static void begin_lz4(struct fpd_session *s, const fp_HelloReply *reply)
