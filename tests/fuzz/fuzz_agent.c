@@ -9,13 +9,15 @@
  *                   0xff: the flash, a card, is pulled or put in
  *   kind >> 2       turns of the loop afterwards
  *
- * Every input begins on the same flash, which holds a formatted volume.
+ * Every input begins on the same flash, which holds a formatted volume, and
+ * every session with a Hello that offers all features.
  */
 #include "core/bdev/gen.h"
 #include "core/bdev/ram.h"
 #include "core/digest/crc32.h"
 #include "core/host/drivers.h"
 #include "device-agent/agent.h"
+#include "proto/message.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +29,8 @@
 
 static uint8_t flash[BLOCK_SIZE * BLOCK_COUNT], formatted[sizeof flash];
 static uint8_t maps[64], block_buf[BLOCK_SIZE], scratch[1024];
+static uint8_t lz4_in[1024], lz4_out[2 * FRAME];
+static uint16_t lz4_table[256];
 static uint64_t ws[4096];
 static uint8_t tx[BUFFER], rx[BUFFER], host_tx[BUFFER], host_rx[BUFFER];
 static uint8_t to_agent[65536], to_host[65536];
@@ -97,6 +101,12 @@ static struct fp_agent_config cfg = {
     .tx_size = sizeof tx,
     .rx_buf = rx,
     .rx_size = sizeof rx,
+    .lz4_in = lz4_in,
+    .lz4_in_size = sizeof lz4_in,
+    .lz4_out = lz4_out,
+    .lz4_out_size = sizeof lz4_out,
+    .lz4_table = lz4_table,
+    .lz4_table_count = 256,
     .scratch = scratch,
     .scratch_size = sizeof scratch,
     .block_buf = block_buf,
@@ -119,6 +129,23 @@ static void turn(void)
         fp_link_take(&host);
 }
 
+static void say_hello(void)
+{
+    static const fp_Envelope hello = {
+        .id = 1,
+        .which_body = fp_Envelope_hello_tag,
+        .body.hello = { .version_min = 1,
+                        .version_max = 1,
+                        .features = UINT32_MAX },
+    };
+    uint8_t *room = fp_link_alloc(&host, 64);
+    int size = room != NULL ? fp_message_encode(&hello, room, 64) : 0;
+
+    if (size > 0)
+        fp_link_commit(&host, FP_FRAME_MSG, (size_t)size);
+    turn();
+}
+
 static void connect_host(void)
 {
     const struct fp_link_config link = {
@@ -139,6 +166,7 @@ static void connect_host(void)
     fp_link_start(&host, nonce, now_ms);
     for (int i = 0; i < 50 && fp_link_state(&host) != FP_LINK_UP; i++)
         turn();
+    say_hello();
 }
 
 static void start(void)

@@ -543,6 +543,26 @@ class ReadFill(Honest):
         self.link.reliable(BULK, bytes([body.get(4, 0), 1, 0]) + b'\xff' * 4)
 
 
+class Packs(Honest):
+    """LZ4 blocks: good ones, or what the argument says, an expression of the data."""
+
+    def hello_fields(self):
+        return {**super().hello_fields(), 14: 2}
+
+    def block(self, data):
+        """256 bytes, a copy from 256 back that goes on to the last 5, and these: the content repeats itself."""
+        more = len(data) - 256 - 5 - 4 - 15
+        return b'\xff' + bytes([256 - 15]) + data[:256] + b'\0\1' + b'\xff' * (more // 255) + bytes([more % 255]) + b'\x50' + data[-5:]
+
+    def read(self, rid, body):
+        off, length, stream = body.get(2, 0), body.get(3, 0), body.get(4, 0)
+        data = CONTENT[off:off + length] if length else CONTENT[off:]
+        block = eval(self.argument, {'data': data}) if self.argument else self.block(data)
+        self.send(rid, READ_REPLY, [(1, len(CONTENT)), (2, len(data)), (3, 7)])
+        self.link.reliable(BULK, bytes([stream, 2]) + block)
+        self.send(rid, READ_END, [(1, len(data)), (2, zlib.crc32(data))])
+
+
 class ReadLess(Honest):
     def read(self, rid, body):
         self.send(rid, READ_REPLY, [(1, len(CONTENT)), (2, min(body.get(3, 0), len(CONTENT))), (3, 7)])
