@@ -236,12 +236,17 @@ static struct fp_agent_upload *upload_of(struct fp_agent *agent, uint8_t stream)
 }
 
 /* The bytes of a whole upload may come before its file is open. */
-static bool is_opening(const struct fp_agent *agent, uint8_t stream)
+static bool is_opening(struct fp_agent *agent, uint8_t stream)
 {
-    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
-        if (agent->tasks[i].id != 0 && agent->tasks[i].stream == stream &&
-            agent->tasks[i].job == &fp_agent_job_put_open)
+    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++) {
+        struct fp_agent_task *task = &agent->tasks[i];
+
+        if (task->id != 0 && task->stream == stream &&
+            task->job == &fp_agent_job_put_open) {
+            task->u.put.bytes_wait = true;
             return true;
+        }
+    }
     return false;
 }
 

@@ -239,11 +239,16 @@ static int put_begin(struct fp_agent *agent, struct fp_agent_task *task,
     return err;
 }
 
-/* Is a place held by one that ends without any frame behind this one? */
-static bool place_comes_free(const struct fp_agent *agent)
+/* Is a place held by one that ends without any frame behind this one? Once the
+ * bytes of this one are in front, none comes that could still be wanted. */
+static bool place_comes_free(const struct fp_agent *agent,
+                             const struct fp_agent_task *task)
 {
     for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
-        if (agent->uploads[i].is_whole || agent->uploads[i].committing)
+        if (agent->uploads[i].committing ||
+            (agent->uploads[i].is_whole &&
+             (!task->u.put.bytes_wait ||
+              agent->uploads[i].off == agent->uploads[i].size)))
             return true;
     return false;
 }
@@ -259,7 +264,7 @@ static int claim(struct fp_agent *agent, struct fp_agent_task *task,
     if (upload != NULL && !task->u.put.is_whole)
         return put_resume(task, upload);
     *out = upload = claim_slot(agent);
-    if (upload == NULL && task->u.put.is_whole && place_comes_free(agent))
+    if (upload == NULL && task->u.put.is_whole && place_comes_free(agent, task))
         return FP_AGENT_WAIT;
     if (upload == NULL) {
         task->limit = FP_AGENT_UPLOADS;
@@ -340,33 +345,48 @@ int fp_agent_put_write(struct fp_agent *agent, struct fp_agent_upload *upload,
 
 /* ---- PutAbort ---- */
 
+/* A PutOpen that is to be aborted may not have had its turn yet. */
+static const struct fp_agent_task *find_opening(const struct fp_agent *agent,
+                                                const uint8_t id[16])
+{
+    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
+        if (agent->tasks[i].id != 0 &&
+            agent->tasks[i].job == &fp_agent_job_put_open &&
+            !agent->tasks[i].u.put.is_whole &&
+            memcmp(agent->tasks[i].u.put.id, id, 16) == 0)
+            return &agent->tasks[i];
+    return NULL;
+}
+
 static int abort_start(struct fp_agent *agent, struct fp_agent_task *task,
                        const fp_Envelope *in)
 {
     const fp_PutAbortRequest *request = &in->body.put_abort;
-    struct fp_agent_upload *upload = fp_agent_upload_find(
-        agent, request->upload_id.bytes, request->upload_id.size);
+    const struct fp_agent_upload *upload;
+    const struct fp_agent_task *opening;
 
-    if (upload == NULL)
-        return FP_OK; /* as wanted */
-    if (upload->committing)
+    if (request->upload_id.size != sizeof task->u.put.id)
+        return fp_agent_because(task, FP_ERR_INVAL, "an upload_id is 16 bytes");
+    memcpy(task->u.put.id, request->upload_id.bytes, sizeof task->u.put.id);
+    upload = fp_agent_upload_find(agent, task->u.put.id, sizeof task->u.put.id);
+    opening = find_opening(agent, task->u.put.id);
+    if (upload != NULL && upload->committing)
         return fp_agent_because(task, FP_ERR_BUSY, "it is being committed");
-    memcpy(task->u.names.from, upload->id, sizeof upload->id);
-    task->index = 1;
-    if (upload->volume != NULL)
+    if (upload != NULL && upload->volume != NULL)
         task->storage = upload->volume->on;
+    else if (opening != NULL)
+        task->storage = opening->storage;
     return FP_OK;
 }
 
 static int abort_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
-    struct fp_agent_upload *upload =
-        task->index == 0
-            ? NULL
-            : fp_agent_upload_find(agent, (const pb_byte_t *)task->u.names.from,
-                                   16);
+    struct fp_agent_upload *upload;
 
-    if (upload != NULL)
+    if (find_opening(agent, task->u.put.id) != NULL)
+        return FP_AGENT_WAIT;
+    upload = fp_agent_upload_find(agent, task->u.put.id, sizeof task->u.put.id);
+    if (upload != NULL && !upload->committing)
         fp_agent_upload_free(upload);
     return fp_agent_done(agent, task);
 }

@@ -89,7 +89,8 @@ struct fp_agent_put {
     char path[FP_AGENT_PATH_MAX + 1];
     uint8_t id[16];
     uint8_t mode;
-    bool is_whole; /* bytes and commit come with it */
+    bool is_whole;   /* bytes and commit come with it */
+    bool bytes_wait; /* and the bytes are in front of the line */
     bool has_mtime;
     int64_t mtime_ns;
     uint64_t size;

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define KNOWN_MAX 1000
-#define LOOK_MS   500
+#define LOOK_MS   2000
 
 /* ---- list ---- */
 

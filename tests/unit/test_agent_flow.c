@@ -182,6 +182,68 @@ static void a_whole_upload_cut_off_leaves_nothing_and_comes_again(void **state)
     bench_free(b);
 }
 
+/* Bytes in front of those that would free its place: waiting would be for ever.
+ */
+static void a_whole_upload_whose_bytes_come_first_does_not_wait(void **state)
+{
+    struct bench *b = bench_new(true);
+
+    (void)state;
+    fill_random(data, 4000, 12);
+    bench_forget(b);
+    for (char id = 'a'; id <= 'c'; id++) {
+        const char path[] = { '/', 'f', 'l', 'a', 's', 'h', '/', id, 0 };
+
+        (void)ask_whole(b, path, id, data + id, 500);
+        bench_send(b);
+    }
+    put_bytes(b, 'c', data + 'c', 500);
+    put_bytes(b, 'a', data + 'a', 500);
+    put_bytes(b, 'b', data + 'b', 500);
+    for (int i = 0; i < 50000 && b->reply_count < 3; i++)
+        bench_turn(b);
+    assert_int_equal(b->reply_count, 3);
+    assert_int_equal(error_of(&b->replies[0]), FP_ERR_NFILE);
+    assert_content(b, "/flash/a", data + 'a', 500);
+    assert_content(b, "/flash/b", data + 'b', 500);
+    bench_free(b);
+}
+
+/* Its open has not had its turn, as the flash is held still: were it answered
+ * at once, the open would come after it and keep the stream. */
+static void an_abort_does_not_overtake_its_open(void **state)
+{
+    struct bench *b = bench_new(true);
+    fp_Envelope *env;
+    uint64_t off;
+
+    (void)state;
+    env = ask(b, fp_Envelope_freeze_tag);
+    SET(env->body.freeze.storage, "flash0");
+    env->body.freeze.ms = 200;
+    assert_int_equal(error_of(answer(b)), 0);
+    bench_forget(b);
+    env = ask(b, fp_Envelope_put_open_tag);
+    memset(env->body.put_open.upload_id.bytes, 'a', 16);
+    env->body.put_open.upload_id.size = 16;
+    SET(env->body.put_open.path, "/flash/a");
+    env->body.put_open.stream = 'a';
+    bench_send(b);
+    env = ask(b, fp_Envelope_put_abort_tag);
+    memset(env->body.put_abort.upload_id.bytes, 'a', 16);
+    env->body.put_abort.upload_id.size = 16;
+    bench_send(b);
+    for (int i = 0; i < 50000 && b->reply_count < 2; i++)
+        bench_turn(b);
+    assert_int_equal(b->reply_count, 2);
+    assert_int_equal(b->replies[1].id, b->req.id);
+    assert_int_equal(error_of(&b->replies[1]), 0);
+    b->next_id += 100;
+    assert_int_equal(
+        put_open(b, "/flash/b", 'a', 9, fp_PutMode_PUT_STAGED, &off), 0);
+    bench_free(b);
+}
+
 static void an_upload_goes_on_after_a_lost_link(void **state)
 {
     struct bench *b = bench_new(true);
@@ -858,6 +920,8 @@ int main(void)
         cmocka_unit_test(a_whole_upload_that_must_not_be_leaves_the_old_file),
         cmocka_unit_test(whole_uploads_wait_for_a_place),
         cmocka_unit_test(a_whole_upload_cut_off_leaves_nothing_and_comes_again),
+        cmocka_unit_test(a_whole_upload_whose_bytes_come_first_does_not_wait),
+        cmocka_unit_test(an_abort_does_not_overtake_its_open),
         cmocka_unit_test(an_upload_goes_on_after_a_lost_link),
         cmocka_unit_test(an_upload_left_alone_is_given_up),
         cmocka_unit_test(uploads_beyond_the_places_wait_for_one_left_alone),
