@@ -82,6 +82,24 @@ static const struct fpc_command commands[] = {
     { "restore", "SNAPSHOT DEVICE [STORAGE]",
       "write a snapshot back to a device",
       "  -y, --yes          do not ask\n" WAIT_HELP, fpc_cmd_restore },
+    { "release", "DEVICE [-- COMMAND...]",
+      "lend a device's port to another program, as a flasher",
+      "With a command: runs it while the port is lent, with its path in "
+      "FLASHPORT_PORT,\n"
+      "takes the port back when the command ends, waits for the device, and "
+      "ends with\n"
+      "the command's exit code.\n\n"
+      "  flashport release board-7 -- sh -c 'esptool.py -p $FLASHPORT_PORT "
+      "write_flash 0 app.bin'\n\n"
+      "Without: prints the port.\n\n"
+      "      --for SECONDS  no longer than that, up to 3600 (60; with a "
+      "command: until it\n"
+      "                     ends)\n"
+      "      --force        even if transfers or jobs are under way: they "
+      "fail, jobs wait\n"
+      "                     for the device\n"
+      "      --end          take it back now\n",
+      fpc_cmd_release },
     { "jobs", "[list [DEVICE] | show ID | wait ID | cancel ID]",
       "look at, wait for or end what the daemon works on", ID_HELP,
       fpc_cmd_jobs },

@@ -175,6 +175,7 @@ static int enqueue(struct fpd_device *device, struct fpd_request *req)
 
     pthread_mutex_lock(&devices->lock);
     if (devices->stopping || !device->owner ||
+        device->owner->loan.until_ms != 0 ||
         !fpd_device_state_serves(device->info.state)) {
         err = FP_ERR_NODEV;
     } else if (device->accepted >= devices->cfg.queue_max) {

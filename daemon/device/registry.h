@@ -39,6 +39,7 @@ struct fpd_devices {
     /* under `lock` */
     bool stopping;
     struct fpd_worker *workers;
+    pthread_cond_t lent;     /* a worker has closed its port for a loan */
     struct fpd_device *list; /* by id; the list holds a reference to each */
 };
 

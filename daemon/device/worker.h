@@ -5,6 +5,8 @@
  *
  *   opening -> syncing -> hello -> online -> lost -> backoff -> opening
  *
+ * While its port is lent to another program it is closed (released).
+ *
  * Memory  made by fpd_worker_start(), freed by fpd_worker_stop()
  * Thread  the thread's own, but for `info` (devices->lock), `stop` and
  *         fpd_link_cancel()
@@ -23,6 +25,11 @@ struct fpd_worker {
     /* under devices->lock */
     struct fpd_worker *next;
     struct fpd_link_info info;
+    struct {
+        int64_t until_ms; /* of fpd_now_ms(); 0: not lent */
+        char id[FPD_RELEASE_ID_SIZE];
+        bool closed; /* and the port is free */
+    } loan;
     /* the thread's */
     struct fpd_device *device; /* whom it serves or served last; a reference */
     struct fpd_device *rival;  /* whose other link is in our way, or NULL */

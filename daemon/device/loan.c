@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A loan is a time and a name in the worker. Whoever sets it wakes the worker,
+ * which ends its session, closes the port and says so; whoever ends it sets the
+ * time to the past and wakes the worker again. Between the two nothing is
+ * accepted for the device, since its state does not serve.
+ *
+ * A loan lives in memory only: a daemon that starts again has its ports.
+ */
+#include "daemon/device/loan.h"
+
+#include "daemon/device/op.h"
+#include "daemon/log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define CLOSE_MS 10000 /* a link that opens may take 5 s */
+
+static void end_loan(struct fpd_worker *w)
+{
+    w->loan.until_ms = 0;
+    w->loan.closed = false;
+    if (w->device && w->device->owner == w)
+        w->device->info.released_until_ms = 0;
+}
+
+int64_t fpd_loan_until(struct fpd_worker *w)
+{
+    int64_t until;
+
+    pthread_mutex_lock(&w->devices->lock);
+    if (w->loan.until_ms != 0 && fpd_now_ms() >= w->loan.until_ms)
+        end_loan(w);
+    until = w->loan.until_ms;
+    pthread_mutex_unlock(&w->devices->lock);
+    return until;
+}
+
+void fpd_loan_closed(struct fpd_worker *w)
+{
+    pthread_mutex_lock(&w->devices->lock);
+    w->loan.closed = true;
+    pthread_cond_broadcast(&w->devices->lent);
+    pthread_mutex_unlock(&w->devices->lock);
+}
+
+/* ---- may it be lent? ---- */
+
+/* What is worth to be waited for. Questions are not: whoever asked is told to
+ * ask again. */
+static const char *work_name(enum fpd_op op)
+{
+    switch (op) {
+    case FPD_OP_PING:
+    case FPD_OP_LOOK:
+    case FPD_OP_STAT:
+    case FPD_OP_LIST:
+    case FPD_OP_ATTR_GET:
+    case FPD_OP_STATS:
+        return NULL;
+    case FPD_OP_READ:
+        return "a download";
+    case FPD_OP_PUT:
+        return "an upload";
+    case FPD_OP_DIGEST:
+        return "the hashing of a file";
+    case FPD_OP_MOUNT:
+    case FPD_OP_UNMOUNT:
+        return "a mount";
+    case FPD_OP_FORMAT:
+        return "a format";
+    case FPD_OP_CHECK:
+        return "a check";
+    case FPD_OP_REBOOT:
+        return "a restart";
+    case FPD_OP_CHUNK_DIGESTS:
+    case FPD_OP_CHUNK_CHANGED:
+    case FPD_OP_CHUNK_READ:
+    case FPD_OP_FREEZE:
+    case FPD_OP_THAW:
+        return "the reading of an image";
+    case FPD_OP_CHUNK_WRITE:
+    case FPD_OP_RESTORE_BEGIN:
+    case FPD_OP_RESTORE_END:
+        return "the writing of an image";
+    default:
+        return "a change of files";
+    }
+}
+
+/* Both locks are held. NULL: nothing that matters. */
+static const char *work_of(const struct fpd_device *device)
+{
+    const char *name = NULL;
+
+    for (const struct fpd_op_state *op = device->ops; op && !name;
+         op = op->next)
+        name = op->finished ? NULL : work_name(op->req->op);
+    for (const struct fpd_request *req = device->queue; req && !name;
+         req = req->next)
+        name = work_name(req->op);
+    return name;
+}
+
+/* Both locks are held. */
+static int refusal(const struct fpd_device *device, struct fpd_release *r)
+{
+    const struct fpd_worker *w = device->owner;
+    const char *work;
+
+    if (device->devices->stopping || !w)
+        return FP_ERR_NODEV;
+    if (w->loan.until_ms > fpd_now_ms()) {
+        if (strcmp(w->loan.id, r->id) == 0)
+            return FP_OK;
+        snprintf(r->why, sizeof r->why, "its port is lent already, for %lld s",
+                 (long long)((w->loan.until_ms - fpd_now_ms() + 999) / 1000));
+        return FP_ERR_BUSY;
+    }
+    work = work_of(device);
+    if (!work || r->force)
+        return FP_OK;
+    snprintf(r->why, sizeof r->why, "%s is under way", work);
+    return FP_ERR_BUSY;
+}
+
+/* ---- lending and taking back ---- */
+
+static void begin_loan(struct fpd_device *device, struct fpd_release *r)
+{
+    struct fpd_worker *w = device->owner;
+
+    w->loan.until_ms = fpd_now_ms() + r->ms;
+    snprintf(w->loan.id, sizeof w->loan.id, "%s", r->id);
+    r->until_ms = fpd_unix_ms() + r->ms;
+    device->info.released_until_ms = r->until_ms;
+    snprintf(r->port, sizeof r->port, "%.240s%s%s", w->link.address,
+             w->link.port[0] ? ":" : "", w->link.port);
+    fpd_link_cancel(&w->link);
+}
+
+/* devices->lock is held. Waits until the port is closed. */
+static int wait_closed(struct fpd_device *device, struct fpd_worker *w)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += CLOSE_MS / 1000;
+    /* Once it is no longer the owner's, the worker may be gone. */
+    while (device->owner == w && w->loan.until_ms != 0 && !w->loan.closed)
+        if (pthread_cond_timedwait(&device->devices->lent,
+                                   &device->devices->lock, &until))
+            break;
+    if (device->owner != w)
+        return FP_ERR_NODEV;
+    if (w->loan.closed)
+        return FP_OK;
+    end_loan(w);
+    return FP_ERR_TIMEDOUT;
+}
+
+int fpd_device_release(struct fpd_device *device, struct fpd_release *r)
+{
+    int err;
+
+    r->why[0] = '\0';
+    pthread_mutex_lock(&device->work);
+    pthread_mutex_lock(&device->devices->lock);
+    err = refusal(device, r);
+    if (!err)
+        begin_loan(device, r);
+    pthread_mutex_unlock(&device->work);
+    if (!err)
+        err = wait_closed(device, device->owner);
+    pthread_mutex_unlock(&device->devices->lock);
+    if (!err)
+        fpd_device_changed(device);
+    return err;
+}
+
+int fpd_device_reclaim(struct fpd_device *device, const char *id)
+{
+    struct fpd_worker *w;
+    int err = FP_OK;
+
+    pthread_mutex_lock(&device->devices->lock);
+    w = device->owner;
+    if (!w || w->loan.until_ms == 0)
+        err = FP_ERR_NOENT;
+    else if (id && strcmp(w->loan.id, id) != 0)
+        err = FP_ERR_BUSY;
+    if (!err) {
+        end_loan(w);
+        fpd_link_cancel(&w->link);
+    }
+    pthread_mutex_unlock(&device->devices->lock);
+    return err;
+}
