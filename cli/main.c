@@ -82,6 +82,12 @@ static const struct fpc_command commands[] = {
     { "restore", "SNAPSHOT DEVICE [STORAGE]",
       "write a snapshot back to a device",
       "  -y, --yes          do not ask\n" WAIT_HELP, fpc_cmd_restore },
+    { "console", "DEVICE", "print what the device's firmware printed",
+      "  -f, --follow       go on as it prints; Ctrl-C ends it\n"
+      "      --since N      from position N on, as \"next\" of --json gives\n\n"
+      "The last 64 KiB are kept. What would move the cursor is shown as \\xNN, "
+      "colours are\nleft out.\n",
+      fpc_cmd_console },
     { "release", "DEVICE [-- COMMAND...]",
       "lend a device's port to another program, as a flasher",
       "With a command: runs it while the port is lent, with its path in "

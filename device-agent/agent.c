@@ -480,6 +480,11 @@ void fp_agent_input(struct fp_agent *agent, const uint8_t *buf, size_t size,
     fp_link_input(&agent->link, buf, size, now_ms);
 }
 
+size_t fp_agent_print(struct fp_agent *agent, const void *text, size_t size)
+{
+    return fp_link_send_console(&agent->link, text, size);
+}
+
 static bool serve(struct fp_agent *agent)
 {
     bool wrote = false, progress;

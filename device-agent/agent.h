@@ -273,6 +273,12 @@ void fp_agent_input(struct fp_agent *agent, const uint8_t *buf, size_t size,
  * called again if nothing comes in before: 0 while there is work. */
 uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms);
 
+/* Text for the host's console, as printf's would be: how many bytes went. 0
+ * while there is no host or the wire is full; what did not go is not kept. Text
+ * that a firmware writes to the UART itself arrives too, but for what falls
+ * within a frame. */
+size_t fp_agent_print(struct fp_agent *agent, const void *text, size_t size);
+
 /* True unless rx_stall media are to be written soon: the port may sleep. */
 bool fp_agent_is_idle(const struct fp_agent *agent);
 

@@ -195,9 +195,12 @@ const char *fpd_device_id(const struct fpd_device *device);
 /* A copy of all that is known; about 5 KiB, so not for the small stacks. */
 void fpd_device_describe(struct fpd_device *device,
                          struct fpd_device_info *out);
-/* What the device printed: up to `size` bytes from position *pos of all it
- * ever printed; *pos moves behind them, and first forward to what is still
- * kept (the last 64 KiB). */
+/* What the device printed: up to `size` bytes from position *pos on of all that
+ * came of it since the daemon started, where a character that has not come
+ * whole is left for the next time. *pos becomes where they begin: further on
+ * where what was asked for is no longer kept (the last 64 KiB are), and the
+ * oldest that is where *pos was not reached yet, which is of an earlier daemon
+ * then. */
 size_t fpd_device_console(struct fpd_device *device, uint64_t *pos, char *buf,
                           size_t size);
 

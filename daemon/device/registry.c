@@ -147,6 +147,7 @@ int fpd_devices_add_link(struct fpd_devices *devices, const char *spec,
         goto out_free;
     }
     w->devices = devices;
+    pthread_mutex_init(&w->early.lock, NULL);
     w->info.kind = w->link.ops->kind;
     w->info.rate = w->link.rate;
     w->info.state = FPD_OPENING;

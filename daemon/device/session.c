@@ -68,8 +68,8 @@ static void wire_console(void *ctx, const uint8_t *buf, size_t size)
 {
     struct fpd_session *s = ctx;
 
-    if (s->device)
-        fpd_console_write(&s->device->console, buf, size);
+    fpd_console_write(s->device ? &s->device->console : &s->worker->early, buf,
+                      size);
 }
 
 /* What may wait in front of a small request: on a slow line, about 60 ms. */

@@ -211,6 +211,7 @@ int fpd_worker_hello(struct fpd_worker *w)
         fpd_device_unref(w->device);
     w->device = device;
     s->device = device;
+    fpd_console_move(&w->early, &device->console);
     end_conflict(w);
     return FP_OK;
 }
@@ -391,6 +392,8 @@ static int open_link(struct fpd_worker *w)
     if (err)
         set_state(w, err == FP_ERR_NODEV ? FPD_ABSENT : FPD_BACKOFF,
                   w->link.reason);
+    if (!err)
+        w->early.written = 0; /* perhaps another board's */
     w->is_open = !err;
     return err;
 }

@@ -35,6 +35,8 @@ struct fpd_worker {
     struct fpd_device *rival;  /* whose other link is in our way, or NULL */
     struct fp_link_stats past; /* of the sessions before this one */
     int64_t stats_ms;
+    struct fpd_console early; /* printed before it was known by whom, as a
+                                 board does that starts */
     int backoff_ms;
     bool is_open;
     char told[160]; /* the refusal last logged */

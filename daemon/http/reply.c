@@ -101,8 +101,7 @@ json_t *fpd_json_bytes(const char *text, size_t len)
     lossy = malloc(3 * len + 1);
     if (!lossy)
         return json_null();
-    fpd_utf8_lossy(text, len, lossy);
-    json = json_string(lossy);
+    json = json_stringn(lossy, fpd_utf8_lossy(text, len, lossy));
     free(lossy);
     return json;
 }

@@ -13,16 +13,19 @@
 #include "device-agent/ports/posix/wire.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 /* What a UART's FIFO keeps while the CPU stalls. */
 #define FIFO_SIZE    6
 #define EARLY_SIZE   65536
 #define SCRATCH_SIZE 4096
+#define CONSOLE_MS   20 /* how long a line on stdin waits */
 
 struct app {
     struct fp_port_options options;
@@ -39,6 +42,9 @@ struct app {
     uint8_t early[EARLY_SIZE];
     size_t early_size;
     uint64_t stall_lost;
+    /* Of stdin, not yet printed. */
+    uint8_t text[4096];
+    size_t text_size;
 };
 
 static struct app app;
@@ -265,6 +271,35 @@ static void format_empty(void)
     }
 }
 
+/* ---- the console ---- */
+
+static bool has_input(void)
+{
+    struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+
+    return poll(&in, 1, 0) > 0;
+}
+
+/* What does not go now stays, and then holds back who writes to stdin. */
+static void print_console(void)
+{
+    size_t sent;
+
+    if (app.text_size == 0 && has_input()) {
+        ssize_t n = read(STDIN_FILENO, app.text, sizeof app.text);
+
+        app.options.console = n > 0;
+        app.text_size = n > 0 ? (size_t)n : 0;
+    }
+    if (app.text_size == 0)
+        return;
+    sent = app.options.raw_console
+               ? wire_send(NULL, app.text, app.text_size)
+               : fp_agent_print(&app.agent, app.text, app.text_size);
+    app.text_size -= sent;
+    memmove(app.text, app.text + sent, app.text_size);
+}
+
 static void serve(void)
 {
     uint8_t buf[16384];
@@ -279,6 +314,10 @@ static void serve(void)
             app.early_size = 0;
             wait = 0;
         }
+        if (app.options.console)
+            print_console();
+        if (app.options.console && wait > CONSOLE_MS)
+            wait = CONSOLE_MS;
         fp_port_wire_wait(&app.wire, wait < 1000 ? (int)wait : 1000);
         n = fp_port_wire_recv(&app.wire, buf, sizeof buf);
         if (n > 0)

@@ -50,6 +50,12 @@ static const char help[] =
     "  --trace               tell every operation of the flash on stderr\n"
     "  --frame N             largest frame, 640 to 16384 bytes (1024)\n"
     "  --buffers N           frames that each buffer holds, 2 to 64 (8)\n"
+    "  --console, --raw-console\n"
+    "                        print what comes on stdin to the host's console; "
+    "raw: onto\n"
+    "                        the wire whatever is on it, as a printf does that "
+    "knows of\n"
+    "                        no frames\n"
     "  --listen WIRE         pty:PATH, tcp:127.0.0.1:PORT or unix:PATH\n"
     "  --help, --version\n"
     "\n"
@@ -236,6 +242,8 @@ enum {
     OPT_TRACE,
     OPT_FRAME,
     OPT_BUFFERS,
+    OPT_CONSOLE,
+    OPT_RAW_CONSOLE,
     OPT_LISTEN,
     OPT_HELP,
     OPT_VERSION,
@@ -285,6 +293,11 @@ static void take(struct fp_port_options *o, int option, char *arg)
         if (o->buffers < 2)
             fp_port_usage("--buffers: 2 at least");
         break;
+    case OPT_CONSOLE:
+    case OPT_RAW_CONSOLE:
+        o->console = true;
+        o->raw_console = option == OPT_RAW_CONSOLE;
+        break;
     case OPT_LISTEN:
         o->listen = arg;
         break;
@@ -314,6 +327,8 @@ void fp_port_options(struct fp_port_options *o, int argc, char **argv)
         { "trace", no_argument, NULL, OPT_TRACE },
         { "frame", required_argument, NULL, OPT_FRAME },
         { "buffers", required_argument, NULL, OPT_BUFFERS },
+        { "console", no_argument, NULL, OPT_CONSOLE },
+        { "raw-console", no_argument, NULL, OPT_RAW_CONSOLE },
         { "listen", required_argument, NULL, OPT_LISTEN },
         { "help", no_argument, NULL, OPT_HELP },
         { "version", no_argument, NULL, OPT_VERSION },

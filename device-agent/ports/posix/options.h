@@ -43,7 +43,7 @@ struct fp_port_options {
     uint32_t storage_count, volume_count, region_count;
     const struct fp_port_timing *timing;
     uint32_t frame, buffers;
-    bool ram, trace, read_only;
+    bool ram, trace, read_only, console, raw_console;
 };
 
 void fp_port_options(struct fp_port_options *options, int argc, char **argv);
