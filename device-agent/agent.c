@@ -30,6 +30,7 @@
 #define REBOOT_AFTER_MS 300
 #define EVENT_AFTER_MS  500
 #define FRAME_MIN       640
+#define KEY_MIN         16
 #define SCRATCH_MIN     (FP_AGENT_PATH_MAX + 1) /* a path is put there too */
 
 _Static_assert(FP_AGENT_REQUESTS >= 2, "the protocol promises two requests");
@@ -87,6 +88,8 @@ static bool config_is_sane(const struct fp_agent_config *cfg)
         return false;
     if (cfg->frame_max < FRAME_MIN || cfg->tx_size < frames ||
         cfg->rx_size < frames || cfg->scratch_size < SCRATCH_MIN)
+        return false;
+    if (cfg->key != NULL && (cfg->key_size < KEY_MIN || cfg->entropy == NULL))
         return false;
     for (uint32_t i = 0; i < cfg->storage_count; i++)
         if (!fp_agent_storage_is_sane(cfg, &cfg->storages[i]))
@@ -310,6 +313,12 @@ static void replay(struct fp_agent *agent,
 /* Refusals that need no task, in the order of what they say. True: refused. */
 static bool is_refused(struct fp_agent *agent)
 {
+    if (!fp_agent_trusts(agent) &&
+        agent->in.which_body != fp_Envelope_hello_tag &&
+        agent->in.which_body != fp_Envelope_auth_tag) {
+        refuse(agent, FP_ERR_ACCES, "this device serves who proves its key", 0);
+        return true;
+    }
     for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++) {
         if (agent->in.id != 0 && agent->tasks[i].id == agent->in.id) {
             refuse(agent, FP_ERR_PROTO, "a request of this id is at work", 0);
@@ -422,6 +431,7 @@ static void drop_session(struct fp_agent *agent)
             fp_bdev_gen_thaw(agent->cfg->storages[i].gen);
     fp_agent_restore_drop(agent);
     agent->has_nonce = false;
+    agent->has_challenge = agent->is_proven = false;
     agent->bulk_done = 0;
 }
 
@@ -482,6 +492,8 @@ void fp_agent_input(struct fp_agent *agent, const uint8_t *buf, size_t size,
 
 size_t fp_agent_print(struct fp_agent *agent, const void *text, size_t size)
 {
+    if (!fp_agent_trusts(agent))
+        return 0;
     return fp_link_send_console(&agent->link, text, size);
 }
 
@@ -497,8 +509,10 @@ static bool serve(struct fp_agent *agent)
         fp_link_resume(&agent->link);
         progress = true;
     }
-    fp_agent_media_tell(agent);
-    watch_volumes(agent);
+    if (fp_agent_trusts(agent)) {
+        fp_agent_media_tell(agent);
+        watch_volumes(agent);
+    }
     watch_reboot(agent);
     return progress;
 }

@@ -142,6 +142,10 @@ struct fp_agent_config {
     const uint8_t *epoch; /* 8 random bytes, new at each start; NULL: the
                                host's nonce serves, which comes with Hello */
     uint32_t boot_reason; /* as in HelloReply */
+    const uint8_t *key;   /* that a host must have, and this device proves to
+                             have: 16 random bytes at least; needs `entropy`.
+                             NULL: whoever reaches the wire is served */
+    size_t key_size;
 
     struct fp_vfs *vfs; /* shared with the firmware; its drivers */
     struct fp_agent_storage *storages;
@@ -166,7 +170,7 @@ struct fp_agent_config {
     uint32_t upload_keep_ms; /* an interrupted upload may go on for that long;
                                 0: 60000 */
 
-    /* Optional. Random bytes; false: none to be had. */
+    /* Optional without a key. Random bytes; false: none to be had. */
     bool (*entropy)(void *ctx, uint8_t *buf, size_t size);
     /* Optional. Counter number `index` of the port's own: true and its name and
      * value, false behind the last. */
@@ -241,6 +245,8 @@ struct fp_agent {
     uint32_t nonce_count;
     bool has_nonce;
     uint8_t host_nonce[8];
+    uint8_t challenge[16]; /* ours, of the last Hello */
+    bool has_challenge, is_proven;
     int32_t zone_min; /* as the host's Hello told */
     bool reboot_due;
     uint32_t reboot_ms;

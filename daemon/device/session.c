@@ -13,6 +13,7 @@
 #include "core/digest/crc32.h"
 #include "daemon/device/info.h"
 #include "daemon/device/op.h"
+#include "daemon/device/proof.h"
 #include "daemon/device/worker.h"
 #include "daemon/log.h"
 #include "proto/message.h"
@@ -323,13 +324,66 @@ static void say_hello(struct fpd_session *s)
     localtime_r(&ts.tv_sec, &tm);
     env->body.hello.version_min = 1;
     env->body.hello.version_max = 1;
-    env->body.hello.nonce.size = 8;
-    if (getrandom(env->body.hello.nonce.bytes, 8, 0) != 8)
+    if (getrandom(s->nonce, sizeof s->nonce, 0) != (ssize_t)sizeof s->nonce)
         abort();
+    FPD_SET_BYTES(env->body.hello.nonce, s->nonce, sizeof s->nonce);
+    env->body.hello.features =
+        s->link->key_size ? fp_Feature_FEATURE_AUTH : fp_Feature_FEATURE_NONE;
     env->body.hello.unix_ms = (uint64_t)fpd_unix_ms();
     env->body.hello.zone_min = (int32_t)(tm.tm_gmtoff / 60);
     fpd_session_send(s);
     s->state = FPD_SESSION_HELLO;
+}
+
+/* It is who it says: it may be asked for the rest. */
+static void greet(struct fpd_session *s)
+{
+    s->state = FPD_SESSION_ASKING;
+    if (fpd_worker_hello(s->worker))
+        return; /* conflict: the worker has ended the session */
+    s->volumes_dirty = true;
+    s->storages_dirty = true;
+}
+
+/* Of a link with a key: has the device got it? Then it hears our proof. */
+static void check_proof(struct fpd_session *s, const fp_HelloReply *reply)
+{
+    const struct fpd_link *link = s->link;
+    bool wants = reply->features & fp_Feature_FEATURE_AUTH;
+    struct fpd_proof proof = { .key = link->key,
+                               .key_size = link->key_size,
+                               .host_nonce = s->nonce,
+                               .device_nonce = reply->nonce.bytes,
+                               .id = s->info.id };
+    fp_Envelope *env;
+
+    if (!link->key_size) {
+        if (wants)
+            end(s, FP_ERR_ACCES, FPD_REFUSED,
+                "it has a key and this link has none: give the link "
+                ",key-file=FILE");
+        return;
+    }
+    if (!wants || reply->nonce.size != FPD_PROOF_NONCE_SIZE ||
+        reply->proof.size != FPD_PROOF_SIZE) {
+        end(s, FP_ERR_ACCES, FPD_REFUSED,
+            "it proves no key, and this link has one: start its agent with "
+            "--key-file");
+        return;
+    }
+    if (!fpd_proof_is_device(&proof, reply->proof.bytes)) {
+        end(s, FP_ERR_ACCES, FPD_REFUSED,
+            "it has another key than this link: compare the key files of both "
+            "ends");
+        return;
+    }
+    env = fpd_session_begin(s, NULL, fp_Envelope_auth_tag, false);
+    if (!env)
+        return; /* a link that takes nothing is down in 5 s */
+    env->body.auth.proof.size = FPD_PROOF_SIZE;
+    fpd_proof_of_host(&proof, env->body.auth.proof.bytes);
+    fpd_session_send(s);
+    s->state = FPD_SESSION_PROVING;
 }
 
 static void take_hello(struct fpd_session *s, const fp_HelloReply *reply)
@@ -348,11 +402,9 @@ static void take_hello(struct fpd_session *s, const fp_HelloReply *reply)
     s->calls_max = reply->max_requests < FPD_CALLS_MAX ? reply->max_requests
                                                        : FPD_CALLS_MAX;
     s->streams_max = reply->max_streams < 1 ? 1 : reply->max_streams;
-    s->state = FPD_SESSION_ASKING;
-    if (fpd_worker_hello(s->worker))
-        return; /* conflict: the worker has ended the session */
-    s->volumes_dirty = true;
-    s->storages_dirty = true;
+    check_proof(s, reply);
+    if (!s->err && s->state == FPD_SESSION_HELLO)
+        greet(s);
 }
 
 static void take_volume(struct fpd_session *s, const fp_VolumeReply *reply)
@@ -405,6 +457,10 @@ static void chore_failed(struct fpd_session *s, pb_size_t tag)
     case fp_Envelope_hello_tag:
         end(s, FP_ERR_NOTSUP, FPD_INCOMPATIBLE, "it refused our Hello");
         return;
+    case fp_Envelope_auth_tag:
+        end(s, FP_ERR_ACCES, FPD_REFUSED,
+            "it does not take our proof of the key");
+        return;
     case fp_Envelope_volumes_tag:
         s->volumes_asked = false;
         break;
@@ -425,6 +481,7 @@ static void chore_reply(struct fpd_session *s, const struct fpd_call *call,
 {
     pb_size_t expected =
         call->tag == fp_Envelope_hello_tag     ? fp_Envelope_hello_reply_tag
+        : call->tag == fp_Envelope_auth_tag    ? fp_Envelope_done_tag
         : call->tag == fp_Envelope_volumes_tag ? fp_Envelope_volume_reply_tag
         : call->tag == fp_Envelope_storages_tag
             ? fp_Envelope_storage_reply_tag
@@ -441,6 +498,8 @@ static void chore_reply(struct fpd_session *s, const struct fpd_call *call,
             "it answered something else than was asked");
     else if (expected == fp_Envelope_hello_reply_tag)
         take_hello(s, &env->body.hello_reply);
+    else if (call->tag == fp_Envelope_auth_tag)
+        greet(s);
     else if (expected == fp_Envelope_volume_reply_tag)
         take_volume(s, &env->body.volume_reply);
     else

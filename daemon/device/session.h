@@ -45,7 +45,8 @@ struct fpd_call {
 enum fpd_session_state {
     FPD_SESSION_SYNCING,
     FPD_SESSION_HELLO,
-    FPD_SESSION_ASKING, /* who it is is known; volumes and storages come */
+    FPD_SESSION_PROVING, /* it has the key; whether we do is on its way */
+    FPD_SESSION_ASKING,  /* who it is is known; volumes and storages come */
     FPD_SESSION_READY,
 };
 
@@ -61,6 +62,7 @@ struct fpd_session {
 
     struct fp_link proto;
     uint32_t proto_session;
+    uint8_t nonce[8]; /* of our Hello */
     uint32_t next_id;
     uint32_t calls_max;
     struct fpd_call calls[FPD_CALLS_MAX];

@@ -3,7 +3,8 @@
  * A link: the byte path to a device. It moves bytes and knows no frames.
  *
  * SPEC    serial:PATH@BAUD[,dtr=keep|set|clear][,rts=keep|set|clear]
- *         tcp:HOST:PORT, unix:PATH. links.c has the table of kinds.
+ *         tcp:HOST:PORT, unix:PATH. links.c has the table of kinds. Behind any
+ *         of them ,key-file=FILE: the key that the device must have too
  * Memory  struct fpd_link is the caller's; a deinit link holds nothing
  * Errors  negative enum fp_error, with a sentence for a person in `reason`.
  *         FP_ERR_NODEV: it is not there (before open) or went away (after);
@@ -15,6 +16,7 @@
 #define FPD_LINK_LINK_H
 
 #include "core/error.h"
+#include "daemon/link/key.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,10 +58,15 @@ struct fpd_link {
     char spec[FPD_LINK_SPEC_MAX + 1];
     char reason[FPD_LINK_REASON_MAX]; /* of the last failure */
     uint32_t rate;                    /* baud; 0 where there is none */
+    /* What both ends have, as it was when the link was opened. The link moves
+     * bytes; whoever speaks over it asks for proofs. */
+    uint8_t key[FPD_KEY_MAX];
+    size_t key_size; /* 0: none */
 
     /* private: what parse() found; what open() made */
     char address[FPD_LINK_SPEC_MAX + 1]; /* a path, or a host */
     char port[8];
+    char key_file[FPD_LINK_SPEC_MAX + 1]; /* or "" */
     enum fpd_link_line dtr, rts;
     int fd;          /* -1 when closed */
     int wake_fd;     /* an eventfd, lives from init to deinit */

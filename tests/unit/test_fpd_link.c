@@ -232,10 +232,8 @@ static void tcp_connects_on_loopback_only(void **state)
     close(server);
 
     /* Source: RFC 5737, addresses for documentation: nobody is there. */
-    assert_int_equal(fpd_link_init(&link, "tcp:192.0.2.1:7000"), FP_OK);
-    assert_int_equal(fpd_link_open(&link), FP_ERR_ACCES);
+    assert_int_equal(fpd_link_init(&link, "tcp:192.0.2.1:7000"), FP_ERR_INVAL);
     assert_non_null(strstr(link.reason, "loopback"));
-    fpd_link_deinit(&link);
 }
 
 /* What the wire does not take at once is not lost: recv comes back when more

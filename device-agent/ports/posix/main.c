@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* What a UART's FIFO keeps while the CPU stalls. */
@@ -45,6 +46,8 @@ struct app {
     /* Of stdin, not yet printed. */
     uint8_t text[4096];
     size_t text_size;
+    uint8_t key[128];
+    size_t key_size;
 };
 
 static struct app app;
@@ -151,6 +154,31 @@ static bool entropy(void *ctx, uint8_t *buf, size_t size)
     return getrandom(buf, size, 0) == (ssize_t)size;
 }
 
+/* ---- the key ---- */
+
+/* The first line of a file that nobody else reads. */
+static void read_key(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    struct stat st;
+    size_t size;
+
+    if (file == NULL || fstat(fileno(file), &st) != 0)
+        fp_port_usage("--key-file %s: %s", path, strerror(errno));
+    if (st.st_mode & 077)
+        fp_port_usage("--key-file %s: others may read it: chmod 600 it", path);
+    size = fread(app.key, 1, sizeof app.key, file);
+    app.key_size = 0;
+    while (app.key_size < size && app.key[app.key_size] != '\n' &&
+           app.key[app.key_size] != '\r')
+        app.key_size++;
+    if (app.key_size < 16 || (app.key_size == size && fgetc(file) > ' '))
+        fp_port_usage("--key-file %s: its first line has not 16 to 128 bytes; "
+                      "openssl rand -hex 32 makes one",
+                      path);
+    fclose(file);
+}
+
 /* ---- putting it together ---- */
 
 static uint32_t find_storage(const char *option, const char *name)
@@ -225,6 +253,8 @@ static void configure(void)
         .firmware = FP_PORT_VERSION,
         .epoch = app.epoch,
         .boot_reason = 1,
+        .key = app.key_size > 0 ? app.key : NULL,
+        .key_size = app.key_size,
         .vfs = &app.vfs,
         .storages = app.storages,
         .storage_count = o->storage_count,
@@ -337,6 +367,8 @@ int main(int argc, char **argv)
     if (!entropy(NULL, app.epoch, sizeof app.epoch))
         fp_port_usage("no random numbers: %s", strerror(errno));
     fp_vfs_init(&app.vfs, fp_host_drivers);
+    if (app.options.key_file != NULL)
+        read_key(app.options.key_file);
     add_storages();
     add_regions();
     fp_port_volumes_init(&app.volumes, &app.options, app.storages);
@@ -346,7 +378,8 @@ int main(int argc, char **argv)
                       "or a read size is larger than 4096",
                       app.options.id);
     format_empty();
-    if (fp_port_wire_open(&app.wire, app.options.listen) != 0) {
+    if (fp_port_wire_open(&app.wire, app.options.listen, app.key_size > 0) !=
+        0) {
         fp_port_wire_close(&app.wire);
         fp_port_usage("--listen %s", app.wire.error);
     }

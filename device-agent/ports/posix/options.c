@@ -56,7 +56,14 @@ static const char help[] =
     "                        the wire whatever is on it, as a printf does that "
     "knows of\n"
     "                        no frames\n"
-    "  --listen WIRE         pty:PATH, tcp:127.0.0.1:PORT or unix:PATH\n"
+    "  --key-file FILE       a key that the host must have too, a line of 16 "
+    "to "
+    "128 bytes\n"
+    "                        in a file that only its owner reads: openssl rand "
+    "-hex 32\n"
+    "  --listen WIRE         pty:PATH, tcp:ADDRESS:PORT or unix:PATH; beyond "
+    "loopback\n"
+    "                        (127.0.0.1) only with a key\n"
     "  --help, --version\n"
     "\n"
     "Sizes are in bytes, or with K or M behind, or 0x...\n";
@@ -242,6 +249,7 @@ enum {
     OPT_TRACE,
     OPT_FRAME,
     OPT_BUFFERS,
+    OPT_KEY_FILE,
     OPT_CONSOLE,
     OPT_RAW_CONSOLE,
     OPT_LISTEN,
@@ -293,6 +301,9 @@ static void take(struct fp_port_options *o, int option, char *arg)
         if (o->buffers < 2)
             fp_port_usage("--buffers: 2 at least");
         break;
+    case OPT_KEY_FILE:
+        o->key_file = arg;
+        break;
     case OPT_CONSOLE:
     case OPT_RAW_CONSOLE:
         o->console = true;
@@ -327,6 +338,7 @@ void fp_port_options(struct fp_port_options *o, int argc, char **argv)
         { "trace", no_argument, NULL, OPT_TRACE },
         { "frame", required_argument, NULL, OPT_FRAME },
         { "buffers", required_argument, NULL, OPT_BUFFERS },
+        { "key-file", required_argument, NULL, OPT_KEY_FILE },
         { "console", no_argument, NULL, OPT_CONSOLE },
         { "raw-console", no_argument, NULL, OPT_RAW_CONSOLE },
         { "listen", required_argument, NULL, OPT_LISTEN },

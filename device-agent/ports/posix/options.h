@@ -36,7 +36,7 @@ struct fp_port_volume_option {
 };
 
 struct fp_port_options {
-    const char *id, *listen, *format;
+    const char *id, *listen, *format, *key_file;
     struct fp_port_storage_option storages[FP_PORT_STORAGES];
     struct fp_port_volume_option volumes[FP_PORT_VOLUMES];
     struct fp_port_region_option regions[FP_PORT_STORAGES * FP_PORT_REGIONS];

@@ -100,7 +100,7 @@ static int serve_on(struct fp_port_wire *wire, const char *spec,
     return 0;
 }
 
-static int open_tcp(struct fp_port_wire *wire, const char *spec)
+static int open_tcp(struct fp_port_wire *wire, const char *spec, bool has_key)
 {
     struct sockaddr_in addr = { .sin_family = AF_INET };
     const char *colon = strrchr(spec, ':');
@@ -114,11 +114,12 @@ static int open_tcp(struct fp_port_wire *wire, const char *spec)
     port = strtoul(colon + 1, &end, 10);
     if (*end != '\0' || end == colon + 1 || port > 65535)
         return fail(wire, "tcp:%s: the port is a number up to 65535", spec);
-    if (inet_pton(AF_INET, host, &addr.sin_addr) != 1 ||
-        (ntohl(addr.sin_addr.s_addr) >> 24) != 127)
+    if (inet_pton(AF_INET, host, &addr.sin_addr) != 1)
+        return fail(wire, "tcp:%s: give an address such as 127.0.0.1", spec);
+    if (!has_key && (ntohl(addr.sin_addr.s_addr) >> 24) != 127)
         return fail(wire,
-                    "tcp:%s: only 127.0.0.1: whoever reaches the port may "
-                    "write the flash",
+                    "tcp:%s: whoever reaches the port may write the flash: "
+                    "give 127.0.0.1, or --key-file for an address beyond",
                     spec);
     addr.sin_port = htons((uint16_t)port);
     return serve_on(wire, spec, (struct sockaddr *)&addr, sizeof addr);
@@ -169,13 +170,13 @@ static void accept_peer(struct fp_port_wire *wire)
 
 /* ---- what the loop uses ---- */
 
-int fp_port_wire_open(struct fp_port_wire *wire, const char *spec)
+int fp_port_wire_open(struct fp_port_wire *wire, const char *spec, bool has_key)
 {
     *wire = (struct fp_port_wire){ .fd = -1, .listen_fd = -1, .slave_fd = -1 };
     if (strncmp(spec, "pty:", 4) == 0 && spec[4] != '\0')
         return open_pty(wire, spec + 4);
     if (strncmp(spec, "tcp:", 4) == 0)
-        return open_tcp(wire, spec + 4);
+        return open_tcp(wire, spec + 4, has_key);
     if (strncmp(spec, "unix:", 5) == 0 && spec[5] != '\0')
         return open_unix(wire, spec + 5);
     return fail(wire, "%s: give pty:PATH, tcp:127.0.0.1:PORT or unix:PATH",

@@ -25,8 +25,10 @@ struct fp_port_wire {
     char error[256];
 };
 
-/* "pty:PATH", "tcp:127.0.0.1:PORT" or "unix:PATH". */
-int fp_port_wire_open(struct fp_port_wire *wire, const char *spec);
+/* "pty:PATH", "tcp:ADDRESS:PORT" or "unix:PATH"; an address beyond loopback
+ * only where peers prove a key. */
+int fp_port_wire_open(struct fp_port_wire *wire, const char *spec,
+                      bool has_key);
 void fp_port_wire_close(struct fp_port_wire *wire);
 /* Waits for something to happen, at most timeout_ms; takes in a new peer. */
 void fp_port_wire_wait(struct fp_port_wire *wire, int timeout_ms);
