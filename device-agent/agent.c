@@ -89,6 +89,8 @@ static bool config_is_sane(const struct fp_agent_config *cfg)
     if (cfg->frame_max < FRAME_MIN || cfg->tx_size < frames ||
         cfg->rx_size < frames || cfg->scratch_size < SCRATCH_MIN)
         return false;
+    if (cfg->set_rate != NULL && (cfg->rates == NULL || cfg->rate_count == 0))
+        return false;
     if (cfg->key != NULL && (cfg->key_size < KEY_MIN || cfg->entropy == NULL))
         return false;
     for (uint32_t i = 0; i < cfg->storage_count; i++)
@@ -127,6 +129,8 @@ int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
     memset(agent, 0, sizeof *agent);
     agent->cfg = cfg;
     agent->now_ms = now_ms;
+    agent->rate.now = cfg->set_rate != NULL ? cfg->rates[0] : 0;
+    agent->rate.polled_ms = now_ms;
     if (cfg->epoch != NULL) {
         memcpy(agent->epoch, cfg->epoch, sizeof agent->epoch);
         agent->has_epoch = true;
@@ -385,6 +389,7 @@ static bool take_message(struct fp_agent *agent, const uint8_t *payload,
     if (!fp_agent_has_room(agent))
         return false;
     agent->counts.requests++;
+    fp_agent_rate_confirm(agent);
     agent->in.id = 0;
     if (fp_message_decode(&agent->in, payload, size) != 0)
         refuse(agent, FP_ERR_PROTO,
@@ -488,6 +493,7 @@ void fp_agent_input(struct fp_agent *agent, const uint8_t *buf, size_t size,
                     uint32_t now_ms)
 {
     fp_link_input(&agent->link, buf, size, now_ms);
+    fp_agent_rate_hear(agent);
 }
 
 size_t fp_agent_print(struct fp_agent *agent, const void *text, size_t size)
@@ -554,13 +560,15 @@ uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms)
     }
     fp_agent_uploads_expire(agent);
     fp_agent_media_watch(agent);
+    fp_agent_rate_watch(agent);
     if (fp_link_state(&agent->link) != FP_LINK_UP)
         return wait < 1000 ? wait : 1000;
     progress = serve(agent);
     wait = fp_link_poll(&agent->link, now_ms);
     if (progress)
         return 0;
-    if (is_left(agent) && wait > FROZEN_WAIT_MS)
+    if ((is_left(agent) || agent->rate.state == FP_AGENT_RATE_DUE) &&
+        wait > FROZEN_WAIT_MS)
         wait = FROZEN_WAIT_MS;
     return wait < 250 ? wait : 250;
 }

@@ -161,6 +161,14 @@ struct fp_agent_config {
     uint8_t *rx_buf;
     size_t rx_size;
 
+    /* Optional, of a wire with a rate. rates[0], the one it has at the start,
+     * is safe: every handshake is made at it. The others, up to 11, are those
+     * that a host may raise it to, ascending. */
+    const uint32_t *rates;
+    uint32_t rate_count;
+    /* Sets it, once all that send() took has left. False: it stays as it is. */
+    bool (*set_rate)(void *ctx, uint32_t baud);
+
     uint8_t *scratch; /* for hashing; a multiple of every read_size, and
                                FP_AGENT_PATH_MAX + 1 at least */
     size_t scratch_size;
@@ -222,6 +230,24 @@ struct fp_agent_outcome {
     uint32_t fs_gen;
 };
 
+enum fp_agent_rate_state {
+    FP_AGENT_RATE_SAFE,
+    FP_AGENT_RATE_DUE,   /* once the Done has left */
+    FP_AGENT_RATE_TRIED, /* awaits a message at the new rate */
+    FP_AGENT_RATE_RAISED,
+};
+
+struct fp_agent_rate {
+    enum fp_agent_rate_state state;
+    uint32_t now, before, wanted; /* baud */
+    uint32_t confirm_ms;
+    uint32_t since_ms;  /* when the state began */
+    uint32_t polled_ms; /* last poll */
+    uint32_t silent_ms; /* no good frame for so long, while we listened */
+    uint64_t heard;     /* good frames until now */
+    bool noise;         /* bytes came since the last good frame */
+};
+
 struct fp_agent_counts {
     uint32_t requests;   /* messages taken */
     uint32_t refused;    /* that were no request of ours */
@@ -247,6 +273,7 @@ struct fp_agent {
     uint8_t host_nonce[8];
     uint8_t challenge[16]; /* ours, of the last Hello */
     bool has_challenge, is_proven;
+    struct fp_agent_rate rate;
     int32_t zone_min; /* as the host's Hello told */
     bool reboot_due;
     uint32_t reboot_ms;

@@ -93,6 +93,7 @@ static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
         FP_AGENT_TEXT(hello->default_volume, vm->path);
     tell_filesystems(agent, hello);
     fp_agent_tell_proof(agent, hello);
+    fp_agent_tell_rates(agent, hello);
     return fp_agent_send(agent);
 }
 

@@ -84,6 +84,15 @@ static size_t tx_size(uint32_t baud)
     return size > least ? size : least;
 }
 
+/* Of the line, once it is as fast as it was last time or, before that, as it
+ * may be. */
+static uint32_t expected_rate(const struct fpd_worker *worker)
+{
+    const struct fpd_link *link = &worker->link;
+
+    return worker->rate_cap > link->rate ? worker->rate_cap : link->rate;
+}
+
 void fpd_session_start(struct fpd_session *s, struct fpd_worker *worker,
                        struct fpd_link *link)
 {
@@ -95,7 +104,7 @@ void fpd_session_start(struct fpd_session *s, struct fpd_worker *worker,
         .host = true,
         .frame_max = link->rate ? FPD_FRAME_MAX_SLOW : FPD_FRAME_MAX,
         .tx_buf = s->tx_buf,
-        .tx_size = tx_size(link->rate),
+        .tx_size = tx_size(expected_rate(worker)),
         .rx_buf = s->rx_buf,
         .rx_size = FPD_RX_SIZE,
     };
@@ -107,6 +116,10 @@ void fpd_session_start(struct fpd_session *s, struct fpd_worker *worker,
     s->calls_max = 2;
     s->heard_ms = fpd_now_ms();
     s->rate = link->rate / 10;
+    if (link->rate_now != link->rate) {
+        fpd_link_set_rate(link, link->rate);
+        fpd_worker_rate(worker, link->rate);
+    }
     if (getrandom(nonce, sizeof nonce, 0) != (ssize_t)sizeof nonce ||
         getrandom(&s->next_id, sizeof s->next_id, 0) < 0)
         abort(); /* a Linux without random numbers serves nobody */
@@ -345,6 +358,15 @@ static void greet(struct fpd_session *s)
     s->storages_dirty = true;
 }
 
+/* A line that may be faster is raised first. */
+static void raise_or_greet(struct fpd_session *s)
+{
+    if (s->raise.step != FPD_RAISE_NOT)
+        s->state = FPD_SESSION_RAISING;
+    else
+        greet(s);
+}
+
 /* Of a link with a key: has the device got it? Then it hears our proof. */
 static void check_proof(struct fpd_session *s, const fp_HelloReply *reply)
 {
@@ -402,9 +424,10 @@ static void take_hello(struct fpd_session *s, const fp_HelloReply *reply)
     s->calls_max = reply->max_requests < FPD_CALLS_MAX ? reply->max_requests
                                                        : FPD_CALLS_MAX;
     s->streams_max = reply->max_streams < 1 ? 1 : reply->max_streams;
+    fpd_raise_begin(s, reply);
     check_proof(s, reply);
     if (!s->err && s->state == FPD_SESSION_HELLO)
-        greet(s);
+        raise_or_greet(s);
 }
 
 static void take_volume(struct fpd_session *s, const fp_VolumeReply *reply)
@@ -489,6 +512,9 @@ static void chore_reply(struct fpd_session *s, const struct fpd_call *call,
 
     if (call->tag == fp_Envelope_ping_tag)
         s->pinged = false;
+    if (call->tag == fp_Envelope_ping_tag ||
+        call->tag == fp_Envelope_set_rate_tag)
+        fpd_raise_answered(s, env->which_body == fp_Envelope_done_tag);
     if (env->which_body == fp_Envelope_failure_tag)
         chore_failed(s, call->tag);
     else if (expected == 0 || env->which_body == fp_Envelope_event_tag)
@@ -499,7 +525,7 @@ static void chore_reply(struct fpd_session *s, const struct fpd_call *call,
     else if (expected == fp_Envelope_hello_reply_tag)
         take_hello(s, &env->body.hello_reply);
     else if (call->tag == fp_Envelope_auth_tag)
-        greet(s);
+        raise_or_greet(s);
     else if (expected == fp_Envelope_volume_reply_tag)
         take_volume(s, &env->body.volume_reply);
     else
@@ -542,9 +568,14 @@ static void do_chores(struct fpd_session *s, int64_t now)
 {
     bool early = s->state == FPD_SESSION_ASKING;
 
+    if (s->state == FPD_SESSION_RAISING && !fpd_raise_go_on(s)) {
+        greet(s);
+        return;
+    }
     if (s->state < FPD_SESSION_ASKING)
         return;
     send_aborts(s);
+    fpd_raise_speaks(s, now);
     if (s->storages_dirty && !s->storages_asked &&
         send_chore(s, fp_Envelope_storages_tag)) {
         s->storages_dirty = false;
@@ -787,6 +818,7 @@ void fpd_session_turn(struct fpd_session *s, int timeout_ms)
         return;
     if (timeout_ms < 0 || wait < (uint32_t)timeout_ms)
         timeout_ms = wait > 1000 ? 1000 : (int)wait;
+    timeout_ms = fpd_raise_wait(s, timeout_ms);
     n = fpd_link_recv(s->link, buf, sizeof buf, timeout_ms);
     if (n < 0) {
         s->link_broke = true;

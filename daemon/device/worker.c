@@ -216,6 +216,15 @@ int fpd_worker_hello(struct fpd_worker *w)
     return FP_OK;
 }
 
+void fpd_worker_rate(struct fpd_worker *w, uint32_t baud)
+{
+    pthread_mutex_lock(&w->devices->lock);
+    w->info.rate = baud;
+    if (w->device && w->device->owner == w)
+        w->device->info.link.rate = baud;
+    pthread_mutex_unlock(&w->devices->lock);
+}
+
 void fpd_worker_publish(struct fpd_worker *w)
 {
     struct fpd_session *s = &w->session;
@@ -392,8 +401,11 @@ static int open_link(struct fpd_worker *w)
     if (err)
         set_state(w, err == FP_ERR_NODEV ? FPD_ABSENT : FPD_BACKOFF,
                   w->link.reason);
-    if (!err)
+    if (!err) {
         w->early.written = 0; /* perhaps another board's */
+        w->rate_cap = w->link.rate_max;
+        fpd_worker_rate(w, w->link.rate);
+    }
     w->is_open = !err;
     return err;
 }

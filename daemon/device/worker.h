@@ -35,6 +35,7 @@ struct fpd_worker {
     struct fpd_device *rival;  /* whose other link is in our way, or NULL */
     struct fp_link_stats past; /* of the sessions before this one */
     int64_t stats_ms;
+    uint32_t rate_cap; /* rates above did not carry since the port opened */
     struct fpd_console early; /* printed before it was known by whom, as a
                                  board does that starts */
     int backoff_ms;
@@ -52,6 +53,8 @@ void fpd_worker_join(struct fpd_worker *worker);
 /* From the session: Hello has told who it is. Non-zero: another link serves
  * that device, and the session is over. */
 int fpd_worker_hello(struct fpd_worker *worker);
+/* From the session: the line has another rate. */
+void fpd_worker_rate(struct fpd_worker *worker, uint32_t baud);
 /* From the session: its info has grown. With everything known it is online.
  * device->work is held. */
 void fpd_worker_publish(struct fpd_worker *worker);

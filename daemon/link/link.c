@@ -145,6 +145,7 @@ int fpd_link_open(struct fpd_link *link)
         if (err)
             return err;
     }
+    link->rate_now = link->rate;
     return link->ops->open(link);
 }
 
@@ -165,6 +166,18 @@ void fpd_link_cancel(struct fpd_link *link)
     ssize_t n = write(link->wake_fd, &one, sizeof one);
 
     (void)n; /* full means that it is awake anyway */
+}
+
+int fpd_link_set_rate(struct fpd_link *link, uint32_t baud)
+{
+    int err;
+
+    if (!link->ops->set_rate)
+        return FP_ERR_NOTSUP;
+    err = link->ops->set_rate(link, baud);
+    if (!err)
+        link->rate_now = baud;
+    return err;
 }
 
 void fpd_link_close(struct fpd_link *link)

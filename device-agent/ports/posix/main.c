@@ -76,6 +76,12 @@ static size_t wire_send(void *ctx, const uint8_t *buf, size_t size)
     return fp_port_wire_send(&app.wire, buf, size);
 }
 
+static bool set_rate(void *ctx, uint32_t baud)
+{
+    (void)ctx;
+    return fp_port_wire_set_rate(&app.wire, baud);
+}
+
 /* All that is in the kernel came in before: it was received. Of what comes
  * while the CPU stalls only as much is kept as a FIFO holds. */
 static void on_stall(void *ctx, int begins)
@@ -266,6 +272,9 @@ static void configure(void)
         .tx_size = buf_size,
         .rx_buf = need(buf_size),
         .rx_size = buf_size,
+        .rates = o->rates,
+        .rate_count = o->rate_count,
+        .set_rate = o->rate_count > 0 ? set_rate : NULL,
         .scratch = need(SCRATCH_SIZE),
         .scratch_size = SCRATCH_SIZE,
         .block_buf = need(block),
@@ -383,6 +392,8 @@ int main(int argc, char **argv)
         fp_port_wire_close(&app.wire);
         fp_port_usage("--listen %s", app.wire.error);
     }
+    if (app.options.rate_count > 0 && !set_rate(NULL, app.options.rates[0]))
+        fp_port_usage("--rates: only a pty has one");
     fprintf(stderr, "flashport-agent: %s serves on %s\n", app.options.id,
             app.options.listen);
     serve();

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "device-agent/ports/posix/options.h"
 
+#include "device-agent/ports/posix/wire.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -56,6 +58,9 @@ static const char help[] =
     "                        the wire whatever is on it, as a printf does that "
     "knows of\n"
     "                        no frames\n"
+    "  --rates N,N...        rates in baud that a pty is set to: the safe one, "
+    "then those\n"
+    "                        that a host may raise it to\n"
     "  --key-file FILE       a key that the host must have too, a line of 16 "
     "to "
     "128 bytes\n"
@@ -237,6 +242,24 @@ static void add_volume(struct fp_port_options *o, char *text)
     o->volume_count++;
 }
 
+static void take_rates(struct fp_port_options *o, const char *arg)
+{
+    char *copy = copy_of(arg);
+
+    for (char *next, *text = copy; text != NULL; text = next) {
+        next = cut(text, ',');
+        if (o->rate_count == FP_PORT_RATES)
+            fp_port_usage("--rates: at most %d", FP_PORT_RATES);
+        o->rates[o->rate_count] = (uint32_t)number("--rates", text, UINT32_MAX);
+        if (!fp_port_wire_has_rate(o->rates[o->rate_count]))
+            fp_port_usage("--rates: %s is no standard rate; give such as "
+                          "115200,921600",
+                          text);
+        o->rate_count++;
+    }
+    free(copy);
+}
+
 enum {
     OPT_ID = 256,
     OPT_STORAGE,
@@ -249,6 +272,7 @@ enum {
     OPT_TRACE,
     OPT_FRAME,
     OPT_BUFFERS,
+    OPT_RATES,
     OPT_KEY_FILE,
     OPT_CONSOLE,
     OPT_RAW_CONSOLE,
@@ -301,6 +325,9 @@ static void take(struct fp_port_options *o, int option, char *arg)
         if (o->buffers < 2)
             fp_port_usage("--buffers: 2 at least");
         break;
+    case OPT_RATES:
+        take_rates(o, arg);
+        break;
     case OPT_KEY_FILE:
         o->key_file = arg;
         break;
@@ -338,6 +365,7 @@ void fp_port_options(struct fp_port_options *o, int argc, char **argv)
         { "trace", no_argument, NULL, OPT_TRACE },
         { "frame", required_argument, NULL, OPT_FRAME },
         { "buffers", required_argument, NULL, OPT_BUFFERS },
+        { "rates", required_argument, NULL, OPT_RATES },
         { "key-file", required_argument, NULL, OPT_KEY_FILE },
         { "console", no_argument, NULL, OPT_CONSOLE },
         { "raw-console", no_argument, NULL, OPT_RAW_CONSOLE },

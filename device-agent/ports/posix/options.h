@@ -16,6 +16,7 @@
 #define FP_PORT_STORAGES 8
 #define FP_PORT_VOLUMES  8
 #define FP_PORT_REGIONS  8 /* a storage */
+#define FP_PORT_RATES    12
 
 struct fp_port_storage_option {
     const char *name, *file;
@@ -43,6 +44,7 @@ struct fp_port_options {
     uint32_t storage_count, volume_count, region_count;
     const struct fp_port_timing *timing;
     uint32_t frame, buffers;
+    uint32_t rates[FP_PORT_RATES], rate_count; /* the first is safe */
     bool ram, trace, read_only, console, raw_console;
 };
 

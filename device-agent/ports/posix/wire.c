@@ -11,11 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
+
+#define DRAIN_MS 100
 
 __attribute__((format(printf, 2, 3))) static int fail(struct fp_port_wire *wire,
                                                       const char *format, ...)
@@ -79,6 +83,63 @@ static int open_pty(struct fp_port_wire *wire, const char *path)
     if (tcsetattr(wire->slave_fd, TCSANOW, &tio) != 0)
         return fail(wire, "cannot set up %s: %s", wire->name, strerror(errno));
     return link_slave(wire, path);
+}
+
+/* ---- rates ---- */
+
+static bool find_speed(uint32_t baud, speed_t *speed)
+{
+    static const struct {
+        uint32_t baud;
+        speed_t speed;
+    } speeds[] = {
+        { 9600, B9600 },       { 19200, B19200 },     { 38400, B38400 },
+        { 57600, B57600 },     { 115200, B115200 },   { 230400, B230400 },
+        { 460800, B460800 },   { 921600, B921600 },   { 1000000, B1000000 },
+        { 1500000, B1500000 }, { 2000000, B2000000 }, { 3000000, B3000000 },
+    };
+
+    for (size_t i = 0; i < sizeof speeds / sizeof speeds[0]; i++) {
+        if (speeds[i].baud == baud) {
+            *speed = speeds[i].speed;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool fp_port_wire_has_rate(uint32_t baud)
+{
+    speed_t speed;
+
+    return find_speed(baud, &speed);
+}
+
+/* A UART shifts its bytes out at the rate it has; here they lie in the pty
+ * until they are read. */
+static void drain(const struct fp_port_wire *wire)
+{
+    const struct timespec pause = { 0, 1000000 };
+    int left = 0;
+
+    for (int i = 0; i < DRAIN_MS; i++) {
+        if (ioctl(wire->slave_fd, FIONREAD, &left) != 0 || left == 0)
+            return;
+        nanosleep(&pause, NULL);
+    }
+}
+
+bool fp_port_wire_set_rate(struct fp_port_wire *wire, uint32_t baud)
+{
+    struct termios tio;
+    speed_t speed;
+
+    if (wire->slave_fd < 0 || !find_speed(baud, &speed))
+        return false;
+    drain(wire);
+    return tcgetattr(wire->slave_fd, &tio) == 0 &&
+           cfsetispeed(&tio, speed) == 0 && cfsetospeed(&tio, speed) == 0 &&
+           tcsetattr(wire->slave_fd, TCSANOW, &tio) == 0;
 }
 
 /* ---- sockets ---- */

@@ -37,4 +37,9 @@ size_t fp_port_wire_recv(struct fp_port_wire *wire, uint8_t *buf, size_t size);
 size_t fp_port_wire_send(struct fp_port_wire *wire, const uint8_t *buf,
                          size_t size);
 
+/* Is it one that a terminal can be set to? */
+bool fp_port_wire_has_rate(uint32_t baud);
+/* Sets a pty to it, once what was sent has been read. False: it is none. */
+bool fp_port_wire_set_rate(struct fp_port_wire *wire, uint32_t baud);
+
 #endif
