@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Links: two devices of one id, keys."""
+"""Links: two devices of one id, keys, ports that come and go, restarts."""
 import os
 import pathlib
 import select
@@ -236,3 +236,58 @@ def connected(path):
         end.close()
         return None
     return end
+
+
+# ---- ports that come and go ----
+
+# As udev names a port by where it is plugged in, which serves boards that have no serial number.
+BY_PATH = 'pci-0000:00:14.0-usb-0:1.{}:1.0-port0'
+
+
+def test_ports_that_turn_up_are_taken_in(fresh):
+    ports = fresh.dir / 'by-path'
+    ports.mkdir()
+    fresh.links = [f'serial:{ports}/*-port0@115200', f'unix:{fresh.dir}/*.board']
+    fresh.start_daemon()
+    assert fresh.http.get(fresh.api('/devices')).json() == {'devices': [], 'links': []}
+
+    first = agent(fresh, f'pty:{ports / BY_PATH.format(1)}', name='first')
+    fresh.online('first')
+    assert device(fresh, 'first')['link']['name'] == f'serial:{ports / BY_PATH.format(1)}@115200'
+    agent(fresh, f'unix:{fresh.dir}/x.board', name='second')
+    fresh.online('second')
+
+    # A second name of a port is no second port.
+    (ports / 'pci-0000:00:14.0-usbv2-0:1.1:1.0-port0').symlink_to(os.readlink(ports / BY_PATH.format(1)))
+    agent(fresh, f'pty:{ports / BY_PATH.format(2)}', name='third')
+    fresh.online('third')
+    assert len(fresh.http.get(fresh.api('/devices')).json()['links']) == 3
+
+    # One that leaves is waited for; another board in its place is another device.
+    (ports / 'pci-0000:00:14.0-usbv2-0:1.1:1.0-port0').unlink()
+    first.stop()
+    wait_for('absence', lambda: device(fresh, 'first')['state'] in ('absent', 'lost'))
+    agent(fresh, f'pty:{ports / BY_PATH.format(1)}', name='fourth')
+    fresh.online('fourth')
+    assert link(fresh, f'serial:{ports / BY_PATH.format(1)}@115200')['device'] == 'fourth'
+
+
+def test_a_glob_is_checked_before_it_matches(tmp_path):
+    done = subprocess.run([BIN / 'flashportd', '--check-config', '--link', f'serial:{tmp_path}/*@12345'], capture_output=True, text=True)
+    assert done.returncode == 2 and 'baud' in done.stderr
+
+
+# ---- restarts ----
+
+@pytest.mark.parametrize('listen', ['unix', 'pty'])
+def test_a_device_comes_back_after_a_restart(fresh, listen):
+    agent(fresh, f'{listen}:{fresh.dir}/s')
+    wait_for('the agent', lambda: os.path.lexists(fresh.dir / 's'))
+    fresh.links = [f'unix:{fresh.dir}/s' if listen == 'unix' else f'serial:{fresh.dir}/s@115200']
+    fresh.start_daemon()
+    fresh.online('dev')
+    before = device(fresh)['epoch']
+    assert fresh.http.put(fresh.api('/devices/dev/fs/flash/x'), data=b'kept').status_code == 201
+    assert fresh.http.post(fresh.api('/devices/dev/reboot')).status_code == 204
+    wait_for('its return', lambda: (d := device(fresh))['state'] == 'online' and d['epoch'] != before)
+    assert fresh.http.get(fresh.api('/devices/dev/fs/flash/x')).content == b'kept'

@@ -48,6 +48,7 @@ struct app {
     size_t text_size;
     uint8_t key[128];
     size_t key_size;
+    char **argv; /* to start again with */
 };
 
 static struct app app;
@@ -127,6 +128,32 @@ static void hashed(void *ctx, uint32_t size)
     (void)ctx;
     if (app.flashes[0].is_timed)
         fp_port_timed_hash(&app.flashes[0].timed, size);
+}
+
+/* ---- restarting ---- */
+
+#define BOOT_REASON "FLASHPORT_AGENT_BOOT_REASON"
+
+/* The agent has closed what it had open; as on a board, the wire goes silent
+ * and the program begins anew. */
+static void restart(void *ctx)
+{
+    (void)ctx;
+    for (uint32_t i = 0; i < app.options.storage_count; i++)
+        fp_port_flash_close(&app.flashes[i]);
+    fp_port_wire_close(&app.wire);
+    setenv(BOOT_REASON, "4", 1);
+    execv("/proc/self/exe", app.argv);
+    fp_port_usage("cannot start again: %s", strerror(errno));
+}
+
+/* As in HelloReply: power, or software if this program started itself. */
+static uint32_t boot_reason(void)
+{
+    bool again = getenv(BOOT_REASON) != NULL;
+
+    unsetenv(BOOT_REASON);
+    return again ? 4 : 1;
 }
 
 /* ---- cards ---- */
@@ -258,7 +285,7 @@ static void configure(void)
         .model = "posix",
         .firmware = FP_PORT_VERSION,
         .epoch = app.epoch,
-        .boot_reason = 1,
+        .boot_reason = boot_reason(),
         .key = app.key_size > 0 ? app.key : NULL,
         .key_size = app.key_size,
         .vfs = &app.vfs,
@@ -284,6 +311,7 @@ static void configure(void)
         .hashed = hashed,
         .medium = medium,
         .inserted = inserted,
+        .reboot = restart,
     };
 }
 
@@ -368,6 +396,7 @@ int main(int argc, char **argv)
 {
     struct sigaction act = { .sa_handler = on_signal };
 
+    app.argv = argv;
     fp_port_options(&app.options, argc, argv);
     sigaction(SIGTERM, &act, NULL);
     sigaction(SIGINT, &act, NULL);
