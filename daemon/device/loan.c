@@ -18,12 +18,14 @@
 
 #define CLOSE_MS 10000 /* a link that opens may take 5 s */
 
-static void end_loan(struct fpd_worker *w)
+/* devices->lock is held. `device` may be NULL; w->device is for the worker's own
+ * thread alone to look at. */
+static void end_loan(struct fpd_worker *w, struct fpd_device *device)
 {
     w->loan.until_ms = 0;
     w->loan.closed = false;
-    if (w->device && w->device->owner == w)
-        w->device->info.released_until_ms = 0;
+    if (device && device->owner == w)
+        device->info.released_until_ms = 0;
 }
 
 int64_t fpd_loan_until(struct fpd_worker *w)
@@ -32,7 +34,7 @@ int64_t fpd_loan_until(struct fpd_worker *w)
 
     pthread_mutex_lock(&w->devices->lock);
     if (w->loan.until_ms != 0 && fpd_now_ms() >= w->loan.until_ms)
-        end_loan(w);
+        end_loan(w, w->device);
     until = w->loan.until_ms;
     pthread_mutex_unlock(&w->devices->lock);
     return until;
@@ -157,7 +159,7 @@ static int wait_closed(struct fpd_device *device, struct fpd_worker *w)
         return FP_ERR_NODEV;
     if (w->loan.closed)
         return FP_OK;
-    end_loan(w);
+    end_loan(w, device);
     return FP_ERR_TIMEDOUT;
 }
 
@@ -192,7 +194,7 @@ int fpd_device_reclaim(struct fpd_device *device, const char *id)
     else if (id && strcmp(w->loan.id, id) != 0)
         err = FP_ERR_BUSY;
     if (!err) {
-        end_loan(w);
+        end_loan(w, device);
         fpd_link_cancel(&w->link);
     }
     pthread_mutex_unlock(&device->devices->lock);

@@ -9,7 +9,8 @@
 #include "daemon/device/worker.h"
 
 /* Until when (fpd_now_ms()) the port is another program's; 0: it is ours. A
- * loan whose time is over ends here. Takes devices->lock. */
+ * loan whose time is over ends here. Takes devices->lock; from the worker's own
+ * thread. */
 int64_t fpd_loan_until(struct fpd_worker *worker);
 /* The port is closed and its lock gone: whoever waits for that goes on. */
 void fpd_loan_closed(struct fpd_worker *worker);
