@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * flashport release: the port of a device for another program.
+ * flashport release: the port of a device, or of a link, for another program.
  *
  * The daemon takes a port back when the loan's time is over, whatever became
  * of us. So a command gets a short loan that is renewed as long as it runs: if
@@ -30,7 +30,8 @@ struct flags {
 
 struct loan {
     struct fpc_client *client;
-    const char *device;
+    const char *device; /* or a link: a path or SPEC, with a '/' */
+    bool is_link;
     char url[FPC_URL_MAX];
     char id[40], port[256], until[40];
     unsigned age_s;
@@ -48,6 +49,8 @@ static int lend(struct loan *loan, long seconds, bool force, bool silent)
 
     call.body = json_pack("{s:I,s:b}", "seconds", (json_int_t)seconds, "force",
                           (int)force);
+    if (loan->is_link)
+        json_object_set_new(call.body, "link", json_string(loan->device));
     if (loan->id[0])
         json_object_set_new(call.body, "id", json_string(loan->id));
     status = fpc_client_call(loan->client, &call);
@@ -79,12 +82,19 @@ static void renew(void *ctx)
 /* `mine`: only the loan that we have, not that of who came after. */
 static int take_back(struct loan *loan, bool mine)
 {
-    char url[FPC_URL_MAX + 50];
+    char url[FPC_URL_MAX] = "";
     struct fpc_call call = { .method = "DELETE", .path = url, .silent = mine };
     int status;
 
-    snprintf(url, sizeof url, "%s%s%s", loan->url, mine ? "?id=" : "",
-             mine ? loan->id : "");
+    strcpy(url, loan->url);
+    if (loan->is_link) {
+        strcat(url, "?link=");
+        fpc_url_append(url, loan->device, false);
+    }
+    if (mine) {
+        strcat(url, loan->is_link ? "&id=" : "?id=");
+        fpc_url_append(url, loan->id, false);
+    }
     status = fpc_client_call(loan->client, &call);
     fpc_call_free(&call);
     return status;
@@ -128,7 +138,7 @@ static int run(struct loan *loan, const struct flags *flags, char **argv)
     status = fpc_child_run(&child);
     if (take_back(loan, true) == FPC_EXIT_NO_DAEMON)
         fpc_error("the daemon is gone; it has its ports when it is back");
-    else
+    else if (!loan->is_link)
         wait_back(loan);
     return status;
 }
@@ -147,9 +157,9 @@ static int release(struct loan *loan, const struct fpc_context *ctx,
     if (*command)
         return run(loan, flags, command);
     if (ctx->json) {
-        json_t *doc =
-            json_pack("{s:s,s:s,s:s,s:s}", "id", loan->id, "device",
-                      loan->device, "port", loan->port, "until", loan->until);
+        json_t *doc = json_pack("{s:s,s:s,s:s,s:s}", "id", loan->id,
+                                loan->is_link ? "link" : "device", loan->device,
+                                "port", loan->port, "until", loan->until);
 
         fpc_print_json(doc);
         json_decref(doc);
@@ -228,8 +238,13 @@ int fpc_cmd_release(struct fpc_context *ctx, int argc, char **argv)
     if (status)
         return status;
     loan.device = argv[optind];
-    fpc_url_append(loan.url, loan.device, false);
-    strcat(loan.url, "/release");
+    loan.is_link = strchr(loan.device, '/') != NULL;
+    if (loan.is_link) {
+        strcpy(loan.url, "/api/v1/links/release");
+    } else {
+        fpc_url_append(loan.url, loan.device, false);
+        strcat(loan.url, "/release");
+    }
     status = release(&loan, ctx, &flags, command);
     fpc_client_free(loan.client);
     return status;

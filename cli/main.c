@@ -88,7 +88,7 @@ static const struct fpc_command commands[] = {
       "The last 64 KiB are kept. What would move the cursor is shown as \\xNN, "
       "colours are\nleft out.\n",
       fpc_cmd_console },
-    { "release", "DEVICE [-- COMMAND...]",
+    { "release", "DEVICE|PORT [-- COMMAND...]",
       "lend a device's port to another program, as a flasher",
       "With a command: runs it while the port is lent, with its path in "
       "FLASHPORT_PORT,\n"
@@ -97,7 +97,8 @@ static const struct fpc_command commands[] = {
       "the command's exit code.\n\n"
       "  flashport release board-7 -- sh -c 'esptool.py -p $FLASHPORT_PORT "
       "write_flash 0 app.bin'\n\n"
-      "Without: prints the port.\n\n"
+      "Without: prints the port. A board that has no agent yet is named by its "
+      "port,\n/dev/ttyUSB0.\n\n"
       "      --for SECONDS  no longer than that, up to 3600 (60; with a "
       "command: until it\n"
       "                     ends)\n"

@@ -230,6 +230,13 @@ int fpd_device_release(struct fpd_device *device, struct fpd_release *release);
 /* Takes it back before its time. `id` NULL: whosever loan it is. FP_ERR_NOENT:
  * it is not lent; FP_ERR_BUSY: it is lent under another id. */
 int fpd_device_reclaim(struct fpd_device *device, const char *id);
+/* The same of a link, by its SPEC or the path in it, whether or not a device was
+ * ever found there: a board that has no agent yet is flashed so.
+ * FP_ERR_NOENT: there is no such link. */
+int fpd_devices_release(struct fpd_devices *devices, const char *link,
+                        struct fpd_release *release);
+int fpd_devices_reclaim(struct fpd_devices *devices, const char *link,
+                        const char *id);
 
 /* ---- requests ---- */
 

@@ -106,13 +106,13 @@ static const char *work_of(const struct fpd_device *device)
     return name;
 }
 
-/* Both locks are held. */
-static int refusal(const struct fpd_device *device, struct fpd_release *r)
+/* devices->lock is held, and device->work if there is a device. */
+static int refusal(const struct fpd_worker *w, const struct fpd_device *device,
+                   struct fpd_release *r)
 {
-    const struct fpd_worker *w = device->owner;
     const char *work;
 
-    if (device->devices->stopping || !w)
+    if (!w || w->devices->stopping)
         return FP_ERR_NODEV;
     if (w->loan.until_ms > fpd_now_ms()) {
         if (strcmp(w->loan.id, r->id) == 0)
@@ -121,41 +121,50 @@ static int refusal(const struct fpd_device *device, struct fpd_release *r)
                  (long long)((w->loan.until_ms - fpd_now_ms() + 999) / 1000));
         return FP_ERR_BUSY;
     }
-    work = work_of(device);
+    work = device ? work_of(device) : NULL;
     if (!work || r->force)
         return FP_OK;
     snprintf(r->why, sizeof r->why, "%s is under way", work);
     return FP_ERR_BUSY;
 }
 
-/* ---- lending and taking back ---- */
+/* ---- lending and taking back; devices->lock is held ---- */
 
-static void begin_loan(struct fpd_device *device, struct fpd_release *r)
+static void begin_loan(struct fpd_worker *w, struct fpd_device *device,
+                       struct fpd_release *r)
 {
-    struct fpd_worker *w = device->owner;
-
     w->loan.until_ms = fpd_now_ms() + r->ms;
     snprintf(w->loan.id, sizeof w->loan.id, "%s", r->id);
     r->until_ms = fpd_unix_ms() + r->ms;
-    device->info.released_until_ms = r->until_ms;
+    if (device)
+        device->info.released_until_ms = r->until_ms;
     snprintf(r->port, sizeof r->port, "%.240s%s%s", w->link.address,
              w->link.port[0] ? ":" : "", w->link.port);
     fpd_link_cancel(&w->link);
 }
 
-/* devices->lock is held. Waits until the port is closed. */
-static int wait_closed(struct fpd_device *device, struct fpd_worker *w)
+static bool is_there(const struct fpd_devices *devices,
+                     const struct fpd_worker *w)
+{
+    const struct fpd_worker *at = devices->workers;
+
+    while (at && at != w)
+        at = at->next;
+    return at != NULL;
+}
+
+/* Waits until the port is closed. */
+static int wait_closed(struct fpd_devices *devices, struct fpd_worker *w,
+                       struct fpd_device *device)
 {
     struct timespec until;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += CLOSE_MS / 1000;
-    /* Once it is no longer the owner's, the worker may be gone. */
-    while (device->owner == w && w->loan.until_ms != 0 && !w->loan.closed)
-        if (pthread_cond_timedwait(&device->devices->lent,
-                                   &device->devices->lock, &until))
+    while (is_there(devices, w) && w->loan.until_ms != 0 && !w->loan.closed)
+        if (pthread_cond_timedwait(&devices->lent, &devices->lock, &until))
             break;
-    if (device->owner != w)
+    if (!is_there(devices, w))
         return FP_ERR_NODEV;
     if (w->loan.closed)
         return FP_OK;
@@ -163,20 +172,37 @@ static int wait_closed(struct fpd_device *device, struct fpd_worker *w)
     return FP_ERR_TIMEDOUT;
 }
 
+static int take_back(struct fpd_worker *w, struct fpd_device *device,
+                     const char *id)
+{
+    if (!w || w->loan.until_ms == 0)
+        return FP_ERR_NOENT;
+    if (id && strcmp(w->loan.id, id) != 0)
+        return FP_ERR_BUSY;
+    end_loan(w, device);
+    fpd_link_cancel(&w->link);
+    return FP_OK;
+}
+
+/* ---- of a device ---- */
+
 int fpd_device_release(struct fpd_device *device, struct fpd_release *r)
 {
+    struct fpd_devices *devices = device->devices;
+    struct fpd_worker *w;
     int err;
 
     r->why[0] = '\0';
     pthread_mutex_lock(&device->work);
-    pthread_mutex_lock(&device->devices->lock);
-    err = refusal(device, r);
+    pthread_mutex_lock(&devices->lock);
+    w = device->owner;
+    err = refusal(w, device, r);
     if (!err)
-        begin_loan(device, r);
+        begin_loan(w, device, r);
     pthread_mutex_unlock(&device->work);
     if (!err)
-        err = wait_closed(device, device->owner);
-    pthread_mutex_unlock(&device->devices->lock);
+        err = wait_closed(devices, w, device);
+    pthread_mutex_unlock(&devices->lock);
     if (!err)
         fpd_device_changed(device);
     return err;
@@ -184,19 +210,97 @@ int fpd_device_release(struct fpd_device *device, struct fpd_release *r)
 
 int fpd_device_reclaim(struct fpd_device *device, const char *id)
 {
-    struct fpd_worker *w;
-    int err = FP_OK;
+    int err;
 
     pthread_mutex_lock(&device->devices->lock);
-    w = device->owner;
-    if (!w || w->loan.until_ms == 0)
-        err = FP_ERR_NOENT;
-    else if (id && strcmp(w->loan.id, id) != 0)
-        err = FP_ERR_BUSY;
-    if (!err) {
-        end_loan(w, device);
-        fpd_link_cancel(&w->link);
-    }
+    err = take_back(device->owner, device, id);
     pthread_mutex_unlock(&device->devices->lock);
+    return err;
+}
+
+/* ---- of a link ---- */
+
+/* devices->lock is held. */
+static struct fpd_worker *find_link(struct fpd_devices *devices,
+                                    const char *link)
+{
+    struct fpd_worker *w = devices->workers;
+
+    while (w && strcmp(w->link.spec, link) != 0 &&
+           strcmp(w->link.address, link) != 0)
+        w = w->next;
+    return w;
+}
+
+/* The device that the link serves or served last, as a reference, or NULL.
+ * *there: is there such a link? */
+static struct fpd_device *device_at(struct fpd_devices *devices,
+                                    const char *link, bool *there)
+{
+    char id[FPD_ID_MAX + 1] = "";
+    struct fpd_device *device;
+    struct fpd_worker *w;
+    bool owns;
+
+    pthread_mutex_lock(&devices->lock);
+    w = find_link(devices, link);
+    *there = w != NULL;
+    if (w)
+        strcpy(id, w->info.device);
+    pthread_mutex_unlock(&devices->lock);
+    device = id[0] ? fpd_devices_find(devices, id) : NULL;
+    if (!device)
+        return NULL;
+    pthread_mutex_lock(&devices->lock);
+    owns = device->owner && device->owner == find_link(devices, link);
+    pthread_mutex_unlock(&devices->lock);
+    if (owns)
+        return device;
+    fpd_device_unref(device);
+    return NULL;
+}
+
+int fpd_devices_release(struct fpd_devices *devices, const char *link,
+                        struct fpd_release *r)
+{
+    bool there;
+    struct fpd_device *device = device_at(devices, link, &there);
+    struct fpd_worker *w;
+    int err;
+
+    r->why[0] = '\0';
+    if (device) {
+        err = fpd_device_release(device, r);
+        fpd_device_unref(device);
+        return err;
+    }
+    if (!there)
+        return FP_ERR_NOENT;
+    pthread_mutex_lock(&devices->lock);
+    w = find_link(devices, link);
+    err = refusal(w, NULL, r);
+    if (!err)
+        begin_loan(w, NULL, r);
+    if (!err)
+        err = wait_closed(devices, w, NULL);
+    pthread_mutex_unlock(&devices->lock);
+    return err;
+}
+
+int fpd_devices_reclaim(struct fpd_devices *devices, const char *link,
+                        const char *id)
+{
+    bool there;
+    struct fpd_device *device = device_at(devices, link, &there);
+    int err;
+
+    if (device) {
+        err = fpd_device_reclaim(device, id);
+        fpd_device_unref(device);
+        return err;
+    }
+    pthread_mutex_lock(&devices->lock);
+    err = take_back(find_link(devices, link), NULL, id);
+    pthread_mutex_unlock(&devices->lock);
     return err;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Lending the port of a device to another program, a flasher, and taking it
- * back. The answer comes once the port is closed: what is started next finds
+ * Lending a port to another program, a flasher, and taking it back: that of a
+ * device, or of a link where no agent is yet. The answer comes once the port is closed: what is started next finds
  * it free.
  */
 #include "core/error.h"
@@ -21,6 +21,7 @@
 
 struct release {
     struct fpd_release release;
+    char link[256]; /* "": the device's */
     char id[FPD_UUID_SIZE];
     int err;
 };
@@ -47,6 +48,16 @@ static bool take_id(struct release *r, const json_t *value)
     return true;
 }
 
+static bool take_link(struct release *r, const json_t *value)
+{
+    const char *link = json_string_value(value);
+
+    if (!link || strlen(link) >= sizeof r->link)
+        return false;
+    strcpy(r->link, link);
+    return true;
+}
+
 /* Answers what is wrong: false. */
 static bool take_body(struct fpd_call *call, json_t *body, struct release *r)
 {
@@ -61,6 +72,8 @@ static bool take_body(struct fpd_call *call, json_t *body, struct release *r)
             good = take_seconds(r, value);
         else if (strcmp(key, "id") == 0)
             good = take_id(r, value);
+        else if (strcmp(key, "link") == 0 && !call->param[0])
+            good = take_link(r, value);
         else if (strcmp(key, "force") == 0 && json_is_boolean(value))
             r->release.force = json_is_true(value);
         else
@@ -84,7 +97,27 @@ static void release(struct fpd_call *call)
 {
     struct release *r = call->state;
 
-    r->err = fpd_device_release(call->device, &r->release);
+    r->err = call->device ? fpd_device_release(call->device, &r->release)
+                          : fpd_devices_release(call->http->cfg.devices,
+                                                r->link, &r->release);
+}
+
+static void refuse_release(struct fpd_call *call, const struct release *r,
+                           const char *whose)
+{
+    if (call->device)
+        fpd_problem_member(call, "device", json_string(whose));
+    if (r->err == FP_ERR_NOENT) {
+        fpd_problem_hint(call, "GET /api/v1/devices lists the links, too.");
+        fpd_problem(call, r->err, "There is no link %s.", whose);
+    } else if (r->err == FP_ERR_BUSY) {
+        fpd_problem_hint(call, "Wait for it, or cut it short with "
+                               "{\"force\": true}.");
+        fpd_problem(call, r->err, "The port of %s is not lent: %s.", whose,
+                    r->release.why);
+    } else {
+        fpd_problem(call, r->err, "The port of %s could not be lent.", whose);
+    }
 }
 
 static void after_release(struct fpd_call *call)
@@ -93,21 +126,13 @@ static void after_release(struct fpd_call *call)
     json_t *doc;
 
     if (r->err) {
-        fpd_problem_member(call, "device", json_string(call->param[0]));
-        if (r->err == FP_ERR_BUSY) {
-            fpd_problem_hint(call, "Wait for it, or cut it short with "
-                                   "{\"force\": true}.");
-            fpd_problem(call, r->err, "The port of %s is not lent: %s.",
-                        call->param[0], r->release.why);
-        } else {
-            fpd_problem(call, r->err, "The port of %s could not be lent.",
-                        call->param[0]);
-        }
+        refuse_release(call, r, call->device ? call->param[0] : r->link);
         return;
     }
     doc = json_object();
     json_object_set_new(doc, "id", json_string(r->id));
-    json_object_set_new(doc, "device", json_string(call->param[0]));
+    if (call->device)
+        json_object_set_new(doc, "device", json_string(call->param[0]));
     json_object_set_new(
         doc, "port", fpd_json_bytes(r->release.port, strlen(r->release.port)));
     json_object_set_new(doc, "until", fpd_json_time(r->release.until_ms));
@@ -140,7 +165,8 @@ static bool job_forbids(struct fpd_call *call, const struct release *r)
     return forbids;
 }
 
-void fpd_route_device_release(struct fpd_call *call)
+/* Whose port it is comes with the body, or with the route. NULL: answered. */
+static struct release *begin(struct fpd_call *call)
 {
     struct release *r = calloc(1, sizeof *r);
     json_t *body = fpd_call_json(call, true);
@@ -149,17 +175,24 @@ void fpd_route_device_release(struct fpd_call *call)
     call->state = r;
     call->state_free = free;
     if (!body)
-        return;
+        return NULL;
     if (!r || fpd_uuid_new(r->id)) {
         json_decref(body);
         fpd_problem(call, FP_ERR_NOMEM, "The daemon is out of memory.");
-        return;
+        return NULL;
     }
     r->release.ms = SECONDS_DEFAULT * 1000;
     r->release.id = r->id;
     good = take_body(call, body, r);
     json_decref(body);
-    if (!good || job_forbids(call, r))
+    return good ? r : NULL;
+}
+
+void fpd_route_device_release(struct fpd_call *call)
+{
+    struct release *r = begin(call);
+
+    if (!r || job_forbids(call, r))
         return;
     if (!call->device)
         fpd_problem(call, FP_ERR_NODEV,
@@ -169,26 +202,67 @@ void fpd_route_device_release(struct fpd_call *call)
         fpd_call_offload(call, release, after_release);
 }
 
+/* A token for some devices has no business with links. */
+static bool is_limited(struct fpd_call *call)
+{
+    if (call->devices)
+        fpd_problem(call, FP_ERR_ACCES,
+                    "This token is for some devices; a link may be another's.");
+    return call->devices;
+}
+
+void fpd_route_link_release(struct fpd_call *call)
+{
+    if (!is_limited(call) && begin(call))
+        fpd_call_offload(call, release, after_release);
+}
+
 /* ---- DELETE ---- */
 
-void fpd_route_device_reclaim(struct fpd_call *call)
+static void reply_reclaim(struct fpd_call *call, int err, const char *whose)
 {
-    char id[FPD_UUID_SIZE] = "";
-    bool named = call->url.query[0] != '\0';
-    int err = FP_ERR_NOENT;
-
-    /* Whatever is no id stays "", which is nobody's. */
-    if (named)
-        fpd_url_query(&call->url, "id", id, sizeof id);
-    if (call->device)
-        err = fpd_device_reclaim(call->device, named ? id : NULL);
     if (err == FP_ERR_NOENT)
-        fpd_problem(call, err, "The port of %s is not lent.", call->param[0]);
+        fpd_problem(call, err, "The port of %s is not lent.", whose);
     else if (err)
         fpd_problem(call, err,
                     "The port of %s is lent under another id by now; without "
                     "?id it is taken back whosever loan it is.",
-                    call->param[0]);
+                    whose);
     else
         fpd_reply_empty(call, 204);
+}
+
+/* ?id=; what is there and no id becomes "", which is nobody's. */
+static const char *named_id(struct fpd_call *call, char id[FPD_UUID_SIZE])
+{
+    bool named = strncmp(call->url.query, "id", 2) == 0 ||
+                 strstr(call->url.query, "&id");
+
+    id[0] = '\0';
+    if (named)
+        fpd_url_query(&call->url, "id", id, FPD_UUID_SIZE);
+    return named ? id : NULL;
+}
+
+void fpd_route_device_reclaim(struct fpd_call *call)
+{
+    char id[FPD_UUID_SIZE];
+    int err = FP_ERR_NOENT;
+
+    if (call->device)
+        err = fpd_device_reclaim(call->device, named_id(call, id));
+    reply_reclaim(call, err, call->param[0]);
+}
+
+void fpd_route_link_reclaim(struct fpd_call *call)
+{
+    char id[FPD_UUID_SIZE], link[256] = "";
+
+    if (is_limited(call))
+        return;
+    fpd_url_query(&call->url, "link", link, sizeof link);
+    reply_reclaim(
+        call,
+        fpd_devices_reclaim(call->http->cfg.devices, link, named_id(call, id)),
+        link);
 }

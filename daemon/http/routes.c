@@ -30,6 +30,8 @@ const struct fpd_route fpd_routes[] = {
     { "POST", DEVICE "/reboot", WRITE, FPD_DEVICE, fpd_route_device_reboot, 0, 0 },
     { "POST", DEVICE "/release", WRITE, FPD_INLINE, fpd_route_device_release, 0, 0 },
     { "DELETE", DEVICE "/release", WRITE, FPD_INLINE, fpd_route_device_reclaim, 0, 0 },
+    { "POST", API "/links/release", WRITE, FPD_INLINE, fpd_route_link_release, 0, 0 },
+    { "DELETE", API "/links/release", WRITE, FPD_INLINE, fpd_route_link_reclaim, 0, 0 },
 
     { "GET", FS, READ, FPD_DEVICE, fpd_route_fs_get, 0, 0 },
     { "PUT", FS, WRITE, FPD_DEVICE, fpd_route_fs_put, fpd_route_fs_put_begin, fpd_route_fs_put_data },

@@ -229,3 +229,36 @@ def test_the_command_line_lends_and_takes_back(bed, release):
     assert cli(bed, 'release', 'dev', '--end').returncode == 4
     assert cli(bed, 'release', 'dev', '--for', '0').returncode == 2
     assert cli(bed, 'release', 'nobody').returncode == 4
+
+
+def test_a_board_without_an_agent_is_named_by_its_port(fresh):
+    """The daemon listens there, and a flasher needs the port to put an agent on it."""
+    master, slave = os.openpty()
+    path = os.ttyname(slave)
+    os.close(slave)
+    fresh.links = [f'serial:{path}@115200']
+    fresh.start_daemon()
+
+    def state():
+        return fresh.http.get(fresh.api('/devices')).json()['links'][0]['state']
+    wait_for('the port to be open', lambda: state() == 'syncing')
+    done = cli(fresh, 'release', path, '--', sys.executable, '-c', FLASHER + 'print("flashed")')
+    assert (done.returncode, done.stdout) == (0, 'flashed\n'), done.stderr
+    wait_for('the port to be back', lambda: state() in ('syncing', 'backoff', 'opening'))
+    assert cli(fresh, 'release', path, '--for', '600').stdout == f'{path}\n'
+    assert state() == 'released'
+    assert cli(fresh, 'release', path, '--end').returncode == 0
+    assert cli(fresh, 'release', '/dev/no-such-port').returncode == 4
+    assert cli(fresh, 'release', path, '--end').returncode == 4
+    os.close(master)
+
+
+def test_a_link_with_a_device_is_that_devices_port(bed, release):
+    url = bed.api('/links/release')
+    loan = bed.http.post(url, json={'link': f'serial:{bed.dir}/dev.pty@921600', 'seconds': 600})
+    assert loan.status_code == 200 and device(bed)['state'] == 'released', loan.text
+    assert bed.http.delete(url, params={'link': f'{bed.dir}/dev.pty', 'id': '01890a5d-ac96-774b-bcce-b302099a8057'}).status_code == 409
+    assert bed.http.delete(url, params={'link': f'{bed.dir}/dev.pty', 'id': loan.json()['id']}).status_code == 204
+    limited = bed.http.post(bed.api('/tokens'), json={'name': 'one', 'scope': 'write', 'devices': ['dev']}).json()
+    refused = requests.post(url, json={'link': f'{bed.dir}/dev.pty'}, headers={'Authorization': f'Bearer {limited["token"]}'})
+    assert refused.status_code == 403
