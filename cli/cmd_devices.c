@@ -38,6 +38,11 @@ static void print_device_line(const json_t *device)
         fpc_print_name(stdout, fpc_text(device, "reason"),
                        strlen(fpc_text(device, "reason")));
     }
+    if (*fpc_text(device, "conflict")) {
+        fputs("  in conflict with ", stdout);
+        fpc_print_name(stdout, fpc_text(device, "conflict"),
+                       strlen(fpc_text(device, "conflict")));
+    }
     putchar('\n');
 }
 
@@ -134,16 +139,26 @@ static void print_device(const json_t *device)
 {
     const json_t *item;
     size_t i;
-    static const char *const fields[] = { "id",       "label", "model",
-                                          "firmware", "state", "reason",
-                                          "epoch" };
+    static const struct {
+        const char *key, *title;
+    } fields[] = {
+        { "id", "id" },
+        { "label", "label" },
+        { "model", "model" },
+        { "firmware", "firmware" },
+        { "state", "state" },
+        { "reason", "reason" },
+        { "released_until", "until" },
+        { "conflict", "conflict" }, /* the link that tells the same id */
+        { "epoch", "epoch" },
+    };
 
     for (i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        const char *text = fpc_text(device, fields[i]);
+        const char *text = fpc_text(device, fields[i].key);
 
         if (!*text)
             continue;
-        printf("%-10s", fields[i]);
+        printf("%-10s", fields[i].title);
         fpc_print_name(stdout, text, strlen(text));
         putchar('\n');
     }

@@ -84,6 +84,8 @@ int fpc_cmd_df(struct fpc_context *ctx, int argc, char **argv);
 int fpc_cmd_snapshots(struct fpc_context *ctx, int argc, char **argv);
 int fpc_cmd_backup(struct fpc_context *ctx, int argc, char **argv);
 int fpc_cmd_restore(struct fpc_context *ctx, int argc, char **argv);
+int fpc_cmd_console(struct fpc_context *ctx, int argc, char **argv);
+int fpc_cmd_release(struct fpc_context *ctx, int argc, char **argv);
 int fpc_cmd_jobs(struct fpc_context *ctx, int argc, char **argv);
 int fpc_cmd_image(struct fpc_context *ctx, int argc, char **argv);
 

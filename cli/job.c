@@ -84,6 +84,7 @@ static void look_at_device(struct watch *w, const char *device)
             /* Of the ways to be away these a person has to do something
              * about; all others are a cable or a reset. */
             if (strcmp(state, "conflict") != 0 &&
+                strcmp(state, "released") != 0 &&
                 strcmp(state, "incompatible") != 0 &&
                 strcmp(state, "refused") != 0)
                 state = "absent";

@@ -81,6 +81,31 @@ static const struct fpc_command commands[] = {
     { "restore", "SNAPSHOT DEVICE [STORAGE]",
       "write a snapshot back to a device",
       "  -y, --yes          do not ask\n" WAIT_HELP, fpc_cmd_restore },
+    { "console", "DEVICE", "print what the device's firmware printed",
+      "  -f, --follow       go on as it prints; Ctrl-C ends it\n"
+      "      --since N      from position N on, as \"next\" of --json gives\n\n"
+      "The last 64 KiB are kept. What would move the cursor is shown as "
+      "\\xNN,\ncolours are left out.\n",
+      fpc_cmd_console },
+    { "release", "DEVICE|PORT [-- COMMAND...]",
+      "lend a device's port to another program, as a flasher",
+      "With a command: runs it while the port is lent, with its path in\n"
+      "FLASHPORT_PORT, takes the port back when the command ends, waits for "
+      "the\n"
+      "device, and ends with the command's exit code.\n\n"
+      "  flashport release board-7 -- sh -c 'esptool.py -p $FLASHPORT_PORT "
+      "run'\n\n"
+      "Without: prints the port. A board that has no agent yet is named by "
+      "its\n"
+      "port, /dev/ttyUSB0.\n\n"
+      "      --for SECONDS  no longer than that, up to 3600 (60; with a "
+      "command:\n"
+      "                     until it ends)\n"
+      "      --force        even if transfers or jobs are under way: transfers "
+      "fail,\n"
+      "                     jobs wait for the device\n"
+      "      --end          take it back now\n",
+      fpc_cmd_release },
     { "jobs", "[list [DEVICE] | show ID | wait ID | cancel ID]",
       "look at, wait for or end what the daemon works on", ID_HELP,
       fpc_cmd_jobs },

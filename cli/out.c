@@ -16,6 +16,9 @@
 #define BACKSLASHES false
 #endif
 
+/* Of a colour's sequence, which firmware sends a few characters of. */
+#define SGR_MAX 24
+
 /* Bytes of the well-formed, printable UTF-8 character at s, or 0. Control
  * characters, C1 ones among them, and the bidirectional overrides are not
  * printable: they change how the rest of the line looks. */
@@ -63,6 +66,46 @@ void fpc_print_name(FILE *out, const char *name, size_t len)
         s += n;
         len -= n;
     }
+}
+
+/* Bytes of the sequence at s that is left out; 0: none; len + 1: it may become
+ * one. */
+static size_t left_out(const char *s, size_t len)
+{
+    size_t n = 2;
+
+    if (s[0] == '\r')
+        return len == 1 ? len + 1 : s[1] == '\n' ? 1 : 0;
+    if (s[0] != 0x1b || (len > 1 && s[1] != '['))
+        return 0;
+    while (n < len && n < SGR_MAX && strchr("0123456789;", s[n]))
+        n++;
+    return len < SGR_MAX && n >= len ? len + 1
+           : n < len && s[n] == 'm'  ? n + 1
+                                     : 0;
+}
+
+size_t fpc_print_text(FILE *out, const char *text, size_t len)
+{
+    size_t at = 0;
+
+    while (at < len) {
+        const char *s = text + at;
+        size_t n = left_out(s, len - at);
+
+        if (n > len - at)
+            break;
+        if (n == 0 && (*s == '\n' || *s == '\t')) {
+            putc(*s, out);
+            n = 1;
+        } else if (n == 0) {
+            n = printable((const unsigned char *)s, len - at);
+            n = n ? n : 1;
+            fpc_print_name(out, s, n);
+        }
+        at += n;
+    }
+    return at;
 }
 
 const char *fpc_size_text(uint64_t size, char text[16])

@@ -16,6 +16,12 @@
 /* name[0..len) with everything unprintable escaped. */
 void fpc_print_name(FILE *out, const char *name, size_t len);
 
+/* Lines of text, where newline and tab are as they are, a carriage return
+ * before a newline is left out, and so are colours (ESC [ ... m). Returns how
+ * much of it was printed: at its end a beginning of such a sequence is left for
+ * when more is there. */
+size_t fpc_print_text(FILE *out, const char *text, size_t len);
+
 /* "1.5M": at most seven characters. */
 const char *fpc_size_text(uint64_t size, char text[16]);
 

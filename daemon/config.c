@@ -29,7 +29,16 @@ const char fpd_config_usage[] =
     "                      token there\n"
     "  --link SPEC         where a device may be; may be given many times:\n"
     "                      serial:PATH@BAUD, tcp:HOST:PORT or unix:PATH\n"
-    "                      (serial paths may be globs)\n"
+    "                      (paths may be globs; ports that turn up later are "
+    "taken\n"
+    "                      in). Behind BAUD "
+    ",max=BAUD:\n"
+    "                      the line is raised so far, as device and cable "
+    "allow;\n"
+    "                      ,dtr= and ,rts= keep (the default), set or clear.\n"
+    "                      Behind any SPEC "
+    ",key-file=FILE: a key that the device must\n"
+    "                      have too; TCP beyond loopback needs one\n"
     "  --host-name NAME    a name browsers reach the daemon by, besides\n"
     "                      localhost and the address it listens on\n"
     "  --config FILE       JSON: {\"data\", \"listen\", \"socket\", \"link\": "
@@ -349,6 +358,35 @@ void fpd_config_free(struct fpd_config *cfg)
 
 /* ---- globs ---- */
 
+static bool is_glob(const char *spec)
+{
+    return strncmp(spec, "tcp:", 4) != 0 && strpbrk(spec, "*?[");
+}
+
+bool fpd_config_has_globs(const struct fpd_config *cfg)
+{
+    for (size_t i = 0; i < cfg->link_count; i++)
+        if (is_glob(cfg->links[i]))
+            return true;
+    return false;
+}
+
+/* udev names a port by-path more than once. */
+static bool is_other_name(const glob_t *found, size_t at)
+{
+    char *path = realpath(found->gl_pathv[at], NULL);
+    bool same = false;
+
+    for (size_t i = 0; path && i < at && !same; i++) {
+        char *other = realpath(found->gl_pathv[i], NULL);
+
+        same = other && strcmp(path, other) == 0;
+        free(other);
+    }
+    free(path);
+    return same;
+}
+
 /* "serial:/dev/ttyACM*@115200": the path between the first ':' and '@'. */
 static size_t expand_one(const char *spec, char **out, size_t max)
 {
@@ -358,17 +396,19 @@ static size_t expand_one(const char *spec, char **out, size_t max)
     size_t n = 0;
     glob_t found;
 
-    if (!path || !strpbrk(path, "*?[") || strncmp(spec, "tcp:", 4) == 0) {
+    if (!path || !is_glob(spec)) {
         out[0] = strdup(spec);
         return max ? 1 : 0;
     }
     path++;
     if (!tail)
-        tail = path + strlen(path);
+        tail = path + strcspn(path, ",");
     snprintf(pattern, sizeof pattern, "%.*s", (int)(tail - path), path);
     if (glob(pattern, 0, NULL, &found) != 0)
         return 0;
     for (size_t i = 0; i < found.gl_pathc && n < max; i++) {
+        if (is_other_name(&found, i))
+            continue;
         snprintf(full, sizeof full, "%.*s%s%s", (int)(path - spec), spec,
                  found.gl_pathv[i], tail);
         out[n++] = strdup(full);

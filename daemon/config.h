@@ -53,10 +53,14 @@ int fpd_config_parse(struct fpd_config *cfg, int argc, char **argv, char *why,
 int fpd_config_reload(struct fpd_config *cfg, char *why, size_t size);
 void fpd_config_free(struct fpd_config *cfg);
 
-/* Replaces globs in device paths by what is there now. The result's `specs`
- * are malloc'd, as is each of them; a glob that matches nothing is none. */
+/* Replaces globs in device paths by what is there now, a port that has several
+ * names once. The result's `specs` are malloc'd, with room for
+ * FPD_CONFIG_LINKS_MAX, as is each of them; a glob that matches nothing is
+ * none. */
 int fpd_config_expand_links(const struct fpd_config *cfg, char ***specs,
                             size_t *count);
+/* Is there a glob among them? Then new ports may turn up. */
+bool fpd_config_has_globs(const struct fpd_config *cfg);
 void fpd_config_free_links(char **specs, size_t count);
 
 extern const char fpd_config_usage[];

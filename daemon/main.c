@@ -18,7 +18,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOOK_S 1 /* between two looks for new ports */
 
 struct daemon {
     struct fpd_config cfg;
@@ -57,8 +60,9 @@ static bool has_link(char *const *list, size_t count, const char *spec)
     return false;
 }
 
-/* What the configuration names now, instead of what it named before. */
-static int set_links(struct daemon *d)
+/* What the configuration names now, instead of what it named before. keep: what
+ * a glob matched once stays, for its cable to come back. */
+static int set_links(struct daemon *d, bool keep)
 {
     char **fresh, why[400];
     size_t count;
@@ -66,9 +70,14 @@ static int set_links(struct daemon *d)
 
     if (err)
         return err;
-    for (size_t i = 0; i < d->link_count; i++)
-        if (!has_link(fresh, count, d->links[i]))
+    for (size_t i = 0; i < d->link_count; i++) {
+        if (has_link(fresh, count, d->links[i]))
+            continue;
+        if (keep && count < FPD_CONFIG_LINKS_MAX)
+            fresh[count++] = strdup(d->links[i]);
+        else
             fpd_devices_remove_link(d->devices, d->links[i]);
+    }
     for (size_t i = 0; i < count; i++) {
         if (has_link(d->links, d->link_count, fresh[i]))
             continue;
@@ -91,7 +100,7 @@ static void reload(struct daemon *d)
         fpd_log(FPD_LOG_ERROR, "main", "nothing was reloaded: %s", why);
         return;
     }
-    set_links(d);
+    set_links(d, false);
     fpd_log(FPD_LOG_INFO, "main", "links reloaded: count=%zu", d->link_count);
 }
 
@@ -99,20 +108,15 @@ static void reload(struct daemon *d)
 
 static int check(const struct fpd_config *cfg, char *why, size_t size)
 {
-    char **specs, reason[400];
-    size_t count;
+    char reason[400];
     int err = fpd_http_check_listen(cfg->listen, why, size);
 
-    if (!err)
-        err = fpd_config_expand_links(cfg, &specs, &count);
-    if (err)
-        return err;
-    for (size_t i = 0; i < count && !err; i++) {
-        err = fpd_devices_check_link(specs[i], reason, sizeof reason);
+    /* As they are written: a glob need not match anything yet. */
+    for (size_t i = 0; i < cfg->link_count && !err; i++) {
+        err = fpd_devices_check_link(cfg->links[i], reason, sizeof reason);
         if (err)
-            snprintf(why, size, "--link %s: %s", specs[i], reason);
+            snprintf(why, size, "--link %s: %s", cfg->links[i], reason);
     }
-    fpd_config_free_links(specs, count);
     return err;
 }
 
@@ -152,7 +156,7 @@ static int start(struct daemon *d, char *why, size_t size)
     if (err)
         return err;
     atomic_store(&d->http, server);
-    return set_links(d);
+    return set_links(d, false);
 }
 
 /* Each part outlives those that may still call it. */
@@ -190,11 +194,16 @@ static void announce(const struct daemon *d)
 
 static void serve(struct daemon *d, const sigset_t *signals)
 {
-    int sig = 0;
+    const struct timespec look = { .tv_sec = LOOK_S };
+    int sig;
 
     do {
-        if (sigwait(signals, &sig) == 0 && sig == SIGHUP)
+        sig = fpd_config_has_globs(&d->cfg) ? sigtimedwait(signals, NULL, &look)
+                                            : sigwaitinfo(signals, NULL);
+        if (sig == SIGHUP)
             reload(d);
+        else if (sig < 0 && errno == EAGAIN)
+            set_links(d, true);
     } while (sig != SIGINT && sig != SIGTERM);
     fpd_log(FPD_LOG_INFO, "main", "stopping: signal=%s", strsignal(sig));
 }

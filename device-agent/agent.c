@@ -30,6 +30,7 @@
 #define REBOOT_AFTER_MS 300
 #define EVENT_AFTER_MS  500
 #define FRAME_MIN       640
+#define KEY_MIN         16
 #define SCRATCH_MIN     (FP_AGENT_PATH_MAX + 1) /* a path is put there too */
 
 _Static_assert(FP_AGENT_REQUESTS >= 2, "the protocol promises two requests");
@@ -102,6 +103,10 @@ static bool config_is_sane(const struct fp_agent_config *cfg)
         cfg->rx_size < frames || cfg->scratch_size < SCRATCH_MIN ||
         !lz4_is_sane(cfg))
         return false;
+    if (cfg->set_rate != NULL && (cfg->rates == NULL || cfg->rate_count == 0))
+        return false;
+    if (cfg->key != NULL && (cfg->key_size < KEY_MIN || cfg->entropy == NULL))
+        return false;
     for (uint32_t i = 0; i < cfg->storage_count; i++)
         if (!fp_agent_storage_is_sane(cfg, &cfg->storages[i]))
             return false;
@@ -138,6 +143,8 @@ int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
     memset(agent, 0, sizeof *agent);
     agent->cfg = cfg;
     agent->now_ms = now_ms;
+    agent->rate.now = cfg->set_rate != NULL ? cfg->rates[0] : 0;
+    agent->rate.polled_ms = now_ms;
     if (cfg->epoch != NULL) {
         memcpy(agent->epoch, cfg->epoch, sizeof agent->epoch);
         agent->has_epoch = true;
@@ -325,6 +332,12 @@ static void replay(struct fp_agent *agent,
 /* Refusals that need no task, in the order of what they say. True: refused. */
 static bool is_refused(struct fp_agent *agent)
 {
+    if (!fp_agent_trusts(agent) &&
+        agent->in.which_body != fp_Envelope_hello_tag &&
+        agent->in.which_body != fp_Envelope_auth_tag) {
+        refuse(agent, FP_ERR_ACCES, "this device serves who proves its key", 0);
+        return true;
+    }
     for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++) {
         if (agent->in.id != 0 && agent->tasks[i].id == agent->in.id) {
             refuse(agent, FP_ERR_PROTO, "a request of this id is at work", 0);
@@ -391,6 +404,7 @@ static bool take_message(struct fp_agent *agent, const uint8_t *payload,
     if (!fp_agent_has_room(agent))
         return false;
     agent->counts.requests++;
+    fp_agent_rate_confirm(agent);
     agent->in.id = 0;
     if (fp_message_decode(&agent->in, payload, size) != 0)
         refuse(agent, FP_ERR_PROTO,
@@ -437,6 +451,7 @@ static void drop_session(struct fp_agent *agent)
             fp_bdev_gen_thaw(agent->cfg->storages[i].gen);
     fp_agent_restore_drop(agent);
     agent->has_nonce = false;
+    agent->has_challenge = agent->is_proven = false;
     agent->bulk_done = 0;
     agent->features = 0;
 }
@@ -494,6 +509,14 @@ void fp_agent_input(struct fp_agent *agent, const uint8_t *buf, size_t size,
                     uint32_t now_ms)
 {
     fp_link_input(&agent->link, buf, size, now_ms);
+    fp_agent_rate_hear(agent);
+}
+
+size_t fp_agent_print(struct fp_agent *agent, const void *text, size_t size)
+{
+    if (!fp_agent_trusts(agent))
+        return 0;
+    return fp_link_send_console(&agent->link, text, size);
 }
 
 static bool serve(struct fp_agent *agent)
@@ -508,8 +531,10 @@ static bool serve(struct fp_agent *agent)
         fp_link_resume(&agent->link);
         progress = true;
     }
-    fp_agent_media_tell(agent);
-    watch_volumes(agent);
+    if (fp_agent_trusts(agent)) {
+        fp_agent_media_tell(agent);
+        watch_volumes(agent);
+    }
     watch_reboot(agent);
     return progress;
 }
@@ -569,6 +594,7 @@ uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms)
     }
     fp_agent_uploads_expire(agent);
     fp_agent_media_watch(agent);
+    fp_agent_rate_watch(agent);
     if (fp_link_state(&agent->link) != FP_LINK_UP)
         return wait < 1000 ? wait : 1000;
     progress = serve(agent);
@@ -577,7 +603,8 @@ uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms)
         return 0;
     if (is_waiting(agent))
         agent->waits_us = fp_agent_now_us(agent);
-    if (is_left(agent) && wait > FROZEN_WAIT_MS)
+    if ((is_left(agent) || agent->rate.state == FP_AGENT_RATE_DUE) &&
+        wait > FROZEN_WAIT_MS)
         wait = FROZEN_WAIT_MS;
     return wait < 250 ? wait : 250;
 }

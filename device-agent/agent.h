@@ -148,6 +148,10 @@ struct fp_agent_config {
     const uint8_t *epoch; /* 8 random bytes, new at each start; NULL: the
                                host's nonce serves, which comes with Hello */
     uint32_t boot_reason; /* as in HelloReply */
+    const uint8_t *key;   /* that a host must have, and this device proves to
+                             have: 16 random bytes at least; needs `entropy`.
+                             NULL: whoever reaches the wire is served */
+    size_t key_size;
 
     struct fp_vfs *vfs; /* shared with the firmware; its drivers */
     struct fp_agent_storage *storages;
@@ -176,6 +180,13 @@ struct fp_agent_config {
     size_t lz4_out_size;
     uint16_t *lz4_table;
     size_t lz4_table_count;
+    /* Optional, of a wire with a rate. rates[0], the one it has at the start,
+     * is safe: every handshake is made at it. The others, up to 11, are those
+     * that a host may raise it to, ascending. */
+    const uint32_t *rates;
+    uint32_t rate_count;
+    /* Sets it, once all that send() took has left. False: it stays as it is. */
+    bool (*set_rate)(void *ctx, uint32_t baud);
 
     uint8_t *scratch; /* for hashing; a multiple of every read_size, and
                                FP_AGENT_PATH_MAX + 1 at least */
@@ -186,7 +197,7 @@ struct fp_agent_config {
     uint32_t upload_keep_ms; /* an interrupted upload may go on for that long;
                                 0: 60000 */
 
-    /* Optional. Random bytes; false: none to be had. */
+    /* Optional without a key. Random bytes; false: none to be had. */
     bool (*entropy)(void *ctx, uint8_t *buf, size_t size);
     /* Optional. Counter number `index` of the port's own: true and its name and
      * value, false behind the last. */
@@ -242,6 +253,24 @@ struct fp_agent_outcome {
     uint32_t fs_gen;
 };
 
+enum fp_agent_rate_state {
+    FP_AGENT_RATE_SAFE,
+    FP_AGENT_RATE_DUE,   /* once the Done has left */
+    FP_AGENT_RATE_TRIED, /* awaits a message at the new rate */
+    FP_AGENT_RATE_RAISED,
+};
+
+struct fp_agent_rate {
+    enum fp_agent_rate_state state;
+    uint32_t now, before, wanted; /* baud */
+    uint32_t confirm_ms;
+    uint32_t since_ms;  /* when the state began */
+    uint32_t polled_ms; /* last poll */
+    uint32_t silent_ms; /* no good frame for so long, while we listened */
+    uint64_t heard;     /* good frames until now */
+    bool noise;         /* bytes came since the last good frame */
+};
+
 struct fp_agent_counts {
     uint32_t requests;   /* messages taken */
     uint32_t refused;    /* that were no request of ours */
@@ -272,7 +301,10 @@ struct fp_agent {
     struct fp_lz4_decoder unpack;
     struct fp_lz4_encoder pack;
     uint32_t pack_size; /* bytes that the next frame will hold, by the last */
-    int32_t zone_min;   /* as the host's Hello told */
+    uint8_t challenge[16]; /* ours, of the last Hello */
+    bool has_challenge, is_proven;
+    struct fp_agent_rate rate;
+    int32_t zone_min; /* as the host's Hello told */
     bool reboot_due;
     uint32_t reboot_ms;
     uint32_t bulk_done;   /* bytes taken of the record in front */
@@ -303,6 +335,12 @@ void fp_agent_input(struct fp_agent *agent, const uint8_t *buf, size_t size,
 /* Does what can be done now. Returns the milliseconds until it wants to be
  * called again if nothing comes in before: 0 while there is work. */
 uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms);
+
+/* Text for the host's console, as printf's would be: how many bytes went. 0
+ * while there is no host or the wire is full; what did not go is not kept. Text
+ * that a firmware writes to the UART itself arrives too, but for what falls
+ * within a frame. */
+size_t fp_agent_print(struct fp_agent *agent, const void *text, size_t size);
 
 /* True unless rx_stall media are to be written soon: the port may sleep. */
 bool fp_agent_is_idle(const struct fp_agent *agent);

@@ -42,7 +42,7 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
         memcpy(agent->epoch, agent->host_nonce, sizeof agent->epoch);
         agent->has_epoch = true;
     }
-    return FP_OK;
+    return fp_agent_challenge(agent, task, hello->nonce.size);
 }
 
 /* Longest that a step may be silent: an erase or a format, of which BUSY tells
@@ -97,6 +97,8 @@ static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
     if (vm != NULL)
         FP_AGENT_TEXT(hello->default_volume, vm->path);
     tell_filesystems(agent, hello);
+    fp_agent_tell_proof(agent, hello);
+    fp_agent_tell_rates(agent, hello);
     return fp_agent_send(agent);
 }
 

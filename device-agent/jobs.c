@@ -10,6 +10,10 @@ const struct fp_agent_job *fp_agent_job_of(pb_size_t tag)
     switch (tag) {
     case fp_Envelope_hello_tag:
         return &fp_agent_job_hello;
+    case fp_Envelope_auth_tag:
+        return &fp_agent_job_auth;
+    case fp_Envelope_set_rate_tag:
+        return &fp_agent_job_set_rate;
     case fp_Envelope_ping_tag:
         return &fp_agent_job_ping;
     case fp_Envelope_stats_tag:

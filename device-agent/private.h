@@ -28,18 +28,18 @@ struct fp_agent_job {
     bool writes; /* its steps program or erase: waits while that must not be */
 };
 
-extern const struct fp_agent_job fp_agent_job_hello, fp_agent_job_ping,
-    fp_agent_job_stats, fp_agent_job_reboot, fp_agent_job_nonce,
-    fp_agent_job_volumes, fp_agent_job_storages, fp_agent_job_stat,
-    fp_agent_job_list, fp_agent_job_read, fp_agent_job_digest,
-    fp_agent_job_put_open, fp_agent_job_put_bytes, fp_agent_job_put_commit,
-    fp_agent_job_put_abort, fp_agent_job_mkdir, fp_agent_job_remove,
-    fp_agent_job_rename, fp_agent_job_truncate, fp_agent_job_attr_get,
-    fp_agent_job_attr_set, fp_agent_job_mount, fp_agent_job_unmount,
-    fp_agent_job_format, fp_agent_job_check, fp_agent_job_chunk_digest,
-    fp_agent_job_chunk_changed, fp_agent_job_chunk_read,
-    fp_agent_job_chunk_write, fp_agent_job_freeze, fp_agent_job_thaw,
-    fp_agent_job_restore_begin, fp_agent_job_restore_end;
+extern const struct fp_agent_job fp_agent_job_set_rate, fp_agent_job_hello,
+    fp_agent_job_auth, fp_agent_job_ping, fp_agent_job_stats,
+    fp_agent_job_reboot, fp_agent_job_nonce, fp_agent_job_volumes,
+    fp_agent_job_storages, fp_agent_job_stat, fp_agent_job_list,
+    fp_agent_job_read, fp_agent_job_digest, fp_agent_job_put_open,
+    fp_agent_job_put_bytes, fp_agent_job_put_commit, fp_agent_job_put_abort,
+    fp_agent_job_mkdir, fp_agent_job_remove, fp_agent_job_rename,
+    fp_agent_job_truncate, fp_agent_job_attr_get, fp_agent_job_attr_set,
+    fp_agent_job_mount, fp_agent_job_unmount, fp_agent_job_format,
+    fp_agent_job_check, fp_agent_job_chunk_digest, fp_agent_job_chunk_changed,
+    fp_agent_job_chunk_read, fp_agent_job_chunk_write, fp_agent_job_freeze,
+    fp_agent_job_thaw, fp_agent_job_restore_begin, fp_agent_job_restore_end;
 
 /* NULL: a message that is no request. */
 const struct fp_agent_job *fp_agent_job_of(pb_size_t tag);
@@ -168,6 +168,26 @@ bool fp_agent_volume_in_use(struct fp_agent *agent,
 
 bool fp_agent_nonce_is(const struct fp_agent *agent, const pb_byte_t *nonce,
                        size_t size);
+
+/* ---- auth.c ---- */
+
+/* May the host ask for more than Hello and Auth? */
+bool fp_agent_trusts(const struct fp_agent *agent);
+/* A Hello has come, whose nonce had so many bytes: a fresh challenge, and no
+ * earlier proof holds. */
+int fp_agent_challenge(struct fp_agent *agent, struct fp_agent_task *task,
+                       size_t nonce_size);
+void fp_agent_tell_proof(struct fp_agent *agent, fp_HelloReply *hello);
+
+/* ---- rate.c ---- */
+
+void fp_agent_tell_rates(struct fp_agent *agent, fp_HelloReply *hello);
+/* Bytes have come: frames, or only noise? */
+void fp_agent_rate_hear(struct fp_agent *agent);
+/* A message has come: the host is at the rate that is tried. */
+void fp_agent_rate_confirm(struct fp_agent *agent);
+/* In every poll: does what is due by time. */
+void fp_agent_rate_watch(struct fp_agent *agent);
 
 /* ---- bulk.c ---- */
 

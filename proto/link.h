@@ -213,10 +213,11 @@ bool fp_link_peek(struct fp_link *link, struct fp_link_frame *frame);
 void fp_link_take(struct fp_link *link);
 
 /* Unreliable, at once, if the wire takes them. busy: this end will be silent
- * for about `expected_ms`. console: text for the other end's ring. */
+ * for about `expected_ms`. console: text for the other end's ring; returns how
+ * many bytes of it went. */
 void fp_link_send_busy(struct fp_link *link, uint32_t expected_ms);
-void fp_link_send_console(struct fp_link *link, const uint8_t *buf,
-                          size_t size);
+size_t fp_link_send_console(struct fp_link *link, const uint8_t *buf,
+                            size_t size);
 
 /* rx_stall ends: hold() withdraws the credit and asks the other end to confirm,
  * resume() grants again. may_stall(): true once it is certain that no MSG or

@@ -618,16 +618,19 @@ void fp_link_send_busy(struct fp_link *link, uint32_t expected_ms)
     fp_link_tx_run(link);
 }
 
-void fp_link_send_console(struct fp_link *link, const uint8_t *buf, size_t size)
+size_t fp_link_send_console(struct fp_link *link, const uint8_t *buf,
+                            size_t size)
 {
-    while (size > 0 && link->state == FP_LINK_UP) {
-        size_t n = size < CONSOLE_MAX ? size : CONSOLE_MAX;
+    size_t left = size;
+
+    while (left > 0 && link->state == FP_LINK_UP) {
+        size_t n = left < CONSOLE_MAX ? left : CONSOLE_MAX;
 
         if (n > link->frame_max)
             n = link->frame_max;
         fp_link_tx_run(link);
         if (link->encoding || link->stage_size > 0)
-            return; /* the wire is full, and text is not kept */
+            break; /* the wire is full, and text is not kept */
         link->stage[link->stage_size++] = 0;
         begin(link, FP_FRAME_CONSOLE, link->tx_next, buf, n);
         link->stage_size +=
@@ -636,6 +639,7 @@ void fp_link_send_console(struct fp_link *link, const uint8_t *buf, size_t size)
         encoded(link);
         flush(link);
         buf += n;
-        size -= n;
+        left -= n;
     }
+    return size - left;
 }

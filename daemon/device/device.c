@@ -51,6 +51,21 @@ void fpd_console_write(struct fpd_console *console, const uint8_t *buf,
     pthread_mutex_unlock(&console->lock);
 }
 
+/* buf[0..size) without the beginning of a UTF-8 character at its end. */
+static size_t whole(const char *buf, size_t size)
+{
+    for (size_t back = 1; back <= 3 && back <= size; back++) {
+        unsigned char c = (unsigned char)buf[size - back];
+        size_t needed = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+
+        if (c >= 0xc0)
+            return needed > back ? size - back : size;
+        if (c < 0x80)
+            break;
+    }
+    return size;
+}
+
 size_t fpd_device_console(struct fpd_device *device, uint64_t *pos, char *buf,
                           size_t size)
 {
@@ -58,14 +73,27 @@ size_t fpd_device_console(struct fpd_device *device, uint64_t *pos, char *buf,
     size_t n = 0;
 
     pthread_mutex_lock(&console->lock);
-    if (*pos > console->written)
-        *pos = console->written;
-    if (console->written - *pos > FPD_CONSOLE_SIZE)
-        *pos = console->written - FPD_CONSOLE_SIZE;
-    while (n < size && *pos < console->written)
-        buf[n++] = console->ring[(*pos)++ % FPD_CONSOLE_SIZE];
+    if (*pos > console->written || console->written - *pos > FPD_CONSOLE_SIZE)
+        *pos = console->written > FPD_CONSOLE_SIZE
+                   ? console->written - FPD_CONSOLE_SIZE
+                   : 0;
+    for (; n < size && *pos + n < console->written; n++)
+        buf[n] = console->ring[(*pos + n) % FPD_CONSOLE_SIZE];
     pthread_mutex_unlock(&console->lock);
-    return n;
+    return whole(buf, n);
+}
+
+void fpd_console_move(struct fpd_console *from, struct fpd_console *to)
+{
+    uint64_t pos =
+        from->written > FPD_CONSOLE_SIZE ? from->written - FPD_CONSOLE_SIZE : 0;
+
+    for (; pos < from->written; pos++) {
+        uint8_t byte = (uint8_t)from->ring[pos % FPD_CONSOLE_SIZE];
+
+        fpd_console_write(to, &byte, 1);
+    }
+    from->written = 0;
 }
 
 /* ---- requests ---- */
@@ -175,6 +203,7 @@ static int enqueue(struct fpd_device *device, struct fpd_request *req)
 
     pthread_mutex_lock(&devices->lock);
     if (devices->stopping || !device->owner ||
+        device->owner->loan.until_ms != 0 ||
         !fpd_device_state_serves(device->info.state)) {
         err = FP_ERR_NODEV;
     } else if (device->accepted >= devices->cfg.queue_max) {

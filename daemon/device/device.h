@@ -51,6 +51,7 @@ enum fpd_device_state {
     FPD_BUSY,         /* online, but silent for over a second though asked */
     FPD_LOST,         /* was online; the link broke */
     FPD_BACKOFF,      /* waiting to try again */
+    FPD_RELEASED,     /* the port is lent to another program for a time */
     FPD_CONFLICT,     /* another link serves a device of this id */
     FPD_INCOMPATIBLE, /* speaks no version of ours */
     FPD_REFUSED,      /* answers what no agent may */
@@ -132,8 +133,9 @@ struct fpd_device_info {
     uint32_t boot_reason; /* 0 unknown, 1 power, 2 reset, 3 watchdog, 4 sw */
     uint32_t path_max;
     uint32_t features;
-    int64_t online_since_ms; /* unix; 0 when offline */
-    int64_t last_seen_ms;    /* unix */
+    int64_t online_since_ms;   /* unix; 0 when offline */
+    int64_t last_seen_ms;      /* unix */
+    int64_t released_until_ms; /* unix; 0: the port is ours */
     struct fpd_link_info link;
     uint32_t volume_count;
     struct fpd_volume_info volumes[FPD_VOLUMES_MAX];
@@ -193,11 +195,48 @@ const char *fpd_device_id(const struct fpd_device *device);
 /* A copy of all that is known; about 5 KiB, so not for the small stacks. */
 void fpd_device_describe(struct fpd_device *device,
                          struct fpd_device_info *out);
-/* What the device printed: up to `size` bytes from position *pos of all it
- * ever printed; *pos moves behind them, and first forward to what is still
- * kept (the last 64 KiB). */
+/* What the device printed: up to `size` bytes from position *pos on of all that
+ * came of it since the daemon started, where a character that has not come
+ * whole is left for the next time. *pos becomes where they begin: further on
+ * where what was asked for is no longer kept (the last 64 KiB are), and the
+ * oldest that is where *pos was not reached yet, which is of an earlier daemon
+ * then. */
 size_t fpd_device_console(struct fpd_device *device, uint64_t *pos, char *buf,
                           size_t size);
+
+/* ---- lending the port ---- */
+
+#define FPD_RELEASE_ID_SIZE 37 /* a UUID as text */
+#define FPD_RELEASE_MAX_MS  3600000
+
+struct fpd_release {
+    int64_t ms;       /* from now on, 1 to FPD_RELEASE_MAX_MS */
+    bool force;       /* what is under way fails with FP_ERR_NODEV */
+    const char *id;   /* the caller's name for this loan. One that is lent under
+                       the same id already is lent anew from now on */
+    int64_t until_ms; /* result: unix */
+    char port[256];   /* result: what the other program opens */
+    char why[200];    /* of FP_ERR_BUSY: a sentence */
+};
+
+/* Lends the port of the device's link to another program: nothing is sent or
+ * received there any more, the port is closed and its lock is gone when this
+ * returns, within some milliseconds ordinarily. The port is taken back when
+ * the time is over, with fpd_device_reclaim(), or by the next start of the
+ * daemon; if the other program holds it still, as soon as it lets go.
+ * FP_ERR_NODEV: no link leads to the device. FP_ERR_BUSY: requests are at work
+ * and `force` is not set, or it is lent under another id. FP_ERR_TIMEDOUT. */
+int fpd_device_release(struct fpd_device *device, struct fpd_release *release);
+/* Takes it back before its time. `id` NULL: whosever loan it is. FP_ERR_NOENT:
+ * it is not lent; FP_ERR_BUSY: it is lent under another id. */
+int fpd_device_reclaim(struct fpd_device *device, const char *id);
+/* The same of a link, by its SPEC or the path in it, whether or not a device was
+ * ever found there: a board that has no agent yet is flashed so.
+ * FP_ERR_NOENT: there is no such link. */
+int fpd_devices_release(struct fpd_devices *devices, const char *link,
+                        struct fpd_release *release);
+int fpd_devices_reclaim(struct fpd_devices *devices, const char *link,
+                        const char *id);
 
 /* ---- requests ---- */
 

@@ -102,7 +102,7 @@ int fpd_sched_wait(struct fpd_device *device);
 void fpd_sched_lost(struct fpd_device *device, bool broken);
 /* A new session serves. */
 void fpd_sched_online(struct fpd_device *device, const uint8_t epoch[8]);
-/* Fails everything. */
-void fpd_sched_fail_all(struct fpd_device *device, int err);
+/* Fails everything, with a sentence. */
+void fpd_sched_fail_all(struct fpd_device *device, int err, const char *detail);
 
 #endif

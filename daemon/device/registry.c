@@ -31,11 +31,17 @@ int64_t fpd_unix_ms(void)
 const char *fpd_device_state_name(enum fpd_device_state state)
 {
     static const char *const names[] = {
-        [FPD_ABSENT] = "absent",     [FPD_OPENING] = "opening",
-        [FPD_SYNCING] = "syncing",   [FPD_HELLO] = "hello",
-        [FPD_ONLINE] = "online",     [FPD_BUSY] = "busy",
-        [FPD_LOST] = "lost",         [FPD_BACKOFF] = "backoff",
-        [FPD_CONFLICT] = "conflict", [FPD_INCOMPATIBLE] = "incompatible",
+        [FPD_ABSENT] = "absent",
+        [FPD_OPENING] = "opening",
+        [FPD_SYNCING] = "syncing",
+        [FPD_HELLO] = "hello",
+        [FPD_ONLINE] = "online",
+        [FPD_BUSY] = "busy",
+        [FPD_LOST] = "lost",
+        [FPD_BACKOFF] = "backoff",
+        [FPD_RELEASED] = "released",
+        [FPD_CONFLICT] = "conflict",
+        [FPD_INCOMPATIBLE] = "incompatible",
         [FPD_REFUSED] = "refused",
     };
 
@@ -45,6 +51,17 @@ const char *fpd_device_state_name(enum fpd_device_state state)
 bool fpd_device_state_serves(enum fpd_device_state state)
 {
     return state == FPD_ONLINE || state == FPD_BUSY;
+}
+
+/* Waits on it end by the clock that nobody sets. */
+static void init_cond(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
 }
 
 int fpd_devices_new(const struct fpd_devices_config *cfg,
@@ -57,6 +74,7 @@ int fpd_devices_new(const struct fpd_devices_config *cfg,
         return FP_ERR_NOMEM;
     atomic_init(&devices->refs, 1);
     pthread_mutex_init(&devices->lock, NULL);
+    init_cond(&devices->lent);
     if (cfg)
         devices->cfg = *cfg;
     if (devices->cfg.queue_max == 0)
@@ -70,6 +88,7 @@ static void devices_unref(struct fpd_devices *devices)
 {
     if (atomic_fetch_sub(&devices->refs, 1) != 1)
         return;
+    pthread_cond_destroy(&devices->lent);
     pthread_mutex_destroy(&devices->lock);
     free(devices);
 }
@@ -128,6 +147,7 @@ int fpd_devices_add_link(struct fpd_devices *devices, const char *spec,
         goto out_free;
     }
     w->devices = devices;
+    pthread_mutex_init(&w->early.lock, NULL);
     w->info.kind = w->link.ops->kind;
     w->info.rate = w->link.rate;
     w->info.state = FPD_OPENING;

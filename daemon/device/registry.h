@@ -39,6 +39,7 @@ struct fpd_devices {
     /* under `lock` */
     bool stopping;
     struct fpd_worker *workers;
+    pthread_cond_t lent;     /* a worker has closed its port for a loan */
     struct fpd_device *list; /* by id; the list holds a reference to each */
 };
 
@@ -68,6 +69,9 @@ void fpd_device_wake(struct fpd_device *device);
 void fpd_device_changed(struct fpd_device *device);
 void fpd_console_write(struct fpd_console *console, const uint8_t *buf,
                        size_t size);
+/* All of one to the end of another, and it is empty then. Only the caller knows
+ * `from`. */
+void fpd_console_move(struct fpd_console *from, struct fpd_console *to);
 int64_t fpd_unix_ms(void);
 
 #endif

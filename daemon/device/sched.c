@@ -256,10 +256,10 @@ void fpd_sched_online(struct fpd_device *device, const uint8_t epoch[8])
     }
 }
 
-void fpd_sched_fail_all(struct fpd_device *device, int err)
+void fpd_sched_fail_all(struct fpd_device *device, int err, const char *detail)
 {
     pick_up(device);
     for (struct fpd_op_state *op = device->ops; op; op = op->next)
-        fpd_op_finish(op, err);
+        fpd_op_fail(op, err, detail);
     reap(NULL, device);
 }

@@ -13,6 +13,7 @@
 #include "core/digest/crc32.h"
 #include "daemon/device/info.h"
 #include "daemon/device/op.h"
+#include "daemon/device/proof.h"
 #include "daemon/device/worker.h"
 #include "daemon/log.h"
 #include "proto/message.h"
@@ -68,8 +69,8 @@ static void wire_console(void *ctx, const uint8_t *buf, size_t size)
 {
     struct fpd_session *s = ctx;
 
-    if (s->device)
-        fpd_console_write(&s->device->console, buf, size);
+    fpd_console_write(s->device ? &s->device->console : &s->worker->early, buf,
+                      size);
 }
 
 /* A frame takes a fifth of a second at most: others wait behind it. */
@@ -95,6 +96,15 @@ static size_t tx_size(uint32_t baud)
     return size > least ? size : least;
 }
 
+/* Of the line, once it is as fast as it was last time or, before that, as it
+ * may be. */
+static uint32_t expected_rate(const struct fpd_worker *worker)
+{
+    const struct fpd_link *link = &worker->link;
+
+    return worker->rate_cap > link->rate ? worker->rate_cap : link->rate;
+}
+
 void fpd_session_start(struct fpd_session *s, struct fpd_worker *worker,
                        struct fpd_link *link)
 {
@@ -104,9 +114,9 @@ void fpd_session_start(struct fpd_session *s, struct fpd_worker *worker,
         .console = wire_console,
         .ctx = s,
         .host = true,
-        .frame_max = frame_max(link->rate),
+        .frame_max = frame_max(expected_rate(worker)),
         .tx_buf = s->tx_buf,
-        .tx_size = tx_size(link->rate),
+        .tx_size = tx_size(expected_rate(worker)),
         .rx_buf = s->rx_buf,
         .rx_size = FPD_RX_SIZE,
     };
@@ -118,6 +128,10 @@ void fpd_session_start(struct fpd_session *s, struct fpd_worker *worker,
     s->calls_max = 2;
     s->heard_ms = fpd_now_ms();
     s->rate = link->rate / 10;
+    if (link->rate_now != link->rate) {
+        fpd_link_set_rate(link, link->rate);
+        fpd_worker_rate(worker, link->rate);
+    }
     if (getrandom(nonce, sizeof nonce, 0) != (ssize_t)sizeof nonce ||
         getrandom(&s->next_id, sizeof s->next_id, 0) < 0)
         abort(); /* a Linux without random numbers serves nobody */
@@ -374,6 +388,8 @@ static uint32_t offered(const struct fpd_session *s)
 
     if (s->link->rate != 0)
         features |= fp_Feature_FEATURE_LZ4_IN | fp_Feature_FEATURE_LZ4_OUT;
+    if (s->link->key_size != 0)
+        features |= fp_Feature_FEATURE_AUTH;
     return features;
 }
 
@@ -410,14 +426,74 @@ static void say_hello(struct fpd_session *s)
     localtime_r(&ts.tv_sec, &tm);
     env->body.hello.version_min = 1;
     env->body.hello.version_max = 1;
-    env->body.hello.nonce.size = 8;
-    if (getrandom(env->body.hello.nonce.bytes, 8, 0) != 8)
+    if (getrandom(s->nonce, sizeof s->nonce, 0) != (ssize_t)sizeof s->nonce)
         abort();
+    FPD_SET_BYTES(env->body.hello.nonce, s->nonce, sizeof s->nonce);
     env->body.hello.unix_ms = (uint64_t)fpd_unix_ms();
     env->body.hello.zone_min = (int32_t)(tm.tm_gmtoff / 60);
     env->body.hello.features = offered(s);
     fpd_session_send(s);
     s->state = FPD_SESSION_HELLO;
+}
+
+/* It is who it says: it may be asked for the rest. */
+static void greet(struct fpd_session *s)
+{
+    s->state = FPD_SESSION_ASKING;
+    if (fpd_worker_hello(s->worker))
+        return; /* conflict: the worker has ended the session */
+    s->volumes_dirty = true;
+    s->storages_dirty = true;
+}
+
+/* A line that may be faster is raised first. */
+static void raise_or_greet(struct fpd_session *s)
+{
+    if (s->raise.step != FPD_RAISE_NOT)
+        s->state = FPD_SESSION_RAISING;
+    else
+        greet(s);
+}
+
+/* Of a link with a key: has the device got it? Then it hears our proof. */
+static void check_proof(struct fpd_session *s, const fp_HelloReply *reply)
+{
+    const struct fpd_link *link = s->link;
+    bool wants = reply->features & fp_Feature_FEATURE_AUTH;
+    struct fpd_proof proof = { .key = link->key,
+                               .key_size = link->key_size,
+                               .host_nonce = s->nonce,
+                               .device_nonce = reply->nonce.bytes,
+                               .id = s->info.id };
+    fp_Envelope *env;
+
+    if (!link->key_size) {
+        if (wants)
+            end(s, FP_ERR_ACCES, FPD_REFUSED,
+                "it has a key and this link has none: give the link "
+                ",key-file=FILE");
+        return;
+    }
+    if (!wants || reply->nonce.size != FPD_PROOF_NONCE_SIZE ||
+        reply->proof.size != FPD_PROOF_SIZE) {
+        end(s, FP_ERR_ACCES, FPD_REFUSED,
+            "it proves no key, and this link has one: start its agent with "
+            "--key-file");
+        return;
+    }
+    if (!fpd_proof_is_device(&proof, reply->proof.bytes)) {
+        end(s, FP_ERR_ACCES, FPD_REFUSED,
+            "it has another key than this link: compare the key files of both "
+            "ends");
+        return;
+    }
+    env = fpd_session_begin(s, NULL, fp_Envelope_auth_tag, false);
+    if (!env)
+        return; /* a link that takes nothing is down in 5 s */
+    env->body.auth.proof.size = FPD_PROOF_SIZE;
+    fpd_proof_of_host(&proof, env->body.auth.proof.bytes);
+    fpd_session_send(s);
+    s->state = FPD_SESSION_PROVING;
 }
 
 static void take_hello(struct fpd_session *s, const fp_HelloReply *reply)
@@ -437,11 +513,10 @@ static void take_hello(struct fpd_session *s, const fp_HelloReply *reply)
                                                        : FPD_CALLS_MAX;
     s->streams_max = reply->max_streams < 1 ? 1 : reply->max_streams;
     begin_lz4(s, reply);
-    s->state = FPD_SESSION_ASKING;
-    if (fpd_worker_hello(s->worker))
-        return; /* conflict: the worker has ended the session */
-    s->volumes_dirty = true;
-    s->storages_dirty = true;
+    fpd_raise_begin(s, reply);
+    check_proof(s, reply);
+    if (!s->err && s->state == FPD_SESSION_HELLO)
+        raise_or_greet(s);
 }
 
 static void take_volume(struct fpd_session *s, const fp_VolumeReply *reply)
@@ -494,6 +569,10 @@ static void chore_failed(struct fpd_session *s, pb_size_t tag)
     case fp_Envelope_hello_tag:
         end(s, FP_ERR_NOTSUP, FPD_INCOMPATIBLE, "it refused our Hello");
         return;
+    case fp_Envelope_auth_tag:
+        end(s, FP_ERR_ACCES, FPD_REFUSED,
+            "it does not take our proof of the key");
+        return;
     case fp_Envelope_volumes_tag:
         s->volumes_asked = false;
         break;
@@ -514,6 +593,7 @@ static void chore_reply(struct fpd_session *s, const struct fpd_call *call,
 {
     pb_size_t expected =
         call->tag == fp_Envelope_hello_tag     ? fp_Envelope_hello_reply_tag
+        : call->tag == fp_Envelope_auth_tag    ? fp_Envelope_done_tag
         : call->tag == fp_Envelope_volumes_tag ? fp_Envelope_volume_reply_tag
         : call->tag == fp_Envelope_storages_tag
             ? fp_Envelope_storage_reply_tag
@@ -521,6 +601,9 @@ static void chore_reply(struct fpd_session *s, const struct fpd_call *call,
 
     if (call->tag == fp_Envelope_ping_tag)
         s->pinged = false;
+    if (call->tag == fp_Envelope_ping_tag ||
+        call->tag == fp_Envelope_set_rate_tag)
+        fpd_raise_answered(s, env->which_body == fp_Envelope_done_tag);
     if (env->which_body == fp_Envelope_failure_tag)
         chore_failed(s, call->tag);
     else if (expected == 0 || env->which_body == fp_Envelope_event_tag)
@@ -530,6 +613,8 @@ static void chore_reply(struct fpd_session *s, const struct fpd_call *call,
             "it answered something else than was asked");
     else if (expected == fp_Envelope_hello_reply_tag)
         take_hello(s, &env->body.hello_reply);
+    else if (call->tag == fp_Envelope_auth_tag)
+        raise_or_greet(s);
     else if (expected == fp_Envelope_volume_reply_tag)
         take_volume(s, &env->body.volume_reply);
     else
@@ -572,9 +657,14 @@ static void do_chores(struct fpd_session *s, int64_t now)
 {
     bool early = s->state == FPD_SESSION_ASKING;
 
+    if (s->state == FPD_SESSION_RAISING && !fpd_raise_go_on(s)) {
+        greet(s);
+        return;
+    }
     if (s->state < FPD_SESSION_ASKING)
         return;
     send_aborts(s);
+    fpd_raise_speaks(s, now);
     if (s->storages_dirty && !s->storages_asked &&
         send_chore(s, fp_Envelope_storages_tag)) {
         s->storages_dirty = false;
@@ -857,6 +947,7 @@ void fpd_session_turn(struct fpd_session *s, int timeout_ms)
         return;
     if (timeout_ms < 0 || wait < (uint32_t)timeout_ms)
         timeout_ms = wait > 1000 ? 1000 : (int)wait;
+    timeout_ms = fpd_raise_wait(s, timeout_ms);
     n = fpd_link_recv(s->link, buf, sizeof buf, timeout_ms);
     if (n < 0) {
         s->link_broke = true;

@@ -14,6 +14,7 @@
 
 #include "core/config.h"
 #include "daemon/device/device.h"
+#include "daemon/device/raise.h"
 #include "daemon/link/link.h"
 #include "proto/flashport.pb.h"
 #include "proto/link.h"
@@ -50,7 +51,9 @@ struct fpd_call {
 enum fpd_session_state {
     FPD_SESSION_SYNCING,
     FPD_SESSION_HELLO,
-    FPD_SESSION_ASKING, /* who it is is known; volumes and storages come */
+    FPD_SESSION_PROVING, /* it has the key; whether we do is on its way */
+    FPD_SESSION_RAISING, /* the rate */
+    FPD_SESSION_ASKING,  /* who it is is known; volumes and storages come */
     FPD_SESSION_READY,
 };
 
@@ -66,6 +69,8 @@ struct fpd_session {
 
     struct fp_link proto;
     uint32_t proto_session;
+    uint8_t nonce[8]; /* of our Hello */
+    struct fpd_raise raise;
     uint32_t next_id;
     uint32_t calls_max;
     struct fpd_call calls[FPD_CALLS_MAX];

@@ -6,6 +6,7 @@
  */
 #include "daemon/device/worker.h"
 
+#include "daemon/device/loan.h"
 #include "daemon/device/op.h"
 #include "daemon/log.h"
 
@@ -101,7 +102,7 @@ static bool owns(struct fpd_worker *w)
 }
 
 /* Lets go of the device: nobody serves it now. */
-static void release(struct fpd_worker *w, int err, const char *reason)
+static void let_go(struct fpd_worker *w, int err, const char *reason)
 {
     struct fpd_device *device = w->device;
 
@@ -113,9 +114,10 @@ static void release(struct fpd_worker *w, int err, const char *reason)
         device->owner = NULL;
         device->info.state = FPD_ABSENT;
         device->info.online_since_ms = 0;
+        device->info.released_until_ms = 0;
         snprintf(device->info.reason, sizeof device->info.reason, "%s", reason);
         pthread_mutex_unlock(&w->devices->lock);
-        fpd_sched_fail_all(device, err);
+        fpd_sched_fail_all(device, err, reason);
         fpd_device_changed(device);
     }
     pthread_mutex_unlock(&device->work);
@@ -144,7 +146,8 @@ static bool taken(struct fpd_worker *w, const struct fpd_device *device)
 {
     return device->owner && device->owner != w &&
            (fpd_device_state_serves(device->owner->info.state) ||
-            device->owner->info.state == FPD_HELLO);
+            device->owner->info.state == FPD_HELLO ||
+            device->owner->loan.until_ms != 0);
 }
 
 static void take(struct fpd_worker *w, struct fpd_device *device)
@@ -173,7 +176,7 @@ int fpd_worker_hello(struct fpd_worker *w)
         return s->err;
     }
     if (w->device != device)
-        release(w, FP_ERR_NODEV, "another device is at its link now");
+        let_go(w, FP_ERR_NODEV, "another device is at its link now");
     pthread_mutex_lock(&device->work);
     pthread_mutex_lock(&w->devices->lock);
     conflict = taken(w, device);
@@ -208,8 +211,18 @@ int fpd_worker_hello(struct fpd_worker *w)
         fpd_device_unref(w->device);
     w->device = device;
     s->device = device;
+    fpd_console_move(&w->early, &device->console);
     end_conflict(w);
     return FP_OK;
+}
+
+void fpd_worker_rate(struct fpd_worker *w, uint32_t baud)
+{
+    pthread_mutex_lock(&w->devices->lock);
+    w->info.rate = baud;
+    if (w->device && w->device->owner == w)
+        w->device->info.link.rate = baud;
+    pthread_mutex_unlock(&w->devices->lock);
 }
 
 void fpd_worker_publish(struct fpd_worker *w)
@@ -318,6 +331,35 @@ static void tell_busy(struct fpd_worker *w)
         set_state(w, FPD_ONLINE, "");
 }
 
+/* The port is another program's until the loan is over. What was accepted
+ * before it began was forced aside. */
+static void stay_away(struct fpd_worker *w)
+{
+    int64_t until;
+
+    fpd_link_close(&w->link);
+    w->is_open = false;
+    w->backoff_ms = 0;
+    if (w->device) {
+        pthread_mutex_lock(&w->device->work);
+        if (owns(w))
+            fpd_sched_fail_all(w->device, FP_ERR_NODEV,
+                               "its port was lent to another program");
+        pthread_mutex_unlock(&w->device->work);
+    }
+    end_conflict(w);
+    set_state(w, FPD_RELEASED, "its port is lent to another program");
+    fpd_log(FPD_LOG_INFO, "device", "port lent: link=%s", w->link.spec);
+    while (!atomic_load(&w->stop) && (until = fpd_loan_until(w)) != 0) {
+        int64_t left = until - fpd_now_ms();
+
+        fpd_loan_closed(w); /* each time: one loan may follow another */
+        if (left > 0)
+            fpd_link_sleep(&w->link, (int)left);
+    }
+    set_state(w, FPD_OPENING, "");
+}
+
 /* One session on the open link. */
 static void run_session(struct fpd_worker *w)
 {
@@ -328,7 +370,7 @@ static void run_session(struct fpd_worker *w)
      * time there is another under way. */
     if (w->info.state != FPD_SYNCING)
         set_state(w, FPD_SYNCING, w->info.reason);
-    while (!s->err && !atomic_load(&w->stop)) {
+    while (!s->err && !atomic_load(&w->stop) && !fpd_loan_until(w)) {
         int timeout_ms = tend(w, true);
 
         fpd_session_turn(s, timeout_ms);
@@ -338,6 +380,8 @@ static void run_session(struct fpd_worker *w)
         tell_busy(w);
         publish_stats(w, fpd_now_ms());
     }
+    if (!s->err && fpd_loan_until(w))
+        snprintf(s->reason, sizeof s->reason, "its port is lent");
     session_ended(w);
 }
 
@@ -357,6 +401,11 @@ static int open_link(struct fpd_worker *w)
     if (err)
         set_state(w, err == FP_ERR_NODEV ? FPD_ABSENT : FPD_BACKOFF,
                   w->link.reason);
+    if (!err) {
+        w->early.written = 0; /* perhaps another board's */
+        w->rate_cap = w->link.rate_max;
+        fpd_worker_rate(w, w->link.rate);
+    }
     w->is_open = !err;
     return err;
 }
@@ -383,7 +432,8 @@ static void back_off(struct fpd_worker *w)
     if (w->backoff_ms > BACKOFF_MAX_MS)
         w->backoff_ms = BACKOFF_MAX_MS;
     until = fpd_now_ms() + w->backoff_ms;
-    while (!atomic_load(&w->stop) && (left = until - fpd_now_ms()) > 0) {
+    while (!atomic_load(&w->stop) && !fpd_loan_until(w) &&
+           (left = until - fpd_now_ms()) > 0) {
         int timeout_ms = tend(w, false);
 
         if (timeout_ms < 0 || timeout_ms > left)
@@ -398,10 +448,11 @@ static void *run(void *arg)
 
     while (!atomic_load(&w->stop)) {
         visit(w);
-        if (!atomic_load(&w->stop))
-            back_off(w);
+        back_off(w);
+        if (fpd_loan_until(w))
+            stay_away(w);
     }
-    release(w, FP_ERR_CANCELED, "its link was taken away");
+    let_go(w, FP_ERR_CANCELED, "its link was taken away");
     end_conflict(w);
     fpd_link_close(&w->link);
     return NULL;

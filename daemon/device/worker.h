@@ -5,6 +5,8 @@
  *
  *   opening -> syncing -> hello -> online -> lost -> backoff -> opening
  *
+ * While its port is lent to another program it is closed (released).
+ *
  * Memory  made by fpd_worker_start(), freed by fpd_worker_stop()
  * Thread  the thread's own, but for `info` (devices->lock), `stop` and
  *         fpd_link_cancel()
@@ -23,11 +25,19 @@ struct fpd_worker {
     /* under devices->lock */
     struct fpd_worker *next;
     struct fpd_link_info info;
+    struct {
+        int64_t until_ms; /* of fpd_now_ms(); 0: not lent */
+        char id[FPD_RELEASE_ID_SIZE];
+        bool closed; /* and the port is free */
+    } loan;
     /* the thread's */
     struct fpd_device *device; /* whom it serves or served last; a reference */
     struct fpd_device *rival;  /* whose other link is in our way, or NULL */
     struct fp_link_stats past; /* of the sessions before this one */
     int64_t stats_ms;
+    uint32_t rate_cap; /* rates above did not carry since the port opened */
+    struct fpd_console early; /* printed before it was known by whom, as a
+                                 board does that starts */
     int backoff_ms;
     bool is_open;
     char told[160]; /* the refusal last logged */
@@ -43,6 +53,8 @@ void fpd_worker_join(struct fpd_worker *worker);
 /* From the session: Hello has told who it is. Non-zero: another link serves
  * that device, and the session is over. */
 int fpd_worker_hello(struct fpd_worker *worker);
+/* From the session: the line has another rate. */
+void fpd_worker_rate(struct fpd_worker *worker, uint32_t baud);
 /* From the session: its info has grown. With everything known it is online.
  * device->work is held. */
 void fpd_worker_publish(struct fpd_worker *worker);

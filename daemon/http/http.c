@@ -19,6 +19,7 @@
 #include "daemon/http/server.h"
 #include "daemon/log.h"
 #include "daemon/store/devices.h"
+#include "daemon/time.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -159,6 +160,26 @@ static void refuse_offline(struct fpd_call *call, const char *state,
                 state, reason[0] ? ": " : "", reason);
 }
 
+/* It is well; its port is another program's. */
+static void refuse_released(struct fpd_call *call,
+                            const struct fpd_device_info *info)
+{
+    int64_t left_ms = info->released_until_ms - fpd_time_unix_ms();
+    char until[32];
+
+    fpd_time_format(info->released_until_ms, until);
+    fpd_problem_member(call, "device", json_string(info->id));
+    fpd_problem_member(call, "released_until", json_string(until));
+    fpd_problem_member(call, "title", json_string("Lent to another program"));
+    fpd_problem_type(call, "device-released");
+    fpd_problem_hint(call, "DELETE /api/v1/devices/%s/release takes it back.",
+                     info->id);
+    fpd_problem_retry(call, left_ms > 0 ? (int)((left_ms + 999) / 1000) : 1);
+    fpd_problem(call, FP_ERR_NODEV,
+                "The port of %s is lent to another program until %s.", info->id,
+                until);
+}
+
 /* {device} is an id or a label; a device that is known and not here is found
  * too, without its struct fpd_device. */
 static void find_device(struct fpd_call *call)
@@ -192,7 +213,9 @@ static void find_device(struct fpd_call *call)
         return;
     }
     fpd_device_describe(call->device, info);
-    if (!fpd_device_state_serves(info->state))
+    if (info->released_until_ms)
+        refuse_released(call, info);
+    else if (!fpd_device_state_serves(info->state))
         refuse_offline(call, fpd_device_state_name(info->state), info->reason);
     free(info);
 }

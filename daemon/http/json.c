@@ -175,6 +175,8 @@ static void add_live(json_t *o, const struct fpd_device_info *info)
                         : fpd_device_state_name(info->state)));
     if (info->reason[0])
         set(o, "reason", text(info->reason));
+    if (info->released_until_ms)
+        set(o, "released_until", fpd_json_time(info->released_until_ms));
     if (info->conflict[0])
         set(o, "conflict", text(info->conflict));
     set(o, "epoch", hex(info->epoch, sizeof info->epoch));

@@ -101,8 +101,7 @@ json_t *fpd_json_bytes(const char *text, size_t len)
     lossy = malloc(3 * len + 1);
     if (!lossy)
         return json_null();
-    fpd_utf8_lossy(text, len, lossy);
-    json = json_string(lossy);
+    json = json_stringn(lossy, fpd_utf8_lossy(text, len, lossy));
     free(lossy);
     return json;
 }
@@ -229,6 +228,11 @@ void fpd_problem_hint(struct fpd_call *call, const char *fmt, ...)
     va_end(ap);
 }
 
+void fpd_problem_retry(struct fpd_call *call, int seconds)
+{
+    call->retry_after_s = seconds;
+}
+
 void fpd_problem_type(struct fpd_call *call, const char *type)
 {
     char text[80];
@@ -245,6 +249,7 @@ static void reply_problem(struct fpd_call *call, const struct problem *p,
     /* The raw path: what came, still percent-encoded; no query, which may
      * hold a token. */
     const char *instance = call->url.raw;
+    int retry_s = call->retry_after_s ? call->retry_after_s : p->retry_after_s;
 
     snprintf(type, sizeof type, "/errors/%s", p->type);
     json_object_set_new(doc, "type", json_string(type));
@@ -254,9 +259,8 @@ static void reply_problem(struct fpd_call *call, const struct problem *p,
     json_object_set_new(doc, "instance",
                         fpd_json_bytes(instance, strlen(instance)));
     json_object_set_new(doc, "code", json_string(code));
-    if (p->retry_after_s)
-        json_object_set_new(doc, "retry_after_s",
-                            json_integer(p->retry_after_s));
+    if (retry_s)
+        json_object_set_new(doc, "retry_after_s", json_integer(retry_s));
     if (call->hint[0])
         json_object_set_new(doc, "hint",
                             fpd_json_bytes(call->hint, strlen(call->hint)));
@@ -265,9 +269,10 @@ static void reply_problem(struct fpd_call *call, const struct problem *p,
     json_decref(call->extra);
     call->extra = NULL;
     call->hint[0] = 0;
+    call->retry_after_s = 0;
     reply_document(call, p->status, "application/problem+json", doc);
-    snprintf(seconds, sizeof seconds, "%d", p->retry_after_s);
-    if (p->retry_after_s)
+    snprintf(seconds, sizeof seconds, "%d", retry_s);
+    if (retry_s)
         fpd_reply_header(call, "Retry-After", seconds);
 }
 

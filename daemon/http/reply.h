@@ -41,6 +41,9 @@ void fpd_problem_member(struct fpd_call *call, const char *key, json_t *value);
 void fpd_problem_hint(struct fpd_call *call, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* When to ask again, instead of the table's time. */
+void fpd_problem_retry(struct fpd_call *call, int seconds);
+
 /* A closer type than the table's for its number, which stays the code:
  * "no-parent" for "/errors/no-parent". */
 void fpd_problem_type(struct fpd_call *call, const char *type);

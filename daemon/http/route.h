@@ -14,6 +14,11 @@ void fpd_route_device_forget(struct fpd_call *call);
 void fpd_route_device_stats(struct fpd_call *call);
 void fpd_route_device_console(struct fpd_call *call);
 void fpd_route_device_reboot(struct fpd_call *call);
+/* route_release.c */
+void fpd_route_device_release(struct fpd_call *call);
+void fpd_route_device_reclaim(struct fpd_call *call);
+void fpd_route_link_release(struct fpd_call *call);
+void fpd_route_link_reclaim(struct fpd_call *call);
 /* route_list.c, route_get.c, route_put.c, route_change.c */
 void fpd_route_fs_list(struct fpd_call *call);
 void fpd_route_fs_get(struct fpd_call *call);

@@ -280,6 +280,7 @@ void fpd_route_device_stats(struct fpd_call *call)
     fpd_call_ask(call, call->device, &s->ask, after_stats);
 }
 
+/* Of one that was not here since the daemon started nothing is known. */
 void fpd_route_device_console(struct fpd_call *call)
 {
     enum {
@@ -287,25 +288,26 @@ void fpd_route_device_console(struct fpd_call *call)
     };
     char text[24], *buf = malloc(SIZE);
     uint64_t pos = 0;
-    size_t got;
+    size_t got = 0;
     json_t *doc;
 
-    if (fpd_url_query(&call->url, "after", text, sizeof text) &&
-        !fpd_u64_parse(text, UINT64_MAX, &pos)) {
+    if (!buf || (fpd_url_query(&call->url, "since", text, sizeof text) &&
+                 !fpd_u64_parse(text, INT64_MAX, &pos))) {
+        fpd_problem(call, buf ? FP_ERR_INVAL : FP_ERR_NOMEM,
+                    buf ? "?since is a position, as \"next\" of an answer "
+                          "gives."
+                        : NULL);
         free(buf);
-        fpd_problem(call, FP_ERR_INVAL,
-                    "?after is a position, as \"next\" of an answer gives.");
         return;
     }
-    if (!buf || !call->device) {
-        free(buf);
-        fpd_problem(call, buf ? FP_ERR_NODEV : FP_ERR_NOMEM, NULL);
-        return;
-    }
-    got = fpd_device_console(call->device, &pos, buf, SIZE);
+    if (call->device)
+        got = fpd_device_console(call->device, &pos, buf, SIZE);
+    else
+        pos = 0;
     doc = json_object();
     json_object_set_new(doc, "text", fpd_json_bytes(buf, got));
-    json_object_set_new(doc, "next", fpd_json_u64(pos));
+    json_object_set_new(doc, "from", fpd_json_u64(pos));
+    json_object_set_new(doc, "next", fpd_json_u64(pos + got));
     free(buf);
     fpd_reply_json(call, 200, doc);
 }

@@ -28,6 +28,10 @@ const struct fpd_route fpd_routes[] = {
     { "GET", DEVICE "/stats", READ, FPD_DEVICE, fpd_route_device_stats, 0, 0 },
     { "GET", DEVICE "/console", READ, FPD_INLINE, fpd_route_device_console, 0, 0 },
     { "POST", DEVICE "/reboot", WRITE, FPD_DEVICE, fpd_route_device_reboot, 0, 0 },
+    { "POST", DEVICE "/release", WRITE, FPD_INLINE, fpd_route_device_release, 0, 0 },
+    { "DELETE", DEVICE "/release", WRITE, FPD_INLINE, fpd_route_device_reclaim, 0, 0 },
+    { "POST", API "/links/release", WRITE, FPD_INLINE, fpd_route_link_release, 0, 0 },
+    { "DELETE", API "/links/release", WRITE, FPD_INLINE, fpd_route_link_reclaim, 0, 0 },
 
     { "GET", FS, READ, FPD_DEVICE, fpd_route_fs_get, 0, 0 },
     { "PUT", FS, WRITE, FPD_DEVICE, fpd_route_fs_put, fpd_route_fs_put_begin, fpd_route_fs_put_data },

@@ -276,8 +276,9 @@ bool fpd_utf8_valid(const char *text, size_t len)
     return true;
 }
 
-void fpd_utf8_lossy(const char *text, size_t len, char *out)
+size_t fpd_utf8_lossy(const char *text, size_t len, char *out)
 {
+    char *begin = out;
     const unsigned char *p = (const unsigned char *)text;
     size_t n;
 
@@ -290,4 +291,5 @@ void fpd_utf8_lossy(const char *text, size_t len, char *out)
         out += n ? n : 3;
     }
     *out = 0;
+    return (size_t)(out - begin);
 }

@@ -49,7 +49,8 @@ void fpd_url_encode(const char *in, size_t len, bool slash, char *out);
 
 /* Is text[0..len) UTF-8, shortest form, no surrogates? */
 bool fpd_utf8_valid(const char *text, size_t len);
-/* A copy with each bad byte replaced by U+FFFD; out holds 3 * len + 1. */
-void fpd_utf8_lossy(const char *text, size_t len, char *out);
+/* A copy with each bad byte replaced by U+FFFD; out holds 3 * len + 1. Returns
+ * its length: a NUL is a good byte. */
+size_t fpd_utf8_lossy(const char *text, size_t len, char *out);
 
 #endif

@@ -80,8 +80,26 @@ static int find_kind(struct fpd_link *link, const char *spec, const char **rest)
                          spec);
 }
 
+/* Cuts ",key-file=FILE" out of what is behind the kind, and reads it. */
+static int take_key(struct fpd_link *link, char *rest)
+{
+    static const char word[] = ",key-file=";
+    char *at = strstr(rest, word);
+    size_t n;
+
+    if (!at)
+        return FP_OK;
+    n = strcspn(at + strlen(word), ",");
+    snprintf(link->key_file, sizeof link->key_file, "%.*s", (int)n,
+             at + strlen(word));
+    memmove(at, at + strlen(word) + n, strlen(at + strlen(word) + n) + 1);
+    return fpd_key_read(link->key_file, link->key, &link->key_size,
+                        link->reason, sizeof link->reason);
+}
+
 int fpd_link_init(struct fpd_link *link, const char *spec)
 {
+    char own[FPD_LINK_SPEC_MAX + 1];
     const char *rest = NULL;
     int err;
 
@@ -94,7 +112,10 @@ int fpd_link_init(struct fpd_link *link, const char *spec)
     err = find_kind(link, spec, &rest);
     if (err)
         return err;
-    err = link->ops->parse(link, rest);
+    strcpy(own, rest);
+    err = take_key(link, own);
+    if (!err)
+        err = link->ops->parse(link, own);
     if (err)
         return err;
     link->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -110,12 +131,21 @@ void fpd_link_deinit(struct fpd_link *link)
     if (link->wake_fd >= 0)
         close(link->wake_fd);
     link->wake_fd = -1;
+    explicit_bzero(link->key, sizeof link->key);
 }
 
 int fpd_link_open(struct fpd_link *link)
 {
     link->reason[0] = '\0';
     link->want_write = false;
+    if (link->key_file[0]) { /* it may be another by now */
+        int err = fpd_key_read(link->key_file, link->key, &link->key_size,
+                               link->reason, sizeof link->reason);
+
+        if (err)
+            return err;
+    }
+    link->rate_now = link->rate;
     return link->ops->open(link);
 }
 
@@ -136,6 +166,18 @@ void fpd_link_cancel(struct fpd_link *link)
     ssize_t n = write(link->wake_fd, &one, sizeof one);
 
     (void)n; /* full means that it is awake anyway */
+}
+
+int fpd_link_set_rate(struct fpd_link *link, uint32_t baud)
+{
+    int err;
+
+    if (!link->ops->set_rate)
+        return FP_ERR_NOTSUP;
+    err = link->ops->set_rate(link, baud);
+    if (!err)
+        link->rate_now = baud;
+    return err;
 }
 
 void fpd_link_close(struct fpd_link *link)

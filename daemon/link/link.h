@@ -2,8 +2,10 @@
  *
  * A link: the byte path to a device. It moves bytes and knows no frames.
  *
- * SPEC    serial:PATH@BAUD[,dtr=keep|set|clear][,rts=keep|set|clear]
- *         tcp:HOST:PORT, unix:PATH. links.c has the table of kinds.
+ * SPEC    serial:PATH@BAUD[,max=BAUD][,dtr=keep|set|clear]
+ *         [,rts=keep|set|clear]
+ *         tcp:HOST:PORT, unix:PATH. links.c has the table of kinds. Behind any
+ *         of them ,key-file=FILE: the key that the device must have too
  * Memory  struct fpd_link is the caller's; a deinit link holds nothing
  * Errors  negative enum fp_error, with a sentence for a person in `reason`.
  *         FP_ERR_NODEV: it is not there (before open) or went away (after);
@@ -15,6 +17,7 @@
 #define FPD_LINK_LINK_H
 
 #include "core/error.h"
+#include "daemon/link/key.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,6 +46,8 @@ struct fpd_link_ops {
     ssize_t (*recv)(struct fpd_link *link, uint8_t *buf, size_t size,
                     int timeout_ms);
     void (*close)(struct fpd_link *link);
+    /* NULL: it has no rate. Blocks until what was sent has left. */
+    int (*set_rate)(struct fpd_link *link, uint32_t baud);
 };
 
 enum fpd_link_line {
@@ -55,11 +60,18 @@ struct fpd_link {
     const struct fpd_link_ops *ops;
     char spec[FPD_LINK_SPEC_MAX + 1];
     char reason[FPD_LINK_REASON_MAX]; /* of the last failure */
-    uint32_t rate;                    /* baud; 0 where there is none */
+    uint32_t rate;     /* baud, that it opens with; 0 where there is none */
+    uint32_t rate_max; /* that it may be raised to; `rate` if not */
+    uint32_t rate_now;
+    /* What both ends have, as it was when the link was opened. The link moves
+     * bytes; whoever speaks over it asks for proofs. */
+    uint8_t key[FPD_KEY_MAX];
+    size_t key_size; /* 0: none */
 
     /* private: what parse() found; what open() made */
     char address[FPD_LINK_SPEC_MAX + 1]; /* a path, or a host */
     char port[8];
+    char key_file[FPD_LINK_SPEC_MAX + 1]; /* or "" */
     enum fpd_link_line dtr, rts;
     int fd;          /* -1 when closed */
     int wake_fd;     /* an eventfd, lives from init to deinit */
@@ -79,6 +91,9 @@ ssize_t fpd_link_recv(struct fpd_link *link, uint8_t *buf, size_t size,
  * early. */
 void fpd_link_cancel(struct fpd_link *link);
 void fpd_link_close(struct fpd_link *link);
+/* The rate from now on. FP_ERR_INVAL: the port has no such one; FP_ERR_NOTSUP:
+ * none at all. */
+int fpd_link_set_rate(struct fpd_link *link, uint32_t baud);
 /* Sleeps up to timeout_ms or until cancelled; the link may be closed. */
 void fpd_link_sleep(struct fpd_link *link, int timeout_ms);
 

@@ -62,13 +62,9 @@ static int parse_line(struct fpd_link *link, const char *text,
     return FP_OK;
 }
 
-/* BAUD[,dtr=…][,rts=…], cut up in place. */
-static int parse_options(struct fpd_link *link, char *text)
+static int parse_baud(struct fpd_link *link, const char *word, uint32_t *baud)
 {
-    char *save = NULL;
-    char *word = strtok_r(text, ",", &save);
     speed_t speed;
-    int err = FP_OK;
 
     if (!word || strspn(word, "0123456789") != strlen(word) ||
         strlen(word) > 9 || !find_speed((uint32_t)atoi(word), &speed))
@@ -76,18 +72,35 @@ static int parse_options(struct fpd_link *link, char *text)
                              "'%.40s' is no standard baud rate; say one such "
                              "as 115200 or 921600",
                              word ? word : "");
-    link->rate = (uint32_t)atoi(word);
+    *baud = (uint32_t)atoi(word);
+    return FP_OK;
+}
+
+/* BAUD[,max=…][,dtr=…][,rts=…], cut up in place. */
+static int parse_options(struct fpd_link *link, char *text)
+{
+    char *save = NULL;
+    char *word = strtok_r(text, ",", &save);
+    int err = parse_baud(link, word, &link->rate);
+
+    link->rate_max = link->rate;
     while (!err && (word = strtok_r(NULL, ",", &save))) {
         if (strncmp(word, "dtr=", 4) == 0)
             err = parse_line(link, word + 4, &link->dtr);
         else if (strncmp(word, "rts=", 4) == 0)
             err = parse_line(link, word + 4, &link->rts);
+        else if (strncmp(word, "max=", 4) == 0)
+            err = parse_baud(link, word + 4, &link->rate_max);
         else
             err = fpd_link_fail(link, FP_ERR_INVAL,
-                                "a serial link knows dtr= and rts=, not "
-                                "'%.40s'",
+                                "a serial link knows max=, dtr=, rts= and "
+                                "key-file=, not '%.40s'",
                                 word);
     }
+    if (!err && link->rate_max < link->rate)
+        err = fpd_link_fail(link, FP_ERR_INVAL,
+                            "max=%u is below %u, which the link opens with",
+                            link->rate_max, link->rate);
     return err;
 }
 
@@ -96,7 +109,7 @@ static int serial_parse(struct fpd_link *link, const char *rest)
     char *at;
 
     strcpy(link->address, rest);
-    link->rate = DEFAULT_BAUD;
+    link->rate = link->rate_max = DEFAULT_BAUD;
     /* By-path names hold '@' now and then: the last one counts. */
     at = strrchr(link->address, '@');
     if (at)
@@ -130,6 +143,24 @@ static int configure(struct fpd_link *link)
                              link->address, link->rate, strerrordesc_np(errno));
     tcflush(link->fd, TCIOFLUSH);
     return FP_OK;
+}
+
+/* Without a flush: what comes in meanwhile is of the new rate already, or torn
+ * anyway. */
+static int serial_set_rate(struct fpd_link *link, uint32_t baud)
+{
+    struct termios tio;
+    speed_t speed;
+
+    if (!find_speed(baud, &speed))
+        return FP_ERR_INVAL;
+    tcdrain(link->fd);
+    if (tcgetattr(link->fd, &tio) < 0)
+        return fpd_link_error(errno);
+    cfsetispeed(&tio, speed);
+    cfsetospeed(&tio, speed);
+    return tcsetattr(link->fd, TCSANOW, &tio) < 0 ? fpd_link_error(errno)
+                                                  : FP_OK;
 }
 
 /* A pseudo-terminal has no such lines and says so: nothing to do then. */
@@ -183,4 +214,5 @@ const struct fpd_link_ops fpd_link_serial = {
     .send = fpd_link_fd_send,
     .recv = fpd_link_fd_recv,
     .close = serial_close,
+    .set_rate = serial_set_rate,
 };

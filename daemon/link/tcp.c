@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * tcp:HOST:PORT. Only loopback addresses: beyond them a link needs a
- * pre-shared key, and until links can prove one, a device's flash is not to be
- * had by whoever answers at an address.
+ * tcp:HOST:PORT. Beyond loopback only with a key, so that a device's files do
+ * not go to whoever answers at an address. An address in figures is refused at
+ * once, a name when it turns out to mean one.
  */
 #include "daemon/link/fd.h"
 #include "daemon/link/links.h"
@@ -25,25 +25,6 @@ static bool is_port(const char *text)
            atoi(text) <= 65535;
 }
 
-static int tcp_parse(struct fpd_link *link, const char *rest)
-{
-    const char *colon = strrchr(rest, ':');
-    size_t n = colon ? (size_t)(colon - rest) : 0;
-
-    if (n == 0 || !is_port(colon + 1))
-        return fpd_link_fail(link, FP_ERR_INVAL,
-                             "tcp: needs host and port, as in "
-                             "tcp:127.0.0.1:7000 or tcp:[::1]:7000");
-    if (rest[0] == '[' && rest[n - 1] == ']') {
-        rest++;
-        n -= 2;
-    }
-    memcpy(link->address, rest, n);
-    link->address[n] = '\0';
-    strcpy(link->port, colon + 1);
-    return FP_OK;
-}
-
 static bool is_loopback(const struct sockaddr *addr)
 {
     if (addr->sa_family == AF_INET) {
@@ -61,17 +42,57 @@ static bool is_loopback(const struct sockaddr *addr)
     return false;
 }
 
+static int needs_key(struct fpd_link *link, int err)
+{
+    return fpd_link_fail(link, err,
+                         "%.40s is no loopback address: beyond, a link needs a "
+                         "key, ,key-file=FILE here and --key-file FILE at the "
+                         "agent",
+                         link->address);
+}
+
+/* An address in figures that is not ours; of a name nothing is known yet. */
+static bool is_beyond(const char *host)
+{
+    struct addrinfo hints = { .ai_flags = AI_NUMERICHOST };
+    struct addrinfo *list = NULL;
+    bool beyond;
+
+    if (getaddrinfo(host, NULL, &hints, &list))
+        return false;
+    beyond = !is_loopback(list->ai_addr);
+    freeaddrinfo(list);
+    return beyond;
+}
+
+static int tcp_parse(struct fpd_link *link, const char *rest)
+{
+    const char *colon = strrchr(rest, ':');
+    size_t n = colon ? (size_t)(colon - rest) : 0;
+
+    if (n == 0 || !is_port(colon + 1))
+        return fpd_link_fail(link, FP_ERR_INVAL,
+                             "tcp: needs host and port, as in "
+                             "tcp:127.0.0.1:7000 or tcp:[::1]:7000");
+    if (rest[0] == '[' && rest[n - 1] == ']') {
+        rest++;
+        n -= 2;
+    }
+    memcpy(link->address, rest, n);
+    link->address[n] = '\0';
+    strcpy(link->port, colon + 1);
+    if (link->key_size == 0 && is_beyond(link->address))
+        return needs_key(link, FP_ERR_INVAL);
+    return FP_OK;
+}
+
 static int connect_to(struct fpd_link *link, const struct addrinfo *info)
 {
     int on = 1;
     int err;
 
-    if (!is_loopback(info->ai_addr))
-        return fpd_link_fail(link, FP_ERR_ACCES,
-                             "%.60s is not a loopback address; a TCP link "
-                             "beyond it needs a pre-shared key, which this "
-                             "version cannot check yet",
-                             link->address);
+    if (!is_loopback(info->ai_addr) && link->key_size == 0)
+        return needs_key(link, FP_ERR_ACCES);
     link->fd =
         socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (link->fd < 0)

@@ -37,13 +37,13 @@ def wait_for(what, ready, seconds=30):
 
 
 class Process:
-    def __init__(self, log, program, *args):
-        self.log, self.args = log, [str(BIN / program), *map(str, args)]
+    def __init__(self, log, program, *args, stdin=subprocess.DEVNULL):
+        self.log, self.args, self.stdin = log, [str(BIN / program), *map(str, args)], stdin
         self.child = self.end = None    # end: the link to its pty, if it makes one
 
     def start(self):
         with open(self.log, 'ab') as log:
-            self.child = subprocess.Popen(self.args, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.child = subprocess.Popen(self.args, stdout=log, stderr=log, stdin=self.stdin)
         return self
 
     def output(self):
@@ -86,18 +86,18 @@ class Bed:
         self.dir = pathlib.Path(self.folder.name)
         self.processes, self.links, self.daemon, self.http = [], [], None, requests.Session()
 
-    def process(self, name, program, *args):
-        made = Process(self.dir / f'{name}.log', program, *args).start()
+    def process(self, name, program, *args, **options):
+        made = Process(self.dir / f'{name}.log', program, *args, **options).start()
         self.processes.append(made)
         return made
 
-    def agent(self, name, blocks=64, block=4096, prog=256, timing='none', image=None, listen='pty', extra=()):
+    def agent(self, name, blocks=64, block=4096, prog=256, timing='none', image=None, listen='pty', extra=(), **options):
         """An agent whose flash is a file, formatted where it holds no filesystem."""
         file = image or self.dir / f'{name}.img'
         where = self.dir / f'{name}.{listen}'
         made = self.process(name, 'flashport-agent', '--id', name, '--storage', f'flash0={file},block={block},count={blocks},prog={prog}',
                             '--mount', '/flash=flash0:littlefs', '--format', 'littlefs', '--timing', timing,
-                            '--listen', f'{listen}:{where}', *extra)
+                            '--listen', f'{listen}:{where}', *extra, **options)
         wait_for(where, lambda: os.path.lexists(where))
         if listen == 'pty':
             made.end = where

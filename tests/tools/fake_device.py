@@ -10,6 +10,7 @@ as much of the messages as an honest read-only device needs. Each MANNER is a
 class below that is dishonest in one way.
 """
 import collections
+import hmac
 import os
 import random
 import select
@@ -29,6 +30,7 @@ FRAME_MAX = 1024
  LIST, LIST_REPLY, READ, READ_REPLY, READ_END, DIGEST, DIGEST_REPLY, PUT_OPEN, PUT_OPEN_REPLY, PUT_COMMIT, PUT_COMMIT_REPLY) = range(2, 27)
 CHUNK_DIGEST, CHUNK_DIGEST_REPLY, CHUNK_CHANGED, CHUNK_CHANGED_REPLY, CHUNK_READ, CHUNK_READ_REPLY = range(40, 46)
 EVENT = 52
+AUTH = 55
 
 
 class Gone(Exception):
@@ -403,6 +405,48 @@ class Hello(Honest):
     def hello_fields(self):
         number, value = self.argument.split('=', 1)
         return {**super().hello_fields(), int(number): eval(value, {})}
+
+
+class Keyed(Honest):
+    """Has the key in file ARGUMENT, and serves who proves to have it."""
+
+    def mac(self, label, nonce, own):
+        key = open(self.argument, 'rb').readline().strip()
+        return hmac.digest(key, label + b'\0' + nonce + own + self.name.encode(), 'sha256')
+
+    def hello(self, rid, body):
+        own = os.urandom(16)
+        self.wanted = self.mac(b'flashport host v1', body[3], own)
+        self.answer(rid, {14: 16, 17: own, 18: self.mac(b'flashport device v1', body[3], own)})
+
+    def answer(self, rid, fields):
+        self.send(rid, HELLO_REPLY, list({**self.hello_fields(), **fields}.items()))
+
+    def request(self, payload):
+        env = parse(payload)
+        if AUTH not in env:
+            super().request(payload)
+        elif parse(env[AUTH])[1] == self.wanted:
+            self.proven(env[1])
+        else:
+            self.fail(env[1], 13)
+
+    def proven(self, rid):
+        self.send(rid, DONE, [])
+
+
+class Recorded(Keyed):
+    """Answers the first host with the key, and from then on with what it said to that one, as who has only listened can."""
+
+    first = None
+
+    def answer(self, rid, fields):
+        self.first = self.first or fields
+        super().answer(rid, self.first)
+
+    def proven(self, rid):
+        super().proven(rid)
+        raise Gone
 
 
 class Volume(Honest):

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * CRC-32 and SHA-256 against published values, and cut into pieces of all
+ * CRC-32, SHA-256 and HMAC against published values, and cut into pieces of all
  * sizes, since both take their input so.
  */
 #include "core/digest/crc32.h"
+#include "core/digest/hmac.h"
 #include "core/digest/sha256.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -118,6 +120,47 @@ static void sha256_of_a_million_a(void **state)
                     "f1809a48a497200e046d39ccc7112cd0");
 }
 
+static void check_hmac(const char *key, size_t key_size, const char *text,
+                       const char *hex)
+{
+    struct fp_hmac hmac;
+    uint8_t mac[FP_HMAC_SIZE], other[FP_HMAC_SIZE];
+    char found[2 * FP_HMAC_SIZE + 1];
+
+    fp_hmac_init(&hmac, key, key_size);
+    fp_hmac_update(&hmac, text, strlen(text));
+    fp_hmac_final(&hmac, mac);
+    for (size_t i = 0; i < sizeof mac; i++)
+        snprintf(found + 2 * i, 3, "%02x", mac[i]);
+    assert_string_equal(found, hex);
+    assert_true(fp_hmac_equal(mac, mac));
+    for (size_t i = 0; i < sizeof mac; i++) {
+        memcpy(other, mac, sizeof mac);
+        other[i] ^= 0x80;
+        assert_false(fp_hmac_equal(mac, other));
+    }
+}
+
+/* Source: RFC 4231, test cases 1, 2 and 6. */
+static void hmac_has_the_values_of_the_rfc(void **state)
+{
+    char key[131];
+
+    (void)state;
+    memset(key, 0x0b, 20);
+    check_hmac(key, 20, "Hi There",
+               "b0344c61d8db38535ca8afceaf0bf12b"
+               "881dc200c9833da726e9376c2e32cff7");
+    check_hmac("Jefe", 4, "what do ya want for nothing?",
+               "5bdcc146bf60754e6a042426089575c7"
+               "5a003f089d2739839dec58b964ec3843");
+    memset(key, 0xaa, sizeof key);
+    check_hmac(key, sizeof key,
+               "Test Using Larger Than Block-Size Key - Hash Key First",
+               "60e431591ee0b67f0d8a26aacbf5b77f"
+               "8e0bc6213728c5140546040f0ee37f54");
+}
+
 static void sha256_does_not_care_how_it_is_fed(void **state)
 {
     (void)state;
@@ -145,6 +188,7 @@ int main(void)
         cmocka_unit_test(sha256_has_the_values_of_nist),
         cmocka_unit_test(sha256_of_a_million_a),
         cmocka_unit_test(sha256_does_not_care_how_it_is_fed),
+        cmocka_unit_test(hmac_has_the_values_of_the_rfc),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,6 +61,8 @@ export const api = {
   login: (token) => call('GET', '/?login', { headers: { Authorization: `Bearer ${token}` } }),
 
   devices: async () => (await call('GET', '/api/v1/devices')).data.devices,
+  /** Ends the loan of its port to another program. @param {string} id */
+  takeBack: (id) => call('DELETE', `${device(id)}/release`),
   device: async (id) => (await call('GET', device(id))).data,
 
   /**

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The list of devices.
+import { api } from './api.js';
 import { encodePath, filesLink, snapshotsLink } from './address.js';
+import { trying } from './dialog.js';
 import { el, meter, shownName, sizeText, timeText } from './dom.js';
 import { isFixed } from './volumes.js';
 
@@ -38,6 +40,15 @@ function volumeRow(device, volume) {
     el('span.note', {}, `${sizeText(volume.free)} free of ${sizeText(volume.size)}${volume.writable ? '' : ` · read-only${volume.reason ? `: ${shownName(volume.reason)}` : ''}`}`));
 }
 
+/** What keeps it from serving, and what would end that. */
+function trouble(device) {
+  if (device.state === 'released') {
+    return el('p.reason', {}, `Its port is lent to another program until ${timeText(device.released_until, 'medium')}. `,
+      el('button', { onclick: () => trying(() => api.takeBack(device.id)) }, 'Take it back'));
+  }
+  return device.reason ? el('p.reason', {}, shownName(device.reason)) : null;
+}
+
 function card(device) {
   const online = serves(device);
   return el('article.card', { 'data-device': device.id },
@@ -45,7 +56,8 @@ function card(device) {
       el('h2', {}, shownName(device.label || device.id)),
       device.label ? el('small', {}, device.id) : null, el('span.state', {}, device.state)),
     el('p.facts', {}, [device.model, device.firmware, device.link && device.link.name].filter(Boolean).map(shownName).join(' · ')),
-    device.reason ? el('p.reason', {}, shownName(device.reason)) : null,
+    trouble(device),
+    device.conflict ? el('p.reason', {}, `A second device tells the same id, at ${shownName(device.conflict)}: nothing is sent there.`) : null,
     el('ul.volumes', {}, ...(device.volumes || []).map((volume) => volumeRow(device, volume))),
     el('footer', {}, online && device.volumes && device.volumes.some((v) => v.fs)
       ? el('a.button', { href: filesLink(device.id, filesHome(device)) }, 'Files') : null,

@@ -13,16 +13,20 @@
 #include "device-agent/ports/posix/wire.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* What a UART's FIFO keeps while the CPU stalls. */
 #define FIFO_SIZE    6
 #define EARLY_SIZE   65536
 #define SCRATCH_SIZE 4096
+#define CONSOLE_MS   20 /* how long a line on stdin waits */
 
 struct app {
     struct fp_port_options options;
@@ -39,6 +43,12 @@ struct app {
     uint8_t early[EARLY_SIZE];
     size_t early_size;
     uint64_t stall_lost;
+    /* Of stdin, not yet printed. */
+    uint8_t text[4096];
+    size_t text_size;
+    uint8_t key[128];
+    size_t key_size;
+    char **argv; /* to start again with */
 };
 
 static struct app app;
@@ -65,6 +75,12 @@ static size_t wire_send(void *ctx, const uint8_t *buf, size_t size)
 {
     (void)ctx;
     return fp_port_wire_send(&app.wire, buf, size);
+}
+
+static bool set_rate(void *ctx, uint32_t baud)
+{
+    (void)ctx;
+    return fp_port_wire_set_rate(&app.wire, baud);
 }
 
 /* All that is in the kernel came in before: it was received. Of what comes
@@ -114,6 +130,32 @@ static void hashed(void *ctx, uint32_t size)
         fp_port_timed_hash(&app.flashes[0].timed, size);
 }
 
+/* ---- restarting ---- */
+
+#define BOOT_REASON "FLASHPORT_AGENT_BOOT_REASON"
+
+/* The agent has closed what it had open; as on a board, the wire goes silent
+ * and the program begins anew. */
+static void restart(void *ctx)
+{
+    (void)ctx;
+    for (uint32_t i = 0; i < app.options.storage_count; i++)
+        fp_port_flash_close(&app.flashes[i]);
+    fp_port_wire_close(&app.wire);
+    setenv(BOOT_REASON, "4", 1);
+    execv("/proc/self/exe", app.argv);
+    fp_port_usage("cannot start again: %s", strerror(errno));
+}
+
+/* As in HelloReply: power, or software if this program started itself. */
+static uint32_t boot_reason(void)
+{
+    bool again = getenv(BOOT_REASON) != NULL;
+
+    unsetenv(BOOT_REASON);
+    return again ? 4 : 1;
+}
+
 /* ---- cards ---- */
 
 static uint32_t index_of(const char *storage)
@@ -143,6 +185,31 @@ static bool entropy(void *ctx, uint8_t *buf, size_t size)
 {
     (void)ctx;
     return getrandom(buf, size, 0) == (ssize_t)size;
+}
+
+/* ---- the key ---- */
+
+/* The first line of a file that nobody else reads. */
+static void read_key(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    struct stat st;
+    size_t size;
+
+    if (file == NULL || fstat(fileno(file), &st) != 0)
+        fp_port_usage("--key-file %s: %s", path, strerror(errno));
+    if (st.st_mode & 077)
+        fp_port_usage("--key-file %s: others may read it: chmod 600 it", path);
+    size = fread(app.key, 1, sizeof app.key, file);
+    app.key_size = 0;
+    while (app.key_size < size && app.key[app.key_size] != '\n' &&
+           app.key[app.key_size] != '\r')
+        app.key_size++;
+    if (app.key_size < 16 || (app.key_size == size && fgetc(file) > ' '))
+        fp_port_usage("--key-file %s: its first line has not 16 to 128 bytes; "
+                      "openssl rand -hex 32 makes one",
+                      path);
+    fclose(file);
 }
 
 /* ---- putting it together ---- */
@@ -218,7 +285,9 @@ static void configure(void)
         .model = "posix",
         .firmware = FP_PORT_VERSION,
         .epoch = app.epoch,
-        .boot_reason = 1,
+        .boot_reason = boot_reason(),
+        .key = app.key_size > 0 ? app.key : NULL,
+        .key_size = app.key_size,
         .vfs = &app.vfs,
         .storages = app.storages,
         .storage_count = o->storage_count,
@@ -230,6 +299,9 @@ static void configure(void)
         .tx_size = buf_size,
         .rx_buf = need(buf_size),
         .rx_size = buf_size,
+        .rates = o->rates,
+        .rate_count = o->rate_count,
+        .set_rate = o->rate_count > 0 ? set_rate : NULL,
         .scratch = need(SCRATCH_SIZE),
         .scratch_size = SCRATCH_SIZE,
         .block_buf = need(block),
@@ -240,6 +312,7 @@ static void configure(void)
         .hashed = hashed,
         .medium = medium,
         .inserted = inserted,
+        .reboot = restart,
     };
 }
 
@@ -284,6 +357,35 @@ static void format_empty(void)
     }
 }
 
+/* ---- the console ---- */
+
+static bool has_input(void)
+{
+    struct pollfd in = { .fd = STDIN_FILENO, .events = POLLIN };
+
+    return poll(&in, 1, 0) > 0;
+}
+
+/* What does not go now stays, and then holds back who writes to stdin. */
+static void print_console(void)
+{
+    size_t sent;
+
+    if (app.text_size == 0 && has_input()) {
+        ssize_t n = read(STDIN_FILENO, app.text, sizeof app.text);
+
+        app.options.console = n > 0;
+        app.text_size = n > 0 ? (size_t)n : 0;
+    }
+    if (app.text_size == 0)
+        return;
+    sent = app.options.raw_console
+               ? wire_send(NULL, app.text, app.text_size)
+               : fp_agent_print(&app.agent, app.text, app.text_size);
+    app.text_size -= sent;
+    memmove(app.text, app.text + sent, app.text_size);
+}
+
 static void serve(void)
 {
     uint8_t buf[16384];
@@ -298,6 +400,10 @@ static void serve(void)
             app.early_size = 0;
             wait = 0;
         }
+        if (app.options.console)
+            print_console();
+        if (app.options.console && wait > CONSOLE_MS)
+            wait = CONSOLE_MS;
         fp_port_wire_wait(&app.wire, wait < 1000 ? (int)wait : 1000);
         n = fp_port_wire_recv(&app.wire, buf, sizeof buf);
         if (n > 0)
@@ -309,6 +415,7 @@ int main(int argc, char **argv)
 {
     struct sigaction act = { .sa_handler = on_signal };
 
+    app.argv = argv;
     fp_port_options(&app.options, argc, argv);
     sigaction(SIGTERM, &act, NULL);
     sigaction(SIGINT, &act, NULL);
@@ -317,6 +424,8 @@ int main(int argc, char **argv)
     if (!entropy(NULL, app.epoch, sizeof app.epoch))
         fp_port_usage("no random numbers: %s", strerror(errno));
     fp_vfs_init(&app.vfs, fp_host_drivers);
+    if (app.options.key_file != NULL)
+        read_key(app.options.key_file);
     add_storages();
     add_regions();
     fp_port_volumes_init(&app.volumes, &app.options, app.storages);
@@ -327,10 +436,13 @@ int main(int argc, char **argv)
                       "or a read size is larger than 4096",
                       app.options.id);
     format_empty();
-    if (fp_port_wire_open(&app.wire, app.options.listen) != 0) {
+    if (fp_port_wire_open(&app.wire, app.options.listen, app.key_size > 0) !=
+        0) {
         fp_port_wire_close(&app.wire);
         fp_port_usage("--listen %s", app.wire.error);
     }
+    if (app.options.rate_count > 0 && !set_rate(NULL, app.options.rates[0]))
+        fp_port_usage("--rates: only a pty has one");
     fprintf(stderr, "flashport-agent: %s serves on %s\n", app.options.id,
             app.options.listen);
     serve();

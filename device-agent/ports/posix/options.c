@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "device-agent/ports/posix/options.h"
 
+#include "device-agent/ports/posix/wire.h"
 #include "proto/lz4.h"
 
 #include <errno.h>
@@ -56,7 +57,21 @@ static const char help[] =
     "65535 "
     "bytes\n"
     "                        (65535); off: without\n"
-    "  --listen WIRE         pty:PATH, tcp:127.0.0.1:PORT or unix:PATH\n"
+    "  --console, --raw-console\n"
+    "                        print what comes on stdin to the host's console;\n"
+    "                        raw: onto the wire whatever is on it, as a "
+    "printf\n"
+    "                        does that knows of no frames\n"
+    "  --rates N,N...        rates in baud that a pty is set to: the safe "
+    "one,\n"
+    "                        then those that a host may raise it to\n"
+    "  --key-file FILE       a key that the host must have too, a line of 16 "
+    "to\n"
+    "                        128 bytes in a file that only its owner reads:\n"
+    "                        openssl rand -hex 32\n"
+    "  --listen WIRE         pty:PATH, tcp:ADDRESS:PORT or unix:PATH; beyond "
+    "loopback\n"
+    "                        (127.0.0.1) only with a key\n"
     "  --help, --version\n"
     "\n"
     "Sizes are in bytes, or with K or M behind, or 0x...\n";
@@ -230,6 +245,24 @@ static void add_volume(struct fp_port_options *o, char *text)
     o->volume_count++;
 }
 
+static void take_rates(struct fp_port_options *o, const char *arg)
+{
+    char *copy = copy_of(arg);
+
+    for (char *next, *text = copy; text != NULL; text = next) {
+        next = cut(text, ',');
+        if (o->rate_count == FP_PORT_RATES)
+            fp_port_usage("--rates: at most %d", FP_PORT_RATES);
+        o->rates[o->rate_count] = (uint32_t)number("--rates", text, UINT32_MAX);
+        if (!fp_port_wire_has_rate(o->rates[o->rate_count]))
+            fp_port_usage("--rates: %s is no standard rate; give such as "
+                          "115200,921600",
+                          text);
+        o->rate_count++;
+    }
+    free(copy);
+}
+
 enum {
     OPT_ID = 256,
     OPT_STORAGE,
@@ -243,6 +276,10 @@ enum {
     OPT_FRAME,
     OPT_BUFFERS,
     OPT_LZ4,
+    OPT_RATES,
+    OPT_KEY_FILE,
+    OPT_CONSOLE,
+    OPT_RAW_CONSOLE,
     OPT_LISTEN,
     OPT_HELP,
     OPT_VERSION,
@@ -300,6 +337,17 @@ static void take(struct fp_port_options *o, int option, char *arg)
             fp_port_usage("--lz4: %u bytes at least, or off",
                           FP_LZ4_WINDOW_MIN);
         break;
+    case OPT_RATES:
+        take_rates(o, arg);
+        break;
+    case OPT_KEY_FILE:
+        o->key_file = arg;
+        break;
+    case OPT_CONSOLE:
+    case OPT_RAW_CONSOLE:
+        o->console = true;
+        o->raw_console = option == OPT_RAW_CONSOLE;
+        break;
     case OPT_LISTEN:
         o->listen = arg;
         break;
@@ -330,6 +378,10 @@ void fp_port_options(struct fp_port_options *o, int argc, char **argv)
         { "frame", required_argument, NULL, OPT_FRAME },
         { "buffers", required_argument, NULL, OPT_BUFFERS },
         { "lz4", required_argument, NULL, OPT_LZ4 },
+        { "rates", required_argument, NULL, OPT_RATES },
+        { "key-file", required_argument, NULL, OPT_KEY_FILE },
+        { "console", no_argument, NULL, OPT_CONSOLE },
+        { "raw-console", no_argument, NULL, OPT_RAW_CONSOLE },
         { "listen", required_argument, NULL, OPT_LISTEN },
         { "help", no_argument, NULL, OPT_HELP },
         { "version", no_argument, NULL, OPT_VERSION },

@@ -16,6 +16,7 @@
 #define FP_PORT_STORAGES 8
 #define FP_PORT_VOLUMES  8
 #define FP_PORT_REGIONS  8 /* a storage */
+#define FP_PORT_RATES    12
 
 struct fp_port_storage_option {
     const char *name, *file;
@@ -36,15 +37,16 @@ struct fp_port_volume_option {
 };
 
 struct fp_port_options {
-    const char *id, *listen, *format;
+    const char *id, *listen, *format, *key_file;
     struct fp_port_storage_option storages[FP_PORT_STORAGES];
     struct fp_port_volume_option volumes[FP_PORT_VOLUMES];
     struct fp_port_region_option regions[FP_PORT_STORAGES * FP_PORT_REGIONS];
     uint32_t storage_count, volume_count, region_count;
     const struct fp_port_timing *timing;
     uint32_t frame, buffers;
-    uint32_t lz4; /* window either way; 0: none */
-    bool ram, trace, read_only;
+    uint32_t lz4;                              /* window either way; 0: none */
+    uint32_t rates[FP_PORT_RATES], rate_count; /* the first is safe */
+    bool ram, trace, read_only, console, raw_console;
 };
 
 void fp_port_options(struct fp_port_options *options, int argc, char **argv);

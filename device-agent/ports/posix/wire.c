@@ -11,11 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
+
+#define DRAIN_MS 100
 
 __attribute__((format(printf, 2, 3))) static int fail(struct fp_port_wire *wire,
                                                       const char *format, ...)
@@ -81,6 +85,63 @@ static int open_pty(struct fp_port_wire *wire, const char *path)
     return link_slave(wire, path);
 }
 
+/* ---- rates ---- */
+
+static bool find_speed(uint32_t baud, speed_t *speed)
+{
+    static const struct {
+        uint32_t baud;
+        speed_t speed;
+    } speeds[] = {
+        { 9600, B9600 },       { 19200, B19200 },     { 38400, B38400 },
+        { 57600, B57600 },     { 115200, B115200 },   { 230400, B230400 },
+        { 460800, B460800 },   { 921600, B921600 },   { 1000000, B1000000 },
+        { 1500000, B1500000 }, { 2000000, B2000000 }, { 3000000, B3000000 },
+    };
+
+    for (size_t i = 0; i < sizeof speeds / sizeof speeds[0]; i++) {
+        if (speeds[i].baud == baud) {
+            *speed = speeds[i].speed;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool fp_port_wire_has_rate(uint32_t baud)
+{
+    speed_t speed;
+
+    return find_speed(baud, &speed);
+}
+
+/* A UART shifts its bytes out at the rate it has; here they lie in the pty
+ * until they are read. */
+static void drain(const struct fp_port_wire *wire)
+{
+    const struct timespec pause = { 0, 1000000 };
+    int left = 0;
+
+    for (int i = 0; i < DRAIN_MS; i++) {
+        if (ioctl(wire->slave_fd, FIONREAD, &left) != 0 || left == 0)
+            return;
+        nanosleep(&pause, NULL);
+    }
+}
+
+bool fp_port_wire_set_rate(struct fp_port_wire *wire, uint32_t baud)
+{
+    struct termios tio;
+    speed_t speed;
+
+    if (wire->slave_fd < 0 || !find_speed(baud, &speed))
+        return false;
+    drain(wire);
+    return tcgetattr(wire->slave_fd, &tio) == 0 &&
+           cfsetispeed(&tio, speed) == 0 && cfsetospeed(&tio, speed) == 0 &&
+           tcsetattr(wire->slave_fd, TCSANOW, &tio) == 0;
+}
+
 /* ---- sockets ---- */
 
 static int serve_on(struct fp_port_wire *wire, const char *spec,
@@ -100,7 +161,7 @@ static int serve_on(struct fp_port_wire *wire, const char *spec,
     return 0;
 }
 
-static int open_tcp(struct fp_port_wire *wire, const char *spec)
+static int open_tcp(struct fp_port_wire *wire, const char *spec, bool has_key)
 {
     struct sockaddr_in addr = { .sin_family = AF_INET };
     const char *colon = strrchr(spec, ':');
@@ -114,11 +175,12 @@ static int open_tcp(struct fp_port_wire *wire, const char *spec)
     port = strtoul(colon + 1, &end, 10);
     if (*end != '\0' || end == colon + 1 || port > 65535)
         return fail(wire, "tcp:%s: the port is a number up to 65535", spec);
-    if (inet_pton(AF_INET, host, &addr.sin_addr) != 1 ||
-        (ntohl(addr.sin_addr.s_addr) >> 24) != 127)
+    if (inet_pton(AF_INET, host, &addr.sin_addr) != 1)
+        return fail(wire, "tcp:%s: give an address such as 127.0.0.1", spec);
+    if (!has_key && (ntohl(addr.sin_addr.s_addr) >> 24) != 127)
         return fail(wire,
-                    "tcp:%s: only 127.0.0.1: whoever reaches the port may "
-                    "write the flash",
+                    "tcp:%s: whoever reaches the port may write the flash: "
+                    "give 127.0.0.1, or --key-file for an address beyond",
                     spec);
     addr.sin_port = htons((uint16_t)port);
     return serve_on(wire, spec, (struct sockaddr *)&addr, sizeof addr);
@@ -169,13 +231,13 @@ static void accept_peer(struct fp_port_wire *wire)
 
 /* ---- what the loop uses ---- */
 
-int fp_port_wire_open(struct fp_port_wire *wire, const char *spec)
+int fp_port_wire_open(struct fp_port_wire *wire, const char *spec, bool has_key)
 {
     *wire = (struct fp_port_wire){ .fd = -1, .listen_fd = -1, .slave_fd = -1 };
     if (strncmp(spec, "pty:", 4) == 0 && spec[4] != '\0')
         return open_pty(wire, spec + 4);
     if (strncmp(spec, "tcp:", 4) == 0)
-        return open_tcp(wire, spec + 4);
+        return open_tcp(wire, spec + 4, has_key);
     if (strncmp(spec, "unix:", 5) == 0 && spec[5] != '\0')
         return open_unix(wire, spec + 5);
     return fail(wire, "%s: give pty:PATH, tcp:127.0.0.1:PORT or unix:PATH",

@@ -25,8 +25,10 @@ struct fp_port_wire {
     char error[256];
 };
 
-/* "pty:PATH", "tcp:127.0.0.1:PORT" or "unix:PATH". */
-int fp_port_wire_open(struct fp_port_wire *wire, const char *spec);
+/* "pty:PATH", "tcp:ADDRESS:PORT" or "unix:PATH"; an address beyond loopback
+ * only where peers prove a key. */
+int fp_port_wire_open(struct fp_port_wire *wire, const char *spec,
+                      bool has_key);
 void fp_port_wire_close(struct fp_port_wire *wire);
 /* Waits for something to happen, at most timeout_ms; takes in a new peer. */
 void fp_port_wire_wait(struct fp_port_wire *wire, int timeout_ms);
@@ -34,5 +36,10 @@ void fp_port_wire_wait(struct fp_port_wire *wire, int timeout_ms);
 size_t fp_port_wire_recv(struct fp_port_wire *wire, uint8_t *buf, size_t size);
 size_t fp_port_wire_send(struct fp_port_wire *wire, const uint8_t *buf,
                          size_t size);
+
+/* Is it one that a terminal can be set to? */
+bool fp_port_wire_has_rate(uint32_t baud);
+/* Sets a pty to it, once what was sent has been read. False: it is none. */
+bool fp_port_wire_set_rate(struct fp_port_wire *wire, uint32_t baud);
 
 #endif
