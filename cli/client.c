@@ -2,7 +2,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "cli/client.h"
 
-#include <curl/curl.h>
+#include "cli/curl.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -12,6 +13,8 @@
 /* A description is small; a listing of some thousand files is not. What is
  * larger than this is not the daemon's. */
 #define JSON_MAX (64u << 20)
+
+static const struct fpc_curl *const lib = &fpc_curl;
 
 struct fpc_client {
     CURL *curl;
@@ -54,19 +57,23 @@ static char *default_token(void)
 
 int fpc_client_new(const struct fpc_context *ctx, struct fpc_client **client)
 {
-    struct fpc_client *c = calloc(1, sizeof *c);
+    struct fpc_client *c;
     const char *url = or_env(ctx->url, "FLASHPORT_URL");
     const char *token = or_env(ctx->token, "FLASHPORT_TOKEN");
 
+    if (fpc_curl_load() != FPC_EXIT_OK)
+        return FPC_EXIT_FAILED;
+    c = calloc(1, sizeof *c);
     if (!c)
         return fpc_error("out of memory"), FPC_EXIT_FAILED;
+    lib->curl_global_init(CURL_GLOBAL_DEFAULT);
     /* A URL on the command line wins over a socket in the environment. */
     c->socket = ctx->socket || !ctx->url
                     ? or_env(ctx->socket, "FLASHPORT_SOCKET")
                     : NULL;
     c->url = strdup(c->socket ? "http://localhost" : url ? url : DEFAULT_URL);
     c->token = token ? strdup(token) : c->socket ? NULL : default_token();
-    c->curl = curl_easy_init();
+    c->curl = lib->curl_easy_init();
     if (!c->url || !c->curl) {
         fpc_client_free(c);
         return fpc_error("out of memory"), FPC_EXIT_FAILED;
@@ -82,7 +89,8 @@ void fpc_client_free(struct fpc_client *c)
     if (!c)
         return;
     if (c->curl)
-        curl_easy_cleanup(c->curl);
+        lib->curl_easy_cleanup(c->curl);
+    lib->curl_global_cleanup();
     free(c->url);
     free(c->token);
     free(c);
@@ -105,7 +113,7 @@ static size_t on_body(char *data, size_t unit, size_t count, void *ctx)
     long status = 0;
     char *grown;
 
-    curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+    lib->curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     if (t->call->download && status < 300) {
         if (fwrite(data, 1, size, t->call->download) == size)
             return size;
@@ -192,16 +200,16 @@ static struct curl_slist *headers_of(struct fpc_client *c,
 
     if (c->token) {
         snprintf(line, sizeof line, "Authorization: Bearer %s", c->token);
-        list = curl_slist_append(list, line);
+        list = lib->curl_slist_append(list, line);
     }
     if (call->body)
-        list = curl_slist_append(list, "Content-Type: application/json");
+        list = lib->curl_slist_append(list, "Content-Type: application/json");
     /* The daemon refuses before it reads a body; waiting to be told to go on
      * would only cost a turn. */
-    list = curl_slist_append(list, "Expect:");
+    list = lib->curl_slist_append(list, "Expect:");
     for (size_t i = 0; i < sizeof call->headers / sizeof call->headers[0]; i++)
         if (call->headers[i])
-            list = curl_slist_append(list, call->headers[i]);
+            list = lib->curl_slist_append(list, call->headers[i]);
     return list;
 }
 
@@ -210,37 +218,37 @@ static void prepare(struct fpc_client *c, struct transfer *t, const char *url,
 {
     CURL *curl = c->curl;
 
-    curl_easy_reset(curl);
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+    lib->curl_easy_reset(curl);
+    lib->curl_easy_setopt(curl, CURLOPT_URL, url);
+    lib->curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
     if (c->socket)
-        curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, c->socket);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 10L);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(curl, CURLOPT_HEADERDATA, t);
-    curl_easy_setopt(curl, CURLOPT_FILETIME, 1L);
+        lib->curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, c->socket);
+    lib->curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    lib->curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, 10L);
+    lib->curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    lib->curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
+    lib->curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+    lib->curl_easy_setopt(curl, CURLOPT_HEADERDATA, t);
+    lib->curl_easy_setopt(curl, CURLOPT_FILETIME, 1L);
     if (body)
-        curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
+        lib->curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
     if (t->call->upload) {
-        curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
-        curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_upload);
-        curl_easy_setopt(curl, CURLOPT_READDATA, t);
-        curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, on_seek);
-        curl_easy_setopt(curl, CURLOPT_SEEKDATA, t);
-        curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE,
-                         (curl_off_t)t->call->upload_size);
+        lib->curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+        lib->curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_upload);
+        lib->curl_easy_setopt(curl, CURLOPT_READDATA, t);
+        lib->curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, on_seek);
+        lib->curl_easy_setopt(curl, CURLOPT_SEEKDATA, t);
+        lib->curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE,
+                              (curl_off_t)t->call->upload_size);
     }
     if (strcmp(t->call->method, "HEAD") == 0)
-        curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+        lib->curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
     else
-        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, t->call->method);
+        lib->curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, t->call->method);
     if (t->call->progress) {
-        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-        curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
+        lib->curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        lib->curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+        lib->curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
     }
 }
 
@@ -349,10 +357,11 @@ static int say_unreached(struct fpc_client *c, CURLcode code,
     if (code == CURLE_ABORTED_BY_CALLBACK)
         return fpc_error("cannot read the file to send"), FPC_EXIT_FAILED;
     if (t->call->status)
-        return fpc_error("the answer broke off: %s", curl_easy_strerror(code)),
+        return fpc_error("the answer broke off: %s",
+                         lib->curl_easy_strerror(code)),
                FPC_EXIT_FAILED;
     fpc_error("cannot reach flashportd at %s: %s",
-              c->socket ? c->socket : c->url, curl_easy_strerror(code));
+              c->socket ? c->socket : c->url, lib->curl_easy_strerror(code));
     return FPC_EXIT_NO_DAEMON;
 }
 
@@ -374,12 +383,13 @@ int fpc_client_call(struct fpc_client *c, struct fpc_call *call)
     }
     snprintf(url, url_size, "%s%s", c->url, call->path);
     prepare(c, &t, url, body);
-    curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
-    code = curl_easy_perform(c->curl);
-    curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &call->status);
-    curl_easy_getinfo(c->curl, CURLINFO_FILETIME_T, &modified);
+    lib->curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
+    code = lib->curl_easy_perform(c->curl);
+    lib->curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &call->status);
+    lib->curl_easy_getinfo(c->curl, CURLINFO_FILETIME_T, &modified);
     call->modified = modified;
-    curl_easy_getinfo(c->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    lib->curl_easy_getinfo(c->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
+                           &length);
     call->length = length;
     if (call->progress)
         fpc_progress_end(call->progress);
@@ -394,7 +404,7 @@ int fpc_client_call(struct fpc_client *c, struct fpc_call *call)
         fpc_client_say(c, call);
 
 out:
-    curl_slist_free_all(headers);
+    lib->curl_slist_free_all(headers);
     free(t.body);
     free(body);
     free(url);

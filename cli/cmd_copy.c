@@ -2,11 +2,15 @@
  *
  * flashport cp: files and trees between here and devices, and between devices.
  *
+ * Several files travel at once, each worker of a crew with a connection of its
+ * own: on a serial line the answers to small files take longer than their bytes.
+ *
  * Here a file appears under its name only when it is whole: it is written
  * beside it and renamed. On a device the daemon and the agent see to the same.
  */
 #define _XOPEN_SOURCE 700
 #include "cli/client.h"
+#include "cli/crew.h"
 #include "cli/listing.h"
 #include "cli/remote.h"
 #include "cli/whole.h"
@@ -22,9 +26,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define WORKERS 8
+
 struct copy {
     struct fpc_context *ctx;
     struct fpc_client *client;
+    struct fpc_crew *crew; /* NULL: one file after the other */
     bool recursive, in_place;
     uint64_t files, bytes; /* copied so far, for --json */
 };
@@ -115,21 +122,24 @@ static int send_file(struct copy *copy, FILE *file, int64_t size, int64_t mtime,
 static int upload(struct copy *copy, const char *path,
                   const struct fpc_remote *to)
 {
-    FILE *file = fopen(path, "rb");
     struct stat st;
+    FILE *file;
     int status;
 
-    if (!file)
+    /* Looked at before it is opened: that would wait for a pipe's writer. */
+    if (stat(path, &st) != 0)
         return fpc_failed(path);
-    if (fstat(fileno(file), &st) != 0) {
-        status = fpc_failed(path);
-    } else if (!S_ISREG(st.st_mode)) {
+    if (!S_ISREG(st.st_mode)) {
         fpc_error("%s: not a regular file", path);
-        status = FPC_EXIT_FAILED;
-    } else {
-        status = send_file(copy, file, st.st_size, st.st_mtime, to);
+        return FPC_EXIT_FAILED;
     }
-    fclose(file);
+    file = fopen(path, "rb");
+    if (!file || fstat(fileno(file), &st) != 0)
+        status = fpc_failed(path);
+    else
+        status = send_file(copy, file, st.st_size, st.st_mtime, to);
+    if (file)
+        fclose(file);
     return status;
 }
 
@@ -194,8 +204,8 @@ static int between(struct copy *copy, const struct fpc_remote *from,
     return status;
 }
 
-static int copy_file(struct copy *copy, const struct place *from,
-                     const struct place *to)
+static int copy_now(struct copy *copy, const struct place *from,
+                    const struct place *to)
 {
     if (from->far && to->far)
         return between(copy, &from->remote, &to->remote);
@@ -204,10 +214,40 @@ static int copy_file(struct copy *copy, const struct place *from,
     return download(copy, &from->remote, to->path);
 }
 
+/* --- many files ---------------------------------------------------------- */
+
+struct pair {
+    struct place from, to;
+};
+
+static int work(void *worker, void *job)
+{
+    struct pair *pair = job;
+    int status = copy_now(worker, &pair->from, &pair->to);
+
+    free(pair);
+    return status;
+}
+
+static int copy_file(struct copy *copy, const struct place *from,
+                     const struct place *to)
+{
+    struct pair *pair;
+
+    if (!copy->crew)
+        return copy_now(copy, from, to);
+    pair = malloc(sizeof *pair);
+    if (!pair)
+        return fpc_error("out of memory"), FPC_EXIT_FAILED;
+    pair->from = *from;
+    pair->to = *to;
+    return fpc_crew_give(copy->crew, pair);
+}
+
 /* --- trees --------------------------------------------------------------- */
 
-static int copy_any(struct copy *copy, const struct place *from,
-                    const struct place *to);
+static int copy_known(struct copy *copy, const struct place *from,
+                      const struct place *to, bool dir);
 
 static int make_dir(struct copy *copy, const struct place *dir)
 {
@@ -227,19 +267,24 @@ static int make_dir(struct copy *copy, const struct place *dir)
     return status;
 }
 
-/* Copies the entry `name` of one directory into the other. */
+/* Copies the entry `name` of one directory into the other. What it is here is
+ * looked up; far away the listing has told. */
 static int copy_entry(struct copy *copy, const struct place *from,
-                      const struct place *to, const char *name)
+                      const struct place *to, const char *name, bool dir)
 {
-    struct place *pair = malloc(2 * sizeof *pair);
+    struct pair *pair = malloc(sizeof *pair);
+    bool exists;
     int status = FPC_EXIT_FAILED;
 
     if (!pair)
         return fpc_error("out of memory"), FPC_EXIT_FAILED;
-    pair[0] = *from;
-    pair[1] = *to;
-    if (join(&pair[0], name) && join(&pair[1], name))
-        status = copy_any(copy, &pair[0], &pair[1]);
+    pair->from = *from;
+    pair->to = *to;
+    if (join(&pair->from, name) && join(&pair->to, name))
+        status =
+            from->far ? FPC_EXIT_OK : look(copy, &pair->from, &exists, &dir);
+    if (status == FPC_EXIT_OK)
+        status = copy_known(copy, &pair->from, &pair->to, dir);
     free(pair);
     return status;
 }
@@ -254,7 +299,7 @@ static int copy_far_entries(struct copy *copy, const struct place *from,
 
     for (size_t i = 0; i < count && status == FPC_EXIT_OK; i++)
         status = fpc_listing_entry(doc, i, &entry)
-                     ? copy_entry(copy, from, to, entry.name)
+                     ? copy_entry(copy, from, to, entry.name, entry.dir)
                      : FPC_EXIT_FAILED;
     json_decref(doc);
     return status;
@@ -272,11 +317,30 @@ static int copy_near_entries(struct copy *copy, const struct place *from,
     for (int i = 0; i < count; i++) {
         if (status == FPC_EXIT_OK && strcmp(names[i]->d_name, ".") != 0 &&
             strcmp(names[i]->d_name, "..") != 0)
-            status = copy_entry(copy, from, to, names[i]->d_name);
+            status = copy_entry(copy, from, to, names[i]->d_name, false);
         free(names[i]);
     }
     free(names);
     return status;
+}
+
+static int copy_known(struct copy *copy, const struct place *from,
+                      const struct place *to, bool dir)
+{
+    int status;
+
+    if (!dir)
+        return copy_file(copy, from, to);
+    if (!copy->recursive) {
+        fpc_error("%s: is a directory; copy it with -r",
+                  from->far ? from->remote.path : from->path);
+        return FPC_EXIT_USAGE;
+    }
+    status = make_dir(copy, to);
+    if (status)
+        return status;
+    return from->far ? copy_far_entries(copy, from, to)
+                     : copy_near_entries(copy, from, to);
 }
 
 static int copy_any(struct copy *copy, const struct place *from,
@@ -293,18 +357,7 @@ static int copy_any(struct copy *copy, const struct place *from,
         fpc_error("%s: no such file or directory", from->path);
         return FPC_EXIT_NOT_FOUND;
     }
-    if (!dir)
-        return copy_file(copy, from, to);
-    if (!copy->recursive) {
-        fpc_error("%s: is a directory; copy it with -r",
-                  from->far ? from->remote.path : from->path);
-        return FPC_EXIT_USAGE;
-    }
-    status = make_dir(copy, to);
-    if (status)
-        return status;
-    return from->far ? copy_far_entries(copy, from, to)
-                     : copy_near_entries(copy, from, to);
+    return copy_known(copy, from, to, dir);
 }
 
 /* --- the command --------------------------------------------------------- */
@@ -342,6 +395,47 @@ static int copy_operand(struct copy *copy, const char *source,
     return copy_any(copy, &from, &to);
 }
 
+static int copy_operands(struct copy *copy, int argc, char **argv)
+{
+    int status = FPC_EXIT_OK;
+
+    for (int i = 0; i < argc - 1 && status == FPC_EXIT_OK; i++)
+        status = copy_operand(copy, argv[i], argv[argc - 1], argc > 2);
+    return status;
+}
+
+/* Each worker is a copy of its own, which shows no progress: they would write
+ * over each other's. */
+static int copy_with_crew(struct copy *copy, int argc, char **argv)
+{
+    static const struct fpc_crew_ops ops = { work, free };
+    struct fpc_context quiet = *copy->ctx;
+    struct copy workers[WORKERS];
+    void *list[WORKERS];
+    unsigned count = 0;
+    int status = FPC_EXIT_OK, ended = FPC_EXIT_OK;
+
+    quiet.quiet = true;
+    for (; count < WORKERS && status == FPC_EXIT_OK; count++) {
+        workers[count] =
+            (struct copy){ .ctx = &quiet, .in_place = copy->in_place };
+        list[count] = &workers[count];
+        status = fpc_client_new(&quiet, &workers[count].client);
+    }
+    if (status == FPC_EXIT_OK)
+        copy->crew = fpc_crew_new(&ops, list, count);
+    if (status == FPC_EXIT_OK)
+        status = copy_operands(copy, argc, argv);
+    if (copy->crew)
+        ended = fpc_crew_end(copy->crew);
+    for (unsigned i = 0; i < count; i++) {
+        copy->files += workers[i].files;
+        copy->bytes += workers[i].bytes;
+        fpc_client_free(workers[i].client);
+    }
+    return ended ? ended : status;
+}
+
 int fpc_cmd_cp(struct fpc_context *ctx, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -364,9 +458,10 @@ int fpc_cmd_cp(struct fpc_context *ctx, int argc, char **argv)
     if (argc - optind < 2)
         return fpc_usage("cp", "a source and a target");
     status = fpc_client_new(ctx, &copy.client);
-    for (int i = optind; i < argc - 1 && status == FPC_EXIT_OK; i++)
-        status =
-            copy_operand(&copy, argv[i], argv[argc - 1], argc - optind > 2);
+    if (status == FPC_EXIT_OK && (copy.recursive || argc - optind > 2))
+        status = copy_with_crew(&copy, argc - optind, argv + optind);
+    else if (status == FPC_EXIT_OK)
+        status = copy_operands(&copy, argc - optind, argv + optind);
     fpc_client_free(copy.client);
     if (status == FPC_EXIT_OK && ctx->json)
         printf("{\"files\": %" PRIu64 ", \"bytes\": %" PRIu64 "}\n", copy.files,

@@ -5,6 +5,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "cli/image/image.h"
 #include "cli/image/kinds.h"
+#include "cli/image/opts.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -62,7 +63,8 @@ static const struct verb {
     { "put", "IMAGE FILE... PATH",
       "files and directories, or '-' for stdin, "
       "into PATH",
-      2, 1000000, OPT_FIND | OPT_WRITE | OPT_KEEP | OPT_TREE, fpc_image_put },
+      2, 1000000, OPT_FIND | OPT_WRITE | OPT_KEEP | OPT_TREE | OPT_LOSSY,
+      fpc_image_put },
     { "rm", "IMAGE PATH...", "remove files, with -r directories", 1, 1000000,
       OPT_FIND | OPT_WRITE | OPT_RM, fpc_image_rm },
     { "mv", "IMAGE FROM TO", "rename, or move into the directory TO", 2, 2,
@@ -156,14 +158,37 @@ static void print_options(int verb_options)
             fputs(options_help[i].text, stdout);
 }
 
+/* What a filesystem takes, in lines of 80 columns; behind '+' what is taken for
+ * a new image only, behind '-' what for one that is there. */
+static void print_opts_of(const char *fs)
+{
+    char text[FP_HOST_OPTION_TEXT];
+    unsigned uses;
+    int column = 0;
+
+    for (unsigned n = 0; fp_host_option_at(fs, n, text, &uses); n++) {
+        const int wide = (int)strlen(text) + 2;
+
+        if (column == 0 || column + wide > 79)
+            column = printf("%s  %-8s", column ? "\n" : "", column ? "" : fs);
+        column += printf(" %s%s",
+                         uses == FP_HOST_OPTION_FORMAT  ? "+"
+                         : uses == FP_HOST_OPTION_MOUNT ? "-"
+                                                        : "",
+                         text);
+    }
+    if (column)
+        putchar('\n');
+}
+
 static void print_opts(void)
 {
     const struct fpc_image_kind *kind;
 
-    puts("\n--opt by filesystem:");
+    puts("\n--opt by filesystem; '+': for a new image only, '-': for one that "
+         "is there:");
     for (unsigned n = 0; (kind = fpc_image_kind_at(n)) != NULL; n++)
-        if (kind->opts)
-            printf("  %-8s %s\n", kind->fs, kind->opts);
+        print_opts_of(kind->fs);
 }
 
 static void print_help(void)
@@ -177,7 +202,7 @@ static void print_help(void)
     print_options(OPT_FIND);
     puts("\nOptions of ls, of cat the last:");
     print_options(OPT_LIST | OPT_RAW);
-    puts("\nOptions of create:");
+    puts("\nOptions of create, the last of put too:");
     print_options(OPT_CREATE | OPT_LOSSY);
     puts("\nOf convert those of create, for the new image, and:");
     print_options(OPT_CONVERT);
@@ -188,8 +213,9 @@ static void print_help(void)
         "itself):");
     print_options(OPT_WRITE | OPT_KEEP | OPT_PARENTS | OPT_RM);
     print_opts();
-    puts("\nAll take --json. Numbers may be hexadecimal (0x...) or end in K, M "
-         "or G; paths\nin the image need no leading slash.\n\n"
+    puts("\nAll take --json: a document on stdout, {\"error\": ...} where "
+         "there is none. Numbers may be\nhexadecimal (0x...) or end in K, M "
+         "or G; paths in the image need no leading\nslash.\n\n"
          "Exit codes: 0 done, 2 wrong usage, 3 the image is refused, corrupt "
          "or cut off,\n4 no such file, 6 it exists or is in use, 7 it does not "
          "fit, 1 "
@@ -213,26 +239,6 @@ static const struct verb *find(const char *name)
     return NULL;
 }
 
-/* 64-bit, decimal or 0x, with K, M or G behind. */
-bool fpc_image_number(const char *text, uint64_t most, uint64_t *value)
-{
-    char *end;
-
-    errno = 0;
-    *value = strtoull(text, &end, 0);
-    if (end == text || errno || text[0] == '-')
-        return false;
-    if (*end && strchr("KkMmGg", *end)) {
-        unsigned shift = strchr("Kk", *end) ? 10 : strchr("Mm", *end) ? 20 : 30;
-
-        if (*value > UINT64_MAX >> shift)
-            return false;
-        *value <<= shift;
-        end++;
-    }
-    return *end == 0 && *value <= most;
-}
-
 static int usage(const char *why)
 {
     fpc_error("%s", why);
@@ -240,65 +246,54 @@ static int usage(const char *why)
     return FPC_EXIT_USAGE;
 }
 
-/* What is a field of the configuration goes there, the rest to the driver. */
-static int take_opt(struct fpc_image *image, const char *item, char *rest)
+/* Makes cfg of --opt, and of --raw, which is an option of the drivers too; the
+ * text of the raw driver has nothing but regions. *text is to be freed. */
+static int take_opts(const struct verb *verb, struct fpc_image *image,
+                     char **text)
 {
-    const bool is_littlefs = !image->fs || strcmp(image->fs, "littlefs") == 0;
-    uint64_t n;
-
-    if (strcmp(item, "version=2.0") == 0)
-        image->cfg.version = 0x20000;
-    else if (strcmp(item, "version=2.1") == 0)
-        image->cfg.version = 0x20001;
-    else if (strncmp(item, "name_max=", 9) == 0 &&
-             fpc_image_number(item + 9, 1022, &n) && n > 0)
-        image->cfg.name_max = (uint32_t)n;
-    else if (strncmp(item, "block_cycles=", 13) == 0 &&
-             fpc_image_number(item + 13, INT32_MAX, &n) && n > 0)
-        image->cfg.block_cycles = (int32_t)n;
-    else if (is_littlefs && (strcmp(image->verb, "create") == 0 ||
-                             strcmp(image->verb, "convert") == 0))
-        return usage("--opt: littlefs takes version=2.0, version=2.1 and "
-                     "name_max=1..1022");
-    else if (strchr(item, '=') == NULL || item[0] == '=')
-        return usage("--opt takes K=V,...");
-    else
-        sprintf(rest + strlen(rest), "%s%s", rest[0] ? "," : "", item);
-    return FPC_EXIT_OK;
-}
-
-/* cfg.options, in `rest`, which has room for all of --opt and for raw. */
-static int take_opts(struct fpc_image *image, char *rest)
-{
+    const bool makes = verb->options & OPT_CREATE;
+    const bool is_raw =
+        image->raw && (!image->fs || strcmp(image->fs, "raw") != 0);
+    const size_t room = (image->opts ? strlen(image->opts) * 8 : 0) + 10;
+    char *typed = NULL;
     int status = FPC_EXIT_OK;
 
-    /* The text of the raw driver has nothing but regions. */
-    strcpy(rest, image->raw && (!image->fs || strcmp(image->fs, "raw") != 0)
-                     ? "raw=1"
-                     : "");
-    for (const char *p = image->opts; p && *p && !status;
-         p += strcspn(p, ","), p += *p == ',') {
-        char item[320];
-
-        if (strcspn(p, ",") >= sizeof item)
-            return usage("--opt: an item is too long");
-        snprintf(item, sizeof item, "%.*s", (int)strcspn(p, ","), p);
-        status = take_opt(image, item, rest);
+    *text = NULL;
+    if (image->opts)
+        status = fpc_image_take_opts(
+            "--opt", makes && !image->fs ? "littlefs" : image->fs,
+            makes ? FP_HOST_OPTION_FORMAT : FP_HOST_OPTION_MOUNT, image->opts,
+            &image->cfg, &typed);
+    if (status == FPC_EXIT_OK && (typed || is_raw)) {
+        *text = malloc(room);
+        if (!*text)
+            status = (fpc_error("out of memory"), FPC_EXIT_FAILED);
+        else
+            snprintf(*text, room, "%s%s%s", is_raw ? "raw=1" : "",
+                     is_raw && typed ? "," : "", typed ? typed : "");
     }
-    if (rest[0])
-        image->cfg.options = rest;
+    free(typed);
+    image->cfg.options = *text;
     return status;
 }
 
+static const char *long_name(int opt);
+
 static int parse_number(struct fpc_image *image, int opt, const char *text)
 {
+    const bool is_large = strchr("o5Z", opt), is_place = strchr("o5", opt);
     uint64_t n;
 
-    if (!fpc_image_number(text, strchr("o5Z", opt) ? INT64_MAX : UINT32_MAX,
-                          &n) ||
-        (n == 0 && opt != 'o' && opt != '5'))
-        return usage("a size or count must be a number above 0, decimal or "
-                     "0x..., K, M and G may follow");
+    if (!fp_host_number(text, is_large ? INT64_MAX : UINT32_MAX, &n) ||
+        (n == 0 && !is_place)) {
+        fpc_error("--%s %s: a number %s is wanted, decimal or 0x..., K, M and "
+                  "G may follow",
+                  long_name(opt), text,
+                  is_place   ? "from 0"
+                  : is_large ? "above 0"
+                             : "from 1 to 4294967295");
+        return FPC_EXIT_USAGE;
+    }
     switch (opt) {
     case 'o':
         image->has_offset = true;
@@ -417,6 +412,20 @@ static int check_taken(const struct verb *verb, const struct fpc_image *image)
     return FPC_EXIT_USAGE;
 }
 
+/* An image is read, and written, here and there, which a pipe is not. */
+static int check_paths(const struct verb *verb, const struct fpc_image *image)
+{
+    const bool has_two = verb->options & (OPT_DIFF | OPT_CONVERT);
+
+    if (strcmp(image->path, "-") != 0 &&
+        (!image->save || strcmp(image->save, "-") != 0) &&
+        (!has_two || image->arg_count < 1 || strcmp(image->args[0], "-") != 0))
+        return FPC_EXIT_OK;
+    fpc_error("-: an image is a file or a disk, and no pipe: cat >FILE first, "
+              "or cat FILE then; a file of this name is ./-");
+    return FPC_EXIT_USAGE;
+}
+
 static void note_given(struct fpc_image *image, int opt)
 {
     for (size_t i = 0; i < sizeof takers / sizeof takers[0]; i++)
@@ -467,7 +476,7 @@ static int parse(struct fpc_context *ctx, struct fpc_image *image, int argc,
         else if (strchr("oVbczgZ56", opt))
             status = parse_number(image, opt, optarg);
         else
-            status = usage("no such option");
+            status = usage("no such option, or its value is missing");
     }
     return status;
 }
@@ -495,14 +504,12 @@ static int run_verb(const struct verb *verb, struct fpc_image *image)
 
 static int run_with_opts(const struct verb *verb, struct fpc_image *image)
 {
-    char *rest = malloc((image->opts ? strlen(image->opts) : 0) + 10);
-    int status = rest ? take_opts(image, rest) : FPC_EXIT_FAILED;
+    char *text;
+    int status = take_opts(verb, image, &text);
 
-    if (!rest)
-        fpc_error("out of memory");
-    else if (status == FPC_EXIT_OK)
+    if (status == FPC_EXIT_OK)
         status = run_verb(verb, image);
-    free(rest);
+    free(text);
     return status;
 }
 
@@ -512,11 +519,15 @@ static int run_named(struct fpc_image *image)
     int status;
 
     if (!verb) {
-        fpc_error("no such verb: image %s", image->verb);
-        return usage("info, ls, cat, extract, check, analyze, diff, trace, "
-                     "create, convert, put, rm, mv, mkdir, repair or shell");
+        fpc_error("no such verb: image %s; there is info, ls, cat, extract, "
+                  "check, analyze, diff, trace, create, convert, put, rm, mv, "
+                  "mkdir, repair and shell",
+                  image->verb);
+        return FPC_EXIT_USAGE;
     }
-    status = check_taken(verb, image);
+    status = check_paths(verb, image);
+    if (status == FPC_EXIT_OK)
+        status = check_taken(verb, image);
     if (status)
         return status;
     if (image->arg_count >= verb->least && image->arg_count <= verb->most)
@@ -543,6 +554,26 @@ static bool helped(int argc, char **argv)
     return asked;
 }
 
+static bool wants_json(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--json") == 0)
+            return true;
+    return false;
+}
+
+/* Where a verb has no document, for it ended before it had one. */
+static void answer_error(int status)
+{
+    json_t *text = json_string(fpc_last_error());
+    json_t *doc = json_pack("{s:{s:i,s:o}}", "error", "exit", status, "text",
+                            text ? text : json_null());
+
+    json_dumpf(doc, stdout, 0);
+    putchar('\n');
+    json_decref(doc);
+}
+
 int fpc_cmd_image(struct fpc_context *ctx, int argc, char **argv)
 {
     struct fpc_image *image;
@@ -553,6 +584,8 @@ int fpc_cmd_image(struct fpc_context *ctx, int argc, char **argv)
     image = calloc(1, sizeof *image);
     if (!image)
         return fpc_error("out of memory"), FPC_EXIT_FAILED;
+    /* Also for what is wrong with the options before it. */
+    ctx->json |= wants_json(argc, argv);
     status = parse(ctx, image, argc, argv);
     operands = argc - optind;
     if (status == FPC_EXIT_OK && operands < 2)
@@ -566,6 +599,8 @@ int fpc_cmd_image(struct fpc_context *ctx, int argc, char **argv)
         image->arg_count = operands - 2;
         status = run_named(image);
     }
+    if (status && ctx->json && !image->answered)
+        answer_error(status);
     free(image);
     return status;
 }

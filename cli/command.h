@@ -61,6 +61,9 @@ int fpc_usage(const char *command, const char *why);
 /* "flashport: " and the sentence, on stderr. */
 void fpc_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The last of these sentences, "" before the first. */
+const char *fpc_last_error(void);
+
 /* Says that `path`, here, failed as errno tells; the exit code for it. */
 int fpc_failed(const char *path);
 

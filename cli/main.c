@@ -7,7 +7,6 @@
 #include "cli/out.h"
 #include "core/error.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
@@ -90,19 +89,25 @@ static const struct fpc_command commands[] = {
       "  see: flashport image --help\n", fpc_cmd_image },
 };
 
+static char last_error[8192];
+
 void fpc_error(const char *format, ...)
 {
-    /* Paths come from devices and are hostile: the whole of it is printed as a
-     * name, so that none of it can move the cursor. */
-    char text[8192];
     va_list args;
 
     va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
+    vsnprintf(last_error, sizeof last_error, format, args);
     va_end(args);
+    /* Paths come from devices and are hostile: the whole of it is printed as a
+     * name, so that none of it can move the cursor. */
     fputs("flashport: ", stderr);
-    fpc_print_name(stderr, text, strlen(text));
+    fpc_print_name(stderr, last_error, strlen(last_error));
     fputc('\n', stderr);
+}
+
+const char *fpc_last_error(void)
+{
+    return last_error;
 }
 
 int fpc_failed(const char *path)
@@ -253,7 +258,6 @@ static int before_command(struct fpc_context *ctx, int argc, char **argv)
 static int run(struct fpc_context *ctx, int argc, char **argv)
 {
     const struct fpc_command *cmd = find(argv[0]);
-    int status;
 
     if (strcmp(argv[0], "help") == 0) {
         print_help(stdout);
@@ -268,14 +272,19 @@ static int run(struct fpc_context *ctx, int argc, char **argv)
         return FPC_EXIT_OK;
     }
     optind = 0; /* the command's own options are read from the start */
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    status = cmd->run(ctx, argc, argv);
-    curl_global_cleanup();
-    if (fflush(stdout) != 0 && status == FPC_EXIT_OK) {
-        fpc_error("cannot write the output");
-        status = FPC_EXIT_FAILED;
-    }
-    return status;
+    return cmd->run(ctx, argc, argv);
+}
+
+/* What was said may be lost on its way to a full disk. The first error counts,
+ * be it an earlier one of a buffer that was emptied since. */
+static int end_output(int status)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fpc_error("the output cannot be written%s%s", errno ? ": " : "",
+              errno ? strerror(errno) : "");
+    return status ? status : FPC_EXIT_FAILED;
 }
 
 int main(int argc, char **argv)
@@ -285,5 +294,7 @@ int main(int argc, char **argv)
 
     setlocale(LC_CTYPE, "");
     status = before_command(&ctx, argc, argv);
-    return status >= 0 ? status : run(&ctx, argc - optind, argv + optind);
+    if (status < 0)
+        status = run(&ctx, argc - optind, argv + optind);
+    return end_output(status);
 }

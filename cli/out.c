@@ -80,6 +80,11 @@ const char *fpc_size_text(uint64_t size, char text[16])
     return text;
 }
 
+const char *fpc_plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
 const char *fpc_time_text(bool known, int64_t seconds, char text[24])
 {
     time_t t = (time_t)seconds;

@@ -19,6 +19,9 @@ void fpc_print_name(FILE *out, const char *name, size_t len);
 /* "1.5M": at most seven characters. */
 const char *fpc_size_text(uint64_t size, char text[16]);
 
+/* "s", but of one. */
+const char *fpc_plural(uint64_t count);
+
 /* "2026-11-21 07:00", local time; "-" when there is none. */
 const char *fpc_time_text(bool known, int64_t seconds, char text[24]);
 

@@ -42,6 +42,14 @@
 #define FP_CRC32_SMALL 0
 #endif
 
+/* 1: FAT looks for each name among all of its directory, for small devices.
+ * Else it notes, in half a KiB more, which names a directory cannot have and
+ * where the last one was: files made or read one after the other cost no search
+ * each. */
+#ifndef FP_FAT_SMALL
+#define FP_FAT_SMALL FP_READONLY
+#endif
+
 /* Mistakes of our own stop here; nothing a cable, a chip or an image causes
  * may reach one. A firmware may define its own. */
 #ifndef FP_ASSERT

@@ -290,7 +290,8 @@ static void refuse(struct fp_agent *agent, int err, const char *detail,
 static void replay(struct fp_agent *agent,
                    const struct fp_agent_outcome *outcome)
 {
-    bool is_commit = agent->in.which_body == fp_Envelope_put_commit_tag;
+    bool is_commit = agent->in.which_body == fp_Envelope_put_commit_tag ||
+                     agent->in.which_body == fp_Envelope_put_open_tag;
     fp_Envelope *out;
 
     if (outcome->err) {
@@ -517,12 +518,30 @@ bool fp_agent_is_idle(const struct fp_agent *agent)
     return fp_link_idle(&agent->link);
 }
 
+/* Is something wanted that only the line can bring or take? */
+static bool is_waiting(struct fp_agent *agent)
+{
+    for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
+        if (agent->uploads[i].file.mnt != NULL && agent->uploads[i].stream != 0)
+            return true;
+    return is_left(agent);
+}
+
+/* Where the time goes between polls. */
+static void count_wait(struct fp_agent *agent)
+{
+    if (agent->waits_us != 0)
+        agent->counts.wait_us += fp_agent_now_us(agent) - agent->waits_us;
+    agent->waits_us = 0;
+}
+
 uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms)
 {
     uint32_t wait;
     bool progress = false;
 
     agent->now_ms = now_ms;
+    count_wait(agent);
     wait = fp_link_poll(&agent->link, now_ms);
     if (fp_link_session(&agent->link) != agent->session) {
         agent->session = fp_link_session(&agent->link);
@@ -541,6 +560,8 @@ uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms)
     wait = fp_link_poll(&agent->link, now_ms);
     if (progress)
         return 0;
+    if (is_waiting(agent))
+        agent->waits_us = fp_agent_now_us(agent);
     if (is_left(agent) && wait > FROZEN_WAIT_MS)
         wait = FROZEN_WAIT_MS;
     return wait < 250 ? wait : 250;

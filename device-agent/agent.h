@@ -189,6 +189,8 @@ struct fp_agent_config {
      * value, false behind the last. */
     bool (*counter)(void *ctx, uint32_t index, const char **name,
                     uint64_t *value);
+    /* Optional. Microseconds, for counters of where the time goes. */
+    uint64_t (*clock_us)(void *ctx);
     /* Optional. So many bytes were hashed: a simulated device takes the time
      * that a small CPU would. */
     void (*hashed)(void *ctx, uint32_t size);
@@ -217,6 +219,8 @@ struct fp_agent_upload {
     uint8_t stream; /* 0: no stream leads here in this session */
     uint8_t mode;
     bool has_mtime;
+    bool is_whole;   /* its commit came with it: it has no id */
+    bool replaces;   /* there was an old file when it began */
     bool committing; /* a task works on it */
     int err;         /* of a write; told at the commit */
     int64_t mtime_ns;
@@ -239,6 +243,8 @@ struct fp_agent_counts {
     uint32_t requests;   /* messages taken */
     uint32_t refused;    /* that were no request of ours */
     uint32_t stray_bulk; /* records for no known stream */
+    uint64_t hash_us;    /* that hashing took; 0 without a clock */
+    uint64_t wait_us;    /* that a request or upload waited for the line */
 };
 
 struct fp_agent {
@@ -247,6 +253,7 @@ struct fp_agent {
     const struct fp_agent_config *cfg;
     struct fp_link link;
     uint32_t now_ms;
+    uint64_t waits_us; /* since when it waits for the line; 0: it does not */
     uint32_t session;
     bool in_session;
     uint8_t epoch[FP_EPOCH_SIZE];

@@ -55,11 +55,22 @@ static int follow_run(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
+/* Payload of the next frame: what the line is best at, but a read's size at
+ * least. */
+static size_t frame_size(const struct fp_agent *agent,
+                         const struct fp_agent_source *source)
+{
+    size_t size = fp_link_payload(&agent->link);
+    size_t least = source->align + (size_t)FP_BULK_RAW_HEADER;
+
+    return size < least ? fp_link_frame_max(&agent->link) : size;
+}
+
 int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
                        const struct fp_agent_source *source, uint64_t *off,
                        uint64_t *left, uint32_t *crc)
 {
-    size_t max = fp_link_frame_max(&agent->link);
+    size_t max = frame_size(agent, source);
     uint8_t *frame = fp_link_alloc(&agent->link, max);
     uint8_t *data = frame + FP_BULK_RAW_HEADER;
     uint32_t n, run = 0;
@@ -132,6 +143,16 @@ static struct fp_agent_upload *upload_of(struct fp_agent *agent, uint8_t stream)
     return NULL;
 }
 
+/* The bytes of a whole upload may come before its file is open. */
+static bool is_opening(const struct fp_agent *agent, uint8_t stream)
+{
+    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
+        if (agent->tasks[i].id != 0 && agent->tasks[i].stream == stream &&
+            agent->tasks[i].job == &fp_agent_job_put_open)
+            return true;
+    return false;
+}
+
 static struct fp_agent_task *blocks_of(struct fp_agent *agent, uint8_t stream)
 {
     for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
@@ -168,6 +189,8 @@ bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
         agent->counts.refused++;
         return true;
     }
+    if (is_opening(agent, rec.stream))
+        return false;
     upload = upload_of(agent, rec.stream);
     task = upload == NULL ? blocks_of(agent, rec.stream) : NULL;
     if (upload == NULL && task == NULL) {

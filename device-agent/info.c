@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-#define VERSION 1
+#define FEATURES fp_Feature_FEATURE_WHOLE_PUT
+#define VERSION  1
 
 /* ---- Hello ---- */
 
@@ -33,6 +34,7 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
                                 "this agent speaks version 1 of the messages");
     }
     take_zone(agent, hello->zone_min);
+    task->index = hello->features;
     memset(agent->host_nonce, 0, sizeof agent->host_nonce);
     memcpy(agent->host_nonce, hello->nonce.bytes, hello->nonce.size);
     if (!agent->has_epoch) {
@@ -88,7 +90,7 @@ static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
     hello->path_max = FP_AGENT_PATH_MAX;
     hello->busy_max_ms = BUSY_MAX_MS;
     hello->rx_stall = agent->rx_stall;
-    hello->features = 0;
+    hello->features = FEATURES & task->index;
     if (vm != NULL)
         FP_AGENT_TEXT(hello->default_volume, vm->path);
     tell_filesystems(agent, hello);
@@ -193,7 +195,7 @@ const struct fp_agent_job fp_agent_job_reboot = {
 /* ---- Stats: a flat list of counters, numbered; the cursor is a number ---- */
 
 #define LINK_COUNTERS    8
-#define AGENT_COUNTERS   3
+#define AGENT_COUNTERS   5
 #define STORAGE_COUNTERS (4 * FP_BDEV_OP_COUNT)
 
 static void link_counter(struct fp_agent *agent, uint32_t index, char *name,
@@ -219,12 +221,15 @@ static void link_counter(struct fp_agent *agent, uint32_t index, char *name,
 static void agent_counter(const struct fp_agent *agent, uint32_t index,
                           char *name, size_t size, uint64_t *value)
 {
-    static const char *const names[AGENT_COUNTERS] = { "agent.requests",
-                                                       "agent.refused",
-                                                       "agent.stray_bulk" };
-    const uint32_t values[AGENT_COUNTERS] = { agent->counts.requests,
-                                              agent->counts.refused,
-                                              agent->counts.stray_bulk };
+    static const char *const names[AGENT_COUNTERS] = {
+        "agent.requests", "agent.refused", "agent.stray_bulk",
+        "agent.hash_us",  "agent.wait_us",
+    };
+    const struct fp_agent_counts *counts = &agent->counts;
+    const uint64_t values[AGENT_COUNTERS] = {
+        counts->requests, counts->refused, counts->stray_bulk,
+        counts->hash_us,  counts->wait_us,
+    };
 
     fp_agent_append(name, size, names[index]);
     *value = values[index];

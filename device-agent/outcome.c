@@ -24,6 +24,8 @@ static struct field field_of(const fp_Envelope *in)
     switch (in->which_body) {
     case fp_Envelope_put_commit_tag:
         return FIELD(put_commit);
+    case fp_Envelope_put_open_tag: /* empty without a commit */
+        return FIELD(put_open.commit);
     case fp_Envelope_mkdir_tag:
         return FIELD(mkdir);
     case fp_Envelope_remove_tag:

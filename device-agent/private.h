@@ -32,13 +32,14 @@ extern const struct fp_agent_job fp_agent_job_hello, fp_agent_job_ping,
     fp_agent_job_stats, fp_agent_job_reboot, fp_agent_job_nonce,
     fp_agent_job_volumes, fp_agent_job_storages, fp_agent_job_stat,
     fp_agent_job_list, fp_agent_job_read, fp_agent_job_digest,
-    fp_agent_job_put_open, fp_agent_job_put_commit, fp_agent_job_put_abort,
-    fp_agent_job_mkdir, fp_agent_job_remove, fp_agent_job_rename,
-    fp_agent_job_truncate, fp_agent_job_attr_get, fp_agent_job_attr_set,
-    fp_agent_job_mount, fp_agent_job_unmount, fp_agent_job_format,
-    fp_agent_job_check, fp_agent_job_chunk_digest, fp_agent_job_chunk_changed,
-    fp_agent_job_chunk_read, fp_agent_job_chunk_write, fp_agent_job_freeze,
-    fp_agent_job_thaw, fp_agent_job_restore_begin, fp_agent_job_restore_end;
+    fp_agent_job_put_open, fp_agent_job_put_bytes, fp_agent_job_put_commit,
+    fp_agent_job_put_abort, fp_agent_job_mkdir, fp_agent_job_remove,
+    fp_agent_job_rename, fp_agent_job_truncate, fp_agent_job_attr_get,
+    fp_agent_job_attr_set, fp_agent_job_mount, fp_agent_job_unmount,
+    fp_agent_job_format, fp_agent_job_check, fp_agent_job_chunk_digest,
+    fp_agent_job_chunk_changed, fp_agent_job_chunk_read,
+    fp_agent_job_chunk_write, fp_agent_job_freeze, fp_agent_job_thaw,
+    fp_agent_job_restore_begin, fp_agent_job_restore_end;
 
 /* NULL: a message that is no request. */
 const struct fp_agent_job *fp_agent_job_of(pb_size_t tag);
@@ -78,6 +79,7 @@ void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
 /* An Event, if there is room: false if not. */
 bool fp_agent_send_event(struct fp_agent *agent, uint32_t id,
                          const fp_Event *event);
+uint64_t fp_agent_now_us(const struct fp_agent *agent);
 bool fp_agent_has_room(struct fp_agent *agent);
 /* Copies text into a bytes field, cut to what fits. */
 #define FP_AGENT_TEXT(field, text) \
@@ -218,6 +220,24 @@ int fp_agent_put_write(struct fp_agent *agent, struct fp_agent_upload *upload,
 void fp_agent_upload_free(struct fp_agent_upload *upload);
 /* Frees what nobody went on with in time. True when one was. */
 void fp_agent_uploads_expire(struct fp_agent *agent);
+
+struct fp_agent_upload *fp_agent_upload_find(struct fp_agent *agent,
+                                             const pb_byte_t *id, size_t size);
+/* NOSPC, with what is needed and free. */
+int fp_agent_no_space(struct fp_agent_task *task, struct fp_mount *mnt,
+                      uint64_t needed, const char *detail);
+
+/* ---- commit.c ---- */
+
+/* Takes the terms out of a commit. */
+int fp_agent_commit_terms(struct fp_agent_task *task, uint8_t mode,
+                          const fp_PutCommitRequest *request,
+                          struct fp_agent_terms *terms);
+/* Is what a whole upload brings there already? Sets the time if only that is
+ * another. */
+bool fp_agent_put_is_there(struct fp_agent *agent, struct fp_agent_task *task);
+int fp_agent_send_committed(struct fp_agent *agent, struct fp_agent_task *task,
+                            bool replaced, bool unchanged);
 
 /* ---- restore.c ---- */
 

@@ -7,18 +7,33 @@
 
 #include <string.h>
 
-/* Room for the largest frame, so that whatever the next step says will fit. */
+/* Room for the largest frame, so that whatever the next step says will fit; and
+ * nothing waits for the wire, or a small answer would wait behind all that one
+ * large transfer could queue. */
 bool fp_agent_has_room(struct fp_agent *agent)
 {
+    if (fp_link_backlog(&agent->link) > 0)
+        (void)fp_link_poll(&agent->link, agent->now_ms);
+    if (fp_link_backlog(&agent->link) > 0)
+        return false;
     return fp_link_alloc(&agent->link, fp_link_frame_max(&agent->link)) != NULL;
+}
+
+uint64_t fp_agent_now_us(const struct fp_agent *agent)
+{
+    return agent->cfg->clock_us != NULL ? agent->cfg->clock_us(agent->cfg->ctx)
+                                        : 0;
 }
 
 void fp_agent_hash(struct fp_agent *agent, struct fp_sha256 *sha,
                    const uint8_t *buf, uint32_t size)
 {
+    uint64_t from_us = fp_agent_now_us(agent);
+
     fp_sha256_update(sha, buf, size);
     if (agent->cfg->hashed != NULL)
         agent->cfg->hashed(agent->cfg->ctx, size);
+    agent->counts.hash_us += fp_agent_now_us(agent) - from_us;
 }
 
 int fp_agent_because(struct fp_agent_task *task, int err, const char *detail)

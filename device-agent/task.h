@@ -77,12 +77,29 @@ struct fp_agent_read {
     struct fp_sha256 sha; /* Digest */
 };
 
-struct fp_agent_commit {
-    struct fp_agent_upload *upload;
-    uint8_t want[FP_SHA256_SIZE];
-    uint8_t old[FP_SHA256_SIZE];
+/* What must hold for a file to take its name. */
+struct fp_agent_terms {
+    uint8_t want[FP_SHA256_SIZE]; /* its content */
+    uint8_t old[FP_SHA256_SIZE];  /* that of the old file, if has_old */
     bool has_old, if_absent, has_gen;
     uint32_t gen;
+};
+
+struct fp_agent_put {
+    char path[FP_AGENT_PATH_MAX + 1];
+    uint8_t id[16];
+    uint8_t mode;
+    bool is_whole; /* bytes and commit come with it */
+    bool has_mtime;
+    int64_t mtime_ns;
+    uint64_t size;
+    struct fp_agent_terms terms; /* is_whole */
+};
+
+struct fp_agent_commit {
+    struct fp_agent_upload *upload;
+    struct fp_agent_terms terms;
+    bool replaced; /* there was an old file */
     uint8_t phase;
     uint8_t tries;
     uint64_t left;
@@ -151,6 +168,7 @@ struct fp_agent_task {
         struct fp_agent_attr attr;
         struct fp_agent_list list;
         struct fp_agent_read read;
+        struct fp_agent_put put;
         struct fp_agent_commit commit;
         struct fp_agent_check check;
         struct fp_agent_mount_args mount;

@@ -29,13 +29,6 @@ static bool is_zero(const uint8_t nonce[8])
     return sum == 0;
 }
 
-size_t fp_link_ring_next(const struct fp_link_ring *ring, size_t at,
-                         size_t size)
-{
-    at += size;
-    return ring->wrapped && at == ring->end ? 0 : at;
-}
-
 static void reset(struct fp_link *link)
 {
     link->send_syn = false;
@@ -50,6 +43,7 @@ void fp_link_init(struct fp_link *link, const struct fp_link_config *cfg,
 {
     memset(link, 0, sizeof *link);
     link->cfg = *cfg;
+    fp_link_tx_init(link);
     if (link->cfg.rto_ms == 0)
         link->cfg.rto_ms = 250;
     if (link->cfg.give_up_ms == 0)
@@ -102,7 +96,7 @@ static void on_syn(struct fp_link *link, const struct fp_frame *frame,
         memcpy(link->nonce, nonce, sizeof link->nonce);
         reset(link);
         fp_link_up(link, frame_max);
-        link->tx_credit = credit;
+        link->tx_credit = link->tx_credit_max = credit;
     }
     link->send_syn = true;
 }
@@ -115,7 +109,7 @@ static void on_synack(struct fp_link *link, const struct fp_frame *frame,
     } else if (link->state == FP_LINK_SYNCING && frame->ack == 0 &&
                memcmp(nonce, link->nonce, sizeof link->nonce) == 0) {
         link->send_syn = false;
-        link->tx_credit = frame->credit;
+        link->tx_credit = link->tx_credit_max = frame->credit;
         link->rto_from_ms = link->now_ms;
         fp_link_up(link, frame_max);
         link->ack_now = true; /* the SYN's credit was told; say it again */

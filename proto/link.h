@@ -102,7 +102,7 @@ struct fp_link {
         size_t end;        /* wrapped: where the upper part ends */
         bool wrapped;
         uint16_t count;
-    } tx, rx;
+    } tx;
     size_t tx_room; /* place given by alloc; SIZE_MAX: none */
     size_t tx_room_size;
     size_t tx_new;      /* record that is sent next for the first time */
@@ -111,9 +111,12 @@ struct fp_link {
     uint8_t tx_last;    /* number that the next commit gets */
     uint8_t tx_lost;    /* records to be sent again */
     uint16_t tx_credit; /* granted, counted from tx_una */
-    uint16_t tx_flight; /* used of it: sent, from tx_una on */
-    uint16_t tx_order;  /* counts transmissions of records */
-    uint16_t tx_seen;   /* the latest one known to have arrived */
+    uint16_t tx_credit_max;
+    uint16_t tx_flight;  /* used of it: sent, from tx_una on */
+    uint16_t tx_order;   /* counts transmissions of records */
+    uint16_t tx_seen;    /* the latest one known to have arrived */
+    uint32_t line_bytes; /* sent of late; older ones count less */
+    uint32_t line_lost8; /* eighths of frames that were lost of them */
     uint32_t rto_ms;
     uint32_t rto_min8;       /* eighths; grows where the other end is silent */
     uint32_t silence_ms;     /* how long the last such silence was; 0: none */
@@ -133,8 +136,11 @@ struct fp_link {
     uint8_t stage[FP_LINK_STAGE];
     size_t stage_size, stage_sent;
 
-    /* The ring holds records received; at its tail the bytes of the frame that
-     * is coming in. */
+    /* Records received, taken ones among them; at the tail the bytes of the
+     * frame that is coming in. */
+    size_t rx_tail;
+    size_t rx_kept; /* bytes of those not taken */
+    uint16_t rx_count;
     size_t in_size;
     uint8_t in_mode;    /* enum in_mode in link_rx.c */
     uint8_t rx_next;    /* number awaited next: all before have come */
@@ -184,12 +190,19 @@ enum fp_link_state fp_link_state(const struct fp_link *link);
 uint32_t fp_link_session(const struct fp_link *link);
 /* Negotiated payload limit; valid while UP. */
 uint16_t fp_link_frame_max(const struct fp_link *link);
+/* What a frame of bulk should carry now, frame_max at most: less where the line
+ * damages frames, so that less is sent again, and where memory at either end
+ * would not hold two, so that the line is never idle. Valid while UP. */
+uint16_t fp_link_payload(const struct fp_link *link);
 
 /* Room for the payload of the next frame, `size` <= frame_max bytes; NULL when
  * the tx buffer is full: poll and try again. */
 uint8_t *fp_link_alloc(struct fp_link *link, size_t size);
 /* Queues what was written there, `size` at most as allocated. */
 void fp_link_commit(struct fp_link *link, enum fp_frame_kind kind, size_t size);
+/* Frames queued that have not begun to leave. What is queued behind bulk waits
+ * for it: on a slow line bulk is queued only when there are none. */
+unsigned fp_link_backlog(const struct fp_link *link);
 /* Everything queued has been acknowledged. */
 bool fp_link_idle(const struct fp_link *link);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the three parts of the link share: link.c (handshake, timers, the two
- * rings), link_tx.c (sending) and link_rx.c (receiving).
+ * What the three parts of the link share: link.c (handshake, timers, the queue
+ * received), link_tx.c (sending) and link_rx.c (receiving).
  */
 #ifndef FP_PROTO_LINK_PRIVATE_H
 #define FP_PROTO_LINK_PRIVATE_H
@@ -10,12 +10,12 @@
 
 #define FP_LINK_NONE ((size_t)-1)
 
-/* A record in a ring: size u16, kind, number, state, offset of the payload,
+/* A record in either buffer: size u16, kind, number, state, offset of the payload,
  * order u16, in the host's byte order through the functions below. */
 #define FP_LINK_RECORD 8
 
 /* Credit is counted in units of 16 bytes. A frame uses up its payload and 16
- * bytes more, which is what its record takes in the receiver's ring. */
+ * bytes more, which is what its record takes in the receiver's memory. */
 #define FP_LINK_UNIT 16u
 
 /* Frames under way at most: what one acknowledgement can tell about. */
@@ -52,20 +52,10 @@ static inline int32_t fp_link_since(uint32_t now_ms, uint32_t then_ms)
     return (int32_t)(now_ms - then_ms);
 }
 
-/* Memory the frame coming in may take at the tail of the receiving ring. */
-static inline size_t fp_link_in_room(const struct fp_link *link)
-{
-    return (size_t)link->cfg.frame_max + FP_FRAME_OVERHEAD;
-}
-
 static inline bool fp_link_holding(const struct fp_link *link)
 {
     return link->held && (link->rx_edge != link->rx_units);
 }
-
-/* The record after the one at `at`, whose bytes are `size`. */
-size_t fp_link_ring_next(const struct fp_link_ring *ring, size_t at,
-                         size_t size);
 
 /* link.c */
 void fp_link_up(struct fp_link *link, uint16_t peer_frame_max);
@@ -74,6 +64,7 @@ void fp_link_down(struct fp_link *link);
 void fp_link_on_handshake(struct fp_link *link, const struct fp_frame *frame);
 
 /* link_tx.c */
+void fp_link_tx_init(struct fp_link *link);
 void fp_link_tx_reset(struct fp_link *link);
 void fp_link_tx_run(struct fp_link *link);
 /* The acknowledgement in a frame's header, and the bitmap of an ACK frame. */

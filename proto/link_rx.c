@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * Receiving. rx_buf is a ring of records, each an accepted frame, and at its
+ * Receiving. rx_buf is a queue of records, each an accepted frame, and at its
  * tail the bytes of the frame that is coming in:
  *
- *   0        head                      tail                       rx_size
- *   |  free  | record | record | ...   | coming in, in_room()  |  free |
+ *   0                                tail               rx_size
+ *   | record | (taken) | record | ...  | coming in |  free  |
  *
- * A record and the incoming frame lie in one piece, so near the end of the
- * buffer the tail goes back to 0. Credit is what fits for certain, however the
- * frames fall: grant() subtracts what that may waste. Since a granted byte
- * stays granted, a frame within its credit always finds its place; one beyond
- * it is dropped, whatever the other end may think.
+ * A record lies in one piece and begins at 0 when nothing is before it: what is
+ * kept moves down over what was taken when the room behind the tail becomes
+ * less than was granted. So no byte is lost to a ring's end, two full frames
+ * fit where there is memory for two, and since a granted byte stays granted a
+ * frame within its credit always finds its place; one beyond it is dropped,
+ * whatever the other end may think. A record that the user looks at stays
+ * where it is.
  *
  * Frames that come after a gap are kept, told in the bitmap of an ACK, and
  * given out when the gap has closed.
@@ -20,8 +22,13 @@
 #include <string.h>
 
 #define ACK_DELAY_MS 10      /* so long an acknowledgement waits for company */
-#define ACK_FRAMES   8       /* and so many frames are acknowledged at once */
+#define ACK_BULK_MS  1       /* of BULK: nothing answers that could carry it */
+#define ACK_FRAMES   8       /* so many frames are acknowledged at once */
 #define UNITS_MAX    0x4000u /* 256 KiB */
+
+/* Never granted: what a frame takes on its way in beyond its record, and all of
+ * a small one that needs no credit. */
+#define SLACK 64u
 
 /* So many frames may wait to be taken: their numbers must not repeat. */
 #define KEPT_MAX 128
@@ -34,7 +41,9 @@ enum in_mode {
 
 void fp_link_rx_reset(struct fp_link *link)
 {
-    link->rx = (struct fp_link_ring){ 0 };
+    link->rx_tail = 0;
+    link->rx_count = 0;
+    link->rx_kept = 0;
     link->in_size = 0;
     link->in_mode = IN_FRAME;
     link->rx_next = 0;
@@ -53,66 +62,99 @@ void fp_link_rx_reset(struct fp_link *link)
     fp_link_rx_grant(link);
 }
 
-/* --- the ring -------------------------------------------------------------- */
+/* --- the queue ------------------------------------------------------------- */
+
+static uint8_t *record(const struct fp_link *link, size_t at)
+{
+    return link->cfg.rx_buf + at;
+}
 
 static size_t record_size(const struct fp_link *link, size_t at)
 {
-    return fp_link_units(fp_link_get16(link->cfg.rx_buf + at)) *
+    return fp_link_units(fp_link_get16(record(link, at))) *
            (size_t)FP_LINK_UNIT;
 }
 
-static size_t record_next(const struct fp_link *link, size_t at)
+static bool is_taken(const struct fp_link *link, size_t at)
 {
-    return fp_link_ring_next(&link->rx, at, record_size(link, at));
+    return record(link, at)[4] != 0;
 }
 
 /* The record of frame `seq`; FP_LINK_NONE when it is not here. */
 static size_t record_find(const struct fp_link *link, uint8_t seq)
 {
-    size_t at = link->rx.head;
+    size_t at = 0;
 
-    for (unsigned i = 0; i < link->rx.count; i++) {
-        const uint8_t *rec = link->cfg.rx_buf + at;
-
-        if (rec[3] == seq && rec[4] == 0)
+    for (unsigned i = 0; i < link->rx_count; i++) {
+        if (record(link, at)[3] == seq && !is_taken(link, at))
             return at;
-        at = record_next(link, at);
+        at += record_size(link, at);
     }
     return FP_LINK_NONE;
 }
 
-/* After a record was added: where the next frame comes in. */
-static void place(struct fp_link *link)
+/* Moves what is kept, and what is coming in, down over what was taken. */
+static void compact(struct fp_link *link)
 {
-    struct fp_link_ring *rx = &link->rx;
+    unsigned count = 0;
+    size_t to = 0, at = 0;
 
-    if (!rx->wrapped && link->cfg.rx_size - rx->tail < fp_link_in_room(link)) {
-        rx->end = rx->tail;
-        rx->tail = 0;
-        rx->wrapped = true;
+    for (unsigned i = 0; i < link->rx_count; i++) {
+        size_t size = record_size(link, at);
+
+        if (!is_taken(link, at)) {
+            memmove(record(link, to), record(link, at), size);
+            to += size;
+            count++;
+        }
+        at += size;
     }
+    memmove(record(link, to) + FP_LINK_RECORD,
+            record(link, at) + FP_LINK_RECORD, link->in_size);
+    link->rx_tail = to;
+    link->rx_count = (uint16_t)count;
 }
 
-/* Bytes that frames may take for certain, the incoming one's room aside. */
-static size_t ring_free(const struct fp_link *link)
+/* Bytes granted that have not come. */
+static size_t outstanding(const struct fp_link *link)
 {
-    const struct fp_link_ring *rx = &link->rx;
-    size_t room = fp_link_in_room(link), n;
+    uint16_t units = (uint16_t)(link->rx_edge - link->rx_units);
 
-    if (rx->wrapped)
-        return rx->head - rx->tail - room;
-    n = link->cfg.rx_size - rx->tail - room;
-    if (rx->count > 0 && rx->head > room)
-        n += rx->head - room;
-    return n;
+    return (size_t)(units - link->rx_ahead_units) * FP_LINK_UNIT;
+}
+
+/* Behind the tail there shall be room for all that was granted. */
+static void make_room(struct fp_link *link)
+{
+    if (link->rx_peeked == FP_LINK_NONE && link->rx_kept < link->rx_tail &&
+        link->cfg.rx_size - link->rx_tail < outstanding(link) + SLACK)
+        compact(link);
+}
+
+/* Bytes that may be granted: what lies behind the tail, and what can be moved
+ * there. */
+static size_t grantable(const struct fp_link *link)
+{
+    size_t used =
+        link->rx_peeked == FP_LINK_NONE ? link->rx_kept : link->rx_tail;
+
+    return link->cfg.rx_size - SLACK - used;
+}
+
+/* An acknowledgement of its own leaves by then, if nothing takes it along. */
+static void ack_within(struct fp_link *link, uint32_t ms)
+{
+    if (link->ack_armed && fp_link_since(link->now_ms + ms, link->ack_ms) >= 0)
+        return;
+    link->ack_armed = true;
+    link->ack_ms = link->now_ms + ms;
 }
 
 void fp_link_rx_grant(struct fp_link *link)
 {
-    uint16_t all =
-        (uint16_t)((link->cfg.rx_size - fp_link_in_room(link)) / FP_LINK_UNIT);
+    uint16_t all = (uint16_t)((link->cfg.rx_size - SLACK) / FP_LINK_UNIT);
     uint16_t frame = fp_link_units(link->frame_max);
-    size_t free = ring_free(link) / FP_LINK_UNIT;
+    size_t free = grantable(link) / FP_LINK_UNIT;
     uint8_t kept = (uint8_t)(link->rx_next - link->rx_deliver);
     uint16_t edge, told, grown, come;
 
@@ -134,10 +176,7 @@ void fp_link_rx_grant(struct fp_link *link)
         (uint8_t)(link->rx_next - link->told_next) >= ACK_FRAMES ||
         (told < frame && told + grown >= frame) || link->held)
         link->ack_now = true;
-    if (!link->ack_armed) {
-        link->ack_armed = true;
-        link->ack_ms = link->now_ms + ACK_DELAY_MS;
-    }
+    ack_within(link, ACK_DELAY_MS);
 }
 
 /* --- frames ---------------------------------------------------------------- */
@@ -165,7 +204,7 @@ static void advance(struct fp_link *link, uint16_t units)
 /* A MSG or BULK; `frame` lies in the place of its record. */
 static void on_data(struct fp_link *link, const struct fp_frame *frame)
 {
-    uint8_t *rec = link->cfg.rx_buf + link->rx.tail;
+    uint8_t *rec = record(link, link->rx_tail);
     uint8_t ahead = (uint8_t)(frame->seq - link->rx_next);
     uint16_t units = fp_link_units(frame->size);
     uint16_t granted = (uint16_t)(link->rx_edge - link->rx_units);
@@ -194,9 +233,11 @@ static void on_data(struct fp_link *link, const struct fp_frame *frame)
     rec[2] = frame->kind;
     rec[3] = frame->seq;
     rec[4] = 0;
-    link->rx.tail += units * (size_t)FP_LINK_UNIT;
-    link->rx.count++;
-    place(link);
+    link->rx_tail += units * (size_t)FP_LINK_UNIT;
+    link->rx_kept += units * (size_t)FP_LINK_UNIT;
+    link->rx_count++;
+    if (frame->kind == FP_FRAME_BULK)
+        ack_within(link, ACK_BULK_MS);
     if (ahead == 0) {
         advance(link, units);
         if (fp_link_holding(link))
@@ -302,14 +343,25 @@ static void text(struct fp_link *link, const uint8_t *buf, size_t size)
     }
 }
 
+/* Bytes that the frame that comes in may have more. */
+static size_t in_room(struct fp_link *link, size_t wanted)
+{
+    size_t most = FP_FRAME_ENCODED_MAX((size_t)link->cfg.frame_max);
+    size_t left;
+
+    if (link->cfg.rx_size - link->rx_tail < link->in_size + wanted + SLACK)
+        make_room(link);
+    left = link->cfg.rx_size - link->rx_tail - FP_LINK_RECORD;
+    return (left < most ? left : most) - link->in_size;
+}
+
 /* The bytes of a segment, without a zero, as they come. */
 static void segment(struct fp_link *link, const uint8_t *buf, size_t size)
 {
-    uint8_t *in = link->cfg.rx_buf + link->rx.tail + FP_LINK_RECORD;
-    size_t room = FP_FRAME_ENCODED_MAX((size_t)link->cfg.frame_max);
-
     if (link->in_mode == IN_FRAME) {
-        size_t n = size < room - link->in_size ? size : room - link->in_size;
+        size_t room = in_room(link, size);
+        size_t n = size < room ? size : room;
+        uint8_t *in = record(link, link->rx_tail) + FP_LINK_RECORD;
 
         memcpy(in + link->in_size, buf, n);
         link->in_size += n;
@@ -330,7 +382,7 @@ static void segment(struct fp_link *link, const uint8_t *buf, size_t size)
 /* The zero that ends a segment. */
 static void segment_end(struct fp_link *link)
 {
-    uint8_t *in = link->cfg.rx_buf + link->rx.tail + FP_LINK_RECORD;
+    uint8_t *in = record(link, link->rx_tail) + FP_LINK_RECORD;
     size_t size = link->in_size;
     uint8_t mode = link->in_mode;
     struct fp_frame frame;
@@ -378,8 +430,9 @@ bool fp_link_peek(struct fp_link *link, struct fp_link_frame *frame)
 
     if (link->rx_deliver == link->rx_next)
         return false;
+    make_room(link);
     link->rx_peeked = record_find(link, link->rx_deliver);
-    rec = link->cfg.rx_buf + link->rx_peeked;
+    rec = record(link, link->rx_peeked);
     frame->kind = (enum fp_frame_kind)rec[2];
     frame->payload = rec + rec[5];
     frame->size = fp_link_get16(rec);
@@ -388,29 +441,13 @@ bool fp_link_peek(struct fp_link *link, struct fp_link_frame *frame)
 
 void fp_link_take(struct fp_link *link)
 {
-    struct fp_link_ring *rx = &link->rx;
-
     if (link->rx_peeked == FP_LINK_NONE)
         return;
-    link->cfg.rx_buf[link->rx_peeked + 4] = 1;
+    record(link, link->rx_peeked)[4] = 1;
+    link->rx_kept -= record_size(link, link->rx_peeked);
     link->rx_peeked = FP_LINK_NONE;
     link->rx_deliver++;
-    while (rx->count > 0 && link->cfg.rx_buf[rx->head + 4] != 0) {
-        size_t next = rx->head + record_size(link, rx->head);
-
-        if (rx->wrapped && next == rx->end) {
-            next = 0;
-            rx->wrapped = false;
-        }
-        rx->head = next;
-        rx->count--;
-    }
-    if (rx->count == 0) {
-        /* All free: what is coming in moves to the start, so that nothing is
-         * wasted at the end. */
-        memmove(link->cfg.rx_buf + FP_LINK_RECORD,
-                link->cfg.rx_buf + rx->tail + FP_LINK_RECORD, link->in_size);
-        *rx = (struct fp_link_ring){ 0 };
-    }
+    if (link->rx_kept == 0)
+        compact(link);
     fp_link_rx_grant(link);
 }

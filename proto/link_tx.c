@@ -19,13 +19,21 @@
 
 #include <string.h>
 
-#define RTO_MIN_MS     40
+#define RTO_MIN_MS     24
 #define RTO_PATIENT_MS 160 /* what silences may raise it to */
 #define RTO_MAX_MS     2000
 #define RTO_BACKED_MS  640 /* no use in waiting longer: nothing is congested */
 #define BACKOFF_MAX    4
 #define CONSOLE_MAX    240
 #define NOTICE_MS      100
+
+/* How damaged the line is: bytes over which it is judged, those that it is
+ * taken to have carried well before anything is known, and what a frame costs
+ * besides its payload. */
+#define LINE_BYTES  0x80000u
+#define LINE_PRIOR  0x20000u
+#define LINE_FRAME  18u
+#define PAYLOAD_MIN 128u
 
 /* States of a record, in its byte 4. */
 enum {
@@ -35,6 +43,13 @@ enum {
     TX_AGAIN = 8,  /* sent more than once: tells nothing about time */
     TX_TIMED = 16, /* and by the timer, after a silence */
 };
+
+/* What is known of the line outlives sessions. */
+void fp_link_tx_init(struct fp_link *link)
+{
+    link->line_bytes = LINE_PRIOR;
+    link->line_lost8 = 0;
+}
 
 void fp_link_tx_reset(struct fp_link *link)
 {
@@ -46,6 +61,7 @@ void fp_link_tx_reset(struct fp_link *link)
     link->tx_last = 0;
     link->tx_lost = 0;
     link->tx_credit = 0;
+    link->tx_credit_max = 0;
     link->tx_flight = 0;
     link->tx_order = 0;
     link->tx_seen = 0;
@@ -82,7 +98,8 @@ static size_t record_size(const struct fp_link *link, size_t at)
 
 static size_t record_next(const struct fp_link *link, size_t at)
 {
-    return fp_link_ring_next(&link->tx, at, record_size(link, at));
+    at += record_size(link, at);
+    return link->tx.wrapped && at == link->tx.end ? 0 : at;
 }
 
 uint8_t *fp_link_alloc(struct fp_link *link, size_t size)
@@ -134,6 +151,11 @@ void fp_link_commit(struct fp_link *link, enum fp_frame_kind kind, size_t size)
     tx->count++;
 }
 
+unsigned fp_link_backlog(const struct fp_link *link)
+{
+    return (uint8_t)(link->tx_last - link->tx_next);
+}
+
 bool fp_link_idle(const struct fp_link *link)
 {
     return link->tx_una == link->tx_last && !link->encoding &&
@@ -157,6 +179,57 @@ static void reap(struct fp_link *link)
         tx->head = next;
         tx->count--;
     }
+}
+
+/* --- how large frames should be -------------------------------------------- */
+
+static void count_line(struct fp_link *link, size_t bytes)
+{
+    link->line_bytes += (uint32_t)bytes;
+    if (link->line_bytes < LINE_BYTES)
+        return;
+    link->line_bytes /= 2;
+    link->line_lost8 /= 2;
+}
+
+static uint32_t square_root(uint32_t n)
+{
+    uint32_t root = 0;
+
+    for (uint32_t bit = 1u << 15; bit > 0; bit /= 2)
+        if ((root + bit) * (root + bit) <= n)
+            root += bit;
+    return root;
+}
+
+/* With a damaged byte in b, and h bytes a frame besides its payload, sqrt(h * b)
+ * carries most: larger ones are sent again too often. */
+static uint32_t payload_for_line(const struct fp_link *link)
+{
+    uint32_t bytes = link->line_bytes;
+
+    if (link->line_lost8 == 0)
+        return FP_FRAME_MAX_MAX;
+    return square_root(LINE_FRAME * (bytes / link->line_lost8 * 8));
+}
+
+static size_t lesser(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+uint16_t fp_link_payload(const struct fp_link *link)
+{
+    size_t n = payload_for_line(link);
+    size_t theirs = (size_t)(link->tx_credit_max / 2) * FP_LINK_UNIT;
+    size_t ours = link->cfg.tx_size / 2 - FP_LINK_RECORD;
+
+    /* The least of what the line, their memory and ours are best at. */
+    n = lesser(n, ours);
+    n = lesser(n, theirs > FP_LINK_UNIT ? theirs - FP_LINK_UNIT : 0);
+    if (n < PAYLOAD_MIN)
+        n = PAYLOAD_MIN;
+    return (uint16_t)lesser(n, link->frame_max);
 }
 
 /* --- what comes back ------------------------------------------------------- */
@@ -236,6 +309,7 @@ static void find_lost(struct fp_link *link)
             (int16_t)(link->tx_seen - fp_link_get16(rec + 6)) > 0) {
             rec[4] |= TX_LOST;
             link->tx_lost++;
+            link->line_lost8 += 8;
         }
         at = record_next(link, at);
     }
@@ -271,6 +345,8 @@ void fp_link_tx_acked(struct fp_link *link, uint8_t ack, uint16_t credit,
         measure(link);
     link->tx_una = ack;
     link->tx_credit = credit;
+    if (credit > link->tx_credit_max)
+        link->tx_credit_max = credit;
     if (credit > 0)
         link->yielded = false;
     find_lost(link);
@@ -397,6 +473,7 @@ static void begin_record(struct fp_link *link, size_t at)
 
     link->enc_rec = at;
     fp_link_put16(rec + 6, ++link->tx_order);
+    count_line(link, fp_link_get16(rec) + (size_t)LINE_FRAME);
     begin(link, rec[2], rec[3], rec + FP_LINK_RECORD, fp_link_get16(rec));
 }
 

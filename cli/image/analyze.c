@@ -67,8 +67,9 @@ static void print_uses(const struct fp_host_analysis *a)
 
         if (use == FP_HOST_USE_BAD && a->count[use] == 0)
             continue;
-        printf("%-12s %c %10" PRIu32 " blocks %9s %7s\n", fp_host_use_name(use),
-               letters[use].all, a->count[use],
+        printf("%-12s %c %10" PRIu32 " block%-2s%9s %7s\n",
+               fp_host_use_name(use), letters[use].all, a->count[use],
+               fpc_plural(a->count[use]),
                fpc_percent_text(a->count[use], a->block_count, percent),
                fpc_size_text((uint64_t)a->count[use] * a->block_size, size));
     }
@@ -340,6 +341,7 @@ static int analyze(struct fpc_image *image)
     }
     if (err)
         return fpc_image_failed(image, "/", err);
+    image->answered = image->json;
     status = show(&(struct fpc_analysis){ .image = image,
                                           .fs = mnt->ops->name,
                                           .version = st.version,

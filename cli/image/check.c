@@ -7,19 +7,12 @@
 
 #include <stdio.h>
 
-static void tell(const struct fpc_image *image,
-                 const struct fpc_findings *findings)
+static void tell(struct fpc_image *image, const struct fpc_findings *findings)
 {
-    json_t *doc;
-
-    if (!image->json) {
+    if (image->json)
+        fpc_image_answer(image, fpc_findings_json(findings));
+    else
         fpc_findings_sum(findings);
-        return;
-    }
-    doc = fpc_findings_json(findings);
-    json_dumpf(doc, stdout, JSON_INDENT(1));
-    putchar('\n');
-    json_decref(doc);
 }
 
 int fpc_image_check(struct fpc_image *image)

@@ -13,6 +13,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "cli/image/losses.h"
 #include "cli/image/make.h"
+#include "cli/image/opts.h"
 #include "cli/image/place.h"
 #include "cli/out.h"
 
@@ -86,10 +87,10 @@ static int store(struct converting *c, struct fp_mount *mnt,
         !(source->is_dir && st.type == FP_TYPE_DIR && fpc_place_is_flat(mnt)))
         return FP_ERR_EXIST;
     if (source->is_dir)
-        return fpc_source_mkdir(mnt, source->path);
+        return fpc_source_mkdir(mnt, source->path, NULL);
     if (fp_fs_statfs(mnt, &volume) == FP_OK && source->size > volume.file_max)
         return FP_ERR_FBIG;
-    return fpc_source_store(&c->files, source, mnt, source->path);
+    return fpc_source_store(&c->files, source, mnt, source->path, 0);
 }
 
 static int store_all(struct converting *c, struct fp_mount *mnt)
@@ -245,17 +246,13 @@ static int put(struct fpc_make *make, struct fp_mount *mnt)
 
 /* --- the report ----------------------------------------------------------- */
 
-static void print_json(const struct converting *c)
+static json_t *report(const struct converting *c)
 {
-    json_t *report = json_pack(
+    return json_pack(
         "{s:I,s:I,s:o,s:I,s:I}", "files", (json_int_t)c->file_count, "dirs",
         (json_int_t)c->dir_count, "lost", fpc_losses_json(&c->losses),
         "times_lost", (json_int_t)c->losses.times, "times_rounded",
         (json_int_t)c->losses.rounded);
-
-    json_dumpf(report, stdout, JSON_INDENT(1));
-    putchar('\n');
-    json_decref(report);
 }
 
 static int accept(struct fpc_make *make)
@@ -264,7 +261,7 @@ static int accept(struct fpc_make *make)
     const struct fpc_image *image = make->image;
 
     if (image->json)
-        print_json(c);
+        fpc_image_answer(make->image, report(c));
     else
         fpc_losses_print(&c->losses, image->fs);
     fflush(stdout);
@@ -278,33 +275,63 @@ static int accept(struct fpc_make *make)
 
 /* --- the verb ------------------------------------------------------------- */
 
-/* --from FS,K=V,...: the sizes are fields, the rest is the driver's. */
-static void take_from(struct fpc_image *source, char *text)
+/* A size out of --from, or its default. False: told. */
+static bool take_size(const char *name, const char *value, uint32_t *size)
 {
-    char *rest = strchr(text, ','), *item;
+    uint64_t n;
+
+    if (!fp_host_number(value, UINT32_MAX, &n) || n == 0) {
+        fpc_error("--from %s=%s: a number above 0 is wanted", name, value);
+        return false;
+    }
+    *size = (uint32_t)n;
+    return true;
+}
+
+/* --from FS,K=V,...: the sizes are fields, the rest, left in `rest`, is as
+ * --opt. */
+static int take_sizes(struct fp_fs_config *cfg, char *items, char *rest)
+{
+    char *at = items, *item;
+
+    while ((item = at) != NULL) {
+        at = strchr(item, ',');
+        if (at)
+            *at++ = 0;
+        if (strncmp(item, "block_size=", 11) == 0) {
+            if (!take_size("block_size", item + 11, &cfg->block_size))
+                return FPC_EXIT_USAGE;
+        } else if (strncmp(item, "page_size=", 10) == 0) {
+            if (!take_size("page_size", item + 10, &cfg->page_size))
+                return FPC_EXIT_USAGE;
+        } else {
+            sprintf(rest + strlen(rest), "%s%s", rest[0] ? "," : "", item);
+        }
+    }
+    return FPC_EXIT_OK;
+}
+
+/* The rest of it is no longer than all of it, and stands behind it. */
+static int take_from(struct fpc_image *source, char *text)
+{
+    char *rest = text + strlen(text) + 1, *items = strchr(text, ',');
+    int status = FPC_EXIT_OK;
 
     source->fs = text;
-    if (!rest)
-        return;
-    *rest++ = 0;
-    while ((item = rest) != NULL) {
-        uint32_t *field =
-            strncmp(item, "block_size=", 11) == 0  ? &source->cfg.block_size
-            : strncmp(item, "page_size=", 10) == 0 ? &source->cfg.page_size
-                                                   : NULL;
-
-        if (!field)
-            break;
-        *field = (uint32_t)strtoul(strchr(item, '=') + 1, NULL, 0);
-        rest = strchr(item, ',');
-        if (rest)
-            rest++;
+    rest[0] = 0;
+    if (items) {
+        *items++ = 0;
+        status = take_sizes(&source->cfg, items, rest);
     }
-    source->cfg.options = source->opts = rest && *rest ? rest : NULL;
+    if (status || !rest[0])
+        return status;
+    source->opts = rest;
+    return fpc_image_take_opts("--from", source->fs, FP_HOST_OPTION_MOUNT, rest,
+                               &source->cfg, (char **)&source->cfg.options);
 }
 
 /* What is said of the volume is the target's, but for where the source is. */
-static struct fpc_image *new_source(const struct fpc_image *image, char *from)
+static struct fpc_image *new_source(const struct fpc_image *image)
 {
     struct fpc_image *source = calloc(1, sizeof *source);
 
@@ -315,8 +342,6 @@ static struct fpc_image *new_source(const struct fpc_image *image, char *from)
     source->has_offset = image->has_offset;
     source->offset = image->offset;
     source->volume = image->volume;
-    if (from)
-        take_from(source, from);
     return source;
 }
 
@@ -341,26 +366,39 @@ static int convert(struct converting *c)
     return status;
 }
 
+/* As typed, with room for it once more. */
+static char *copy_twice(const char *text)
+{
+    char *copy = malloc(2 * strlen(text) + 2);
+
+    return copy ? strcpy(copy, text) : NULL;
+}
+
 int fpc_image_convert(struct fpc_image *image)
 {
-    char *from = image->from ? strdup(image->from) : NULL;
-    struct fpc_image *source = new_source(image, from);
+    char *from = copy_twice(image->from ? image->from : "");
+    struct fpc_image *source = new_source(image);
     struct converting c = {
         .make = { .image = image, .put = put, .accept = accept },
         .source = source
     };
-    int status = FPC_EXIT_USAGE;
+    int status = FPC_EXIT_OK;
 
     c.make.files = &c.files;
     image->path = image->args[0];
-    if (!source || (image->from && !from)) {
+    if (!source || !from) {
         fpc_error("out of memory");
         status = FPC_EXIT_FAILED;
     } else if (!image->fs) {
         fpc_error("--fs NAME: into which filesystem?");
-    } else {
-        status = convert(&c);
+        status = FPC_EXIT_USAGE;
+    } else if (image->from) {
+        status = take_from(source, from);
     }
+    if (status == FPC_EXIT_OK)
+        status = convert(&c);
+    if (source)
+        free((char *)source->cfg.options);
     free(source);
     free(from);
     return status;

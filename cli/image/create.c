@@ -3,7 +3,9 @@
  * flashport image create: a directory here, or a tar archive, becomes an image.
  */
 #define _POSIX_C_SOURCE 200809L
+#include "cli/image/losses.h"
 #include "cli/image/make.h"
+#include "cli/image/place.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,32 +22,63 @@ static int gather(struct fpc_sources *files, const char *from)
     return fpc_sources_read(files, from, false);
 }
 
-/* What would be missing has been told, entry by entry. */
-static int check_whole(const struct fpc_image *image,
-                       const struct fpc_sources *files)
+struct creating {
+    struct fpc_make make; /* first: what its hooks are called with */
+    struct fpc_sources files;
+    struct fpc_losses losses;
+};
+
+static int put(struct fpc_make *make, struct fp_mount *mnt)
 {
-    if (files->left_out == 0 || image->lossy)
+    struct creating *c = (struct creating *)make;
+    int err = fpc_make_put_all(make, mnt);
+
+    fpc_losses_clear(&c->losses);
+    for (size_t i = 0; i < c->files.count && err == FP_OK; i++) {
+        const struct fpc_source *s = &c->files.items[i];
+
+        if (s->is_dir && fpc_place_is_flat(mnt))
+            err = fpc_losses_add_hollow(&c->losses, mnt,
+                                        fpc_source_below(&c->files, s));
+    }
+    return err;
+}
+
+static int accept(struct fpc_make *make)
+{
+    struct creating *c = (struct creating *)make;
+    struct fpc_image *image = make->image;
+
+    if (image->json)
+        fpc_image_answer(image, json_pack("{s:I,s:o}", "entries",
+                                          (json_int_t)c->files.count, "lost",
+                                          fpc_losses_json(&c->losses)));
+    else
+        fpc_losses_print(&c->losses, image->fs);
+    fflush(stdout);
+    if (fpc_losses_none(&c->losses) || image->lossy)
         return FPC_EXIT_OK;
-    fpc_error("%s: not made: %zu of the entries cannot be in an image; --lossy "
-              "leaves them out",
-              image->path, files->left_out);
+    fpc_error("%s: not made: %s cannot keep all of it, as listed; --lossy "
+              "makes it without that",
+              image->path, image->fs);
     return FPC_EXIT_FAILED;
 }
 
 int fpc_image_create(struct fpc_image *image)
 {
-    struct fpc_sources files = { 0 };
-    struct fpc_make make = { .image = image, .files = &files };
-    int status = fpc_make_check(&make);
+    struct creating c = { .make = {
+                              .image = image, .put = put, .accept = accept } };
+    int status;
 
+    c.make.files = &c.files;
+    status = fpc_make_check(&c.make);
     if (status == FPC_EXIT_OK)
-        status = gather(&files, image->args[0]);
+        status = gather(&c.files, image->args[0]);
     if (status == FPC_EXIT_OK)
-        status = check_whole(image, &files);
+        status = fpc_sources_check(&c.files, image->path, image->lossy);
     if (status == FPC_EXIT_OK)
-        status = fpc_make(&make);
-    if (status == FPC_EXIT_OK && image->json)
-        printf("{\"entries\": %zu}\n", files.count);
-    fpc_sources_free(&files);
+        status = fpc_make(&c.make);
+    fpc_sources_free(&c.files);
+    fpc_losses_clear(&c.losses);
     return status;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/image/findings.h"
 
+#include "cli/out.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -74,13 +76,14 @@ void fpc_findings_sum(const struct fpc_findings *findings)
     const struct fp_step *step = &findings->step;
 
     if (step->errors || step->warnings)
-        printf("%" PRIu32 " errors, %" PRIu32 " warnings, %" PRIu32
+        printf("%" PRIu32 " error%s, %" PRIu32 " warning%s, %" PRIu32
                " left by a power cut\n",
-               step->errors, step->warnings, step->pending);
+               step->errors, fpc_plural(step->errors), step->warnings,
+               fpc_plural(step->warnings), step->pending);
     else if (step->pending)
         printf("clean, but a power cut left %" PRIu32
-               " things that the next write repairs\n",
-               step->pending);
+               " thing%s that the next write repairs\n",
+               step->pending, fpc_plural(step->pending));
     else
         puts("clean");
 }

@@ -55,6 +55,7 @@ struct fpc_image {
     bool stored;  /* names are shown as stored, byte for byte: --raw on a volume
                     without directories */
     bool slashed; /* yet with a slash before them: they are paths */
+    bool answered;   /* --json has its document */
     bool told_cut;   /* that the file ends early was said */
     bool told_which; /* that it is the first of several volumes was said */
 };
@@ -78,6 +79,9 @@ void fpc_image_close(struct fpc_image *image);
  * off where that is why; its exit code. */
 int fpc_image_failed(struct fpc_image *image, const char *path, int err);
 
+/* Prints the document that --json asks for, and frees it. */
+void fpc_image_answer(struct fpc_image *image, json_t *doc);
+
 /* Bytes that the file lacks of the volume, as it states its size; UINT64_MAX:
  * it lacks some, and how many is not known. */
 uint64_t fpc_image_missing(const struct fpc_image *image);
@@ -89,9 +93,6 @@ bool fpc_image_say_cut(struct fpc_image *image);
 int fpc_image_read_file(struct fpc_image *image, const char *path,
                         int (*take)(void *ctx, const void *buf, size_t size),
                         void *ctx);
-
-/* A number that people type, 0 to `most`: decimal or 0x, K or M behind it. */
-bool fpc_image_number(const char *text, uint64_t most, uint64_t *value);
 
 /* Changes the image: opens its volume for writing, on a copy of the file, has
  * `change` change it, and puts the copy in the file's place when it is whole

@@ -3,6 +3,7 @@
  * flashport image info.
  */
 #include "cli/image/image.h"
+#include "cli/image/kinds.h"
 #include "cli/out.h"
 
 #include <inttypes.h>
@@ -45,12 +46,6 @@ static json_t *scan_json(const struct fpc_image *image)
     if (image->scan.part_count > 0)
         json_object_set_new(doc, "partitions", fpc_image_parts_json(image));
     return doc;
-}
-
-static void print_json(const json_t *doc)
-{
-    json_dumpf(doc, stdout, JSON_INDENT(1));
-    putchar('\n');
 }
 
 /* What the scan found says where it ends; a mount need not know. */
@@ -109,6 +104,8 @@ static void print_text(const struct fpc_image *image,
                        const struct fp_statfs *st)
 {
     const struct fp_host_file *file = &image->host.file;
+    const struct fpc_image_kind *kind =
+        fpc_image_kind(image->host.vol.mnt.ops->name);
     uint64_t size = st->block_size * st->block_count;
     uint64_t missing = fpc_image_missing(image);
     char text[16];
@@ -116,8 +113,9 @@ static void print_text(const struct fpc_image *image,
     printf("filesystem   %s %s\n", image->host.vol.mnt.ops->name, st->version);
     if (image->found_at)
         printf("at           0x%" PRIx64 " in the file\n", image->found_at);
-    printf("size         %s: %" PRIu64 " blocks of %" PRIu32 "\n",
-           fpc_size_text(size, text), st->block_count, st->block_size);
+    printf("size         %s: %" PRIu64 " block%s of %" PRIu32 "\n",
+           fpc_size_text(size, text), st->block_count,
+           fpc_plural(st->block_count), st->block_size);
     if (image->scan.count == 0 && file->size > size)
         printf("behind it    %" PRIu64 " bytes that are no part of it\n",
                file->size - size);
@@ -125,11 +123,15 @@ static void print_text(const struct fpc_image *image,
         printf("cut off      the volume states %" PRIu64
                " bytes more than the file has, none of them in use\n",
                missing);
-    printf("used         %" PRIu64 " blocks, %u %%\n", st->blocks_used,
+    printf("used         %" PRIu64 " block%s, %u %%\n", st->blocks_used,
+           fpc_plural(st->blocks_used),
            st->block_count ? (unsigned)(st->blocks_used * 100 / st->block_count)
                            : 0);
     printf("free         %s\n", fpc_size_text(st->free, text));
-    printf("names        up to %" PRIu32 " bytes\n", st->name_max);
+    printf("names        up to %" PRIu32 " bytes%s\n", st->name_max,
+           kind->whole_path ? ": of the whole path, without the slash it "
+                              "starts with"
+                            : "");
     printf("files        up to %" PRIu64 " bytes\n", st->file_max);
     if (image->host.vol.mnt.cfg.page_size)
         print_arguments(image);
@@ -182,7 +184,7 @@ static int tell(struct fpc_image *image, json_t *doc)
     if (status == FPC_EXIT_OK)
         status = tell_volume(image, doc);
     if (image->json && (is_scanned || status == FPC_EXIT_OK))
-        print_json(doc);
+        fpc_image_answer(image, json_incref(doc));
     return status;
 }
 

@@ -11,8 +11,6 @@ static const struct fpc_image_kind kinds[] = {
       .prog_size = 16,
       .least_blocks = 2,
       .states_size = true,
-      .opts = "version=2.0 or 2.1, name_max=N (create); block_cycles=N of the\n"
-              "           device: metadata moves so often (500)",
       .mends = "moves, directories and superblocks that a power cut left half "
                "changed" },
     { .fs = "fat",
@@ -22,7 +20,7 @@ static const struct fpc_image_kind kinds[] = {
       .time_step_ns = 2000000000,
       .card = true,
       .states_size = true,
-      .folds_case = true,
+      .sized_root = true,
       .check_opts = "check=1048576",
       .mends = "lost clusters, chains longer than their files, moves left half "
                "done, copies of the table that differ and the count of free "
@@ -31,8 +29,7 @@ static const struct fpc_image_kind kinds[] = {
       .block_size = 4096,
       .prog_size = 1,
       .least_blocks = 5,
-      .opts = "name_len, meta_len, magic, magic_length, aligned, id_bytes,\n"
-              "           erase, addr",
+      .whole_path = true,
       .empty_needs = "--block-size, --page-size and --opt, as far as they are "
                      "not the usual ones",
       .mends = "pages of no file, and writes and deletes that a power cut left "
@@ -41,7 +38,7 @@ static const struct fpc_image_kind kinds[] = {
       .block_size = 4096,
       .prog_size = 1,
       .least_blocks = 4,
-      .opts = "version=N, big=1",
+      .no_folders = true,
       .empty_needs = "--block-size",
       .mends = "a second metadata block that a power cut left" },
     { .fs = "bonsai",
@@ -49,14 +46,13 @@ static const struct fpc_image_kind kinds[] = {
       .prog_size = 4,
       .least_blocks = 8,
       .slashed = true,
-      .opts = "start=ADDRESS",
       .mends = "a journal not yet applied, rows in use by no file and the "
                "address behind the last file" },
     { .fs = "raw",
       .block_size = 4096,
       .prog_size = 1,
       .least_blocks = 1,
-      .opts = "NAME=OFFSET+SIZE[:ro],..." },
+      .no_folders = true },
 };
 
 static const struct fpc_image_kind other = {
@@ -82,7 +78,7 @@ const struct fpc_image_kind *fpc_image_kind_at(unsigned n)
     return NULL;
 }
 
-void fpc_image_kinds_told(const char *wanted)
+void fpc_image_kinds_told(const char *option, const char *wanted)
 {
     char list[200] = "";
 
@@ -91,5 +87,6 @@ void fpc_image_kinds_told(const char *wanted)
             strncat(list, ", ", sizeof list - strlen(list) - 1);
         strncat(list, (*ops)->name, sizeof list - strlen(list) - 1);
     }
-    fpc_error("--fs %s: not known; there is %s", wanted, list);
+    fpc_error("%s %s: no filesystem of this name is known; there is %s", option,
+              wanted, list);
 }

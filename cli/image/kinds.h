@@ -17,9 +17,10 @@ struct fpc_image_kind {
     bool card;        /* made for cards: sectors that replace and land whole */
     bool states_size; /* the volume says how long it is, so that a file that is
                           shorter can be told from one that is damaged */
-    bool folds_case;  /* names that differ in case only are one */
+    bool sized_root;  /* format says how many names fit into the root */
+    bool whole_path;  /* the limit of names is that of paths */
+    bool no_folders;  /* not even in the names of files */
     bool slashed;     /* a stored name is a path that only lacks its slash */
-    const char *opts; /* "--opt" of it, for the help; NULL: it has none */
     const char *empty_needs; /* what a volume without files does not show of
                                 its layout, and who writes must state */
     const char *check_opts;  /* what a check goes faster with on a host */
@@ -30,8 +31,8 @@ struct fpc_image_kind {
 /* Never NULL: one of no driver in particular for a name that is not known. */
 const struct fpc_image_kind *fpc_image_kind(const char *fs);
 
-/* "there is littlefs, fat, ..." of what this build has. */
-void fpc_image_kinds_told(const char *wanted);
+/* "there is littlefs, fat, ..." of what this build has, behind the option. */
+void fpc_image_kinds_told(const char *option, const char *wanted);
 
 /* The n-th kind of this build, NULL behind the last. */
 const struct fpc_image_kind *fpc_image_kind_at(unsigned n);

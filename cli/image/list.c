@@ -92,11 +92,10 @@ static int list(struct fpc_image *image, const struct fpc_tree *tree)
         else
             print_node(image, node, digest);
     }
-    if (image->json) {
-        json_dumpf(all, stdout, JSON_INDENT(1));
-        putchar('\n');
-    }
-    json_decref(all);
+    if (image->json)
+        fpc_image_answer(image, all);
+    else
+        json_decref(all);
     return status;
 }
 

@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "cli/image/losses.h"
 
+#include "cli/image/kinds.h"
 #include "cli/out.h"
 
 #include <stdarg.h>
@@ -52,6 +53,21 @@ bool fpc_losses_add(struct fpc_losses *losses, const char *path,
     }
     losses->items[losses->count++] = loss;
     return true;
+}
+
+int fpc_losses_add_hollow(struct fpc_losses *losses, struct fp_mount *mnt,
+                          const char *name)
+{
+    struct fp_stat st;
+    int err = fp_fs_stat(mnt, name, &st);
+
+    if (err != FP_ERR_NOENT)
+        return err;
+    return fpc_losses_add(losses, name, "%s has no %sfolders", mnt->ops->name,
+                          fpc_image_kind(mnt->ops->name)->no_folders ? ""
+                                                                     : "empty ")
+               ? FP_OK
+               : FP_ERR_NOMEM;
 }
 
 bool fpc_losses_none(const struct fpc_losses *losses)

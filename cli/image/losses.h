@@ -7,6 +7,8 @@
 #ifndef FPC_IMAGE_LOSSES_H
 #define FPC_IMAGE_LOSSES_H
 
+#include "core/fs/fs.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,6 +29,11 @@ void fpc_losses_clear(struct fpc_losses *losses);
 bool fpc_losses_add(struct fpc_losses *losses, const char *path,
                     const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Adds the folder `name` if it is not in the volume, although it was made:
+ * where folders are there by the names of files, the empty ones are not. An
+ * enum fp_error. */
+int fpc_losses_add_hollow(struct fpc_losses *losses, struct fp_mount *mnt,
+                          const char *name);
 /* Nothing is lost. */
 bool fpc_losses_none(const struct fpc_losses *losses);
 /* A line each, on stdout. */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#define _XOPEN_SOURCE 700
+#define _XOPEN_SOURCE     700
+#define _FILE_OFFSET_BITS 64
 #include "cli/image/make.h"
 
-#include "cli/image/unfinished.h"
-#include "core/bdev/ram.h"
+#include "cli/image/blank.h"
+#include "cli/image/place.h"
+#include "cli/image/replace.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,13 @@
 
 /* Up to this size an image is made in memory, and written at once. */
 #define IN_MEMORY_MAX ((uint64_t)256 << 20)
+
+#define SLOT_SIZE    32
+#define SECTOR_SLOTS 16
+
+/* Names that the root of a small FAT has room for, and of others. */
+#define ROOT_SMALL 64
+#define ROOT_LARGE 512
 
 /* --- what is to be made --------------------------------------------------- */
 
@@ -66,7 +73,7 @@ int fpc_make_check(struct fpc_make *m)
         image->prog_size = m->kind->prog_size;
     ops = fp_host_volume_driver(fp_host_drivers, image->fs);
     if (!ops) {
-        fpc_image_kinds_told(image->fs);
+        fpc_image_kinds_told("--fs", image->fs);
         return FPC_EXIT_USAGE;
     }
     if (!ops->format) {
@@ -85,10 +92,10 @@ int fpc_make_check(struct fpc_make *m)
 static int store(const struct fpc_make *m, const struct fpc_source *s,
                  struct fp_mount *mnt, const char *name)
 {
-    struct fp_stat st;
+    int err = fpc_source_store(m->files, s, mnt, name, FP_O_EXCL);
 
-    if (fp_fs_stat(mnt, name, &st) != FP_OK)
-        return fpc_source_store(m->files, s, mnt, name);
+    if (err != FP_ERR_EXIST)
+        return err;
     fpc_error("%s: %s does not tell its name from another's", s->path,
               m->image->fs);
     return FPC_EXIT_CONFLICT;
@@ -102,9 +109,13 @@ int fpc_make_put_all(struct fpc_make *m, struct fp_mount *mnt)
         const struct fpc_source *s = &m->files->items[i];
         const char *name = fpc_source_below(m->files, s);
 
-        err = s->is_dir ? fpc_source_mkdir(mnt, name) : store(m, s, mnt, name);
-        if (err)
+        err = s->is_dir ? fpc_source_mkdir(mnt, name, &s->meta)
+                        : store(m, s, mnt, name);
+        if (err) {
             m->failed_at = s;
+            m->root_full =
+                err == FP_ERR_NOSPC && fpc_place_root_full(mnt, name, s->size);
+        }
     }
     return err;
 }
@@ -138,67 +149,74 @@ static int make_on(struct fpc_make *m, struct fp_bdev *dev)
     return err;
 }
 
-/* FP_OK, or an exit code, told. */
-static int save(const char *path, const uint8_t *mem, size_t size)
-{
-    FILE *out = fopen(path, "wbe");
-    bool saved = out && fwrite(mem, 1, size, out) == size && fflush(out) == 0 &&
-                 fsync(fileno(out)) == 0;
-
-    saved = out && fclose(out) == 0 && saved;
-    return saved ? FP_OK : fpc_failed(path);
-}
-
 static int make_in_memory(struct fpc_make *m, const char *path, uint32_t count)
 {
-    const uint32_t block = m->image->cfg.block_size;
-    const size_t size = (size_t)block * count;
-    uint8_t *mem = malloc(size);
-    struct fp_bdev_ram ram;
-    int err;
+    const bool card = m->kind->card;
+    struct fpc_image_blank blank;
+    int err =
+        fpc_image_blank_new(&blank, m->image->prog_size,
+                            m->image->cfg.block_size, count, card ? 0 : 0xff);
 
-    if (!mem)
-        return FP_ERR_NOMEM;
-    memset(mem, 0xff, size);
-    fp_bdev_ram_init(&ram, m->image->prog_size, block, count, mem);
-    if (m->kind->card)
-        ram.bdev.flags =
-            FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG | FP_BDEV_ERASED_FF;
-    err = make_on(m, &ram.bdev);
-    if (err == FP_OK)
-        err = save(path, mem, size);
-    free(mem);
+    if (err)
+        return err;
+    if (card)
+        blank.ram.bdev.flags = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG;
+    err = make_on(m, &blank.ram.bdev);
+    if (err == FP_OK && fpc_image_blank_save(&blank, path) != 0)
+        err = fpc_failed(m->image->path);
+    fpc_image_blank_free(&blank);
     return err;
 }
 
-/* A file that nobody knows yet needs no syncs but the last. */
+/* A card in a file that begins as a hole, and stays one where it is zero. A
+ * file that nobody knows yet needs no syncs but the last. */
+struct growing {
+    struct fp_host_file file; /* first: what its functions are called with */
+    const struct fp_bdev_ops *ops;
+};
+
+static int growing_prog(struct fp_bdev *dev, fp_addr off, const void *buf,
+                        uint32_t size)
+{
+    struct growing *g = (struct growing *)dev;
+
+    if (fpc_image_is_zero(buf, size) &&
+        fp_host_file_next_data(&g->file, off) >= (uint64_t)off + size)
+        return FP_OK;
+    return g->ops->prog(dev, off, buf, size);
+}
+
 static int make_in_file(struct fpc_make *m, const char *path, uint32_t count)
 {
-    struct fp_host_file file;
+    const uint32_t block = m->image->cfg.block_size;
+    const bool card = m->kind->card;
+    struct growing g;
     struct fp_host_file_config cfg = {
         .flags = FP_HOST_FILE_WRITE | FP_HOST_FILE_CREATE |
-                 (m->kind->card ? 0u : (uint32_t)FP_HOST_FILE_NOR),
+                 FP_HOST_FILE_NOLOCK | (card ? 0u : (uint32_t)FP_HOST_FILE_NOR),
         .prog_size = m->image->prog_size,
-        .block_size = m->image->cfg.block_size,
+        .block_size = block,
         .block_count = count,
     };
-    const struct fp_bdev_ops *ops;
-    struct fp_bdev_ops unsynced;
+    struct fp_bdev_ops ops;
     int err;
 
-    unlink(path);
-    err = fp_host_file_open(&file, path, &cfg);
+    if (truncate(path, 0) != 0 ||
+        (card && truncate(path, (off_t)block * count) != 0))
+        return fpc_failed(m->image->path);
+    err = fp_host_file_open(&g.file, path, &cfg);
     if (err)
         return err;
-    ops = file.bdev.ops;
-    unsynced = *ops;
-    unsynced.sync = NULL;
-    file.bdev.ops = &unsynced;
-    err = make_on(m, &file.bdev);
-    file.bdev.ops = ops;
+    g.ops = g.file.bdev.ops;
+    ops = *g.ops;
+    ops.sync = NULL;
+    ops.prog = card ? growing_prog : ops.prog;
+    g.file.bdev.ops = &ops;
+    err = make_on(m, &g.file.bdev);
+    g.file.bdev.ops = g.ops;
     if (err == FP_OK)
-        err = fp_bdev_sync(&file.bdev);
-    fp_host_file_close(&file);
+        err = fp_bdev_sync(&g.file.bdev);
+    fp_host_file_close(&g.file);
     return err;
 }
 
@@ -220,6 +238,7 @@ static uint32_t least_blocks(const struct fpc_make *m)
 {
     uint64_t blocks = m->kind->least_blocks, size = m->image->cfg.block_size;
 
+    blocks += m->root * SLOT_SIZE / size;
     for (size_t i = 0; i < m->files->count; i++) {
         const struct fpc_source *s = &m->files->items[i];
 
@@ -280,7 +299,9 @@ static int told(const struct fpc_make *m, int err)
         return FPC_EXIT_OK;
     if (err > 0)
         return err;
-    if (err == FP_ERR_NOSPC && m->failed_at && !m->image->cfg.block_count)
+    if (err == FP_ERR_NOSPC && m->root_full)
+        fpc_error("%s: " FPC_PLACE_ROOT_FULL, at);
+    else if (err == FP_ERR_NOSPC && m->failed_at && !m->image->cfg.block_count)
         fpc_error("%s: does not fit, and larger images did not help: this %s "
                   "takes no more files here; --size may",
                   at, m->image->fs);
@@ -288,37 +309,91 @@ static int told(const struct fpc_make *m, int err)
         fpc_error("%s: does not fit into %" PRIu32 " blocks of %" PRIu32
                   " bytes",
                   at, m->image->cfg.block_count, m->image->cfg.block_size);
-    else if (err == FP_ERR_INVAL && !m->failed_at)
+    else if ((err == FP_ERR_INVAL || err == FP_ERR_NOTSUP) && !m->failed_at)
         fpc_error("%s: no %s can be made with blocks of %" PRIu32
-                  " and programs of %" PRIu32 " bytes",
+                  ", pages of %" PRIu32 " (0: the usual) and programs of "
+                  "%" PRIu32 " bytes, in this size and with these options",
                   at, m->image->fs, m->image->cfg.block_size,
-                  m->image->prog_size);
+                  m->image->cfg.page_size, m->image->prog_size);
+    else if (err == FP_ERR_NOENT && m->kind->no_folders)
+        return fpc_error("%s: %s has no folders", at, m->image->fs),
+               FPC_EXIT_FAILED;
+    else if (err == FP_ERR_INVAL || err == FP_ERR_NOTSUP)
+        fpc_error("%s: %s cannot store this name", at, m->image->fs);
     else
         fpc_error("%s: %s", at, fp_strerror(err));
     return (int)fpc_exit_of(err);
 }
 
+/* Slots that the names in the root take: one each, and one for 13 letters,
+ * together in a sector where they can be. */
+static size_t count_slots(const struct fpc_sources *files)
+{
+    size_t slots = 1; /* the label */
+
+    for (size_t i = 0; i < files->count; i++) {
+        const char *name = fpc_source_below(files, &files->items[i]) + 1;
+
+        const size_t take = 1 + (strlen(name) + 12) / 13;
+
+        if (strchr(name, '/'))
+            continue;
+        if (slots % SECTOR_SLOTS + take > SECTOR_SLOTS)
+            slots += SECTOR_SLOTS - slots % SECTOR_SLOTS;
+        slots += take;
+    }
+    return slots;
+}
+
+/* The root of a FAT that is no FAT32 is as large as it is made, for 64 names or
+ * 512. A larger one is made if it takes that, unless its size is stated. The
+ * text, if any, is to be freed. */
+static int size_root(struct fpc_make *m, char **text)
+{
+    struct fp_fs_config *cfg = &m->image->cfg;
+    const char *stated = cfg->options ? cfg->options : "";
+    const size_t slots = count_slots(m->files), room = strlen(stated) + 30;
+
+    *text = NULL;
+    if (!m->kind->sized_root || slots <= ROOT_SMALL ||
+        fp_fs_option(stated, "root", 0) || slots > UINT16_MAX - 16)
+        return FP_OK;
+    *text = malloc(room);
+    if (!*text)
+        return FP_ERR_NOMEM;
+    m->root = slots > ROOT_LARGE ? slots : ROOT_LARGE;
+    snprintf(*text, room, "%s%sroot=%zu", stated, stated[0] ? "," : "",
+             (size_t)m->root);
+    cfg->options = *text;
+    return FP_OK;
+}
+
+static int make_any(struct fpc_make *m, const char *path)
+{
+    const uint32_t count = m->image->cfg.block_count;
+    const char *stated = m->image->cfg.options;
+    char *text;
+    int err = size_root(m, &text);
+
+    if (err == FP_OK)
+        err = count ? make(m, path, count) : make_smallest(m, path);
+    m->image->cfg.options = stated;
+    free(text);
+    return told(m, err);
+}
+
 int fpc_make(struct fpc_make *m)
 {
-    const char *path = m->image->path;
-    char temp[PATH_MAX];
-    int status;
+    struct fpc_replace replace;
+    int status = fpc_replace_lock_new(&replace, m->image->path);
 
-    if ((size_t)snprintf(temp, sizeof temp, "%s.%ld.part", path,
-                         (long)getpid()) >= sizeof temp) {
-        errno = ENAMETOOLONG;
-        return fpc_failed(path);
-    }
-    fpc_unfinished(temp);
-    status = told(m, m->image->cfg.block_count
-                         ? make(m, temp, m->image->cfg.block_count)
-                         : make_smallest(m, temp));
+    if (status)
+        return status;
+    status = make_any(m, replace.twin);
     if (status == FPC_EXIT_OK && m->accept)
         status = m->accept(m);
-    if (status == FPC_EXIT_OK && rename(temp, path) != 0)
-        status = fpc_failed(path);
-    if (status != FPC_EXIT_OK)
-        unlink(temp);
-    fpc_unfinished(NULL);
+    if (status == FPC_EXIT_OK)
+        return fpc_replace_commit(&replace);
+    fpc_replace_abandon(&replace);
     return status;
 }

@@ -2,9 +2,9 @@
  *
  * A new image with what a list of sources holds.
  *
- * The image is written beside its name and renamed when it is whole and on
- * disk: whatever stops the making, the name holds the old image or the new
- * one. Where no size is stated the smallest image that fits is sought: a first
+ * The image is written beside its name, which it takes when it is whole and on
+ * disk (replace.h): whatever stops the making, the name holds the old image or
+ * the new one. Where no size is stated the smallest image that fits is sought: a first
  * guess from the sizes, then larger ones until nothing runs short.
  *
  * Memory  all borrowed
@@ -29,6 +29,8 @@ struct fpc_make {
     const struct fpc_source *failed_at;
     /* private */
     const struct fpc_image_kind *kind;
+    uint64_t root;  /* names that its root is made for; 0: the usual */
+    bool root_full; /* that is why failed_at did not fit */
     struct fp_host_volume vol;
 };
 

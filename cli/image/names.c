@@ -8,6 +8,7 @@
  * path that has gone meanwhile is no fault below the one that was named.
  */
 #include "cli/image/image.h"
+#include "cli/image/kinds.h"
 #include "cli/image/place.h"
 #include "cli/image/tree.h"
 
@@ -15,13 +16,17 @@
 
 /* --- rm ------------------------------------------------------------------- */
 
+struct removed {
+    uint64_t files, dirs;
+};
+
 static bool has_gone(int err)
 {
     return err == FP_ERR_NOENT || err == FP_ERR_NOTDIR;
 }
 
 /* What it holds, from the deepest up. */
-static int empty(struct fp_mount *mnt, const char *path)
+static int empty(struct fp_mount *mnt, const char *path, struct removed *gone)
 {
     struct fpc_tree tree;
     int err = fpc_tree_read(&tree, mnt, path, true);
@@ -30,6 +35,8 @@ static int empty(struct fp_mount *mnt, const char *path)
         return err;
     for (size_t i = tree.count; i > 0 && err == FP_OK; i--) {
         err = fp_fs_remove(mnt, tree.nodes[i - 1].path);
+        gone->files += tree.nodes[i - 1].st.type != FP_TYPE_DIR;
+        gone->dirs += tree.nodes[i - 1].st.type == FP_TYPE_DIR;
         if (has_gone(err))
             err = FP_OK;
     }
@@ -37,7 +44,8 @@ static int empty(struct fp_mount *mnt, const char *path)
     return err;
 }
 
-static int remove_dir(struct fpc_image *image, const char *path)
+static int remove_dir(struct fpc_image *image, const char *path,
+                      struct removed *gone)
 {
     struct fp_mount *mnt = &image->host.vol.mnt;
     int err;
@@ -46,14 +54,16 @@ static int remove_dir(struct fpc_image *image, const char *path)
         fpc_error("%s: is a directory; remove it with -r", path);
         return FPC_EXIT_USAGE;
     }
-    err = empty(mnt, path);
+    err = empty(mnt, path, gone);
+    gone->dirs++;
     if (err == FP_OK)
         err = fp_fs_remove(mnt, path);
     return err && !has_gone(err) ? fpc_image_failed(image, path, err)
                                  : FPC_EXIT_OK;
 }
 
-static int remove_one(struct fpc_image *image, const char *path)
+static int remove_one(struct fpc_image *image, const char *path,
+                      struct removed *gone)
 {
     struct fp_mount *mnt = &image->host.vol.mnt;
     struct fp_stat st;
@@ -67,9 +77,10 @@ static int remove_one(struct fpc_image *image, const char *path)
     if (err == FP_ERR_NOENT && image->force)
         return FPC_EXIT_OK;
     if (err == FP_OK && st.type == FP_TYPE_DIR)
-        return remove_dir(image, path);
+        return remove_dir(image, path, gone);
     if (err == FP_OK)
         err = fp_fs_remove(mnt, path);
+    gone->files++;
     return err ? fpc_image_failed(image, path, err) : FPC_EXIT_OK;
 }
 
@@ -77,20 +88,31 @@ static int remove_all(struct fpc_image *image, void *ctx)
 {
     int status = FPC_EXIT_OK;
 
-    (void)ctx;
     for (int i = 0; i < image->arg_count && status == FPC_EXIT_OK; i++)
-        status = remove_one(image, image->args[i]);
+        status = remove_one(image, image->args[i], ctx);
     return status;
 }
 
 int fpc_image_rm(struct fpc_image *image)
 {
+    struct removed gone = { 0 };
     int status = fpc_image_root_paths(image, 0);
 
-    return status ? status : fpc_image_edit(image, remove_all, NULL);
+    if (status == FPC_EXIT_OK)
+        status = fpc_image_edit(image, remove_all, &gone);
+    if (status == FPC_EXIT_OK && image->json)
+        fpc_image_answer(image,
+                         json_pack("{s:I,s:I}", "files", (json_int_t)gone.files,
+                                   "dirs", (json_int_t)gone.dirs));
+    return status;
 }
 
 /* --- mv ------------------------------------------------------------------- */
+
+struct moving {
+    struct fpc_place place;
+    bool is_kept; /* -n: TO is there, and FROM stays */
+};
 
 static int rename_one(struct fpc_image *image, const char *from, const char *to)
 {
@@ -166,7 +188,8 @@ static bool exists(struct fpc_image *image, const char *path)
 static int move(struct fpc_image *image, void *ctx)
 {
     const char *from = image->args[0];
-    struct fpc_place *place = ctx;
+    struct moving *moving = ctx;
+    struct fpc_place *place = &moving->place;
     char to[FP_PATH_MAX + 1];
     int err, status = fpc_place_look(image, place);
 
@@ -181,18 +204,24 @@ static int move(struct fpc_image *image, void *ctx)
         return FPC_EXIT_FAILED;
     }
     err = rename_any(image, from, to);
+    moving->is_kept = image->keep && exists(image, from);
     return err ? fpc_image_failed(image, exists(image, from) ? to : from, err)
                : FPC_EXIT_OK;
 }
 
 int fpc_image_mv(struct fpc_image *image)
 {
-    struct fpc_place place = { .must_be_dir =
-                                   fpc_place_is_slashed(image->args[1]) };
+    struct moving moving = { .place.must_be_dir =
+                                 fpc_place_is_slashed(image->args[1]) };
     int status = fpc_image_root_paths(image, 0);
 
-    place.path = image->args[1];
-    return status ? status : fpc_image_edit(image, move, &place);
+    moving.place.path = image->args[1];
+    if (status == FPC_EXIT_OK)
+        status = fpc_image_edit(image, move, &moving);
+    if (status == FPC_EXIT_OK && image->json)
+        fpc_image_answer(image,
+                         json_pack("{s:b}", "moved", (int)!moving.is_kept));
+    return status;
 }
 
 /* --- mkdir ---------------------------------------------------------------- */
@@ -233,8 +262,10 @@ static int make_dirs(struct fpc_image *image, void *ctx)
 
     (void)ctx;
     if (fpc_place_is_flat(mnt)) {
-        fpc_error("%s: a %s has no empty directories: put makes those in the "
-                  "name of a file",
+        fpc_error(fpc_image_kind(mnt->ops->name)->no_folders
+                      ? "%s: a %s has no directories"
+                      : "%s: a %s has no empty directories: put makes those in "
+                        "the name of a file",
                   image->path, mnt->ops->name);
         return FPC_EXIT_FAILED;
     }
@@ -251,5 +282,9 @@ int fpc_image_mkdir(struct fpc_image *image)
 {
     int status = fpc_image_root_paths(image, 0);
 
-    return status ? status : fpc_image_edit(image, make_dirs, NULL);
+    if (status == FPC_EXIT_OK)
+        status = fpc_image_edit(image, make_dirs, NULL);
+    if (status == FPC_EXIT_OK && image->json)
+        fpc_image_answer(image, json_pack("{s:i}", "dirs", image->arg_count));
+    return status;
 }

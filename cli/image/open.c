@@ -3,6 +3,7 @@
 #include "cli/image/image.h"
 
 #include "cli/image/kinds.h"
+#include "cli/image/opts.h"
 #include "cli/out.h"
 
 #include <inttypes.h>
@@ -22,6 +23,8 @@ static int open_with(struct fpc_image *image,
 {
     volume->drivers = fp_host_drivers;
     volume->cfg.flags |= FP_MOUNT_RDONLY;
+    if (volume->fs && !volume->cfg.options)
+        volume->cfg.options = fpc_image_kind(volume->fs)->check_opts;
     image->found_at = file->offset;
     return fp_host_image_open(&image->host, image->path, file, volume);
 }
@@ -121,6 +124,47 @@ static const char *where_not(const struct fpc_image *image)
     return ": erased, damaged, or of a kind that is not known";
 }
 
+/* Is it stated where the volume is, or how it is laid out? Then it is there and
+ * so, and not searched for. */
+static bool is_stated(const struct fpc_image *image)
+{
+    const char *opts = image->opts;
+
+    return image->has_offset || image->cfg.block_size || image->cfg.page_size ||
+           (opts && image->fs) || (image->fs && strcmp(image->fs, "raw") == 0);
+}
+
+/* What is there instead, if what was stated is what hides it; true then. */
+static bool say_other(struct fpc_image *image)
+{
+    const struct fpc_image was = *image;
+    const uint64_t offset = image->found        ? image->found->offset
+                            : image->has_offset ? image->offset
+                                                : 0;
+    const struct fp_mount *mnt = &image->host.vol.mnt;
+    char size[40] = "";
+    int err;
+
+    if (!image->fs && !image->cfg.block_count && !is_stated(image))
+        return false;
+    image->fs = NULL;
+    image->cfg = (struct fp_fs_config){ .flags = 0 };
+    err = open_at(image, offset);
+    image->fs = was.fs;
+    image->cfg = was.cfg;
+    if (err)
+        return false;
+    if (!was.fs || strcmp(mnt->ops->name, was.fs) == 0)
+        snprintf(size, sizeof size, " with blocks of %" PRIu32,
+                 mnt->cfg.block_size ? mnt->cfg.block_size
+                                     : mnt->dev->block_size);
+    fpc_error("%s: not as stated: it looks like a %s%s; left out, --fs and the "
+              "sizes are found out",
+              image->path, mnt->ops->name, size);
+    fp_host_image_close(&image->host);
+    return true;
+}
+
 static int refused(struct fpc_image *image, int err)
 {
     const char *fs = image->found ? image->found->ops->name
@@ -129,17 +173,19 @@ static int refused(struct fpc_image *image, int err)
 
     switch (err) {
     case FP_ERR_NOENT:
-        if (!say_table(image))
+        if (!say_table(image) && !say_other(image))
             fpc_error("%s: no filesystem found%s", image->path,
                       where_not(image));
         return FPC_EXIT_REFUSED;
     case FP_ERR_CORRUPT:
-        if (fpc_image_say_cut(image))
+        if (fpc_image_say_cut(image) || say_other(image))
             return FPC_EXIT_REFUSED;
         fpc_error("%s: the %s is damaged: it cannot be mounted", image->path,
                   fs);
         return FPC_EXIT_REFUSED;
     case FP_ERR_INVAL:
+        if (strcmp(fs, "raw") != 0 && say_other(image))
+            return FPC_EXIT_REFUSED;
         if (strcmp(fs, "raw") == 0)
             fpc_error("%s: --fs raw takes --opt NAME=OFFSET+SIZE[:ro],... "
                       "with ranges that lie in the file",
@@ -151,8 +197,9 @@ static int refused(struct fpc_image *image, int err)
                 image->path);
         return FPC_EXIT_REFUSED;
     case FP_ERR_NOTSUP:
-        fpc_error("%s: a %s of a version or with limits that are not known",
-                  image->path, fs);
+        if (!say_other(image))
+            fpc_error("%s: a %s of a version or with limits that are not known",
+                      image->path, fs);
         return FPC_EXIT_REFUSED;
     default:
         fpc_error("%s: %s", image->path,
@@ -209,23 +256,13 @@ static void read_table(struct fpc_image *image, struct fp_bdev *dev)
     (void)fp_bdev_mbr_read(&image->scan.mbr, dev, buf, SECTOR);
 }
 
-/* Is it stated where the volume is, or how it is laid out? Then it is there and
- * so, and not searched for. */
-static bool is_stated(const struct fpc_image *image)
-{
-    const char *opts = image->opts;
-
-    return image->has_offset || image->cfg.block_size || image->cfg.page_size ||
-           (opts && image->fs) || (image->fs && strcmp(image->fs, "raw") == 0);
-}
-
 int fpc_image_look(struct fpc_image *image)
 {
     struct fp_host_file file;
     int err;
 
     if (image->fs && !fp_host_volume_driver(fp_host_drivers, image->fs)) {
-        fpc_image_kinds_told(image->fs);
+        fpc_image_kinds_told("--fs", image->fs);
         return FPC_EXIT_USAGE;
     }
     err = fp_host_file_open(&file, image->path, NULL);
@@ -305,7 +342,7 @@ int fpc_image_open_found(struct fpc_image *image)
     if (image->found)
         say_which(image);
     show_stored(image);
-    return FPC_EXIT_OK;
+    return fpc_image_check_opts(image);
 }
 
 int fpc_image_open(struct fpc_image *image)
@@ -353,14 +390,37 @@ void fpc_image_close(struct fpc_image *image)
     fp_host_scan_free(&image->scan);
 }
 
+/* In words that say whose fault it is where the phrase for all layers does
+ * not. */
+static const char *why(const struct fpc_image *image, int err)
+{
+    static char text[80];
+    const struct fp_fs_ops *ops = image->host.vol.mnt.ops;
+    const char *fs = ops ? ops->name : "volume";
+
+    if (err == FP_ERR_NOTSUP)
+        snprintf(text, sizeof text, "a %s cannot do that", fs);
+    else if (err == FP_ERR_INVAL)
+        snprintf(text, sizeof text, "invalid: no name that a %s can have", fs);
+    else
+        return fp_strerror(err);
+    return text;
+}
+
 int fpc_image_failed(struct fpc_image *image, const char *path, int err)
 {
     if (err == FP_ERR_CORRUPT && fpc_image_say_cut(image))
         return FPC_EXIT_REFUSED;
-    fprintf(stderr, "flashport: %s: ", image->path);
-    fpc_print_name(stderr, path, strlen(path));
-    fprintf(stderr, ": %s\n", fp_strerror(err));
+    fpc_error("%s: %.4000s: %s", image->path, path, why(image, err));
     return (int)fpc_exit_of(err);
+}
+
+void fpc_image_answer(struct fpc_image *image, json_t *doc)
+{
+    image->answered = true;
+    json_dumpf(doc, stdout, JSON_INDENT(1));
+    putchar('\n');
+    json_decref(doc);
 }
 
 int fpc_image_read_file(struct fpc_image *image, const char *path,

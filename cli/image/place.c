@@ -2,6 +2,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "cli/image/place.h"
 
+#include "cli/image/kinds.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +17,15 @@ bool fpc_place_is_slashed(const char *operand)
 bool fpc_place_is_flat(const struct fp_mount *mnt)
 {
     return mnt->ops->mkdir == NULL;
+}
+
+bool fpc_place_root_full(struct fp_mount *mnt, const char *name, uint64_t size)
+{
+    struct fp_statfs st;
+
+    return fpc_image_kind(mnt->ops->name)->sized_root &&
+           strrchr(name, '/') == name && fp_fs_statfs(mnt, &st) == FP_OK &&
+           strcmp(st.version, "32") != 0 && st.free > size;
 }
 
 int fpc_place_look(struct fpc_image *image, struct fpc_place *place)

@@ -30,6 +30,13 @@ int fpc_place_look(struct fpc_image *image, struct fpc_place *place);
 int fpc_place_name(const struct fpc_place *place, const char *from,
                    const char *below, char out[FP_PATH_MAX + 1]);
 
+/* Why `name`, of so many bytes, did not fit although there is room: it stands
+ * in the root of a FAT12 or FAT16, which takes no more names. */
+bool fpc_place_root_full(struct fp_mount *mnt, const char *name, uint64_t size);
+#define FPC_PLACE_ROOT_FULL                                                 \
+    "the root folder takes no more names, though there is room: put files " \
+    "into folders, or make the image anew with --opt root=N or bits=32"
+
 /* Are there directories here only because the names of files say so? */
 bool fpc_place_is_flat(const struct fp_mount *mnt);
 

@@ -72,16 +72,12 @@ static int mend(struct fpc_image *image, void *ctx)
     return m->has_changed ? FPC_EXIT_OK : FPC_IMAGE_UNCHANGED;
 }
 
-static void print_json(const struct mending *m)
+static json_t *report(const struct mending *m)
 {
-    json_t *doc =
-        json_pack("{s:b,s:o,s:o}", "changed", (int)m->has_changed, "before",
-                  fpc_findings_json(&m->before), "after",
-                  fpc_findings_json(m->has_changed ? &m->after : &m->before));
-
-    json_dumpf(doc, stdout, JSON_INDENT(1));
-    putchar('\n');
-    json_decref(doc);
+    return json_pack(
+        "{s:b,s:o,s:o}", "changed", (int)m->has_changed, "before",
+        fpc_findings_json(&m->before), "after",
+        fpc_findings_json(m->has_changed ? &m->after : &m->before));
 }
 
 /* Why some of it stays. */
@@ -128,7 +124,7 @@ int fpc_image_repair(struct fpc_image *image)
         status = repair(image, &m);
     if (is_seen && image->json &&
         (status == FPC_EXIT_OK || status == FPC_EXIT_REFUSED))
-        print_json(&m);
+        fpc_image_answer(image, report(&m));
     fpc_findings_free(&m.before);
     fpc_findings_free(&m.after);
     return status;

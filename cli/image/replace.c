@@ -52,11 +52,13 @@ static int lock_twin(int fd)
     return flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK ? 0 : -1;
 }
 
-/* Does the path still lead to what fd is? */
+/* Does the path still lead to what fd is, or nowhere if that is nothing? */
 static bool is_at(int fd, const char *path)
 {
     struct stat is, at;
 
+    if (fd < 0)
+        return lstat(path, &at) != 0;
     return fstat(fd, &is) == 0 && lstat(path, &at) == 0 &&
            is.st_dev == at.st_dev && is.st_ino == at.st_ino;
 }
@@ -91,9 +93,10 @@ static int open_both(struct fpc_replace *r)
 
     r->twin_fd = -1;
     r->old_fd = open(r->target, flags);
-    if (r->old_fd < 0)
+    if (r->old_fd < 0 && !(r->is_new && errno == ENOENT))
         return -1;
-    if (flock(r->old_fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    if (r->old_fd >= 0 && flock(r->old_fd, LOCK_SH | LOCK_NB) != 0 &&
+        errno == EWOULDBLOCK)
         return close_both(r);
     r->twin_fd = open(r->twin, flags | O_CREAT | O_NOFOLLOW, 0600);
     if (r->twin_fd < 0 || lock_twin(r->twin_fd) != 0)
@@ -143,10 +146,32 @@ static int not_locked(const struct fpc_replace *r)
     return FPC_EXIT_FAILED;
 }
 
-int fpc_replace_lock(struct fpc_replace *r, const char *path)
+/* Of a name that is not there yet, the directory is what must be. */
+static bool find_target(struct fpc_replace *r)
 {
-    *r = (struct fpc_replace){ .path = path, .old_fd = -1, .twin_fd = -1 };
-    if (!realpath(path, r->target) || !name_twin(r))
+    const char *name = strrchr(r->path, '/');
+    char dir[PATH_MAX], real[PATH_MAX];
+
+    if (realpath(r->path, r->target))
+        return true;
+    if (!r->is_new || errno != ENOENT)
+        return false;
+    name = name ? name + 1 : r->path;
+    snprintf(dir, sizeof dir, "%.*s.", (int)(name - r->path), r->path);
+    if (!realpath(dir, real))
+        return false;
+    errno = ENAMETOOLONG;
+    return (size_t)snprintf(r->target, sizeof r->target, "%s/%s",
+                            strcmp(real, "/") == 0 ? "" : real,
+                            name) < sizeof r->target;
+}
+
+static int lock_both(struct fpc_replace *r)
+{
+    const char *path = r->path;
+
+    r->old_fd = r->twin_fd = -1;
+    if (!find_target(r) || !name_twin(r))
         return fpc_failed(path);
     if (lock(r) != 0)
         return not_locked(r);
@@ -162,6 +187,30 @@ int fpc_replace_lock(struct fpc_replace *r, const char *path)
 
 /* --- copy, commit, abandon ------------------------------------------------ */
 
+int fpc_replace_lock(struct fpc_replace *r, const char *path)
+{
+    *r = (struct fpc_replace){ .path = path };
+    return lock_both(r);
+}
+
+int fpc_replace_lock_new(struct fpc_replace *r, const char *path)
+{
+    struct stat st;
+    int status;
+
+    *r = (struct fpc_replace){ .path = path, .is_new = true };
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        fpc_error("%s: is no ordinary file: nothing takes its place", path);
+        return FPC_EXIT_FAILED;
+    }
+    status = lock_both(r);
+    if (status || ftruncate(r->twin_fd, 0) == 0)
+        return status;
+    status = fpc_failed(path);
+    fpc_replace_abandon(r);
+    return status;
+}
+
 int fpc_replace_copy(struct fpc_replace *r)
 {
     return fpc_clone(r->old_fd, r->twin_fd) == 0 ? FPC_EXIT_OK
@@ -169,12 +218,18 @@ int fpc_replace_copy(struct fpc_replace *r)
 }
 
 /* Whoever could read and write the old file can do so with the new one, and
- * nobody else: without the owner or the group, what they could do goes too. */
+ * nobody else: without the owner or the group, what they could do goes too. A
+ * new one has what every new file has. */
 static bool keep_rights(int from, int to)
 {
     struct stat st;
     mode_t mode;
 
+    if (from < 0) {
+        mode = umask(0);
+        umask(mode);
+        return fchmod(to, 0666 & ~mode) == 0;
+    }
     if (fstat(from, &st) != 0)
         return false;
     mode = st.st_mode & 0777;
@@ -212,7 +267,8 @@ int fpc_replace_commit(struct fpc_replace *r)
     fpc_unfinished(NULL);
 #ifdef _WIN32
     /* Not every filesystem there replaces a file that is open. */
-    close(r->old_fd);
+    if (r->old_fd >= 0)
+        close(r->old_fd);
     r->old_fd = -1;
 #endif
     if (rename(r->twin, r->target) != 0) {

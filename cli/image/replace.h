@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A file that is changed as a whole: a copy beside it is changed, and takes its
- * name. Whatever stops that, a kill, a power cut, a full disk, leaves the old
+ * A file that is changed as a whole, or made: a copy beside it is changed, and
+ * takes its name. Whatever stops that, a kill, a power cut, a full disk, leaves the old
  * file or the new one.
  *
  *     lock    nobody else changes it from now on; readers go on
@@ -23,18 +23,23 @@
 #define FPC_IMAGE_REPLACE_H
 
 #include <limits.h>
+#include <stdbool.h>
 
 struct fpc_replace {
     char twin[PATH_MAX]; /* of the copy */
     /* private */
     const char *path; /* as the caller calls it */
     char target[PATH_MAX];
+    bool is_new; /* the target need not be there */
     int old_fd, twin_fd;
 };
 
 /* The path must lead to a regular file that may be written to. After a success
  * fpc_replace_commit() or fpc_replace_abandon() must follow. */
 int fpc_replace_lock(struct fpc_replace *r, const char *path);
+/* The same for a file that is made anew, with an empty copy: `path` may lead
+ * nowhere yet. */
+int fpc_replace_lock_new(struct fpc_replace *r, const char *path);
 int fpc_replace_copy(struct fpc_replace *r);
 /* Ends it, whatever it returns. */
 int fpc_replace_commit(struct fpc_replace *r);

@@ -6,8 +6,9 @@
 #define _GNU_SOURCE
 #include "cli/image/shell.h"
 
+#include "cli/image/editline.h"
+
 #include <errno.h>
-#include <histedit.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,8 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+static const struct fpc_image_editline *const lib = &fpc_image_editline;
 
 /* --- commands of the shell itself ----------------------------------------- */
 
@@ -196,7 +199,7 @@ static int run_words(struct fpc_shell *shell, int argc, const char **argv)
 
 static int run_line(struct fpc_shell *shell, const char *line)
 {
-    Tokenizer *words = tok_init(NULL);
+    Tokenizer *words = lib->tok_init(NULL);
     const char **argv;
     int argc, status = FPC_EXIT_OK;
 
@@ -205,17 +208,26 @@ static int run_line(struct fpc_shell *shell, const char *line)
         return fpc_error("out of memory"), FPC_EXIT_FAILED;
     if (line[0] == '#') {
         argc = 0;
-    } else if (tok_str(words, line, &argc, &argv) != 0) {
+    } else if (lib->tok_str(words, line, &argc, &argv) != 0) {
         fpc_error("a quote is open, or nothing follows a backslash");
         status = FPC_EXIT_USAGE;
     }
     if (status == FPC_EXIT_OK && argc > 0)
         status = run_words(shell, argc, argv);
-    tok_end(words);
+    lib->tok_end(words);
     return status;
 }
 
 /* --- where commands come from --------------------------------------------- */
+
+/* Scripts come from Windows too. */
+static void trim_end(char *line)
+{
+    size_t n = strlen(line);
+
+    while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+        line[--n] = 0;
+}
 
 static int run_script(struct fpc_shell *shell)
 {
@@ -226,7 +238,7 @@ static int run_script(struct fpc_shell *shell)
 
     while (status == FPC_EXIT_OK && !shell->done &&
            getline(&line, &room, stdin) >= 0) {
-        line[strcspn(line, "\n")] = 0;
+        trim_end(line);
         number++;
         status = run_line(shell, line);
     }
@@ -266,8 +278,10 @@ static int look(struct fpc_shell *shell)
 int fpc_image_shell(struct fpc_image *image)
 {
     struct fpc_shell shell = { .image = image, .cwd = "/" };
-    int status = look(&shell);
+    int status = fpc_image_editline_load();
 
+    if (status == FPC_EXIT_OK)
+        status = look(&shell);
     if (status)
         return status;
     /* Names are UTF-8 whatever the locale says, or says nothing. */

@@ -9,14 +9,17 @@
  */
 #define _XOPEN_SOURCE 700
 #include "cli/image/shell.h"
+
+#include "cli/image/editline.h"
 #include "cli/image/tree.h"
 
 #include <dirent.h>
-#include <histedit.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+static const struct fpc_image_editline *const lib = &fpc_image_editline;
 
 /* The word before the cursor. */
 struct word {
@@ -52,9 +55,9 @@ static char *close_quote(const char *text, size_t size, char quote)
 static char open_quote(Tokenizer *words, const LineInfo *info)
 {
     const char **argv;
-    int argc, open = tok_line(words, info, &argc, &argv, NULL, NULL);
+    int argc, open = lib->tok_line(words, info, &argc, &argv, NULL, NULL);
 
-    tok_reset(words);
+    lib->tok_reset(words);
     return open == 1 ? '\'' : open == 2 ? '"' : open == 3 ? '\\' : 0;
 }
 
@@ -64,7 +67,7 @@ static void take_word(Tokenizer *words, const char *line, struct word *word)
     const char **argv;
     int argc, at = 0, off = 0;
 
-    if (tok_line(words, &whole, &argc, &argv, &at, &off) != 0)
+    if (lib->tok_line(words, &whole, &argc, &argv, &at, &off) != 0)
         return;
     word->index = at;
     word->text = strdup(at < argc ? argv[at] : "");
@@ -75,7 +78,7 @@ static void take_word(Tokenizer *words, const char *line, struct word *word)
 static void find_word(const char *text, size_t size, struct word *word)
 {
     const LineInfo info = { text, text + size, text + size };
-    Tokenizer *words = tok_init(NULL);
+    Tokenizer *words = lib->tok_init(NULL);
     char *line;
 
     *word = (struct word){ 0 };
@@ -90,7 +93,7 @@ static void find_word(const char *text, size_t size, struct word *word)
     if (line)
         take_word(words, line, word);
     free(line);
-    tok_end(words);
+    lib->tok_end(words);
 }
 
 /* --- what fits ------------------------------------------------------------ */

@@ -6,9 +6,10 @@
  */
 #define _XOPEN_SOURCE 700
 #include "cli/image/shell.h"
+
+#include "cli/image/editline.h"
 #include "cli/out.h"
 
-#include <histedit.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 
 #define HISTORY_MAX 1000
 #define LISTED_MAX  100
+
+static const struct fpc_image_editline *const lib = &fpc_image_editline;
 
 struct fpc_shell_line {
     struct fpc_shell *shell;
@@ -65,7 +68,7 @@ static void save_history(struct fpc_shell_line *line)
         (size_t)snprintf(temp, sizeof temp, "%s.%ld", line->history_path,
                          (long)getpid()) >= sizeof temp)
         return;
-    if (history(line->history, &event, H_SAVE, temp) < 0 ||
+    if (lib->history(line->history, &event, H_SAVE, temp) < 0 ||
         rename(temp, line->history_path) != 0)
         unlink(temp);
 }
@@ -76,7 +79,7 @@ static void remember(struct fpc_shell_line *line, const char *text)
 
     if (text[strspn(text, " \t\n")] == 0)
         return;
-    history(line->history, &event, H_ENTER, text);
+    lib->history(line->history, &event, H_ENTER, text);
     save_history(line);
 }
 
@@ -86,7 +89,7 @@ static struct fpc_shell_line *line_of(EditLine *el)
 {
     void *line = NULL;
 
-    el_get(el, EL_CLIENTDATA, &line);
+    lib->el_get(el, EL_CLIENTDATA, &line);
     return line;
 }
 
@@ -105,7 +108,7 @@ static void print_names(const struct fpc_shell_completion *c)
 static unsigned char on_tab(EditLine *el, int key)
 {
     struct fpc_shell_line *line = line_of(el);
-    const LineInfo *info = el_line(el);
+    const LineInfo *info = lib->el_line(el);
     struct fpc_shell_completion c;
     unsigned char next = CC_REFRESH_BEEP;
 
@@ -113,7 +116,7 @@ static unsigned char on_tab(EditLine *el, int key)
     fpc_shell_complete(line->shell, info->buffer,
                        (size_t)(info->cursor - info->buffer), &c);
     if (c.insert) {
-        next = el_insertstr(el, c.insert) == 0 ? CC_REFRESH : CC_ERROR;
+        next = lib->el_insertstr(el, c.insert) == 0 ? CC_REFRESH : CC_ERROR;
     } else if (c.count > 0) {
         print_names(&c);
         next = CC_REDISPLAY;
@@ -166,7 +169,7 @@ const char *fpc_shell_line_read(struct fpc_shell_line *line)
 
     make_prompt(line);
     line->cancelled = false;
-    text = el_gets(line->el, &count);
+    text = lib->el_gets(line->el, &count);
     if (line->cancelled)
         return "";
     if (!text || count <= 0)
@@ -183,22 +186,24 @@ static void set_up(struct fpc_shell_line *line)
 {
     HistEvent event;
 
-    history(line->history, &event, H_SETSIZE, HISTORY_MAX);
-    history(line->history, &event, H_SETUNIQUE, 1);
+    lib->history(line->history, &event, H_SETSIZE, HISTORY_MAX);
+    lib->history(line->history, &event, H_SETUNIQUE, 1);
     name_history(line->history_path);
     if (line->history_path[0])
-        history(line->history, &event, H_LOAD, line->history_path);
-    el_set(line->el, EL_CLIENTDATA, line);
-    el_set(line->el, EL_PROMPT, prompt_of);
-    el_set(line->el, EL_EDITOR, "emacs");
-    el_set(line->el, EL_HIST, history, line->history);
-    el_source(line->el, NULL);
+        lib->history(line->history, &event, H_LOAD, line->history_path);
+    lib->el_set(line->el, EL_CLIENTDATA, line);
+    lib->el_set(line->el, EL_PROMPT, prompt_of);
+    lib->el_set(line->el, EL_EDITOR, "emacs");
+    lib->el_set(line->el, EL_HIST, lib->history, line->history);
+    lib->el_source(line->el, NULL);
     /* In wide characters: of others libedit makes copies that it forgets. */
-    el_wset(line->el, EL_ADDFN, L"fp-complete", L"complete the word", on_tab);
-    el_wset(line->el, EL_ADDFN, L"fp-cancel", L"empty the line", on_cancel);
-    el_set(line->el, EL_BIND, "^I", "fp-complete", NULL);
-    el_set(line->el, EL_BIND, "^C", "fp-cancel", NULL);
-    el_set(line->el, EL_SETTY, "-d", "-isig", NULL);
+    lib->el_wset(line->el, EL_ADDFN, L"fp-complete", L"complete the word",
+                 on_tab);
+    lib->el_wset(line->el, EL_ADDFN, L"fp-cancel", L"empty the line",
+                 on_cancel);
+    lib->el_set(line->el, EL_BIND, "^I", "fp-complete", NULL);
+    lib->el_set(line->el, EL_BIND, "^C", "fp-cancel", NULL);
+    lib->el_set(line->el, EL_SETTY, "-d", "-isig", NULL);
 }
 
 struct fpc_shell_line *fpc_shell_line_new(struct fpc_shell *shell)
@@ -208,8 +213,8 @@ struct fpc_shell_line *fpc_shell_line_new(struct fpc_shell *shell)
     if (!line)
         return NULL;
     line->shell = shell;
-    line->history = history_init();
-    line->el = el_init("flashport", stdin, stdout, stderr);
+    line->history = lib->history_init();
+    line->el = lib->el_init("flashport", stdin, stdout, stderr);
     if (line->history && line->el) {
         set_up(line);
         return line;
@@ -221,9 +226,9 @@ struct fpc_shell_line *fpc_shell_line_new(struct fpc_shell *shell)
 void fpc_shell_line_free(struct fpc_shell_line *line)
 {
     if (line->el)
-        el_end(line->el);
+        lib->el_end(line->el);
     if (line->history)
-        history_end(line->history);
+        lib->history_end(line->history);
     free(line->prompt);
     free(line->text);
     free(line);

@@ -8,11 +8,10 @@
  * failure shows as an archive without its end.
  */
 #define _XOPEN_SOURCE 700
+#include "cli/image/archive.h"
 #include "cli/image/sink.h"
 #include "cli/image/unfinished.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <locale.h>
@@ -20,13 +19,15 @@
 #include <string.h>
 #include <unistd.h>
 
+static const struct fpc_image_archive *const lib = &fpc_image_archive;
+
 static int tar_failed(const struct fpc_sink *sink)
 {
-    const char *why = archive_error_string(sink->archive);
+    const char *why = lib->archive_error_string(sink->archive);
 
     fpc_error("%s: %s", sink->path, why ? why : "cannot be written");
-    return archive_errno(sink->archive) == ENOSPC ? FPC_EXIT_NO_SPACE
-                                                  : FPC_EXIT_FAILED;
+    return lib->archive_errno(sink->archive) == ENOSPC ? FPC_EXIT_NO_SPACE
+                                                       : FPC_EXIT_FAILED;
 }
 
 static void choose_filter(struct fpc_sink *sink)
@@ -34,11 +35,11 @@ static void choose_filter(struct fpc_sink *sink)
     const char *dot = strrchr(sink->path, '.');
 
     if (dot && (strcmp(dot, ".gz") == 0 || strcmp(dot, ".tgz") == 0)) {
-        archive_write_add_filter_gzip(sink->archive);
-        archive_write_set_filter_option(sink->archive, "gzip", "timestamp",
-                                        NULL);
+        lib->archive_write_add_filter_gzip(sink->archive);
+        lib->archive_write_set_filter_option(sink->archive, "gzip", "timestamp",
+                                             NULL);
     } else if (dot && strcmp(dot, ".zst") == 0) {
-        archive_write_add_filter_zstd(sink->archive);
+        lib->archive_write_add_filter_zstd(sink->archive);
     }
 }
 
@@ -51,8 +52,8 @@ static la_ssize_t write_out(struct archive *archive, void *ctx, const void *buf,
      * for a whole one. */
     if (!sink->failed && fwrite(buf, 1, size, sink->out) == size)
         return (la_ssize_t)size;
-    archive_set_error(archive, sink->failed ? ECANCELED : errno,
-                      "cannot be written");
+    lib->archive_set_error(archive, sink->failed ? ECANCELED : errno,
+                           "cannot be written");
     return -1;
 }
 
@@ -77,9 +78,9 @@ static int close_out(struct fpc_sink *sink, int status)
 static int tar_close(struct fpc_sink *sink, int status)
 {
     sink->failed = status != FPC_EXIT_OK;
-    if (archive_write_close(sink->archive) != ARCHIVE_OK && !sink->failed)
+    if (lib->archive_write_close(sink->archive) != ARCHIVE_OK && !sink->failed)
         status = tar_failed(sink);
-    archive_write_free(sink->archive);
+    lib->archive_write_free(sink->archive);
     return close_out(sink, status);
 }
 
@@ -104,20 +105,22 @@ static int tar_open(struct fpc_sink *sink, const char *path)
     int status;
 
     sink->path = path;
-    status = open_out(sink, path);
+    status = fpc_image_archive_load();
+    if (status == FPC_EXIT_OK)
+        status = open_out(sink, path);
     if (status)
         return status;
-    sink->archive = archive_write_new();
+    sink->archive = lib->archive_write_new();
     if (!sink->archive) {
         fpc_error("out of memory");
         return close_out(sink, FPC_EXIT_FAILED);
     }
     /* Names are UTF-8, or bytes: whatever the user's locale is. */
     setlocale(LC_CTYPE, "C.UTF-8");
-    archive_write_set_format_pax(sink->archive);
-    archive_write_set_bytes_in_last_block(sink->archive, 1);
+    lib->archive_write_set_format_pax(sink->archive);
+    lib->archive_write_set_bytes_in_last_block(sink->archive, 1);
     choose_filter(sink);
-    if (archive_write_open(sink->archive, sink, NULL, write_out, NULL) ==
+    if (lib->archive_write_open(sink->archive, sink, NULL, write_out, NULL) ==
         ARCHIVE_OK)
         return FPC_EXIT_OK;
     tar_failed(sink);
@@ -134,7 +137,8 @@ static int take(void *ctx, const void *buf, size_t size)
     struct content *c = ctx;
 
     c->size += size;
-    return archive_write_data(c->sink->archive, buf, size) == (la_ssize_t)size
+    return lib->archive_write_data(c->sink->archive, buf, size) ==
+                   (la_ssize_t)size
                ? FPC_EXIT_OK
                : tar_failed(c->sink);
 }
@@ -158,27 +162,28 @@ static void describe(struct archive_entry *entry, const struct fpc_node *node,
     char path[FP_PATH_MAX + 2];
 
     snprintf(path, sizeof path, "%s%s", name + 1, dir ? "/" : "");
-    archive_entry_copy_pathname(entry, path);
-    archive_entry_set_filetype(entry, dir ? AE_IFDIR : AE_IFREG);
-    archive_entry_set_perm(entry, dir ? 0755 : 0644);
-    archive_entry_set_size(entry, dir ? 0 : (la_int64_t)node->st.size);
+    lib->archive_entry_copy_pathname(entry, path);
+    lib->archive_entry_set_filetype(entry, dir ? AE_IFDIR : AE_IFREG);
+    lib->archive_entry_set_perm(entry, dir ? 0755 : 0644);
+    lib->archive_entry_set_size(entry, dir ? 0 : (la_int64_t)node->st.size);
     if (node->st.has_mtime && node->st.mtime_ns >= 0)
-        archive_entry_set_mtime(entry, (time_t)(node->st.mtime_ns / 1000000000),
-                                (long)(node->st.mtime_ns % 1000000000));
+        lib->archive_entry_set_mtime(entry,
+                                     (time_t)(node->st.mtime_ns / 1000000000),
+                                     (long)(node->st.mtime_ns % 1000000000));
 }
 
 static int tar_put(struct fpc_sink *sink, struct fpc_image *image,
                    const struct fpc_node *node, const char *name)
 {
-    struct archive_entry *entry = archive_entry_new();
+    struct archive_entry *entry = lib->archive_entry_new();
     int err;
 
     if (!entry)
         return fpc_error("out of memory"), FPC_EXIT_FAILED;
     describe(entry, node, name);
     /* A warning: a name that is no UTF-8 goes in byte for byte. */
-    err = archive_write_header(sink->archive, entry);
-    archive_entry_free(entry);
+    err = lib->archive_write_header(sink->archive, entry);
+    lib->archive_entry_free(entry);
     if (err != ARCHIVE_OK && err != ARCHIVE_WARN)
         return tar_failed(sink);
     return node->st.type == FP_TYPE_DIR ? FPC_EXIT_OK

@@ -79,9 +79,9 @@ static uint32_t flags_of(const struct fp_mount *mnt)
 
 int fpc_source_store(const struct fpc_sources *list,
                      const struct fpc_source *source, struct fp_mount *mnt,
-                     const char *name)
+                     const char *name, uint32_t more_flags)
 {
-    const uint32_t flags = flags_of(mnt);
+    const uint32_t flags = flags_of(mnt) | more_flags;
     struct writing w = { .err = FP_OK };
     int err = fp_fs_open(mnt, &w.file, name, flags), status, close_err;
 
@@ -95,11 +95,34 @@ int fpc_source_store(const struct fpc_sources *list,
     return err ? err : close_err;
 }
 
-int fpc_source_mkdir(struct fp_mount *mnt, const char *name)
+int fpc_sources_check(const struct fpc_sources *list, const char *target,
+                      bool lossy)
+{
+    if (list->left_out == 0 || lossy)
+        return FPC_EXIT_OK;
+    fpc_error("%s: not made: %zu of the entries cannot be in an image; --lossy "
+              "leaves %s out",
+              target, list->left_out, list->left_out == 1 ? "it" : "them");
+    return FPC_EXIT_FAILED;
+}
+
+static int set_time(struct fp_mount *mnt, const char *name,
+                    const struct fp_commit_meta *meta)
+{
+    int err = meta && meta->has_mtime ? fp_fs_settime(mnt, name, meta->mtime_ns)
+                                      : FP_OK;
+
+    return err == FP_ERR_NOTSUP ? FP_OK : err;
+}
+
+int fpc_source_mkdir(struct fp_mount *mnt, const char *name,
+                     const struct fp_commit_meta *meta)
 {
     struct fp_stat st;
     int err = fp_fs_mkdir(mnt, name);
 
+    if (err == FP_OK)
+        return set_time(mnt, name, meta);
     if (err == FP_ERR_NOTSUP)
         return FP_OK;
     if (err != FP_ERR_EXIST)

@@ -48,7 +48,8 @@ struct fpc_sources {
     size_t count;
     bool of_dir;     /* the root is a directory, and no item itself */
     size_t root_len; /* bytes of each path that the root stands for */
-    size_t left_out; /* entries that no image can hold, each told */
+    struct fp_commit_meta meta; /* of a root that is a directory */
+    size_t left_out;            /* entries that no image can hold, each told */
     /* private */
     const struct fpc_source_ops *ops;
     void *from; /* what ops reads contents from */
@@ -57,7 +58,8 @@ struct fpc_sources {
 
 /* Lists the file `root`, or what lies below the directory `root`; "-" is what
  * comes on stdin, if `or_stdin`. Symbolic links are followed: no format has
- * them. */
+ * them. Of what lies below, what is neither file nor directory, and links that
+ * lead nowhere, are left out. */
 int fpc_sources_read(struct fpc_sources *list, const char *root, bool or_stdin);
 /* Lists what the tar archive at `path` holds, "-" being stdin, unpacking it if
  * it is compressed. Every path is below the root, whatever the archive says:
@@ -77,15 +79,22 @@ struct fpc_source *fpc_sources_add(struct fpc_sources *list, const char *path);
 const char *fpc_source_below(const struct fpc_sources *list,
                              const struct fpc_source *source);
 
-/* Writes a file into the volume under `name`, in place of one that is there,
- * with the time it has here. An enum fp_error, or an exit code (above 0) when
- * this side failed and that has been told. */
+/* Writes a file into the volume under `name`, with the time it has here; in
+ * place of one that is there, unless FP_O_EXCL is among more_flags. An enum
+ * fp_error, or an exit code (above 0) when this side failed and that has been
+ * told. */
 int fpc_source_store(const struct fpc_sources *list,
                      const struct fpc_source *source, struct fp_mount *mnt,
-                     const char *name);
-/* Makes the directory `name`. Where directories are there by the names of
- * files there is nothing to make, and one that is there is as good. An enum
- * fp_error. */
-int fpc_source_mkdir(struct fp_mount *mnt, const char *name);
+                     const char *name, uint32_t more_flags);
+/* Makes the directory `name`, with the time it has here (NULL: none). Where
+ * directories are there by the names of files there is nothing to make, and one
+ * that is there is as good, and keeps its own. An enum fp_error. */
+int fpc_source_mkdir(struct fp_mount *mnt, const char *name,
+                     const struct fp_commit_meta *meta);
+
+/* Were entries left out? FPC_EXIT_OK if not, or if `lossy` says they may be;
+ * else that `target` is not made is told. */
+int fpc_sources_check(const struct fpc_sources *list, const char *target,
+                      bool lossy);
 
 #endif

@@ -18,26 +18,59 @@
 /* A tree nested deeper than this is one that contains itself. */
 #define DEPTH_MAX 128
 
+static struct fp_commit_meta meta_of(const struct stat *st)
+{
+    return (struct fp_commit_meta){
+        .has_mtime = true,
+        .mtime_ns =
+            (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
+    };
+}
+
+/* Why no image can hold it, whatever it is; NULL: one can. */
+static const char *why_not(const struct stat *st)
+{
+    return S_ISREG(st->st_mode) || S_ISDIR(st->st_mode)
+               ? NULL
+               : "neither file nor directory";
+}
+
+/* FPC_EXIT_OK and *why: it is there, and cannot be held. */
+static int look(const char *path, struct stat *st, const char **why)
+{
+    struct stat link;
+
+    *why = NULL;
+    if (stat(path, st) == 0) {
+        *why = why_not(st);
+        return FPC_EXIT_OK;
+    }
+    if (errno != ENOENT || lstat(path, &link) != 0)
+        return fpc_failed(path);
+    *why = "a link to what is not there";
+    return FPC_EXIT_OK;
+}
+
 static int add(struct fpc_sources *list, const char *path)
 {
     struct fpc_source *item;
+    const char *why;
     struct stat st;
+    int status = look(path, &st, &why);
 
-    if (stat(path, &st) != 0)
-        return fpc_failed(path);
-    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
-        fpc_error("%s: neither file nor directory: an image can't hold it",
-                  path);
-        return FPC_EXIT_FAILED;
+    if (status)
+        return status;
+    if (why) {
+        list->left_out++;
+        fpc_error("%s: an image can't hold it: %s", path, why);
+        return FPC_EXIT_OK;
     }
     item = fpc_sources_add(list, path);
     if (!item)
         return FPC_EXIT_FAILED;
     item->is_dir = S_ISDIR(st.st_mode);
     item->size = item->is_dir ? 0 : (uint64_t)st.st_size;
-    item->meta.has_mtime = true;
-    item->meta.mtime_ns =
-        (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    item->meta = meta_of(&st);
     return FPC_EXIT_OK;
 }
 
@@ -117,8 +150,11 @@ static int pass_on(FILE *in, const char *path, fpc_take_fn take, void *ctx)
     size_t n;
     int status = FPC_EXIT_OK;
 
-    while (status == FPC_EXIT_OK && (n = fread(buf, 1, sizeof buf, in)) > 0)
-        status = take(ctx, buf, n);
+    do {
+        n = fread(buf, 1, sizeof buf, in);
+        if (n > 0)
+            status = take(ctx, buf, n);
+    } while (status == FPC_EXIT_OK && n == sizeof buf);
     return status == FPC_EXIT_OK && ferror(in) ? fpc_failed(path) : status;
 }
 
@@ -132,6 +168,7 @@ static int host_read(const struct fpc_sources *list,
     (void)list;
     if (!in)
         return fpc_failed(source->path);
+    setvbuf(in, NULL, _IONBF, 0); /* whole files go through */
     status = pass_on(in, source->path, take, ctx);
     if (!source->is_stdin)
         fclose(in);
@@ -152,6 +189,7 @@ int fpc_sources_read(struct fpc_sources *list, const char *root, bool or_stdin)
     if (stat(root, &st) != 0)
         return fpc_failed(root);
     list->of_dir = S_ISDIR(st.st_mode);
+    list->meta = meta_of(&st);
     if (!list->of_dir)
         return add(list, root);
     while (list->root_len > 1 && root[list->root_len - 1] == '/')

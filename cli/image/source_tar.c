@@ -17,16 +17,17 @@
 #define _XOPEN_SOURCE     700
 #define _FILE_OFFSET_BITS 64
 #include "cli/command.h"
+#include "cli/image/archive.h"
 #include "cli/image/source.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ENTRIES_MAX 1000000
+
+static const struct fpc_image_archive *const lib = &fpc_image_archive;
 
 /* Known of an entry until all are there. */
 struct entry {
@@ -89,7 +90,7 @@ static void leave_out(struct reading *r, const char *name, const char *why)
 
 static int not_an_archive(const struct reading *r)
 {
-    const char *why = archive_error_string(r->archive);
+    const char *why = lib->archive_error_string(r->archive);
 
     fpc_error("%s: not a tar archive that can be read: %s", r->path,
               why ? why : "damaged");
@@ -170,7 +171,7 @@ static int spool(struct reading *r, struct fpc_source *source)
     la_ssize_t n;
 
     source->at = r->spooled;
-    while ((n = archive_read_data(r->archive, buf, sizeof buf)) > 0) {
+    while ((n = lib->archive_read_data(r->archive, buf, sizeof buf)) > 0) {
         if (fwrite(buf, 1, (size_t)n, r->spool) != (size_t)n)
             return fpc_failed("a temporary file");
         r->spooled += (uint64_t)n;
@@ -189,12 +190,13 @@ static int add(struct reading *r, const char *path, struct archive_entry *from,
     if (!e)
         return FPC_EXIT_FAILED;
     e->order = r->count;
-    e->source.is_dir = !link && archive_entry_filetype(from) == AE_IFDIR;
+    e->source.is_dir = !link && lib->archive_entry_filetype(from) == AE_IFDIR;
     /* The start of 1970 stands for none, also where we write archives. */
-    e->source.meta.has_mtime =
-        archive_entry_mtime(from) != 0 || archive_entry_mtime_nsec(from) != 0;
-    e->source.meta.mtime_ns = (int64_t)archive_entry_mtime(from) * 1000000000 +
-                              archive_entry_mtime_nsec(from);
+    e->source.meta.has_mtime = lib->archive_entry_mtime(from) != 0 ||
+                               lib->archive_entry_mtime_nsec(from) != 0;
+    e->source.meta.mtime_ns =
+        (int64_t)lib->archive_entry_mtime(from) * 1000000000 +
+        lib->archive_entry_mtime_nsec(from);
     if (link) {
         e->link = strdup(link);
         return e->link ? FPC_EXIT_OK : FPC_EXIT_FAILED;
@@ -204,11 +206,11 @@ static int add(struct reading *r, const char *path, struct archive_entry *from,
 
 static int take_entry(struct reading *r, struct archive_entry *from)
 {
-    const char *name = archive_entry_pathname(from);
-    const char *link = archive_entry_hardlink(from);
+    const char *name = lib->archive_entry_pathname(from);
+    const char *link = lib->archive_entry_hardlink(from);
     char path[FP_PATH_MAX + 1], target[FP_PATH_MAX + 1];
 
-    name = name ? name : archive_entry_pathname_utf8(from);
+    name = name ? name : lib->archive_entry_pathname_utf8(from);
     name = name ? name : "";
     if (!clean(name, path))
         leave_out(r, name, "its path has a '..' in it, or is too long");
@@ -216,12 +218,12 @@ static int take_entry(struct reading *r, struct archive_entry *from)
         return FPC_EXIT_OK; /* the root itself */
     else if (link && clean(link, target))
         return add(r, path, from, target);
-    else if (archive_entry_filetype(from) == AE_IFREG ||
-             archive_entry_filetype(from) == AE_IFDIR)
+    else if (lib->archive_entry_filetype(from) == AE_IFREG ||
+             lib->archive_entry_filetype(from) == AE_IFDIR)
         return add(r, path, from, NULL);
     else
         leave_out(r, name,
-                  archive_entry_filetype(from) == AE_IFLNK
+                  lib->archive_entry_filetype(from) == AE_IFLNK
                       ? "a symbolic link"
                       : "neither file nor directory");
     return FPC_EXIT_OK;
@@ -233,7 +235,7 @@ static int spool_all(struct reading *r)
     int status = FPC_EXIT_OK, err = ARCHIVE_OK;
 
     while (status == FPC_EXIT_OK) {
-        err = archive_read_next_header(r->archive, &from);
+        err = lib->archive_read_next_header(r->archive, &from);
         if (err != ARCHIVE_OK && err != ARCHIVE_WARN)
             break;
         status = take_entry(r, from);
@@ -322,12 +324,12 @@ static int read_archive(struct reading *r)
     const char *name = strcmp(r->path, "-") == 0 ? NULL : r->path;
     int status;
 
-    archive_read_support_format_tar(r->archive);
-    archive_read_support_filter_gzip(r->archive);
-    archive_read_support_filter_zstd(r->archive);
-    archive_read_support_filter_xz(r->archive);
-    archive_read_support_filter_bzip2(r->archive);
-    if (archive_read_open_filename(r->archive, name, 65536) != ARCHIVE_OK)
+    lib->archive_read_support_format_tar(r->archive);
+    lib->archive_read_support_filter_gzip(r->archive);
+    lib->archive_read_support_filter_zstd(r->archive);
+    lib->archive_read_support_filter_xz(r->archive);
+    lib->archive_read_support_filter_bzip2(r->archive);
+    if (lib->archive_read_open_filename(r->archive, name, 65536) != ARCHIVE_OK)
         return not_an_archive(r);
     status = spool_all(r);
     if (status)
@@ -348,10 +350,13 @@ static void free_entries(struct reading *r)
 int fpc_sources_tar(struct fpc_sources *list, const char *path)
 {
     struct reading r = { .list = list, .path = path };
-    FILE *there = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-    int status;
+    FILE *there;
+    int status = fpc_image_archive_load();
 
     *list = (struct fpc_sources){ .of_dir = true };
+    if (status)
+        return status;
+    there = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     if (!there)
         return fpc_failed(path);
     if (there != stdin)
@@ -361,11 +366,11 @@ int fpc_sources_tar(struct fpc_sources *list, const char *path)
         return fpc_failed("a temporary file");
     list->from = r.spool;
     list->ops = &spool_ops;
-    r.archive = archive_read_new();
+    r.archive = lib->archive_read_new();
     /* Names are UTF-8, or bytes: whatever the user's locale is. */
     setlocale(LC_CTYPE, "C.UTF-8");
     status = r.archive ? read_archive(&r) : FPC_EXIT_FAILED;
-    archive_read_free(r.archive);
+    lib->archive_read_free(r.archive);
     free_entries(&r);
     return status;
 }

@@ -12,6 +12,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "core/bdev/trace.h"
 #include "cli/image/medium.h"
+#include "cli/image/replace.h"
 #include "cli/image/workload.h"
 #include "cli/out.h"
 #include "core/host/overlay.h"
@@ -293,31 +294,32 @@ static int write_all(struct fp_bdev *dev, FILE *out)
     return 0;
 }
 
-/* The file takes its name when it is whole. */
-static int save(struct tracing *t)
+static int save_to(struct tracing *t, const char *path)
 {
-    const char *path = t->image->save;
-    char temp[PATH_MAX];
-    FILE *out;
+    FILE *out = fopen(path, "wb");
     int err;
 
-    if ((size_t)snprintf(temp, sizeof temp, "%s.%ld.part", path,
-                         (long)getpid()) >= sizeof temp) {
-        errno = ENAMETOOLONG;
-        return fpc_failed(path);
-    }
-    out = fopen(temp, "wb");
     if (!out)
-        return fpc_failed(path);
+        return fpc_failed(t->image->save);
     err = write_all(&t->overlay.bdev, out);
     if (!err && (fflush(out) != 0 || fsync(fileno(out)) != 0))
         err = -1;
-    if (fclose(out) != 0 || err || rename(temp, path) != 0) {
-        err = fpc_failed(path);
-        unlink(temp);
-        return err;
-    }
-    return FPC_EXIT_OK;
+    return fclose(out) != 0 || err ? fpc_failed(t->image->save) : FPC_EXIT_OK;
+}
+
+/* The file takes its name when it is whole. */
+static int save(struct tracing *t)
+{
+    struct fpc_replace replace;
+    int status = fpc_replace_lock_new(&replace, t->image->save);
+
+    if (status)
+        return status;
+    status = save_to(t, replace.twin);
+    if (status == FPC_EXIT_OK)
+        return fpc_replace_commit(&replace);
+    fpc_replace_abandon(&replace);
+    return status;
 }
 
 /* Before anything is done: nobody means to lose an image. */
@@ -357,8 +359,10 @@ static int trace(struct tracing *t)
     if (err)
         return fpc_error("out of memory"), FPC_EXIT_FAILED;
     status = run_on_overlay(t);
-    if (t->costs[FPC_STEP_MOUNT].times)
+    if (t->costs[FPC_STEP_MOUNT].times) {
+        image->answered = image->json;
         print_summary(t);
+    }
     if (status == FPC_EXIT_OK && image->save)
         status = save(t);
     fp_host_overlay_free(&t->overlay);

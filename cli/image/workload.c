@@ -2,6 +2,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "cli/image/workload.h"
 
+#include "core/host/options.h"
+
 #include "cli/command.h"
 #include "cli/image/image.h"
 
@@ -117,7 +119,7 @@ static int take_number(const struct reader *r, struct fpc_step *step, int at,
         step->kind == FPC_STEP_READ && at == 1 ? &step->offset : &step->size;
 
     step->is_whole = false;
-    return fpc_image_number(word, INT64_MAX, number)
+    return fp_host_number(word, INT64_MAX, number)
                ? FPC_EXIT_OK
                : wrong(r, "no number of bytes", word);
 }

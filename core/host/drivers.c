@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/host/drivers.h"
 
+#include <string.h>
+
 #if FP_WITH_LITTLEFS
 #include "core/fs/littlefs/littlefs.h"
 #endif
@@ -42,6 +44,17 @@ const struct fp_fs_ops *const fp_host_drivers[] = {
 #endif
     NULL,
 };
+
+bool fp_host_drivers_is_same(const struct fp_mount *mnt, const char *a,
+                             const char *b)
+{
+#if FP_WITH_FAT
+    if (mnt->ops == &fp_fs_fat)
+        return fp_fat_is_same(a, b);
+#endif
+    (void)mnt;
+    return strcmp(a, b) == 0;
+}
 
 uint32_t fp_host_drivers_prog_size(struct fp_mount *mnt)
 {

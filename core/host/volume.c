@@ -115,6 +115,7 @@ static int mount_image(struct fp_host_image *image, bool may_resize,
 {
     const struct fp_fs_ops *ops = NULL;
     struct fp_fs_config found;
+    struct fp_bdev *dev;
     int err;
 
     image->vol = (struct fp_host_volume){ .ws = NULL };
@@ -128,7 +129,11 @@ static int mount_image(struct fp_host_image *image, bool may_resize,
         if (err)
             return FP_ERR_CORRUPT; /* shorter than one block of its own */
     }
-    return mount(&image->vol, ops, &image->file.bdev, &found);
+    dev = fp_host_ahead_init(&image->ahead, &image->file.bdev);
+    err = mount(&image->vol, ops, dev, &found);
+    if (err)
+        fp_host_ahead_deinit(&image->ahead);
+    return err;
 }
 
 int fp_host_image_open(struct fp_host_image *image, const char *path,
@@ -153,6 +158,7 @@ int fp_host_image_close(struct fp_host_image *image)
 
     if (image->vol.mnt.mounted)
         return err;
+    fp_host_ahead_deinit(&image->ahead);
     sync_err = fp_bdev_sync(&image->file.bdev);
     fp_host_file_close(&image->file);
     return err ? err : sync_err;

@@ -12,6 +12,7 @@
 #define FP_CORE_HOST_VOLUME_H
 
 #include "core/fs/fs.h"
+#include "core/host/ahead.h"
 #include "core/host/file.h"
 
 struct fp_host_volume_config {
@@ -43,7 +44,9 @@ const struct fp_fs_ops *fp_host_volume_driver(
 /* An image file and the volume in it. */
 struct fp_host_image {
     struct fp_host_file file;
-    struct fp_host_volume vol;
+    struct fp_host_volume vol; /* is mounted on it, or reads it ahead */
+    /* private */
+    struct fp_host_ahead ahead;
 };
 
 /* Opens the file, finds the volume, gives the file the volume's block size

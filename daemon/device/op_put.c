@@ -3,6 +3,8 @@
  * PUT: a body out of a spool into a file, staged, seen by nobody until its
  * commit.
  *
+ *   WHOLE    a small file: open, bytes and commit leave together, and the
+ *            device looks itself whether it has that content already
  *   LOOK     what is there now? It may be what is to be put already
  *   COMPARE  same size: once the body is whole, the device tells its digest
  *   TOUCH    same content: at most the modification time needs setting
@@ -27,8 +29,10 @@
 
 #define WINDOW_SIZE 32768u
 #define SLICE_SIZE  4096u /* of a turn: a fill frame may stand for more */
+#define WHOLE_MAX   4096u /* bytes that are sent before anything is answered */
 
 enum {
+    WHOLE,
     LOOK,
     COMPARE,
     TOUCH,
@@ -45,7 +49,9 @@ struct put {
     struct fpd_stat old; /* valid if `exists` */
     bool exists;
     bool opened;         /* the device may hold something staged */
+    bool whole;          /* WHOLE: it is open and the bytes go out */
     bool committed;      /* a commit went out in this epoch */
+    bool recommits;      /* it is sent again: did the first arrive? */
     unsigned wait_below; /* NFILE: open only when fewer others are */
     uint8_t stream;      /* of this session, 0: none */
     uint64_t off;        /* next byte to send */
@@ -144,8 +150,24 @@ static unsigned others(const struct fpd_session *s,
     return count;
 }
 
+static void set_commit(fp_PutCommitRequest *commit,
+                       const struct fpd_op_state *op,
+                       const struct fpd_spool_state *body)
+{
+    const struct fpd_request *req = op->req;
+
+    FPD_SET_BYTES(commit->sha256, body->sha256, 32);
+    FPD_SET_BYTES(commit->op_id, op->op_id, sizeof op->op_id);
+    commit->has_if_gen = req->u.put.has_if_gen;
+    commit->if_gen = req->u.put.if_gen;
+    commit->if_absent = req->u.put.if_absent;
+    if (req->u.put.if_sha256)
+        FPD_SET_BYTES(commit->if_sha256, req->u.put.if_sha256, 32);
+}
+
+/* `whole`: with the commit. */
 static bool ask_open(struct fpd_session *s, struct fpd_op_state *op,
-                     const struct fpd_spool_state *body)
+                     const struct fpd_spool_state *body, bool whole)
 {
     const struct fpd_request *req = op->req;
     struct put *p = put(op);
@@ -160,7 +182,11 @@ static bool ask_open(struct fpd_session *s, struct fpd_op_state *op,
     env = fpd_session_begin(s, op, fp_Envelope_put_open_tag, true);
     if (!env)
         return false;
-    FPD_SET_BYTES(env->body.put_open.upload_id, p->upload_id, 16);
+    if (!whole)
+        FPD_SET_BYTES(env->body.put_open.upload_id, p->upload_id, 16);
+    env->body.put_open.has_commit = whole;
+    if (whole)
+        set_commit(&env->body.put_open.commit, op, body);
     FPD_SET_STRING(env->body.put_open.path, req->u.put.path);
     env->body.put_open.size = body->size;
     env->body.put_open.mode =
@@ -170,6 +196,7 @@ static bool ask_open(struct fpd_session *s, struct fpd_op_state *op,
     env->body.put_open.mtime_ns = req->u.put.mtime_ns;
     if (fpd_session_send(s)) {
         p->opened = true;
+        p->whole = p->committed = whole;
         return true;
     }
     fpd_op_fail(op, FP_ERR_NAMETOOLONG,
@@ -180,20 +207,13 @@ static bool ask_open(struct fpd_session *s, struct fpd_op_state *op,
 static bool ask_commit(struct fpd_session *s, struct fpd_op_state *op,
                        const struct fpd_spool_state *body)
 {
-    const struct fpd_request *req = op->req;
     fp_Envelope *env =
         fpd_session_begin(s, op, fp_Envelope_put_commit_tag, false);
 
     if (!env)
         return false;
     FPD_SET_BYTES(env->body.put_commit.upload_id, put(op)->upload_id, 16);
-    FPD_SET_BYTES(env->body.put_commit.sha256, body->sha256, 32);
-    FPD_SET_BYTES(env->body.put_commit.op_id, op->op_id, sizeof op->op_id);
-    env->body.put_commit.has_if_gen = req->u.put.has_if_gen;
-    env->body.put_commit.if_gen = req->u.put.if_gen;
-    env->body.put_commit.if_absent = req->u.put.if_absent;
-    if (req->u.put.if_sha256)
-        FPD_SET_BYTES(env->body.put_commit.if_sha256, req->u.put.if_sha256, 32);
+    set_commit(&env->body.put_commit, op, body);
     if (!fpd_session_send(s))
         return false;
     put(op)->committed = true;
@@ -259,6 +279,35 @@ static bool body_failed(struct fpd_op_state *op,
     return op->finished;
 }
 
+/* May it go as a whole? What has to hold before is looked at by LOOK. */
+static bool is_small(const struct fpd_session *s, const struct fpd_op_state *op,
+                     const struct fpd_spool_state *body)
+{
+    const struct fpd_request *req = op->req;
+
+    return body->size <= WHOLE_MAX && !req->u.put.in_place &&
+           !req->u.put.if_absent && !req->u.put.has_if_gen &&
+           !req->u.put.if_sha256 &&
+           (s->info.features & fp_Feature_FEATURE_WHOLE_PUT) != 0;
+}
+
+static bool send_whole(struct fpd_session *s, struct fpd_op_state *op,
+                       const struct fpd_spool_state *body, uint32_t *bytes)
+{
+    struct put *p = put(op);
+
+    if (!p->whole)
+        return body->ended && op->calls == 0 && ask_open(s, op, body, true);
+    return p->off < body->size && send_data(s, op, bytes);
+}
+
+static bool put_owes(const struct fpd_op_state *op)
+{
+    const struct put *p = (const struct put *)op;
+
+    return op->step == WHOLE && p->whole;
+}
+
 static bool put_step(struct fpd_session *s, struct fpd_op_state *op,
                      uint32_t *bytes)
 {
@@ -266,7 +315,13 @@ static bool put_step(struct fpd_session *s, struct fpd_op_state *op,
     struct fpd_spool_state body;
 
     fpd_spool_state(p->spool, &body);
-    if (body_failed(op, &body) || op->calls > 0)
+    if (body_failed(op, &body))
+        return false;
+    if (op->step == WHOLE && is_small(s, op, &body))
+        return send_whole(s, op, &body, bytes);
+    if (op->step == WHOLE)
+        op->step = LOOK;
+    if (op->calls > 0)
         return false;
     if (op->step == COMPARE && body.ended && body.size != p->old.size)
         op->step = OPEN; /* the length came last, and tells enough */
@@ -278,7 +333,7 @@ static bool put_step(struct fpd_session *s, struct fpd_op_state *op,
     case TOUCH:
         return ask_touch(s, op);
     case OPEN:
-        return body.size != FPD_SPOOL_UNKNOWN && ask_open(s, op, &body);
+        return body.size != FPD_SPOOL_UNKNOWN && ask_open(s, op, &body, false);
     case SEND:
         if (p->off < body.size)
             return send_data(s, op, bytes);
@@ -410,6 +465,19 @@ static void take_open(struct fpd_op_state *op, const fp_PutOpenReply *reply)
     op->step = SEND;
 }
 
+/* The answer to a whole upload: the device has looked what was there. */
+static void take_whole(struct fpd_session *s, struct fpd_op_state *op,
+                       const fp_PutCommitReply *reply)
+{
+    struct fpd_request *req = op->req;
+
+    req->u.put.fs_gen = reply->fs_gen;
+    req->u.put.created = !reply->replaced;
+    req->u.put.unchanged = reply->unchanged;
+    s->volumes_dirty = true;
+    fpd_op_finish(op, FP_OK);
+}
+
 static void done(struct fpd_session *s, struct fpd_op_state *op,
                  uint32_t fs_gen)
 {
@@ -450,9 +518,12 @@ static void put_reply(struct fpd_session *s, struct fpd_op_state *op,
     else if (call->tag == fp_Envelope_attr_set_tag &&
              what == fp_Envelope_done_tag)
         done(s, op, env->body.done.fs_gen);
-    else if (call->tag == fp_Envelope_put_open_tag &&
+    else if (call->tag == fp_Envelope_put_open_tag && op->step == OPEN &&
              what == fp_Envelope_put_open_reply_tag)
         take_open(op, &env->body.put_open_reply);
+    else if (call->tag == fp_Envelope_put_open_tag && op->step == WHOLE &&
+             what == fp_Envelope_put_commit_reply_tag)
+        take_whole(s, op, &env->body.put_commit_reply);
     else if (call->tag == fp_Envelope_put_commit_tag &&
              what == fp_Envelope_put_commit_reply_tag)
         done(s, op, env->body.put_commit_reply.fs_gen);
@@ -460,25 +531,41 @@ static void put_reply(struct fpd_session *s, struct fpd_op_state *op,
         fpd_op_broken(op, "the device answered something else than was asked");
 }
 
+/* The link was lost before all bytes had come, and the commit with them: the
+ * device has refused this one for good, so the next has another name. */
+static void resume(struct fpd_op_state *op)
+{
+    if (getrandom(op->op_id, sizeof op->op_id, 0) != (ssize_t)sizeof op->op_id)
+        abort();
+    put(op)->committed = put(op)->recommits = false;
+    op->step = OPEN;
+}
+
 static void put_failed(struct fpd_session *s, struct fpd_op_state *op,
                        struct fpd_call *call, const fp_Failure *failure)
 {
     int err = fpd_info_error(failure->error);
 
-    if (op->step == OPEN && err == FP_ERR_NFILE && others(s, op) > 0) {
+    if ((op->step == OPEN || op->step == WHOLE) && err == FP_ERR_NFILE &&
+        others(s, op) > 0) {
         /* Its places are taken by uploads of ours: after them. */
-        put(op)->opened = false;
+        put(op)->opened = put(op)->whole = put(op)->committed = false;
+        put(op)->off = 0;
         put(op)->wait_below = others(s, op);
         fpd_session_free_stream(s, put(op)->stream);
         put(op)->stream = 0;
-    } else if (op->step == LOOK && err == FP_ERR_NOENT)
+    } else if (op->step == COMMIT && put(op)->recommits &&
+               err == FP_ERR_INVAL && failure->needed > 0) {
+        resume(op);
+    } else if (op->step == LOOK && err == FP_ERR_NOENT) {
         looked(op);
-    else if (op->step == COMPARE && call->tag == fp_Envelope_digest_tag)
+    } else if (op->step == COMPARE && call->tag == fp_Envelope_digest_tag) {
         op->step = OPEN; /* it may be gone, or unreadable: then replace it */
-    else if (op->step == RECALL && err == FP_ERR_NOENT)
+    } else if (op->step == RECALL && err == FP_ERR_NOENT) {
         op->step = OPEN;
-    else
+    } else {
         fpd_op_fail_with(op, failure);
+    }
 }
 
 static void put_restart(struct fpd_op_state *op, bool same_epoch)
@@ -486,9 +573,14 @@ static void put_restart(struct fpd_op_state *op, bool same_epoch)
     struct put *p = put(op);
 
     p->stream = 0;
-    if (op->step <= TOUCH)
+    p->whole = false;
+    p->off = 0;
+    if (op->step == WHOLE && (same_epoch || !p->committed))
+        return; /* all of it again: a second time does what the first did */
+    if (op->step != WHOLE && op->step <= TOUCH)
         return; /* asks again */
-    if (same_epoch && p->committed)
+    p->recommits = same_epoch && p->committed;
+    if (p->recommits)
         op->step = COMMIT; /* answered as the first was, by its op_id */
     else if (p->committed)
         op->step = RECALL;
@@ -505,6 +597,7 @@ const struct fpd_op_ops fpd_op_put = {
     .step = put_step,
     .reply = put_reply,
     .failed = put_failed,
+    .owes = put_owes,
     .restart = put_restart,
     .end = put_end,
 };

@@ -74,14 +74,26 @@ static void wire_console(void *ctx, const uint8_t *buf, size_t size)
         fpd_console_write(&s->device->console, buf, size);
 }
 
-/* What may wait in front of a small request: on a slow line, about 60 ms. */
+/* A frame takes a fifth of a second at most: others wait behind it. */
+static uint16_t frame_max(uint32_t baud)
+{
+    uint32_t size = baud / 10 / 5;
+
+    if (baud == 0)
+        return FPD_FRAME_MAX;
+    if (size > FPD_FRAME_MAX_SLOW)
+        return FPD_FRAME_MAX_SLOW;
+    return size < FPD_FRAME_MIN ? FPD_FRAME_MIN : (uint16_t)size;
+}
+
+/* What may wait in front of a small request: on a slow line, about 70 ms. */
 static size_t tx_size(uint32_t baud)
 {
     size_t size = FPD_TX_SIZE;
-    size_t least = 2 * (FPD_FRAME_MAX_SLOW + FP_FRAME_OVERHEAD);
+    size_t least = 2 * (frame_max(baud) + (size_t)FP_FRAME_OVERHEAD);
 
-    if (baud > 0 && baud / 10 * 6 / 100 < size)
-        size = baud / 10 * 6 / 100;
+    if (baud > 0 && baud / 10 * 7 / 100 < size)
+        size = baud / 10 * 7 / 100;
     return size > least ? size : least;
 }
 
@@ -94,7 +106,7 @@ void fpd_session_start(struct fpd_session *s, struct fpd_worker *worker,
         .console = wire_console,
         .ctx = s,
         .host = true,
-        .frame_max = link->rate ? FPD_FRAME_MAX_SLOW : FPD_FRAME_MAX,
+        .frame_max = frame_max(link->rate),
         .tx_buf = s->tx_buf,
         .tx_size = tx_size(link->rate),
         .rx_buf = s->rx_buf,
@@ -228,7 +240,7 @@ static size_t run_size(const uint8_t *data, size_t size)
 size_t fpd_session_bulk(struct fpd_session *s, uint8_t stream,
                         const uint8_t *data, size_t size)
 {
-    size_t max = fp_link_frame_max(&s->proto);
+    size_t max = fp_link_payload(&s->proto);
     size_t run;
     uint8_t *frame;
 
@@ -288,11 +300,24 @@ unsigned fpd_session_aborting(const struct fpd_session *s)
     return count;
 }
 
+/* Does anybody else move bulk over this link? */
+static bool is_shared(const struct fpd_session *s)
+{
+    unsigned count = 0;
+
+    for (struct fpd_op_state *op = s->device->ops; op; op = op->next)
+        count += op->ops->transfer && !op->finished;
+    return count > 1;
+}
+
 uint32_t fpd_session_slice(const struct fpd_session *s)
 {
-    /* Two slices are under way at once, and all of both may lie in front of
-     * something small: 50 ms each keeps that below the 200 ms promised. */
-    uint32_t slice = s->rate ? s->rate / 20 / 1024 * 1024 : SLICE_MAX;
+    /* Two slices are under way at once. Where others want the line too, 50 ms
+     * of it a slice keep the turns short; alone, half a second of it keeps what
+     * asking and answering cost small, and what is read for nobody when the
+     * reader leaves. */
+    uint32_t turn = is_shared(s) ? s->rate / 20 : s->rate / 2;
+    uint32_t slice = s->rate ? turn / 1024 * 1024 : SLICE_MAX;
 
     if (slice < SLICE_MIN)
         return SLICE_MIN;
@@ -328,6 +353,7 @@ static void say_hello(struct fpd_session *s)
     env->body.hello.nonce.size = 8;
     if (getrandom(env->body.hello.nonce.bytes, 8, 0) != 8)
         abort();
+    env->body.hello.features = fp_Feature_FEATURE_WHOLE_PUT;
     env->body.hello.unix_ms = (uint64_t)fpd_unix_ms();
     env->body.hello.zone_min = (int32_t)(tm.tm_gmtoff / 60);
     fpd_session_send(s);

@@ -246,6 +246,24 @@ def test_what_does_not_fit_says_beside_what(shell, tmp_path):
     shell('rm', 'harbour:/flash/half')
 
 
+def test_many_files_travel_at_once_and_the_first_failure_is_told(shell, tmp_path):
+    source = tmp_path / 'many'
+    for i in range(60):
+        (source / f'd{i % 4}').mkdir(parents=True, exist_ok=True)
+        (source / f'd{i % 4}' / f'f{i}').write_bytes(os.urandom(200) * (i % 3))
+    told = json.loads(shell('cp', '-r', '--json', source, 'harbour:/flash/').out)
+    assert told == {'files': 60, 'bytes': 200 * 60}
+    told = json.loads(shell('cp', '-r', '--json', 'harbour:/flash/many', tmp_path / 'back').out)
+    assert told == {'files': 60, 'bytes': 200 * 60}
+    for path in source.rglob('f*'):
+        assert (tmp_path / 'back' / path.relative_to(source)).read_bytes() == path.read_bytes()
+    shell('rm', '-r', 'harbour:/flash/many')
+    os.mkfifo(source / 'd2' / 'pipe')
+    err = shell('cp', '-r', source, 'harbour:/flash/', code=1).err
+    assert 'd2/pipe: not a regular file' in err and err.count('\n') == 1
+    shell('rm', '-r', 'harbour:/flash/many')
+
+
 def test_a_body_that_lacks_something_is_told_what(shell):
     bed = shell.bed
 

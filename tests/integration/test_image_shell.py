@@ -17,7 +17,7 @@ import time
 import pytest
 
 from test_image_manifests import BIN
-from test_image_verbs import flashport, heed_signals
+from images import flashport, heed_signals
 
 pytestmark = pytest.mark.images
 
@@ -277,6 +277,11 @@ readme.txt
     found = {p.name: p.read_bytes() for p in (place / 'got').iterdir()}
     assert found == {'moved.txt': b'from here\n', 'readme.txt': b'read me\n', 'boot.py': b'boot\n', 'two words.txt': b'two words\n', "it's $HOME.txt": b'quoted\n'}
     assert b'boot.py' not in flashport('ls', place / 'flash.img').stdout
+
+
+def test_a_script_from_windows_is_one_too(place):
+    assert script(place, 'cd lib\r\npwd\r\n\r\n# nothing\r\nmkdir new\r\nexit\r\n') == ('/lib\n', '')
+    assert b'/lib/new/\n' in flashport('ls', place / 'flash.img').stdout
 
 
 @pytest.mark.parametrize('line, status', [

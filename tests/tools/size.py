@@ -24,7 +24,7 @@ import tempfile
 
 GCC = 'arm-none-eabi-gcc'
 FLAGS = ['-std=c11', '-mcpu=cortex-m0', '-mthumb', '-Os', '-ffreestanding', '-ffunction-sections', '-fdata-sections',
-         '-fcallgraph-info=su', '-DFP_ADDR32=1', '-DFP_CRC32_SMALL=1', '-DFP_ASSERT(c)=((void)0)', '-I.', '-isystem', 'core/freestanding']
+         '-fcallgraph-info=su', '-DFP_ADDR32=1', '-DFP_CRC32_SMALL=1', '-DFP_FAT_SMALL=1', '-DFP_ASSERT(c)=((void)0)', '-I.', '-isystem', 'core/freestanding']
 KB = 1024
 STACK = 1024  # for everyone
 

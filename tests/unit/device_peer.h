@@ -341,7 +341,11 @@ static inline void peer_put_commit(struct peer *p)
     uint8_t sha[32];
 
     if (!p->upload || p->upload_off != p->upload_size) {
-        peer_fail(p, fp_Error_ERROR_INVAL);
+        fp_Failure *f = &peer_answer(p, fp_Envelope_failure_tag)->body.failure;
+
+        f->error = fp_Error_ERROR_INVAL;
+        f->needed = p->upload ? p->upload_size - p->upload_off : 0;
+        peer_send(p);
         return;
     }
     peer_sha(p->upload, p->upload_size, sha);

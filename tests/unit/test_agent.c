@@ -134,7 +134,7 @@ static void counters_come_page_by_page(void **state)
         last = reply->last;
     }
     assert_true(erases);
-    assert_int_equal(cursor, 8 + 3 + 16);
+    assert_int_equal(cursor, 8 + 5 + 16);
     bench_free(b);
 }
 
@@ -152,6 +152,31 @@ static void a_restart_is_answered_before_it_happens(void **state)
 }
 
 /* ---- files ---- */
+
+static void where_the_time_goes_is_counted(void **state)
+{
+    struct bench *b = bench_new(true);
+    uint8_t bytes[3000];
+    uint64_t off = 0;
+
+    (void)state;
+    b->now_ms = 1; /* microseconds of a clock that wraps would not add up */
+    fill_random(bytes, sizeof bytes, 5);
+    assert_int_equal(
+        put_open(b, "/flash/a", 'a', sizeof bytes, fp_PutMode_PUT_STAGED, &off),
+        0);
+    for (int i = 0; i < 3; i++)
+        bench_turn(b);
+    b->agent.counts.wait_us = 0;
+    b->now_ms += 700; /* the host has nothing to send */
+    put_bytes(b, 'a', bytes, sizeof bytes);
+    (void)ask_commit(b, 'a', bytes, sizeof bytes);
+    assert_int_equal(error_of(answer(b)), 0);
+    assert_in_range(b->agent.counts.wait_us, 700000, 720000);
+    assert_true(b->hashed > 0);
+    assert_int_equal(b->agent.counts.hash_us, b->hashed * 1000);
+    bench_free(b);
+}
 
 static void what_was_put_is_got(void **state)
 {
@@ -534,6 +559,7 @@ int main(void)
         cmocka_unit_test(volumes_and_storages_are_told),
         cmocka_unit_test(counters_come_page_by_page),
         cmocka_unit_test(a_restart_is_answered_before_it_happens),
+        cmocka_unit_test(where_the_time_goes_is_counted),
         cmocka_unit_test(what_was_put_is_got),
         cmocka_unit_test(a_run_of_one_byte_takes_one_record),
         cmocka_unit_test(a_fill_record_is_taken_in_an_upload),

@@ -30,6 +30,158 @@ static void content_with_another_digest_does_not_land(void **state)
     bench_free(b);
 }
 
+/* Asks for a whole upload, whose bytes follow at once; nothing is awaited. */
+static fp_PutOpenRequest *ask_whole(struct bench *b, const char *path, char id,
+                                    const uint8_t *buf, size_t size)
+{
+    fp_PutOpenRequest *open = &ask(b, fp_Envelope_put_open_tag)->body.put_open;
+    uint8_t sha256[FP_SHA256_SIZE], op_id[8];
+    struct fp_sha256 sha;
+
+    fp_sha256_init(&sha);
+    fp_sha256_update(&sha, buf, size);
+    fp_sha256_final(&sha, sha256);
+    memset(op_id, id, sizeof op_id);
+    SET(open->path, path);
+    open->size = size;
+    open->stream = (uint32_t)(uint8_t)id;
+    open->has_commit = true;
+    assert_true(FP_MESSAGE_SET(open->commit.sha256, sha256, sizeof sha256));
+    assert_true(FP_MESSAGE_SET(open->commit.op_id, op_id, sizeof op_id));
+    return open;
+}
+
+static const fp_Envelope *send_whole(struct bench *b, char id,
+                                     const uint8_t *buf, size_t size)
+{
+    bench_forget(b);
+    bench_send(b);
+    put_bytes(b, id, buf, size);
+    for (int i = 0; i < 50000 && b->reply_count == 0; i++)
+        bench_turn(b);
+    assert_int_equal(b->reply_count, 1);
+    assert_int_equal(b->replies[0].id, b->req.id);
+    return &b->replies[0];
+}
+
+static const fp_Envelope *put_whole(struct bench *b, const char *path, char id,
+                                    const uint8_t *buf, size_t size)
+{
+    (void)ask_whole(b, path, id, buf, size);
+    return send_whole(b, id, buf, size);
+}
+
+static void a_whole_upload_has_one_answer(void **state)
+{
+    struct bench *b = bench_new(true);
+    const fp_Envelope *reply;
+    uint32_t gen;
+
+    (void)state;
+    fill_random(data, 5000, 8);
+    reply = put_whole(b, "/flash/a", 'a', data, 5000);
+    assert_int_equal(reply->which_body, fp_Envelope_put_commit_reply_tag);
+    assert_false(reply->body.put_commit_reply.replaced);
+    assert_content(b, "/flash/a", data, 5000);
+
+    /* The same again writes nothing; other content replaces. */
+    gen = fp_bdev_gen_now(&b->gen);
+    reply = put_whole(b, "/flash/a", 'b', data, 5000);
+    assert_true(reply->body.put_commit_reply.unchanged);
+    assert_int_equal(fp_bdev_gen_now(&b->gen), gen);
+    reply = put_whole(b, "/flash/a", 'c', data + 1, 5000);
+    assert_true(reply->body.put_commit_reply.replaced);
+    assert_false(reply->body.put_commit_reply.unchanged);
+    assert_content(b, "/flash/a", data + 1, 5000);
+    reply = put_whole(b, "/flash/empty", 'd', data, 0);
+    assert_int_equal(error_of(reply), 0);
+    assert_content(b, "/flash/empty", data, 0);
+    bench_free(b);
+}
+
+static void a_whole_upload_that_must_not_be_leaves_the_old_file(void **state)
+{
+    struct bench *b = bench_new(true);
+    fp_PutOpenRequest *open;
+
+    (void)state;
+    fill_random(data, 5000, 9);
+    assert_int_equal(put(b, "/flash/a", 'a', (const uint8_t *)"old", 3), 0);
+    open = ask_whole(b, "/flash/a", 'b', data, 5000);
+    open->commit.sha256.bytes[7] ^= 1;
+    assert_int_equal(error_of(send_whole(b, 'b', data, 5000)), FP_ERR_DIGEST);
+    open = ask_whole(b, "/flash/a", 'c', data, 5000);
+    open->commit.if_absent = true;
+    assert_int_equal(error_of(send_whole(b, 'c', data, 5000)), FP_ERR_PRECOND);
+    open = ask_whole(b, "/flash/none/a", 'd', data, 5000);
+    assert_int_equal(error_of(send_whole(b, 'd', data, 5000)), FP_ERR_NOENT);
+    open = ask_whole(b, "/flash/a", 'e', data, 5000);
+    assert_true(FP_MESSAGE_SET(open->upload_id, "0123456789abcdef", 16));
+    assert_int_equal(error_of(send_whole(b, 'e', data, 5000)), FP_ERR_INVAL);
+    assert_content(b, "/flash/a", (const uint8_t *)"old", 3);
+    bench_free(b);
+}
+
+/* More at once than there are places: each waits for the one before. */
+static void whole_uploads_wait_for_a_place(void **state)
+{
+    struct bench *b = bench_new(true);
+    uint64_t off;
+
+    (void)state;
+    fill_random(data, 4000, 10);
+    bench_forget(b);
+    for (char id = 'a'; id < 'a' + FP_AGENT_REQUESTS; id++) {
+        const char path[] = { '/', 'f', 'l', 'a', 's', 'h', '/', id, 0 };
+
+        (void)ask_whole(b, path, id, data + id, 3000);
+        bench_send(b);
+        put_bytes(b, id, data + id, 3000);
+    }
+    for (int i = 0; i < 50000 && b->reply_count < FP_AGENT_REQUESTS; i++)
+        bench_turn(b);
+    assert_int_equal(b->reply_count, FP_AGENT_REQUESTS);
+    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
+        assert_int_equal(error_of(&b->replies[i]), 0);
+    assert_content(b, "/flash/d", data + 'd', 3000);
+
+    /* But not for uploads whose bytes would have to come past it. */
+    assert_int_equal(
+        put_open(b, "/flash/x", 'x', 9, fp_PutMode_PUT_STAGED, &off), 0);
+    assert_int_equal(
+        put_open(b, "/flash/y", 'y', 9, fp_PutMode_PUT_STAGED, &off), 0);
+    assert_int_equal(error_of(put_whole(b, "/flash/z", 'z', data, 10)),
+                     FP_ERR_NFILE);
+    bench_free(b);
+}
+
+static void a_whole_upload_cut_off_leaves_nothing_and_comes_again(void **state)
+{
+    struct bench *b = bench_new(true);
+    uint32_t gen;
+
+    (void)state;
+    fill_random(data, 5000, 11);
+    for (int i = 0; i < 3; i++) { /* as often as would fill all places */
+        (void)ask_whole(b, "/flash/a", 'a', data, 5000);
+        bench_send(b);
+        put_bytes(b, 'a', data, 2100);
+        for (int turn = 0; turn < 100; turn++)
+            bench_turn(b);
+        bench_connect(b);
+        assert_int_equal(get(b, "/flash/a"), FP_ERR_NOENT);
+    }
+    assert_int_equal(error_of(put_whole(b, "/flash/a", 'a', data, 5000)), 0);
+    assert_content(b, "/flash/a", data, 5000);
+
+    /* Its answer was lost: asked again it is not done again. */
+    bench_connect(b);
+    gen = fp_bdev_gen_now(&b->gen);
+    assert_int_equal(error_of(put_whole(b, "/flash/a", 'a', data, 5000)), 0);
+    assert_int_equal(fp_bdev_gen_now(&b->gen), gen);
+    bench_free(b);
+}
+
 static void an_upload_goes_on_after_a_lost_link(void **state)
 {
     struct bench *b = bench_new(true);
@@ -702,6 +854,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(content_with_another_digest_does_not_land),
+        cmocka_unit_test(a_whole_upload_has_one_answer),
+        cmocka_unit_test(a_whole_upload_that_must_not_be_leaves_the_old_file),
+        cmocka_unit_test(whole_uploads_wait_for_a_place),
+        cmocka_unit_test(a_whole_upload_cut_off_leaves_nothing_and_comes_again),
         cmocka_unit_test(an_upload_goes_on_after_a_lost_link),
         cmocka_unit_test(an_upload_left_alone_is_given_up),
         cmocka_unit_test(uploads_beyond_the_places_wait_for_one_left_alone),

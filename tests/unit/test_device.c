@@ -512,6 +512,45 @@ static void a_put_goes_on_where_the_device_has_it(void **state)
     close_bench(&b);
 }
 
+/* The link is lost with the last bytes and the commit on it. What was refused
+ * is refused for good: a third commit needs a name of its own. */
+static bool lose_bytes_and_commit(struct peer *p, const fp_Envelope *in)
+{
+    static uint8_t refused[8];
+
+    if (in->which_body != fp_Envelope_put_commit_tag)
+        return false;
+    switch (p->seen[fp_Envelope_put_commit_tag]) {
+    case 1:
+        p->upload_off = p->upload_size / 2;
+        atomic_store(&p->hang_up, true);
+        return true;
+    case 2:
+        memcpy(refused, in->body.put_commit.op_id.bytes, 8);
+        return false;
+    default:
+        assert_memory_not_equal(refused, in->body.put_commit.op_id.bytes, 8);
+        return false;
+    }
+}
+
+static void bytes_that_were_lost_with_the_commit_come_again(void **state)
+{
+    struct fpd_request req = { .op = FPD_OP_PUT };
+    uint8_t *data = some_bytes(200000, 5);
+    struct bench b;
+
+    (void)state;
+    open_bench(&b, lose_bytes_and_commit);
+    wait_online(&b);
+    assert_int_equal(put_file(&b, &req, data, 200000, true), FP_OK);
+    assert_memory_equal(b.peer->file, data, 200000);
+    assert_int_equal(b.peer->seen[fp_Envelope_put_commit_tag], 3);
+    assert_int_equal(b.peer->seen[fp_Envelope_put_open_tag], 2);
+    free(data);
+    close_bench(&b);
+}
+
 /* The commit was made, then the device reset before it could say so. */
 static bool commit_then_reset(struct peer *p, const fp_Envelope *in)
 {
@@ -1248,6 +1287,7 @@ int main(void)
         cmocka_unit_test(equal_content_programs_nothing),
         cmocka_unit_test(preconditions_fail_before_anything_is_sent),
         cmocka_unit_test(a_put_goes_on_where_the_device_has_it),
+        cmocka_unit_test(bytes_that_were_lost_with_the_commit_come_again),
         cmocka_unit_test(a_commit_before_a_reset_is_recognised),
         cmocka_unit_test(an_upload_lost_in_a_reset_is_sent_again),
         cmocka_unit_test(a_client_that_leaves_ends_the_upload),

@@ -693,6 +693,114 @@ static void large_writes_are_programmed_in_runs(void **state)
     drop(&v);
 }
 
+/* --- names that are searched for ------------------------------------------ */
+
+#define DIRS  3
+#define NAMES 40
+
+/* What is there. */
+struct model {
+    bool dir[DIRS], file[DIRS][NAMES];
+};
+
+static const char *path_of(unsigned dir, unsigned name, bool is_upper)
+{
+    static const char *const dirs[DIRS] = { "", "/sub", "/other directory" };
+    static const char *const forms[2][3] = {
+        { "%s/file%u", "%s/A longer Name %u.text", "%s/Mix%u.Txt" },
+        { "%s/FILE%u", "%s/A LONGER NAME %u.TEXT", "%s/MIX%u.TXT" },
+    };
+    static char path[2][80];
+    static unsigned turn;
+
+    snprintf(path[++turn % 2], sizeof path[0], forms[is_upper][name % 3],
+             dirs[dir], name);
+    if (name == NAMES)
+        snprintf(path[turn % 2], sizeof path[0], "%s", dirs[dir]);
+    return path[turn % 2];
+}
+
+static void expect_model(struct vol *v, const struct model *m, bool is_upper)
+{
+    struct fp_stat st;
+
+    for (unsigned d = 0; d < DIRS; d++)
+        for (unsigned n = 0; n < NAMES; n++)
+            assert_int_equal(fp_fs_stat(&v->mnt, path_of(d, n, is_upper), &st),
+                             m->dir[d] && m->file[d][n] ? FP_OK : FP_ERR_NOENT);
+}
+
+static bool is_empty(const struct model *m, unsigned dir)
+{
+    for (unsigned n = 0; n < NAMES; n++)
+        if (m->file[dir][n])
+            return false;
+    return true;
+}
+
+static void change_names(struct vol *v, struct model *m, unsigned what,
+                         unsigned dir, unsigned name, unsigned to)
+{
+    const char *path = path_of(dir, name, false);
+
+    if (what == 0 && dir > 0 && m->dir[dir] && is_empty(m, dir)) {
+        fat_ok(fp_fs_remove(&v->mnt, path_of(dir, NAMES, false)), "rmdir");
+        m->dir[dir] = false;
+    } else if (!m->dir[dir]) {
+        fat_ok(fp_fs_mkdir(&v->mnt, path_of(dir, NAMES, false)), "mkdir");
+        m->dir[dir] = true;
+    } else if (what < 3 && m->file[dir][name]) {
+        fat_ok(fp_fs_remove(&v->mnt, path), path);
+        m->file[dir][name] = false;
+    } else if (what < 5 && m->file[dir][name] && m->dir[to] && !(to == dir)) {
+        fat_ok(fp_fs_rename(&v->mnt, path, path_of(to, name, false), 0), path);
+        m->file[dir][name] = false;
+        m->file[to][name] = true;
+    } else {
+        fat_ok(put(v, path, "x"), path);
+        m->file[dir][name] = true;
+    }
+}
+
+/* Whatever comes, goes, and moves, and in whatever directory was searched last:
+ * a name is found if it is there, and not if it is not. */
+static void names_are_found_after_any_change(void **state)
+{
+    struct model m = { .dir = { true } };
+    uint32_t seed = 20261121;
+    struct vol v;
+
+    (void)state;
+    make(&v, 1 << 20, 512, NULL);
+    for (unsigned i = 0; i < 1500; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        change_names(&v, &m, seed >> 29, (seed >> 8) % DIRS,
+                     (seed >> 12) % NAMES, (seed >> 20) % DIRS);
+        if (i % 4 == 0 || i < 100)
+            expect_model(&v, &m, i % 8 == 0);
+    }
+    fat_unmount(&v.mnt);
+    open_again(&v, NULL);
+    expect_model(&v, &m, true);
+    drop(&v);
+}
+
+/* The alias is a name too, and nobody has said it when the file was made. */
+static void an_alias_is_found_after_it_was_not_there(void **state)
+{
+    struct fp_stat st;
+    struct vol v;
+
+    (void)state;
+    make(&v, 1 << 20, 512, NULL);
+    fat_ok(fp_fs_mkdir(&v.mnt, "/d"), "mkdir");
+    assert_int_equal(fp_fs_stat(&v.mnt, "/d/ALONGE~1.TEX", &st), FP_ERR_NOENT);
+    fat_ok(put(&v, "/d/A longer Name.text", "x"), "put");
+    fat_ok(fp_fs_stat(&v.mnt, "/d/ALONGE~1.TEX", &st), "alias");
+    fat_ok(fp_fs_stat(&v.mnt, "/d/a LONGER name.TEXT", &st), "long name");
+    drop(&v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -717,6 +825,8 @@ int main(void)
         cmocka_unit_test(chains_that_loop_or_cross_are_told),
         cmocka_unit_test(handles_do_not_get_in_each_others_way),
         cmocka_unit_test(large_writes_are_programmed_in_runs),
+        cmocka_unit_test(names_are_found_after_any_change),
+        cmocka_unit_test(an_alias_is_found_after_it_was_not_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,7 @@ struct end {
     size_t console_size;
     /* the frames of this end: number, length and content follow from a seed */
     uint32_t sent, got, total, salt;
+    uint32_t stream, streamed, came; /* bytes in BULK as large as advised */
     double take; /* chance a millisecond that the oldest frame is taken */
     uint32_t size_max;
     uint32_t give_up_ms;
@@ -170,8 +171,46 @@ static void frame_fill(const struct end *end, uint32_t n, uint8_t *buf,
             (uint8_t)(n % 3 == 0 ? 0 : (i * 31 + n * 7 + end->salt) >> (n % 4));
 }
 
+static uint8_t stream_byte(uint32_t at)
+{
+    return (uint8_t)(at * 31 + (at >> 8) * 7);
+}
+
+static void produce_stream(struct end *end)
+{
+    while (end->streamed < end->stream) {
+        uint32_t left = end->stream - end->streamed;
+        uint32_t size = fp_link_payload(&end->link);
+        uint8_t *buf;
+
+        size = size < left ? size : left;
+        buf = fp_link_alloc(&end->link, size);
+        if (buf == NULL)
+            return;
+        for (uint32_t i = 0; i < size; i++)
+            buf[i] = stream_byte(end->streamed + i);
+        fp_link_commit(&end->link, FP_FRAME_BULK, size);
+        end->streamed += size;
+    }
+}
+
+static void consume_stream(struct end *end)
+{
+    struct fp_link_frame frame;
+
+    while (fp_link_peek(&end->link, &frame)) {
+        for (size_t i = 0; i < frame.size; i++)
+            assert_int_equal(frame.payload[i],
+                             stream_byte(end->came + (uint32_t)i));
+        end->came += (uint32_t)frame.size;
+        fp_link_take(&end->link);
+    }
+}
+
 static void produce(struct end *end)
 {
+    if (end->stream > 0)
+        produce_stream(end);
     while (end->sent < end->total) {
         uint32_t size = frame_size(end, end->sent);
         uint8_t *buf = fp_link_alloc(&end->link, size);
@@ -190,6 +229,10 @@ static void consume(struct end *end, struct end *from)
     static uint8_t want[4096];
     struct fp_link_frame frame;
 
+    if (from->stream > 0) {
+        consume_stream(end);
+        return;
+    }
     while (chance(end->take) && fp_link_peek(&end->link, &frame)) {
         assert_int_equal(frame.kind,
                          end->got % 2 ? FP_FRAME_MSG : FP_FRAME_BULK);
@@ -317,6 +360,8 @@ static bool done(const struct line *line)
 {
     return line->host.got == line->device.total &&
            line->device.got == line->host.total &&
+           line->device.came == line->host.stream &&
+           line->host.came == line->device.stream &&
            fp_link_idle(&line->host.link) && fp_link_idle(&line->device.link);
 }
 
@@ -410,6 +455,88 @@ static void every_frame_comes_once_over_bad_lines(void **state)
         assert_true(line->to_device.damaged + line->to_host.damaged > 0);
         line_free(line);
     }
+}
+
+/* --- how large frames are ------------------------------------------------- */
+
+/* Simulated milliseconds that `size` bytes take. */
+static double stream_ms(struct line *line, struct end *from, uint32_t size)
+{
+    uint32_t start = line->now;
+
+    from->stream += size;
+    run(line, 3600000);
+    return (double)(line->now - start);
+}
+
+static void two_buffers_keep_the_line_at_work(void **state)
+{
+    (void)state;
+    for (int down = 0; down <= 1; down++) {
+        struct line *line = line_new(21);
+        struct end *from = down ? &line->device : &line->host;
+        double ms;
+
+        end_init(&line->host, true, 2048, 8192, 32768, &line->to_device,
+                 line->now);
+        end_init(&line->device, false, 1024, 2 * (1024 + 48), 2 * (1024 + 48),
+                 &line->to_host, line->now);
+        line_start(line);
+        ms = stream_ms(line, from, 262144);
+        /* Header, CRC, COBS and zeros of a frame are 15 bytes: 1.5 %. */
+        assert_true(262144 / 92.16 / ms > 0.97);
+        line_free(line);
+    }
+}
+
+/* Least shares of the line that payload has where it damages one byte in
+ * 10,000: a frame in 24 is lost, and its header is one in 24. */
+static void two_buffers_do_well_on_a_bad_line(void **state)
+{
+    (void)state;
+    for (int down = 0; down <= 1; down++) {
+        struct line *line = line_new(23);
+        struct end *from = down ? &line->device : &line->host;
+        double share;
+
+        end_init(&line->host, true, 2048, 6451, 131072, &line->to_device,
+                 line->now);
+        end_init(&line->device, false, 1024, 2 * (1024 + 48), 2 * (1024 + 48),
+                 &line->to_host, line->now);
+        line_start(line);
+        line->to_device.flip = line->to_host.flip = 1e-4;
+        share = 1048576 / 92.16 / stream_ms(line, from, 1048576);
+        assert_true(share > 0.82);
+        line_free(line);
+    }
+}
+
+static void frames_are_as_large_as_the_line_is_good(void **state)
+{
+    struct line *line = line_new(22);
+    double ms;
+
+    (void)state;
+    end_init(&line->host, true, 4096, 16384, 32768, &line->to_device,
+             line->now);
+    end_init(&line->device, false, 4096, 16384, 16384, &line->to_host,
+             line->now);
+    line_start(line);
+    stream_ms(line, &line->host, 262144);
+    assert_int_equal(fp_link_payload(&line->host.link), 4096);
+
+    /* One byte in 10,000: sqrt(18 * 10,000) is 424, which loses 4 % to frames
+     * that come damaged and 4 % to their headers. */
+    line->to_device.flip = 1e-4;
+    stream_ms(line, &line->host, 1048576);
+    ms = stream_ms(line, &line->host, 1048576);
+    assert_in_range(fp_link_payload(&line->host.link), 300, 600);
+    assert_true(1048576 / 92.16 / ms > 0.88);
+
+    line->to_device.flip = 0;
+    stream_ms(line, &line->host, 8 * 1048576);
+    assert_int_equal(fp_link_payload(&line->host.link), 4096);
+    line_free(line);
 }
 
 /* --- a device that goes deaf ----------------------------------------------- */
@@ -570,8 +697,8 @@ static void the_handshake_has_the_bytes_of_the_protocol_page(void **state)
     struct line *line = line_new(16);
 
     (void)state;
-    end_init(&line->host, true, 1024, 8192, 1024 + 48 + 0x077a * 16,
-             &line->to_device, line->now);
+    end_init(&line->host, true, 1024, 8192, 64 + 0x077a * 16, &line->to_device,
+             line->now);
     fp_link_start(&line->host.link, (const uint8_t *)"\1\2\3\4\5\6\7\10",
                   line->now);
     fp_link_poll(&line->host.link, line->now);
@@ -796,6 +923,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_clean_line_never_retransmits),
         cmocka_unit_test(every_frame_comes_once_over_bad_lines),
+        cmocka_unit_test(two_buffers_keep_the_line_at_work),
+        cmocka_unit_test(two_buffers_do_well_on_a_bad_line),
+        cmocka_unit_test(frames_are_as_large_as_the_line_is_good),
         cmocka_unit_test(nothing_is_lost_while_flash_stalls_a_device),
         cmocka_unit_test(a_busy_device_is_waited_for),
         cmocka_unit_test(stalls_and_damage_together_still_deliver),

@@ -76,7 +76,7 @@ static void start_chain(const struct fp_fat *fs, struct fp_fat_check *c,
 
 static void start_pass(struct fp_fat *fs, struct fp_fat_check *c)
 {
-    memset(fs->bitmap, 0, fs->layout.bitmap);
+    memset(fs->bitmap, 0, fp_fat_min(fs->layout.bitmap, fs->last / 8 + 1));
     c->changes = fs->changes;
     c->dirs = 0;
     c->cluster = 0;

@@ -164,6 +164,7 @@ uint32_t fp_fat_dir_head(const struct fp_fat *fs,
     return head ? head : 1;
 }
 
+#if FP_FAT_SMALL /* else index.c has it */
 bool fp_fat_find_name(struct fp_fat *fs, struct fp_fat_place *place)
 {
     struct fp_fat_cursor at;
@@ -174,6 +175,7 @@ bool fp_fat_find_name(struct fp_fat *fs, struct fp_fat_place *place)
             return true;
     return false;
 }
+#endif
 
 bool fp_fat_lookup(struct fp_fat *fs, const char *path,
                    struct fp_fat_place *place)

@@ -128,6 +128,9 @@ void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place)
         fp_fat_fail(fs, FP_ERR_NOSPC);
     if (gap.digit)
         *gap.digit = (uint8_t)('0' + digit);
+#if !FP_FAT_SMALL
+    fp_fat_index_add(fs, place);
+#endif
 }
 
 /* Part `part` of the long name, from 1. */

@@ -13,7 +13,8 @@
  * Blocks  statfs and the block map count sectors: cfg->block_size is a sector,
  *         512 to 4096 bytes, as the volume says
  * Memory  one workspace: two sectors, a long name, and for each open file its
- *         name and what is known of its chain
+ *         name and what is known of its chain; without FP_FAT_SMALL half a
+ *         KiB of what is known of a directory
  * Options "zone=N" minutes that the volume's local time is ahead of UTC, -N
  *         behind; 0 the default,
  *         "runs=N" stretches of a chain that each open file remembers, the
@@ -61,6 +62,9 @@ extern const struct fp_fs_ops fp_fs_fat;
 
 /* The same without anything that writes. */
 extern const struct fp_fs_ops fp_fs_fat_ro;
+
+/* Is path b the same as a to this format, which folds case? */
+bool fp_fat_is_same(const char *a, const char *b);
 
 /* The label of a mounted volume, without the spaces at its end, as bytes; ""
  * when it has none. */

@@ -113,9 +113,26 @@ uint32_t fp_fat_exchange(struct fp_fat *fs, uint32_t n, uint32_t mask,
     return old >> shift;
 }
 
+/* Where there is room for it, those of FAT16 and FAT32, which lie in one
+ * sector, are read at once. */
+static uint32_t read_entry(struct fp_fat *fs, uint32_t n)
+{
+#if !FP_FAT_SMALL
+    uint32_t at = fp_fat_table_at(fs, n);
+    const uint8_t *p;
+
+    if (fs->bits != 12) {
+        p = fp_fat_load(fs, &fs->fat, fs->fat_start + (at >> fs->sector_shift));
+        p += at & (fs->sector_size - 1);
+        return fs->bits == 16 ? fp_get_le16(p) : fp_get_le32(p);
+    }
+#endif
+    return fp_fat_exchange(fs, n, 0, 0);
+}
+
 uint32_t fp_fat_get(struct fp_fat *fs, uint32_t n)
 {
-    uint32_t v = fp_fat_exchange(fs, n, 0, 0) & fs->mask;
+    uint32_t v = read_entry(fs, n) & fs->mask;
 
     if (v >= fs->mask - (FP_FAT_EOC - FP_FAT_BAD))
         v |= FP_FAT_EOC ^ fs->mask;

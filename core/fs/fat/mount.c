@@ -62,6 +62,9 @@ static void place(struct fp_fat *fs, const struct fp_fat_layout *l)
     fs->layout = *l;
     fs->fat.sector = fs->win.sector = FP_FAT_NONE;
     fs->counted = fs->next = 2;
+#if !FP_FAT_SMALL
+    fp_fat_index_start(fs);
+#endif
 }
 
 /* FSInfo is a hint, and believed only if the volume was left in order. */

@@ -3,6 +3,7 @@
  * Names: UTF-16 and 8.3 on the medium, UTF-8 in paths. Source: the format page,
  * long names, and "What our driver does".
  */
+#include "core/fs/fat/fat.h"
 #include "core/fs/fat/vol.h"
 
 #define SURROGATE 0xd800u
@@ -63,7 +64,11 @@ static const struct {
 
 static uint32_t fold(uint32_t c)
 {
-    for (uint32_t i = 0; i < sizeof small / sizeof small[0]; i++)
+    uint32_t i = 0;
+
+    if (!FP_FAT_SMALL && c < small[0].first) /* most are */
+        return c;
+    for (; i < sizeof small / sizeof small[0]; i++)
         if (c - small[i].first < small[i].count)
             return small[i].down > 1 ? c - small[i].down : c & ~1u;
     return c;
@@ -134,6 +139,36 @@ bool fp_fat_name_is(const struct fp_fat *fs, const uint8_t *raw,
            is_name(units, short_units(raw, units), path);
 }
 
+#if !FP_FAT_SMALL
+uint32_t fp_fat_name_hash(const char *path)
+{
+    uint32_t hash = 0, c;
+
+    while ((c = fp_fat_utf8_take(&path)) != 0 && c != '/' && c != BAD_CHAR)
+        hash = hash * 31 + fold(c);
+    return hash;
+}
+
+static uint32_t hash_units(const uint16_t *at, uint32_t count)
+{
+    const uint16_t *end = at + count;
+    uint32_t hash = 0;
+
+    while (at < end)
+        hash = hash * 31 + fold(utf16_take(&at, end));
+    return hash;
+}
+
+void fp_fat_name_hashes(const struct fp_fat *fs, const uint8_t *raw,
+                        uint32_t hashes[2])
+{
+    uint16_t units[12];
+
+    hashes[0] = hash_units(units, short_units(raw, units));
+    hashes[1] = fs->units ? hash_units(fs->name, fs->units) : hashes[0];
+}
+#endif
+
 /* 0: what a path cannot hold. */
 static uint32_t show(const uint16_t *at, uint32_t count, char *name)
 {
@@ -170,4 +205,16 @@ uint8_t fp_fat_checksum(const uint8_t *raw)
     for (uint32_t i = 0; i < 11; i++)
         sum = (uint8_t)((sum >> 1 | sum << 7) + raw[i]);
     return sum;
+}
+
+bool fp_fat_is_same(const char *a, const char *b)
+{
+    uint32_t c;
+
+    do {
+        c = fold(fp_fat_utf8_take(&a));
+        if (c == BAD_CHAR || c != fold(fp_fat_utf8_take(&b)))
+            return false;
+    } while (c);
+    return true;
 }

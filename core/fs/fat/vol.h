@@ -144,6 +144,16 @@ struct fp_fat_piece {
     uint32_t n, sector, off;
 };
 
+#if !FP_FAT_SMALL
+/* What is known of directories without looking, see index.c. */
+struct fp_fat_index {
+    uint32_t dir; /* whose names `bits` has; FP_FAT_NONE: nobody's */
+    uint8_t bits[512];
+    struct fp_fat_cursor at; /* behind the name that was found last ... */
+    uint32_t changes;        /* ... and fs->changes then */
+};
+#endif
+
 /* How the workspace is divided, in bytes, files and runs aside. */
 struct fp_fat_layout {
     uint32_t sector, files, runs, file_stride, bitmap;
@@ -193,6 +203,9 @@ struct fp_fat {
     void (*flush)(struct fp_fat *fs, struct fp_fat_window *w);
     int32_t zone; /* seconds ahead of UTC */
     struct fp_fat_layout layout;
+#if !FP_FAT_SMALL
+    struct fp_fat_index index;
+#endif
     uint8_t *bitmap;
     uint8_t nowhere[2 * FP_FAT_SLOT]; /* what is changed after an error */
     uint16_t name[FP_FAT_PARTS_MAX * 13];
@@ -293,6 +306,13 @@ uint32_t fp_fat_utf8_take(const char **text);
 /* Is path[0..) up to '/' or NUL the long name in fs->name, or the 8.3 name? */
 bool fp_fat_name_is(const struct fp_fat *fs, const uint8_t *raw,
                     const char *path);
+#if !FP_FAT_SMALL
+/* Names that are the same to fp_fat_name_is() have the same hash. */
+uint32_t fp_fat_name_hash(const char *path);
+/* Those of the 8.3 name and of the long one, of what fp_fat_name_is() sees. */
+void fp_fat_name_hashes(const struct fp_fat *fs, const uint8_t *raw,
+                        uint32_t hashes[2]);
+#endif
 /* The name as UTF-8, in name[0..FP_NAME_MAX]; its length, 0: no path can hold
  * it. */
 uint32_t fp_fat_name_show(const struct fp_fat *fs, const uint8_t *raw,
@@ -316,7 +336,7 @@ void fp_fat_cursor_step(struct fp_fat *fs, struct fp_fat_cursor *at);
  * if any. */
 bool fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
                   struct fp_fat_place *place);
-/* Finds place->name in the directory place->dir. */
+/* Finds place->name in the directory place->dir. (index.c) */
 bool fp_fat_find_name(struct fp_fat *fs, struct fp_fat_place *place);
 /* Finds `path`. False, and no error: only the last component is missing. The
  * directory that it is in is place->dir, and place->name it. place->sector is
@@ -389,6 +409,12 @@ uint8_t *fp_fat_edit(struct fp_fat *fs, uint32_t sector, uint32_t off);
 uint8_t *fp_fat_slot_edit(struct fp_fat *fs, const struct fp_fat_cursor *at);
 int fp_fat_mount_rw(struct fp_mount *mnt);
 int fp_fat_sync(struct fp_mount *mnt);
+
+/* index.c */
+/* Nothing is known yet. */
+void fp_fat_index_start(struct fp_fat *fs);
+/* An entry is going to be there: its names are in place->raw and fs->name. */
+void fp_fat_index_add(struct fp_fat *fs, const struct fp_fat_place *place);
 
 /* alloc.c */
 /* A free cluster, behind `near` if that can be, now the end of a chain. */

@@ -97,7 +97,8 @@ int fp_spf_find_id(struct fp_spf *fs, uint32_t id, uint32_t near,
     return FP_OK;
 }
 
-/* Does a name, in the pages before `end`, start with name[0..size)? */
+/* Does a name, in the pages before `end`, start with name[0..size)? What is of
+ * one directory was often written together, so the last is looked at first. */
 int fp_spf_find_prefix(struct fp_spf *fs, const uint8_t *name, uint32_t size,
                        uint32_t end, bool *found)
 {
@@ -106,14 +107,14 @@ int fp_spf_find_prefix(struct fp_spf *fs, const uint8_t *name, uint32_t size,
     *found = false;
     if (size > 0 && !fp_spf_may_be_dir(fs, fp_spf_hash(name, size - 1)))
         return FP_OK;
-    for (uint32_t p = 0; p < end && !*found; p++) {
+    while (end-- > 0 && !*found) {
         uint32_t its_size;
         const uint8_t *its;
         int err;
 
-        if (!(fs->map[p] & FP_SPF_HEAD))
+        if (!(fs->map[end] & FP_SPF_HEAD))
             continue;
-        err = fp_spf_read_head(fs, p, fs->page, &head);
+        err = fp_spf_read_head(fs, end, fs->page, &head);
         if (err)
             return err;
         its = fp_spf_name_get(fs, fs->page, &its_size);

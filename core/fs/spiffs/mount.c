@@ -38,10 +38,10 @@ static enum fp_block_use use_of(const struct fp_spf *fs, uint32_t block)
     for (uint32_t p = block * fs->ppb; p < (block + 1) * fs->ppb; p++) {
         uint8_t state = fs->map[p];
 
-        if (state & (FP_SPF_HEAD | FP_SPF_IX))
-            return FP_BLOCK_METADATA;
         if (state == FP_SPF_DATA)
-            use = FP_BLOCK_DATA;
+            return FP_BLOCK_DATA;
+        if (state & (FP_SPF_HEAD | FP_SPF_IX))
+            use = FP_BLOCK_METADATA;
     }
     return use;
 }

@@ -15,6 +15,10 @@
 /* What candidates may cost: this, and so many bytes for each one passed. */
 #define BUDGET      (64u << 20)
 #define BUDGET_EACH 16u
+#define BUDGET_MOST (FP_HOST_SCAN_WINDOW + FP_HOST_SCAN_AHEAD)
+
+/* Of the head only what begins there counts. */
+#define HEAD_WINDOW 4096u
 
 /* Where several have a candidate at one place, the surest first. */
 static const struct fp_host_scan_finder *const finders[] = {
@@ -72,16 +76,17 @@ static bool is_wanted(const struct fp_host_scan_pass *pass,
     return finder->fs == NULL || fp_host_scan_driver(pass, finder->fs) != NULL;
 }
 
-static int load(struct fp_host_scan_pass *pass, uint64_t at)
+/* A window of that size. What candidates in it may cost goes by the largest. */
+static int load(struct fp_host_scan_pass *pass, uint64_t at, uint32_t window)
 {
     uint64_t rest = pass->size - at;
-    const uint32_t most = FP_HOST_SCAN_WINDOW + FP_HOST_SCAN_AHEAD;
+    const uint32_t most = window + FP_HOST_SCAN_AHEAD;
 
     pass->win_at = at;
     pass->win_size = rest < most ? (uint32_t)rest : most;
-    pass->win_end =
-        at + (rest < FP_HOST_SCAN_WINDOW ? rest : FP_HOST_SCAN_WINDOW);
-    pass->budget += (uint64_t)BUDGET_EACH * pass->win_size;
+    pass->win_end = at + (rest < window ? rest : window);
+    pass->budget +=
+        (uint64_t)BUDGET_EACH * (rest < BUDGET_MOST ? rest : BUDGET_MOST);
     for (size_t i = 0; i < FINDERS; i++)
         pass->hits[i] = NOT_ASKED;
     return fp_bdev_read(&pass->whole.bdev, at, pass->buf, pass->win_size);
@@ -164,7 +169,7 @@ static int look_at_head(struct fp_host_scan_pass *pass, uint64_t at)
 
     if (at >= pass->size || fp_host_scan_region_at(pass->scan, at))
         return FP_OK;
-    err = load(pass, at);
+    err = load(pass, at, HEAD_WINDOW);
     if (err)
         return err;
     find_next(pass, at);
@@ -233,7 +238,7 @@ static int step(struct fp_host_scan_pass *pass, uint64_t *at)
         *at = skip_hole(pass, *at);
         if (*at == pass->size || fp_host_scan_region_at(pass->scan, *at))
             return FP_OK;
-        err = load(pass, *at);
+        err = load(pass, *at, FP_HOST_SCAN_WINDOW);
         if (pass->scan->volume_count > 0)
             pass->read_on += pass->win_size;
     }
@@ -406,7 +411,7 @@ int fp_host_scan_at(struct fp_bdev *dev, const struct fp_host_scan_config *cfg,
     pass = new_pass(&scan, dev, cfg);
     if (pass == NULL)
         return FP_ERR_NOMEM;
-    err = load(pass, off);
+    err = load(pass, off, HEAD_WINDOW);
     if (!err) {
         find_next(pass, off);
         err = judge_at(pass, off, found);

@@ -241,6 +241,7 @@ static void configure(void)
         .block_buf_size = block,
         .entropy = entropy,
         .counter = counter,
+        .clock_us = fp_port_now_us,
         .hashed = hashed,
         .medium = medium,
         .inserted = inserted,

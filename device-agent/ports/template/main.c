@@ -6,8 +6,8 @@
  *   1. Copy this folder to ports/<board>/ and write the functions of port.h.
  *   2. Set the figures below as the flash's datasheet has them.
  *   3. Build fp_core, fp_proto and fp_agent with the board's compiler, with
- *      FP_ADDR32=1 and FP_CRC32_SMALL=1 (core/config.h), and smaller limits if
- *      RAM is short (device-agent/task.h, agent.h).
+ *      FP_ADDR32=1, FP_CRC32_SMALL=1 and FP_FAT_SMALL=1 (core/config.h), and
+ *      smaller limits if RAM is short (device-agent/task.h, agent.h).
  *   4. Call agent_start() once and agent_poll() from the main loop or a task.
  *
  * The application uses the same `vfs` for its own files, from the same task (or

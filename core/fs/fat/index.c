@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Finding names without reading a directory from its start each time, where
+ * there is room for it (FP_FAT_SMALL). Two things are noted:
+ *
+ * - Of one directory that was searched in vain, a bit for the hash of each name
+ *   in it, and of each that comes to it. A name whose bit is clear is not there.
+ *   That stays right whatever is removed, moved away or made of its clusters,
+ *   for a bit too many only costs a search; and every name that comes goes by
+ *   fp_fat_room().
+ * - Where the last name was found. The next search starts behind it, as long
+ *   as nothing has changed on the volume: who reads the files of a directory
+ *   one after the other finds each at once.
+ *
+ * Only the last component of a path counts for either, or the directories on
+ * the way would take turns.
+ */
+#include "core/fs/fat/vol.h"
+
+#if !FP_FAT_SMALL
+
+#define BITS (8u * sizeof((struct fp_fat_index *)NULL)->bits)
+
+static bool has(const struct fp_fat_index *index, uint32_t hash)
+{
+    return index->bits[hash % BITS / 8] >> hash % 8 & 1;
+}
+
+static void add(struct fp_fat *fs, const struct fp_fat_place *place)
+{
+    uint32_t hashes[2];
+
+    fp_fat_name_hashes(fs, place->raw, hashes);
+    for (uint32_t i = 0; i < 2; i++)
+        fs->index.bits[hashes[i] % BITS / 8] |= (uint8_t)(1u << hashes[i] % 8);
+}
+
+void fp_fat_index_start(struct fp_fat *fs)
+{
+    fs->index.dir = fs->index.at.head = FP_FAT_NONE;
+}
+
+void fp_fat_index_add(struct fp_fat *fs, const struct fp_fat_place *place)
+{
+    if (place->dir == fs->index.dir)
+        add(fs, place);
+}
+
+/* From `at` to the end. */
+static bool search(struct fp_fat *fs, struct fp_fat_cursor *at, bool learns,
+                   struct fp_fat_place *place)
+{
+    while (fp_fat_entry(fs, at, place)) {
+        if (learns)
+            add(fs, place);
+        if (fp_fat_name_is(fs, place->raw, place->name))
+            return true;
+    }
+    return false;
+}
+
+static bool search_all(struct fp_fat *fs, bool is_last,
+                       struct fp_fat_place *place)
+{
+    struct fp_fat_index *index = &fs->index;
+    bool learns = is_last && index->dir != place->dir;
+    struct fp_fat_cursor at;
+
+    if (learns) {
+        index->dir = FP_FAT_NONE;
+        memset(index->bits, 0, sizeof index->bits);
+    }
+    fp_fat_cursor_start(&at, place->dir);
+    if (search(fs, &at, learns, place)) {
+        if (is_last) {
+            index->at = at;
+            index->changes = fs->changes;
+        }
+        return true;
+    }
+    if (learns && !fs->err)
+        index->dir = place->dir;
+    return false;
+}
+
+bool fp_fat_find_name(struct fp_fat *fs, struct fp_fat_place *place)
+{
+    struct fp_fat_index *index = &fs->index;
+    bool is_last = !strchr(place->name, '/');
+
+    if (!is_last)
+        return search_all(fs, false, place);
+    if (index->dir == place->dir && !has(index, fp_fat_name_hash(place->name)))
+        return false;
+    if (index->at.head == place->dir && index->changes == fs->changes &&
+        search(fs, &index->at, false, place))
+        return true;
+    return search_all(fs, true, place);
+}
+
+#endif

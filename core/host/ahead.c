@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/host/ahead.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WINDOW FP_HOST_AHEAD_WINDOW
+
+/* The window that byte `off` lies in; NULL: it cannot be read as a whole. The
+ * last one ends where the device does. */
+static const uint8_t *window_of(struct fp_host_ahead *ahead, fp_addr off)
+{
+    const uint64_t number = off / WINDOW + 1;
+    const uint32_t place = (uint32_t)(number % ahead->places);
+    const fp_addr at = off - off % WINDOW;
+    const fp_addr rest = fp_bdev_size(ahead->under) - at;
+    uint8_t *window = ahead->mem + (size_t)place * WINDOW;
+
+    if (ahead->number[place] == number)
+        return window;
+    ahead->number[place] = 0;
+    if (fp_bdev_read(ahead->under, at, window,
+                     rest < WINDOW ? (uint32_t)rest : WINDOW) != FP_OK)
+        return NULL;
+    ahead->number[place] = number;
+    return window;
+}
+
+/* Within one window. What of it is damaged may be elsewhere in it. */
+static int read_part(struct fp_host_ahead *ahead, fp_addr off, uint8_t *dst,
+                     uint32_t size)
+{
+    const uint8_t *window = window_of(ahead, off);
+
+    if (window == NULL)
+        return fp_bdev_read(ahead->under, off, dst, size);
+    memcpy(dst, window + off % WINDOW, size);
+    return FP_OK;
+}
+
+static int ahead_read(struct fp_bdev *dev, fp_addr off, void *buf,
+                      uint32_t size)
+{
+    struct fp_host_ahead *ahead = (struct fp_host_ahead *)dev;
+    uint8_t *dst = buf;
+    int err = FP_OK;
+
+    /* Who reads much reads it once. */
+    if (size >= WINDOW)
+        return fp_bdev_read(ahead->under, off, buf, size);
+    while (size > 0 && !err) {
+        uint32_t n = WINDOW - (uint32_t)(off % WINDOW);
+
+        n = n < size ? n : size;
+        err = read_part(ahead, off, dst, n);
+        off += n;
+        dst += n;
+        size -= n;
+    }
+    return err;
+}
+
+static const struct fp_bdev_ops ahead_ops = {
+    .read = ahead_read,
+    /* nothing is written */
+};
+
+struct fp_bdev *fp_host_ahead_init(struct fp_host_ahead *ahead,
+                                   struct fp_bdev *under)
+{
+    const uint64_t windows = (fp_bdev_size(under) + WINDOW - 1) / WINDOW;
+
+    *ahead = (struct fp_host_ahead){ .bdev = *under, .under = under };
+    if (!(under->flags & FP_BDEV_RDONLY) || WINDOW % under->read_size != 0)
+        return under;
+    ahead->places = windows < FP_HOST_AHEAD_PLACES ? (uint32_t)windows
+                                                   : FP_HOST_AHEAD_PLACES;
+    ahead->mem = malloc((size_t)ahead->places * WINDOW);
+    ahead->number = calloc(ahead->places, sizeof *ahead->number);
+    if (ahead->mem == NULL || ahead->number == NULL) {
+        fp_host_ahead_deinit(ahead);
+        return under;
+    }
+    ahead->bdev.ops = &ahead_ops;
+    return &ahead->bdev;
+}
+
+void fp_host_ahead_deinit(struct fp_host_ahead *ahead)
+{
+    free(ahead->mem);
+    free(ahead->number);
+    ahead->mem = NULL;
+    ahead->number = NULL;
+}
