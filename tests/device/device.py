@@ -98,7 +98,7 @@ class Device:
         self.begin_session()
         while True:
             idle = not self.work and not self.link.flight and not self.link.owed
-            self.link.received(self.wire.receive(1 if idle else 0.005))
+            self.link.received(self.wire.receive(1 if idle else 0.002))
             self.turn()
 
     def turn(self):

@@ -21,6 +21,8 @@ from frames import ACK, BULK, BUSY, CONSOLE, MSG, SYN, SYNACK, Frame, Reader, en
 
 POKE, HOLD, YIELD, AGAIN = 1, 2, 4, 8
 WINDOW = 32      # reliable frames under way
+LEAST = 0.024    # s of the retransmission time, and what is added to a round trip
+MARGIN = 0.012
 SILENCE = 5.0    # s without a good frame while something is awaited: down
 MEMORY = 1024    # units of credit that are granted
 
@@ -54,10 +56,10 @@ class Link:
         self.nonce, self.frame_max = nonce, frame_max
         self.inbox = collections.deque()
         # Receiving: the number awaited, what came ahead of it, and what no frame of ours has acknowledged yet.
-        self.awaited, self.ahead, self.owed, self.owed_units, self.owed_since = 0, {}, 0, 0, now
+        self.awaited, self.ahead, self.owed, self.owed_units, self.owed_until = 0, {}, 0, 0, now
         # Sending: the number awaited there and the next new one, what lies between, and the grant.
         self.acked, self.next, self.flight, self.credit, self.turn, self.latest = 0, 0, {}, 0, 0, -1
-        self.smoothed, self.varies, self.least, self.backoff = None, 0.0, 0.04, 0
+        self.smoothed, self.varies, self.least, self.backoff = None, 0.0, LEAST, 0
         self.timer_sent, self.progress, self.heard, self.quiet_until = -1.0, now, now, 0.0
         self.poke_at, self.poke_wait = None, 0.0
 
@@ -157,7 +159,9 @@ class Link:
     def in_order(self, frame):
         gap = bool(self.ahead)
         self.ahead[frame.seq] = frame.kind, frame.payload
-        self.owed_since = self.owed_since if self.owed else self.heard
+        if not self.owed:
+            # What comes in bulk nothing answers; after anything else a message goes soon.
+            self.owed_until = self.heard + (0.001 if frame.kind == BULK else 0.01)
         while self.awaited in self.ahead:
             self.inbox.append(self.ahead.pop(self.awaited))
             self.awaited = (self.awaited + 1) % 256
@@ -184,7 +188,7 @@ class Link:
                     self.arrived(sent)
         if flags & AGAIN and self.timer_sent >= 0:
             # The timer was wrong: the other end was only busy.
-            self.least = min(0.16, max(self.least, self.heard - self.timer_sent + 0.02))
+            self.least = min(0.16, max(self.least, self.heard - self.timer_sent + MARGIN))
         if newly:
             self.progress, self.backoff, self.timer_sent = self.heard, 0, -1.0
         self.resend_lost()
@@ -201,7 +205,7 @@ class Link:
         else:
             self.varies += (abs(self.smoothed - trip) - self.varies) / 4
             self.smoothed += (trip - self.smoothed) / 8
-        self.least = max(0.04, self.least - 0.000125)
+        self.least = max(LEAST, self.least - 0.000125)
 
     def resend_lost(self):
         """Bytes do not overtake each other: what was transmitted before something that has come is lost."""
@@ -212,7 +216,7 @@ class Link:
     # --- timers --------------------------------------------------------------
 
     def timeout(self):
-        first = 0.25 if self.smoothed is None else self.smoothed + 4 * self.varies + 0.02
+        first = 0.25 if self.smoothed is None else self.smoothed + 4 * self.varies + MARGIN
         first = min(2.0, max(self.least, first))
         return min(first * 2 ** self.backoff, max(first, 0.64))
 
@@ -220,7 +224,7 @@ class Link:
         now = self.clock()
         if self.nonce is None:
             return
-        if self.owed and now - self.owed_since >= 0.01:
+        if self.owed and now >= self.owed_until:
             self.ack()
         if now < self.quiet_until:
             self.progress = self.heard = now
