@@ -5,6 +5,7 @@
  * Whatever is refused has programmed and erased nothing.
  */
 #include "agent_bench.h"
+#include "device-agent/private.h"
 
 static const char *const protected[] = { "/flash/boot/main.py", "/flash/keep" };
 static const uint8_t old[] = "old", new[] = "new";
@@ -271,6 +272,30 @@ static void no_write_reaches_a_guarded_region(void **state)
     }
 }
 
+/* What a driver would meet that asks nobody before it writes. */
+static void nor_does_one_of_a_driver(void **state)
+{
+    struct bench *b = bench_new(false);
+    uint8_t buf[16] = { 0 };
+    struct fp_bdev *dev;
+
+    (void)state;
+    assert_ptr_equal(fp_agent_dev(&b->storages[0]), b->storages[0].dev);
+    region_flags(b, FP_AGENT_REGION_RDONLY);
+    dev = fp_agent_dev(&b->storages[0]);
+    assert_int_equal(fp_bdev_prog(dev, FLASH_SIZE / 2, buf, 16), FP_ERR_ACCES);
+    assert_int_equal(fp_bdev_erase(dev, 31, 2), FP_ERR_ACCES);
+    assert_int_equal(fp_bdev_read(dev, FLASH_SIZE / 2, buf, 16), 0);
+    assert_int_equal(fp_bdev_prog(dev, FLASH_SIZE / 2 - 16, buf, 16), 0);
+    assert_int_equal(fp_bdev_erase(dev, 31, 1), 0);
+    region_flags(b, FP_AGENT_REGION_HIDDEN);
+    assert_int_equal(fp_bdev_read(dev, FLASH_SIZE / 2 - 8, buf, 16),
+                     FP_ERR_ACCES);
+    assert_int_equal(fp_bdev_prog(dev, FLASH_SIZE - 16, buf, 16), FP_ERR_ACCES);
+    assert_int_equal(fp_bdev_erase(dev, 63, 1), FP_ERR_ACCES);
+    bench_free(b);
+}
+
 static void a_volume_on_a_read_only_region_is_read_only(void **state)
 {
     struct bench *b = bench_new(true);
@@ -342,6 +367,7 @@ int main(void)
         cmocka_unit_test(nothing_takes_a_protected_path_along),
         cmocka_unit_test(no_nonce_is_good_in_another_session),
         cmocka_unit_test(no_write_reaches_a_guarded_region),
+        cmocka_unit_test(nor_does_one_of_a_driver),
         cmocka_unit_test(a_volume_on_a_read_only_region_is_read_only),
         cmocka_unit_test(what_is_hidden_reads_as_unreadable),
     };
