@@ -21,6 +21,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -89,16 +90,38 @@ static int look(struct copy *copy, const struct place *place, bool *exists,
 
 /* --- one file ------------------------------------------------------------ */
 
+/* Of the files under way one shows how far it is. */
+struct shown {
+    struct fpc_progress progress;
+    bool has_line;
+};
+
+static pthread_mutex_t line = PTHREAD_MUTEX_INITIALIZER;
+
+static void show(struct shown *shown, const struct copy *copy,
+                 const char *label)
+{
+    shown->has_line = !copy->ctx->quiet && pthread_mutex_trylock(&line) == 0;
+    fpc_progress_start(&shown->progress, label, !shown->has_line);
+}
+
+static void show_end(struct shown *shown)
+{
+    fpc_progress_end(&shown->progress);
+    if (shown->has_line)
+        pthread_mutex_unlock(&line);
+}
+
 static int send_file(struct copy *copy, FILE *file, int64_t size, int64_t mtime,
                      const struct fpc_remote *to)
 {
     char url[FPC_URL_MAX + 16], header[64];
-    struct fpc_progress progress;
+    struct shown shown;
     struct fpc_call call = { .method = "PUT",
                              .path = url,
                              .upload = file,
                              .upload_size = size,
-                             .progress = &progress };
+                             .progress = &shown.progress };
     int status;
 
     fpc_remote_url(to, false, url);
@@ -108,9 +131,9 @@ static int send_file(struct copy *copy, FILE *file, int64_t size, int64_t mtime,
         snprintf(header, sizeof header, "X-Flashport-Mtime: %" PRId64, mtime);
         call.headers[0] = header;
     }
-    fpc_progress_start(&progress, to->path, copy->ctx->quiet);
+    show(&shown, copy, to->path);
     status = fpc_client_call(copy->client, &call);
-    fpc_progress_end(&progress);
+    show_end(&shown);
     fpc_call_free(&call);
     if (status == FPC_EXIT_OK) {
         copy->files++;
@@ -147,16 +170,17 @@ static int fetch(struct copy *copy, const struct fpc_remote *from, FILE *file,
                  int64_t *mtime)
 {
     char url[FPC_URL_MAX];
-    struct fpc_progress progress;
-    struct fpc_call call = {
-        .method = "GET", .path = url, .download = file, .progress = &progress
-    };
+    struct shown shown;
+    struct fpc_call call = { .method = "GET",
+                             .path = url,
+                             .download = file,
+                             .progress = &shown.progress };
     int status;
 
     fpc_remote_url(from, false, url);
-    fpc_progress_start(&progress, from->path, copy->ctx->quiet);
+    show(&shown, copy, from->path);
     status = fpc_client_call(copy->client, &call);
-    fpc_progress_end(&progress);
+    show_end(&shown);
     *mtime = call.modified;
     fpc_call_free(&call);
     return status;
@@ -404,23 +428,19 @@ static int copy_operands(struct copy *copy, int argc, char **argv)
     return status;
 }
 
-/* Each worker is a copy of its own, which shows no progress: they would write
- * over each other's. */
 static int copy_with_crew(struct copy *copy, int argc, char **argv)
 {
     static const struct fpc_crew_ops ops = { work, free };
-    struct fpc_context quiet = *copy->ctx;
     struct copy workers[WORKERS];
     void *list[WORKERS];
     unsigned count = 0;
     int status = FPC_EXIT_OK, ended = FPC_EXIT_OK;
 
-    quiet.quiet = true;
     for (; count < WORKERS && status == FPC_EXIT_OK; count++) {
         workers[count] =
-            (struct copy){ .ctx = &quiet, .in_place = copy->in_place };
+            (struct copy){ .ctx = copy->ctx, .in_place = copy->in_place };
         list[count] = &workers[count];
-        status = fpc_client_new(&quiet, &workers[count].client);
+        status = fpc_client_new(copy->ctx, &workers[count].client);
     }
     if (status == FPC_EXIT_OK)
         copy->crew = fpc_crew_new(&ops, list, count);

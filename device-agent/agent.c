@@ -78,6 +78,19 @@ bool fp_agent_storage_is_sane(const struct fp_agent_config *cfg,
            fp_bdev_gen_chunk_size(storage->gen) == chunk_size;
 }
 
+static bool lz4_is_sane(const struct fp_agent_config *cfg)
+{
+    size_t places = cfg->lz4_table_count;
+
+    if (cfg->lz4_in != NULL && cfg->lz4_in_size < FP_LZ4_WINDOW_MIN)
+        return false;
+    return cfg->lz4_out == NULL ||
+           (cfg->lz4_table != NULL && places >= 256 && places <= 65536 &&
+            (places & (places - 1)) == 0 &&
+            cfg->lz4_out_size >= 2 * (size_t)cfg->frame_max &&
+            cfg->lz4_out_size <= 131072);
+}
+
 static bool config_is_sane(const struct fp_agent_config *cfg)
 {
     size_t frames = 2 * ((size_t)cfg->frame_max + FP_FRAME_OVERHEAD);
@@ -86,7 +99,8 @@ static bool config_is_sane(const struct fp_agent_config *cfg)
         !is_short(cfg->firmware, 32) || cfg->vfs == NULL || cfg->send == NULL)
         return false;
     if (cfg->frame_max < FRAME_MIN || cfg->tx_size < frames ||
-        cfg->rx_size < frames || cfg->scratch_size < SCRATCH_MIN)
+        cfg->rx_size < frames || cfg->scratch_size < SCRATCH_MIN ||
+        !lz4_is_sane(cfg))
         return false;
     for (uint32_t i = 0; i < cfg->storage_count; i++)
         if (!fp_agent_storage_is_sane(cfg, &cfg->storages[i]))
@@ -424,6 +438,7 @@ static void drop_session(struct fp_agent *agent)
     fp_agent_restore_drop(agent);
     agent->has_nonce = false;
     agent->bulk_done = 0;
+    agent->features = 0;
 }
 
 void fp_agent_deinit(struct fp_agent *agent)

@@ -32,6 +32,12 @@
 #include "device-agent/task.h"
 #include "proto/flashport.pb.h"
 #include "proto/link.h"
+#include "proto/lz4.h"
+
+/* 0 leaves out the code that encodes LZ4, about 1 KB; what decodes stays. */
+#ifndef FP_AGENT_LZ4_OUT
+#define FP_AGENT_LZ4_OUT 1
+#endif
 
 /* Uploads at work or waiting to be continued, at once. */
 #ifndef FP_AGENT_UPLOADS
@@ -174,6 +180,20 @@ struct fp_agent_config {
     uint8_t *rx_buf;
     size_t rx_size;
 
+    /* LZ4 on the line, so that text travels faster than its bytes would. In:
+     * the window of what comes, FP_LZ4_WINDOW_MIN to 65535 bytes; 2 KiB make
+     * text half as long. NULL: the host sends none. */
+    uint8_t *lz4_in;
+    size_t lz4_in_size;
+    /* Out: the window of what goes, and what goes next, each half of it;
+     * 2 * frame_max at least, 128 KiB at most. NULL: what goes is sent as it
+     * is. The table has a power of two of places, 256 to 65536; one place for 4
+     * to 8 bytes of the window is enough. */
+    uint8_t *lz4_out;
+    size_t lz4_out_size;
+    uint16_t *lz4_table;
+    size_t lz4_table_count;
+
     uint8_t *scratch; /* for hashing; a multiple of every read_size, and
                                FP_AGENT_PATH_MAX + 1 at least */
     size_t scratch_size;
@@ -265,7 +285,11 @@ struct fp_agent {
     uint32_t nonce_count;
     bool has_nonce;
     uint8_t host_nonce[8];
-    int32_t zone_min; /* as the host's Hello told */
+    uint32_t features; /* that both ends have in this session */
+    struct fp_lz4_decoder unpack;
+    struct fp_lz4_encoder pack;
+    uint32_t pack_size; /* bytes that the next frame will hold, by the last */
+    int32_t zone_min;   /* as the host's Hello told */
     bool reboot_due;
     uint32_t reboot_ms;
     uint32_t bulk_done;   /* bytes taken of the record in front */

@@ -2,13 +2,20 @@
  *
  * The bytes of streams, both ways.
  *
- * Out: content is read straight into the link's buffer. Where a whole frame
- * would be one byte repeated, the run is followed further and goes out as one
- * fill record, so that erased flash costs next to nothing on the line.
+ * Out: content is read straight into the link's buffer, or, where the host
+ * decodes LZ4, behind the bytes that went before and from there packed into the
+ * link's buffer, if that makes it less. Where a whole frame would be one byte
+ * repeated, the run is followed further and goes out as one fill record, so
+ * that erased flash costs next to nothing on the line.
  *
  * In: a record goes to the upload or the ChunkWrite that its stream names. A
- * fill record may stand for 4 GiB; it is taken by scratch_size bytes a poll,
- * agent->bulk_done counting, and the frame stays in front meanwhile.
+ * fill record may stand for 4 GiB and an LZ4 block for 255 times its size; they
+ * are taken by scratch_size bytes a poll, agent->bulk_done or the decoder
+ * counting, and the frame stays in front meanwhile.
+ *
+ * The windows of LZ4 are the session's, not the streams': what a new session
+ * finds in them is nothing, and of each record the bytes enter them, wherever
+ * they lead.
  */
 #include "device-agent/private.h"
 
@@ -19,14 +26,56 @@
 #define RUN_MIN 32      /* shorter ones are not worth a record of their own */
 #define RUN_MAX 262144u /* bytes that one step follows a run */
 
-static bool is_uniform(const uint8_t *buf, uint32_t size, uint8_t value)
-{
-    return buf[0] == value && memcmp(buf, buf + 1, size - 1) == 0;
-}
-
 static uint32_t at_most(uint64_t left, uint32_t max)
 {
     return left < max ? (uint32_t)left : max;
+}
+
+static bool packs(const struct fp_agent *agent)
+{
+    return FP_AGENT_LZ4_OUT &&
+           (agent->features & fp_Feature_FEATURE_LZ4_OUT) != 0;
+}
+
+static bool unpacks(const struct fp_agent *agent)
+{
+    return (agent->features & fp_Feature_FEATURE_LZ4_IN) != 0;
+}
+
+uint32_t fp_agent_bulk_features(const struct fp_agent *agent)
+{
+    uint32_t features = 0;
+
+    if (agent->cfg->lz4_in != NULL)
+        features |= fp_Feature_FEATURE_LZ4_IN;
+    if (FP_AGENT_LZ4_OUT && agent->cfg->lz4_out != NULL)
+        features |= fp_Feature_FEATURE_LZ4_OUT;
+    return features;
+}
+
+void fp_agent_bulk_begin(struct fp_agent *agent, uint32_t features)
+{
+    const struct fp_agent_config *cfg = agent->cfg;
+    const struct fp_lz4_encoder_config pack = {
+        .buf = cfg->lz4_out,
+        .buf_size = (uint32_t)cfg->lz4_out_size,
+        .window = FP_LZ4_WINDOW_MAX, /* a host has all of it */
+        .table = cfg->lz4_table,
+        .table_count = (uint32_t)cfg->lz4_table_count,
+    };
+
+    agent->features = features;
+    agent->pack_size = 0;
+    if (unpacks(agent))
+        fp_lz4_decoder_init(&agent->unpack, cfg->lz4_in,
+                            at_most(cfg->lz4_in_size, FP_LZ4_WINDOW_MAX));
+    if (packs(agent))
+        fp_lz4_encoder_init(&agent->pack, &pack);
+}
+
+static bool is_uniform(const uint8_t *buf, uint32_t size, uint8_t value)
+{
+    return buf[0] == value && memcmp(buf, buf + 1, size - 1) == 0;
 }
 
 /* How far the run of `value` goes on from `off`, in whole pieces of scratch. */
@@ -55,42 +104,88 @@ static int follow_run(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
-/* Payload of the next frame: what the line is best at, but a read's size at
- * least. */
-static size_t frame_size(const struct fp_agent *agent,
-                         const struct fp_agent_source *source)
+/* Bytes that the next frame carries: what the line is best at, but a read's
+ * size at least. */
+static uint32_t frame_room(const struct fp_agent *agent,
+                           const struct fp_agent_source *source)
 {
     size_t size = fp_link_payload(&agent->link);
     size_t least = source->align + (size_t)FP_BULK_RAW_HEADER;
 
-    return size < least ? fp_link_frame_max(&agent->link) : size;
+    if (size < least)
+        size = fp_link_frame_max(&agent->link);
+    return (uint32_t)size - FP_BULK_RAW_HEADER;
+}
+
+/* Bytes to read for a frame that holds `room`. Packed, it holds more of them,
+ * about as many as the last one did; what was read in vain is read again. */
+static uint32_t ahead(const struct fp_agent *agent, uint32_t room)
+{
+    uint32_t max = fp_lz4_encoder_max(&agent->pack), n = agent->pack_size;
+
+    if (!packs(agent) || n < room)
+        n = room;
+    return packs(agent) && n > max ? max : n;
+}
+
+/* The record of data[0..*n): as many of them as go into the frame. Returns the
+ * size of its payload. */
+static size_t put_record(struct fp_agent *agent, uint8_t stream,
+                         const uint8_t *data, uint32_t *n, uint32_t align,
+                         uint8_t *frame, uint32_t room)
+{
+    uint32_t size, taken;
+
+    if (!packs(agent))
+        return fp_bulk_put_raw(frame, stream, *n);
+    size = fp_lz4_pack(&agent->pack, *n, align, frame + FP_BULK_RAW_HEADER,
+                       room, &taken);
+    if (size == 0) {
+        if (*n > room)
+            *n = room - room % align;
+        memcpy(frame + FP_BULK_RAW_HEADER, data, *n);
+        agent->pack_size = room;
+        fp_lz4_encoder_keep(&agent->pack, *n);
+        return fp_bulk_put_raw(frame, stream, *n);
+    }
+    *n = taken;
+    agent->pack_size = taken * room / size;
+    agent->pack_size += agent->pack_size / 8;
+    fp_lz4_encoder_keep(&agent->pack, taken);
+    return fp_bulk_put_lz4(frame, stream, size);
 }
 
 int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
                        const struct fp_agent_source *source, uint64_t *off,
                        uint64_t *left, uint32_t *crc)
 {
-    size_t max = frame_size(agent, source);
-    uint8_t *frame = fp_link_alloc(&agent->link, max);
-    uint8_t *data = frame + FP_BULK_RAW_HEADER;
-    uint32_t n, run = 0;
+    uint32_t room = frame_room(agent, source), n = ahead(agent, room), run = 0;
+    uint8_t *frame =
+        fp_link_alloc(&agent->link, FP_BULK_RAW_HEADER + (size_t)room);
+    uint8_t *data;
+    size_t size = 0;
+    bool uniform;
     int err;
 
     if (frame == NULL)
         return FP_AGENT_MORE;
-    n = at_most(UINT32_MAX, (uint32_t)max - FP_BULK_RAW_HEADER);
-    n -= n % source->align;
-    n = at_most(*left, n);
+    n = at_most(*left, n - n % source->align);
     if (n == 0)
         return fp_agent_because(
             task, FP_ERR_NOTSUP,
             "a frame is smaller than a read of this medium");
+    data = packs(agent) ? fp_lz4_encoder_room(&agent->pack, n)
+                        : frame + FP_BULK_RAW_HEADER;
     err = source->read(agent, task, *off, data, n);
     if (err)
         return err;
+    uniform = n >= RUN_MIN && is_uniform(data, n, data[0]);
+    if (!uniform)
+        size = put_record(agent, task->stream, data, &n, source->align, frame,
+                          room);
     if (crc != NULL)
         *crc = fp_crc32(*crc, data, n);
-    if (n >= RUN_MIN && is_uniform(data, n, data[0])) {
+    if (uniform) {
         uint8_t value = data[0];
 
         err = follow_run(agent, task, source, *off + n, *left - n, value, &run,
@@ -98,12 +193,9 @@ int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
         if (err)
             return err;
         n += run;
-        fp_link_commit(&agent->link, FP_FRAME_BULK,
-                       fp_bulk_put_fill(frame, task->stream, value, n));
-    } else {
-        fp_link_commit(&agent->link, FP_FRAME_BULK,
-                       fp_bulk_put_raw(frame, task->stream, n));
+        size = fp_bulk_put_fill(frame, task->stream, value, n);
     }
+    fp_link_commit(&agent->link, FP_FRAME_BULK, size);
     *off += n;
     *left -= n;
     return FP_AGENT_MORE;
@@ -162,17 +254,60 @@ static struct fp_agent_task *blocks_of(struct fp_agent *agent, uint8_t stream)
     return NULL;
 }
 
-/* The next piece of the record, in *size bytes; a fill's lies in scratch. */
-static const uint8_t *piece(struct fp_agent *agent, const struct fp_bulk *rec,
-                            uint32_t *size)
+/* The next bytes that the record stands for, and how many; a fill's lie in
+ * scratch. 0: it is an LZ4 block that is none. */
+static uint32_t piece(struct fp_agent *agent, const struct fp_bulk *rec,
+                      const uint8_t **data)
 {
-    uint32_t left = rec->size - agent->bulk_done;
+    uint32_t max = (uint32_t)agent->cfg->scratch_size;
 
-    *size = at_most(left, (uint32_t)agent->cfg->scratch_size);
+    if (rec->type == FP_BULK_LZ4)
+        return fp_lz4_decode(&agent->unpack, rec->data, rec->size, max, data);
+    max = at_most(rec->size - agent->bulk_done, max);
+    *data = agent->cfg->scratch;
     if (rec->type == FP_BULK_RAW)
-        return rec->data + agent->bulk_done;
-    memset(agent->cfg->scratch, rec->fill, *size);
-    return agent->cfg->scratch;
+        *data = rec->data + agent->bulk_done;
+    else
+        memset(agent->cfg->scratch, rec->fill, max);
+    return max;
+}
+
+/* The first `n` of them were taken. True: all of the record was. */
+static bool taken(struct fp_agent *agent, const struct fp_bulk *rec,
+                  const uint8_t *data, uint32_t n)
+{
+    if (rec->type == FP_BULK_LZ4)
+        return fp_lz4_decoder_take(&agent->unpack, n);
+    if (rec->type == FP_BULK_RAW && unpacks(agent))
+        fp_lz4_decoder_feed(&agent->unpack, data, n);
+    agent->bulk_done += n;
+    return agent->bulk_done >= rec->size;
+}
+
+/* What the host meant cannot be known any more. */
+static void fail(struct fp_agent *agent, struct fp_agent_upload *upload,
+                 struct fp_agent_task *task)
+{
+    agent->counts.refused++;
+    if (upload != NULL && !upload->err)
+        upload->err = FP_ERR_PROTO;
+    if (task != NULL)
+        fp_agent_task_fail(agent, task, FP_ERR_PROTO,
+                           "what came is no LZ4 block");
+}
+
+/* FP_AGENT_WAIT: flash cannot be written now. What leads nowhere is only
+ * decoded, for the window's sake. */
+static int give(struct fp_agent *agent, struct fp_agent_upload *upload,
+                struct fp_agent_task *task, const uint8_t *data, uint32_t *n)
+{
+    if (upload != NULL)
+        return fp_agent_put_write(agent, upload, data, *n);
+    if (task == NULL)
+        return FP_AGENT_MORE;
+    if (*n > fp_agent_blocks_room(task))
+        *n = fp_agent_blocks_room(task);
+    return fp_agent_blocks_write(agent, task, data, *n);
 }
 
 bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
@@ -182,10 +317,11 @@ bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
     struct fp_agent_task *task;
     struct fp_bulk rec;
     const uint8_t *data;
+    bool stray;
     uint32_t n;
-    int got;
 
-    if (fp_bulk_parse(&rec, payload, size) != 0) {
+    if (fp_bulk_parse(&rec, payload, size) != 0 ||
+        (rec.type == FP_BULK_LZ4 && !unpacks(agent))) {
         agent->counts.refused++;
         return true;
     }
@@ -193,18 +329,19 @@ bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
         return false;
     upload = upload_of(agent, rec.stream);
     task = upload == NULL ? blocks_of(agent, rec.stream) : NULL;
-    if (upload == NULL && task == NULL) {
-        agent->counts.stray_bulk++;
-        return true;
+    stray = upload == NULL && task == NULL;
+    if (!stray || (unpacks(agent) && rec.type != FP_BULK_FILL)) {
+        n = piece(agent, &rec, &data);
+        if (n == 0) {
+            fail(agent, upload, task);
+            return true;
+        }
+        if (give(agent, upload, task, data, &n) == FP_AGENT_WAIT)
+            return false;
+        *wrote = true;
+        if (!taken(agent, &rec, data, n))
+            return false;
     }
-    data = piece(agent, &rec, &n);
-    if (task != NULL && n > fp_agent_blocks_room(task))
-        n = fp_agent_blocks_room(task);
-    got = upload != NULL ? fp_agent_put_write(agent, upload, data, n)
-                         : fp_agent_blocks_write(agent, task, data, n);
-    if (got == FP_AGENT_WAIT)
-        return false;
-    *wrote = true;
-    agent->bulk_done += n;
-    return agent->bulk_done >= rec.size;
+    agent->counts.stray_bulk += stray;
+    return true;
 }

@@ -123,9 +123,9 @@ static int commit_sync(struct fp_agent_task *task)
         return give_up(task, err, "the volume became full meanwhile");
     }
     if (err)
-        return give_up(task, err,
-                       err == FP_ERR_PROTO ? "more bytes came than announced"
-                                           : NULL);
+        return give_up(
+            task, err,
+            err == FP_ERR_PROTO ? "what came is not what was announced" : NULL);
     err = fp_fs_fsync(&upload->file);
     upload->gen_own += fp_agent_gen(task->storage) - gen;
     if (err)

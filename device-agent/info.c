@@ -34,7 +34,8 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
                                 "this agent speaks version 1 of the messages");
     }
     take_zone(agent, hello->zone_min);
-    task->index = hello->features;
+    fp_agent_bulk_begin(agent, hello->features &
+                                   (FEATURES | fp_agent_bulk_features(agent)));
     memset(agent->host_nonce, 0, sizeof agent->host_nonce);
     memcpy(agent->host_nonce, hello->nonce.bytes, hello->nonce.size);
     if (!agent->has_epoch) {
@@ -90,7 +91,9 @@ static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
     hello->path_max = FP_AGENT_PATH_MAX;
     hello->busy_max_ms = BUSY_MAX_MS;
     hello->rx_stall = agent->rx_stall;
-    hello->features = FEATURES & task->index;
+    hello->features = agent->features;
+    if (agent->features & fp_Feature_FEATURE_LZ4_IN)
+        hello->lz4_window = agent->unpack.size;
     if (vm != NULL)
         FP_AGENT_TEXT(hello->default_volume, vm->path);
     tell_filesystems(agent, hello);

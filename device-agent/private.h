@@ -203,8 +203,12 @@ struct fp_agent_source {
 int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
                        const struct fp_agent_source *source, uint64_t *off,
                        uint64_t *left, uint32_t *crc);
-/* Takes the record in front; false while it is not wholly taken. *wrote: flash
- * may have been programmed for it. */
+/* A session begins, with these features: nothing has gone over the line. */
+void fp_agent_bulk_begin(struct fp_agent *agent, uint32_t features);
+/* Sum of the features that this device has the memory for. */
+uint32_t fp_agent_bulk_features(const struct fp_agent *agent);
+/* Takes the record in front; false while it is not wholly taken. *wrote: it was
+ * work, flash may have been programmed: enough for a poll. */
 bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
                         size_t size, bool *wrote);
 bool fp_agent_stream_in_use(struct fp_agent *agent, uint32_t stream);

@@ -59,6 +59,13 @@ size_t fp_bulk_put_raw(uint8_t *payload, uint8_t stream, size_t size)
     return FP_BULK_RAW_HEADER + size;
 }
 
+size_t fp_bulk_put_lz4(uint8_t *payload, uint8_t stream, size_t size)
+{
+    payload[0] = stream;
+    payload[1] = FP_BULK_LZ4;
+    return FP_BULK_RAW_HEADER + size;
+}
+
 size_t fp_bulk_put_fill(uint8_t *payload, uint8_t stream, uint8_t fill,
                         uint32_t size)
 {
@@ -77,7 +84,8 @@ int fp_bulk_parse(struct fp_bulk *rec, const uint8_t *payload, size_t size)
     *rec = (struct fp_bulk){ .stream = payload[0] };
     switch (payload[1]) {
     case FP_BULK_RAW:
-        rec->type = FP_BULK_RAW;
+    case FP_BULK_LZ4:
+        rec->type = (enum fp_bulk_type)payload[1];
         rec->data = payload + FP_BULK_RAW_HEADER;
         rec->size = (uint32_t)(size - FP_BULK_RAW_HEADER);
         break;
@@ -89,8 +97,6 @@ int fp_bulk_parse(struct fp_bulk *rec, const uint8_t *payload, size_t size)
         for (int i = 0; i < 4; i++)
             rec->size |= (uint32_t)payload[3 + i] << 8 * i;
         break;
-    case FP_BULK_LZ4:
-        return -fp_Error_ERROR_NOTSUP;
     default:
         return -fp_Error_ERROR_PROTO;
     }

@@ -5,7 +5,7 @@
  * MSG     one protobuf fp_Envelope (flashport.proto). A struct of it is
  *         1.2 KiB: keep it in static memory on a device, not on the stack
  * BULK    a stream number and a record of that stream's bytes: literal bytes
- *         to the end of the frame, or one byte repeated
+ *         to the end of the frame, one byte repeated, or an LZ4 block
  * Memory  the caller's; a parsed record points into the payload
  * Errors  negative fp_Error_ERROR_*, the same numbers as core/error.h's
  *         enum fp_error, which proto does not include
@@ -47,30 +47,33 @@ bool fp_message_is_bytes(size_t size, const pb_byte_t *bytes, const void *src,
 enum fp_bulk_type {
     FP_BULK_RAW = 0,
     FP_BULK_FILL = 1,
-    FP_BULK_LZ4 = 2, /* reserved: refused with -ERROR_NOTSUP */
+    FP_BULK_LZ4 = 2, /* only where both ends have the feature */
 };
 
-/* Bytes before the data of a raw record, and of a whole fill record. */
+/* Bytes before the data of a raw or LZ4 record, and of a whole fill record. */
 #define FP_BULK_RAW_HEADER 2
 #define FP_BULK_FILL_SIZE  7
 
 struct fp_bulk {
     uint8_t stream;
     enum fp_bulk_type type;
-    const uint8_t *data; /* raw: data[0..size), in the payload */
+    const uint8_t *data; /* raw, LZ4: data[0..size), in the payload */
     uint8_t fill;        /* fill: this byte, `size` times */
-    uint32_t size;       /* bytes of the stream that the record stands for */
+    uint32_t size;       /* raw, fill: bytes of the stream that the record
+                            stands for; LZ4: bytes of the block */
 };
 
-/* A raw record is made in place: the caller puts up to frame_max -
- * FP_BULK_RAW_HEADER bytes at payload + FP_BULK_RAW_HEADER and this writes the
- * header. Both return the size of the payload. */
+/* A raw or LZ4 record is made in place: the caller puts up to frame_max -
+ * FP_BULK_RAW_HEADER bytes at payload + FP_BULK_RAW_HEADER and this writes the header.
+ * All return the size of the payload. */
 size_t fp_bulk_put_raw(uint8_t *payload, uint8_t stream, size_t size);
+size_t fp_bulk_put_lz4(uint8_t *payload, uint8_t stream, size_t size);
 size_t fp_bulk_put_fill(uint8_t *payload, uint8_t stream, uint8_t fill,
                         uint32_t size);
 
-/* 0, -ERROR_PROTO or -ERROR_NOTSUP. A record of no bytes is refused, so that
- * every record makes progress. A fill may stand for up to 4 GiB: bound it. */
+/* 0 or -ERROR_PROTO. A record of no bytes is refused, so that every record
+ * makes progress. A fill may stand for up to 4 GiB: bound it. Whether LZ4 was
+ * agreed upon, and whether that is a block, is not looked at. */
 int fp_bulk_parse(struct fp_bulk *rec, const uint8_t *payload, size_t size);
 
 #endif

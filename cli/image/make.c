@@ -7,6 +7,7 @@
 #include "cli/image/place.h"
 #include "cli/image/replace.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,6 +187,16 @@ static int growing_prog(struct fp_bdev *dev, fp_addr off, const void *buf,
     return g->ops->prog(dev, off, buf, size);
 }
 
+/* Zeros throughout, that take no room on disk. */
+static bool make_hole(const char *path, uint64_t size)
+{
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool made =
+        fd >= 0 && ftruncate(fd, 0) == 0 && ftruncate(fd, (off_t)size) == 0;
+
+    return fd >= 0 && close(fd) == 0 && made;
+}
+
 static int make_in_file(struct fpc_make *m, const char *path, uint32_t count)
 {
     const uint32_t block = m->image->cfg.block_size;
@@ -201,8 +212,7 @@ static int make_in_file(struct fpc_make *m, const char *path, uint32_t count)
     struct fp_bdev_ops ops;
     int err;
 
-    if (truncate(path, 0) != 0 ||
-        (card && truncate(path, (off_t)block * count) != 0))
+    if (!make_hole(path, card ? (uint64_t)block * count : 0))
         return fpc_failed(m->image->path);
     err = fp_host_file_open(&g.file, path, &cfg);
     if (err)

@@ -28,8 +28,8 @@
 #include <sys/random.h>
 
 #define WINDOW_SIZE 32768u
-#define SLICE_SIZE  4096u /* of a turn: a fill frame may stand for more */
-#define WHOLE_MAX   4096u /* bytes that are sent before anything is answered */
+#define SLICE_SIZE  16384u /* of a turn: so much a frame may stand for */
+#define WHOLE_MAX   4096u  /* bytes that are sent before anything is answered */
 
 enum {
     WHOLE,
@@ -222,14 +222,16 @@ static bool ask_commit(struct fpd_session *s, struct fpd_op_state *op,
 
 /* ---- sending ---- */
 
-/* The bytes from p->off on that lie in the window, read anew when none do. */
+/* The bytes from p->off on that lie in the window, read anew when those of a
+ * turn do not, which would leave a packed frame half empty. */
 static uint32_t window(struct fpd_op_state *op, const uint8_t **data)
 {
     struct put *p = put(op);
     uint64_t end = p->window_off + p->window_size;
     int32_t n;
 
-    if (p->off < p->window_off || p->off >= end) {
+    if (p->off < p->window_off || p->off >= end ||
+        (end - p->off < SLICE_SIZE && p->window_size == WINDOW_SIZE)) {
         n = fpd_spool_read(p->spool, p->off, p->window, WINDOW_SIZE);
         if (n < 0) {
             fpd_op_fail(op, n, "the spooled upload cannot be read back");

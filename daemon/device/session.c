@@ -227,6 +227,38 @@ void fpd_session_free_stream(struct fpd_session *s, uint8_t stream)
     }
 }
 
+/* Bytes that a BULK frame carries. */
+static uint32_t frame_room(const struct fpd_session *s)
+{
+    return (uint32_t)fp_link_payload(&s->proto) - FP_BULK_RAW_HEADER;
+}
+
+/* As much of data[0..*size) as goes into a frame, packed if that is more. The
+ * size of the payload. */
+static size_t put_record(struct fpd_session *s, uint8_t stream,
+                         const uint8_t *data, uint32_t *size, uint8_t *frame)
+{
+    uint8_t *to = frame + FP_BULK_RAW_HEADER;
+    uint32_t room = frame_room(s), max = fp_lz4_encoder_max(&s->pack);
+    uint32_t packed = 0, taken;
+
+    if (s->packs) {
+        *size = *size < max ? *size : max;
+        memcpy(fp_lz4_encoder_room(&s->pack, *size), data, *size);
+        packed = fp_lz4_pack(&s->pack, *size, 1, to, room, &taken);
+    }
+    if (packed > 0)
+        *size = taken;
+    else if (*size > room)
+        *size = room;
+    if (s->packs)
+        fp_lz4_encoder_keep(&s->pack, *size);
+    if (packed > 0)
+        return fp_bulk_put_lz4(frame, stream, packed);
+    memcpy(to, data, *size);
+    return fp_bulk_put_raw(frame, stream, *size);
+}
+
 /* How many bytes from the start are the same. */
 static size_t run_size(const uint8_t *data, size_t size)
 {
@@ -240,27 +272,26 @@ static size_t run_size(const uint8_t *data, size_t size)
 size_t fpd_session_bulk(struct fpd_session *s, uint8_t stream,
                         const uint8_t *data, size_t size)
 {
-    size_t max = fp_link_payload(&s->proto);
+    uint32_t n = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+    uint32_t room = frame_room(s);
     size_t run;
     uint8_t *frame;
 
     if (s->err || size == 0)
         return 0;
-    frame = fp_link_alloc(&s->proto, max);
+    frame = fp_link_alloc(&s->proto, FP_BULK_RAW_HEADER + (size_t)room);
     if (!frame)
         return 0;
+    /* LZ4 packs a short run together with what is around it. */
     run = run_size(data, size);
-    if (run >= RUN_MIN) {
+    if (run >= (s->packs ? room : RUN_MIN)) {
         fp_link_commit(&s->proto, FP_FRAME_BULK,
                        fp_bulk_put_fill(frame, stream, data[0], (uint32_t)run));
         return run;
     }
-    if (size > max - FP_BULK_RAW_HEADER)
-        size = max - FP_BULK_RAW_HEADER;
-    memcpy(frame + FP_BULK_RAW_HEADER, data, size);
     fp_link_commit(&s->proto, FP_FRAME_BULK,
-                   fp_bulk_put_raw(frame, stream, size));
-    return size;
+                   put_record(s, stream, data, &n, frame));
+    return n;
 }
 
 void fpd_session_forget(struct fpd_session *s, struct fpd_op_state *op)
@@ -338,6 +369,37 @@ unsigned fpd_session_transfers(const struct fpd_session *s,
 
 /* ---- chores ---- */
 
+/* LZ4 is for lines: where there is no rate, one hardly waits for the link. */
+static uint32_t offered(const struct fpd_session *s)
+{
+    uint32_t features = fp_Feature_FEATURE_WHOLE_PUT;
+
+    if (s->link->rate != 0)
+        features |= fp_Feature_FEATURE_LZ4_IN | fp_Feature_FEATURE_LZ4_OUT;
+    return features;
+}
+
+static void begin_lz4(struct fpd_session *s, const fp_HelloReply *reply)
+{
+    const struct fp_lz4_encoder_config pack = {
+        .buf = s->pack_buf,
+        .buf_size = FPD_PACK_SIZE,
+        .window = reply->lz4_window < FP_LZ4_WINDOW_MAX ? reply->lz4_window
+                                                        : FP_LZ4_WINDOW_MAX,
+        .table = s->pack_table,
+        .table_count = FPD_PACK_PLACES,
+        .chain = s->pack_chain,
+    };
+    uint32_t features = reply->features & offered(s);
+
+    s->packs = features & fp_Feature_FEATURE_LZ4_IN;
+    s->unpacks = features & fp_Feature_FEATURE_LZ4_OUT;
+    if (s->packs)
+        fp_lz4_encoder_init(&s->pack, &pack);
+    if (s->unpacks)
+        fp_lz4_decoder_init(&s->unpack, s->unpack_ring, FP_LZ4_WINDOW_MAX);
+}
+
 static void say_hello(struct fpd_session *s)
 {
     fp_Envelope *env = fpd_session_begin(s, NULL, fp_Envelope_hello_tag, false);
@@ -353,9 +415,9 @@ static void say_hello(struct fpd_session *s)
     env->body.hello.nonce.size = 8;
     if (getrandom(env->body.hello.nonce.bytes, 8, 0) != 8)
         abort();
-    env->body.hello.features = fp_Feature_FEATURE_WHOLE_PUT;
     env->body.hello.unix_ms = (uint64_t)fpd_unix_ms();
     env->body.hello.zone_min = (int32_t)(tm.tm_gmtoff / 60);
+    env->body.hello.features = offered(s);
     fpd_session_send(s);
     s->state = FPD_SESSION_HELLO;
 }
@@ -376,6 +438,7 @@ static void take_hello(struct fpd_session *s, const fp_HelloReply *reply)
     s->calls_max = reply->max_requests < FPD_CALLS_MAX ? reply->max_requests
                                                        : FPD_CALLS_MAX;
     s->streams_max = reply->max_streams < 1 ? 1 : reply->max_streams;
+    begin_lz4(s, reply);
     s->state = FPD_SESSION_ASKING;
     if (fpd_worker_hello(s->worker))
         return; /* conflict: the worker has ended the session */
@@ -652,44 +715,84 @@ static void measure(struct fpd_session *s, size_t size, int64_t now)
     }
 }
 
+/* The call that a stream's bytes are for; NULL: nobody's any more. */
+static struct fpd_call *taker(struct fpd_session *s, uint8_t stream)
+{
+    for (uint32_t i = 0; i < s->calls_max; i++) {
+        struct fpd_call *call = &s->calls[i];
+
+        if (call->id && call->stream == stream && call->op &&
+            call->op->ops->bulk && !call->op->finished)
+            return call;
+    }
+    return NULL;
+}
+
+static void give(struct fpd_session *s, struct fpd_call *call,
+                 const uint8_t *data, uint32_t size)
+{
+    if (call && !call->op->finished)
+        call->op->ops->bulk(s, call->op, call, data, size);
+}
+
 /* One byte many times, in pieces; the op stops it when it is too much. */
 static void bulk_fill(struct fpd_session *s, struct fpd_call *call,
                       const struct fp_bulk *rec)
 {
-    struct fpd_op_state *op = call->op;
     uint8_t buf[4096];
 
     memset(buf, rec->fill, sizeof buf);
-    for (uint32_t left = rec->size; left > 0 && !op->finished;) {
+    for (uint32_t left = rec->size; call && left > 0 && !call->op->finished;) {
         uint32_t n = left < sizeof buf ? left : (uint32_t)sizeof buf;
 
-        op->ops->bulk(s, op, call, buf, n);
+        give(s, call, buf, n);
         left -= n;
     }
 }
 
+/* Decoded to its end, wherever it leads: later blocks look back at it. A frame
+ * stands for 1 MiB at most. */
+static void bulk_lz4(struct fpd_session *s, struct fpd_call *call,
+                     const struct fp_bulk *rec)
+{
+    const uint8_t *data;
+    uint32_t n;
+
+    do {
+        n = fp_lz4_decode(&s->unpack, rec->data, rec->size, UINT32_MAX, &data);
+        if (n == 0) {
+            end(s, FP_ERR_PROTO, FPD_REFUSED, "it sent what is no LZ4 block");
+            return;
+        }
+        measure(s, n, fpd_now_ms());
+        give(s, call, data, n);
+    } while (!fp_lz4_decoder_take(&s->unpack, n));
+}
+
 static void bulk(struct fpd_session *s, const uint8_t *payload, size_t size)
 {
+    struct fpd_call *call;
     struct fp_bulk rec;
 
-    if (fp_bulk_parse(&rec, payload, size)) {
+    if (fp_bulk_parse(&rec, payload, size) ||
+        (rec.type == FP_BULK_LZ4 && !s->unpacks)) {
         end(s, FP_ERR_PROTO, FPD_REFUSED, "it sent what is no bulk record");
         return;
     }
-    measure(s, size, fpd_now_ms());
-    for (uint32_t i = 0; i < s->calls_max; i++) {
-        struct fpd_call *call = &s->calls[i];
-
-        if (!call->id || call->stream != rec.stream || !call->op ||
-            !call->op->ops->bulk || call->op->finished)
-            continue;
+    call = taker(s, rec.stream);
+    if (call)
         call->op->progress_ms = fpd_now_ms();
-        if (rec.type == FP_BULK_FILL)
-            bulk_fill(s, call, &rec);
-        else
-            call->op->ops->bulk(s, call->op, call, rec.data, rec.size);
+    if (rec.type == FP_BULK_LZ4) {
+        bulk_lz4(s, call, &rec);
         return;
     }
+    measure(s, size, fpd_now_ms());
+    if (rec.type == FP_BULK_RAW && s->unpacks)
+        fp_lz4_decoder_feed(&s->unpack, rec.data, rec.size);
+    if (rec.type == FP_BULK_FILL)
+        bulk_fill(s, call, &rec);
+    else
+        give(s, call, rec.data, rec.size);
 }
 
 static void take_frames(struct fpd_session *s)

@@ -17,6 +17,7 @@
 #include "daemon/link/link.h"
 #include "proto/flashport.pb.h"
 #include "proto/link.h"
+#include "proto/lz4.h"
 
 #include <string.h>
 
@@ -27,6 +28,9 @@
 #define FPD_FRAME_MIN      640 /* every message fits */
 #define FPD_TX_SIZE        (64u * 1024u)
 #define FPD_RX_SIZE        (128u * 1024u)
+/* LZ4: what went lately and what may go in one frame, half of it each. */
+#define FPD_PACK_SIZE   131072u
+#define FPD_PACK_PLACES 16384u
 
 struct fpd_op_state;
 struct fpd_worker;
@@ -93,7 +97,16 @@ struct fpd_session {
     int64_t rate_from_ms;
     uint64_t rate_bytes;
 
+    /* LZ4 with this device; over a line, elsewhere it would be in the way. */
+    bool packs, unpacks;
+    struct fp_lz4_encoder pack;
+    struct fp_lz4_decoder unpack;
+
     fp_Envelope in, out;
+    uint8_t pack_buf[FPD_PACK_SIZE];
+    uint16_t pack_table[FPD_PACK_PLACES];
+    uint16_t pack_chain[65536];
+    uint8_t unpack_ring[FP_LZ4_WINDOW_MAX];
     uint8_t tx_buf[FPD_TX_SIZE];
     uint8_t rx_buf[FPD_RX_SIZE];
 };

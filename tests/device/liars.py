@@ -346,6 +346,26 @@ class ReadFills(Reads):
         yield fp.ReadEnd(len=self.asked)
 
 
+class Packs(Honest):
+    """LZ4 blocks: good ones, or what the argument says, an expression of the data."""
+
+    def do_hello(self, ask):
+        for reply in super().do_hello(ask):
+            reply.features = 2
+            yield reply
+
+    def block(self, data):
+        """256 bytes, a copy from 256 back that goes on to the last 5, and these: the content repeats itself."""
+        more = len(data) - 256 - 5 - 4 - 15
+        return b'\xff' + bytes([256 - 15]) + data[:256] + b'\0\1' + b'\xff' * (more // 255) + bytes([more % 255]) + b'\x50' + data[-5:]
+
+    def do_read(self, ask):
+        data = self.part(CONTENT, ask)
+        yield fp.ReadReply(size=len(CONTENT), len=len(data), fs_gen=7)
+        yield record(ask.stream, 2, eval(self.argument, {'data': data}) if self.argument else self.block(data))
+        yield fp.ReadEnd(len=len(data), crc32=zlib.crc32(data))
+
+
 class ReadLess(Reads):
     def content(self, stream):
         yield fp.ReadEnd(len=0)

@@ -36,6 +36,8 @@
 
 static uint8_t flash[BLOCK_SIZE * BLOCK_COUNT], formatted[sizeof flash];
 static uint8_t maps[64], block_buf[BLOCK_SIZE], scratch[1024];
+static uint8_t lz4_in[1024], lz4_out[2 * FRAME];
+static uint16_t lz4_table[256];
 static uint64_t ws[4096];
 static uint8_t tx[BUFFER], rx[BUFFER], host_tx[BUFFER], host_rx[BUFFER];
 static uint8_t to_agent[65536], to_host[65536];
@@ -123,6 +125,12 @@ static struct fp_agent_config cfg = {
     .tx_size = sizeof tx,
     .rx_buf = rx,
     .rx_size = sizeof rx,
+    .lz4_in = lz4_in,
+    .lz4_in_size = sizeof lz4_in,
+    .lz4_out = lz4_out,
+    .lz4_out_size = sizeof lz4_out,
+    .lz4_table = lz4_table,
+    .lz4_table_count = 256,
     .scratch = scratch,
     .scratch_size = sizeof scratch,
     .block_buf = block_buf,
@@ -266,6 +274,7 @@ static void fill_in(fp_Envelope *env)
     case fp_Envelope_hello_tag:
         env->body.hello.version_min = env->body.hello.version_max = 1;
         env->body.hello.nonce.size = 8;
+        env->body.hello.features = UINT32_MAX;
         break;
     case fp_Envelope_stat_tag:
         SET(env->body.stat.path, path());
@@ -371,6 +380,17 @@ static void send_request(pb_size_t tag, bool spoilt)
         send_frame(FP_FRAME_MSG, buf, (size_t)size);
 }
 
+/* An LZ4 block of any bytes. */
+static void send_block(uint8_t stream)
+{
+    uint8_t buf[FP_BULK_RAW_HEADER + 64];
+    size_t size = choose(&input) % 64u;
+
+    for (size_t i = 0; i < size; i++)
+        buf[FP_BULK_RAW_HEADER + i] = choose(&input);
+    send_frame(FP_FRAME_BULK, buf, fp_bulk_put_lz4(buf, stream, size));
+}
+
 static void send_record(void)
 {
     static uint8_t buf[FP_BULK_RAW_HEADER + 900];
@@ -378,8 +398,10 @@ static void send_record(void)
     size_t size = choose16(&input) % 900u;
     uint32_t fill = (uint32_t)choose_number(&input);
 
-    if (size % 2)
+    if (size % 3 == 0)
         send_frame(FP_FRAME_BULK, buf, fp_bulk_put_raw(buf, stream, size));
+    else if (size % 3 == 1)
+        send_block(stream);
     else
         send_frame(FP_FRAME_BULK, buf, fp_bulk_put_fill(buf, stream, 0, fill));
 }

@@ -6,7 +6,7 @@ and linked alone with unused sections dropped; what is counted is text with
 read-only data; the read-only one is compiled with FP_READONLY=1 from the first
 list of sources in its CMakeLists.txt, those that read. What a firmware may leave out,
 by a table of its own, is counted by itself. Adapters between a filesystem and
-its medium are counted whole. The goals are those of the project's issues.
+its medium, and each way of the link's LZ4, are counted whole. The goals are those of the project's issues.
 
 The stack is that of the deepest path of calls, from the compiler's own call
 graph; what the block device below uses comes on top.
@@ -53,8 +53,10 @@ DRIVERS = [
     # a firmware gives a table of regions; a text of them is what hosts have
     Driver('raw', 1 * KB, 0, {'text': 'options', 'content': 'content'}),
 ]
-# file in core/bdev, goal; files that it can do without (its own prefix and _) are counted by themselves
-ADAPTERS = [('mbr', 1 * KB), ('sector', 1.5 * KB), ('micropython', 0)]
+# folder, file, what it is, goal; files that it can do without (its own prefix and _) are counted by themselves
+PARTS = [('core/bdev', 'mbr', 'the adapter', 1 * KB), ('core/bdev', 'sector', 'the adapter', 1.5 * KB),
+         ('core/bdev', 'micropython', 'the adapter', 0),
+         ('proto', 'lz4_decode', 'of what comes', 0), ('proto', 'lz4_encode', 'of what goes', 0)]
 
 
 def compile_one(folder, source, options=()):
@@ -163,14 +165,14 @@ def print_driver(driver):
         print(f'{"":13}{" > ".join(n.split(":")[-1] for n in names)}')
 
 
-def print_adapter(name, goal):
+def print_part(where, name, what, goal):
     with tempfile.TemporaryDirectory() as folder:
         sizes = {}
-        for source in sorted(glob.glob(f'core/bdev/{name}.c') + glob.glob(f'core/bdev/{name}_*.c')):
+        for source in sorted(glob.glob(f'{where}/{name}.c') + glob.glob(f'{where}/{name}_*.c')):
             file, out = compile_one(folder, source)
             listed = subprocess.run(['arm-none-eabi-size', '-A', out], check=True, capture_output=True, text=True).stdout
             sizes[file] = sum(int(n) for n in re.findall(r'^\.(?:text|rodata)\S*\s+(\d+)', listed, re.MULTILINE))
-        print(f'{name:10} the adapter         {verdict(sizes.pop(name), goal)}')
+        print(f'{name:10} {what:19} {verdict(sizes.pop(name), goal)}')
         for file, size in sizes.items():
             print(f'{"":10} {"with " + file:19} {size:>+8,}')
         stack, names = deepest(folder, ())
@@ -179,15 +181,15 @@ def print_adapter(name, goal):
 
 def main():
     wanted = sys.argv[1:]
-    known = [d.name for d in DRIVERS] + [name for name, _ in ADAPTERS]
+    known = [d.name for d in DRIVERS] + [name for _, name, _, _ in PARTS]
     if set(wanted) - set(known):
         sys.exit(f'size: not known: {", ".join(set(wanted) - set(known))}; there are: {", ".join(known)}')
     for driver in DRIVERS:
         if os.path.isdir(f'core/fs/{driver.name}') and driver.name in (wanted or known):
             print_driver(driver)
-    for name, goal in ADAPTERS:
-        if os.path.exists(f'core/bdev/{name}.c') and name in (wanted or known):
-            print_adapter(name, goal)
+    for where, name, what, goal in PARTS:
+        if os.path.exists(f'{where}/{name}.c') and name in (wanted or known):
+            print_part(where, name, what, goal)
     print(f'{verdict.missed} goals are missed' if verdict.missed else 'all goals are met')
 
 

@@ -56,6 +56,13 @@ struct bench {
     uint8_t ws[65536];
     uint8_t scratch[1024], block_buf[BLOCK_SIZE];
     uint8_t tx[BUFFER], rx[BUFFER], host_tx[BUFFER], host_rx[BUFFER];
+    uint8_t lz4_in[2048], lz4_out[4096];
+    uint16_t lz4_table[512];
+    uint32_t features;            /* agreed upon by bench_hello() */
+    struct fp_lz4_decoder unpack; /* the host's, if so */
+    uint8_t ring[FP_LZ4_WINDOW_MAX];
+    uint32_t lz4_records;
+    size_t bulk_payload; /* bytes of all BULK payloads */
     struct fp_link host;
     struct pipe_end to_agent, to_host;
     uint32_t now_ms, nonce, next_id;
@@ -194,6 +201,12 @@ static inline void bench_start(struct bench *b)
         .rx_size = sizeof b->rx,
         .scratch = b->scratch,
         .scratch_size = sizeof b->scratch,
+        .lz4_in = b->lz4_in,
+        .lz4_in_size = sizeof b->lz4_in,
+        .lz4_out = b->lz4_out,
+        .lz4_out_size = sizeof b->lz4_out,
+        .lz4_table = b->lz4_table,
+        .lz4_table_count = 512,
         .block_buf = b->block_buf,
         .block_buf_size = sizeof b->block_buf,
         .clock_us = bench_clock_us,
@@ -203,6 +216,23 @@ static inline void bench_start(struct bench *b)
         .ctx = b,
     };
     assert_int_equal(fp_agent_init(&b->agent, &b->cfg, b->now_ms), FP_OK);
+}
+
+static inline void bench_take_lz4(struct bench *b, const struct fp_bulk *rec)
+{
+    const uint8_t *data;
+    uint32_t n;
+
+    assert_true(b->features & fp_Feature_FEATURE_LZ4_OUT);
+    do {
+        n = fp_lz4_decode(&b->unpack, rec->data, rec->size, 500, &data);
+        assert_int_not_equal(n, 0);
+        assert_true(n <= BULK_MAX - b->bulk_size);
+        memcpy(b->bulk + b->bulk_size, data, n);
+        b->bulk_size += n;
+    } while (!fp_lz4_decoder_take(&b->unpack, n));
+    b->lz4_records++;
+    b->bulk_stream = rec->stream;
 }
 
 static inline void bench_take_frame(struct bench *b,
@@ -231,6 +261,13 @@ static inline void bench_take_frame(struct bench *b,
         return;
     }
     assert_int_equal(fp_bulk_parse(&rec, frame->payload, frame->size), 0);
+    b->bulk_payload += frame->size;
+    if (rec.type == FP_BULK_LZ4) {
+        bench_take_lz4(b, &rec);
+        return;
+    }
+    if (rec.type == FP_BULK_RAW && b->features != 0)
+        fp_lz4_decoder_feed(&b->unpack, rec.data, rec.size);
     assert_true(rec.size <= BULK_MAX - b->bulk_size);
     if (rec.type == FP_BULK_RAW)
         memcpy(b->bulk + b->bulk_size, rec.data, rec.size);
@@ -396,6 +433,21 @@ static inline int error_of(const fp_Envelope *env)
     assert_true(FP_MESSAGE_SET(field, (text), strlen(text)))
 
 /* ---- the common ones ---- */
+
+static inline const fp_HelloReply *bench_hello(struct bench *b,
+                                               uint32_t features)
+{
+    fp_Envelope *env = ask(b, fp_Envelope_hello_tag);
+    const fp_HelloReply *hello;
+
+    env->body.hello.version_min = env->body.hello.version_max = 1;
+    env->body.hello.features = features;
+    hello = &answer(b)->body.hello_reply;
+    assert_int_equal(b->replies[0].which_body, fp_Envelope_hello_reply_tag);
+    b->features = hello->features;
+    fp_lz4_decoder_init(&b->unpack, b->ring, sizeof b->ring);
+    return hello;
+}
 
 static inline int mkdir_at(struct bench *b, const char *path, const char *op_id)
 {

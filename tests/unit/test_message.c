@@ -134,6 +134,7 @@ static void bulk_records_are_exact(void **state)
 {
     static const uint8_t fill[] = { 9, 1, 0xff, 0x78, 0x56, 0x34, 0x12 };
     static const uint8_t raw[] = { 3, 0, 'a', 'b', 'c' };
+    static const uint8_t lz4[] = { 7, 2, 0x10, 'z' };
     uint8_t buf[16];
     struct fp_bulk rec;
 
@@ -154,6 +155,15 @@ static void bulk_records_are_exact(void **state)
     assert_int_equal(rec.type, FP_BULK_FILL);
     assert_int_equal(rec.fill, 0xff);
     assert_int_equal(rec.size, 0x12345678);
+
+    memcpy(buf + FP_BULK_RAW_HEADER, "\x10z", 2);
+    assert_int_equal(fp_bulk_put_lz4(buf, 7, 2), sizeof lz4);
+    assert_memory_equal(buf, lz4, sizeof lz4);
+    assert_int_equal(fp_bulk_parse(&rec, lz4, sizeof lz4), 0);
+    assert_int_equal(rec.stream, 7);
+    assert_int_equal(rec.type, FP_BULK_LZ4);
+    assert_int_equal(rec.size, 2);
+    assert_ptr_equal(rec.data, lz4 + 2);
 }
 
 static void other_bulk_records_are_refused(void **state)
@@ -169,7 +179,7 @@ static void other_bulk_records_are_refused(void **state)
     assert_int_equal(PARSE(1, 1, 0, 1, 0, 0), FP_ERR_PROTO);
     assert_int_equal(PARSE(1, 1, 0, 1, 0, 0, 0, 0), FP_ERR_PROTO);
     assert_int_equal(PARSE(1, 1, 0, 0, 0, 0, 0), FP_ERR_PROTO);
-    assert_int_equal(PARSE(1, 2, 0), FP_ERR_NOTSUP);
+    assert_int_equal(PARSE(1, 2), FP_ERR_PROTO);
     assert_int_equal(PARSE(1, 3, 0), FP_ERR_PROTO);
 }
 

@@ -248,6 +248,24 @@ static void configure(void)
     };
 }
 
+/* A window each way; outwards as much again for what is to go. */
+static void configure_lz4(void)
+{
+    size_t window = app.options.lz4, least = 2 * (size_t)app.options.frame;
+
+    if (window == 0)
+        return;
+    app.cfg.lz4_in = need(window);
+    app.cfg.lz4_in_size = window;
+    app.cfg.lz4_out_size = 2 * window > least ? 2 * window : least;
+    app.cfg.lz4_out = need(app.cfg.lz4_out_size);
+    app.cfg.lz4_table_count = 256;
+    while (app.cfg.lz4_table_count < window / 8)
+        app.cfg.lz4_table_count *= 2;
+    app.cfg.lz4_table =
+        need(app.cfg.lz4_table_count * sizeof app.cfg.lz4_table[0]);
+}
+
 /* --format: only where there is nothing; damage is for a person to look at. */
 static void format_empty(void)
 {
@@ -308,6 +326,7 @@ int main(int argc, char **argv)
     add_regions();
     fp_port_volumes_init(&app.volumes, &app.options, app.storages);
     configure();
+    configure_lz4();
     if (fp_agent_init(&app.agent, &app.cfg, fp_port_now_ms(NULL)) != FP_OK)
         fp_port_usage("--id: '%s' has other than 1 to 64 of A-Z a-z 0-9 . _ -, "
                       "or a read size is larger than 4096",

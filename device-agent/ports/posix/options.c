@@ -2,6 +2,7 @@
 #include "device-agent/ports/posix/options.h"
 
 #include "device-agent/agent.h"
+#include "proto/lz4.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -56,6 +57,10 @@ static const char help[] =
     "  --trace               tell every operation of the flash on stderr\n"
     "  --frame N             largest frame, 640 to 16384 bytes (1024)\n"
     "  --buffers N           frames that each buffer holds, 2 to 64 (8)\n"
+    "  --lz4 WINDOW          how far back LZ4 may look either way, 256 to "
+    "65535 "
+    "bytes\n"
+    "                        (65535); off: without\n"
     "  --listen WIRE         pty:PATH, tcp:127.0.0.1:PORT or unix:PATH\n"
     "  --help, --version\n"
     "\n"
@@ -276,6 +281,7 @@ enum {
     OPT_TRACE,
     OPT_FRAME,
     OPT_BUFFERS,
+    OPT_LZ4,
     OPT_LISTEN,
     OPT_HELP,
     OPT_VERSION,
@@ -328,6 +334,14 @@ static void take(struct fp_port_options *o, int option, char *arg)
         if (o->buffers < 2)
             fp_port_usage("--buffers: 2 at least");
         break;
+    case OPT_LZ4:
+        o->lz4 = 0;
+        if (strcmp(arg, "off") != 0)
+            o->lz4 = (uint32_t)number("--lz4", arg, FP_LZ4_WINDOW_MAX);
+        if (o->lz4 != 0 && o->lz4 < FP_LZ4_WINDOW_MIN)
+            fp_port_usage("--lz4: %u bytes at least, or off",
+                          FP_LZ4_WINDOW_MIN);
+        break;
     case OPT_LISTEN:
         o->listen = arg;
         break;
@@ -358,6 +372,7 @@ void fp_port_options(struct fp_port_options *o, int argc, char **argv)
         { "trace", no_argument, NULL, OPT_TRACE },
         { "frame", required_argument, NULL, OPT_FRAME },
         { "buffers", required_argument, NULL, OPT_BUFFERS },
+        { "lz4", required_argument, NULL, OPT_LZ4 },
         { "listen", required_argument, NULL, OPT_LISTEN },
         { "help", no_argument, NULL, OPT_HELP },
         { "version", no_argument, NULL, OPT_VERSION },
@@ -365,7 +380,9 @@ void fp_port_options(struct fp_port_options *o, int argc, char **argv)
     };
     int option;
 
-    *o = (struct fp_port_options){ .frame = 1024, .buffers = 8 };
+    *o = (struct fp_port_options){ .frame = 1024,
+                                   .buffers = 8,
+                                   .lz4 = FP_LZ4_WINDOW_MAX };
     o->timing = fp_port_timing_find("none");
     while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1)
         take(o, option, optarg);

@@ -46,6 +46,7 @@ struct fp_port_options {
     uint32_t storage_count, volume_count, region_count, protected_count;
     const struct fp_port_timing *timing;
     uint32_t frame, buffers;
+    uint32_t lz4; /* window either way; 0: none */
     bool ram, trace, read_only;
 };
 
