@@ -52,7 +52,9 @@
 /* Results kept so that a request sent again answers as it did first. */
 #define FP_AGENT_OUTCOMES 8
 
-/* Flags of a region, as in flashport.proto. */
+/* Flags of a region, as in flashport.proto. The agent itself programs and erases
+ * nothing in one that is RDONLY, and does not read one that is HIDDEN either;
+ * volumes on the former are mounted read-only, on the latter not at all. */
 enum {
     FP_AGENT_REGION_RDONLY = 1,
     FP_AGENT_REGION_XIP = 2,
@@ -66,6 +68,14 @@ struct fp_agent_region {
     uint64_t off;
     uint64_t size;
     uint32_t flags;
+};
+
+struct fp_agent_storage;
+
+/* What the agent sees of a storage that has such regions. */
+struct fp_agent_guard {
+    struct fp_bdev bdev; /* first */
+    const struct fp_agent_storage *storage;
 };
 
 /* A region that the medium itself tells of. */
@@ -91,6 +101,7 @@ struct fp_agent_storage {
     int (*partitions)(struct fp_bdev *dev, uint8_t *buf, uint32_t size,
                       struct fp_agent_partition *parts, const char **why);
     /* private */
+    struct fp_agent_guard guard;
     bool restoring;
     bool stalls;
     uint32_t seen;   /* number of the medium when last looked */
@@ -158,6 +169,12 @@ struct fp_agent_config {
     uint32_t storage_count;
     struct fp_agent_volume *volumes;
     uint32_t volume_count;
+
+    /* Paths that no host changes, nor what is below them: "/flash/boot.py".
+     * Neither is their volume formatted nor their storage restored by one. The
+     * filesystem's other spellings of a name are the same name here. */
+    const char *const *protected;
+    uint32_t protected_count;
 
     /* The wire. As struct fp_link_config. */
     size_t (*send)(void *ctx, const uint8_t *buf, size_t size);

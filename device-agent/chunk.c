@@ -143,16 +143,17 @@ static void end_chunk(const struct fp_agent_storage *storage,
     c->upper_unreadable = false;
 }
 
+/* By rot, or by what the firmware hides. */
 static bool is_unreadable(int err)
 {
-    return err == FP_ERR_CORRUPT || err == FP_ERR_IO;
+    return err == FP_ERR_CORRUPT || err == FP_ERR_IO || err == FP_ERR_ACCES;
 }
 
 /* One slice of the current chunk. */
 static int hash_slice(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_chunks *c = &task->u.chunks;
-    struct fp_bdev *dev = task->storage->dev;
+    struct fp_bdev *dev = fp_agent_dev(task->storage);
     uint8_t *buf = agent->cfg->scratch;
     uint32_t left = chunk_bytes(task->storage, c->at) - c->in_chunk;
     uint32_t n = (uint32_t)agent->cfg->scratch_size;
@@ -326,7 +327,7 @@ static int image_read(struct fp_agent *agent, struct fp_agent_task *task,
                       uint64_t off, uint8_t *buf, uint32_t size)
 {
     uint32_t chunk_size = fp_agent_chunk_size(task->storage);
-    struct fp_bdev *dev = task->storage->dev;
+    struct fp_bdev *dev = fp_agent_dev(task->storage);
     int err = fp_bdev_read(dev, (fp_addr)off, buf, size);
 
     (void)agent;

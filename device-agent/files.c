@@ -80,7 +80,7 @@ static int remove_start(struct fp_agent *agent, struct fp_agent_task *task,
     int err = FP_AGENT_PATH(task, remove->path, request->path);
 
     if (!err)
-        err = fp_agent_locate(agent, task, remove->path);
+        err = fp_agent_locate_change(agent, task, remove->path);
     if (err || request->if_sha256.size == 0)
         return err;
     if (request->if_sha256.size != FP_SHA256_SIZE)
@@ -153,7 +153,9 @@ static int rename_start(struct fp_agent *agent, struct fp_agent_task *task,
     if (!err)
         err = fp_agent_locate_new(agent, task, names->to);
     if (!err)
-        err = fp_agent_locate(agent, task, names->from);
+        err = fp_agent_may_change(agent, task, names->to, true);
+    if (!err)
+        err = fp_agent_locate_change(agent, task, names->from);
     names->no_replace = rename->no_replace;
     return err;
 }
@@ -184,7 +186,7 @@ static int truncate_start(struct fp_agent *agent, struct fp_agent_task *task,
     int err = FP_AGENT_PATH(task, names->from, in->body.truncate.path);
 
     names->size = in->body.truncate.size;
-    return err ? err : fp_agent_locate(agent, task, names->from);
+    return err ? err : fp_agent_locate_change(agent, task, names->from);
 }
 
 static int truncate_step(struct fp_agent *agent, struct fp_agent_task *task)
@@ -276,7 +278,9 @@ static int attr_set_start(struct fp_agent *agent, struct fp_agent_task *task,
     attr->remove = request->remove;
     attr->size = request->value.size;
     memcpy(attr->value, request->value.bytes, request->value.size);
-    return err ? err : attr_locate(agent, task, request->type);
+    if (!err)
+        err = attr_locate(agent, task, request->type);
+    return err ? err : fp_agent_may_change(agent, task, attr->path, false);
 }
 
 static int attr_set_step(struct fp_agent *agent, struct fp_agent_task *task)

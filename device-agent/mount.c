@@ -105,14 +105,45 @@ static int device_of(struct fp_agent *agent, struct fp_agent_volume *volume,
         err = place_of(volume, &region);
     if (err)
         return err;
-    *dev = volume->on->dev;
+    *dev = fp_agent_dev(volume->on);
     if (region != NULL) {
+        err = fp_bdev_slice_init(&volume->slice, *dev, (fp_addr)region->off,
+                                 (fp_addr)region->size);
         *dev = &volume->slice.bdev;
-        err = fp_bdev_slice_init(&volume->slice, volume->on->dev,
-                                 (fp_addr)region->off, (fp_addr)region->size);
     }
     return err || volume->adapt == NULL ? err
                                         : volume->adapt(volume, *dev, dev);
+}
+
+/* Where on its storage does it lie? */
+static void range_of(const struct fp_agent_volume *volume, uint64_t *off,
+                     uint64_t *end)
+{
+    const struct fp_agent_region *region = NULL;
+
+    (void)place_of(volume, &region);
+    *off = region != NULL ? region->off : 0;
+    *end = region != NULL ? region->off + region->size
+                          : fp_agent_storage_size(volume->on);
+}
+
+static bool is_guarded(const struct fp_agent_volume *volume)
+{
+    uint64_t off, end;
+
+    range_of(volume, &off, &end);
+    return fp_agent_is_guarded(volume->on, off, end - off,
+                               FP_AGENT_REGION_RDONLY | FP_AGENT_REGION_HIDDEN);
+}
+
+/* A volume of raw regions: of its files each is refused or not. */
+static bool is_raw(const struct fp_agent *agent,
+                   const struct fp_agent_volume *volume)
+{
+    const struct fp_fs_ops *ops =
+        volume->fs != NULL ? fp_agent_driver(agent, volume->fs) : NULL;
+
+    return ops != NULL && ops->format == NULL;
 }
 
 /* ---- how it is mounted ---- */
@@ -133,6 +164,8 @@ static void configure(const struct fp_agent *agent,
         options = cfg->options;
     cfg->options = options;
     if (fp_fs_option(options, "ro", 0) != 0)
+        cfg->flags |= FP_MOUNT_RDONLY;
+    if (is_guarded(volume) && !is_raw(agent, volume))
         cfg->flags |= FP_MOUNT_RDONLY;
     cfg->block_size = fp_fs_option(options, "block_size", cfg->block_size);
     cfg->block_count = fp_fs_option(options, "block_count", cfg->block_count);
@@ -318,18 +351,6 @@ void fp_agent_volume_abandon(struct fp_agent *agent,
 
 /* ---- formatting ---- */
 
-/* Where on its storage does it lie? */
-static void range_of(const struct fp_agent_volume *volume, uint64_t *off,
-                     uint64_t *end)
-{
-    const struct fp_agent_region *region = NULL;
-
-    (void)place_of(volume, &region);
-    *off = region != NULL ? region->off : 0;
-    *end = region != NULL ? region->off + region->size
-                          : fp_agent_storage_size(volume->on);
-}
-
 /* Is another filesystem mounted on some of the same blocks? What cannot be
  * formatted, raw regions, may lie over everything. */
 static bool is_shared(const struct fp_agent *agent,
@@ -365,7 +386,7 @@ static int do_format(struct fp_agent *agent, struct fp_agent_volume *volume,
         return FP_ERR_BUSY;
     if (volume->cfg.flags & FP_MOUNT_RDONLY)
         return FP_ERR_ROFS;
-    if (is_shared(agent, volume))
+    if (is_guarded(volume) || is_shared(agent, volume))
         return FP_ERR_ACCES;
     err = fp_agent_volume_unmount(agent, volume);
     if (volume->mounted)
@@ -387,9 +408,7 @@ int fp_agent_volume_format(struct fp_agent *agent,
     int err;
 
     /* A volume of raw regions stays one: what is behind it is more. */
-    if (volume->fs != NULL)
-        ops = fp_agent_driver(agent, volume->fs);
-    if (ops != NULL && ops->format == NULL)
+    if (is_raw(agent, volume))
         return FP_ERR_NOTSUP;
     tell(volume, fs, options);
     err = driver_of(agent, volume, &ops);
@@ -480,6 +499,8 @@ void fp_agent_volume_reason(const struct fp_agent_volume *volume, char *dst,
     if (volume->mounted) {
         if (volume->on->dev->flags & FP_BDEV_RDONLY)
             fp_agent_append(dst, size, "its storage is write-protected");
+        else if (fp_agent_is_rdonly(volume) && is_guarded(volume))
+            fp_agent_append(dst, size, "the firmware makes it read-only");
         else if (fp_agent_is_rdonly(volume))
             fp_agent_append(dst, size, "mounted read-only");
         return;

@@ -73,11 +73,21 @@ int fp_agent_locate(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
+int fp_agent_locate_change(struct fp_agent *agent, struct fp_agent_task *task,
+                           const char *path)
+{
+    int err = fp_agent_locate(agent, task, path);
+
+    return err ? err : fp_agent_may_change(agent, task, path, true);
+}
+
 int fp_agent_locate_new(struct fp_agent *agent, struct fp_agent_task *task,
                         const char *path)
 {
     int err = fp_agent_locate(agent, task, path);
 
+    if (!err)
+        err = fp_agent_may_change(agent, task, path, false);
     if (err != FP_ERR_NOENT || task->volume != NULL ||
         strchr(path + 1, '/') != NULL)
         return err;

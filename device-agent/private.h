@@ -99,7 +99,11 @@ int fp_agent_path(struct fp_agent_task *task, char dst[FP_AGENT_PATH_MAX + 1],
  * which is FP_OK here. */
 int fp_agent_locate(struct fp_agent *agent, struct fp_agent_task *task,
                     const char *path);
-/* The same for a path that shall be made: "/" takes no entries, FP_ERR_ROFS. */
+/* The same for what shall be changed, with all that is in it: FP_ERR_ACCES. */
+int fp_agent_locate_change(struct fp_agent *agent, struct fp_agent_task *task,
+                           const char *path);
+/* The same for a path that shall be made or written: "/" takes no entries,
+ * FP_ERR_ROFS. */
 int fp_agent_locate_new(struct fp_agent *agent, struct fp_agent_task *task,
                         const char *path);
 int fp_agent_find_volume(struct fp_agent *agent, struct fp_agent_task *task,
@@ -110,6 +114,23 @@ bool fp_agent_is_rdonly(const struct fp_agent_volume *volume);
 uint32_t fp_agent_gen(const struct fp_agent_storage *storage);
 uint32_t fp_agent_chunk_size(const struct fp_agent_storage *storage);
 uint64_t fp_agent_storage_size(const struct fp_agent_storage *storage);
+
+/* ---- policy.c ---- */
+
+/* The storage for all that a host can have done with it. */
+struct fp_bdev *fp_agent_dev(struct fp_agent_storage *storage);
+/* Does [off, off + size) touch a region with one of these flags? */
+bool fp_agent_is_guarded(const struct fp_agent_storage *storage, uint64_t off,
+                         uint64_t size, uint32_t flags);
+/* FP_ERR_ACCES: `path` is protected, or with `above` something in it. */
+int fp_agent_may_change(const struct fp_agent *agent,
+                        struct fp_agent_task *task, const char *path,
+                        bool above);
+/* Is a protected path on it? */
+bool fp_agent_volume_is_protected(const struct fp_agent *agent,
+                                  const struct fp_agent_volume *volume);
+bool fp_agent_storage_is_protected(const struct fp_agent *agent,
+                                   const struct fp_agent_storage *storage);
 
 /* ---- mount.c ---- */
 

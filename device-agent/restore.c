@@ -36,6 +36,9 @@ static int restore_begin_start(struct fp_agent *agent,
     if (task->storage->dev->flags & FP_BDEV_RDONLY)
         return fp_agent_because(task, FP_ERR_ROFS,
                                 "the storage is write-protected");
+    if (fp_agent_storage_is_protected(agent, task->storage))
+        return fp_agent_because(task, FP_ERR_ACCES,
+                                "the firmware protects a path on it");
     return FP_OK;
 }
 
@@ -159,6 +162,10 @@ static int chunk_write_start(struct fp_agent *agent, struct fp_agent_task *task,
                                 "chunks to write make whole erase blocks");
     }
     blocks->left = end - blocks->off;
+    if (fp_agent_is_guarded(task->storage, blocks->off, blocks->left,
+                            FP_AGENT_REGION_RDONLY | FP_AGENT_REGION_HIDDEN))
+        return fp_agent_because(task, FP_ERR_ACCES,
+                                "the firmware protects a region there");
     return fp_agent_stream(agent, task, request->stream);
 }
 

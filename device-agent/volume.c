@@ -141,6 +141,11 @@ static int mount_start(struct fp_agent *agent, struct fp_agent_task *task,
         err = TAKE_TEXT(task, args->options, mount->options);
     if (!err && strcmp(args->fs, "auto") != 0)
         err = check_driver(agent, task, args->fs);
+    /* Another driver would show what is protected under another name. */
+    if (!err && (args->fs[0] != '\0' || args->options[0] != '\0') &&
+        fp_agent_volume_is_protected(agent, task->volume))
+        err = fp_agent_because(task, FP_ERR_ACCES,
+                               "the firmware protects a path on it");
     return err;
 }
 
@@ -211,6 +216,9 @@ static int format_start(struct fp_agent *agent, struct fp_agent_task *task,
         return fp_agent_because(task, FP_ERR_PRECOND,
                                 "formatting needs a nonce of this session");
     agent->has_nonce = false; /* good for once */
+    if (fp_agent_volume_is_protected(agent, task->volume))
+        return fp_agent_because(task, FP_ERR_ACCES,
+                                "the firmware protects a path on it");
     err = TAKE_TEXT(task, task->u.mount.fs, format->fs);
     if (!err)
         err = TAKE_TEXT(task, task->u.mount.options, format->options);
@@ -238,7 +246,8 @@ static int format_step(struct fp_agent *agent, struct fp_agent_task *task)
                                 "the application has files open on it");
     if (err == FP_ERR_ACCES)
         return fp_agent_because(task, err,
-                                "another volume is mounted on a part of it");
+                                "the firmware protects it, or another volume "
+                                "is mounted on a part of it");
     if (err == FP_ERR_NOTSUP)
         return fp_agent_because(task, err, "that filesystem cannot live there");
     return err ? err : fp_agent_done(agent, task);

@@ -83,11 +83,21 @@ struct fpd_volume_info {
     uint32_t fs_gen; /* moves with every change of the volume */
 };
 
+/* Flags of a region, as in flashport.proto. A hidden one is told to nobody: it
+ * is known here so that it is left alone. */
+enum {
+    FPD_REGION_RDONLY = 1,
+    FPD_REGION_XIP = 2,
+    FPD_REGION_UNIQUE = 4,
+    FPD_REGION_HIDDEN = 8,
+    FPD_REGION_PARTITION = 16,
+};
+
 struct fpd_region_info {
     char name[17];
     uint64_t off;
     uint64_t size;
-    uint32_t flags; /* 1 read-only, 2 xip, 4 unique, 8 hidden, 16 partition */
+    uint32_t flags; /* FPD_REGION_* */
 };
 
 struct fpd_storage_info {

@@ -126,8 +126,8 @@ int fpd_info_hello(const fp_HelloReply *reply, struct fpd_device_info *info,
     return FP_OK;
 }
 
-int fpd_info_volume(const fp_VolumeReply *reply, struct fpd_volume_info *info,
-                    const char **why)
+static int take_volume(const fp_VolumeReply *reply,
+                       struct fpd_volume_info *info, const char **why)
 {
     *info = (struct fpd_volume_info){ 0 };
     if (!is_volume(reply->path.bytes, reply->path.size))
@@ -162,6 +162,23 @@ int fpd_info_volume(const fp_VolumeReply *reply, struct fpd_volume_info *info,
     return FP_OK;
 }
 
+/* Requests name a volume by its path: of two with one path the second would be
+ * reached by nobody, or the wrong one changed. */
+int fpd_info_volume(const fp_VolumeReply *reply, struct fpd_volume_info *list,
+                    uint32_t *count, const char **why)
+{
+    int err;
+
+    if (*count == FPD_VOLUMES_MAX)
+        return broken(why, "a device has 8 volumes at most");
+    err = take_volume(reply, &list[*count], why);
+    for (uint32_t i = 0; i < *count && !err; i++)
+        if (strcmp(list[i].path, list[*count].path) == 0)
+            err = broken(why, "it tells of one volume twice");
+    *count += !err;
+    return err;
+}
+
 void fpd_info_default(struct fpd_device_info *info)
 {
     static const char *const first[] = { "/sd", "/flash" };
@@ -192,8 +209,8 @@ static int take_region(const fp_Region *region, uint64_t size,
     return FP_OK;
 }
 
-int fpd_info_storage(const fp_StorageReply *reply,
-                     struct fpd_storage_info *info, const char **why)
+static int take_storage(const fp_StorageReply *reply,
+                        struct fpd_storage_info *info, const char **why)
 {
     int err = FP_OK;
 
@@ -220,6 +237,22 @@ int fpd_info_storage(const fp_StorageReply *reply,
     for (uint32_t i = 0; i < reply->regions_count && !err; i++)
         err =
             take_region(&reply->regions[i], info->size, &info->regions[i], why);
+    return err;
+}
+
+int fpd_info_storage(const fp_StorageReply *reply,
+                     struct fpd_storage_info *list, uint32_t *count,
+                     const char **why)
+{
+    int err;
+
+    if (*count == FPD_STORAGES_MAX)
+        return broken(why, "a device has 8 storages at most");
+    err = take_storage(reply, &list[*count], why);
+    for (uint32_t i = 0; i < *count && !err; i++)
+        if (strcmp(list[i].name, list[*count].name) == 0)
+            err = broken(why, "it tells of one storage twice");
+    *count += !err;
     return err;
 }
 

@@ -12,13 +12,15 @@
 
 int fpd_info_hello(const fp_HelloReply *reply, struct fpd_device_info *info,
                    const char **why);
-int fpd_info_volume(const fp_VolumeReply *reply, struct fpd_volume_info *info,
-                    const char **why);
+/* Adds it to list[0..*count), where there is none of its path yet. */
+int fpd_info_volume(const fp_VolumeReply *reply, struct fpd_volume_info *list,
+                    uint32_t *count, const char **why);
 /* Which volume is the default, by those that are mounted. Hello tells it once,
  * cards come and go later. */
 void fpd_info_default(struct fpd_device_info *info);
 int fpd_info_storage(const fp_StorageReply *reply,
-                     struct fpd_storage_info *info, const char **why);
+                     struct fpd_storage_info *list, uint32_t *count,
+                     const char **why);
 /* A directory entry: its name is one a directory can have. */
 int fpd_info_entry(const fp_Entry *entry, struct fpd_entry *out,
                    const char **why);

@@ -199,12 +199,12 @@ static void digests_reply(struct fpd_session *s, struct fpd_op_state *op,
     memcpy(req->u.chunk.status + at, reply->status.bytes, n);
     slice->got += n;
     take_gen(op, reply->gen, reply->gen);
-    if (!reply->last)
-        return;
-    if (slice->got != slice->count)
-        fpd_op_broken(op, "the device told fewer digests than were asked");
-    else
+    if (reply->last && slice->got == slice->count)
         answered(op, slice);
+    else if (reply->last)
+        fpd_op_broken(op, "the device told fewer digests than were asked");
+    else if (slice->got == slice->count)
+        fpd_op_broken(op, "the device told all digests and says more come");
 }
 
 const struct fpd_op_ops fpd_op_chunk_digests = {

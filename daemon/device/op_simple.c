@@ -28,7 +28,11 @@ struct simple {
     struct fpd_op_state op;
     uint8_t nonce[8];
     bool from_gone; /* RECALL of a rename: the old name is not there */
+    uint32_t events;
 };
+
+/* More progress and findings than any volume has: the device never ends. */
+#define EVENTS_MAX 65536
 
 static struct simple *simple(struct fpd_op_state *op)
 {
@@ -341,6 +345,10 @@ static void take_event(struct fpd_op_state *op, const fp_Event *event)
 
     if (req->op != FPD_OP_CHECK && req->op != FPD_OP_FORMAT)
         return;
+    if (++simple(op)->events > EVENTS_MAX) {
+        fpd_op_broken(op, "the device tells of findings without end");
+        return;
+    }
     if (event->kind == fp_EventKind_EVENT_PROGRESS && req->u.volume.progress)
         req->u.volume.progress(req, event->done, event->total);
     if (event->kind == fp_EventKind_EVENT_FINDING && req->u.volume.finding) {

@@ -27,6 +27,8 @@
 #define PING_MS     3000   /* of silence, before asking */
 #define REFRESH_MS  500    /* between two looks at the volumes */
 #define CALL_MAX_MS 900000 /* an answer later than this: it is no agent */
+#define GIVEN_UP_MS 45000  /* an op's patience, and some more */
+#define TURN_MAX_MS 1000
 #define SLICE_MAX   65536u
 #define SLICE_MIN   2048u
 #define RUN_MIN     32 /* equal bytes that are worth a frame of their own */
@@ -521,15 +523,12 @@ static void take_hello(struct fpd_session *s, const fp_HelloReply *reply)
 
 static void take_volume(struct fpd_session *s, const fp_VolumeReply *reply)
 {
-    const char *why = "a device has 8 volumes at most";
+    const char *why = "";
 
-    if (reply->present) {
-        if (s->volume_count == FPD_VOLUMES_MAX ||
-            fpd_info_volume(reply, &s->volumes[s->volume_count], &why)) {
-            end(s, FP_ERR_PROTO, FPD_REFUSED, why);
-            return;
-        }
-        s->volume_count++;
+    if (reply->present &&
+        fpd_info_volume(reply, s->volumes, &s->volume_count, &why)) {
+        end(s, FP_ERR_PROTO, FPD_REFUSED, why);
+        return;
     }
     if (!reply->last)
         return;
@@ -543,15 +542,12 @@ static void take_volume(struct fpd_session *s, const fp_VolumeReply *reply)
 
 static void take_storage(struct fpd_session *s, const fp_StorageReply *reply)
 {
-    const char *why = "a device has 8 storages at most";
+    const char *why = "";
 
-    if (reply->present) {
-        if (s->storage_count == FPD_STORAGES_MAX ||
-            fpd_info_storage(reply, &s->storages[s->storage_count], &why)) {
-            end(s, FP_ERR_PROTO, FPD_REFUSED, why);
-            return;
-        }
-        s->storage_count++;
+    if (reply->present &&
+        fpd_info_storage(reply, s->storages, &s->storage_count, &why)) {
+        end(s, FP_ERR_PROTO, FPD_REFUSED, why);
+        return;
     }
     if (!reply->last)
         return;
@@ -926,9 +922,28 @@ static void check_link(struct fpd_session *s)
     }
 }
 
+/* Calls that nobody waits for any more leave no room for others: the requests
+ * that wait behind them have not begun, and would never be timed out. */
+static bool is_clogged(const struct fpd_session *s, int64_t now)
+{
+    uint32_t used = 0;
+    bool given_up = false;
+
+    for (uint32_t i = 0; i < s->calls_max; i++) {
+        used += s->calls[i].id != 0;
+        given_up |= s->calls[i].id && !s->calls[i].op &&
+                    now - s->calls[i].sent_ms > GIVEN_UP_MS;
+    }
+    return given_up && used + 1 >= s->calls_max;
+}
+
 static void check_calls(struct fpd_session *s, int64_t now)
 {
     int64_t max = s->state < FPD_SESSION_READY ? 10000 : CALL_MAX_MS;
+
+    if (is_clogged(s, now))
+        end(s, FP_ERR_TIMEDOUT, FPD_LOST,
+            "it answers too little of what it took");
 
     for (uint32_t i = 0; i < s->calls_max; i++)
         if (s->calls[i].id && now - s->calls[i].sent_ms > max)
@@ -945,8 +960,10 @@ void fpd_session_turn(struct fpd_session *s, int timeout_ms)
 
     if (s->err)
         return;
-    if (timeout_ms < 0 || wait < (uint32_t)timeout_ms)
-        timeout_ms = wait > 1000 ? 1000 : (int)wait;
+    if (timeout_ms < 0 || timeout_ms > TURN_MAX_MS)
+        timeout_ms = TURN_MAX_MS; /* calls are looked at */
+    if (wait < (uint32_t)timeout_ms)
+        timeout_ms = (int)wait;
     timeout_ms = fpd_raise_wait(s, timeout_ms);
     n = fpd_link_recv(s->link, buf, sizeof buf, timeout_ms);
     if (n < 0) {

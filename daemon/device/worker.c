@@ -442,10 +442,8 @@ static void back_off(struct fpd_worker *w)
     }
 }
 
-static void *run(void *arg)
+void fpd_worker_run(struct fpd_worker *w)
 {
-    struct fpd_worker *w = arg;
-
     while (!atomic_load(&w->stop)) {
         visit(w);
         back_off(w);
@@ -455,6 +453,11 @@ static void *run(void *arg)
     let_go(w, FP_ERR_CANCELED, "its link was taken away");
     end_conflict(w);
     fpd_link_close(&w->link);
+}
+
+static void *run(void *arg)
+{
+    fpd_worker_run(arg);
     return NULL;
 }
 

@@ -47,6 +47,8 @@ struct fpd_worker {
 /* Takes over an initialised link and starts the thread. The caller puts it
  * into the list first, or takes care that nobody needs to find it. */
 int fpd_worker_start(struct fpd_worker *worker);
+/* What the thread does until `stop`; for who has a thread of his own. */
+void fpd_worker_run(struct fpd_worker *worker);
 /* Asks it to end and waits until it has. Called without a lock. */
 void fpd_worker_join(struct fpd_worker *worker);
 

@@ -130,15 +130,20 @@ json_t *fpd_json_storage(const struct fpd_storage_info *s)
         { FP_BDEV_REMOVABLE, "removable" },
     };
     static const struct flag region_flags[] = {
-        { 1, "read-only" }, { 2, "xip" },        { 4, "unique" },
-        { 8, "hidden" },    { 16, "partition" },
+        { FPD_REGION_RDONLY, "read-only" },
+        { FPD_REGION_XIP, "xip" },
+        { FPD_REGION_UNIQUE, "unique" },
+        { FPD_REGION_PARTITION, "partition" },
     };
     json_t *o = json_object(), *regions = json_array();
 
     for (uint32_t i = 0; i < s->region_count && i < FPD_REGIONS_MAX; i++) {
         const struct fpd_region_info *r = &s->regions[i];
-        json_t *region = json_object();
+        json_t *region;
 
+        if (r->flags & FPD_REGION_HIDDEN)
+            continue;
+        region = json_object();
         set(region, "name", text(r->name));
         set(region, "off", fpd_json_u64(r->off));
         set(region, "size", fpd_json_u64(r->size));

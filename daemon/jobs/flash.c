@@ -239,7 +239,8 @@ static int locate_region(struct fpd_flash *flash, char *why, size_t size)
     for (uint32_t i = 0; i < st->region_count; i++) {
         const struct fpd_region_info *region = &st->regions[i];
 
-        if (strcmp(region->name, flash->region) != 0)
+        if (strcmp(region->name, flash->region) != 0 ||
+            region->flags & FPD_REGION_HIDDEN)
             continue;
         end = region->off + region->size;
         if (region->size == 0 || end < region->off || end > st->size) {

@@ -32,9 +32,6 @@ enum {
     BATCH = 256,   /* digests a request */
     PASSES = 3,    /* of programming until the digests are right */
     RESTARTS = 10, /* of the whole without a chunk programmed in between */
-    REGION_RDONLY = 1,
-    REGION_XIP = 2,
-    REGION_UNIQUE = 4,
 };
 
 #define UNIT_MAX (8u << 20) /* bytes; larger erase blocks are not for us */
@@ -162,11 +159,13 @@ static bool skips(const struct restore *r, const struct fpd_region_info *region)
     bool own =
         home && r->src.region[0] && strcmp(r->src.region, region->name) == 0;
 
+    if (region->flags & FPD_REGION_HIDDEN)
+        return true;
     if (named(r, region->name))
         return false;
-    if (region->flags & REGION_UNIQUE && !home)
+    if (region->flags & FPD_REGION_UNIQUE && !home)
         return true;
-    return region->flags & (REGION_RDONLY | REGION_XIP) && !own;
+    return region->flags & (FPD_REGION_RDONLY | FPD_REGION_XIP) && !own;
 }
 
 static void keep(struct restore *r, uint32_t first, uint32_t end)
@@ -201,9 +200,27 @@ static int skip_region(struct restore *r, const struct fpd_region_info *region)
     keep(r, (uint32_t)((from - flash->off) / flash->chunk_size),
          (uint32_t)((to - flash->off + flash->chunk_size - 1) /
                     flash->chunk_size));
+    if (region->flags & FPD_REGION_HIDDEN)
+        return FP_OK;
     json_array_append_new(r->skipped, json_string(region->name));
     fpd_job_log(r->job, "Region %s is left as it is", region->name);
     return FP_OK;
+}
+
+/* The device would refuse it half-way. */
+static int check_writable(struct restore *r,
+                          const struct fpd_region_info *region)
+{
+    const struct fpd_flash *flash = &r->flash;
+
+    if (!(region->flags & FPD_REGION_RDONLY) ||
+        region->off >= flash->off + flash->size ||
+        flash->off >= region->off + region->size)
+        return FP_OK;
+    return fpd_job_fail(r->job, FP_ERR_ACCES,
+                        "The firmware of the device makes region %s "
+                        "read-only. Nothing was changed.",
+                        region->name);
 }
 
 static int skip_regions(struct restore *r)
@@ -214,6 +231,8 @@ static int skip_regions(struct restore *r)
     for (uint32_t i = 0; !err && i < r->flash.info.region_count; i++)
         if (skips(r, &r->flash.info.regions[i]))
             err = skip_region(r, &r->flash.info.regions[i]);
+        else
+            err = check_writable(r, &r->flash.info.regions[i]);
     return err;
 }
 

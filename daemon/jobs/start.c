@@ -193,9 +193,13 @@ static int check_regions(const struct place *place,
     for (size_t i = 0; place->known && i < p->region_count; i++) {
         bool there = false;
 
-        for (uint32_t r = 0; r < place->flash.info.region_count; r++)
-            there |=
-                strcmp(place->flash.info.regions[r].name, p->regions[i]) == 0;
+        for (uint32_t r = 0; r < place->flash.info.region_count; r++) {
+            const struct fpd_region_info *region =
+                &place->flash.info.regions[r];
+
+            there |= !(region->flags & FPD_REGION_HIDDEN) &&
+                     strcmp(region->name, p->regions[i]) == 0;
+        }
         if (!there)
             return refuse(why, size, FP_ERR_NOENT, "%s has no region %.16s.",
                           p->storage, p->regions[i]);

@@ -2,15 +2,21 @@
  *
  * A hostile host in front of the whole agent: link, messages, tasks, littlefs.
  *
- * Input: records of a kind byte, a size byte and that many bytes.
- *   kind & 3  0, 1  a MSG frame of these bytes
- *             2     a BULK frame of these bytes
- *             3     raw bytes on the wire; none: a new handshake; one of
- *                   0xff: the flash, a card, is pulled or put in
- *   kind >> 2       turns of the loop afterwards
+ * Input: bytes, eaten from the front. One chooses what comes next:
+ *   & 7   0..3  a request that an honest host could have sent, of the kind that
+ *               the next byte says; & 8: some bytes of its struct are others
+ *         4     a BULK record: raw or a fill, on one of few streams
+ *         5     a MSG or BULK frame of any bytes
+ *         6     raw bytes on the wire
+ *         7     a new handshake and Hello; & 8: no Hello; & 16: the flash, a
+ *               card, is pulled or put in
+ *   >> 5  turns of the loop afterwards
+ * The host remembers the nonce it was given last, so that Format and restores
+ * are reached too.
  *
- * Every input begins on the same flash, which holds a formatted volume, and
- * every session with a Hello that offers all features.
+ * Every input begins on the same flash, which holds a formatted volume, of which
+ * one path is protected; the last blocks are read-only, those before hidden.
+ * They must be as they were when the input is used up.
  */
 #include "core/bdev/gen.h"
 #include "core/bdev/ram.h"
@@ -18,6 +24,7 @@
 #include "core/host/drivers.h"
 #include "device-agent/agent.h"
 #include "proto/message.h"
+#include "tests/fuzz/choice.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +49,9 @@ static struct fp_vfs vfs;
 static struct fp_agent agent;
 static struct fp_link host;
 static bool is_formatted;
+static struct choice input;
+static fp_Envelope request, reply;
+static uint8_t nonce[8];
 
 static const uint8_t epoch[8] = { 1 };
 
@@ -72,9 +82,22 @@ static uint32_t clock_ms(void *ctx)
     return now_ms;
 }
 
-static struct fp_agent_storage storages[] = {
-    { .name = "flash0", .dev = &gen.bdev, .gen = &gen },
+#define GUARDED (sizeof flash - 8 * BLOCK_SIZE)
+
+static const struct fp_agent_region regions[] = {
+    { "keys", GUARDED, 4 * BLOCK_SIZE, FP_AGENT_REGION_HIDDEN },
+    { "boot", GUARDED + 4 * BLOCK_SIZE, 4 * BLOCK_SIZE,
+      FP_AGENT_REGION_RDONLY },
+    { "fs", 0, GUARDED, 0 },
 };
+static struct fp_agent_storage storages[] = {
+    { .name = "flash0",
+      .dev = &gen.bdev,
+      .gen = &gen,
+      .regions = regions,
+      .region_count = 3 },
+};
+static const char *const protected[] = { "/flash/keep" };
 static struct fp_agent_volume volumes[1];
 static uint32_t card; /* odd: it is in */
 
@@ -95,6 +118,7 @@ static struct fp_agent_config cfg = {
     .storage_count = 1,
     .volumes = volumes,
     .volume_count = 1,
+    .protected = protected,
     .send = agent_send,
     .frame_max = FRAME,
     .tx_buf = tx,
@@ -125,25 +149,13 @@ static void turn(void)
     fp_agent_poll(&agent, now_ms);
     fp_link_input(&host, to_host, to_host_size, now_ms);
     to_host_size = 0;
-    while (fp_link_peek(&host, &frame))
+    while (fp_link_peek(&host, &frame)) {
+        if (frame.kind == FP_FRAME_MSG &&
+            fp_message_decode(&reply, frame.payload, frame.size) == 0 &&
+            reply.which_body == fp_Envelope_nonce_reply_tag)
+            memcpy(nonce, reply.body.nonce_reply.nonce.bytes, sizeof nonce);
         fp_link_take(&host);
-}
-
-static void say_hello(void)
-{
-    static const fp_Envelope hello = {
-        .id = 1,
-        .which_body = fp_Envelope_hello_tag,
-        .body.hello = { .version_min = 1,
-                        .version_max = 1,
-                        .features = UINT32_MAX },
-    };
-    uint8_t *room = fp_link_alloc(&host, 64);
-    int size = room != NULL ? fp_message_encode(&hello, room, 64) : 0;
-
-    if (size > 0)
-        fp_link_commit(&host, FP_FRAME_MSG, (size_t)size);
-    turn();
+    }
 }
 
 static void connect_host(void)
@@ -158,16 +170,256 @@ static void connect_host(void)
         .rx_buf = host_rx,
         .rx_size = sizeof host_rx,
     };
-    uint8_t nonce[8] = { 0 };
+    uint8_t start[8] = { 0 };
 
     nonce_count++;
-    memcpy(nonce, &nonce_count, sizeof nonce_count);
+    memcpy(start, &nonce_count, sizeof nonce_count);
     fp_link_init(&host, &link, now_ms);
-    fp_link_start(&host, nonce, now_ms);
+    fp_link_start(&host, start, now_ms);
     for (int i = 0; i < 50 && fp_link_state(&host) != FP_LINK_UP; i++)
         turn();
-    say_hello();
 }
+
+/* ---- requests ---- */
+
+static void send_frame(enum fp_frame_kind kind, const uint8_t *data,
+                       size_t size)
+{
+    uint8_t *room = fp_link_alloc(&host, size);
+
+    if (room == NULL)
+        return;
+    memcpy(room, data, size);
+    fp_link_commit(&host, kind, size);
+}
+
+#define SET(field, text)                             \
+    do {                                             \
+        const char *said = (text); /* chosen once */ \
+                                                     \
+        FP_MESSAGE_SET(field, said, strlen(said));   \
+    } while (0)
+
+/* Paths that are there, are not, are protected, or are none. */
+static const char *path(void)
+{
+    static const char *const paths[] = {
+        "/flash/a",    "/flash/dir",   "/flash/dir/b",
+        "/flash/keep", "/flash/KEEP.", "/flash",
+        "/",           "/flash/../x",  "/flash/keep/x"
+    };
+
+    return paths[choose(&input) % (sizeof paths / sizeof paths[0])];
+}
+
+static void set_put_open(fp_PutOpenRequest *r)
+{
+    r->upload_id.size = 16;
+    r->upload_id.bytes[0] = choose(&input) & 3;
+    SET(r->path, path());
+    r->size = choose16(&input) % 5000u;
+    r->mode = (fp_PutMode)(choose(&input) % 3);
+    r->stream = 1 + choose(&input) % 4u;
+}
+
+static void set_commit(fp_PutCommitRequest *r)
+{
+    static uint8_t zeros[5000];
+    size_t size = choose16(&input) % sizeof zeros;
+    struct fp_sha256 sha;
+
+    fp_sha256_init(&sha);
+    fp_sha256_update(&sha, zeros, size);
+    fp_sha256_final(&sha, r->sha256.bytes);
+    r->sha256.size = 32;
+    r->upload_id.size = 16;
+    r->upload_id.bytes[0] = choose(&input) & 3;
+    r->op_id.size = 8;
+    r->op_id.bytes[0] = choose(&input);
+    r->if_absent = choose(&input) % 4 == 1;
+}
+
+static void set_chunks(fp_Envelope *env)
+{
+    uint32_t first = choose(&input) % 12u, count = 1 + choose(&input) % 8u;
+    uint32_t stream = 1 + choose(&input) % 4u;
+
+    switch (env->which_body) {
+    case fp_Envelope_chunk_digest_tag:
+        SET(env->body.chunk_digest.storage, "flash0");
+        env->body.chunk_digest.first = first;
+        env->body.chunk_digest.count = count;
+        env->body.chunk_digest.level = first == 0 && count == 1;
+        break;
+    case fp_Envelope_chunk_read_tag:
+        SET(env->body.chunk_read.storage, "flash0");
+        env->body.chunk_read.first = first;
+        env->body.chunk_read.count = count;
+        env->body.chunk_read.stream = stream;
+        break;
+    default:
+        SET(env->body.chunk_write.storage, "flash0");
+        FP_MESSAGE_SET(env->body.chunk_write.nonce, nonce, 8);
+        env->body.chunk_write.first = first;
+        env->body.chunk_write.count = count;
+        env->body.chunk_write.stream = stream;
+        break;
+    }
+}
+
+/* What an honest host would say in a request of this kind. */
+static void fill_in(fp_Envelope *env)
+{
+    switch (env->which_body) {
+    case fp_Envelope_hello_tag:
+        env->body.hello.version_min = env->body.hello.version_max = 1;
+        env->body.hello.nonce.size = 8;
+        env->body.hello.features = UINT32_MAX;
+        break;
+    case fp_Envelope_stat_tag:
+        SET(env->body.stat.path, path());
+        break;
+    case fp_Envelope_list_tag:
+        SET(env->body.list.path, path());
+        env->body.list.limit = choose(&input) & 3;
+        break;
+    case fp_Envelope_read_tag:
+        SET(env->body.read.path, path());
+        env->body.read.stream = 1 + choose(&input) % 4u;
+        break;
+    case fp_Envelope_digest_tag:
+        SET(env->body.digest.path, path());
+        break;
+    case fp_Envelope_put_open_tag:
+        set_put_open(&env->body.put_open);
+        break;
+    case fp_Envelope_put_commit_tag:
+        set_commit(&env->body.put_commit);
+        break;
+    case fp_Envelope_put_abort_tag:
+        env->body.put_abort.upload_id.size = 16;
+        env->body.put_abort.upload_id.bytes[0] = choose(&input) & 3;
+        break;
+    case fp_Envelope_mkdir_tag:
+        SET(env->body.mkdir.path, path());
+        break;
+    case fp_Envelope_remove_tag:
+        SET(env->body.remove.path, path());
+        break;
+    case fp_Envelope_rename_tag:
+        SET(env->body.rename.from, path());
+        SET(env->body.rename.to, path());
+        break;
+    case fp_Envelope_truncate_tag:
+        SET(env->body.truncate.path, path());
+        env->body.truncate.size = choose16(&input);
+        break;
+    case fp_Envelope_attr_get_tag:
+        SET(env->body.attr_get.path, path());
+        break;
+    case fp_Envelope_attr_set_tag:
+        SET(env->body.attr_set.path, path());
+        SET(env->body.attr_set.value, "value");
+        break;
+    case fp_Envelope_mount_tag:
+        SET(env->body.mount.volume, "/flash");
+        break;
+    case fp_Envelope_unmount_tag:
+        SET(env->body.unmount.volume, "/flash");
+        break;
+    case fp_Envelope_format_tag:
+        SET(env->body.format.volume, "/flash");
+        FP_MESSAGE_SET(env->body.format.nonce, nonce, 8);
+        break;
+    case fp_Envelope_check_tag:
+        SET(env->body.check.volume, "/flash");
+        env->body.check.repair = choose(&input) & 1;
+        break;
+    case fp_Envelope_chunk_digest_tag:
+    case fp_Envelope_chunk_read_tag:
+    case fp_Envelope_chunk_write_tag:
+        set_chunks(env);
+        break;
+    case fp_Envelope_chunk_changed_tag:
+        SET(env->body.chunk_changed.storage, "flash0");
+        env->body.chunk_changed.since = choose(&input);
+        break;
+    case fp_Envelope_freeze_tag:
+        SET(env->body.freeze.storage, "flash0");
+        env->body.freeze.ms = choose(&input);
+        break;
+    case fp_Envelope_thaw_tag:
+        SET(env->body.thaw.storage, "flash0");
+        break;
+    case fp_Envelope_restore_begin_tag:
+        SET(env->body.restore_begin.storage, "flash0");
+        FP_MESSAGE_SET(env->body.restore_begin.nonce, nonce, 8);
+        break;
+    case fp_Envelope_restore_end_tag:
+        SET(env->body.restore_end.storage, "flash0");
+        break;
+    default:
+        break;
+    }
+}
+
+static void send_request(pb_size_t tag, bool spoilt)
+{
+    static uint32_t id;
+    uint8_t buf[FRAME];
+    int size;
+
+    memset(&request, 0, sizeof request);
+    request.id = ++id;
+    request.which_body = tag;
+    fill_in(&request);
+    if (spoilt)
+        spoil(&input, &request);
+    size = fp_message_encode(&request, buf, sizeof buf);
+    if (size > 0)
+        send_frame(FP_FRAME_MSG, buf, (size_t)size);
+}
+
+/* An LZ4 block of any bytes. */
+static void send_block(uint8_t stream)
+{
+    uint8_t buf[FP_BULK_RAW_HEADER + 64];
+    size_t size = choose(&input) % 64u;
+
+    for (size_t i = 0; i < size; i++)
+        buf[FP_BULK_RAW_HEADER + i] = choose(&input);
+    send_frame(FP_FRAME_BULK, buf, fp_bulk_put_lz4(buf, stream, size));
+}
+
+static void send_record(void)
+{
+    static uint8_t buf[FP_BULK_RAW_HEADER + 900];
+    uint8_t stream = 1 + choose(&input) % 4u;
+    size_t size = choose16(&input) % 900u;
+    uint32_t fill = (uint32_t)choose_number(&input);
+
+    if (size % 3 == 0)
+        send_frame(FP_FRAME_BULK, buf, fp_bulk_put_raw(buf, stream, size));
+    else if (size % 3 == 1)
+        send_block(stream);
+    else
+        send_frame(FP_FRAME_BULK, buf, fp_bulk_put_fill(buf, stream, 0, fill));
+}
+
+static void send_any(bool framed, bool bulk)
+{
+    uint8_t buf[256];
+    size_t size = choose(&input);
+
+    for (size_t i = 0; i < size; i++)
+        buf[i] = choose(&input);
+    if (framed)
+        send_frame(bulk ? FP_FRAME_BULK : FP_FRAME_MSG, buf, size);
+    else
+        push(to_agent, &to_agent_size, buf, size);
+}
+
+/* ---- one input ---- */
 
 static void start(void)
 {
@@ -184,6 +436,7 @@ static void start(void)
     fp_vfs_init(&vfs, fp_host_drivers);
     volumes[0] = (struct fp_agent_volume){ .path = "/flash",
                                            .storage = "flash0",
+                                           .region = "fs",
                                            .cfg = { .max_files = 10 },
                                            .ws = ws,
                                            .ws_size = sizeof ws };
@@ -191,30 +444,42 @@ static void start(void)
     if (fp_agent_init(&agent, &cfg, now_ms) != FP_OK)
         abort();
     if (!is_formatted) {
+        cfg.protected_count = 0;
         if (fp_agent_format(&agent, &volumes[0], NULL) != FP_OK)
             abort();
         memcpy(formatted, flash, sizeof formatted);
         is_formatted = true;
     }
+    cfg.protected_count = nonce_count % 2; /* with and without */
     connect_host();
+    send_request(fp_Envelope_hello_tag, false);
 }
 
-static void record(uint8_t kind, const uint8_t *data, size_t size)
+static void event(uint8_t how)
 {
-    uint8_t *room;
-
-    if ((kind & 3) == 3 && size == 0)
-        connect_host();
-    else if ((kind & 3) == 3 && size == 1 && data[0] == 0xff)
-        card++;
-    else if ((kind & 3) == 3)
-        push(to_agent, &to_agent_size, data, size);
-    else if ((room = fp_link_alloc(&host, size)) != NULL) {
-        memcpy(room, data, size);
-        fp_link_commit(&host, (kind & 3) == 2 ? FP_FRAME_BULK : FP_FRAME_MSG,
-                       size);
+    switch (how & 7) {
+    case 4:
+        send_record();
+        break;
+    case 5:
+        send_any(true, how & 8);
+        break;
+    case 6:
+        send_any(false, false);
+        break;
+    case 7:
+        if (how & 16)
+            card++;
+        else
+            connect_host();
+        if (!(how & 24))
+            send_request(fp_Envelope_hello_tag, false);
+        break;
+    default:
+        send_request(choose(&input) % 64u, how & 8);
+        break;
     }
-    for (unsigned i = 0; i <= kind >> 2; i++)
+    for (unsigned i = 0; i <= how >> 5; i++)
         turn();
 }
 
@@ -227,14 +492,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!once)
         memset(formatted, 0xff, sizeof formatted);
     once = true;
+    input = (struct choice){ data, data + size };
     start();
-    while (size >= 2) {
-        size_t n = data[1] < size - 2 ? data[1] : size - 2;
-
-        record(data[0], data + 2, n);
-        data += 2 + n;
-        size -= 2 + n;
-    }
+    while (input.at < input.end)
+        event(choose(&input));
+    if (memcmp(flash + GUARDED, formatted + GUARDED, sizeof flash - GUARDED))
+        abort();
     fp_agent_deinit(&agent);
     return 0;
 }

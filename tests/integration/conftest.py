@@ -19,9 +19,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'tools')
 from bed import Bed  # noqa: E402
 
 
-def add_agent(bed, name, listen, **options):
-    """An agent at a link of its kind; a pty is the serial port of a laptop."""
-    made = bed.agent(name, listen=listen, **options)
+def add_agent(bed, name, listen, make=Bed.agent, **options):
+    """An agent, or what else `make` makes, at a link of its kind; a pty is the serial port of a laptop."""
+    made = make(bed, name, listen=listen, **options)
     if listen == 'pty':
         bed.links.append(f'serial:{bed.dir / (name + ".pty")}@921600')
     return made

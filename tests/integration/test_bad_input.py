@@ -28,7 +28,7 @@ from conftest import add_agent
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 IMAGES = TESTS / 'images' / 'littlefs'
-FAKE = TESTS / 'tools' / 'fake_device.py'
+LIARS_PY = TESTS / 'device' / 'liars.py'
 GROWTH_KB = 64 * 1024  # what a daemon may grow by under all of this
 
 
@@ -64,23 +64,21 @@ def rss_kb(process):
 # --- devices that lie --------------------------------------------------------
 
 
-def fake(bed, name, manner, argument=None, kind='unix'):
-    where = bed.dir / f'{name}.{kind}'
-    made = Process(bed.dir / f'{name}.log', 'flashport-agent')
-    made.args = ['/usr/bin/python3', str(FAKE), f'{kind}:{where}', name, manner, *([argument] if argument else [])]
-    made.start()
-    bed.processes.append(made)
-    bed.links.append(f'unix:{where}' if kind == 'unix' else f'serial:{where}@921600')
+def liar(bed, name, manner, argument=None, listen='unix'):
+    """A device of tests/device/liars.py; where it will listen."""
+    where = bed.place(name, listen)
+    bed.process(name, '/usr/bin/python3', LIARS_PY, '--id', name, '--listen', f'{listen}:{where}', manner, *([argument] if argument else []))
+    bed.links.append(f'unix:{where}' if listen == 'unix' else f'serial:{where}@921600')
     return where
 
 
-class Fakes:
+class Liars:
     """A bed whose daemon serves liars and one honest agent, `dev`."""
 
     def __init__(self, bed, cases):
         self.bed, paths = bed, []
         for name, case in cases.items():
-            paths.append(fake(bed, name, *case))
+            paths.append(liar(bed, name, *case))
         add_agent(bed, 'dev', 'unix', blocks=64)
         for path in paths:
             wait_for(path, lambda path=path: os.path.lexists(path))
@@ -108,20 +106,25 @@ NEVER = {
     'notbulk': (('NotBulk',), {'refused'}, 'no bulk record'), 'mutehello': (('HelloLater',), {'refused'}, 'not answer'),
     'norefused': (('HelloRefused',), {'incompatible'}, 'refused our Hello'), 'manyvolumes': (('ManyVolumes',), {'refused'}, '8 volumes'),
     'neverlast': (('NeverLast',), {'refused'}, 'not answer'), 'beyond': (('BeyondCredit',), {'refused'}, 'no message'),
-    'idpath': (('Hello', "2=b'../../etc'"), {'refused'}, 'its id'), 'idempty': (('Hello', "2=b''"), {'refused'}, 'its id'),
-    'idcontrol': (('Hello', "2=b'a\\x1b[31m'"), {'refused'}, 'its id'), 'idup': (('Hello', "2=b'..'"), {'refused'}, 'its id'),
-    'idlong': (('Hello', "2=b'x'*1000"), {'refused'}, ''), 'id65': (('Hello', "2=b'x'*65"), {'refused'}, 'no message'),
-    'epoch': (('Hello', "5=b'abc'"), {'refused'}, 'epoch'), 'version': (('Hello', '1=2'), {'incompatible'}, 'version'),
-    'requests': (('Hello', '8=0'), {'refused'}, '2 requests'), 'volpath': (('Volume', "3=b'/../etc'"), {'refused'}, 'path'),
-    'volfs': (('Volume', "5=b'\\xff'"), {'refused'}, 'filesystem'), 'noblocks': (('Storage', '6=0'), {'refused'}, 'blocks'),
-    'chunksize': (('Storage', '9=1'), {'refused'}, 'chunks'), 'stoname': (('Storage', "3=b'..'"), {'refused'}, 'name'),
-    'region': (('Storage', r"12=b'\x0a\x01r\x18\xff\xff\xff\xff\xff\x01'"), {'refused'}, 'outside'),
+    'idpath': (('Hello', "device_id=b'../../etc'"), {'refused'}, 'its id'), 'idempty': (('Hello', "device_id=b''"), {'refused'}, 'its id'),
+    'idcontrol': (('Hello', "device_id=b'a\\x1b[31m'"), {'refused'}, 'its id'), 'idup': (('Hello', "device_id=b'..'"), {'refused'}, 'its id'),
+    'idlong': (('Hello', "device_id=b'x'*1000"), {'refused'}, ''), 'id65': (('Hello', "device_id=b'x'*65"), {'refused'}, 'no message'),
+    'epoch': (('Hello', "epoch=b'abc'"), {'refused'}, 'epoch'), 'version': (('Hello', 'version=2'), {'incompatible'}, 'version'),
+    'requests': (('Hello', 'max_requests=0'), {'refused'}, '2 requests'), 'volpath': (('Volume', "path=b'/../etc'"), {'refused'}, 'path'),
+    'volnul': (('Volume', r"path=b'/a\0b'"), {'refused'}, 'path'), 'volfs': (('Volume', r"fs=b'\xff'"), {'refused'}, 'filesystem'),
+    'noblocks': (('Storage', 'block_size=0'), {'refused'}, 'blocks'), 'chunksize': (('Storage', 'chunk_size=1'), {'refused'}, 'chunks'),
+    'stoname': (('Storage', "name=b'..'"), {'refused'}, 'name'),
+    'region': (('Storage', "regions=[dict(name=b'r', size=2**64-1)]"), {'refused'}, 'outside'),
+    'regionend': (('Storage', "regions=[dict(name=b'r', off=2**64-4096, size=8192)]"), {'refused'}, 'outside'),
+    'samevolumes': (('SameVolumes',), {'refused'}, 'twice'), 'samestorages': (('SameStorages',), {'refused'}, 'twice'),
+    'neverstorage': (('NeverLastStorage',), {'refused'}, 'not answer'), 'drip': (('Drip',), set(), 'no agent answers'),
+    'busy': (('BusyForEver',), {'refused'}, 'not answer'),
 }
 
 
 def test_who_is_no_agent_is_told_so(fresh):
-    """33 liars at once; the honest device is served all the while."""
-    fakes = Fakes(fresh, {name: case for name, (case, _, _) in NEVER.items()})
+    """Some forty liars at once; the honest device is served all the while."""
+    liars = Liars(fresh, {name: case for name, (case, _, _) in NEVER.items()})
     data, url = content(20_000), fresh.api('/devices/dev/fs/flash/f')
     assert fresh.http.put(url, data=data).status_code == 201
     before, waiting = rss_kb(fresh.daemon), dict(NEVER)
@@ -137,7 +140,7 @@ def test_who_is_no_agent_is_told_so(fresh):
                 assert link['reason'].isprintable()
                 del waiting[name]
         time.sleep(0.2)
-    assert not waiting, {name: fakes.link(name) for name in waiting}
+    assert not waiting, {name: liars.link(name) for name in waiting}
     known = fresh.http.get(fresh.api('/devices')).json()['devices']
     assert all(re.fullmatch(r'[A-Za-z0-9._-]{1,64}', d['id']) and d['id'] not in ('.', '..') for d in known)
     assert all(d.get('reason') for d in known if d['id'] != 'dev'), known
@@ -152,17 +155,17 @@ OK, PROTO = 200, (502, 'PROTO')
 LIARS = {
     'wrongids': (('WrongIds',), (504, 'TIMEDOUT'), OK), 'mute': (('Mute',), (504, 'TIMEDOUT'), OK),
     'huge': (('Huge',), OK, OK), 'endlesslist': (('EndlessList',), PROTO, OK), 'samecursor': (('SameCursor',), OK, OK),
-    'name0': (('Names', "b''"), PROTO, OK), 'name1': (('Names', "b'..'"), PROTO, OK), 'name2': (('Names', "b'a/b'"), PROTO, OK),
-    'name3': (('Names', r"b'a\0b'"), PROTO, OK), 'name4': (('Names', r"b'\x1b[31m\xff'"), OK, OK), 'name5': (('Names', "b'x'*255"), OK, OK),
+    'name0': (('Entries', r"name=b''"), PROTO, OK), 'name1': (('Entries', r"name=b'..'"), PROTO, OK), 'name2': (('Entries', r"name=b'a/b'"), PROTO, OK),
+    'name3': (('Entries', r"name=b'a\0b'"), PROTO, OK), 'name4': (('Entries', r"name=b'\x1b[31m\xff'"), OK, OK), 'name5': (('Entries', r"name=b'x'*255"), OK, OK),
     'readmore': (('ReadMore',), OK, 'broken'), 'readfill': (('ReadFill',), OK, 'broken'), 'readless': (('ReadLess',), OK, 'broken'),
     'readsum': (('ReadWrongSum',), OK, 'broken'), 'readhuge': (('ReadHuge',), OK, 'broken'), 'readtwice': (('ReadTwice',), OK, 'broken'),
     'otherstream': (('ReadOtherStream',), OK, 'broken'), 'otherkind': (('OtherKind',), PROTO, PROTO), 'chatter': (('Chatter',), OK, OK),
     'fail0': (('Fails', '0'), (502, None), (502, None)), 'fail999': (('Fails', '999'), (502, None), (502, None)),
     'failneg': (('Fails', '-5'), PROTO, (502, 503)), 'failnoent': (('Fails', '2'), (404, 'NOENT'), (404, 'NOENT')),
     'failspace': (('Fails', '28'), (507, 'NOSPC'), (507, 'NOSPC')), 'chunks': (('Chunks',), OK, OK), 'chunkflood': (('ChunkFlood',), OK, OK),
-    'chunklies': (('ChunkLies',), OK, OK), 'huge16t': (('Storage', '7=2**32-1'), OK, OK), 'hugeblock': (('Storage', '6=2**32-1'), OK, OK),
+    'chunklies': (('ChunkLies',), OK, OK), 'huge16t': (('Storage', 'block_count=2**32-1'), OK, OK), 'hugeblock': (('Storage', 'block_size=2**32-1'), OK, OK),
 }
-FILE = bytes(range(256)) * 40  # as fake_device.py has it
+FILE = bytes(range(256)) * 40  # as tests/device/liars.py has it
 
 
 def is_as(reply, expected):
@@ -201,7 +204,7 @@ def ask_liar(bed, name):
 
 
 def test_liars_are_caught_and_nobody_else_waits(fresh):
-    Fakes(fresh, {name: case for name, (case, _, _) in LIARS.items()})
+    Liars(fresh, {name: case for name, (case, _, _) in LIARS.items()})
     for name in LIARS:
         fresh.online(name)
     data, url = content(20_000), fresh.api('/devices/dev/fs/flash/f')
@@ -219,6 +222,76 @@ def test_liars_are_caught_and_nobody_else_waits(fresh):
     snapshots = fresh.http.get(fresh.api('/snapshots')).json()['snapshots']
     whole = {s['device'] for s in snapshots if s['complete']}
     assert 'dev' in whole and not whole & {'chunks', 'chunkflood', 'chunklies', 'otherkind', 'huge16t', 'hugeblock'}, whole
+
+
+# Who comes online and lies about the rest. What is asked for ends, in whatever way the table of errors has.
+WORSE = {
+    'muteall': ('MuteAll',), 'emptylist': ('EmptyList',), 'nocredit': ('NoCredit',), 'acks': ('Acks',), 'failures': ('FailsTwice', '5'),
+    'any1': ('AnyKind', '1'), 'any2': ('AnyKind', '2'), 'any3': ('AnyKind', '3'),
+    'entrytype': ('Entries', 'type=99'), 'entrysize': ('Entries', 'size=2**64-1, has_mtime=True, mtime_ns=-2**63'),
+    'noentry': ('NoEntry',), 'stattype': ('Stat', 'type=7'), 'statsize': ('Stat', 'size=2**64-1'), 'statname': ('Stat', "name=b'../x'*60"),
+    'endless': ('ReadEndless',), 'fills1': ('ReadFills', '1'), 'fills2': ('ReadFills', '2'), 'fills3': ('ReadFills', '3'),
+    'nostream': ('ReadNoStream',), 'readdrip': ('ReadDrip',), 'digestshort': ('Digests', "sha256=b'x'"), 'digestnone': ('Digests', "sha256=b''"),
+    'digestwrong': ('Digests', "sha256=bytes(32), size=2**64-1"), 'putoff': ('Puts', 'off=2**64-1'), 'putbehind': ('Puts', 'off=5'),
+    'putearly': ('PutEarly',), 'putbusy': ('PutBusy',), 'putstale': ('PutStale',), 'findings': ('Findings',), 'stats': ('EndlessStats',),
+    'chunkshort': ('ChunkDigests', "digests=b'x'"), 'chunkfirst': ('ChunkDigests', 'first=1'), 'chunkmore': ('ChunkDigests', 'last=False'),
+    'chunkkind': ('ChunkDigests', r"status=b'\x63'*16"), 'chunkendless': ('ChunkEndless',), 'chunkstatus': ('ChunkStatus',),
+    'volsize': ('Volume', 'size=2**64-1, free=2**64-1, name_max=2**32-1, file_max=2**64-1, block_size=0, caps=2**32-1, promise=2**32-1'),
+    'volcaps': ('Volume', 'caps=0'), 'gen': ('Storage', 'gen_trusted=False, read_size=0, prog_size=2**32-1, flags=2**32-1'),
+    'features': ('Hello', 'features=2**32-1, max_streams=2**32-1, path_max=1, rx_bytes=0, busy_max_ms=2**32-1'),
+}
+
+
+def end_job(bed, reply):
+    """A job may wait ten minutes for a device that hashes; it ends at once when it is told to."""
+    try:
+        bed.job(reply, 20)
+    except TimeoutError:
+        assert bed.http.delete(bed.url + reply.headers['Location']).status_code < 300
+        bed.job(reply, 40)
+
+
+def ask_everything(bed, name):
+    base, device = bed.api(f'/devices/{name}/fs/flash'), bed.api(f'/devices/{name}')
+    asked = [('GET', f'{base}/', {}), ('GET', f'{base}/file', {}), ('HEAD', f'{base}/file?etag', {}), ('GET', f'{base}/file', {'headers': {'Range': 'bytes=5-9'}}),
+             ('PUT', f'{base}/new', {'data': FILE}), ('PUT', f'{base}/file', {'data': b'x', 'headers': {'If-Match': '"0"'}}),
+             ('MOVE', f'{base}/file', {'headers': {'Destination': f'{base}/moved'}}), ('MKCOL', f'{base}/dir/', {}), ('DELETE', f'{base}/file', {}),
+             ('POST', f'{device}/volumes/flash', {'json': {'action': 'check'}}), ('GET', f'{device}/stats', {}), ('GET', device, {}),
+             ('POST', bed.api('/snapshots'), {'json': {'device': name, 'storage': 'flash0'}})]
+
+    def ask(how, url, more):
+        with requests.Session() as http:
+            http.headers.update(bed.http.headers)
+            try:
+                reply = http.request(how, url, timeout=100, **more)
+            except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError) as broken:
+                assert how == 'GET', (how, url, broken)  # a body that broke off, as it has to
+                return
+            assert reply.status_code < 400 or how == 'HEAD' or problem(reply, reply.status_code)['detail'].isprintable(), (how, url)
+            if reply.status_code == 202:
+                end_job(bed, reply)
+    with concurrent.futures.ThreadPoolExecutor(len(asked)) as pool:
+        list(pool.map(lambda args: ask(*args), asked))
+
+
+def test_whatever_they_answer_requests_end(fresh):
+    Liars(fresh, {name: case for name, case in WORSE.items()})
+    for name in WORSE:
+        fresh.online(name)
+    data, url = content(20_000), fresh.api('/devices/dev/fs/flash/f')
+    assert fresh.http.put(url, data=data).status_code == 201
+    before = most = rss_kb(fresh.daemon)
+    with concurrent.futures.ThreadPoolExecutor(len(WORSE)) as pool:
+        asked = {name: pool.submit(ask_everything, fresh, name) for name in WORSE}
+        while not all(a.done() for a in asked.values()):
+            assert fresh.http.get(url, timeout=20).content == data
+            most = max(most, rss_kb(fresh.daemon))
+            time.sleep(0.1)
+    failed = {name: a.exception() for name, a in asked.items() if a.exception()}
+    assert not failed, failed
+    assert fresh.backup('dev')['state'] == 'done'
+    assert most - before < GROWTH_KB
+    assert all(name.isprintable() for name in fresh.daemon.output().splitlines())
 
 
 # --- no room -----------------------------------------------------------------

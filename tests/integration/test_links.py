@@ -12,7 +12,7 @@ import pytest
 
 from bed import BIN, wait_for
 
-FAKE = pathlib.Path(__file__).resolve().parent.parent / 'tools' / 'fake_device.py'
+LIARS = pathlib.Path(__file__).resolve().parent.parent / 'device' / 'liars.py'
 
 
 def device(bed, name='dev'):
@@ -153,9 +153,9 @@ def test_a_key_may_be_exchanged_while_the_daemon_runs(fresh):
 
 
 def test_a_device_made_from_the_page_proves_and_is_proven_to(fresh):
-    """fake_device.py knows PROTOCOL.md alone."""
+    """tests/device knows PROTOCOL.md alone."""
     key = key_file(fresh)
-    fake = subprocess.Popen([sys.executable, FAKE, f'unix:{fresh.dir}/s', 'fake', 'Keyed', key])
+    fake = subprocess.Popen([sys.executable, LIARS, '--id', 'fake', '--listen', f'unix:{fresh.dir}/s', 'Keyed', key])
     fresh.links = [f'unix:{fresh.dir}/s,key-file={key}']
     fresh.start_daemon()
     fresh.online('fake')
@@ -165,7 +165,7 @@ def test_a_device_made_from_the_page_proves_and_is_proven_to(fresh):
 
 def test_a_recorded_proof_of_a_device_is_refused(fresh):
     key = key_file(fresh)
-    fake = subprocess.Popen([sys.executable, FAKE, f'unix:{fresh.dir}/s', 'fake', 'Recorded', key])
+    fake = subprocess.Popen([sys.executable, LIARS, '--id', 'fake', '--listen', f'unix:{fresh.dir}/s', 'Recorded', key])
     fresh.links = [f'unix:{fresh.dir}/s,key-file={key}']
     fresh.start_daemon()
     refused(fresh, fresh.links[0], 'another key')

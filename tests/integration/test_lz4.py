@@ -15,7 +15,7 @@ import time
 import pytest
 
 from bed import Bed
-from test_bad_input import fake
+from test_bad_input import liar
 
 BAUD = 921600
 SMALL = ('--frame', '1024', '--buffers', '2', '--lz4', '2048')
@@ -182,10 +182,10 @@ BAD_BLOCKS = {
 
 def test_blocks_of_another_device_and_bad_ones():
     with Bed() as bed:
-        fake(bed, 'good', 'Packs', kind='pty')
-        fake(bed, 'unasked', 'Packs')  # a socket has no rate: nothing was offered
+        liar(bed, 'good', 'Packs', listen='pty')
+        liar(bed, 'unasked', 'Packs')  # a socket has no rate: nothing was offered
         for name, block in BAD_BLOCKS.items():
-            fake(bed, name, 'Packs', block, kind='pty')
+            liar(bed, name, 'Packs', block, listen='pty')
         bed.start_daemon()
         for name in ('good', 'unasked', *BAD_BLOCKS):
             bed.online(name)

@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +17,7 @@ import time
 import requests
 
 BIN = pathlib.Path(os.environ.get('FP_BIN', pathlib.Path(__file__).resolve().parents[2] / 'build' / 'debug' / 'bin'))
+DEVICE = pathlib.Path(__file__).resolve().parents[1] / 'device'
 SANITIZER = re.compile(r'ERROR: \w+Sanitizer|runtime error:|Assertion .* failed|WARNING: ThreadSanitizer')
 
 
@@ -93,25 +95,49 @@ class Bed:
 
     def agent(self, name, blocks=64, block=4096, prog=256, timing='none', image=None, listen='pty', extra=(), **options):
         """An agent whose flash is a file, formatted where it holds no filesystem."""
-        file = image or self.dir / f'{name}.img'
-        where = self.dir / f'{name}.{listen}'
+        file, where = image or self.dir / f'{name}.img', self.place(name, listen)
         made = self.process(name, 'flashport-agent', '--id', name, '--storage', f'flash0={file},block={block},count={blocks},prog={prog}',
                             '--mount', '/flash=flash0:littlefs', '--format', 'littlefs', '--timing', timing,
                             '--listen', f'{listen}:{where}', *extra, **options)
-        wait_for(where, lambda: os.path.lexists(where))
+        return self.listens(made, listen, where)
+
+    def place(self, name, listen):
+        """Where a device of that name shall listen."""
+        if listen != 'tcp':
+            return self.dir / f'{name}.{listen}'
+        with socket.create_server(('127.0.0.1', 0)) as free:
+            return f'127.0.0.1:{free.getsockname()[1]}'
+
+    def listens(self, device, listen, where):
+        """The device is there for the daemon; a pty's link is made by whoever puts a line or nothing between."""
+        if listen != 'tcp':  # to which the daemon connects as soon as it can
+            wait_for(where, lambda: os.path.lexists(where))
         if listen == 'pty':
-            made.end = where
+            device.end = where
         else:
             self.links.append(f'{listen}:{where}')
-        return made
+        return device
 
-    def line(self, name, baud, *options):
-        """A serial line with a real rate to the pty of agent `name`; the daemon's end becomes a link."""
-        near, far = self.dir / f'{name}.line', self.dir / f'{name}.pty'
-        made = self.process(f'{name}-line', 'linksim', '--baud', baud, '--quiet', *options, f'tty:{far}', f'pty:{near}')
+    def python_device(self, name, listen='pty', blocks=64):
+        """The device of tests/device, its flash a file as an agent's is."""
+        file, where = self.dir / f'{name}.img', self.place(name, listen)
+        made = self.process(name, '/usr/bin/python3', DEVICE, '--id', name, '--flash', file, '--size', blocks * 4096,
+                            '--listen', f'{listen}:{where}')
+        return self.listens(made, listen, where)
+
+    def line(self, name, baud, *options, listen='pty'):
+        """A serial line with a real rate to where agent `name` listens; the daemon's end becomes a link.
+
+        A pty's line breaks for good when the agent dies, a unix one waits for the next (with --keep)."""
+        near, far = self.dir / f'{name}.line', self.dir / f'{name}.{listen}'
+        ends = {'pty': (f'tty:{far}', f'pty:{near}'), 'unix': (f'unix:{far}', f'unix-listen:{near}')}[listen]
+        made = self.process(f'{name}-line', 'linksim', '--baud', baud, '--quiet', *options, *ends)
         wait_for(near, lambda: os.path.lexists(near))
-        made.end = near
-        self.links.append(f'serial:{near}@{baud or 921600}')
+        if listen == 'pty':
+            made.end = near
+            self.links.append(f'serial:{near}@{baud or 921600}')
+        else:
+            self.links[self.links.index(f'unix:{far}')] = f'unix:{near}'
         return made
 
     def start_daemon(self, *options):

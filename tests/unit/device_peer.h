@@ -6,7 +6,8 @@
  *
  * The well-behaved one has a volume /flash with one directory and one file
  * ("/flash/file", in memory), and a storage flash0 of 64 KiB. `trick` is asked
- * first about each message: true means that it has answered in its own way.
+ * first about each message: true means that it has answered in its own way;
+ * `spoil` may change what an answer says before it is sent.
  */
 #ifndef TESTS_DEVICE_PEER_H
 #define TESTS_DEVICE_PEER_H
@@ -33,10 +34,12 @@
 
 struct peer;
 typedef bool (*peer_trick)(struct peer *p, const fp_Envelope *in);
+typedef void (*peer_spoil)(struct peer *p, fp_Envelope *out);
 
 struct peer {
     const char *id;
     peer_trick trick;
+    peer_spoil spoil;
     _Atomic bool hang_up;      /* close the connection, once */
     _Atomic unsigned seen[64]; /* messages by tag */
     uint8_t epoch[8];
@@ -129,8 +132,13 @@ static inline void peer_commit(struct peer *p, enum fp_frame_kind kind,
 static inline void peer_send(struct peer *p)
 {
     uint8_t *room = peer_room(p);
-    int size = fp_message_encode(&p->out, room, fp_link_frame_max(&p->link));
+    int size;
 
+    if (p->spoil)
+        p->spoil(p, &p->out);
+    size = fp_message_encode(&p->out, room, fp_link_frame_max(&p->link));
+    if (size < 0 && p->spoil)
+        return; /* out of all bounds: nothing is said */
     if (size < 0)
         abort();
     peer_commit(p, FP_FRAME_MSG, (size_t)size);
@@ -471,6 +479,20 @@ static inline void peer_take_bulk(struct peer *p, const uint8_t *payload,
     p->upload_off += rec.size;
 }
 
+/* Takes and answers what has come. */
+static inline void peer_take(struct peer *p)
+{
+    struct fp_link_frame frame;
+
+    while (!p->gone && fp_link_peek(&p->link, &frame)) {
+        if (frame.kind == FP_FRAME_BULK)
+            peer_take_bulk(p, frame.payload, frame.size);
+        else if (fp_message_decode(&p->in, frame.payload, frame.size) == 0)
+            peer_message(p);
+        fp_link_take(&p->link);
+    }
+}
+
 static inline void peer_serve(struct peer *p)
 {
     struct fp_link_config cfg = {
@@ -483,19 +505,11 @@ static inline void peer_serve(struct peer *p)
         .rx_buf = p->rx,
         .rx_size = sizeof p->rx,
     };
-    struct fp_link_frame frame;
 
     fp_link_init(&p->link, &cfg, peer_now());
     p->gone = false;
-    while (!atomic_load(&p->hang_up) && peer_pump(p, 2)) {
-        while (!p->gone && fp_link_peek(&p->link, &frame)) {
-            if (frame.kind == FP_FRAME_BULK)
-                peer_take_bulk(p, frame.payload, frame.size);
-            else if (fp_message_decode(&p->in, frame.payload, frame.size) == 0)
-                peer_message(p);
-            fp_link_take(&p->link);
-        }
-    }
+    while (!atomic_load(&p->hang_up) && peer_pump(p, 2))
+        peer_take(p);
 }
 
 static inline void *peer_run(void *arg)

@@ -243,7 +243,10 @@ static void add_regions(void)
                           "%s, which has %llu",
                           o->name, block, o->storage, (unsigned long long)size);
         app.regions[at][storage->region_count++] = (struct fp_agent_region){
-            .name = o->name, .off = o->off, .size = o->size
+            .name = o->name,
+            .off = o->off,
+            .size = o->size,
+            .flags = o->flags,
         };
     }
 }
@@ -293,6 +296,8 @@ static void configure(void)
         .storage_count = o->storage_count,
         .volumes = app.volumes.volumes,
         .volume_count = app.volumes.count,
+        .protected = o->protected,
+        .protected_count = o->protected_count,
         .send = wire_send,
         .frame_max = (uint16_t)o->frame,
         .tx_buf = need(buf_size),

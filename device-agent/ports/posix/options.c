@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "device-agent/ports/posix/options.h"
 
+#include "device-agent/agent.h"
 #include "device-agent/ports/posix/wire.h"
 #include "proto/lz4.h"
 
@@ -32,8 +33,12 @@ static const char help[] =
     "                        flash, kind=nor. removable: taking the file away "
     "pulls\n"
     "                        the card, moving one there puts it in\n"
-    "  --region NAME=STORAGE@OFF+SIZE\n"
-    "                        a named range of a storage\n"
+    "  --region NAME=STORAGE@OFF+SIZE[,read-only][,hidden][,xip][,unique]\n"
+    "                        a named range of a storage. read-only: no host "
+    "writes\n"
+    "                        there; hidden: none reads it either\n"
+    "  --protect PATH        a file or folder that no host changes, as "
+    "/flash/boot.py\n"
     "  --mount PATH=STORAGE[:FS[,OPT=V...]]\n"
     "                        a volume on a storage or region; without FS, or "
     "with\n"
@@ -191,13 +196,33 @@ static void add_storage(struct fp_port_options *o, char *text)
     o->storage_count++;
 }
 
+static uint32_t region_flag(const char *region, const char *word)
+{
+    static const struct {
+        const char *word;
+        uint32_t flag;
+    } words[] = {
+        { "read-only", FP_AGENT_REGION_RDONLY },
+        { "hidden", FP_AGENT_REGION_HIDDEN },
+        { "xip", FP_AGENT_REGION_XIP },
+        { "unique", FP_AGENT_REGION_UNIQUE },
+    };
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(words[i].word, word) == 0)
+            return words[i].flag;
+    fp_port_usage("--region %s: '%s' is none of read-only, hidden, xip, unique",
+                  region, word);
+}
+
 static void add_region(struct fp_port_options *o, char *text)
 {
     struct fp_port_region_option *r = &o->regions[o->region_count];
-    char *storage = cut(text, '='), *off, *size;
+    char *storage = cut(text, '='), *off, *size, *flag;
 
     off = storage != NULL ? cut(storage, '@') : NULL;
     size = off != NULL ? cut(off, '+') : NULL;
+    flag = size != NULL ? cut(size, ',') : NULL;
     if (size == NULL || text[0] == '\0' || strlen(text) > 16)
         fp_port_usage("--region: give NAME=STORAGE@OFF+SIZE; the name has 1 "
                       "to 16 bytes");
@@ -212,7 +237,20 @@ static void add_region(struct fp_port_options *o, char *text)
         .off = offset("--region", off),
         .size = number("--region", size, INT64_MAX),
     };
+    for (char *next; flag != NULL; flag = next) {
+        next = cut(flag, ',');
+        r->flags |= region_flag(r->name, flag);
+    }
     o->region_count++;
+}
+
+static void add_protected(struct fp_port_options *o, const char *path)
+{
+    if (path[0] != '/' || path[1] == '\0')
+        fp_port_usage("--protect: give a path as in /flash/boot.py");
+    if (o->protected_count == FP_PORT_PROTECTED)
+        fp_port_usage("--protect: at most %d paths", FP_PORT_PROTECTED);
+    o->protected[o->protected_count++] = path;
 }
 
 /* The port's own option, in front of those that are the driver's. */
@@ -267,6 +305,7 @@ enum {
     OPT_ID = 256,
     OPT_STORAGE,
     OPT_REGION,
+    OPT_PROTECT,
     OPT_MOUNT,
     OPT_FORMAT,
     OPT_RAM,
@@ -296,6 +335,9 @@ static void take(struct fp_port_options *o, int option, char *arg)
         break;
     case OPT_REGION:
         add_region(o, copy_of(arg));
+        break;
+    case OPT_PROTECT:
+        add_protected(o, arg);
         break;
     case OPT_MOUNT:
         add_volume(o, copy_of(arg));
@@ -369,6 +411,7 @@ void fp_port_options(struct fp_port_options *o, int argc, char **argv)
         { "id", required_argument, NULL, OPT_ID },
         { "storage", required_argument, NULL, OPT_STORAGE },
         { "region", required_argument, NULL, OPT_REGION },
+        { "protect", required_argument, NULL, OPT_PROTECT },
         { "mount", required_argument, NULL, OPT_MOUNT },
         { "format", required_argument, NULL, OPT_FORMAT },
         { "ram", no_argument, NULL, OPT_RAM },

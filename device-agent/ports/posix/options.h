@@ -13,10 +13,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FP_PORT_STORAGES 8
-#define FP_PORT_VOLUMES  8
-#define FP_PORT_REGIONS  8 /* a storage */
-#define FP_PORT_RATES    12
+#define FP_PORT_STORAGES  8
+#define FP_PORT_VOLUMES   8
+#define FP_PORT_REGIONS   8 /* a storage */
+#define FP_PORT_PROTECTED 16
+#define FP_PORT_RATES     12
 
 struct fp_port_storage_option {
     const char *name, *file;
@@ -28,6 +29,7 @@ struct fp_port_storage_option {
 struct fp_port_region_option {
     const char *name, *storage;
     uint64_t off, size;
+    uint32_t flags; /* FP_AGENT_REGION_* */
 };
 
 struct fp_port_volume_option {
@@ -41,7 +43,8 @@ struct fp_port_options {
     struct fp_port_storage_option storages[FP_PORT_STORAGES];
     struct fp_port_volume_option volumes[FP_PORT_VOLUMES];
     struct fp_port_region_option regions[FP_PORT_STORAGES * FP_PORT_REGIONS];
-    uint32_t storage_count, volume_count, region_count;
+    const char *protected[FP_PORT_PROTECTED];
+    uint32_t storage_count, volume_count, region_count, protected_count;
     const struct fp_port_timing *timing;
     uint32_t frame, buffers;
     uint32_t lz4;                              /* window either way; 0: none */

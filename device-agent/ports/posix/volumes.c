@@ -177,7 +177,8 @@ static bool is_taken(const struct fp_port_volumes *v, const char *region)
 }
 
 /* Regions that hold no filesystem are the files of a raw volume. What a volume
- * lies on is no file: it would be written under its feet. */
+ * lies on is no file: it would be written under its feet; what is hidden is
+ * none either. */
 static const struct fp_raw_region *raw_table(struct fp_port_volumes *v,
                                              const char *storage)
 {
@@ -186,9 +187,14 @@ static const struct fp_raw_region *raw_table(struct fp_port_volumes *v,
     for (uint32_t i = 0; i < v->storages[at].region_count; i++) {
         const struct fp_agent_region *region = &v->storages[at].regions[i];
 
-        if (!is_taken(v, region->name))
+        if (!is_taken(v, region->name) &&
+            !(region->flags & FP_AGENT_REGION_HIDDEN))
             v->raw[at][count++] = (struct fp_raw_region){
-                .name = region->name, .off = region->off, .size = region->size
+                .name = region->name,
+                .off = region->off,
+                .size = region->size,
+                .flags =
+                    region->flags & FP_AGENT_REGION_RDONLY ? FP_RAW_RDONLY : 0,
             };
     }
     return v->raw[at];
