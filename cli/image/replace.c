@@ -146,17 +146,32 @@ static int not_locked(const struct fpc_replace *r)
     return FPC_EXIT_FAILED;
 }
 
+/* The last component, as the user typed it. */
+static const char *last_of(const char *path)
+{
+    const char *name = path;
+
+    for (; *path; path++) {
+#ifdef _WIN32
+        if (*path == '\\' || *path == ':')
+            name = path + 1;
+#endif
+        if (*path == '/')
+            name = path + 1;
+    }
+    return name;
+}
+
 /* Of a name that is not there yet, the directory is what must be. */
 static bool find_target(struct fpc_replace *r)
 {
-    const char *name = strrchr(r->path, '/');
+    const char *name = last_of(r->path);
     char dir[PATH_MAX], real[PATH_MAX];
 
     if (realpath(r->path, r->target))
         return true;
     if (!r->is_new || errno != ENOENT)
         return false;
-    name = name ? name + 1 : r->path;
     snprintf(dir, sizeof dir, "%.*s.", (int)(name - r->path), r->path);
     if (!realpath(dir, real))
         return false;

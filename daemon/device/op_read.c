@@ -172,6 +172,7 @@ static bool send_verify(struct fpd_session *s, struct fpd_op_state *op)
     env->body.digest.len = r->end - op->req->u.read.off;
     if (!fpd_session_send(s))
         return false;
+    op->stall_ms = FPD_STALL_LONG_MS; /* it hashes all of the range */
     op->step = VERIFYING;
     return true;
 }
@@ -385,7 +386,7 @@ static void read_restart(struct fpd_op_state *op, bool same_epoch)
 const struct fpd_op_ops fpd_op_read = {
     .state_size = sizeof(struct read),
     .transfer = true,
-    .stall_ms = FPD_STALL_LONG_MS,
+    .stall_ms = FPD_STALL_MS,
     .init = read_init,
     .step = read_step,
     .reply = read_reply,
