@@ -124,6 +124,10 @@ void fpd_session_start(struct fpd_session *s, struct fpd_worker *worker,
  * device->work around that. */
 void fpd_session_turn(struct fpd_session *s, int timeout_ms);
 
+/* It is over, and this is why; the first call counts. */
+void fpd_session_end(struct fpd_session *s, int err,
+                     enum fpd_device_state verdict, const char *why);
+
 /* What is to be asked of its volumes is asked at once, not only when it is time
  * again. */
 void fpd_session_look_soon(struct fpd_session *s);
@@ -160,6 +164,15 @@ uint32_t fpd_session_slice(const struct fpd_session *s);
 /* Transfers' calls of this class or a more urgent one. */
 unsigned fpd_session_transfers(const struct fpd_session *s,
                                enum fpd_class klass);
+
+/* ---- chores.c: what the session asks for itself ---- */
+
+void fpd_chores_hello(struct fpd_session *s);
+/* Asks what is due. */
+void fpd_chores_do(struct fpd_session *s, int64_t now);
+/* An answer to one of its calls, or to nobody any more. */
+void fpd_chores_reply(struct fpd_session *s, const struct fpd_call *call,
+                      const fp_Envelope *env);
 
 /* Copies a string or bytes into a bytes field; FP_ASSERTs that it fits, which
  * submit has checked. */

@@ -126,7 +126,7 @@ static void a_whole_upload_that_must_not_be_leaves_the_old_file(void **state)
 static void whole_uploads_wait_for_a_place(void **state)
 {
     struct bench *b = bench_new(true);
-    uint64_t off;
+    uint64_t off = 0;
 
     (void)state;
     fill_random(data, 4000, 10);
@@ -215,7 +215,7 @@ static void an_abort_does_not_overtake_its_open(void **state)
 {
     struct bench *b = bench_new(true);
     fp_Envelope *env;
-    uint64_t off;
+    uint64_t off = 0;
 
     (void)state;
     env = ask(b, fp_Envelope_freeze_tag);

@@ -143,7 +143,7 @@ static void what_comes_packed_lands(void **state)
 {
     struct bench *b = bench_lz4(BOTH);
     struct fp_lz4_encoder enc = encoder();
-    uint64_t off;
+    uint64_t off = 0;
 
     (void)state;
     assert_int_equal(
@@ -161,7 +161,7 @@ static void the_window_is_the_sessions_not_the_streams(void **state)
     static const uint8_t one[] = { 0x50, 'a', 'b', 'c', 'd', 'e' };
     static const uint8_t two[] = { 0x00, 5, 0, 0x10, '.' };
     struct bench *b = bench_lz4(BOTH);
-    uint64_t off;
+    uint64_t off = 0;
 
     (void)state;
     assert_int_equal(
@@ -178,7 +178,7 @@ static void a_new_session_begins_with_an_empty_window(void **state)
     static const uint8_t back[] = { 0x00, 5, 0, 0x10, '.' };
     struct bench *b = bench_lz4(BOTH);
     struct fp_lz4_encoder enc = encoder();
-    uint64_t off;
+    uint64_t off = 0;
 
     (void)state;
     assert_int_equal(
@@ -209,7 +209,7 @@ static void what_is_no_block_fails_the_upload_only(void **state)
 {
     static const uint8_t bad[] = { 0x50, 'a', 'b' };
     struct bench *b = bench_lz4(BOTH);
-    uint64_t off;
+    uint64_t off = 0;
 
     (void)state;
     assert_int_equal(
@@ -226,7 +226,7 @@ static void without_the_agreement_a_block_is_dropped(void **state)
 {
     static const uint8_t block[] = { 0x50, 'a', 'b', 'c', 'd', 'e' };
     struct bench *b = bench_lz4(fp_Feature_FEATURE_LZ4_OUT);
-    uint64_t off;
+    uint64_t off = 0;
 
     (void)state;
     assert_int_equal(
@@ -243,7 +243,7 @@ static void a_block_that_swells_is_bounded(void **state)
 {
     struct bench *b = bench_lz4(BOTH);
     uint8_t bomb[1000];
-    uint64_t off;
+    uint64_t off = 0;
 
     (void)state;
     memset(bomb, 255, sizeof bomb);
