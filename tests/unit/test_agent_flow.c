@@ -134,16 +134,16 @@ static void whole_uploads_wait_for_a_place(void **state)
     for (char id = 'a'; id < 'a' + FP_AGENT_REQUESTS; id++) {
         const char path[] = { '/', 'f', 'l', 'a', 's', 'h', '/', id, 0 };
 
-        (void)ask_whole(b, path, id, data + id, 3000);
+        (void)ask_whole(b, path, id, &data[(size_t)id], 3000);
         bench_send(b);
-        put_bytes(b, id, data + id, 3000);
+        put_bytes(b, id, &data[(size_t)id], 3000);
     }
     for (int i = 0; i < 50000 && b->reply_count < FP_AGENT_REQUESTS; i++)
         bench_turn(b);
     assert_int_equal(b->reply_count, FP_AGENT_REQUESTS);
     for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
         assert_int_equal(error_of(&b->replies[i]), 0);
-    assert_content(b, "/flash/d", data + 'd', 3000);
+    assert_content(b, "/flash/d", &data['d'], 3000);
 
     /* But not for uploads whose bytes would have to come past it. */
     assert_int_equal(
@@ -194,18 +194,18 @@ static void a_whole_upload_whose_bytes_come_first_does_not_wait(void **state)
     for (char id = 'a'; id <= 'c'; id++) {
         const char path[] = { '/', 'f', 'l', 'a', 's', 'h', '/', id, 0 };
 
-        (void)ask_whole(b, path, id, data + id, 500);
+        (void)ask_whole(b, path, id, &data[(size_t)id], 500);
         bench_send(b);
     }
-    put_bytes(b, 'c', data + 'c', 500);
-    put_bytes(b, 'a', data + 'a', 500);
-    put_bytes(b, 'b', data + 'b', 500);
+    put_bytes(b, 'c', &data['c'], 500);
+    put_bytes(b, 'a', &data['a'], 500);
+    put_bytes(b, 'b', &data['b'], 500);
     for (int i = 0; i < 50000 && b->reply_count < 3; i++)
         bench_turn(b);
     assert_int_equal(b->reply_count, 3);
     assert_int_equal(error_of(&b->replies[0]), FP_ERR_NFILE);
-    assert_content(b, "/flash/a", data + 'a', 500);
-    assert_content(b, "/flash/b", data + 'b', 500);
+    assert_content(b, "/flash/a", &data['a'], 500);
+    assert_content(b, "/flash/b", &data['b'], 500);
     bench_free(b);
 }
 

@@ -520,7 +520,7 @@ static bool lose_bytes_and_commit(struct peer *p, const fp_Envelope *in)
 
     if (in->which_body != fp_Envelope_put_commit_tag)
         return false;
-    switch (p->seen[fp_Envelope_put_commit_tag]) {
+    switch (atomic_load(&p->seen[fp_Envelope_put_commit_tag])) {
     case 1:
         p->upload_off = p->upload_size / 2;
         atomic_store(&p->hang_up, true);
