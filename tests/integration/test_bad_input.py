@@ -238,7 +238,7 @@ WORSE = {
     'chunkkind': ('ChunkDigests', r"status=b'\x63'*16"), 'chunkendless': ('ChunkEndless',), 'chunkstatus': ('ChunkStatus',),
     'volsize': ('Volume', 'size=2**64-1, free=2**64-1, name_max=2**32-1, file_max=2**64-1, block_size=0, caps=2**32-1, promise=2**32-1'),
     'volcaps': ('Volume', 'caps=0'), 'gen': ('Storage', 'gen_trusted=False, read_size=0, prog_size=2**32-1, flags=2**32-1'),
-    'features': ('Hello', 'features=2**32-1, max_streams=2**32-1, path_max=1, rx_bytes=0, busy_max_ms=2**32-1'),
+    'features': ('Hello', 'features=2**32-1-16, max_streams=2**32-1, path_max=1, rx_bytes=0, busy_max_ms=2**32-1'),
 }
 
 
