@@ -83,6 +83,18 @@ static uint16_t frame_max(uint32_t baud)
     return size < FPD_FRAME_MIN ? FPD_FRAME_MIN : (uint16_t)size;
 }
 
+/* What may be under way to here: on a slow line about 100 ms, or drivers at the
+ * far end fill up with it, and what is urgent comes behind. */
+static size_t rx_size(uint32_t baud)
+{
+    size_t size = FPD_RX_SIZE;
+    size_t least = 3 * (frame_max(baud) + (size_t)FP_FRAME_OVERHEAD);
+
+    if (baud > 0 && baud / 100 < size)
+        size = baud / 100;
+    return size > least ? size : least;
+}
+
 /* What may wait in front of a small request: on a slow line, about 70 ms. */
 static size_t tx_size(uint32_t baud)
 {
@@ -116,7 +128,7 @@ void fpd_session_start(struct fpd_session *s, struct fpd_worker *worker,
         .tx_buf = s->tx_buf,
         .tx_size = tx_size(expected_rate(worker)),
         .rx_buf = s->rx_buf,
-        .rx_size = FPD_RX_SIZE,
+        .rx_size = rx_size(expected_rate(worker)),
     };
     uint8_t nonce[8];
 
@@ -353,11 +365,10 @@ static bool is_shared(const struct fpd_session *s)
 
 uint32_t fpd_session_slice(const struct fpd_session *s)
 {
-    /* Two slices are under way at once. Where others want the line too, 50 ms
-     * of it a slice keep the turns short; alone, half a second of it keeps what
-     * asking and answering cost small, and what is read for nobody when the
-     * reader leaves. */
-    uint32_t turn = is_shared(s) ? s->rate / 20 : s->rate / 2;
+    /* Two slices are under way at once, and something small may come behind
+     * all of both: below the 200 ms promised. Where others want the line too
+     * they are half of that, alone the cost of asking and answering counts. */
+    uint32_t turn = is_shared(s) ? s->rate / 20 : s->rate / 10;
     uint32_t slice = s->rate ? turn / 1024 * 1024 : SLICE_MAX;
 
     if (slice < SLICE_MIN)

@@ -204,7 +204,7 @@ def table(args):
           'zmodem: sz to rz, the time the line was at work; * misses its goal\n')
     print(f'{"baud":>8} {"way":>6} {"damaged":>7}  {"device":7}{"random up":>9}{"down":>9}{"text up":>9}{"down":>9}{"files up":>9}{"down":>9}  what random up waits for')
     missed, peers = 0, {}
-    devices = ([] if args.no_zmodem else ['zmodem']) + [args.device] * bool(args.device) or ([] if args.no_zmodem else ['zmodem']) + list(DEVICES)
+    devices = ['zmodem'] * (not args.no_zmodem) + ([args.device] if args.device else list(DEVICES))
     for baud in [args.baud] if args.baud else (921600, 3000000, 115200):
         rows = [Row(d, baud, *line, args) for line in LINES if not args.quick or line[0] == 1 for d in devices]
         with concurrent.futures.ThreadPoolExecutor(8 if baud < 200000 else 1) as pool:
