@@ -237,13 +237,25 @@ bool fp_agent_may_write(struct fp_agent *agent,
     return fp_link_may_stall(&agent->link);
 }
 
+static bool has_room_for(struct fp_agent *agent,
+                         const struct fp_agent_task *task)
+{
+    if (task->err)
+        return fp_agent_has_room(agent, FP_AGENT_ANY);
+    if (task->bulk)
+        return fp_agent_wire_is_free(agent);
+    return task->computing ||
+           fp_agent_has_room(agent,
+                             task->job->brief ? FP_AGENT_BRIEF : FP_AGENT_ANY);
+}
+
 /* One slice. *wrote: it may have programmed or erased. */
 static bool run_task(struct fp_agent *agent, struct fp_agent_task *task,
                      bool *wrote)
 {
     int result;
 
-    if ((task->err || !task->computing) && !fp_agent_has_room(agent))
+    if (!has_room_for(agent, task))
         return false;
     if (task->err) {
         fp_agent_outcome_keep(agent, task, task->err);
@@ -266,22 +278,48 @@ static bool run_task(struct fp_agent *agent, struct fp_agent_task *task,
     return result != FP_AGENT_WAIT;
 }
 
-/* Each round serves everyone once, beginning behind who was first before: a
- * small read is through after as many frames as there are tasks. */
+/* A turn is about a frame of bytes, or a slice of work that sends nothing: so
+ * the parts of a small answer go out together. False: nothing went on. */
+static bool run_turn(struct fp_agent *agent, struct fp_agent_task *task,
+                     bool *wrote)
+{
+    bool any = false;
+
+    while (task->id != 0 && task->turn < fp_link_payload(&agent->link)) {
+        agent->queued = 0;
+        if (!run_task(agent, task, wrote))
+            return any; /* its turn goes on when there is room */
+        any = true;
+        if (agent->queued == 0)
+            break;
+        task->turn += agent->queued;
+    }
+    task->turn = 0;
+    return any;
+}
+
+/* Each round serves everyone once, beginning with who had to break off, or else
+ * behind who was first before. */
 static bool run_tasks(struct fp_agent *agent, bool *wrote)
 {
     bool any = false;
 
     for (uint32_t round = 0; round < ROUNDS_A_POLL; round++) {
-        bool progress = false;
+        bool progress = false, broken_off = false;
+        uint32_t first = agent->next_task;
 
+        agent->next_task = (first + 1) % FP_AGENT_REQUESTS;
         for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++) {
-            uint32_t at = (agent->next_task + i) % FP_AGENT_REQUESTS;
+            uint32_t at = (first + i) % FP_AGENT_REQUESTS;
+            struct fp_agent_task *task = &agent->tasks[at];
 
-            if (agent->tasks[at].id != 0)
-                progress |= run_task(agent, &agent->tasks[at], wrote);
+            if (task->id == 0)
+                continue;
+            progress |= run_turn(agent, task, wrote);
+            if (task->turn > 0 && !broken_off)
+                agent->next_task = at;
+            broken_off |= task->turn > 0;
         }
-        agent->next_task = (agent->next_task + 1) % FP_AGENT_REQUESTS;
         any |= progress;
         if (!progress)
             break;
@@ -392,6 +430,10 @@ static void start_task(struct fp_agent *agent)
     task->has_op_id = has_op_id;
     if (has_op_id)
         memcpy(task->op_id, op_id, 8);
+    /* What only reads goes first: most is small, and what is large will be in
+     * the round soon. Changes are made in the order in which they came. */
+    if (!task->job->writes)
+        agent->next_task = (uint32_t)(task - agent->tasks);
     err = task->job->start(agent, task, &agent->in);
     if (err)
         fp_agent_task_fail(agent, task, err, NULL);
@@ -401,7 +443,7 @@ static void start_task(struct fp_agent *agent)
 static bool take_message(struct fp_agent *agent, const uint8_t *payload,
                          size_t size)
 {
-    if (!fp_agent_has_room(agent))
+    if (!fp_agent_has_room(agent, FP_AGENT_ANY))
         return false;
     agent->counts.requests++;
     fp_agent_rate_confirm(agent);

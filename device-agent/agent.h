@@ -326,6 +326,7 @@ struct fp_agent {
     uint32_t reboot_ms;
     uint32_t bulk_done;   /* bytes taken of the record in front */
     uint32_t next_task;   /* who is served first next time */
+    uint32_t queued;      /* bytes for the line in this slice */
     bool volumes_changed; /* an Event is due */
     uint32_t gen_seen, gen_told, gen_ms;
     struct fp_agent_task tasks[FP_AGENT_REQUESTS];

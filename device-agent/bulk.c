@@ -23,8 +23,9 @@
 
 #include <string.h>
 
-#define RUN_MIN 32      /* shorter ones are not worth a record of their own */
-#define RUN_MAX 262144u /* bytes that one step follows a run */
+#define ROOM_MIN 16
+#define RUN_MIN  32      /* shorter ones are not worth a record of their own */
+#define RUN_MAX  262144u /* bytes that one step follows a run */
 
 static uint32_t at_most(uint64_t left, uint32_t max)
 {
@@ -105,16 +106,17 @@ static int follow_run(struct fp_agent *agent, struct fp_agent_task *task,
 }
 
 /* Bytes that the next frame carries: what the line is best at, but a read's
- * size at least. */
+ * size at least, and room for a fill; no more than are left. */
 static uint32_t frame_room(const struct fp_agent *agent,
-                           const struct fp_agent_source *source)
+                           const struct fp_agent_source *source, uint64_t left)
 {
     size_t size = fp_link_payload(&agent->link);
     size_t least = source->align + (size_t)FP_BULK_RAW_HEADER;
 
     if (size < least)
         size = fp_link_frame_max(&agent->link);
-    return (uint32_t)size - FP_BULK_RAW_HEADER;
+    size -= FP_BULK_RAW_HEADER;
+    return at_most(left > ROOM_MIN ? left : ROOM_MIN, (uint32_t)size);
 }
 
 /* Bytes to read for a frame that holds `room`. Packed, it holds more of them,
@@ -159,7 +161,8 @@ int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
                        const struct fp_agent_source *source, uint64_t *off,
                        uint64_t *left, uint32_t *crc)
 {
-    uint32_t room = frame_room(agent, source), n = ahead(agent, room), run = 0;
+    uint32_t room = frame_room(agent, source, *left);
+    uint32_t n = ahead(agent, room), run = 0;
     uint8_t *frame =
         fp_link_alloc(&agent->link, FP_BULK_RAW_HEADER + (size_t)room);
     uint8_t *data;
@@ -168,7 +171,7 @@ int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
     int err;
 
     if (frame == NULL)
-        return FP_AGENT_MORE;
+        return FP_AGENT_WAIT;
     n = at_most(*left, n - n % source->align);
     if (n == 0)
         return fp_agent_because(
@@ -196,6 +199,7 @@ int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
         size = fp_bulk_put_fill(frame, task->stream, value, n);
     }
     fp_link_commit(&agent->link, FP_FRAME_BULK, size);
+    agent->queued += (uint32_t)size;
     *off += n;
     *left -= n;
     return FP_AGENT_MORE;

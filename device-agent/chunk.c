@@ -368,6 +368,7 @@ static int chunk_read_step(struct fp_agent *agent, struct fp_agent_task *task)
     left = end - off;
     if (left > 0) {
         got = fp_agent_bulk_send(agent, task, &source, &off, &left, NULL);
+        task->bulk = left > 0;
         c->in_chunk = (uint32_t)(off - c->first * chunk_size);
         return got;
     }

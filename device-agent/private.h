@@ -17,15 +17,20 @@ enum {
     FP_AGENT_WAIT = 2, /* nothing to do until something comes in */
 };
 
+/* Room on the line for an answer: one of a few numbers, and any. */
+#define FP_AGENT_BRIEF 96
+#define FP_AGENT_ANY   SIZE_MAX
+
 struct fp_agent_job {
     /* Checks the request and copies what is needed of it; nothing is sent. */
     int (*start)(struct fp_agent *agent, struct fp_agent_task *task,
                  const fp_Envelope *in);
-    /* One slice. There is room for one frame unless task->computing. */
+    /* One slice. There is room for an answer unless task->computing or bulk. */
     int (*step)(struct fp_agent *agent, struct fp_agent_task *task);
     /* Optional. Closes what is open, however the task ended. */
     void (*end)(struct fp_agent *agent, struct fp_agent_task *task);
     bool writes; /* its steps program or erase: waits while that must not be */
+    bool brief;  /* what it answers takes FP_AGENT_BRIEF bytes at most */
 };
 
 extern const struct fp_agent_job fp_agent_job_set_rate, fp_agent_job_hello,
@@ -80,7 +85,9 @@ void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
 bool fp_agent_send_event(struct fp_agent *agent, uint32_t id,
                          const fp_Event *event);
 uint64_t fp_agent_now_us(const struct fp_agent *agent);
-bool fp_agent_has_room(struct fp_agent *agent);
+bool fp_agent_has_room(struct fp_agent *agent, size_t size);
+/* Does the wire take something at once? */
+bool fp_agent_wire_is_free(struct fp_agent *agent);
 /* Copies text into a bytes field, cut to what fits. */
 #define FP_AGENT_TEXT(field, text) \
     ((field).size = fp_agent_text((field).bytes, sizeof((field).bytes), (text)))
@@ -219,7 +226,8 @@ struct fp_agent_source {
     uint32_t align; /* sizes are a multiple of that, but the last */
 };
 /* Sends the next frame of [*off, *off + *left): raw, or a run of one byte as a
- * fill record. Moves both on; adds to the CRC if there is one. */
+ * fill record. Moves both on; adds to the CRC if there is one. FP_AGENT_WAIT:
+ * there is no room for it. */
 int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
                        const struct fp_agent_source *source, uint64_t *off,
                        uint64_t *left, uint32_t *crc);

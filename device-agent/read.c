@@ -100,6 +100,7 @@ static int tell_read(struct fp_agent *agent, struct fp_agent_task *task)
     reply->mtime_ns = read->st.mtime_ns;
     err = fp_agent_send(agent);
     read->told = err == FP_OK;
+    task->bulk = read->left > 0;
     return err ? err : FP_AGENT_MORE;
 }
 
@@ -117,6 +118,7 @@ static int read_step(struct fp_agent *agent, struct fp_agent_task *task)
         got = fp_agent_bulk_send(agent, task, &source, &read->at, &read->left,
                                  &read->crc);
         read->sent += before - read->left;
+        task->bulk = read->left > 0;
         return got;
     }
     out = fp_agent_out(agent, task->id, fp_Envelope_read_end_tag);
@@ -129,6 +131,7 @@ const struct fp_agent_job fp_agent_job_read = {
     .start = read_start,
     .step = read_step,
     .end = read_end,
+    .brief = true,
 };
 
 /* ---- Digest ---- */

@@ -7,16 +7,21 @@
 
 #include <string.h>
 
-/* Room for the largest frame, so that whatever the next step says will fit; and
- * nothing waits for the wire, or a small answer would wait behind all that one
- * large transfer could queue. */
-bool fp_agent_has_room(struct fp_agent *agent)
+/* Nothing waits for it, or a small answer would wait behind all that one large
+ * transfer could queue. */
+bool fp_agent_wire_is_free(struct fp_agent *agent)
 {
     if (fp_link_backlog(&agent->link) > 0)
         (void)fp_link_poll(&agent->link, agent->now_ms);
-    if (fp_link_backlog(&agent->link) > 0)
-        return false;
-    return fp_link_alloc(&agent->link, fp_link_frame_max(&agent->link)) != NULL;
+    return fp_link_backlog(&agent->link) == 0;
+}
+
+bool fp_agent_has_room(struct fp_agent *agent, size_t size)
+{
+    size_t max = fp_link_frame_max(&agent->link);
+
+    return fp_agent_wire_is_free(agent) &&
+           fp_link_alloc(&agent->link, size < max ? size : max) != NULL;
 }
 
 uint64_t fp_agent_now_us(const struct fp_agent *agent)
@@ -56,12 +61,17 @@ int fp_agent_send(struct fp_agent *agent)
     uint8_t *frame = fp_link_alloc(&agent->link, max);
     int size;
 
+    if (frame == NULL && max > FP_AGENT_BRIEF) {
+        max = FP_AGENT_BRIEF;
+        frame = fp_link_alloc(&agent->link, max);
+    }
     if (frame == NULL)
         return FP_ERR_NOMEM;
     size = fp_message_encode(&agent->out, frame, max);
     if (size < 0)
         return size;
     fp_link_commit(&agent->link, FP_FRAME_MSG, (size_t)size);
+    agent->queued += (uint32_t)size;
     return FP_OK;
 }
 
@@ -97,7 +107,7 @@ bool fp_agent_send_event(struct fp_agent *agent, uint32_t id,
 {
     fp_Envelope *out;
 
-    if (!fp_agent_has_room(agent))
+    if (!fp_agent_has_room(agent, FP_AGENT_ANY))
         return false;
     out = fp_agent_out(agent, id, fp_Envelope_event_tag);
     out->body.event = *event;

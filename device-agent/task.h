@@ -155,8 +155,10 @@ struct fp_agent_task {
     const struct fp_agent_job *job;
     uint8_t stream; /* 0: none */
     bool computing; /* the next slice needs no room on the line */
+    bool bulk;      /* it finds the room for its bytes itself */
     bool has_op_id;
-    int err; /* failed: the Failure waits for room */
+    uint32_t turn; /* bytes for the line in its turn so far */
+    int err;       /* failed: the Failure waits for room */
     const char *detail;
     uint64_t needed, free, limit;
     uint8_t op_id[8];

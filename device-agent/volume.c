@@ -315,7 +315,7 @@ static int check_end_reply(struct fp_agent *agent, struct fp_agent_task *task)
         if (!fp_agent_send_event(agent, task->id, &event))
             return FP_AGENT_MORE;
         task->u.check.lost = 0;
-        if (!fp_agent_has_room(agent))
+        if (!fp_agent_has_room(agent, FP_AGENT_ANY))
             return FP_AGENT_MORE;
     }
     out = fp_agent_out(agent, task->id, fp_Envelope_check_reply_tag);

@@ -166,8 +166,7 @@ static void up_timers(struct fp_link *link, uint32_t *next_ms)
 
     if (!flight && !fp_link_tx_starved(link))
         fp_link_tx_forward(link);
-    else if (due(link, link->rto_from_ms, link->rto_ms << link->backoff,
-                 next_ms))
+    else if (due(link, link->rto_from_ms, fp_link_tx_patience(link), next_ms))
         fp_link_tx_timeout(link);
     if (link->ack_armed && !link->yielded &&
         due(link, link->ack_ms, 0, next_ms))

@@ -113,6 +113,8 @@ struct fp_link {
     uint16_t tx_credit; /* granted, counted from tx_una */
     uint16_t tx_credit_max;
     uint16_t tx_flight;  /* used of it: sent, from tx_una on */
+    uint16_t tx_aloft;   /* of that, what may be on the line: not known to have
+                            arrived or to be lost */
     uint16_t tx_order;   /* counts transmissions of records */
     uint16_t tx_seen;    /* the latest one known to have arrived */
     uint32_t line_bytes; /* sent of late; older ones count less */
@@ -124,6 +126,8 @@ struct fp_link {
     uint32_t rto_from_ms;    /* since when nothing got forward */
     uint32_t srtt8, rttvar4; /* eighths, quarters of milliseconds; 0: none */
     uint32_t timed_ms;
+    uint16_t timed_flight; /* what was under way with it */
+    uint16_t rto_flight;   /* and with those that rto_ms is made of */
     uint8_t timed_seq;
     bool timing;
     uint8_t backoff;

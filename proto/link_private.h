@@ -80,6 +80,7 @@ static inline void fp_link_tx_forward(struct fp_link *link)
 }
 
 /* Nothing got forward for long enough. */
+uint32_t fp_link_tx_patience(const struct fp_link *link);
 void fp_link_tx_timeout(struct fp_link *link);
 /* Frames are queued, none is under way, and credit lacks for the first. */
 bool fp_link_tx_starved(const struct fp_link *link);

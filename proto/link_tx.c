@@ -63,10 +63,12 @@ void fp_link_tx_reset(struct fp_link *link)
     link->tx_credit = 0;
     link->tx_credit_max = 0;
     link->tx_flight = 0;
+    link->tx_aloft = 0;
     link->tx_order = 0;
     link->tx_seen = 0;
     link->rto_ms = link->cfg.rto_ms;
     link->rto_min8 = RTO_MIN_MS * 8;
+    link->rto_flight = 0;
     link->silence_ms = 0;
     link->rto_from_ms = link->now_ms;
     link->srtt8 = 0;
@@ -94,6 +96,11 @@ static uint8_t *record(const struct fp_link *link, size_t at)
 static size_t record_size(const struct fp_link *link, size_t at)
 {
     return FP_LINK_RECORD + (size_t)fp_link_get16(record(link, at));
+}
+
+static uint16_t units_of(const uint8_t *rec)
+{
+    return fp_link_units(fp_link_get16(rec));
 }
 
 static size_t record_next(const struct fp_link *link, size_t at)
@@ -221,12 +228,13 @@ static size_t lesser(size_t a, size_t b)
 uint16_t fp_link_payload(const struct fp_link *link)
 {
     size_t n = payload_for_line(link);
-    size_t theirs = (size_t)(link->tx_credit_max / 2) * FP_LINK_UNIT;
-    size_t ours = link->cfg.tx_size / 2 - FP_LINK_RECORD;
+    size_t theirs = (size_t)link->tx_credit_max * FP_LINK_UNIT;
+    size_t most = lesser(theirs, link->cfg.tx_size);
 
-    /* The least of what the line, their memory and ours are best at. */
-    n = lesser(n, ours);
-    n = lesser(n, theirs > FP_LINK_UNIT ? theirs - FP_LINK_UNIT : 0);
+    /* Memory at either end holds two; where the line damages them, four, or
+     * there is nothing to send while one is sent again. */
+    most = n < lesser(link->frame_max, most / 2) ? most / 4 : most / 2;
+    n = lesser(n, most > FP_LINK_UNIT ? most - FP_LINK_UNIT : 0);
     if (n < PAYLOAD_MIN)
         n = PAYLOAD_MIN;
     return (uint16_t)lesser(n, link->frame_max);
@@ -260,6 +268,8 @@ static void arrived(struct fp_link *link, uint8_t *rec)
         link->silence_ms = link->now_ms - link->silent_ms;
     if (rec[4] & TX_LOST)
         link->tx_lost--;
+    else
+        link->tx_aloft = (uint16_t)(link->tx_aloft - units_of(rec));
     rec[4] = (uint8_t)((rec[4] & ~TX_LOST) | TX_ARRIVED);
     if ((int16_t)(order - link->tx_seen) > 0)
         link->tx_seen = order;
@@ -276,6 +286,12 @@ static void measure(struct fp_link *link)
     link->timing = false;
     if (rtt < 0)
         return;
+    if (link->rto_flight < link->timed_flight)
+        link->rto_flight = link->timed_flight;
+    else
+        link->rto_flight =
+            (uint16_t)(link->rto_flight -
+                       (link->rto_flight - link->timed_flight) / 8);
     if (link->srtt8 == 0) {
         link->srtt8 = (uint32_t)rtt * 8 + 1;
         link->rttvar4 = (uint32_t)rtt * 2;
@@ -295,6 +311,33 @@ static void measure(struct fp_link *link)
         link->rto_ms = RTO_MAX_MS;
 }
 
+/* On a slow line a large frame alone takes longer than a small one and its
+ * answer, and what was measured with much under way is too long for the last of
+ * it: so the timeout is as long as what is on the line now. */
+uint32_t fp_link_tx_patience(const struct fp_link *link)
+{
+    uint32_t rto_ms = link->rto_ms, least = link->rto_min8 / 8;
+    uint32_t most = rto_ms > link->cfg.rto_ms ? rto_ms : link->cfg.rto_ms;
+
+    if (link->tx_aloft > 0 && link->rto_flight > 0)
+        rto_ms = rto_ms * link->tx_aloft / link->rto_flight;
+    if (rto_ms < link->rto_ms) {
+        rto_ms += RTO_MIN_MS; /* not all of it is the bytes' */
+        most = link->rto_ms;
+    }
+    if (rto_ms > most)
+        rto_ms = most;
+    return (rto_ms > least ? rto_ms : least) << link->backoff;
+}
+
+/* It is to be sent again. */
+static void lose(struct fp_link *link, uint8_t *rec)
+{
+    rec[4] |= TX_LOST;
+    link->tx_lost++;
+    link->tx_aloft = (uint16_t)(link->tx_aloft - units_of(rec));
+}
+
 /* All that was transmitted before something that has arrived has, or is lost. */
 static void find_lost(struct fp_link *link)
 {
@@ -307,8 +350,7 @@ static void find_lost(struct fp_link *link)
         if ((uint8_t)(rec[3] - link->tx_una) < sent &&
             !(rec[4] & (TX_ARRIVED | TX_LOST)) && at != link->enc_rec &&
             (int16_t)(link->tx_seen - fp_link_get16(rec + 6)) > 0) {
-            rec[4] |= TX_LOST;
-            link->tx_lost++;
+            lose(link, rec);
             link->line_lost8 += 8;
         }
         at = record_next(link, at);
@@ -333,8 +375,7 @@ void fp_link_tx_acked(struct fp_link *link, uint8_t ack, uint16_t credit,
         } else if (n < step) {
             if (!(rec[4] & TX_ARRIVED))
                 arrived(link, rec);
-            link->tx_flight =
-                (uint16_t)(link->tx_flight - fp_link_units(fp_link_get16(rec)));
+            link->tx_flight = (uint16_t)(link->tx_flight - units_of(rec));
         } else if (n > step && n - step <= 32 && bitmap >> (n - step - 1) & 1 &&
                    !(rec[4] & TX_ARRIVED)) {
             arrived(link, rec);
@@ -361,7 +402,7 @@ void fp_link_tx_timeout(struct fp_link *link)
         link->silent_ms = link->rto_from_ms;
     link->rto_from_ms = link->now_ms;
     if (link->backoff < BACKOFF_MAX &&
-        link->rto_ms << link->backoff < RTO_BACKED_MS)
+        fp_link_tx_patience(link) < RTO_BACKED_MS)
         link->backoff++;
     link->timing = false;
     if (link->tx_una == link->tx_next) {
@@ -373,8 +414,8 @@ void fp_link_tx_timeout(struct fp_link *link)
 
         if (rec[3] == link->tx_una && !(rec[4] & (TX_ARRIVED | TX_LOST)) &&
             at != link->enc_rec) {
-            rec[4] |= TX_LOST | TX_TIMED;
-            link->tx_lost++;
+            rec[4] |= TX_TIMED;
+            lose(link, rec);
             return;
         }
         at = record_next(link, at);
@@ -472,6 +513,7 @@ static void begin_record(struct fp_link *link, size_t at)
     uint8_t *rec = record(link, at);
 
     link->enc_rec = at;
+    link->tx_aloft = (uint16_t)(link->tx_aloft + units_of(rec));
     fp_link_put16(rec + 6, ++link->tx_order);
     count_line(link, fp_link_get16(rec) + (size_t)LINE_FRAME);
     begin(link, rec[2], rec[3], rec + FP_LINK_RECORD, fp_link_get16(rec));
@@ -501,9 +543,7 @@ static void begin_new(struct fp_link *link)
     if (link->tx_una == link->tx_next)
         fp_link_tx_forward(link);
     link->tx_next++;
-    link->tx_flight =
-        (uint16_t)(link->tx_flight +
-                   fp_link_units(fp_link_get16(record(link, at))));
+    link->tx_flight = (uint16_t)(link->tx_flight + units_of(record(link, at)));
     link->tx_new = record_next(link, at);
     begin_record(link, at);
 }
@@ -560,6 +600,7 @@ static void encoded(struct fp_link *link)
             link->timing = true;
             link->timed_seq = rec[3];
             link->timed_ms = link->now_ms;
+            link->timed_flight = link->tx_aloft;
         }
         link->enc_rec = FP_LINK_NONE;
         fp_link_tx_forward(link);

@@ -25,7 +25,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLICES     2
+#define UNDER_WAY  2
+#define SLICES     3 /* one may wait for another that began before it */
 #define SLICE_SIZE 65536u
 #define FIRST_SIZE 4096u /* of the first slice: it tells how long the file is */
 
@@ -108,6 +109,9 @@ static uint32_t slice_len(struct fpd_session *s, const struct fpd_op_state *op,
     uint64_t len = r->opened ? r->end - r->next : op->req->u.read.len;
     uint32_t max = r->opened ? fpd_session_slice(s) : FIRST_SIZE;
 
+    /* Two of one length, begun at once, would end at once too. */
+    if (r->opened && pending(r) == 0)
+        max /= 2;
     return len == 0 || len > max ? max : (uint32_t)len;
 }
 
@@ -192,7 +196,7 @@ static bool read_step(struct fpd_session *s, struct fpd_op_state *op,
     /* Until the first answer nobody knows how much there is. */
     if (r->opened ? r->next >= r->end : op->calls > 0)
         return false;
-    if (r->opened && fpd_session_transfers(s, op->req->klass) >= SLICES)
+    if (r->opened && fpd_session_transfers(s, op->req->klass) >= UNDER_WAY)
         return false;
     slice = free_slice(r);
     if (!slice)

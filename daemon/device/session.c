@@ -365,10 +365,11 @@ static bool is_shared(const struct fpd_session *s)
 
 uint32_t fpd_session_slice(const struct fpd_session *s)
 {
-    /* Two slices are under way at once, and something small may come behind
-     * all of both: below the 200 ms promised. Where others want the line too
-     * they are half of that, alone the cost of asking and answering counts. */
-    uint32_t turn = is_shared(s) ? s->rate / 20 : s->rate / 10;
+    /* Two slices are under way at once. Where others want the line too, 50 ms
+     * of it a slice keep the turns short; alone, half a second of it keeps what
+     * asking and answering cost small, and what is read for nobody when the
+     * reader leaves. */
+    uint32_t turn = is_shared(s) ? s->rate / 20 : s->rate / 2;
     uint32_t slice = s->rate ? turn / 1024 * 1024 : SLICE_MAX;
 
     if (slice < SLICE_MIN)

@@ -158,8 +158,8 @@ void fpd_session_abort_upload(struct fpd_session *s,
 
 /* Uploads given up that the device has not let go of yet. */
 unsigned fpd_session_aborting(const struct fpd_session *s);
-/* Bytes that a slice may have now: about 50 ms of the line, 100 for a transfer
- * that is alone, at most 64 KiB. */
+/* Bytes that a slice may have now: about 50 ms of the line, half a second of it
+ * for a transfer that is alone, at most 64 KiB. */
 uint32_t fpd_session_slice(const struct fpd_session *s);
 /* Transfers' calls of this class or a more urgent one. */
 unsigned fpd_session_transfers(const struct fpd_session *s,

@@ -74,6 +74,7 @@ struct bench {
     uint64_t hashed; /* calls */
     /* what came in for the request under way */
     fp_Envelope replies[REPLIES_MAX];
+    size_t bulk_before[REPLIES_MAX]; /* bulk_payload when each came */
     uint32_t reply_count, event_count;
     fp_Event last_event, last_media;
     uint32_t media_count; /* of media in and out */
@@ -256,7 +257,7 @@ static inline void bench_take_frame(struct bench *b,
                 b->media_count++;
             }
         } else {
-            b->reply_count++;
+            b->bulk_before[b->reply_count++] = b->bulk_payload;
         }
         return;
     }

@@ -267,7 +267,7 @@ static void a_small_read_overtakes_a_large_one(void **state)
 {
     struct bench *b = bench_new(true);
     fp_Envelope *env;
-    uint32_t small, large, i = 0;
+    uint32_t small, large, reply = 0, i = 0;
 
     (void)state;
     fill_random(data, 90000, 5);
@@ -287,10 +287,15 @@ static void a_small_read_overtakes_a_large_one(void **state)
     for (int turn = 0; turn < 1000 && b->reply_count < 4; turn++)
         bench_turn(b);
     assert_int_equal(b->reply_count, 4);
+    while (b->replies[reply].id != small)
+        reply++;
     while (b->replies[i].which_body != fp_Envelope_read_end_tag)
         i++;
     assert_int_equal(b->replies[i].id, small);
     assert_int_equal(b->replies[3].id, large);
+    /* Its parts come together: nothing between them but its 10 bytes. */
+    assert_int_equal(b->bulk_before[i] - b->bulk_before[reply],
+                     10 + FP_BULK_RAW_HEADER);
     bench_free(b);
 }
 

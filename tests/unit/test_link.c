@@ -489,6 +489,27 @@ static void two_buffers_keep_the_line_at_work(void **state)
     }
 }
 
+/* What small ones took tells nothing about large ones, of which each has the
+ * line for 44 ms. */
+static void large_frames_after_small_ones_go_once(void **state)
+{
+    struct line *line = line_new(24);
+    struct fp_link_stats st;
+
+    (void)state;
+    end_init(&line->host, true, 4096, 32768, 32768, &line->to_device,
+             line->now);
+    end_init(&line->device, false, 4096, 32768, 32768, &line->to_host,
+             line->now);
+    line_start(line);
+    for (int i = 0; i < 20; i++)
+        (void)stream_ms(line, &line->host, 20);
+    (void)stream_ms(line, &line->host, 262144);
+    fp_link_get_stats(&line->host.link, &st);
+    assert_int_equal(st.retransmitted, 0);
+    line_free(line);
+}
+
 /* Least shares of the line that payload has where it damages one byte in
  * 10,000: a frame in 24 is lost, and its header is one in 24. */
 static void two_buffers_do_well_on_a_bad_line(void **state)
@@ -924,6 +945,7 @@ int main(void)
         cmocka_unit_test(a_clean_line_never_retransmits),
         cmocka_unit_test(every_frame_comes_once_over_bad_lines),
         cmocka_unit_test(two_buffers_keep_the_line_at_work),
+        cmocka_unit_test(large_frames_after_small_ones_go_once),
         cmocka_unit_test(two_buffers_do_well_on_a_bad_line),
         cmocka_unit_test(frames_are_as_large_as_the_line_is_good),
         cmocka_unit_test(nothing_is_lost_while_flash_stalls_a_device),
