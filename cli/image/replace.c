@@ -181,13 +181,8 @@ static bool find_target(struct fpc_replace *r)
                             name) < sizeof r->target;
 }
 
-static int lock_both(struct fpc_replace *r)
+static int take_twin(struct fpc_replace *r)
 {
-    const char *path = r->path;
-
-    r->old_fd = r->twin_fd = -1;
-    if (!find_target(r) || !name_twin(r))
-        return fpc_failed(path);
     if (lock(r) != 0)
         return not_locked(r);
     if (is_ours(r->twin_fd)) {
@@ -198,6 +193,19 @@ static int lock_both(struct fpc_replace *r)
     fpc_error("%s: in the way of a copy, and somebody else's: remove it",
               r->twin);
     return FPC_EXIT_FAILED;
+}
+
+static int lock_both(struct fpc_replace *r)
+{
+    int status;
+
+    r->old_fd = r->twin_fd = -1;
+    if (!find_target(r) || !name_twin(r))
+        return fpc_failed(r->path);
+    fpc_unfinished_hold(true);
+    status = take_twin(r);
+    fpc_unfinished_hold(false);
+    return status;
 }
 
 /* --- copy, commit, abandon ------------------------------------------------ */
@@ -270,6 +278,18 @@ static void sync_dir(const char *path)
     close(fd);
 }
 
+static bool take_place(struct fpc_replace *r)
+{
+    bool done;
+
+    fpc_unfinished_hold(true);
+    done = rename(r->twin, r->target) == 0;
+    if (done)
+        fpc_unfinished(NULL);
+    fpc_unfinished_hold(false);
+    return done;
+}
+
 int fpc_replace_commit(struct fpc_replace *r)
 {
     int status;
@@ -279,14 +299,13 @@ int fpc_replace_commit(struct fpc_replace *r)
         fpc_replace_abandon(r);
         return status;
     }
-    fpc_unfinished(NULL);
 #ifdef _WIN32
     /* Not every filesystem there replaces a file that is open. */
     if (r->old_fd >= 0)
         close(r->old_fd);
     r->old_fd = -1;
 #endif
-    if (rename(r->twin, r->target) != 0) {
+    if (!take_place(r)) {
         status = fpc_failed(r->path);
         fpc_replace_abandon(r);
         return status;
@@ -298,7 +317,9 @@ int fpc_replace_commit(struct fpc_replace *r)
 
 void fpc_replace_abandon(struct fpc_replace *r)
 {
-    fpc_unfinished(NULL);
+    fpc_unfinished_hold(true);
     unlink(r->twin);
+    fpc_unfinished(NULL);
+    fpc_unfinished_hold(false);
     close_both(r);
 }

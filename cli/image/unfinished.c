@@ -18,18 +18,43 @@ static void on_end(int signal_number)
     raise(signal_number); /* SA_RESETHAND: it ends the process on return */
 }
 
-/* A second one, as timeout(1) sends it, waits for the first. Windows sends them
- * one by one anyhow. */
+#ifdef _WIN32
+
+/* Windows sends them one by one, and has no way to make them wait. */
 static void block_others(struct sigaction *act)
 {
-#ifdef _WIN32
     (void)act;
-#else
-    sigemptyset(&act->sa_mask);
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
-        sigaddset(&act->sa_mask, ends[i]);
-#endif
 }
+
+void fpc_unfinished_hold(bool hold)
+{
+    (void)hold;
+}
+
+#else
+
+static void all_ends(sigset_t *set)
+{
+    sigemptyset(set);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        sigaddset(set, ends[i]);
+}
+
+/* A second one, as timeout(1) sends it, waits for the first. */
+static void block_others(struct sigaction *act)
+{
+    all_ends(&act->sa_mask);
+}
+
+void fpc_unfinished_hold(bool hold)
+{
+    sigset_t set;
+
+    all_ends(&set);
+    sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
+#endif
 
 void fpc_unfinished(const char *path)
 {

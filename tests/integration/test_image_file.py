@@ -71,6 +71,30 @@ def test_an_interrupted_put_leaves_nothing(image, number):
     assert image.read_bytes() == before and not twin_of(image).exists()
 
 
+# the lock on the copy takes its time
+SLOW_LOCK = b'''
+#define _GNU_SOURCE
+#include <sys/syscall.h>
+#include <unistd.h>
+int fcntl64(int fd, int how, void *arg) { if (how == 37) usleep(500000); return syscall(SYS_fcntl, fd, how, arg); }
+int fcntl(int fd, int how, void *arg) { return fcntl64(fd, how, arg); }
+'''
+
+
+def test_an_interrupt_as_soon_as_the_copy_is_there_leaves_nothing(image, tmp_path):
+    """Between the call that makes it and the next, which is held up for that"""
+    slow = tmp_path / 'slow.so'
+    subprocess.run(['cc', '-shared', '-fPIC', '-o', slow, '-x', 'c', '-'], input=SLOW_LOCK, check=True)
+    env = dict(os.environ, LD_PRELOAD=str(slow), ASAN_OPTIONS='verify_asan_link_order=0')
+    run = subprocess.Popen([BIN / 'flashport', 'image', 'put', image, '-', '/late'], stdin=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed_signals, env=env)
+    while not twin_of(image).exists():
+        assert run.poll() is None
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=60)
+    assert run.returncode == -signal.SIGINT
+    assert not twin_of(image).exists()
+
+
 def test_what_a_kill_leaves_is_taken_up_by_the_next(image, sources):
     before = image.read_bytes()
     with put_at_work(image) as run:
