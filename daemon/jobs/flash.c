@@ -634,18 +634,19 @@ void fpd_flash_tell_limit(struct fpd_flash *flash)
 {
     struct fpd_flash_spent now, was = flash->spent;
     int64_t ms = fpd_now_ms();
+    bool is_first = flash->asked_ms == 0;
 
-    if (flash->asked_ms && ms - flash->asked_ms < ASK_SPENT_MS)
+    if (!is_first && ms - flash->asked_ms < ASK_SPENT_MS)
         return;
+    flash->asked_ms = ms;
     if (!ask_spent(flash, &now))
         return;
     flash->spent = now;
     /* The first answer says nothing of this job; nor does one of a device that
      * was started since. */
-    if (!flash->asked_ms || now.flash < was.flash || now.hash < was.hash ||
+    if (is_first || now.flash < was.flash || now.hash < was.hash ||
         now.line < was.line)
         now = was;
-    flash->asked_ms = ms;
     now.flash -= was.flash;
     now.hash -= was.hash;
     now.line -= was.line;

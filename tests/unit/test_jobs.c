@@ -265,6 +265,10 @@ int fpd_device_run(struct fpd_device *device, struct fpd_request *req,
 {
     int err;
 
+    if (req->op == FPD_OP_STATS) { /* it has no clock */
+        req->u.stats.count = 0;
+        return FP_OK;
+    }
     assert_string_equal(req->u.chunk.storage, "flash0");
     pthread_mutex_lock(&device->lock);
     device->ops++;
