@@ -100,7 +100,7 @@ export async function follow(job, title) {
       line.end(now.state, now.state === 'failed' && why ? why : now.state);
       return now;
     }
-    line.show(total ? done / total : now.state === 'running' ? null : 0, [now.phase || now.state, limitText(limit)].filter(Boolean).join(', '));
+    line.show(total ? done / total : now.state === 'running' ? null : 0, limitText(limit) || now.phase || now.state);
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
 }
