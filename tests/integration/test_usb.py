@@ -2,6 +2,8 @@
 """USB: the daemon's libusb link against devices of umockdev's, each joined to a real agent (tests/tools/usbbed.c)."""
 import hashlib
 import os
+import pathlib
+import shutil
 import subprocess
 import threading
 
@@ -49,9 +51,9 @@ class UsbBed(Bed):
         self.do('ioctls', name)
         return int(self.said(f'ioctls {name} '))
 
-    def serve(self, *links):
+    def serve(self, *links, program=(BIN / 'flashportd',)):
         self.links = list(links)
-        self.start_daemon(program=(WRAPPER, BIN / 'flashportd'), env=self.env)
+        self.start_daemon(program=(WRAPPER, *program), env=self.env)
 
     def device(self, name):
         return self.http.get(self.api(f'/devices/{name}')).json()
@@ -147,6 +149,25 @@ def test_strangers_are_never_opened(usb):
     assert usb.ioctls('stranger') == 0 and usb.ioctls('cousin') == 0 and usb.ioctls('dev') > 0
     links = [link['name'] for link in usb.http.get(usb.api('/devices')).json()['links']]
     assert links == ['usb:1209:0001:dev']
+
+
+def test_without_the_right_to_open_a_device_the_udev_rule_is_named(usb):
+    """Then it is a link like any other; with the right it opens."""
+    usb.plug('dev')
+    bed = pathlib.Path(usb.env['UMOCKDEV_DIR'])
+    node = bed / 'dev/bus/usb/001/001'
+    node.chmod(0)
+    program = [shutil.copy(BIN / 'flashportd', usb.dir)]
+    if os.geteuid() == 0:  # who may open anything
+        program = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', *program]
+        for path in (usb.dir, bed, *bed.rglob('*')):
+            if path != node and not path.is_symlink():
+                path.chmod(0o777)
+    usb.serve('usb:', program=program)
+    seen = wait_for('the refusal', lambda: (at := usb.link('usb:1209:0001:dev')) and at['state'] == 'backoff' and at)
+    assert 'no right to open /dev/bus/usb/001/001' in seen['reason'] and '70-flashport.rules' in seen['reason']
+    node.chmod(0o666)
+    usb.online('dev')
 
 
 def test_a_product_of_its_own_ids_is_named_by_them(usb):
