@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <glob.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,7 +27,8 @@ const char fpd_config_usage[] =
     "  --socket PATH       also serve a Unix socket; the same user needs no\n"
     "                      token there\n"
     "  --link SPEC         where a device may be; may be given many times:\n"
-    "                      serial:PATH@BAUD, tcp:HOST:PORT or unix:PATH\n"
+    "                      serial:PATH@BAUD, usb:[VID:PID[:SERIAL]],\n"
+    "                      tcp:HOST:PORT or unix:PATH\n"
     "                      (paths may be globs; ports that turn up later are "
     "taken\n"
     "                      in). Behind BAUD "
@@ -36,6 +36,8 @@ const char fpd_config_usage[] =
     "                      the line is raised so far, as device and cable "
     "allow;\n"
     "                      ,dtr= and ,rts= keep (the default), set or clear.\n"
+    "                      usb: alone is every device of ours, VID:PID every\n"
+    "                      one of that product, now and when it is plugged in\n"
     "                      Behind any SPEC "
     ",key-file=FILE: a key that the device must\n"
     "                      have too; TCP beyond loopback needs one\n"
@@ -354,90 +356,4 @@ void fpd_config_free(struct fpd_config *cfg)
     free(cfg->socket);
     free(cfg->file);
     *cfg = (struct fpd_config){ 0 };
-}
-
-/* ---- globs ---- */
-
-static bool is_glob(const char *spec)
-{
-    return strncmp(spec, "tcp:", 4) != 0 && strpbrk(spec, "*?[");
-}
-
-bool fpd_config_has_globs(const struct fpd_config *cfg)
-{
-    for (size_t i = 0; i < cfg->link_count; i++)
-        if (is_glob(cfg->links[i]))
-            return true;
-    return false;
-}
-
-/* udev names a port by-path more than once. */
-static bool is_other_name(const glob_t *found, size_t at)
-{
-    char *path = realpath(found->gl_pathv[at], NULL);
-    bool same = false;
-
-    for (size_t i = 0; path && i < at && !same; i++) {
-        char *other = realpath(found->gl_pathv[i], NULL);
-
-        same = other && strcmp(path, other) == 0;
-        free(other);
-    }
-    free(path);
-    return same;
-}
-
-/* "serial:/dev/ttyACM*@115200": the path between the first ':' and '@'. */
-static size_t expand_one(const char *spec, char **out, size_t max)
-{
-    const char *path = strchr(spec, ':');
-    const char *tail = path ? strrchr(path, '@') : NULL;
-    char pattern[4096], full[8300];
-    size_t n = 0;
-    glob_t found;
-
-    if (!path || !is_glob(spec)) {
-        out[0] = strdup(spec);
-        return max ? 1 : 0;
-    }
-    path++;
-    if (!tail)
-        tail = path + strcspn(path, ",");
-    snprintf(pattern, sizeof pattern, "%.*s", (int)(tail - path), path);
-    if (glob(pattern, 0, NULL, &found) != 0)
-        return 0;
-    for (size_t i = 0; i < found.gl_pathc && n < max; i++) {
-        if (is_other_name(&found, i))
-            continue;
-        snprintf(full, sizeof full, "%.*s%s%s", (int)(path - spec), spec,
-                 found.gl_pathv[i], tail);
-        out[n++] = strdup(full);
-    }
-    globfree(&found);
-    return n;
-}
-
-int fpd_config_expand_links(const struct fpd_config *cfg, char ***specs,
-                            size_t *count)
-{
-    char **list = calloc(FPD_CONFIG_LINKS_MAX + 1, sizeof *list);
-
-    *count = 0;
-    if (!list)
-        return FP_ERR_NOMEM;
-    for (size_t i = 0; i < cfg->link_count; i++) {
-        if (*count >= FPD_CONFIG_LINKS_MAX)
-            break;
-        *count += expand_one(cfg->links[i], list + *count,
-                             FPD_CONFIG_LINKS_MAX - *count);
-    }
-    *specs = list;
-    return FP_OK;
-}
-
-void fpd_config_free_links(char **specs, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        free(specs[i]);
-    free(specs);
 }

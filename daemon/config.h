@@ -31,8 +31,8 @@ struct fpd_config {
     char *socket; /* path of the Unix socket, or NULL */
     char *file;   /* the configuration file, or NULL */
     int log_level;
-    /* Links as configured, globs included, in order: those of the command line
-     * first. */
+    /* Links as configured, in order: those of the command line first. One may
+     * stand for many (daemon/link/expand.h). */
     char *links[FPD_CONFIG_LINKS_MAX];
     size_t link_count;
     size_t cli_link_count; /* the first so many are the command line's */
@@ -52,16 +52,6 @@ int fpd_config_parse(struct fpd_config *cfg, int argc, char **argv, char *why,
  * On an error cfg is as it was. */
 int fpd_config_reload(struct fpd_config *cfg, char *why, size_t size);
 void fpd_config_free(struct fpd_config *cfg);
-
-/* Replaces globs in device paths by what is there now, a port that has several
- * names once. The result's `specs` are malloc'd, with room for
- * FPD_CONFIG_LINKS_MAX, as is each of them; a glob that matches nothing is
- * none. */
-int fpd_config_expand_links(const struct fpd_config *cfg, char ***specs,
-                            size_t *count);
-/* Is there a glob among them? Then new ports may turn up. */
-bool fpd_config_has_globs(const struct fpd_config *cfg);
-void fpd_config_free_links(char **specs, size_t count);
 
 extern const char fpd_config_usage[];
 

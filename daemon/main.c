@@ -9,6 +9,7 @@
 #include "daemon/http/http.h"
 #include "daemon/http/presence.h"
 #include "daemon/jobs/jobs.h"
+#include "daemon/link/expand.h"
 #include "daemon/log.h"
 #include "daemon/store/store.h"
 
@@ -21,7 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_S 1 /* between two looks for new ports */
+#define LOOK_S   1       /* between two looks for new ports */
+#define LOOK_NOW SIGUSR1 /* one was plugged in; to ourselves */
 
 struct daemon {
     struct fpd_config cfg;
@@ -66,7 +68,8 @@ static int set_links(struct daemon *d, bool keep)
 {
     char **fresh, why[400];
     size_t count;
-    int err = fpd_config_expand_links(&d->cfg, &fresh, &count);
+    int err = fpd_link_expand(d->cfg.links, d->cfg.link_count,
+                              FPD_CONFIG_LINKS_MAX, &fresh, &count);
 
     if (err)
         return err;
@@ -86,10 +89,24 @@ static int set_links(struct daemon *d, bool keep)
             fpd_log(FPD_LOG_ERROR, "main", "link left out: %s: spec=%s", why,
                     fresh[i]);
     }
-    fpd_config_free_links(d->links, d->link_count);
+    fpd_link_specs_free(d->links, d->link_count);
     d->links = fresh;
     d->link_count = count;
     return FP_OK;
+}
+
+static void look_now(void)
+{
+    kill(getpid(), LOOK_NOW);
+}
+
+/* May ports that turn up later be links? */
+static bool has_patterns(const struct fpd_config *cfg)
+{
+    for (size_t i = 0; i < cfg->link_count; i++)
+        if (fpd_link_is_pattern(cfg->links[i]))
+            return true;
+    return false;
 }
 
 static void reload(struct daemon *d)
@@ -156,6 +173,7 @@ static int start(struct daemon *d, char *why, size_t size)
     if (err)
         return err;
     atomic_store(&d->http, server);
+    fpd_link_watch(look_now);
     return set_links(d, false);
 }
 
@@ -176,8 +194,9 @@ static void stop(struct daemon *d)
     fpd_presence_free(d->presence);
     if (d->devices)
         fpd_devices_free(d->devices);
+    fpd_link_watch_end();
     fpd_store_close(d->store);
-    fpd_config_free_links(d->links, d->link_count);
+    fpd_link_specs_free(d->links, d->link_count);
 }
 
 /* The URL is for a person at a terminal or a script that waits for it. */
@@ -198,11 +217,11 @@ static void serve(struct daemon *d, const sigset_t *signals)
     int sig;
 
     do {
-        sig = fpd_config_has_globs(&d->cfg) ? sigtimedwait(signals, NULL, &look)
-                                            : sigwaitinfo(signals, NULL);
+        sig = has_patterns(&d->cfg) ? sigtimedwait(signals, NULL, &look)
+                                    : sigwaitinfo(signals, NULL);
         if (sig == SIGHUP)
             reload(d);
-        else if (sig < 0 && errno == EAGAIN)
+        else if (sig == LOOK_NOW || (sig < 0 && errno == EAGAIN))
             set_links(d, true);
     } while (sig != SIGINT && sig != SIGTERM);
     fpd_log(FPD_LOG_INFO, "main", "stopping: signal=%s", strsignal(sig));
@@ -219,6 +238,7 @@ static int run(struct daemon *d)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, LOOK_NOW);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     err = start(d, why, sizeof why);

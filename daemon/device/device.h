@@ -118,7 +118,7 @@ struct fpd_storage_info {
 
 struct fpd_link_info {
     char name[256];   /* the SPEC as configured */
-    const char *kind; /* "serial", "tcp", "unix"; static */
+    const char *kind; /* "serial", "usb", "tcp"...; static */
     uint32_t rate;    /* baud; 0 where there is none */
     enum fpd_device_state state;
     char reason[160];            /* why not online: a sentence; "" */
@@ -168,8 +168,8 @@ struct fpd_devices_config {
 int fpd_devices_new(const struct fpd_devices_config *cfg,
                     struct fpd_devices **out);
 /* Adds a link and starts its worker; opening happens there, so a port that is
- * not there yet is no error. FP_ERR_INVAL (a bad SPEC), FP_ERR_NOTSUP (usb),
- * FP_ERR_EXIST: why[0..size) gets a sentence that says what would be right. */
+ * not there yet is no error. FP_ERR_INVAL (a bad SPEC), FP_ERR_EXIST:
+ * why[0..size) gets a sentence that says what would be right. */
 int fpd_devices_add_link(struct fpd_devices *devices, const char *spec,
                          char *why, size_t size);
 /* Ends the worker and forgets the link; the device stays, absent. */

@@ -433,6 +433,7 @@ static void back_off(struct fpd_worker *w)
         w->backoff_ms = BACKOFF_MAX_MS;
     until = fpd_now_ms() + w->backoff_ms;
     while (!atomic_load(&w->stop) && !fpd_loan_until(w) &&
+           !fpd_link_is_worth_a_try(&w->link) &&
            (left = until - fpd_now_ms()) > 0) {
         int timeout_ms = tend(w, false);
 

@@ -59,21 +59,27 @@ static ssize_t read_now(struct fpd_link *link, uint8_t *buf, size_t size)
                          strerrordesc_np(errno));
 }
 
-ssize_t fpd_link_fd_recv(struct fpd_link *link, uint8_t *buf, size_t size,
-                         int timeout_ms)
+short fpd_link_fd_wait(struct fpd_link *link, short events, int timeout_ms)
 {
     struct pollfd fds[2] = {
-        { .fd = link->fd, .events = POLLIN },
+        { .fd = link->fd, .events = events },
         { .fd = link->wake_fd, .events = POLLIN },
     };
 
-    if (link->want_write)
-        fds[0].events |= POLLOUT;
     if (poll(fds, 2, timeout_ms) <= 0)
         return 0;
     if (fds[1].revents)
         was_woken(link);
-    if (fds[0].revents & (POLLIN | POLLHUP | POLLERR | POLLNVAL))
+    return fds[0].revents;
+}
+
+ssize_t fpd_link_fd_recv(struct fpd_link *link, uint8_t *buf, size_t size,
+                         int timeout_ms)
+{
+    short want = link->want_write ? POLLIN | POLLOUT : POLLIN;
+    short has = fpd_link_fd_wait(link, want, timeout_ms);
+
+    if (has & (POLLIN | POLLHUP | POLLERR | POLLNVAL))
         return read_now(link, buf, size);
     return 0;
 }

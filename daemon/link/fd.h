@@ -17,6 +17,9 @@ ssize_t fpd_link_fd_send_socket(struct fpd_link *link, const uint8_t *buf,
                                 size_t size);
 ssize_t fpd_link_fd_recv(struct fpd_link *link, uint8_t *buf, size_t size,
                          int timeout_ms);
+/* Waits until link->fd has one of `events` or the link is woken: the events it
+ * has, or 0. */
+short fpd_link_fd_wait(struct fpd_link *link, short events, int timeout_ms);
 void fpd_link_fd_close(struct fpd_link *link);
 /* Connects link->fd, a new non-blocking socket, within 5 s. On an error the
  * socket is closed. FP_ERR_CANCELED. */

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -59,27 +60,6 @@ int fpd_link_error(int sys_errno)
     }
 }
 
-static int find_kind(struct fpd_link *link, const char *spec, const char **rest)
-{
-    for (size_t i = 0; fpd_links[i]; i++) {
-        size_t n = strlen(fpd_links[i]->kind);
-
-        if (strncmp(spec, fpd_links[i]->kind, n) == 0 && spec[n] == ':') {
-            link->ops = fpd_links[i];
-            *rest = spec + n + 1;
-            return FP_OK;
-        }
-    }
-    if (strncmp(spec, "usb:", 4) == 0)
-        return fpd_link_fail(link, FP_ERR_NOTSUP,
-                             "usb links are not in this version yet; use the "
-                             "device's serial port: serial:PATH@BAUD");
-    return fpd_link_fail(link, FP_ERR_INVAL,
-                         "no such kind of link: '%.60s'; it is serial:PATH"
-                         "@BAUD, tcp:HOST:PORT or unix:PATH",
-                         spec);
-}
-
 /* Cuts ",key-file=FILE" out of what is behind the kind, and reads it. */
 static int take_key(struct fpd_link *link, char *rest)
 {
@@ -109,25 +89,32 @@ int fpd_link_init(struct fpd_link *link, const char *spec)
                              "a link's SPEC has at most %d bytes",
                              FPD_LINK_SPEC_MAX);
     strcpy(link->spec, spec);
-    err = find_kind(link, spec, &rest);
-    if (err)
-        return err;
-    strcpy(own, rest);
-    err = take_key(link, own);
-    if (!err)
-        err = link->ops->parse(link, own);
-    if (err)
-        return err;
+    link->ops = fpd_link_kind(spec, &rest);
+    if (!link->ops)
+        return fpd_link_fail(link, FP_ERR_INVAL,
+                             "no such kind of link: '%.40s'; it is serial:PATH"
+                             "@BAUD, usb:, tcp:HOST:PORT or unix:PATH",
+                             spec);
     link->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (link->wake_fd < 0)
         return fpd_link_fail(link, fpd_link_error(errno), "eventfd: %s",
                              strerrordesc_np(errno));
-    return FP_OK;
+    strcpy(own, rest);
+    err = take_key(link, own);
+    if (!err)
+        err = link->ops->parse(link, own);
+    if (err) {
+        close(link->wake_fd);
+        link->wake_fd = -1;
+    }
+    return err;
 }
 
 void fpd_link_deinit(struct fpd_link *link)
 {
     fpd_link_close(link);
+    if (link->ops->deinit)
+        link->ops->deinit(link);
     if (link->wake_fd >= 0)
         close(link->wake_fd);
     link->wake_fd = -1;
@@ -138,6 +125,7 @@ int fpd_link_open(struct fpd_link *link)
 {
     link->reason[0] = '\0';
     link->want_write = false;
+    atomic_store(&link->retry, false);
     if (link->key_file[0]) { /* it may be another by now */
         int err = fpd_key_read(link->key_file, link->key, &link->key_size,
                                link->reason, sizeof link->reason);
@@ -196,4 +184,15 @@ void fpd_link_sleep(struct fpd_link *link, int timeout_ms)
 
         (void)n;
     }
+}
+
+void fpd_link_retry(struct fpd_link *link)
+{
+    atomic_store(&link->retry, true);
+    fpd_link_cancel(link);
+}
+
+bool fpd_link_is_worth_a_try(const struct fpd_link *link)
+{
+    return atomic_load(&link->retry);
 }

@@ -4,7 +4,7 @@
  *
  * SPEC    serial:PATH@BAUD[,max=BAUD][,dtr=keep|set|clear]
  *         [,rts=keep|set|clear]
- *         tcp:HOST:PORT, unix:PATH. links.c has the table of kinds. Behind any
+ *         usb:[VID:PID[:SERIAL]], tcp:HOST:PORT, unix:PATH. links.c has the table of kinds. Behind any
  *         of them ,key-file=FILE: the key that the device must have too
  * Memory  struct fpd_link is the caller's; a deinit link holds nothing
  * Errors  negative enum fp_error, with a sentence for a person in `reason`.
@@ -28,15 +28,22 @@
 #define FPD_LINK_REASON_MAX 160
 
 struct fpd_link;
+struct fpd_link_usb;
 
 struct fpd_link_ops {
     const char *kind; /* "serial" */
     /* Opening may reset the board: it stays open while it works, even when no
      * agent answers. */
     bool stays_open;
+    /* NULL: each SPEC is one link. Else: is it a pattern (expand.h), and what
+     * SPECs does it stand for now: up to max malloc'd ones into out; a count */
+    bool (*is_pattern)(const char *rest);
+    size_t (*expand)(const char *spec, char **out, size_t max);
     /* Takes the SPEC behind "kind:" apart into the link's fields. On
      * FP_ERR_INVAL or FP_ERR_NOTSUP `reason` says what would be right. */
     int (*parse)(struct fpd_link *link, const char *rest);
+    /* Undoes parse. NULL: there is nothing to undo. */
+    void (*deinit)(struct fpd_link *link);
     /* Blocks for 5 s at most, less when cancelled. */
     int (*open)(struct fpd_link *link);
     /* Hands bytes on without blocking: how many were taken, perhaps 0. */
@@ -76,6 +83,8 @@ struct fpd_link {
     int fd;          /* -1 when closed */
     int wake_fd;     /* an eventfd, lives from init to deinit */
     bool want_write; /* send left something */
+    _Atomic bool retry;
+    struct fpd_link_usb *usb; /* what usb.c keeps, from parse to deinit */
 };
 
 /* Takes a SPEC apart; opens nothing. FP_ERR_INVAL, FP_ERR_NOTSUP, with a
@@ -96,6 +105,11 @@ void fpd_link_close(struct fpd_link *link);
 int fpd_link_set_rate(struct fpd_link *link, uint32_t baud);
 /* Sleeps up to timeout_ms or until cancelled; the link may be closed. */
 void fpd_link_sleep(struct fpd_link *link, int timeout_ms);
+/* Something was plugged in: to open the link is worth a try, at once. Any
+ * thread; ends a sleep. */
+void fpd_link_retry(struct fpd_link *link);
+/* Was that so since it was last opened? */
+bool fpd_link_is_worth_a_try(const struct fpd_link *link);
 
 /* For the kinds of link: a sentence into link->reason; returns err. */
 int fpd_link_fail(struct fpd_link *link, int err, const char *format, ...)

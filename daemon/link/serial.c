@@ -9,6 +9,7 @@
  * for programs that know nothing, flock for root and for other daemons.
  */
 #include "daemon/link/fd.h"
+#include "daemon/link/glob.h"
 #include "daemon/link/links.h"
 
 #include <errno.h>
@@ -209,6 +210,8 @@ static void serial_close(struct fpd_link *link)
 const struct fpd_link_ops fpd_link_serial = {
     .kind = "serial",
     .stays_open = true,
+    .is_pattern = fpd_link_glob_is_pattern,
+    .expand = fpd_link_glob_expand,
     .parse = serial_parse,
     .open = serial_open,
     .send = fpd_link_fd_send,

@@ -3,6 +3,7 @@
  * unix:PATH, a stream socket: a simulated device, or QEMU's serial port.
  */
 #include "daemon/link/fd.h"
+#include "daemon/link/glob.h"
 #include "daemon/link/links.h"
 
 #include <errno.h>
@@ -38,6 +39,8 @@ static int unix_open(struct fpd_link *link)
 
 const struct fpd_link_ops fpd_link_unix = {
     .kind = "unix",
+    .is_pattern = fpd_link_glob_is_pattern,
+    .expand = fpd_link_glob_expand,
     .parse = unix_parse,
     .open = unix_open,
     .send = fpd_link_fd_send_socket,

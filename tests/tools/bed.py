@@ -39,13 +39,14 @@ def wait_for(what, ready, seconds=30):
 
 
 class Process:
-    def __init__(self, log, program, *args, stdin=subprocess.DEVNULL):
+    def __init__(self, log, program, *args, stdin=subprocess.DEVNULL, env=None):
         self.log, self.args, self.stdin = log, [str(BIN / program), *map(str, args)], stdin
+        self.env = {**os.environ, **env} if env else None
         self.child = self.end = None    # end: the link to its pty, if it makes one
 
     def start(self):
         with open(self.log, 'ab') as log:
-            self.child = subprocess.Popen(self.args, stdout=log, stderr=log, stdin=self.stdin)
+            self.child = subprocess.Popen(self.args, stdout=log, stderr=log, stdin=self.stdin, env=self.env)
         return self
 
     def output(self):
@@ -140,10 +141,10 @@ class Bed:
             self.links[self.links.index(f'unix:{far}')] = f'unix:{near}'
         return made
 
-    def start_daemon(self, *options):
+    def start_daemon(self, *options, program=('flashportd',), **how):
         links = [part for link in self.links for part in ('--link', link)]
-        self.daemon = self.process('daemon', 'flashportd', '--data', self.dir / 'store', '--listen', '127.0.0.1:0',
-                                   '--socket', self.dir / 'd.sock', *links, *options)
+        self.daemon = self.process('daemon', *program, '--data', self.dir / 'store', '--listen', '127.0.0.1:0',
+                                   '--socket', self.dir / 'd.sock', *links, *options, **how)
         self.find_daemon()
         return self.daemon
 

@@ -99,40 +99,12 @@ static void a_reload_changes_links_or_nothing(void **state)
     fpd_config_free(&cfg);
 }
 
-static void globs_become_what_is_there(void **state)
-{
-    char dir[] = "/tmp/fp-glob-XXXXXX", path[64], spec[96];
-    char *argv[] = { "flashportd", "--link", spec, NULL };
-    struct fpd_config cfg;
-    size_t count;
-    char **specs;
-
-    (void)state;
-    assert_non_null(mkdtemp(dir));
-    snprintf(spec, sizeof spec, "serial:%s/tty*@115200", dir);
-    snprintf(path, sizeof path, "%s/tty7", dir);
-    fclose(fopen(path, "w"));
-    assert_int_equal(parse(&cfg, argv), FP_OK);
-    assert_int_equal(fpd_config_expand_links(&cfg, &specs, &count), FP_OK);
-    assert_int_equal(count, 1);
-    snprintf(spec, sizeof spec, "serial:%s@115200", path);
-    assert_string_equal(specs[0], spec);
-    fpd_config_free_links(specs, count);
-    unlink(path);
-    assert_int_equal(fpd_config_expand_links(&cfg, &specs, &count), FP_OK);
-    assert_int_equal(count, 0);
-    fpd_config_free_links(specs, count);
-    fpd_config_free(&cfg);
-    rmdir(dir);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_command_line_wins_over_the_file),
         cmocka_unit_test(mistakes_are_told_with_file_and_key),
         cmocka_unit_test(a_reload_changes_links_or_nothing),
-        cmocka_unit_test(globs_become_what_is_there),
     };
     int failed;
 

@@ -3,6 +3,7 @@
  * Links of the daemon, each against the far end of a real one: a
  * pseudo-terminal, a Unix socket, a TCP socket.
  */
+#include "daemon/link/expand.h"
 #include "daemon/link/link.h"
 
 #include <arpa/inet.h>
@@ -48,7 +49,14 @@ static void specs_are_taken_apart_or_refused_with_a_sentence(void **state)
         { "tcp::7000", FP_ERR_INVAL, 0 },
         { "unix:/run/device.sock", FP_OK, 0 },
         { "unix:", FP_ERR_INVAL, 0 },
-        { "usb:1209:0001", FP_ERR_NOTSUP, 0 },
+        { "usb:", FP_OK, 0 },
+        { "usb:1209:0001", FP_OK, 0 },
+        { "usb:1209:00Ab:board-7", FP_OK, 0 },
+        { "usb:1209", FP_ERR_INVAL, 0 },
+        { "usb:1209:1", FP_ERR_INVAL, 0 },
+        { "usb:1209:0001:", FP_ERR_INVAL, 0 },
+        { "usb:1209:0001:a:b", FP_ERR_INVAL, 0 },
+        { "usb:,baud=9600", FP_ERR_INVAL, 0 },
         { "carrier-pigeon:home", FP_ERR_INVAL, 0 },
         { "", FP_ERR_INVAL, 0 },
     };
@@ -79,6 +87,31 @@ static void endless_specs_are_refused(void **state)
     assert_int_equal(fpd_link_init(&link, spec), FP_ERR_INVAL);
     spec[200] = '\0'; /* longer than a socket's name may be */
     assert_int_equal(fpd_link_init(&link, spec), FP_ERR_INVAL);
+}
+
+static void globs_become_what_is_there(void **state)
+{
+    char dir[] = "/tmp/fp-glob-XXXXXX", path[64], spec[96], want[96];
+    char *const given[] = { spec };
+    size_t count;
+    char **specs;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(spec, sizeof spec, "serial:%s/tty*@115200", dir);
+    snprintf(path, sizeof path, "%s/tty7", dir);
+    fclose(fopen(path, "w"));
+    assert_true(fpd_link_is_pattern(spec));
+    assert_int_equal(fpd_link_expand(given, 1, 8, &specs, &count), FP_OK);
+    assert_int_equal(count, 1);
+    snprintf(want, sizeof want, "serial:%s@115200", path);
+    assert_string_equal(specs[0], want);
+    fpd_link_specs_free(specs, count);
+    unlink(path);
+    assert_int_equal(fpd_link_expand(given, 1, 8, &specs, &count), FP_OK);
+    assert_int_equal(count, 0);
+    fpd_link_specs_free(specs, count);
+    rmdir(dir);
 }
 
 /* ---- a link and its far end ---- */
@@ -274,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(specs_are_taken_apart_or_refused_with_a_sentence),
         cmocka_unit_test(endless_specs_are_refused),
+        cmocka_unit_test(globs_become_what_is_there),
         cmocka_unit_test(serial_is_raw_and_exclusive_and_notices_an_unplug),
         cmocka_unit_test(serial_says_what_is_no_port),
         cmocka_unit_test(unix_connects_and_notices_the_end),
