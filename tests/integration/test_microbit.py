@@ -46,7 +46,8 @@ def bed():
         assert board.is_running(), 'the firmware faulted'
         counters = made.http.get(made.api(f'/devices/{ID}/stats')).json()['counters']
         assert counters['microbit.uart_lost_bytes'] == 0, counters
-        assert counters['link.rx_damaged'] == 0, counters
+        # On a machine with much else to do a session may end, in the middle of a frame.
+        assert counters['link.rx_damaged'] <= made.daemon.output().count('device: lost'), counters
         assert counters['microbit.stack_free_bytes'] >= 256, counters
 
 
@@ -215,10 +216,11 @@ def ask(bed, asked, answers):
 
 def cut_within(bed, board, rnd, asked):
     """The power goes while it is at work, or has just been. The answer: a status, or None."""
+    span = 0.02 + len(asked[2].get('data', b'')) / 60_000   # about as long as it takes
     answers = []
     worker = threading.Thread(target=ask, args=(bed, asked, answers))
     worker.start()
-    time.sleep(rnd.random() * rnd.choice((0.02, 0.1, 0.3)))
+    time.sleep(rnd.random() * span)
     board.cut()
     worker.join()
     return answers[0]

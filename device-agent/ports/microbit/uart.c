@@ -20,7 +20,8 @@
 #define PIN_RX 25u
 
 struct ring {
-    uint8_t *const buf;
+    volatile uint8_t *const buf; /* written before head moves, read before
+                                    tail does */
     const uint32_t size;
     volatile uint32_t head; /* where the next byte is put */
     volatile uint32_t tail; /* and taken; equal: empty */
