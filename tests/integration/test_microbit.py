@@ -46,8 +46,6 @@ def bed():
         assert board.is_running(), 'the firmware faulted'
         counters = made.http.get(made.api(f'/devices/{ID}/stats')).json()['counters']
         assert counters['microbit.uart_lost_bytes'] == 0, counters
-        # On a machine with much else to do a session may end, in the middle of a frame.
-        assert counters['link.rx_damaged'] <= made.daemon.output().count('device: lost'), counters
         assert counters['microbit.stack_free_bytes'] >= 256, counters
 
 
