@@ -194,6 +194,7 @@ static void show(struct watch *w, const json_t *job, const char *state)
     const char *phase = fpc_text(job, "phase");
 
     w->progress.label = w->away ? "waiting" : *phase ? phase : state;
+    w->progress.limit = fpc_text(progress, "limit");
     fpc_progress_update(
         &w->progress,
         (uint64_t)json_integer_value(json_object_get(progress, "done")),

@@ -175,6 +175,9 @@ void fpc_progress_update(struct fpc_progress *p, uint64_t done, uint64_t total)
     if (done && past > 500)
         fprintf(stderr, "  %s/s",
                 fpc_size_text(done * 1000 / (uint64_t)past, rate));
+    if (p->limit && *p->limit)
+        fprintf(stderr, "  waits for the %s",
+                strcmp(p->limit, "link") == 0 ? "line" : p->limit);
     fflush(stderr);
 }
 

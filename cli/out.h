@@ -40,6 +40,7 @@ bool fpc_confirmed(const char *format, ...)
  * nothing when stderr is no terminal. */
 struct fpc_progress {
     const char *label; /* what is copied; may be hostile */
+    const char *limit; /* what it waits for, as the daemon names it, or NULL */
     bool on;
     /* private */
     int64_t start_ms, shown_ms;

@@ -175,13 +175,16 @@ static bool ask_open(struct fpd_session *s, struct fpd_op_state *op,
 
     if (p->wait_below && others(s, op) >= p->wait_below)
         return false;
-    if (!p->stream)
-        p->stream = fpd_session_stream(s);
+    p->stream = fpd_session_stream(s);
     if (!p->stream)
         return false;
     env = fpd_session_begin(s, op, fp_Envelope_put_open_tag, true);
-    if (!env)
+    if (!env) {
+        /* Not kept: the session may end before the next try. */
+        fpd_session_free_stream(s, p->stream);
+        p->stream = 0;
         return false;
+    }
     if (!whole)
         FPD_SET_BYTES(env->body.put_open.upload_id, p->upload_id, 16);
     env->body.put_open.has_commit = whole;

@@ -20,6 +20,8 @@ enum {
     BUSY_MS = 30000, /* for a queue that is full */
     POLL_MS = 100,   /* for a device that is away */
     CLEANUP_MS = 10000,
+    ASK_SPENT_MS = 2000,
+    COUNTERS_MAX = 64, /* more are not looked at */
 };
 
 /* What is asked, apart from struct fpd_request, which is used up by a try. */
@@ -584,17 +586,73 @@ int fpd_flash_end(struct fpd_flash *flash)
     return err ? ask_failed(flash, &a, err) : FP_OK;
 }
 
-void fpd_flash_tell_limit(struct fpd_flash *flash)
+/* ---- what holds it back ---- */
+
+/* Ten bits a byte on the line; frames and others take their share. What a link
+ * without a rate could carry nobody knows. */
+static const char *guess_limit(const struct fpd_flash *flash)
 {
     double rate = fpd_job_rate(flash->job);
 
-    /* Ten bits a byte on the line; frames and others take their share. What a
-     * link without a rate could carry nobody knows. */
     if (!flash->baud || rate <= 0)
-        fpd_job_limit(flash->job, NULL);
+        return NULL;
+    return rate * flash->progress_unit > 0.07 * flash->baud ? "link" : "flash";
+}
+
+static void add_counter(const struct fpd_flash *flash,
+                        const struct fpd_counter *counter,
+                        struct fpd_flash_spent *spent)
+{
+    const char *name = counter->name;
+    size_t size = strlen(name), prefix = strlen(flash->storage);
+
+    if (strcmp(name, "agent.hash_us") == 0)
+        spent->hash = counter->value;
+    else if (strcmp(name, "agent.wait_us") == 0)
+        spent->line = counter->value;
+    else if (size > 3 && strcmp(name + size - 3, "_us") == 0 &&
+             strncmp(name, flash->storage, prefix) == 0 && name[prefix] == '.')
+        spent->flash += counter->value;
+}
+
+static bool ask_spent(struct fpd_flash *flash, struct fpd_flash_spent *spent)
+{
+    struct fpd_counter counters[COUNTERS_MAX];
+    struct fpd_request req = { .op = FPD_OP_STATS,
+                               .u.stats = { .counters = counters,
+                                            .max = COUNTERS_MAX } };
+
+    *spent = (struct fpd_flash_spent){ 0 };
+    if (fpd_device_run(flash->device, &req, &flash->job->interrupt))
+        return false;
+    for (uint32_t i = 0; i < req.u.stats.count; i++)
+        add_counter(flash, &counters[i], spent);
+    return true;
+}
+
+void fpd_flash_tell_limit(struct fpd_flash *flash)
+{
+    struct fpd_flash_spent now, was = flash->spent;
+    int64_t ms = fpd_now_ms();
+
+    if (flash->asked_ms && ms - flash->asked_ms < ASK_SPENT_MS)
+        return;
+    if (!ask_spent(flash, &now))
+        return;
+    flash->spent = now;
+    /* The first answer says nothing of this job; nor does one of a device that
+     * was started since. */
+    if (!flash->asked_ms || now.flash < was.flash || now.hash < was.hash ||
+        now.line < was.line)
+        now = was;
+    flash->asked_ms = ms;
+    now.flash -= was.flash;
+    now.hash -= was.hash;
+    now.line -= was.line;
+    if (now.flash == 0 && now.hash == 0 && now.line == 0)
+        fpd_job_limit(flash->job, guess_limit(flash));
+    else if (now.line >= now.flash && now.line >= now.hash)
+        fpd_job_limit(flash->job, "link");
     else
-        fpd_job_limit(flash->job,
-                      rate * flash->progress_unit > 0.07 * flash->baud
-                          ? "link"
-                          : "flash");
+        fpd_job_limit(flash->job, now.flash >= now.hash ? "flash" : "hash");
 }

@@ -49,6 +49,10 @@ struct fpd_flash {
     uint32_t count;
     bool exclusive; /* between begin and end */
     uint8_t nonce[8];
+    int64_t asked_ms; /* the device, what its time went to */
+    struct fpd_flash_spent {
+        uint64_t flash, hash, line; /* microseconds, since it was started */
+    } spent;
 };
 
 /* Waits for the device and looks at the range. FP_ERR_NOENT: no such storage or
@@ -95,8 +99,10 @@ int fpd_flash_write(struct fpd_flash *flash, uint32_t first, uint32_t count,
 /* Mounts again what is there. */
 int fpd_flash_end(struct fpd_flash *flash);
 
-/* Tells the job what holds it back: "link" or "flash", by how fast bytes come
- * on a line whose speed is known. */
+/* Tells the job what holds it back: "flash", "hash" or "link", by what the
+ * device says that its time went to since it was asked last, at most every two
+ * seconds. Of a device without a clock: by how fast bytes come on a line whose
+ * speed is known. */
 void fpd_flash_tell_limit(struct fpd_flash *flash);
 
 #endif

@@ -5,7 +5,7 @@ The real daemon and the real agent, joined by the line simulator at a real baud 
 zmodem (lrzsz) over the same simulator in the same run. Every transfer is compared by hash. A ratio is against a
 physical limit, the line's own rate, so a noisy machine shows as a smaller number, never as a larger one.
 
-usage: ./dev bench link [--baud N] [--device posix|small|nor] [--runs N] [--size BYTES] [--quick] [--no-zmodem]
+usage: ./dev bench link [--baud N] [--device posix|small|nor] [--runs N] [--size BYTES] [--quick] [--no-zmodem] [--side-by-side N]
 """
 import argparse
 import concurrent.futures
@@ -199,7 +199,7 @@ class Row:
 
 
 def table(args):
-    """Slow lines are measured side by side, which needs little of a CPU; the others alone."""
+    """Lines are measured side by side, the faster the fewer: each needs little of a CPU."""
     print(f'shares of the line (baud / 10 bytes a second) for {args.size} bytes, and files a second of {FILES} of {FILE_SIZE} bytes;\n'
           'zmodem: sz to rz, the time the line was at work; * misses its goal\n')
     print(f'{"baud":>8} {"way":>6} {"damaged":>7}  {"device":7}{"random up":>9}{"down":>9}{"text up":>9}{"down":>9}{"files up":>9}{"down":>9}  what random up waits for')
@@ -207,7 +207,7 @@ def table(args):
     devices = ['zmodem'] * (not args.no_zmodem) + ([args.device] if args.device else list(DEVICES))
     for baud in [args.baud] if args.baud else (921600, 3000000, 115200):
         rows = [Row(d, baud, *line, args) for line in LINES if not args.quick or line[0] == 1 for d in devices]
-        with concurrent.futures.ThreadPoolExecutor(8 if baud < 200000 else 1) as pool:
+        with concurrent.futures.ThreadPoolExecutor(args.side_by_side or max(1, min(8, 2000000 // baud))) as pool:
             for row in pool.map(Row.measure, rows):
                 if row.device == 'zmodem':
                     peers[row.baud, row.latency, row.flip] = row.figures[4]
@@ -257,6 +257,7 @@ def main():
     p.add_argument('--device', choices=DEVICES)
     p.add_argument('--quick', action='store_true', help='only lines with 1 ms each way')
     p.add_argument('--no-zmodem', action='store_true')
+    p.add_argument('--side-by-side', type=int, metavar='N', help='lines measured at once (2 at 921600 baud, 8 at 115200, 1 at 3000000)')
     args = p.parse_args()
     assert args.no_zmodem or shutil.which('sz'), 'lrzsz is not installed'
     missed = table(args)

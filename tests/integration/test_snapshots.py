@@ -166,6 +166,35 @@ def test_a_cancelled_restore_says_what_it_left(fresh):
     assert image(fresh, 'one') == image(fresh, 'two')
 
 
+def waits_for(bed, reply, limit):
+    """The job says so before it ends"""
+    def told():
+        job = job_of(bed, reply)
+        assert job['state'] in ('queued', 'running'), job
+        return job['progress'].get('limit') == limit
+    wait_for(limit, told)
+
+
+def test_a_restore_to_slow_flash_says_that_it_waits_for_it(fresh):
+    two(fresh, timing='nor')
+    put(fresh, 'one', 'f', content(480_000))
+    reply = start_restore(fresh, done(fresh, start_backup(fresh, 'one'))['snapshot'], 'two')
+    waits_for(fresh, reply, 'flash')
+    done(fresh, reply)
+
+
+def test_a_backup_over_a_slow_line_says_that_it_waits_for_it(fresh):
+    (fresh.dir / 'slow.img').write_bytes(content(512 << 10))
+    fresh.agent('slow', blocks=128, listen='pty')
+    fresh.line('slow', 115200)
+    fresh.start_daemon()
+    fresh.online('slow', 30)
+    reply = start_backup(fresh, 'slow')
+    waits_for(fresh, reply, 'link')
+    fresh.http.delete(fresh.url + reply.headers['Location'])
+    fresh.job(reply)
+
+
 def test_backups_while_the_device_is_written_to_are_whole(fresh):
     two(fresh, timing='nor')
     put(fresh, 'two', 'still', content(60_000))

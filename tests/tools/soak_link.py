@@ -84,6 +84,9 @@ class Client:
         reply = self.ask('GET', f'{FS}/{name}')
         if reply is None:
             return False
+        if len(reply.content) != int(reply.headers['Content-Length']):
+            self.count.add(done=-1, failed=1)   # broken off, which its reader sees
+            return False
         found = GONE if reply.status_code == 404 else reply.content
         if reply.status_code not in (200, 404) or found not in self.may[name]:
             self.count.is_wrong(f'GET {name}: {reply.status_code}, {len(reply.content)} bytes that nobody wrote there')

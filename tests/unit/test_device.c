@@ -413,6 +413,78 @@ static uint8_t *some_bytes(size_t size, unsigned seed)
     return data;
 }
 
+static _Atomic bool peer_holds_reads;
+static _Atomic unsigned opened_stream;
+
+static void offer_whole(struct peer *p, fp_Envelope *out)
+{
+    (void)p;
+    if (out->which_body == fp_Envelope_hello_reply_tag)
+        out->body.hello_reply.features |= fp_Feature_FEATURE_WHOLE_PUT;
+}
+
+/* Takes whole uploads; answers reads only when it may. */
+static bool take_whole(struct peer *p, const fp_Envelope *in)
+{
+    p->spoil = offer_whole;
+    if (in->which_body == fp_Envelope_put_open_tag) {
+        atomic_store(&opened_stream, in->body.put_open.stream);
+        peer_answer(p, fp_Envelope_put_commit_reply_tag);
+        peer_send(p);
+        return true;
+    }
+    return in->which_body == fp_Envelope_read_tag &&
+           atomic_load(&peer_holds_reads);
+}
+
+/* The streams of a session are new: what an upload that had to wait was given
+ * in the one before may be another's now. */
+static void a_put_that_waits_keeps_no_stream_over_a_lost_link(void **state)
+{
+    struct reader done[4] = { 0 };
+    struct fpd_request reads[3], put, stat = { .op = FPD_OP_STAT };
+    struct fpd_spool *spool;
+    struct bench b;
+
+    (void)state;
+    atomic_store(&peer_holds_reads, true);
+    open_bench(&b, take_whole);
+    wait_online(&b);
+    for (int i = 0; i < 3; i++) {
+        reads[i] = (struct fpd_request){ .op = FPD_OP_READ,
+                                         .u.read.path = "/flash/file",
+                                         .u.read.pipe = fpd_pipe_new(0),
+                                         .done = reader_done,
+                                         .ctx = &done[i] };
+        assert_int_equal(fpd_device_submit(b.device, &reads[i]), FP_OK);
+    }
+    while (atomic_load(&b.peer->seen[fp_Envelope_read_tag]) < 3)
+        nap();
+    assert_int_equal(fpd_spool_new("/tmp", 3, &spool), FP_OK);
+    assert_int_equal(fpd_spool_write(spool, "abc", 3), FP_OK);
+    assert_int_equal(fpd_spool_end(spool), FP_OK);
+    put = (struct fpd_request){ .op = FPD_OP_PUT,
+                                .klass = FPD_UPLOAD,
+                                .u.put.path = "/flash/file",
+                                .u.put.spool = spool,
+                                .done = reader_done,
+                                .ctx = &done[3] };
+    assert_int_equal(fpd_device_submit(b.device, &put), FP_OK);
+    stat.u.stat.path = "/flash/file";
+    assert_int_equal(run_op(&b, &stat), FP_OK); /* the put was looked at */
+    for (int i = 0; i < 3; i++) {
+        fpd_device_cancel(b.device, &reads[i]);
+        reader_wait(&done[i]);
+        fpd_pipe_unref(reads[i].u.read.pipe);
+    }
+    atomic_store(&b.peer->hang_up, true);
+    reader_wait(&done[3]);
+    assert_int_equal(put.err, FP_OK);
+    assert_int_equal(atomic_load(&opened_stream), 1); /* the first free one */
+    fpd_spool_unref(spool);
+    close_bench(&b);
+}
+
 static void a_put_replaces_the_file(void **state)
 {
     static const size_t sizes[] = { 0, 1, 1000, 400000 };
@@ -1284,6 +1356,7 @@ int main(void)
         cmocka_unit_test(a_read_goes_on_after_a_lost_link),
         cmocka_unit_test(a_file_that_changes_while_read_is_stale_not_mixed),
         cmocka_unit_test(a_put_replaces_the_file),
+        cmocka_unit_test(a_put_that_waits_keeps_no_stream_over_a_lost_link),
         cmocka_unit_test(equal_content_programs_nothing),
         cmocka_unit_test(preconditions_fail_before_anything_is_sent),
         cmocka_unit_test(a_put_goes_on_where_the_device_has_it),

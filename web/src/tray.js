@@ -75,6 +75,9 @@ export async function upload(files, onDone) {
   }
 }
 
+/** What a job waits for most. @param {string | undefined} limit */
+const limitText = (limit) => limit && `waits for the ${limit === 'link' ? 'line' : limit}`;
+
 /**
  * Follows a job to its end.
  * @param {{id: string}} job
@@ -91,13 +94,13 @@ export async function follow(job, title) {
       line.end('failed', error.message);
       return { state: 'failed' };
     }
-    const { done = 0, total = 0 } = now.progress || {};
+    const { done = 0, total = 0, limit } = now.progress || {};
     if (['done', 'failed', 'cancelled'].includes(now.state)) {
       const why = typeof now.error === 'string' ? now.error : now.error && (now.error.detail || now.error.title);
       line.end(now.state, now.state === 'failed' && why ? why : now.state);
       return now;
     }
-    line.show(total ? done / total : now.state === 'running' ? null : 0, now.phase || now.state);
+    line.show(total ? done / total : now.state === 'running' ? null : 0, [now.phase || now.state, limitText(limit)].filter(Boolean).join(', '));
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
 }
