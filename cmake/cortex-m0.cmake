@@ -9,8 +9,8 @@ set(CMAKE_C_COMPILER arm-none-eabi-gcc)
 set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
 
 # Freestanding, so that a failed assertion traps and printf stays out.
-set(CMAKE_C_FLAGS_INIT
-    "-mcpu=cortex-m0 -mthumb -ffreestanding -ffunction-sections -fdata-sections")
+set(CMAKE_C_FLAGS_INIT "-mcpu=cortex-m0 -mthumb -ffreestanding")
+string(APPEND CMAKE_C_FLAGS_INIT " -ffunction-sections -fdata-sections")
 set(CMAKE_EXE_LINKER_FLAGS_INIT "--specs=nano.specs -Wl,--gc-sections")
 
 if(NOT FP_NANOPB_SOURCE)

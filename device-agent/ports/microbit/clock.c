@@ -4,7 +4,8 @@
  * that the main loop wakes.
  *
  * Interrupts are late while flash stalls the CPU, for 22 ms when a page is
- * erased. So they do not count: time is read off the first timer, which goes on.
+ * erased. So they do not count: time is read off the first timer, which goes
+ * on.
  */
 #include "device-agent/ports/microbit/chip.h"
 #include "device-agent/ports/microbit/port.h"
@@ -16,7 +17,7 @@ static uint32_t now_us; /* of the timer, at now_ms */
 
 void fp_port_tick_handler(void);
 
-/* The crystal: the oscillator that runs without it is too inexact for a UART. */
+/* The crystal: the oscillator that runs without is too inexact for a UART. */
 static void start_crystal(void)
 {
     CLOCK_EVENTS_HFCLKSTARTED = 0;

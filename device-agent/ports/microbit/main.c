@@ -55,7 +55,7 @@ static uint8_t scratch[512];
 static char id[FP_PORT_ID_SIZE];
 static uint8_t epoch[FP_EPOCH_SIZE];
 
-/* What the agent grants the host, and a few of the frames that need no grant. */
+/* What the agent grants the host, and some of what needs no grant. */
 _Static_assert(FP_PORT_UART_IN >= BUFFER_SIZE + FP_FRAME_OVERHEAD,
                "what is under way finds room while the agent is at work");
 

@@ -6,8 +6,8 @@
  *     wire ─► 6 bytes of FIFO ─► handler ─► in  ─► fp_port_uart_recv()
  *     wire ◄── 1 byte        ◄── handler ◄─ out ◄─ fp_port_uart_send()
  *
- * Of each ring one side moves `head`, the other `tail`, so no lock is needed. One
- * byte of it stays free, or full would look like empty.
+ * Of each ring one side moves `head`, the other `tail`, so no lock is needed.
+ * One byte of it stays free, or full would look like empty.
  *
  * No byte is lost: `in` takes more than the agent ever has under way to it, and
  * while flash stalls the CPU nothing is under way but an acknowledgement, which
