@@ -17,7 +17,7 @@ enum {
     FP_AGENT_WAIT = 2, /* nothing to do until something comes in */
 };
 
-/* Room on the line for an answer: one of a few numbers, and any. */
+/* How much an answer may be: a few numbers; or whatever fits a frame. */
 #define FP_AGENT_BRIEF 96
 #define FP_AGENT_ANY   SIZE_MAX
 
@@ -85,6 +85,7 @@ void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
 bool fp_agent_send_event(struct fp_agent *agent, uint32_t id,
                          const fp_Event *event);
 uint64_t fp_agent_now_us(const struct fp_agent *agent);
+/* Does an answer of that size, or of any, fit, and leave at once? */
 bool fp_agent_has_room(struct fp_agent *agent, size_t size);
 /* Does the wire take something at once? */
 bool fp_agent_wire_is_free(struct fp_agent *agent);
