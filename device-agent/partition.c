@@ -21,8 +21,7 @@ static bool is_fat(uint8_t type)
 static void take(struct fp_agent_partition *part, const struct fp_bdev_mbr *mbr,
                  uint32_t index)
 {
-    static const char *const names[FP_AGENT_PARTITIONS] = { "part1", "part2",
-                                                            "part3", "part4" };
+    static const char *const names[] = { "part1", "part2", "part3", "part4" };
     const struct fp_bdev_part *from = &mbr->parts[index];
 
     *part = (struct fp_agent_partition){

@@ -26,8 +26,11 @@
 #define FP_AGENT_PATH_MAX 512
 #endif
 
-/* Chunk digests in one reply; flashport.options has the same number. */
+/* Chunk digests in one reply, 16 bytes of every task each; 32 at most, as
+ * flashport.options has it. */
+#ifndef FP_AGENT_DIGESTS
 #define FP_AGENT_DIGESTS 32
+#endif
 /* Chunks in one ChunkRead, likewise. */
 #define FP_AGENT_CHUNKS 64
 
