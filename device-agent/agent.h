@@ -176,7 +176,7 @@ struct fp_agent_config {
     /* Paths that no host changes, nor what is below them: "/flash/boot.py".
      * Neither is their volume formatted nor their storage restored by one. The
      * filesystem's other spellings of a name are the same name here. */
-    const char *const *protected;
+    const char *const *protected_paths;
     uint32_t protected_count;
 
     /* The wire. As struct fp_link_config. */
