@@ -17,7 +17,7 @@ import pytest
 
 from bed import BIN
 
-pytestmark = pytest.mark.microbit
+pytestmark = [pytest.mark.microbit, pytest.mark.firmware]
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).resolve().parent / 'packages'

@@ -47,8 +47,7 @@ static struct fp_agent_volume volumes[] = {
                .cache_size = LITTLEFS_CACHE,
                .options = LITTLEFS_OPTIONS },
       .ws = workspace,
-      .ws_size = sizeof workspace,
-      .format_erased = true },
+      .ws_size = sizeof workspace },
 };
 
 static uint8_t tx_buf[BUFFER_SIZE], rx_buf[BUFFER_SIZE];
@@ -145,6 +144,13 @@ static int start(void)
     return fp_agent_init(&agent, &config, fp_port_now_ms());
 }
 
+/* Only what never was written: damage is for a person to look at. */
+static void format_blank(void)
+{
+    if (volumes[0].mount_err == FP_ERR_NOENT && volumes[0].erased)
+        (void)fp_agent_format(&agent, &volumes[0], NULL);
+}
+
 /* The agent wants to be called when bytes come, and every millisecond does no
  * harm: what wakes the CPU is that. */
 static void serve(void)
@@ -164,6 +170,7 @@ int main(void)
     fp_port_uart_init();
     if (start() != FP_OK)
         return 1; /* a figure above breaks a rule of agent.h: starts again */
+    format_blank();
     for (;;)
         serve();
 }

@@ -6,24 +6,65 @@
  *     wire ─► 6 bytes of FIFO ─► handler ─► in  ─► fp_port_uart_recv()
  *     wire ◄── 1 byte        ◄── handler ◄─ out ◄─ fp_port_uart_send()
  *
+ * Of each ring one side moves `head`, the other `tail`, so no lock is needed.
+ * One byte of it stays free, or full would look like empty.
+ *
  * No byte is lost: `in` takes more than the agent ever has under way to it, and
  * while flash stalls the CPU nothing is under way but an acknowledgement, which
  * would come again.
  */
 #include "device-agent/ports/microbit/chip.h"
 #include "device-agent/ports/microbit/port.h"
-#include "device-agent/ports/ring.h"
 
 #define PIN_TX 24u
 #define PIN_RX 25u
 
+struct ring {
+    volatile uint8_t *const buf; /* written before head moves, read before
+                                    tail does */
+    const uint32_t size;
+    volatile uint32_t head; /* where the next byte is put */
+    volatile uint32_t tail; /* and taken; equal: empty */
+};
+
 static uint8_t in_buf[FP_PORT_UART_IN], out_buf[FP_PORT_UART_OUT];
-static struct fp_port_ring in = { .buf = in_buf, .size = sizeof in_buf };
-static struct fp_port_ring out = { .buf = out_buf, .size = sizeof out_buf };
+static struct ring in = { .buf = in_buf, .size = sizeof in_buf };
+static struct ring out = { .buf = out_buf, .size = sizeof out_buf };
 static volatile bool sending; /* a byte is on its way: TXDRDY will tell */
 static volatile uint32_t lost;
 
 void fp_port_uart_handler(void);
+
+/* ---- rings ---- */
+
+/* No division: this chip has none. */
+static uint32_t after(const struct ring *ring, uint32_t at)
+{
+    return at + 1 == ring->size ? 0 : at + 1;
+}
+
+static bool put(struct ring *ring, uint8_t byte)
+{
+    uint32_t next = after(ring, ring->head);
+
+    if (next == ring->tail)
+        return false;
+    ring->buf[ring->head] = byte;
+    ring->head = next;
+    return true;
+}
+
+/* A byte, or -1. */
+static int take(struct ring *ring)
+{
+    int byte = -1;
+
+    if (ring->tail != ring->head) {
+        byte = ring->buf[ring->tail];
+        ring->tail = after(ring, ring->tail);
+    }
+    return byte;
+}
 
 /* ---- the chip ---- */
 
@@ -59,13 +100,13 @@ static void take_byte(void)
     /* In this order: reading makes the next byte of the FIFO ready, which is an
      * event of its own. */
     UART_EVENTS_RXDRDY = 0;
-    if (!fp_port_ring_put(&in, (uint8_t)UART_RXD))
+    if (!put(&in, (uint8_t)UART_RXD))
         lost++;
 }
 
 static void give_byte(void)
 {
-    int byte = fp_port_ring_take(&out);
+    int byte = take(&out);
 
     UART_EVENTS_TXDRDY = 0;
     sending = byte >= 0;
@@ -90,7 +131,11 @@ void fp_port_uart_handler(void)
 
 size_t fp_port_uart_recv(uint8_t *buf, size_t size)
 {
-    return fp_port_ring_read(&in, buf, size);
+    size_t n = 0;
+
+    while (n < size && in.tail != in.head)
+        buf[n++] = (uint8_t)take(&in);
+    return n;
 }
 
 /* Interrupts are locked out. That a byte has left is looked at as well, since
@@ -103,8 +148,10 @@ static void go_on(void)
 
 size_t fp_port_uart_send(const uint8_t *buf, size_t size)
 {
-    size_t n = fp_port_ring_write(&out, buf, size);
+    size_t n = 0;
 
+    while (n < size && put(&out, buf[n]))
+        n++;
     lock();
     go_on();
     unlock();
@@ -122,7 +169,7 @@ void fp_port_uart_sleep(void)
 {
     lock();
     go_on();
-    if (fp_port_ring_is_empty(&in))
+    if (in.tail == in.head)
         __asm volatile("wfi" ::: "memory");
     unlock();
 }
