@@ -129,7 +129,7 @@ static void begin_volume(struct fp_agent *agent, struct fp_agent_volume *volume)
     int err = fp_agent_volume_mount(agent, volume, NULL, NULL);
 
     if (err == FP_ERR_NOENT && volume->erased && volume->format_erased)
-        (void)fp_agent_format(agent, volume, NULL);
+        volume->mount_err = fp_agent_format(agent, volume, NULL);
 }
 
 int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,

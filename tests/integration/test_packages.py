@@ -15,7 +15,7 @@ import subprocess
 
 import pytest
 
-from bed import BIN
+from bed import BIN, Bed, wait_for
 
 pytestmark = [pytest.mark.microbit, pytest.mark.firmware]
 
@@ -224,3 +224,38 @@ def link(tmp_path, parts):
     done = subprocess.run(['arm-none-eabi-gcc', *CPU, '--specs=nano.specs', '--specs=nosys.specs', '-nostartfiles', '-Wl,--gc-sections', *roots,
                            '-o', tmp_path / 'sketch.elf', *parts], capture_output=True, text=True, timeout=120)
     return set(re.findall(r'undefined reference to `(.*?)\'', done.stderr))
+
+
+# ---- the example, which runs here ----
+
+@pytest.fixture(scope='module')
+def running(package):
+    """The packaged tree and its example, compiled for this machine from nothing else, with a daemon at its wire."""
+    folder, program = package / 'examples' / 'zephyr' / 'src', package.parent / 'host'
+    run('gcc', '-std=gnu11', '-g', '-O0', '-fsanitize=thread', '-Wall', '-Wextra', '-Werror', '-DWORKSPACE_SIZE=8192', '-I', package / 'src', '-I', NANOPB, '-I', folder,
+        *sorted(package / path for path in sources(package, {'littlefs'})), *(NANOPB / f'pb_{part}.c' for part in ('common', 'decode', 'encode')),
+        folder / 'device.c', HERE / 'host.c', '-o', program, '-lpthread', cwd=package)
+    with Bed() as bed:
+        device = bed.process('packaged', program, bed.dir / 'packaged.unix')
+        bed.listens(device, 'unix', bed.dir / 'packaged.unix')
+        bed.start_daemon()
+        bed.online('packaged-1')
+        yield bed
+
+
+def file_url(bed, name):
+    return bed.api(f'/devices/packaged-1/fs/flash/{name}')
+
+
+def test_application_and_host_share_the_files_and_changes_are_told(running):
+    wait_for('its log', lambda: 'interval=1000\n' in running.http.get(file_url(running, 'log.txt')).text)
+    assert running.http.put(file_url(running, 'interval.txt'), data=b'20').status_code == 201
+    wait_for('what it was told', lambda: 'interval=20\n' in running.http.get(file_url(running, 'log.txt')).text)
+    assert running.http.delete(file_url(running, 'interval.txt')).status_code == 204
+    wait_for('what it was told then', lambda: re.search(r'=20\n(.*\n)*interval=1000\n', running.http.get(file_url(running, 'log.txt')).text))
+
+
+def test_what_the_firmware_keeps_is_refused(running):
+    refused = running.http.put(file_url(running, 'factory'), data=b'x')
+    assert refused.status_code == 403 and refused.json()['type'].endswith('/protected'), refused.text
+    assert running.http.put(file_url(running, 'factory.txt'), data=b'x').status_code == 201

@@ -133,6 +133,23 @@ static void only_an_erased_flash_is_formatted_and_only_if_wanted(void **state)
     assert_false(starts_mounted(0x5a, true));
 }
 
+/* Else a board whose buffer is too small would be told to format. */
+static void what_could_not_be_formatted_says_why(void **state)
+{
+    struct bench *b = bench_new(false);
+    char reason[97];
+
+    (void)state;
+    b->volumes[0].format_erased = true;
+    b->volumes[0].ws_size = 1024;
+    assert_int_equal(fp_agent_init(&b->agent, &b->cfg, b->now_ms), FP_OK);
+    assert_false(b->volumes[0].mounted);
+    fp_agent_volume_reason(&b->volumes[0], reason, sizeof reason);
+    assert_string_equal(reason,
+                        "it needs more memory than this device gives it");
+    bench_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +157,7 @@ int main(void)
         cmocka_unit_test(what_failed_or_changed_nothing_is_not_heard),
         cmocka_unit_test(a_volume_is_heard_of_when_it_is_mounted),
         cmocka_unit_test(only_an_erased_flash_is_formatted_and_only_if_wanted),
+        cmocka_unit_test(what_could_not_be_formatted_says_why),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,10 +12,13 @@
 /* The agent's files, and one that the application has open at a time. */
 #define FILES_MAX (FP_AGENT_REQUESTS + FP_AGENT_UPLOADS + 1)
 
-/* Of littlefs with these options, FP_NAME_MAX 64 and blocks of any size. */
-#define OPTIONS        "entries=24,addresses=4,lookahead=20"
-#define CACHE_SIZE     128
+/* Of littlefs with these options, FP_NAME_MAX 64, pointers of 32 bits and
+ * blocks of any size. Too little is no accident: the volume says so. */
+#define OPTIONS    "entries=24,addresses=4,lookahead=20"
+#define CACHE_SIZE 128
+#ifndef WORKSPACE_SIZE
 #define WORKSPACE_SIZE (2336 + 288 * FILES_MAX)
+#endif
 
 /* The largest erase block that a host may restore. */
 #define BLOCK_MAX 4096
