@@ -13,9 +13,9 @@
 #include "device-agent/agent.h"
 #include "port.h"
 
-/* 640 is the least, that every message fits; frames of 1024 carry files a tenth
- * faster. Two of them a buffer is the least, too; four keep a wire busy while
- * the flash works. */
+/* 640 is the least, that every message fits: 13 bytes more on the wire, 2 %. Of
+ * 1024 it is 1.5 %. Two of them a buffer is the least, too; four keep the wire
+ * busy while the flash works. */
 #define FRAME_MAX   640
 #define BUFFER_SIZE (2 * (FRAME_MAX + FP_FRAME_OVERHEAD))
 

@@ -1,4 +1,8 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ *
+ * The agent's configuration and memory, some 16 KB, and an application that
+ * uses the same files. Nothing here knows the platform.
+ */
 #include "device.h"
 
 #include <string.h>

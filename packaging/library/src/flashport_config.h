@@ -10,6 +10,10 @@
 #ifndef FLASHPORT_CONFIG_H
 #define FLASHPORT_CONFIG_H
 
+#ifdef __AVR__
+#error "flashport's agent needs a CPU of 32 bits, and 16 KB of RAM"
+#endif
+
 #ifdef ESP_PLATFORM
 #include <sdkconfig.h>
 #endif
