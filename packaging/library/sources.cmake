@@ -1,16 +1,10 @@
 # SPDX-License-Identifier: MIT
-# What Zephyr and ESP-IDF compile, by what Kconfig says: FLASHPORT_SOURCES.
-set(src ${CMAKE_CURRENT_LIST_DIR}/src)
-set(folders core core/bdev core/digest core/fs core/vfs proto device-agent)
+# What Zephyr and ESP-IDF compile: FLASHPORT_SOURCES, all but the drivers that
+# Kconfig leaves out.
+file(GLOB_RECURSE FLASHPORT_SOURCES ${CMAKE_CURRENT_LIST_DIR}/src/*.c)
 foreach(driver littlefs fat spiffs minifs bonsai raw)
     string(TOUPPER ${driver} upper)
-    if(CONFIG_FLASHPORT_${upper})
-        list(APPEND folders core/fs/${driver})
+    if(NOT CONFIG_FLASHPORT_${upper})
+        list(FILTER FLASHPORT_SOURCES EXCLUDE REGEX "/src/core/fs/${driver}/")
     endif()
-endforeach()
-
-set(FLASHPORT_SOURCES)
-foreach(folder ${folders})
-    file(GLOB found ${src}/${folder}/*.c)
-    list(APPEND FLASHPORT_SOURCES ${found})
 endforeach()
