@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The agent in real firmware: a micro:bit under QEMU, and a daemon at its UART.
+"""The agent in real firmware: boards under QEMU, and a daemon at their UART.
 
-Built by `./dev build microbit`; $FP_FIRMWARE is its microbit.bin. What flash
-holds is taken from outside, and judged by the checker in tests/tools.
-FP_CUTS sets how often the power is cut (10), FP_SEED the seed, which is printed.
+One suite for every board of tests/tools/boards.py, which has the figures of each;
+firmware is built by `./dev build NAME`. What flash holds is taken from outside,
+and judged by the checker in tests/tools. FP_CUTS sets how often the power is cut
+(5), FP_SEED the seed, which is printed.
 """
 import hashlib
+import http.client
 import json
 import os
 import pathlib
@@ -14,43 +16,57 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 
 import pytest
 import requests
 
-from bed import Bed, wait_for
-from microbit import FILES_SIZE, Microbit
+from bed import BIN, Bed, wait_for
+from boards import BOARDS, Ast1030Evb
 from test_kill import Model
 
-pytestmark = pytest.mark.microbit
+pytestmark = pytest.mark.firmware
 
 TOOLS = pathlib.Path(__file__).resolve().parent.parent / 'tools'
-FIRMWARE = os.environ.get('FP_FIRMWARE', TOOLS.parents[1] / 'build' / 'microbit' / 'bin' / 'microbit.bin')
-ID = 'microbit-1234567800000003'    # QEMU's chips have one DEVICEID, all of them
 
 
-def start_microbit(bed):
-    board = Microbit(bed.dir, 'dev', FIRMWARE).start()
+def kinds(*boards):
+    """As parameters; those of one name run one after the other, those of two side by side."""
+    return [pytest.param(board, id=board.NAME, marks=pytest.mark.xdist_group(board.NAME)) for board in boards]
+
+
+@pytest.fixture(scope='module', params=kinds(*BOARDS.values()))
+def kind(request):
+    return request.param
+
+
+def start_board(bed, kind, **prepared):
+    board = kind(bed.dir, 'dev', **prepared).start()
     bed.processes.append(board)
     bed.links.append(f'unix:{board.uart}')
     bed.start_daemon()
-    bed.online(ID)
+    bed.device = kind.ID
+    bed.online(kind.ID)
     return board
 
 
 @pytest.fixture(scope='module')
-def bed():
+def bed(kind):
     with Bed() as made:
-        board = start_microbit(made)
+        board = start_board(made, kind)
         yield made
         assert board.is_running(), 'the firmware faulted'
-        counters = made.http.get(made.api(f'/devices/{ID}/stats')).json()['counters']
-        assert counters['microbit.uart_lost_bytes'] == 0, counters
-        assert counters['microbit.stack_free_bytes'] >= 256, counters
+        told = counters(made)
+        assert told['bare.wire_lost_bytes'] == 0, told
+        assert told['bare.stack_free_bytes'] >= 256, told
+
+
+def counters(bed):
+    return bed.http.get(bed.api(f'/devices/{bed.device}/stats')).json()['counters']
 
 
 def file_url(bed, name=''):
-    return bed.api(f'/devices/{ID}/fs/flash/{name}')
+    return bed.api(f'/devices/{bed.device}/fs/flash/{name}')
 
 
 def upload(bed, name, data):
@@ -66,25 +82,25 @@ def names(bed, folder=''):
     return {entry['name']: entry.get('size') for entry in bed.http.get(file_url(bed, folder)).json()['entries']}
 
 
-def check_files(path, data):
+def check_files(kind, path, data):
     """By the independent checker: a littlefs as a power cut may leave it, and nothing worse."""
     path.write_bytes(data)
-    done = subprocess.run([sys.executable, TOOLS / 'littlefs_check.py', path, '--block-size', '1024', '--prog-size', '4', '--json'],
-                          capture_output=True, timeout=120)
+    done = subprocess.run([sys.executable, TOOLS / 'littlefs_check.py', path, '--block-size', str(kind.BLOCK),
+                           '--prog-size', str(kind.PROG), '--json'], capture_output=True, timeout=120)
     report = json.loads(done.stdout)
     assert report['unreadable'] is None and done.returncode == 0, report['findings']
 
 
-def test_it_comes_online_and_tells_what_it_is(bed):
-    device = bed.http.get(bed.api(f'/devices/{ID}')).json()
+def test_it_comes_online_and_tells_what_it_is(bed, kind):
+    device = bed.http.get(bed.api(f'/devices/{bed.device}')).json()
     storage, volume = device['storages'][0], device['volumes'][0]
-    assert device['model'] == 'microbit'
-    assert (storage['size'], storage['block_size'], storage['prog_size']) == (FILES_SIZE, 1024, 4)
-    assert 'xip' in storage['flags']
+    assert device['model'] == kind.NAME
+    assert (storage['size'], storage['block_size'], storage['prog_size']) == (kind.SIZE, kind.BLOCK, kind.PROG)
+    assert ('xip' in storage['flags']) == kind.STALLS
     assert volume['mounted'] and volume['writable'], 'a blank flash was not formatted'
 
 
-@pytest.mark.parametrize('size', [0, 1, 128, 129, 1023, 1024, 1025, 640 * 16, 60_000])
+@pytest.mark.parametrize('size', [0, 1, 128, 129, 1023, 1024, 1025, 4095, 4096, 4097, 60_000])
 def test_what_is_uploaded_comes_back(bed, size):
     data = content(size, size)
     upload(bed, 'f', data)
@@ -97,7 +113,7 @@ def test_folders_renames_and_deletes(bed):
     assert bed.http.request('MKCOL', file_url(bed, 'dir/')).status_code == 201
     upload(bed, 'dir/one', b'first')
     moved = bed.http.request('MOVE', file_url(bed, 'dir/one'),
-                             headers={'Destination': f'/api/v1/devices/{ID}/fs/flash/dir/two'})
+                             headers={'Destination': f'/api/v1/devices/{bed.device}/fs/flash/dir/two'})
     assert moved.status_code in (201, 204), moved.text
     assert names(bed, 'dir/') == {'two': 5}
     assert bed.http.get(file_url(bed, 'dir/two')).content == b'first'
@@ -106,7 +122,7 @@ def test_folders_renames_and_deletes(bed):
     assert bed.http.delete(file_url(bed, 'dir/')).status_code == 204
 
 
-def test_more_files_than_an_index_of_a_directory_holds(bed):
+def test_more_files_than_a_small_index_of_a_directory_holds(bed):
     made = {f'file-{i:02}': i for i in range(40)}
     for name, size in made.items():
         upload(bed, name, content(size))
@@ -116,9 +132,9 @@ def test_more_files_than_an_index_of_a_directory_holds(bed):
         assert bed.http.delete(file_url(bed, name)).status_code == 204
 
 
-def test_an_upload_that_does_not_fit_changes_nothing(bed):
+def test_an_upload_that_does_not_fit_changes_nothing(bed, kind):
     upload(bed, 'f', b'old')
-    reply = bed.http.put(file_url(bed, 'f'), data=content(FILES_SIZE))
+    reply = bed.http.put(file_url(bed, 'f'), data=content(kind.SIZE))
     assert reply.status_code == 507, reply.text
     assert bed.http.get(file_url(bed, 'f')).content == b'old'
 
@@ -151,15 +167,15 @@ def test_more_at_once_than_it_works_on(bed):
 
 
 def restore(bed, snapshot):
-    job = bed.job(bed.http.post(bed.api(f'/snapshots/{snapshot}/restore'), json={'device': ID, 'storage': 'flash0'}))
+    job = bed.job(bed.http.post(bed.api(f'/snapshots/{snapshot}/restore'), json={'device': bed.device, 'storage': 'flash0'}))
     assert job['state'] == 'done', job
 
 
-def test_a_snapshot_is_the_flash_and_a_restore_brings_it_back(tmp_path):
+def test_a_snapshot_is_the_flash_and_a_restore_brings_it_back(kind, tmp_path):
     with Bed() as bed:
-        board = start_microbit(bed)
+        board = start_board(bed, kind)
         upload(bed, 'kept', content(20_000))
-        job = bed.backup(ID)
+        job = bed.backup(kind.ID)
         assert job['state'] == 'done', job
         snapshot = job['result']['snapshot']
         upload(bed, 'kept', b'overwritten')
@@ -170,26 +186,52 @@ def test_a_snapshot_is_the_flash_and_a_restore_brings_it_back(tmp_path):
         board.save()
         image = bed.http.get(bed.api(f'/snapshots/{snapshot}/image')).content
         assert board.files() == image
-        check_files(tmp_path / 'flash.img', image)
+        check_files(kind, tmp_path / 'flash.img', image)
 
 
-def test_it_restarts_when_asked(tmp_path):
+def test_it_restarts_when_asked(kind):
     with Bed() as bed:
-        board = start_microbit(bed)
+        board = start_board(bed, kind)
         upload(bed, 'kept', b'as it was')
-        epoch = bed.http.get(bed.api(f'/devices/{ID}')).json()['epoch']
-        assert bed.http.post(bed.api(f'/devices/{ID}/reboot')).status_code < 300
+        epoch = bed.http.get(bed.api(f'/devices/{bed.device}')).json()['epoch']
+        assert bed.http.post(bed.api(f'/devices/{bed.device}/reboot')).status_code < 300
         wait_for('its reset', lambda: not board.is_running())
         board.cut()
         board.restart()
-        wait_for('another epoch', lambda: bed.http.get(bed.api(f'/devices/{ID}')).json()['epoch'] != epoch)
-        bed.online(ID)
+        wait_for('another epoch', lambda: bed.http.get(bed.api(f'/devices/{bed.device}')).json()['epoch'] != epoch)
+        bed.online(kind.ID)
         assert bed.http.get(file_url(bed, 'kept')).content == b'as it was'
 
 
-# ---- power cuts ----
+# ---- kills and power cuts ----
 
-def random_op(rnd, files):
+def send_half(bed, name, data):
+    """An upload that does not go on, of which the device has had some."""
+    url, before = urllib.parse.urlsplit(file_url(bed, name)), counters(bed)['link.rx_bytes']
+    request = http.client.HTTPConnection(url.netloc)
+    request.putrequest('PUT', url.path)
+    request.putheader('Authorization', bed.http.headers['Authorization'])
+    request.putheader('Content-Length', str(len(data)))
+    request.endheaders(data[:len(data) // 2])
+    wait_for('bytes of it', lambda: counters(bed)['link.rx_bytes'] > before + len(data) // 4)
+    return request
+
+
+def test_a_killed_daemon_leaves_the_old_file(kind):
+    with Bed() as bed:
+        start_board(bed, kind)
+        upload(bed, 'f', b'old')
+        request = send_half(bed, 'f', content(40_000))
+        bed.daemon.kill()
+        request.close()
+        bed.restart_daemon()
+        bed.online(kind.ID)
+        assert bed.http.get(file_url(bed, 'f')).content == b'old'
+        upload(bed, 'f', content(40_000))
+        assert bed.http.get(file_url(bed, 'f')).content == content(40_000)
+
+
+def random_op(bed, rnd, files):
     """(how it is asked for, what it makes of a dict of the files)"""
     name, kind = rnd.choice('abcde'), rnd.choice('pppprd') if files else 'p'
     if kind == 'p':
@@ -199,7 +241,7 @@ def random_op(rnd, files):
     without = {key: value for key, value in files.items() if key != was}
     if kind == 'd' or was == name:
         return ('DELETE', was, {}), lambda old: without
-    to = {'headers': {'Destination': f'/api/v1/devices/{ID}/fs/flash/{name}'}}
+    to = {'headers': {'Destination': f'/api/v1/devices/{bed.device}/fs/flash/{name}'}}
     return ('MOVE', was, to), lambda old: {**without, name: files[was]}
 
 
@@ -226,7 +268,7 @@ def cut_within(bed, board, rnd, asked):
 
 def commit_one(bed, rnd, model):
     """A change that is answered well before the cut, and so must be there after it."""
-    asked, change = random_op(rnd, model.states[0])
+    asked, change = random_op(bed, rnd, model.states[0])
     answers = []
     ask(bed, asked, answers)
     assert answers[0] in (201, 204), (asked[:2], answers)
@@ -244,21 +286,57 @@ def read_all(bed):
     return [found]
 
 
-def test_power_cuts_lose_nothing_that_was_committed(tmp_path):
-    cuts, seed = int(os.environ.get('FP_CUTS', 10)), int(os.environ.get('FP_SEED', random.SystemRandom().randrange(1 << 32)))
+def test_power_cuts_lose_nothing_that_was_committed(kind, tmp_path):
+    cuts, seed = int(os.environ.get('FP_CUTS', 5)), int(os.environ.get('FP_SEED', random.SystemRandom().randrange(1 << 32)))
     rnd, model, unanswered = random.Random(seed), Model(), 0
     print(f'FP_SEED={seed} FP_CUTS={cuts}')
     with Bed() as bed:
-        board = start_microbit(bed)
+        board = start_board(bed, kind)
         for i in range(cuts):
             commit_one(bed, rnd, model)
-            asked, change = random_op(rnd, model.states[0])
+            asked, change = random_op(bed, rnd, model.states[0])
             status = cut_within(bed, board, rnd, asked)
-            check_files(tmp_path / 'flash.img', board.files())
+            check_files(kind, tmp_path / 'flash.img', board.files())
             model.apply(change, 'done' if status in (201, 204) else 'open')
             model.history.append(f'{i} {asked[0]} {asked[1]} {len(asked[2].get("data", b""))} -> {status}')
             unanswered += status not in (201, 204)
             board.restart()
-            bed.online(ID)
+            bed.online(kind.ID)
             model.settle(wait_for('its files', lambda: read_all(bed))[0])
-    print(f'{unanswered} of {cuts} cuts came before an answer')
+    print(f'{kind.NAME}: {unanswered} of {cuts} cuts came before an answer')
+
+
+# ---- one board's own ----
+
+class LargeAst1030Evb(Ast1030Evb):
+    SIZE, CHIP = 32 << 20, 'w25q256'
+
+
+class ForeignAst1030Evb(Ast1030Evb):
+    SIZE, CHIP = 4 << 20, 'sst25vf032b'     # whose JEDEC id tells no size
+
+
+@pytest.mark.parametrize('kind', kinds(LargeAst1030Evb))
+def test_a_chip_above_16_mib_is_addressed_to_its_end(kind, tmp_path):
+    """Nearly full, so that what is uploaded lies above what three bytes address."""
+    filler, image = content(31 << 20), tmp_path / 'full.img'
+    (tmp_path / 'full').mkdir()
+    (tmp_path / 'full' / 'filler').write_bytes(filler)
+    subprocess.run([BIN / 'flashport', 'image', 'create', image, tmp_path / 'full', '--size', str(kind.SIZE)],
+                   check=True, capture_output=True, timeout=120)
+    with Bed() as bed:
+        board = start_board(bed, kind, holds=image.read_bytes())
+        upload(bed, 'f', content(3000, 2))
+        assert bed.http.get(file_url(bed, 'f')).content == content(3000, 2)
+        part = bed.http.get(file_url(bed, 'filler'), headers={'Range': 'bytes=30000000-30000999'})
+        assert part.content == filler[30_000_000:30_001_000]
+        board.save()
+        assert board.files().find(content(3000, 2)) >= 16 << 20
+
+
+@pytest.mark.parametrize('kind', kinds(ForeignAst1030Evb))
+def test_without_a_chip_that_it_knows_it_serves_without_storage(kind):
+    with Bed() as bed:
+        start_board(bed, kind)
+        device = bed.http.get(bed.api(f'/devices/{bed.device}')).json()
+        assert device['storages'] == [] and device['volumes'] == []
