@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Firmware of a board that has no OS: PORT.elf for debuggers and emulators,
-# PORT.bin and PORT.hex for what writes it, PORT-echo.elf for benches. The
+# PORT.bin and PORT.hex for what writes it, and PORT-echo, for benches. The
 # board's folder has main.c, limits.cmake and the linker script PORT.ld beside
 # the sources that are named. Linking prints what it takes.
 #
@@ -22,10 +22,6 @@ function(fp_bare_firmware port)
     target_link_libraries(${port} PRIVATE fp_agent)
     target_compile_definitions(${port} PRIVATE FP_PORT_VERSION="${PROJECT_VERSION}")
     target_link_options(${port} PRIVATE -Wl,--print-memory-usage)
-    add_custom_command(TARGET ${port} POST_BUILD
-        COMMAND ${CMAKE_OBJCOPY} -O binary ${port}.elf ${port}.bin
-        COMMAND ${CMAKE_OBJCOPY} -O ihex ${port}.elf ${port}.hex
-        WORKING_DIRECTORY ${CMAKE_RUNTIME_OUTPUT_DIRECTORY} VERBATIM)
 
     add_executable(${port}-echo ${FP_BARE}/echo.c)
     foreach(program ${port} ${port}-echo)
@@ -35,5 +31,9 @@ function(fp_bare_firmware port)
             -Wl,--defsym=STACK_SIZE=${board_STACK})
         set_target_properties(${program} PROPERTIES SUFFIX .elf
             LINK_DEPENDS "${script};${FP_BARE}/sections.ld")
+        add_custom_command(TARGET ${program} POST_BUILD
+            COMMAND ${CMAKE_OBJCOPY} -O binary ${program}.elf ${program}.bin
+            COMMAND ${CMAKE_OBJCOPY} -O ihex ${program}.elf ${program}.hex
+            WORKING_DIRECTORY ${CMAKE_RUNTIME_OUTPUT_DIRECTORY} VERBATIM)
     endforeach()
 endfunction()
