@@ -40,10 +40,14 @@ def kind(request):
     return request.param
 
 
-def start_board(bed, kind, **prepared):
+def start_board(bed, kind, baud=0, **prepared):
+    """Its UART is the daemon's link, or with a rate at the other end of a line."""
     board = kind(bed.dir, 'dev', **prepared).start()
     bed.processes.append(board)
-    bed.links.append(f'unix:{board.uart}')
+    if baud:
+        bed.line('dev', baud, listen='uart')
+    else:
+        bed.links.append(f'unix:{board.uart}')
     bed.start_daemon()
     bed.device = kind.ID
     bed.online(kind.ID)
@@ -164,6 +168,19 @@ def test_more_at_once_than_it_works_on(bed):
     for worker in workers:
         worker.join()
     assert answers == [[201, True, 204]] * 6
+
+
+def test_on_its_line_text_is_packed_where_there_is_room_for_that(kind):
+    """Without a rate nothing ever is."""
+    text = b''.join(b'{"probe": %d, "celsius": %d}\n' % (i % 7, 20 + i % 5) for i in range(400))
+    with Bed() as bed:
+        start_board(bed, kind, baud=115200)
+        before = counters(bed)
+        upload(bed, 'text', text)
+        assert bed.http.get(file_url(bed, 'text')).content == text
+        after = counters(bed)
+        for way in ('link.rx_bytes', 'link.tx_bytes'):
+            assert (after[way] - before[way] < len(text) / 2) == kind.PACKS, way
 
 
 def restore(bed, snapshot):

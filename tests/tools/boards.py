@@ -85,6 +85,7 @@ class Microbit(Board):
     SIZE, BLOCK, PROG = 144 * 1024, 1024, 4     # at the end of its flash, docs/firmware-ports.md
     FLASH_SIZE = 256 * 1024
     STALLS = True       # the CPU, while flash is written
+    PACKS = False       # has room for LZ4
     UNDER_WAY = 1344    # bytes that its agent lets a host send before it has taken them
 
     def __init__(self, folder, name, program=None):
@@ -106,6 +107,7 @@ class Ast1030Evb(Board):
     ID = 'ast1030-evb-0badcafedeadbeef'     # likewise
     SIZE, BLOCK, PROG = 1 << 20, 4096, 16
     STALLS = False
+    PACKS = True
     UNDER_WAY = 8384
     CHIP = 'w25q80'     # that size, as QEMU knows them
     SPI1 = 2            # its first chip among the drives
