@@ -17,7 +17,7 @@ import pytest
 
 from bed import BIN, Bed, wait_for
 
-pytestmark = [pytest.mark.microbit, pytest.mark.firmware]
+pytestmark = pytest.mark.firmware
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).resolve().parent / 'packages'

@@ -15,7 +15,7 @@ import pytest
 
 from bed import BIN, SANITIZER
 
-pytestmark = [pytest.mark.microbit, pytest.mark.firmware]
+pytestmark = pytest.mark.firmware
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs' / 'porting.md'

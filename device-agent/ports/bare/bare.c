@@ -108,16 +108,6 @@ static int find_flash(struct fp_agent_config *config,
     return fp_bdev_gen_init(&gen, flash, gen_config);
 }
 
-/* Only what never was written: damage is for a person to look at. */
-static void format_blank(const struct fp_agent_config *config)
-{
-    struct fp_agent_volume *volume = &config->volumes[0];
-
-    if (config->volume_count > 0 && volume->mount_err == FP_ERR_NOENT &&
-        volume->erased)
-        (void)fp_agent_format(&agent, volume, NULL);
-}
-
 /* ---- the loop ---- */
 
 /* The agent wants to be called when bytes come, and every millisecond does no
@@ -151,7 +141,6 @@ int fp_bare_run(struct fp_agent_config *config, uint8_t *gen_maps,
         err = fp_agent_init(&agent, config, fp_port_now_ms());
     if (err)
         return err;
-    format_blank(config);
     for (;;)
         serve();
 }

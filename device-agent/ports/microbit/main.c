@@ -44,7 +44,8 @@ static struct fp_agent_volume volumes[] = {
                .cache_size = LITTLEFS_CACHE,
                .options = LITTLEFS_OPTIONS },
       .ws = workspace,
-      .ws_size = sizeof workspace },
+      .ws_size = sizeof workspace,
+      .format_erased = true },
 };
 
 static uint8_t tx_buf[BUFFER_SIZE], rx_buf[BUFFER_SIZE];
