@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: MIT
 """What calls through pointers can reach, for stack.py.
 
-CALLS   callers, by file:function, and what they reach: table[] is any function in tables of that name, file:function one whose
+CALLS   callers, by file:function (the first that fits counts), and what they reach: table[] is any function in tables of that name, file:function one whose
         address the program takes. Nothing: what it would call is given by the application. Too much only makes the stack look
         deeper; what is missing is an error.
 DEVICES tables of block devices: they stack, each of them once
+OTHERS  functions in tables that only an application calls
 GIVEN   callbacks that are called only while the function that gave them has not returned
 NESTED  functions that come back to themselves, and how often one is on a chain at most: LEVELS, as messages lie within messages
 """
 DEVICES = ('*_ops',)  # beside fp_fs_*, no other table is named so
 GIVEN = ('core/fs/littlefs/*:fp_lfs_tally', 'core/fs/littlefs/blocks:report', 'core/fs/littlefs/check:own',
          'core/fs/littlefs/repair:stay_below')
+OTHERS = ('core/fs/*:fp_*_listattr', 'core/fs/*:fp_*_blocks')
 
 CALLS = {
     'core/bdev/bdev:*': ['*_ops[]'],
     'core/bdev/mpy:*': [],  # MicroPython's block device, which is the application's
     'core/bdev/gen:*': ['tests/size/firmware:clock_ms'],
+    # loaded long before the call, so that the place in the table is not to be seen
+    'core/fs/fs:fp_fs_open': ['core/fs/*/*:fp_*_open'],
+    'core/fs/fs:fp_fs_commit': ['core/fs/*/*:fp_*_commit'],
     'core/fs/fs:*': ['fp_fs_*[]'],
     # findings, of a check
     'core/fs/*/check:*say': ['device-agent/volume:on_finding'],

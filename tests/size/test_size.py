@@ -13,7 +13,7 @@ TABLE = {'tests/size/chain:call_*': ['table[]']}
 
 
 def calls(reached):
-    return types.SimpleNamespace(CALLS=reached, DEVICES=(), NESTED={}, GIVEN=())
+    return types.SimpleNamespace(CALLS=reached, DEVICES=(), NESTED={}, GIVEN=(), OTHERS=())
 
 
 @pytest.fixture(name='program')
