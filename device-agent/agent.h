@@ -12,7 +12,7 @@
  * Memory  allocates nothing. struct fp_agent, the config, its arrays and all
  *         buffers are the caller's and stay where they are while in use. The
  *         struct is about 10 KB with the default limits below; most of it are
- *         paths (FP_AGENT_PATH_MAX) and two messages
+ *         paths (FP_AGENT_PATH_MAX) and a message
  * Time    the caller passes milliseconds of a clock that may wrap
  * Blocks  a call of fp_agent_poll() does at most one piece of work that
  *         writes: one call of a filesystem driver or one erase block. Reading
@@ -334,7 +334,8 @@ struct fp_agent {
     struct fp_agent_outcome outcomes[FP_AGENT_OUTCOMES];
     uint32_t next_outcome;
     struct fp_agent_task *block_owner; /* whose block is in block_buf */
-    fp_Envelope in, out;
+    fp_Envelope message; /* the one taken or the one sent: a job copies what it
+                            needs before anything is sent */
 };
 
 /* Mounts what can be mounted and waits for a host. FP_ERR_INVAL: a name, size

@@ -7,11 +7,10 @@
 
 #define SIZE_OF(member) sizeof(((struct fp_agent *)0)->member)
 
-extern char of_link[], of_messages[], of_tasks[], of_uploads[], of_outcomes[];
+extern char of_link[], of_message[], of_tasks[], of_uploads[], of_outcomes[];
 
 char of_link[SIZE_OF(link)];
-char of_messages[sizeof(fp_Envelope) *
-                 ((SIZE_OF(out) + SIZE_OF(in)) / sizeof(fp_Envelope))];
+char of_message[SIZE_OF(message)];
 char of_tasks[SIZE_OF(tasks)];
 char of_uploads[SIZE_OF(uploads)];
 char of_outcomes[SIZE_OF(outcomes)];
