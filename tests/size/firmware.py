@@ -32,7 +32,8 @@ class Configuration:
 
 
 # As on the micro:bit: docs/microbit.md says what each limit costs.
-SMALL = {'FP_AGENT_REQUESTS': 2, 'FP_AGENT_UPLOADS': 1, 'FP_AGENT_PARTITIONS': 1, 'FP_AGENT_DIGESTS': 8, 'FP_AGENT_LZ4_OUT': 0,
+SMALL = {'FP_AGENT_REQUESTS': 2, 'FP_AGENT_UPLOADS': 1, 'FP_AGENT_PARTITIONS': 1, 'FP_AGENT_DIGESTS': 8, 'FP_AGENT_LZ4_IN': 0,
+         'FP_AGENT_LZ4_OUT': 0,
          'FP_LINK_STAGE': 128}
 CONFIGURATIONS = {
     # Names of 12 bytes; a file is a block, and so is the workspace for each that is open.
