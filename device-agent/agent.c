@@ -29,12 +29,18 @@
 #define FROZEN_WAIT_MS  10
 #define REBOOT_AFTER_MS 300
 #define EVENT_AFTER_MS  500
-#define FRAME_MIN       640
 #define KEY_MIN         16
 #define SCRATCH_MIN     (FP_AGENT_PATH_MAX + 1) /* a path is put there too */
 
 _Static_assert(FP_AGENT_REQUESTS >= 2, "the protocol promises two requests");
 _Static_assert(FP_AGENT_UPLOADS >= 1, "an upload needs a slot");
+/* Lists and digests are cut to what a frame has room for. */
+#define ENVELOPE 12 /* id, and tag and length of the body */
+_Static_assert(fp_HelloReply_size + ENVELOPE <= FP_AGENT_FRAME_MIN &&
+                   fp_ChunkChangedReply_size + ENVELOPE <= FP_AGENT_FRAME_MIN &&
+                   fp_StorageReply_size + ENVELOPE <= FP_AGENT_FRAME_MIN &&
+                   fp_StatsReply_size + ENVELOPE <= FP_AGENT_FRAME_MIN,
+               "replies fit the smallest frame");
 _Static_assert(FP_ERR_NOENT == -fp_Error_ERROR_NOENT &&
                    FP_ERR_STALE == -fp_Error_ERROR_STALE &&
                    FP_ERR_PROTO == -fp_Error_ERROR_PROTO &&
@@ -99,7 +105,7 @@ static bool config_is_sane(const struct fp_agent_config *cfg)
     if (!is_id(cfg->id) || !is_short(cfg->model, 32) ||
         !is_short(cfg->firmware, 32) || cfg->vfs == NULL || cfg->send == NULL)
         return false;
-    if (cfg->frame_max < FRAME_MIN || cfg->tx_size < frames ||
+    if (cfg->frame_max < FP_AGENT_FRAME_MIN || cfg->tx_size < frames ||
         cfg->rx_size < frames || cfg->scratch_size < SCRATCH_MIN ||
         !lz4_is_sane(cfg))
         return false;

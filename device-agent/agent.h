@@ -53,6 +53,10 @@
 #define FP_AGENT_PARTITIONS 4
 #endif
 
+/* The least frame_max, which every message fits; with paths longer than that,
+ * every message but those of two long paths. */
+#define FP_AGENT_FRAME_MIN (FP_AGENT_PATH_MAX <= 200 ? 512 : 640)
+
 /* Results kept so that a request sent again answers as it did first. */
 #define FP_AGENT_OUTCOMES 8
 
@@ -182,7 +186,7 @@ struct fp_agent_config {
 
     /* The wire. As struct fp_link_config. */
     size_t (*send)(void *ctx, const uint8_t *buf, size_t size);
-    uint16_t frame_max; /* 640 at least, so that every message fits */
+    uint16_t frame_max; /* FP_AGENT_FRAME_MIN at least */
     uint8_t *tx_buf;
     size_t tx_size;
     uint8_t *rx_buf;

@@ -39,7 +39,7 @@ CONFIGURATIONS = {
     # Names of 12 bytes; a file is a block, and so is the workspace for each that is open.
     'with-minifs': Configuration('agent, link, protobuf and minifs', 'minifs', {
         **SMALL, 'FP_NAME_MAX': 36, 'FP_PATH_MAX': 48, 'FP_AGENT_PATH_MAX': 48, 'FP_FILE_STATE': 40, 'FP_DIR_STATE': 16,
-        'FRAME_MAX': 640, 'RX_FRAMES': 2, 'TX_FRAMES': 2, 'BLOCK_SIZE': 256, 'WORKSPACE': 1152, 'OPTIONS': 'NULL'}, 20 * KB, 4 * KB),
+        'FRAME_MAX': 512, 'RX_FRAMES': 2, 'TX_FRAMES': 2, 'BLOCK_SIZE': 256, 'WORKSPACE': 1152, 'OPTIONS': 'NULL'}, 20 * KB, 4 * KB),
     'with-littlefs': Configuration('agent, link, protobuf and littlefs', 'littlefs', {
         **SMALL, 'FP_NAME_MAX': 64, 'FP_PATH_MAX': 160, 'FP_AGENT_PATH_MAX': 160,
         'FRAME_MAX': 1024, 'RX_FRAMES': 2, 'TX_FRAMES': 2, 'BLOCK_SIZE': 1024, 'WORKSPACE': 3200,
