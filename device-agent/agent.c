@@ -29,12 +29,18 @@
 #define FROZEN_WAIT_MS  10
 #define REBOOT_AFTER_MS 300
 #define EVENT_AFTER_MS  500
-#define FRAME_MIN       640
 #define KEY_MIN         16
 #define SCRATCH_MIN     (FP_AGENT_PATH_MAX + 1) /* a path is put there too */
 
 _Static_assert(FP_AGENT_REQUESTS >= 2, "the protocol promises two requests");
 _Static_assert(FP_AGENT_UPLOADS >= 1, "an upload needs a slot");
+/* Lists and digests are cut to what a frame has room for. */
+#define ENVELOPE 12 /* id, and tag and length of the body */
+_Static_assert(fp_HelloReply_size + ENVELOPE <= FP_AGENT_FRAME_MIN &&
+                   fp_ChunkChangedReply_size + ENVELOPE <= FP_AGENT_FRAME_MIN &&
+                   fp_StorageReply_size + ENVELOPE <= FP_AGENT_FRAME_MIN &&
+                   fp_StatsReply_size + ENVELOPE <= FP_AGENT_FRAME_MIN,
+               "replies fit the smallest frame");
 _Static_assert(FP_ERR_NOENT == -fp_Error_ERROR_NOENT &&
                    FP_ERR_STALE == -fp_Error_ERROR_STALE &&
                    FP_ERR_PROTO == -fp_Error_ERROR_PROTO &&
@@ -99,7 +105,7 @@ static bool config_is_sane(const struct fp_agent_config *cfg)
     if (!is_id(cfg->id) || !is_short(cfg->model, 32) ||
         !is_short(cfg->firmware, 32) || cfg->vfs == NULL || cfg->send == NULL)
         return false;
-    if (cfg->frame_max < FRAME_MIN || cfg->tx_size < frames ||
+    if (cfg->frame_max < FP_AGENT_FRAME_MIN || cfg->tx_size < frames ||
         cfg->rx_size < frames || cfg->scratch_size < SCRATCH_MIN ||
         !lz4_is_sane(cfg))
         return false;
@@ -349,23 +355,25 @@ static void refuse(struct fp_agent *agent, int err, const char *detail,
                    uint64_t limit)
 {
     agent->counts.refused++;
-    if (agent->in.id != 0)
-        fp_agent_send_failure(agent, agent->in.id, err, detail, 0, 0, limit);
+    if (agent->message.id != 0)
+        fp_agent_send_failure(agent, agent->message.id, err, detail, 0, 0,
+                              limit);
 }
 
 /* Answers a request that was done before as it was answered then. */
 static void replay(struct fp_agent *agent,
                    const struct fp_agent_outcome *outcome)
 {
-    bool is_commit = agent->in.which_body == fp_Envelope_put_commit_tag ||
-                     agent->in.which_body == fp_Envelope_put_open_tag;
+    bool is_commit = agent->message.which_body == fp_Envelope_put_commit_tag ||
+                     agent->message.which_body == fp_Envelope_put_open_tag;
     fp_Envelope *out;
 
     if (outcome->err) {
-        fp_agent_send_failure(agent, agent->in.id, outcome->err, NULL, 0, 0, 0);
+        fp_agent_send_failure(agent, agent->message.id, outcome->err, NULL, 0,
+                              0, 0);
         return;
     }
-    out = fp_agent_out(agent, agent->in.id,
+    out = fp_agent_out(agent, agent->message.id,
                        is_commit ? fp_Envelope_put_commit_reply_tag
                                  : fp_Envelope_done_tag);
     if (is_commit)
@@ -379,18 +387,19 @@ static void replay(struct fp_agent *agent,
 static bool is_refused(struct fp_agent *agent)
 {
     if (!fp_agent_trusts(agent) &&
-        agent->in.which_body != fp_Envelope_hello_tag &&
-        agent->in.which_body != fp_Envelope_auth_tag) {
+        agent->message.which_body != fp_Envelope_hello_tag &&
+        agent->message.which_body != fp_Envelope_auth_tag) {
         refuse(agent, FP_ERR_ACCES, "this device serves who proves its key", 0);
         return true;
     }
     for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++) {
-        if (agent->in.id != 0 && agent->tasks[i].id == agent->in.id) {
+        if (agent->message.id != 0 && agent->tasks[i].id == agent->message.id) {
             refuse(agent, FP_ERR_PROTO, "a request of this id is at work", 0);
             return true;
         }
     }
-    if (agent->in.id == 0 || fp_agent_job_of(agent->in.which_body) == NULL) {
+    if (agent->message.id == 0 ||
+        fp_agent_job_of(agent->message.which_body) == NULL) {
         refuse(agent, FP_ERR_NOTSUP, "no request that this agent knows", 0);
         return true;
     }
@@ -417,7 +426,7 @@ static void start_task(struct fp_agent *agent)
     const struct fp_agent_outcome *outcome;
     uint8_t op_id[8];
     int err;
-    bool has_op_id = fp_agent_op_id(&agent->in, op_id, &err);
+    bool has_op_id = fp_agent_op_id(&agent->message, op_id, &err);
 
     if (err) {
         refuse(agent, err, "an op_id is 8 bytes", 8);
@@ -433,8 +442,8 @@ static void start_task(struct fp_agent *agent)
         return;
     }
     memset(task, 0, sizeof *task);
-    task->id = agent->in.id;
-    task->job = fp_agent_job_of(agent->in.which_body);
+    task->id = agent->message.id;
+    task->job = fp_agent_job_of(agent->message.which_body);
     task->has_op_id = has_op_id;
     if (has_op_id)
         memcpy(task->op_id, op_id, 8);
@@ -442,7 +451,7 @@ static void start_task(struct fp_agent *agent)
      * the round soon. Changes are made in the order in which they came. */
     if (!task->job->writes)
         agent->next_task = (uint32_t)(task - agent->tasks);
-    err = task->job->start(agent, task, &agent->in);
+    err = task->job->start(agent, task, &agent->message);
     if (err)
         fp_agent_task_fail(agent, task, err, NULL);
 }
@@ -455,8 +464,8 @@ static bool take_message(struct fp_agent *agent, const uint8_t *payload,
         return false;
     agent->counts.requests++;
     fp_agent_rate_confirm(agent);
-    agent->in.id = 0;
-    if (fp_message_decode(&agent->in, payload, size) != 0)
+    agent->message.id = 0;
+    if (fp_message_decode(&agent->message, payload, size) != 0)
         refuse(agent, FP_ERR_PROTO,
                "not a message of this version, or a field is too long", 0);
     else if (!is_refused(agent))
@@ -522,7 +531,6 @@ void fp_agent_deinit(struct fp_agent *agent)
  * have been quiet for a while, not for every block of a running upload. */
 static void watch_volumes(struct fp_agent *agent)
 {
-    fp_Event event = { .kind = fp_EventKind_EVENT_VOLUME_CHANGED };
     uint32_t gen = 0;
 
     for (uint32_t i = 0; i < agent->cfg->storage_count; i++)
@@ -536,7 +544,8 @@ static void watch_volumes(struct fp_agent *agent)
         agent->volumes_changed = true;
     if (!agent->volumes_changed)
         return;
-    if (fp_agent_send_event(agent, 0, &event)) {
+    if (fp_agent_event(agent, 0, fp_EventKind_EVENT_VOLUME_CHANGED) != NULL &&
+        fp_agent_send(agent) == FP_OK) {
         agent->volumes_changed = false;
         agent->gen_told = gen;
     }

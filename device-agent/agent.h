@@ -12,7 +12,7 @@
  * Memory  allocates nothing. struct fp_agent, the config, its arrays and all
  *         buffers are the caller's and stay where they are while in use. The
  *         struct is about 10 KB with the default limits below; most of it are
- *         paths (FP_AGENT_PATH_MAX) and two messages
+ *         paths (FP_AGENT_PATH_MAX) and a message
  * Time    the caller passes milliseconds of a clock that may wrap
  * Blocks  a call of fp_agent_poll() does at most one piece of work that
  *         writes: one call of a filesystem driver or one erase block. Reading
@@ -34,7 +34,11 @@
 #include "proto/link.h"
 #include "proto/lz4.h"
 
-/* 0 leaves out the code that encodes LZ4, about 1 KB; what decodes stays. */
+/* 0 leaves out the code that decodes LZ4, about 0.7 KB, for firmware that has
+ * no lz4_in; and that which encodes, about 1 KB, for one without lz4_out. */
+#ifndef FP_AGENT_LZ4_IN
+#define FP_AGENT_LZ4_IN 1
+#endif
 #ifndef FP_AGENT_LZ4_OUT
 #define FP_AGENT_LZ4_OUT 1
 #endif
@@ -48,6 +52,10 @@
 #ifndef FP_AGENT_PARTITIONS
 #define FP_AGENT_PARTITIONS 4
 #endif
+
+/* The least frame_max, which every message fits; with paths longer than that,
+ * every message but those of two long paths. */
+#define FP_AGENT_FRAME_MIN (FP_AGENT_PATH_MAX <= 200 ? 512 : 640)
 
 /* Results kept so that a request sent again answers as it did first. */
 #define FP_AGENT_OUTCOMES 8
@@ -181,7 +189,7 @@ struct fp_agent_config {
 
     /* The wire. As struct fp_link_config. */
     size_t (*send)(void *ctx, const uint8_t *buf, size_t size);
-    uint16_t frame_max; /* 640 at least, so that every message fits */
+    uint16_t frame_max; /* FP_AGENT_FRAME_MIN at least */
     uint8_t *tx_buf;
     size_t tx_size;
     uint8_t *rx_buf;
@@ -343,7 +351,8 @@ struct fp_agent {
     struct fp_agent_outcome outcomes[FP_AGENT_OUTCOMES];
     uint32_t next_outcome;
     struct fp_agent_task *block_owner; /* whose block is in block_buf */
-    fp_Envelope in, out;
+    fp_Envelope message; /* the one taken or the one sent: a job copies what it
+                            needs before anything is sent */
 };
 
 /* Mounts what can be mounted and waits for a host. FP_ERR_INVAL: a name, size

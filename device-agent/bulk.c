@@ -40,14 +40,15 @@ static bool packs(const struct fp_agent *agent)
 
 static bool unpacks(const struct fp_agent *agent)
 {
-    return (agent->features & fp_Feature_FEATURE_LZ4_IN) != 0;
+    return FP_AGENT_LZ4_IN &&
+           (agent->features & fp_Feature_FEATURE_LZ4_IN) != 0;
 }
 
 uint32_t fp_agent_bulk_features(const struct fp_agent *agent)
 {
     uint32_t features = 0;
 
-    if (agent->cfg->lz4_in != NULL)
+    if (FP_AGENT_LZ4_IN && agent->cfg->lz4_in != NULL)
         features |= fp_Feature_FEATURE_LZ4_IN;
     if (FP_AGENT_LZ4_OUT && agent->cfg->lz4_out != NULL)
         features |= fp_Feature_FEATURE_LZ4_OUT;
@@ -270,7 +271,7 @@ static uint32_t piece(struct fp_agent *agent, const struct fp_bulk *rec,
 {
     uint32_t max = (uint32_t)agent->cfg->scratch_size;
 
-    if (rec->type == FP_BULK_LZ4)
+    if (FP_AGENT_LZ4_IN && rec->type == FP_BULK_LZ4)
         return fp_lz4_decode(&agent->unpack, rec->data, rec->size, max, data);
     max = at_most(rec->size - agent->bulk_done, max);
     *data = agent->cfg->scratch;
@@ -285,7 +286,7 @@ static uint32_t piece(struct fp_agent *agent, const struct fp_bulk *rec,
 static bool taken(struct fp_agent *agent, const struct fp_bulk *rec,
                   const uint8_t *data, uint32_t n)
 {
-    if (rec->type == FP_BULK_LZ4)
+    if (FP_AGENT_LZ4_IN && rec->type == FP_BULK_LZ4)
         return fp_lz4_decoder_take(&agent->unpack, n);
     if (rec->type == FP_BULK_RAW && unpacks(agent))
         fp_lz4_decoder_feed(&agent->unpack, data, n);

@@ -22,18 +22,18 @@
 
 static uint32_t chunk_count(const struct fp_agent_storage *storage)
 {
-    uint64_t size = fp_agent_storage_size(storage);
+    fp_addr size = fp_agent_storage_size(storage);
     uint32_t chunk_size = fp_agent_chunk_size(storage);
 
-    return (uint32_t)((size + chunk_size - 1) / chunk_size);
+    return (uint32_t)(size / chunk_size + (size % chunk_size != 0));
 }
 
 /* Bytes of one chunk; the last may be shorter. */
 static uint32_t chunk_bytes(const struct fp_agent_storage *storage,
                             uint32_t chunk)
 {
-    uint64_t off = (uint64_t)chunk * fp_agent_chunk_size(storage);
-    uint64_t left = fp_agent_storage_size(storage) - off;
+    fp_addr off = (fp_addr)chunk * fp_agent_chunk_size(storage);
+    fp_addr left = fp_agent_storage_size(storage) - off;
 
     return left < fp_agent_chunk_size(storage) ? (uint32_t)left
                                                : fp_agent_chunk_size(storage);
@@ -310,7 +310,7 @@ static int chunk_read_start(struct fp_agent *agent, struct fp_agent_task *task,
 
 /* Notes which chunks of [off, off + size) can't be read. */
 static void mark_unreadable(const struct fp_agent_storage *storage,
-                            struct fp_agent_chunks *c, uint64_t off,
+                            struct fp_agent_chunks *c, fp_addr off,
                             uint32_t size)
 {
     uint32_t chunk_size = fp_agent_chunk_size(storage);
@@ -324,11 +324,12 @@ static void mark_unreadable(const struct fp_agent_storage *storage,
 /* A piece that reaches over the end of a chunk would blame both for one bad
  * page: it is read again chunk by chunk. */
 static int image_read(struct fp_agent *agent, struct fp_agent_task *task,
-                      uint64_t off, uint8_t *buf, uint32_t size)
+                      uint64_t from, uint8_t *buf, uint32_t size)
 {
     uint32_t chunk_size = fp_agent_chunk_size(task->storage);
     struct fp_bdev *dev = fp_agent_dev(task->storage);
-    int err = fp_bdev_read(dev, (fp_addr)off, buf, size);
+    fp_addr off = (fp_addr)from;
+    int err = fp_bdev_read(dev, off, buf, size);
 
     (void)agent;
     if (!err || !is_unreadable(err))
@@ -337,7 +338,7 @@ static int image_read(struct fp_agent *agent, struct fp_agent_task *task,
         uint32_t n = chunk_size - (uint32_t)(off % chunk_size);
 
         n = n < size ? n : size;
-        err = fp_bdev_read(dev, (fp_addr)off, buf, n);
+        err = fp_bdev_read(dev, off, buf, n);
         if (err && !is_unreadable(err))
             return err;
         if (err) {

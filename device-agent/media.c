@@ -189,12 +189,17 @@ void fp_agent_media_tell(struct fp_agent *agent)
 {
     for (uint32_t i = 0; i < agent->cfg->storage_count; i++) {
         struct fp_agent_storage *storage = &agent->cfg->storages[i];
-        fp_Event event = { .kind = fp_agent_has_medium(storage)
-                                       ? fp_EventKind_EVENT_MEDIA_IN
-                                       : fp_EventKind_EVENT_MEDIA_OUT };
+        fp_Event *event;
 
-        FP_AGENT_TEXT(event.subject, storage->name);
-        if (storage->media_due && fp_agent_send_event(agent, 0, &event))
-            storage->media_due = false;
+        if (!storage->media_due)
+            continue;
+        event = fp_agent_event(agent, 0,
+                               fp_agent_has_medium(storage)
+                                   ? fp_EventKind_EVENT_MEDIA_IN
+                                   : fp_EventKind_EVENT_MEDIA_OUT);
+        if (event == NULL)
+            return;
+        FP_AGENT_TEXT(event->subject, storage->name);
+        storage->media_due = fp_agent_send(agent) != FP_OK;
     }
 }

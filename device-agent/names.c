@@ -143,7 +143,7 @@ uint32_t fp_agent_gen(const struct fp_agent_storage *storage)
     return fp_bdev_gen_now(storage->gen);
 }
 
-uint64_t fp_agent_storage_size(const struct fp_agent_storage *storage)
+fp_addr fp_agent_storage_size(const struct fp_agent_storage *storage)
 {
     return fp_bdev_size(storage->dev);
 }

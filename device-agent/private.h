@@ -22,7 +22,8 @@ enum {
 #define FP_AGENT_ANY   SIZE_MAX
 
 struct fp_agent_job {
-    /* Checks the request and copies what is needed of it; nothing is sent. */
+    /* Checks the request and copies what is needed of it; nothing is sent: an
+     * answer is made where the request lies. */
     int (*start)(struct fp_agent *agent, struct fp_agent_task *task,
                  const fp_Envelope *in);
     /* One slice. There is room for an answer unless task->computing or bulk. */
@@ -73,6 +74,9 @@ void fp_agent_hash(struct fp_agent *agent, struct fp_sha256 *sha,
 int fp_agent_because(struct fp_agent_task *task, int err, const char *detail);
 /* The envelope to fill in: id and kind are set, the rest is zero. */
 fp_Envelope *fp_agent_out(struct fp_agent *agent, uint32_t id, pb_size_t tag);
+/* The same of an Event; NULL: there is no room for it. */
+fp_Event *fp_agent_event(struct fp_agent *agent, uint32_t id,
+                         fp_EventKind kind);
 /* Sends it: FP_ERR_FBIG when it does not fit a frame, FP_ERR_NOMEM when there
  * is no room now. */
 int fp_agent_send(struct fp_agent *agent);
@@ -85,9 +89,6 @@ void fp_agent_tell_changed(const struct fp_agent *agent, const char *path);
 void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
                            const char *detail, uint64_t needed, uint64_t free,
                            uint64_t limit);
-/* An Event, if there is room: false if not. */
-bool fp_agent_send_event(struct fp_agent *agent, uint32_t id,
-                         const fp_Event *event);
 uint64_t fp_agent_now_us(const struct fp_agent *agent);
 /* Does an answer of that size, or of any, fit, and leave at once? */
 bool fp_agent_has_room(struct fp_agent *agent, size_t size);
@@ -125,7 +126,7 @@ int fp_agent_find_storage(struct fp_agent *agent, struct fp_agent_task *task,
 bool fp_agent_is_rdonly(const struct fp_agent_volume *volume);
 uint32_t fp_agent_gen(const struct fp_agent_storage *storage);
 uint32_t fp_agent_chunk_size(const struct fp_agent_storage *storage);
-uint64_t fp_agent_storage_size(const struct fp_agent_storage *storage);
+fp_addr fp_agent_storage_size(const struct fp_agent_storage *storage);
 
 /* ---- policy.c ---- */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Answers: one envelope is built at a time, in agent->out, and encoded straight
+ * Answers: one envelope is built at a time, in agent->message, and encoded straight
  * into the link's buffer.
  */
 #include "device-agent/private.h"
@@ -49,10 +49,12 @@ int fp_agent_because(struct fp_agent_task *task, int err, const char *detail)
 
 fp_Envelope *fp_agent_out(struct fp_agent *agent, uint32_t id, pb_size_t tag)
 {
-    memset(&agent->out, 0, sizeof agent->out);
-    agent->out.id = id;
-    agent->out.which_body = tag;
-    return &agent->out;
+    fp_Envelope *out = &agent->message;
+
+    memset(out, 0, sizeof *out);
+    out->id = id;
+    out->which_body = tag;
+    return out;
 }
 
 int fp_agent_send(struct fp_agent *agent)
@@ -67,7 +69,7 @@ int fp_agent_send(struct fp_agent *agent)
     }
     if (frame == NULL)
         return FP_ERR_NOMEM;
-    size = fp_message_encode(&agent->out, frame, max);
+    size = fp_message_encode(&agent->message, frame, max);
     if (size < 0)
         return size;
     fp_link_commit(&agent->link, FP_FRAME_MSG, (size_t)size);
@@ -115,16 +117,15 @@ void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
     (void)fp_agent_send(agent);
 }
 
-bool fp_agent_send_event(struct fp_agent *agent, uint32_t id,
-                         const fp_Event *event)
+fp_Event *fp_agent_event(struct fp_agent *agent, uint32_t id, fp_EventKind kind)
 {
-    fp_Envelope *out;
+    fp_Event *event;
 
     if (!fp_agent_has_room(agent, FP_AGENT_ANY))
-        return false;
-    out = fp_agent_out(agent, id, fp_Envelope_event_tag);
-    out->body.event = *event;
-    return fp_agent_send(agent) == FP_OK;
+        return NULL;
+    event = &fp_agent_out(agent, id, fp_Envelope_event_tag)->body.event;
+    event->kind = kind;
+    return event;
 }
 
 /* Cut before a UTF-8 sequence, never within one. */

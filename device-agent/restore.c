@@ -155,8 +155,8 @@ static int chunk_write_start(struct fp_agent *agent, struct fp_agent_task *task,
     end = (request->first + (uint64_t)request->count) * chunk_size;
     end = end < size ? end : size;
     if (request->count == 0 || blocks->off >= end ||
-        blocks->off % task->storage->dev->block_size != 0 ||
-        end % task->storage->dev->block_size != 0) {
+        (fp_addr)blocks->off % task->storage->dev->block_size != 0 ||
+        (fp_addr)end % task->storage->dev->block_size != 0) {
         task->limit = task->storage->dev->block_size;
         return fp_agent_because(task, FP_ERR_INVAL,
                                 "chunks to write make whole erase blocks");

@@ -266,19 +266,28 @@ struct teller {
     struct fp_agent_task *task;
 };
 
+/* Sends a finding; false if there is no room for it. */
+static bool tell(struct fp_agent *agent, const struct fp_agent_task *task,
+                 enum fp_finding_level level, uint32_t block, const char *text)
+{
+    fp_Event *event =
+        fp_agent_event(agent, task->id, fp_EventKind_EVENT_FINDING);
+
+    if (event == NULL)
+        return false;
+    event->level = (uint32_t)level;
+    event->block = block;
+    FP_AGENT_TEXT(event->subject, task->volume->path);
+    FP_AGENT_TEXT(event->text, text);
+    return fp_agent_send(agent) == FP_OK;
+}
+
 static void on_finding(void *ctx, enum fp_finding_level level, uint32_t block,
                        const char *text)
 {
     const struct teller *teller = ctx;
-    fp_Event event = {
-        .kind = fp_EventKind_EVENT_FINDING,
-        .level = (uint32_t)level,
-        .block = block,
-    };
 
-    FP_AGENT_TEXT(event.subject, teller->task->volume->path);
-    FP_AGENT_TEXT(event.text, text);
-    if (!fp_agent_send_event(teller->agent, teller->task->id, &event))
+    if (!tell(teller->agent, teller->task, level, block, text))
         teller->task->u.check.lost++;
 }
 
@@ -301,18 +310,11 @@ static int check_start(struct fp_agent *agent, struct fp_agent_task *task,
 static int check_end_reply(struct fp_agent *agent, struct fp_agent_task *task)
 {
     const struct fp_agent_check *check = &task->u.check;
-    fp_Event event = {
-        .kind = fp_EventKind_EVENT_FINDING,
-        .level = FP_FINDING_WARNING,
-        .block = UINT32_MAX,
-    };
     fp_Envelope *out;
 
     if (check->lost != 0) {
-        FP_AGENT_TEXT(event.subject, task->volume->path);
-        FP_AGENT_TEXT(event.text,
-                      "there were more findings than the line took");
-        if (!fp_agent_send_event(agent, task->id, &event))
+        if (!tell(agent, task, FP_FINDING_WARNING, UINT32_MAX,
+                  "there were more findings than the line took"))
             return FP_AGENT_MORE;
         task->u.check.lost = 0;
         if (!fp_agent_has_room(agent, FP_AGENT_ANY))

@@ -11,5 +11,6 @@ target_compile_definitions(fp_flags INTERFACE
     FP_AGENT_UPLOADS=1
     FP_AGENT_PARTITIONS=1
     FP_AGENT_DIGESTS=8
+    FP_AGENT_LZ4_IN=0
     FP_AGENT_LZ4_OUT=0
     FP_LINK_STAGE=128)

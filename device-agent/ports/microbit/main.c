@@ -10,7 +10,7 @@
 #include "core/fs/littlefs/littlefs.h"
 #include "device-agent/ports/bare/bare.h"
 
-/* The least that every message fits; two of them a buffer is the least, too. */
+/* 512 is the least that every message fits; two a buffer are the least, too. */
 #define FRAME_MAX   640
 #define BUFFER_SIZE (2 * (FRAME_MAX + FP_FRAME_OVERHEAD))
 

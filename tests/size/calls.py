@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""What calls through pointers can reach, for stack.py.
+
+CALLS   callers, by file:function (the first that fits counts), and what they reach: table[] is any function in tables of that name, file:function one whose
+        address the program takes. Nothing: what it would call is given by the application. Too much only makes the stack look
+        deeper; what is missing is an error.
+DEVICES tables of block devices: they stack, each of them once
+OTHERS  functions in tables that only an application calls
+GIVEN   callbacks that are called only while the function that gave them has not returned
+NESTED  functions that come back to themselves, and how often one is on a chain at most: LEVELS, as messages lie within messages
+"""
+DEVICES = ('*_ops',)  # beside fp_fs_*, no other table is named so
+GIVEN = ('core/fs/littlefs/*:fp_lfs_tally', 'core/fs/littlefs/blocks:report', 'core/fs/littlefs/check:own',
+         'core/fs/littlefs/repair:stay_below')
+OTHERS = ('core/fs/*:fp_*_listattr', 'core/fs/*:fp_*_blocks')
+
+CALLS = {
+    'core/bdev/bdev:*': ['*_ops[]'],
+    'core/bdev/mpy:*': [],  # MicroPython's block device, which is the application's
+    'core/bdev/gen:*': ['tests/size/firmware:clock_ms'],
+    # loaded long before the call, so that the place in the table is not to be seen
+    'core/fs/fs:fp_fs_open': ['core/fs/*/*:fp_*_open'],
+    'core/fs/fs:fp_fs_commit': ['core/fs/*/*:fp_*_commit'],
+    'core/fs/fs:*': ['fp_fs_*[]'],
+    # findings, of a check
+    'core/fs/*/check:*say': ['device-agent/volume:on_finding'],
+    'core/fs/fat/check:*': ['device-agent/volume:on_finding', 'core/fs/fat/check_repair:fix'],
+    'core/fs/fat/io:fp_fat_load': ['core/fs/fat/prog:fp_fat_flush'],
+    # blocks in use: besides the driver an application asks for them, the agent does not
+    'core/fs/minifs/mount:fp_mini_blocks': [],
+    'core/fs/fat/blocks:fp_fat_blocks': [],
+    'core/fs/raw/*:*': ['core/fs/raw/write:write_back', 'core/fs/raw/read:copy_out', 'core/fs/raw/write:copy_in'],
+    'core/fs/spiffs/mount:fp_spf_blocks': ['core/fs/spiffs/mount:count_block'],
+    'core/fs/bonsai/map:fp_bon_blocks': [],
+    'core/fs/littlefs/blocks:report': ['core/fs/littlefs/blocks:fp_lfs_tally', 'core/fs/littlefs/check:own'],
+    'core/fs/littlefs/alloc:fp_lfs_file_walk': GIVEN,
+    'core/fs/littlefs/ctz:fp_lfs_ctz_walk': GIVEN,
+    'device-agent/agent:close_task': ['fp_agent_job_*[]'],
+    'device-agent/agent:fp_agent_poll': ['fp_agent_job_*[]', 'config[]'],
+    'device-agent/bulk:fp_agent_bulk_send': ['source.*[]', 'device-agent/chunk:image_read'],
+    # callbacks of the firmware, most of which may be NULL
+    'device-agent/agent:wire_send': ['config[]'],
+    'device-agent/auth:*': ['config[]'],
+    'device-agent/info:*': ['config[]'],
+    'device-agent/media:*': ['config[]', 'storages[]'],
+    'device-agent/mount:device_of': ['volumes[]'],
+    'device-agent/rate:*': ['config[]'],
+    'device-agent/reply:*': ['config[]'],
+    'device-agent/restore:*': ['config[]'],
+    'proto/frame:*': ['core/digest/crc32:fp_crc32'],
+    'proto/link_rx:*': [],  # the console, which the agent does not take
+    'proto/link_tx:flush': ['device-agent/agent:wire_send'],
+    'nanopb/pb_decode:*': ['nanopb/pb_decode:buf_read', 'nanopb/pb_common:pb_default_field_callback'],
+    'nanopb/pb_encode:*': ['nanopb/pb_encode:buf_write', 'nanopb/pb_common:pb_default_field_callback'],
+    'nanopb/pb_common:pb_default_field_callback': [],  # no message has a field with a callback
+}
+
+LEVELS = 0
+NESTED = {
+    'nanopb/pb_decode:pb_decode_inner': LEVELS,
+    'nanopb/pb_decode:pb_message_set_to_defaults': LEVELS,
+    'nanopb/pb_decode:pb_read': 2,  # skips by reading into a buffer of its own
+    'nanopb/pb_encode:pb_encode': LEVELS,
+    'nanopb/pb_encode:pb_check_proto3_default_value': LEVELS,
+}

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""Compiling and linking for a Cortex-M0 as a firmware would, and what came out.
+
+Linked(...).parts says what of flash and static RAM comes from where: by the
+linker's own map, so that only what was needed counts.
+"""
+import collections
+import concurrent.futures
+import dataclasses
+import glob
+import os
+import re
+import subprocess
+import sys
+
+GCC = 'arm-none-eabi-gcc'
+CPU = ['-mcpu=cortex-m0', '-mthumb']
+FLAGS = [*CPU, '-std=c11', '-Os', '-ffreestanding', '-ffunction-sections', '-fdata-sections', '-fstack-usage',
+         '-DFP_ADDR32=1', '-DFP_CRC32_SMALL=1', '-DFP_FAT_SMALL=1', '-DFP_ASSERT(c)=((void)0)', '-I.']
+ALONE = ['-isystem', 'core/freestanding']  # no libc at all
+KB = 1024
+
+
+@dataclasses.dataclass
+class Configuration:
+    """A whole firmware: tests/size/firmware.c with these limits, and its goals in bytes."""
+    what: str
+    driver: str
+    limits: dict
+    flash_goal: float
+    ram_goal: float
+
+
+# As on the micro:bit: docs/microbit.md says what each limit costs.
+SMALL = {'FP_AGENT_REQUESTS': 2, 'FP_AGENT_UPLOADS': 1, 'FP_AGENT_PARTITIONS': 1, 'FP_AGENT_DIGESTS': 8, 'FP_AGENT_LZ4_IN': 0,
+         'FP_AGENT_LZ4_OUT': 0,
+         'FP_LINK_STAGE': 128}
+CONFIGURATIONS = {
+    # Names of 12 bytes; a file is a block, and so is the workspace for each that is open.
+    'with-minifs': Configuration('agent, link, protobuf and minifs', 'minifs', {
+        **SMALL, 'FP_NAME_MAX': 36, 'FP_PATH_MAX': 48, 'FP_AGENT_PATH_MAX': 48, 'FP_FILE_STATE': 40, 'FP_DIR_STATE': 16,
+        'FRAME_MAX': 512, 'RX_FRAMES': 2, 'TX_FRAMES': 2, 'BLOCK_SIZE': 256, 'WORKSPACE': 1152, 'OPTIONS': 'NULL'}, 20 * KB, 4 * KB),
+    'with-littlefs': Configuration('agent, link, protobuf and littlefs', 'littlefs', {
+        **SMALL, 'FP_NAME_MAX': 64, 'FP_PATH_MAX': 160, 'FP_AGENT_PATH_MAX': 160,
+        'FRAME_MAX': 1024, 'RX_FRAMES': 2, 'TX_FRAMES': 2, 'BLOCK_SIZE': 1024, 'WORKSPACE': 3200,
+        'OPTIONS': '"entries=24,addresses=4,lookahead=8"'}, 36 * KB, 8 * KB),
+}
+
+# What an object belongs to, by its path; the first that fits.
+PARTS = [('firmware', 'tests/size/*'), ('agent', 'device-agent/*'), ('messages', 'proto/message.*'), ('messages', 'proto/*.pb.*'),
+         ('messages', 'nanopb/*'), ('link', 'proto/*'), ('minifs', 'core/fs/minifs/*'), ('littlefs', 'core/fs/littlefs/*'),
+         ('core', 'core/*'), ('compiler and C library', '*')]
+
+
+def run(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def compile_one(folder, source, options, name=None):
+    """the object, folder/<path of the source>.o, with what its functions take of the stack beside it"""
+    out = f'{folder}/{name or os.path.splitext(source)[0]}.o'
+    os.makedirs(os.path.dirname(out), exist_ok=True)
+    run(GCC, *FLAGS, *options, '-c', source, '-o', out)
+    return out
+
+
+def compile_all(jobs):
+    """compile_one for each of [(folder, source, options, name)], on all CPUs that are ours"""
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return list(pool.map(lambda job: compile_one(*job), jobs))
+
+
+class Linked:
+    """An ELF of these objects from `entry` on, without what is not needed, and its map."""
+
+    def __init__(self, out, objects, entry, options=()):
+        self.elf, self.objects = out, objects
+        self.root = os.path.dirname(out)
+        link = [GCC, *CPU, '-nostartfiles', '-Wl,--gc-sections', '-Wl,--emit-relocs', '-T', 'tests/size/firmware.ld', f'-Wl,-e,{entry}',
+                f'-Wl,-u,{entry}', f'-Wl,-Map={out}.map', *objects, '-o', out, *options]
+        made = subprocess.run(link, capture_output=True, text=True)
+        if made.returncode:
+            sys.exit(f'size: {entry} does not link:\n{made.stderr}')
+
+    def sections(self):
+        """(section, address, size, the path of its object) of each piece that is in the ELF"""
+        with open(f'{self.elf}.map') as file:
+            text = file.read().split('Linker script and memory map', 1)[1]
+        text = re.sub(r'^( \.\S+)\n +0x', r'\1 0x', text, flags=re.MULTILINE)
+        for name, address, size, path in re.findall(r'^ (\.\S+|COMMON) +0x(\w+) +0x(\w+) (\S.*)$', text, re.MULTILINE):
+            if int(size, 16) and re.match(r'\.(text|rodata|data|bss)|COMMON', name):
+                path = os.path.relpath(path, self.root) if path.startswith(self.root + '/') else os.path.basename(path)
+                yield name, int(address, 16), int(size, 16), path
+
+    def total(self):
+        """(flash, static RAM)"""
+        listed = dict(re.findall(r'^(\.\w+) +(\d+)', run('arm-none-eabi-size', '-A', self.elf), re.MULTILINE))
+        text, data, bss = (int(listed.get(name, 0)) for name in ('.text', '.data', '.bss'))
+        return text + data, data + bss
+
+    def parts(self, of):
+        """{part: [flash, RAM]}; of(path) names the part. Bytes between pieces are its own part."""
+        found = collections.defaultdict(lambda: [0, 0])
+        for name, _, size, path in self.sections():
+            found[of(path)][0] += size if not name.startswith(('.bss', 'COMMON')) else 0
+            found[of(path)][1] += size if not name.startswith(('.text', '.rodata')) else 0
+        rest = [all_of - sum(part[i] for part in found.values()) for i, all_of in enumerate(self.total())]
+        if any(rest):
+            found['alignment, merged texts'] = rest
+        return found
+
+    def variables(self):
+        """{name: bytes} of what lies in RAM"""
+        return {name: int(size, 16) for size, name in re.findall(r'^\w+ (\w+) [bBdD] (\S+)$', run('arm-none-eabi-nm', '-S', self.elf), re.MULTILINE)}
+
+
+def generate_messages(folder):
+    os.makedirs(f'{folder}/generated', exist_ok=True)
+    run('/usr/bin/python3', '/usr/bin/nanopb_generator.py', '--quiet', '-I', '.', '-D', f'{folder}/generated', 'proto/flashport.proto')
+
+
+def options_of(folder, name, nanopb):
+    config = CONFIGURATIONS[name]
+    return ['-I', f'{folder}/generated', '-I', nanopb, '-DPB_NO_ERRMSG=1', f'-DDRIVER=fp_fs_{config.driver}',
+            *(f'-D{limit}={value}' for limit, value in config.limits.items())]
+
+
+def build(folder, name, nanopb):
+    """The whole firmware of a configuration, Linked."""
+    options = options_of(folder, name, nanopb)
+    driver = f'core/fs/{CONFIGURATIONS[name].driver}'
+    ours = [s for pattern in ('core/*/*.c', 'core/*.c', f'{driver}/*.c', 'proto/*.c', 'device-agent/*.c')
+            for s in sorted(glob.glob(pattern)) if not s.startswith('core/host/')]
+    where = f'{folder}/{name}'
+    jobs = [(where, source, options, None) for source in [*ours, 'tests/size/firmware.c']]
+    jobs.append((where, f'{folder}/generated/proto/flashport.pb.c', options, 'proto/flashport.pb'))
+    jobs += [(where, f'{nanopb}/pb_{part}.c', options, f'nanopb/pb_{part}') for part in ('common', 'decode', 'encode')]
+    return Linked(f'{where}/firmware.elf', compile_all(jobs), 'main', ['--specs=nano.specs'])
+
+
+def inside(folder, name, nanopb):
+    """{member: bytes} of struct fp_agent"""
+    path = compile_one(folder, 'tests/size/inside.c', options_of(folder, name, nanopb))
+    listed = run('arm-none-eabi-nm', '-S', path)
+    return {member: int(size, 16) for size, member in re.findall(r'^\w+ (\w+) B of_(\w+)$', listed, re.MULTILINE)}
