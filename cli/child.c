@@ -57,29 +57,49 @@ static int wait_for(const struct fpc_child *child, pid_t pid)
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+static const int ours[] = { SIGTERM, SIGHUP, SIGINT };
+
+enum {
+    OURS = sizeof ours / sizeof ours[0]
+};
+
+/* What they did before goes to `before`. SIGINT reaches the child by itself. */
+static void take_signals(struct sigaction *before)
+{
+    struct sigaction act = { .sa_handler = on_signal };
+
+    for (size_t i = 0; i < OURS; i++) {
+        act.sa_handler = ours[i] == SIGINT ? SIG_IGN : on_signal;
+        sigaction(ours[i], &act, &before[i]);
+    }
+}
+
+static void give_signals_back(const struct sigaction *before)
+{
+    for (size_t i = 0; i < OURS; i++)
+        sigaction(ours[i], &before[i], NULL);
+}
+
 int fpc_child_run(const struct fpc_child *child)
 {
-    struct sigaction hand_on = { .sa_handler = on_signal };
-    struct sigaction ignore = { .sa_handler = SIG_IGN };
-    struct sigaction interrupt, term, hup;
+    struct sigaction before[OURS];
+    sigset_t all, mask;
     pid_t pid;
     int status;
 
-    /* In place before there is a child: whatever comes, it is waited for. */
-    sigaction(SIGTERM, &hand_on, &term);
-    sigaction(SIGHUP, &hand_on, &hup);
-    sigaction(SIGINT, &ignore, &interrupt);
+    /* In place before there is a child: whatever comes, it is waited for. What
+     * comes to a child that has our handlers still, waits. */
+    take_signals(before);
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &mask);
     pid = fork();
-    if (pid == 0) {
-        sigaction(SIGTERM, &term, NULL);
-        sigaction(SIGHUP, &hup, NULL);
-        sigaction(SIGINT, &interrupt, NULL);
+    if (pid == 0)
+        give_signals_back(before);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    if (pid == 0)
         become(child);
-    }
     status = pid < 0 ? fpc_failed(child->argv[0]) : wait_for(child, pid);
-    sigaction(SIGTERM, &term, NULL);
-    sigaction(SIGHUP, &hup, NULL);
-    sigaction(SIGINT, &interrupt, NULL);
+    give_signals_back(before);
     return status;
 }
 

@@ -135,6 +135,38 @@ static void print_storage(const json_t *storage)
     }
 }
 
+static bool has_feature(const json_t *link, const char *name)
+{
+    const json_t *feature;
+    size_t i;
+
+    json_array_foreach(json_object_get(link, "features"), i, feature)
+    {
+        const char *word = json_string_value(feature);
+
+        if (word && strcmp(word, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* "serial:/dev/ttyUSB0 at 921600 baud, LZ4 both ways" */
+static void print_link(const json_t *link)
+{
+    bool to = has_feature(link, "lz4_in"), from = has_feature(link, "lz4_out");
+
+    printf("%-10s", "link");
+    fpc_print_name(stdout, fpc_text(link, "name"),
+                   strlen(fpc_text(link, "name")));
+    if (number(link, "rate"))
+        printf(" at %" PRIu64 " baud", number(link, "rate"));
+    if (to || from)
+        printf(", LZ4 %s", to && from ? "both ways"
+                           : to       ? "to the device"
+                                      : "from the device");
+    putchar('\n');
+}
+
 static void print_device(const json_t *device)
 {
     const json_t *item;
@@ -162,6 +194,7 @@ static void print_device(const json_t *device)
         fpc_print_name(stdout, text, strlen(text));
         putchar('\n');
     }
+    print_link(json_object_get(device, "link"));
     puts("volumes");
     json_array_foreach(json_object_get(device, "volumes"), i, item)
     {

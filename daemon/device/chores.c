@@ -46,10 +46,9 @@ static void begin_lz4(struct fpd_session *s, const fp_HelloReply *reply)
         .table_count = FPD_PACK_PLACES,
         .chain = s->pack_chain,
     };
-    uint32_t features = reply->features & offered(s);
 
-    s->packs = features & fp_Feature_FEATURE_LZ4_IN;
-    s->unpacks = features & fp_Feature_FEATURE_LZ4_OUT;
+    s->packs = s->info.features & fp_Feature_FEATURE_LZ4_IN;
+    s->unpacks = s->info.features & fp_Feature_FEATURE_LZ4_OUT;
     if (s->packs)
         fp_lz4_encoder_init(&s->pack, &pack);
     if (s->unpacks)
@@ -158,6 +157,8 @@ static void take_hello(struct fpd_session *s, const fp_HelloReply *reply)
     s->calls_max = reply->max_requests < FPD_CALLS_MAX ? reply->max_requests
                                                        : FPD_CALLS_MAX;
     s->streams_max = reply->max_streams < 1 ? 1 : reply->max_streams;
+    fpd_info_features(&s->info, reply->features &
+                                    (offered(s) | fp_Feature_FEATURE_SET_RATE));
     begin_lz4(s, reply);
     fpd_raise_begin(s, reply);
     check_proof(s, reply);

@@ -142,7 +142,8 @@ struct fpd_device_info {
     char conflict[256];   /* the link that tells the same id; "" */
     uint32_t boot_reason; /* 0 unknown, 1 power, 2 reset, 3 watchdog, 4 sw */
     uint32_t path_max;
-    uint32_t features;
+    uint32_t features;         /* enum fp_Feature: what both ends use */
+    char link_features[49];    /* the same in words, "lz4_in,whole_put" */
     int64_t online_since_ms;   /* unix; 0 when offline */
     int64_t last_seen_ms;      /* unix */
     int64_t released_until_ms; /* unix; 0: the port is ours */

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The wire's numbers are ours, positive. */
@@ -97,6 +98,29 @@ static bool is_volume(const uint8_t *bytes, size_t size)
            is_component(bytes + 1, size - 1, 15);
 }
 
+void fpd_info_features(struct fpd_device_info *info, uint32_t features)
+{
+    static const struct {
+        uint32_t bit;
+        const char *word;
+    } all[] = {
+        { fp_Feature_FEATURE_LZ4_IN, "lz4_in" },
+        { fp_Feature_FEATURE_LZ4_OUT, "lz4_out" },
+        { fp_Feature_FEATURE_WHOLE_PUT, "whole_put" },
+        { fp_Feature_FEATURE_SET_RATE, "set_rate" },
+        { fp_Feature_FEATURE_AUTH, "auth" },
+    };
+    size_t n = 0;
+
+    info->features = features;
+    info->link_features[0] = '\0';
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (features & all[i].bit)
+            n += (size_t)snprintf(info->link_features + n,
+                                  sizeof info->link_features - n, "%s%s",
+                                  n ? "," : "", all[i].word);
+}
+
 int fpd_info_hello(const fp_HelloReply *reply, struct fpd_device_info *info,
                    const char **why)
 {
@@ -122,7 +146,6 @@ int fpd_info_hello(const fp_HelloReply *reply, struct fpd_device_info *info,
     memcpy(info->epoch, reply->epoch.bytes, sizeof info->epoch);
     info->boot_reason = reply->boot_reason;
     info->path_max = reply->path_max;
-    info->features = reply->features;
     return FP_OK;
 }
 

@@ -12,6 +12,8 @@
 
 int fpd_info_hello(const fp_HelloReply *reply, struct fpd_device_info *info,
                    const char **why);
+/* What both ends use, as bits and as words. */
+void fpd_info_features(struct fpd_device_info *info, uint32_t features);
 /* Adds it to list[0..*count), where there is none of its path yet. */
 int fpd_info_volume(const fp_VolumeReply *reply, struct fpd_volume_info *list,
                     uint32_t *count, const char **why);

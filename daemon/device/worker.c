@@ -245,6 +245,8 @@ void fpd_worker_publish(struct fpd_worker *w)
     info->boot_reason = s->info.boot_reason;
     info->path_max = s->info.path_max;
     info->features = s->info.features;
+    memcpy(info->link_features, s->info.link_features,
+           sizeof info->link_features);
     if (s->state == FPD_SESSION_ASKING) {
         online = true;
         w->info.connects++;

@@ -47,6 +47,16 @@ bool fpd_call_wait(struct fpd_call *call, const void *token)
     return may;
 }
 
+bool fpd_call_waits(struct fpd_call *call)
+{
+    bool waits;
+
+    pthread_mutex_lock(&call->http->lock);
+    waits = call->waiting != NULL;
+    pthread_mutex_unlock(&call->http->lock);
+    return waits;
+}
+
 /* The lock is held. */
 static void end_wait(struct fpd_call *call)
 {

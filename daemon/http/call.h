@@ -103,6 +103,7 @@ struct fpd_call {
  * is being shut down it does not wait: false, and the handler answers at once
  * (fpd_reply_stopping()) or ends its stream. */
 bool fpd_call_wait(struct fpd_call *call, const void *token);
+bool fpd_call_waits(struct fpd_call *call);
 /* Ends that wait. Nothing happens if the call waits for something else. */
 void fpd_call_wake(struct fpd_call *call, const void *token);
 /* For on_gone: ends whatever wait there is. */

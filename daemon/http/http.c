@@ -357,6 +357,11 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn,
     (void)version;
     if (!call)
         return MHD_NO;
+    /* Where several chunks of a body have come at once, libmicrohttpd 0.9.75
+     * may bring the next one to a connection that the last one suspended. What
+     * is not taken comes again. */
+    if (fpd_call_waits(call))
+        return MHD_YES;
     call->suspended = false;
     if (!call->started) {
         call->started = true;
@@ -751,14 +756,8 @@ const char *fpd_http_url(const struct fpd_http *http)
     return http->url;
 }
 
-static void quiesce(struct MHD_Daemon *mhd)
-{
-    int fd = mhd ? MHD_quiesce_daemon(mhd) : -1;
-
-    if (fd >= 0)
-        close(fd);
-}
-
+/* The listening sockets stay: MHD_quiesce_daemon() of libmicrohttpd 0.9.75 and
+ * its own threads may both take one out of epoll, and the second aborts. */
 void fpd_http_quiesce(struct fpd_http *http)
 {
     bool first;
@@ -767,11 +766,7 @@ void fpd_http_quiesce(struct fpd_http *http)
     first = !http->stopping;
     http->stopping = true;
     pthread_mutex_unlock(&http->lock);
-    if (!first)
-        return;
-    quiesce(http->tcp);
-    quiesce(http->unix_);
-    if (http->unix_)
+    if (first && http->unix_)
         unlink(http->cfg.socket);
 }
 

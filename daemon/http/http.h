@@ -42,7 +42,7 @@ const char *fpd_http_url(const struct fpd_http *http);
 /* The same with the admin's token, for a browser: whoever sees it is admin.
  * False: there is no such token at hand. */
 bool fpd_http_login_url(const struct fpd_http *http, char *out, size_t size);
-/* Takes no connections any more, and handlers refuse with 503. */
+/* Whatever is asked from now on is refused with 503. */
 void fpd_http_quiesce(struct fpd_http *http);
 void fpd_http_free(struct fpd_http *http);
 

@@ -192,6 +192,7 @@ static void add_live(json_t *o, const struct fpd_device_info *info)
     set(link, "name", text(info->link.name));
     set(link, "kind", json_string(info->link.kind ? info->link.kind : ""));
     set(link, "rate", fpd_json_u64(info->link.rate));
+    set(link, "features", fpd_json_words(info->link_features));
     set(o, "link", link);
     set(o, "default_volume", text(info->default_volume));
     set(o, "filesystems", fpd_json_words(info->filesystems));

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from bed import Bed
+from bed import BIN, Bed
 from test_bad_input import liar
 
 BAUD = 921600
@@ -53,6 +53,14 @@ def wire(bed):
     """(bytes that came in, that went out) at the device."""
     counters = bed.http.get(bed.api('/devices/dev/stats')).json()['counters']
     return counters['link.rx_bytes'], counters['link.tx_bytes']
+
+
+def told(bed):
+    """What the API and the command line say of the line."""
+    url, token = bed.url, bed.http.headers['Authorization'].split()[1]
+    said = subprocess.run([BIN / 'flashport', 'devices', 'dev', '--url', url, '--token', token], capture_output=True, text=True, check=True)
+    return (bed.http.get(bed.api('/devices/dev')).json()['link']['features'],
+            next(line for line in said.stdout.splitlines() if line.startswith('link ')))
 
 
 def there_and_back(bed, name, content):
@@ -170,6 +178,16 @@ def test_a_device_without_it_is_served_as_ever():
     with make_bed('--lz4', 'off') as bed:
         up, down = there_and_back(bed, 'text', text(100_000))
         assert up > 1 and down > 1
+        features, said = told(bed)
+        assert 'whole_put' in features and not any('lz4' in feature for feature in features)
+        assert said.endswith(' at 921600 baud'), said
+
+
+def test_a_device_tells_that_its_line_packs():
+    with make_bed() as bed:
+        features, said = told(bed)
+        assert {'lz4_in', 'lz4_out'} <= set(features)
+        assert said.endswith(' at 921600 baud, LZ4 both ways'), said
 
 
 # --- devices that share no code with the daemon ------------------------------

@@ -211,8 +211,10 @@ def test_a_command_runs_while_the_port_is_lent(bed, release):
 
 def test_a_command_that_is_ended_gives_the_port_back(bed, release):
     env = {**os.environ, 'FLASHPORT_SOCKET': str(bed.dir / 'd.sock')}
-    child = subprocess.Popen([BIN / 'flashport', 'release', 'dev', '--', 'sleep', '600'], env=env)
-    wait_for('the loan', lambda: device(bed)['state'] == 'released')
+    ready = bed.dir / 'ready'
+    child = subprocess.Popen([BIN / 'flashport', 'release', 'dev', '--', 'sh', '-c', f': >{ready}; exec sleep 600'], env=env)
+    wait_for('the command', ready.exists)
+    assert device(bed)['state'] == 'released'
     child.send_signal(signal.SIGTERM)
     assert child.wait(30) == 128 + signal.SIGTERM
     assert device(bed)['state'] == 'online'

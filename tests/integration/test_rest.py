@@ -69,6 +69,20 @@ def test_a_chunked_upload_of_unknown_length(bed, folder):
     assert bed.http.get(f'{folder}/f').content == data
 
 
+def test_chunked_uploads_that_are_faster_than_the_device(bed, folder):
+    """Many chunks come with each read of the daemon's, and it has to stop between two of them. Which comes first, the next
+    chunk or the device's word that there is room, is a race: several uploads."""
+    data, url = content(600_000), urllib.parse.urlsplit(f'{folder}/f')
+    body = b''.join(b'1000\r\n%s\r\n' % data[i:i + 4096] for i in range(0, 4096 * 146, 4096))
+    for _ in range(20):
+        with socket.create_connection((url.hostname, url.port), timeout=60) as client:
+            client.sendall(f'PUT {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nAuthorization: {bed.http.headers["Authorization"]}\r\n'
+                           'Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n'.encode() + body + b'0\r\n\r\n')
+            reply = b''.join(iter(lambda: client.recv(65536), b''))
+        assert reply.startswith(b'HTTP/1.1 20'), reply
+        assert bed.http.get(f'{folder}/f').content == data[:4096 * 146]
+
+
 def test_identical_content_programs_nothing(bed, folder):
     data = content(50_000)
     bed.http.put(f'{folder}/f', data=data)
