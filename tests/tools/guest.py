@@ -44,7 +44,7 @@ class Guest(Process):
             line.connect(str(self.shell))
         except OSError:
             return None
-        line.settimeout(300)
+        line.settimeout(900)    # a busy machine leaves a guest little
         return line
 
     def ask(self, *words):
