@@ -42,6 +42,7 @@ enum {
     TX_LOST = 4,
     TX_AGAIN = 8,  /* sent more than once: tells nothing about time */
     TX_TIMED = 16, /* and by the timer, after a silence */
+    TX_GONE = 32,  /* its payload, of the units that the order was */
 };
 
 /* What is known of the line outlives sessions. */
@@ -100,7 +101,8 @@ static size_t record_size(const struct fp_link *link, size_t at)
 
 static uint16_t units_of(const uint8_t *rec)
 {
-    return fp_link_units(fp_link_get16(rec));
+    return rec[4] & TX_GONE ? fp_link_get16(rec + 6)
+                            : fp_link_units(fp_link_get16(rec));
 }
 
 static size_t record_next(const struct fp_link *link, size_t at)
@@ -186,6 +188,29 @@ static void reap(struct fp_link *link)
         tx->head = next;
         tx->count--;
     }
+}
+
+/* The last record gives its payload's memory back as soon as it has arrived,
+ * so that with memory for two frames one can follow while the one before is
+ * sent again. Until that has arrived too, it takes the other end's memory. */
+static void reap_last(struct fp_link *link)
+{
+    struct fp_link_ring *tx = &link->tx;
+    size_t last = tx->head;
+    uint8_t *rec;
+
+    if (tx->count == 0 || link->tx_room != FP_LINK_NONE)
+        return;
+    for (unsigned i = 1; i < tx->count; i++)
+        last = record_next(link, last);
+    rec = record(link, last);
+    if (!(rec[4] & TX_ARRIVED) || rec[4] & TX_GONE || last == link->enc_rec)
+        return;
+    fp_link_put16(rec + 6, units_of(rec));
+    fp_link_put16(rec, 0);
+    rec[4] |= TX_GONE;
+    tx->tail = last + FP_LINK_RECORD;
+    link->tx_new = tx->tail;
 }
 
 /* --- how large frames should be -------------------------------------------- */
@@ -392,6 +417,7 @@ void fp_link_tx_acked(struct fp_link *link, uint8_t ack, uint16_t credit,
         link->yielded = false;
     find_lost(link);
     reap(link);
+    reap_last(link);
 }
 
 void fp_link_tx_timeout(struct fp_link *link)
