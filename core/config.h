@@ -6,6 +6,14 @@
 #ifndef FP_CORE_CONFIG_H
 #define FP_CORE_CONFIG_H
 
+/* A firmware that cannot tell all compilers the same keeps its choices in one
+ * header, as the packages do (docs/library-packages.md). */
+#ifdef __has_include
+#if __has_include("flashport_config.h")
+#include "flashport_config.h"
+#endif
+#endif
+
 /* 1: byte addresses are 32 bits (storages below 4 GiB), for small devices. */
 #ifndef FP_ADDR32
 #define FP_ADDR32 0

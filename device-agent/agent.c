@@ -124,6 +124,14 @@ static size_t wire_send(void *ctx, const uint8_t *buf, size_t size)
     return agent->cfg->send(agent->cfg->ctx, buf, size);
 }
 
+static void begin_volume(struct fp_agent *agent, struct fp_agent_volume *volume)
+{
+    int err = fp_agent_volume_mount(agent, volume, NULL, NULL);
+
+    if (err == FP_ERR_NOENT && volume->erased && volume->format_erased)
+        volume->mount_err = fp_agent_format(agent, volume, NULL);
+}
+
 int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
                   uint32_t now_ms)
 {
@@ -157,7 +165,7 @@ int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
     link.rx_stall = agent->rx_stall;
     fp_agent_media_init(agent);
     for (uint32_t i = 0; i < cfg->volume_count; i++)
-        (void)fp_agent_volume_mount(agent, &cfg->volumes[i], NULL, NULL);
+        begin_volume(agent, &cfg->volumes[i]);
     agent->volumes_changed = false;
     fp_link_init(&agent->link, &link, now_ms);
     agent->session = fp_link_session(&agent->link);

@@ -139,6 +139,9 @@ struct fp_agent_volume {
     void *adapt_ctx;
     void *ws; /* aligned as malloc aligns */
     size_t ws_size;
+    bool format_erased; /* where a filesystem would begin there is nothing when
+                           the device starts: make one. What is damaged never
+                           is formatted unless somebody asks */
     /* private */
     struct fp_vfs_mount vm;
     struct fp_bdev_slice slice;
@@ -173,7 +176,7 @@ struct fp_agent_config {
     /* Paths that no host changes, nor what is below them: "/flash/boot.py".
      * Neither is their volume formatted nor their storage restored by one. The
      * filesystem's other spellings of a name are the same name here. */
-    const char *const *protected;
+    const char *const *protected_paths;
     uint32_t protected_count;
 
     /* The wire. As struct fp_link_config. */
@@ -240,6 +243,12 @@ struct fp_agent_config {
      * (!begin). The firmware closes its files on it and answers true, or
      * refuses. */
     bool (*exclusive)(void *ctx, const char *storage, bool begin);
+    /* Optional. A host has changed what is at `path`: a file that has landed
+     * whole, what was made, renamed (both names), cut or removed. The path of a
+     * volume, "/flash": it was mounted, with whatever is on it, at the start,
+     * after a format or a restore. Called within fp_agent_poll(), and from
+     * fp_agent_init(); it may use the vfs, and not the agent. */
+    void (*changed)(void *ctx, const char *path);
     void *ctx;
 };
 

@@ -253,6 +253,8 @@ static int commit_land(struct fp_agent *agent, struct fp_agent_task *task)
         (void)fp_fs_settime(&vm->mnt, upload->path + strlen(vm->path),
                             upload->mtime_ns);
     }
+    if (!err)
+        fp_agent_tell_changed(agent, upload->path);
     fp_agent_upload_free(upload);
     commit->upload = NULL;
     if (err)

@@ -61,7 +61,7 @@ static int mkdir_step(struct fp_agent *agent, struct fp_agent_task *task)
 
     if (err == FP_ERR_NOTSUP)
         task->detail = "this filesystem has no directories of its own";
-    return err ? err : fp_agent_done(agent, task);
+    return err ? err : fp_agent_done_at(agent, task, task->u.names.from);
 }
 
 const struct fp_agent_job fp_agent_job_mkdir = {
@@ -129,7 +129,7 @@ static int remove_step(struct fp_agent *agent, struct fp_agent_task *task)
     if (task->u.remove.hashing)
         return remove_hash(agent, task);
     err = fp_vfs_remove(agent->cfg->vfs, task->u.remove.path);
-    return err ? err : fp_agent_done(agent, task);
+    return err ? err : fp_agent_done_at(agent, task, task->u.remove.path);
 }
 
 const struct fp_agent_job fp_agent_job_remove = {
@@ -168,7 +168,10 @@ static int rename_step(struct fp_agent *agent, struct fp_agent_task *task)
 
     if (err == FP_ERR_NOTSUP)
         task->detail = "not across volumes: copy, then delete";
-    return err ? err : fp_agent_done(agent, task);
+    if (err)
+        return err;
+    fp_agent_tell_changed(agent, names->from);
+    return fp_agent_done_at(agent, task, names->to);
 }
 
 const struct fp_agent_job fp_agent_job_rename = {
@@ -202,7 +205,7 @@ static int truncate_step(struct fp_agent *agent, struct fp_agent_task *task)
     close_err = fp_fs_close(&file);
     if (!err)
         err = close_err;
-    return err ? err : fp_agent_done(agent, task);
+    return err ? err : fp_agent_done_at(agent, task, task->u.names.from);
 }
 
 const struct fp_agent_job fp_agent_job_truncate = {
@@ -294,7 +297,7 @@ static int attr_set_step(struct fp_agent *agent, struct fp_agent_task *task)
         err = fp_fs_setattr(&vm->mnt, rest, attr->type,
                             attr->remove ? NULL : attr->value,
                             attr->remove ? 0 : attr->size);
-    return err ? err : fp_agent_done(agent, task);
+    return err ? err : fp_agent_done_at(agent, task, attr->path);
 }
 
 const struct fp_agent_job fp_agent_job_attr_set = {

@@ -283,6 +283,8 @@ int fp_agent_volume_mount(struct fp_agent *agent,
     volume->mounted = err == FP_OK;
     volume->mount_err = err;
     agent->volumes_changed |= volume->mounted;
+    if (volume->mounted)
+        fp_agent_tell_changed(agent, volume->path);
     return err;
 }
 

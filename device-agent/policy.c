@@ -5,7 +5,7 @@
  *     regions    a block device between a storage and all that the agent does
  *                with it, volumes included: no program or erase reaches a
  *                region that is read-only or hidden, no read a hidden one
- *     paths      what cfg->protected names, and all below it, is never
+ *     paths      what cfg->protected_paths names, and all below it, is never
  *                written, made, renamed or removed; nor its volume formatted or
  *                its storage restored, which would take it along
  *
@@ -190,10 +190,10 @@ int fp_agent_may_change(const struct fp_agent *agent,
     const struct fp_agent_config *cfg = agent->cfg;
 
     for (uint32_t i = 0; i < cfg->protected_count; i++) {
-        if (covers(cfg->protected[i], path, false))
+        if (covers(cfg->protected_paths[i], path, false))
             return fp_agent_because(task, FP_ERR_ACCES,
                                     "the firmware protects this path");
-        if (above && covers(cfg->protected[i], path, true))
+        if (above && covers(cfg->protected_paths[i], path, true))
             return fp_agent_because(task, FP_ERR_ACCES,
                                     "the firmware protects something in it");
     }
@@ -204,7 +204,7 @@ bool fp_agent_volume_is_protected(const struct fp_agent *agent,
                                   const struct fp_agent_volume *volume)
 {
     for (uint32_t i = 0; i < agent->cfg->protected_count; i++)
-        if (covers(agent->cfg->protected[i], volume -> path, true))
+        if (covers(agent->cfg->protected_paths[i], volume->path, true))
             return true;
     return false;
 }

@@ -78,6 +78,10 @@ fp_Envelope *fp_agent_out(struct fp_agent *agent, uint32_t id, pb_size_t tag);
 int fp_agent_send(struct fp_agent *agent);
 /* Sends Done and answers FP_AGENT_DONE. */
 int fp_agent_done(struct fp_agent *agent, const struct fp_agent_task *task);
+/* The same, once the firmware was told that `path` has changed. */
+int fp_agent_done_at(struct fp_agent *agent, const struct fp_agent_task *task,
+                     const char *path);
+void fp_agent_tell_changed(const struct fp_agent *agent, const char *path);
 void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
                            const char *detail, uint64_t needed, uint64_t free,
                            uint64_t limit);

@@ -83,6 +83,19 @@ int fp_agent_done(struct fp_agent *agent, const struct fp_agent_task *task)
     return fp_agent_send(agent);
 }
 
+void fp_agent_tell_changed(const struct fp_agent *agent, const char *path)
+{
+    if (agent->cfg->changed != NULL)
+        agent->cfg->changed(agent->cfg->ctx, path);
+}
+
+int fp_agent_done_at(struct fp_agent *agent, const struct fp_agent_task *task,
+                     const char *path)
+{
+    fp_agent_tell_changed(agent, path);
+    return fp_agent_done(agent, task);
+}
+
 void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
                            const char *detail, uint64_t needed, uint64_t free,
                            uint64_t limit)

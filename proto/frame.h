@@ -10,6 +10,13 @@
 #ifndef FP_PROTO_FRAME_H
 #define FP_PROTO_FRAME_H
 
+/* As core/config.h does, which is not known here. */
+#ifdef __has_include
+#if __has_include("flashport_config.h")
+#include "flashport_config.h"
+#endif
+#endif
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -130,12 +130,14 @@ class Bed:
     def line(self, name, baud, *options, listen='pty'):
         """A serial line with a real rate to where agent `name` listens; the daemon's end becomes a link.
 
-        A pty's line breaks for good when the agent dies, a unix one waits for the next (with --keep)."""
-        near, far = self.dir / f'{name}.line', self.dir / f'{name}.{listen}'
-        ends = {'pty': (f'tty:{far}', f'pty:{near}'), 'unix': (f'unix:{far}', f'unix-listen:{near}')}[listen]
+        A pty's line breaks for good when the agent dies, a unix one waits for the next (with --keep). That of a board's
+        uart, which is a unix socket too, is a serial port for the daemon."""
+        near, far = self.dir / f'{name}.line', self.dir / f'{name}.{"pty" if listen == "pty" else "unix"}'
+        ends = {'pty': (f'tty:{far}', f'pty:{near}'), 'unix': (f'unix:{far}', f'unix-listen:{near}'),
+                'uart': (f'unix:{far}', f'pty:{near}')}[listen]
         made = self.process(f'{name}-line', 'linksim', '--baud', baud, '--quiet', *options, *ends)
         wait_for(near, lambda: os.path.lexists(near))
-        if listen == 'pty':
+        if listen != 'unix':
             made.end = near
             self.links.append(f'serial:{near}@{baud or 921600}')
         else:

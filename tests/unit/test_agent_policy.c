@@ -26,7 +26,7 @@ static struct bench *guarded(void)
     assert_int_equal(put(b, "/flash/boot/main.py", 1, old, sizeof old), 0);
     assert_int_equal(put(b, "/flash/keep", 2, old, sizeof old), 0);
     assert_int_equal(put(b, "/flash/free", 3, old, sizeof old), 0);
-    b->cfg.protected = protected;
+    b->cfg.protected_paths = protected;
     b->cfg.protected_count = 2;
     return b;
 }

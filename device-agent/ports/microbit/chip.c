@@ -3,27 +3,16 @@
  * What the chip knows of itself: its id, why it started, and chance.
  */
 #include "device-agent/ports/microbit/chip.h"
-#include "device-agent/ports/microbit/port.h"
+#include "device-agent/ports/bare/port.h"
 
-#include <string.h>
-
-static void put_hex(char dst[8], uint32_t value)
+void fp_port_serial(uint32_t serial[2])
 {
-    for (int i = 7; i >= 0; i--) {
-        dst[i] = "0123456789abcdef"[value & 15];
-        value >>= 4;
-    }
+    serial[0] = FICR_DEVICEID1;
+    serial[1] = FICR_DEVICEID0;
 }
 
-void fp_port_id(char id[FP_PORT_ID_SIZE])
-{
-    memcpy(id, "microbit-", 9);
-    put_hex(id + 9, FICR_DEVICEID1);
-    put_hex(id + 17, FICR_DEVICEID0);
-    id[FP_PORT_ID_SIZE - 1] = '\0';
-}
-
-void fp_port_random(uint8_t *buf, size_t size)
+/* From the noise of a diode; 0.7 ms a byte. */
+bool fp_port_random(uint8_t *buf, size_t size)
 {
     RNG_CONFIG = RNG_CONFIG_UNBIAS;
     RNG_EVENTS_VALRDY = 0;
@@ -35,6 +24,7 @@ void fp_port_random(uint8_t *buf, size_t size)
         buf[i] = (uint8_t)RNG_VALUE;
     }
     RNG_TASKS_STOP = 1;
+    return true;
 }
 
 /* The reasons add up until they are cleared; none is set by power. */

@@ -7,8 +7,8 @@
  * erased. So they do not count: time is read off the first timer, which goes
  * on.
  */
+#include "device-agent/ports/bare/port.h"
 #include "device-agent/ports/microbit/chip.h"
-#include "device-agent/ports/microbit/port.h"
 
 #define TICK_US 1000u
 

@@ -13,8 +13,8 @@
  * Source: nRF51 Series Reference Manual 3.0, section 6; nRF51822 Product
  * Specification 3.1, section 8.8
  */
+#include "device-agent/ports/bare/port.h"
 #include "device-agent/ports/microbit/chip.h"
-#include "device-agent/ports/microbit/port.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # What the core and the agent are held to on a micro:bit, so that they fit
-# 16 KB of RAM. docs/microbit.md says what each costs.
+# 16 KB of RAM. docs/firmware-ports.md says what each costs.
 target_compile_definitions(fp_flags INTERFACE
     FP_ADDR32=1
     FP_CRC32_SMALL=1

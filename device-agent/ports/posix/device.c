@@ -300,7 +300,7 @@ static void configure(void)
         .storage_count = o->storage_count,
         .volumes = app.volumes.volumes,
         .volume_count = app.volumes.count,
-        .protected = o->protected,
+        .protected_paths = o->protected,
         .protected_count = o->protected_count,
         .send = wire_send,
         .frame_max = (uint16_t)o->frame,

@@ -1,125 +1,82 @@
 /* SPDX-License-Identifier: MIT
  *
- * A board with an SPI NOR flash and a UART, to be copied: all that a firmware
- * has to do to be reached by flashport.
+ * A firmware that is nothing but the agent: the flash of flash.c as /flash, a
+ * littlefs, over the wire of uart.c. Nothing here knows the chip.
  *
- *   1. Copy this folder to ports/<board>/ and write the functions of port.h.
- *   2. Set the figures below as the flash's datasheet has them.
- *   3. Build fp_core, fp_proto and fp_agent with the board's compiler, with
- *      FP_ADDR32=1, FP_CRC32_SMALL=1 and FP_FAT_SMALL=1 (core/config.h), and
- *      smaller limits if RAM is short (device-agent/task.h, agent.h).
- *   4. Call agent_start() once and agent_poll() from the main loop or a task.
+ * Figures that cost RAM are here and in CMakeLists.txt; docs/porting.md says
+ * what each costs. As they stand they fit 16 KB.
  *
- * The application uses the same `vfs` for its own files, from the same task (or
- * under one lock with agent_poll()).
+ * An application lives in this loop too, and uses `vfs` from it; in a task of
+ * its own it takes a lock around that, and serve() the same.
  */
 #include "core/fs/littlefs/littlefs.h"
 #include "device-agent/agent.h"
-#include "device-agent/ports/template/port.h"
+#include "port.h"
 
-#define PAGE_SIZE    256  /* of one program; W25Q64 */
-#define SECTOR_SIZE  4096 /* of one erase */
-#define SECTOR_COUNT 2048
+/* 640 is the least, that every message fits: 13 bytes more on the wire, 2 %. Of
+ * 1024 it is 1.5 %. Two of them a buffer is the least, too; four keep the wire
+ * busy while the flash works. */
+#define FRAME_MAX   640
+#define BUFFER_SIZE (2 * (FRAME_MAX + FP_FRAME_OVERHEAD))
 
-/* Frames of 1 KiB amortise their overhead to 2 %; two of them a buffer is the
- * least, four keep a UART busy while the flash works. */
-#define FRAME_MAX   1024
-#define BUFFER_SIZE (4 * (FRAME_MAX + FP_FRAME_OVERHEAD))
+/* An upload, and a file for each request; add those that your application has
+ * open at once. */
+#define FILES_MAX (FP_AGENT_REQUESTS + FP_AGENT_UPLOADS)
 
-/* ---- the flash as a block device ---- */
+/* What littlefs takes with these options. Too little is no accident: the volume
+ * is not mounted and says so. */
+#define LITTLEFS_CACHE   128
+#define LITTLEFS_OPTIONS "entries=24,addresses=4,lookahead=20"
+#define WORKSPACE_SIZE   (2336 + 288 * FILES_MAX)
 
-static int flash_read(struct fp_bdev *dev, fp_addr off, void *buf,
-                      uint32_t size)
-{
-    (void)dev;
-    return fp_port_flash_read((uint32_t)off, buf, size) ? FP_ERR_IO : FP_OK;
-}
+/* Two bits for 4 KiB of flash. */
+#define FLASH_SIZE    (FP_PORT_BLOCK_SIZE * FP_PORT_BLOCK_COUNT)
+#define GEN_MAPS_SIZE (2 * ((FLASH_SIZE + 32767) / 32768))
 
-/* A program may span pages here; a chip would wrap around within the page. */
-static int flash_prog(struct fp_bdev *dev, fp_addr off, const void *buf,
-                      uint32_t size)
-{
-    const uint8_t *src = buf;
-    uint32_t addr = (uint32_t)off;
-
-    while (size > 0) {
-        uint32_t n = PAGE_SIZE - addr % PAGE_SIZE;
-
-        n = n < size ? n : size;
-        if (fp_port_flash_prog(addr, src, n))
-            return FP_ERR_IO;
-        addr += n;
-        src += n;
-        size -= n;
-        fp_bdev_yield(dev);
-    }
-    return FP_OK;
-}
-
-static int flash_erase(struct fp_bdev *dev, uint32_t block, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (fp_port_flash_erase((block + i) * SECTOR_SIZE))
-            return FP_ERR_IO;
-        fp_bdev_yield(dev); /* feed the watchdog here, if there is one */
-    }
-    return FP_OK;
-}
-
-static const struct fp_bdev_ops flash_ops = {
-    .read = flash_read, .prog = flash_prog, .erase = flash_erase,
-    /* .sync stays NULL: a program has happened when it returns */
-};
-
-static struct fp_bdev flash = {
-    .ops = &flash_ops,
-    .read_size = 1,
-    .prog_size = 16, /* littlefs writes in units of that; any that divides a
-                        page serves, smaller ones waste less */
-    .block_size = SECTOR_SIZE,
-    .block_count = SECTOR_COUNT,
-    /* On the MCU's own flash add FP_BDEV_XIP: the CPU stalls while it is
-     * written, and the host must send nothing meanwhile. */
-    .flags = FP_BDEV_ERASED_FF | FP_BDEV_REPROG,
-};
-
-/* ---- the agent and its memory ---- */
+_Static_assert(FP_PORT_UART_IN >= BUFFER_SIZE + FP_FRAME_OVERHEAD,
+               "what is under way finds room while the agent is at work");
 
 static const struct fp_fs_ops *const drivers[] = { &fp_fs_littlefs, NULL };
-
-static struct fp_bdev_gen gen; /* counts every write, of whoever: backups rely
-                                  on it, so nobody uses `flash` directly */
-static uint8_t gen_maps[2 * ((SECTOR_SIZE * SECTOR_COUNT / 4096 + 7) / 8)];
-static uint64_t workspace[8192 / sizeof(uint64_t)]; /* as ops->workspace()
-                                                       says, or mounting fails
-                                                       and says why */
-static uint8_t tx_buf[BUFFER_SIZE], rx_buf[BUFFER_SIZE];
-static uint8_t scratch[1024], block_buf[SECTOR_SIZE];
-
-/* Text that comes packed takes half the time. To send it packed, too, give
- * lz4_out and lz4_table: 3 KiB at least, and 1 KB of code. */
-static uint8_t lz4_in[2048];
-
 static struct fp_vfs vfs;
+
+/* Counts every write, whose ever it is: backups rely on it, so nobody uses the
+ * flash but through it. */
+static struct fp_bdev_gen gen;
+static uint8_t gen_maps[GEN_MAPS_SIZE];
 
 static struct fp_agent_storage storages[] = {
     { .name = "flash0", .dev = &gen.bdev, .gen = &gen },
 };
 
+/* A block is collected here in a restore only, which has unmounted the one
+ * volume there is before: its memory is free then. */
+static union {
+    uint64_t aligned;
+    uint8_t workspace[WORKSPACE_SIZE];
+    uint8_t block[FP_PORT_BLOCK_SIZE];
+} memory;
+
 static struct fp_agent_volume volumes[] = {
     { .path = "/flash",
       .storage = "flash0",
       .fs = "littlefs",
-      /* Those of the application beside the agent's. */
-      .cfg = { .max_files = FP_AGENT_REQUESTS + FP_AGENT_UPLOADS + 2 },
-      .ws = workspace,
-      .ws_size = sizeof workspace },
+      .cfg = { .max_files = FILES_MAX,
+               .cache_size = LITTLEFS_CACHE,
+               .options = LITTLEFS_OPTIONS },
+      .ws = memory.workspace,
+      .ws_size = sizeof memory.workspace,
+      .format_erased = true },
 };
+
+static uint8_t tx_buf[BUFFER_SIZE], rx_buf[BUFFER_SIZE];
+static uint8_t scratch[512];
+static char id[FP_PORT_ID_SIZE];
+static uint8_t epoch[FP_EPOCH_SIZE];
 
 static size_t wire_send(void *ctx, const uint8_t *buf, size_t size)
 {
     (void)ctx;
-    return fp_port_send(buf, size);
+    return fp_port_uart_send(buf, size);
 }
 
 static uint32_t clock_ms(void *ctx)
@@ -128,11 +85,32 @@ static uint32_t clock_ms(void *ctx)
     return fp_port_now_ms();
 }
 
+static bool entropy(void *ctx, uint8_t *buf, size_t size)
+{
+    (void)ctx;
+    return fp_port_random(buf, size);
+}
+
+/* Shown with the device's other counters. */
+static bool counter(void *ctx, uint32_t index, const char **name,
+                    uint64_t *value)
+{
+    (void)ctx;
+    *name = index == 0 ? "board.uart_lost_bytes" : "board.stack_free_bytes";
+    *value = index == 0 ? fp_port_uart_lost() : fp_port_stack_free();
+    return index < 2;
+}
+
+static void restart(void *ctx)
+{
+    (void)ctx;
+    fp_port_restart();
+}
+
 static struct fp_agent_config config = {
-    .model = "template",
+    .id = id,
+    .model = "board",
     .firmware = "1.0.0",
-    /* .epoch stays NULL: without entropy the host's nonce serves. With a random
-     * number generator fill 8 bytes at each start and point to them. */
     .vfs = &vfs,
     .storages = storages,
     .storage_count = 1,
@@ -144,42 +122,55 @@ static struct fp_agent_config config = {
     .tx_size = sizeof tx_buf,
     .rx_buf = rx_buf,
     .rx_size = sizeof rx_buf,
-    .lz4_in = lz4_in,
-    .lz4_in_size = sizeof lz4_in,
     .scratch = scratch,
     .scratch_size = sizeof scratch,
-    .block_buf = block_buf,
-    .block_buf_size = sizeof block_buf,
+    .block_buf = memory.block,
+    .block_buf_size = sizeof memory.block,
+    .entropy = entropy,
+    .counter = counter,
+    .reboot = restart,
 };
 
 static struct fp_agent agent;
 
-int agent_start(void);
-void agent_poll(void);
-
-/* 0, or an enum fp_error: a figure above breaks a rule of agent.h. */
-int agent_start(void)
+static int start(void)
 {
     const struct fp_bdev_gen_config gen_config = {
         .clock_ms = clock_ms,
         .maps = gen_maps,
         .maps_size = sizeof gen_maps,
     };
-    int err = fp_bdev_gen_init(&gen, &flash, &gen_config);
+    int err = fp_bdev_gen_init(&gen, fp_port_flash_init(), &gen_config);
 
     if (err)
         return err;
+    fp_port_id(id);
+    if (fp_port_random(epoch, sizeof epoch))
+        config.epoch = epoch;
     fp_vfs_init(&vfs, drivers);
-    config.id = fp_port_id();
     return fp_agent_init(&agent, &config, fp_port_now_ms());
 }
 
-void agent_poll(void)
+/* The agent wants to be called when bytes come; every millisecond does no harm:
+ * what wakes the CPU is that. */
+static void serve(void)
 {
     uint8_t buf[64];
-    size_t n = fp_port_recv(buf, sizeof buf);
+    size_t n = fp_port_uart_recv(buf, sizeof buf);
 
     if (n > 0)
         fp_agent_input(&agent, buf, n, fp_port_now_ms());
-    (void)fp_agent_poll(&agent, fp_port_now_ms());
+    if (fp_agent_poll(&agent, fp_port_now_ms()) > 0)
+        fp_port_uart_sleep();
+}
+
+int main(void)
+{
+    fp_port_chip_init();
+    fp_port_uart_init();
+    if (start() != FP_OK)
+        for (;;)
+            ; /* a figure breaks a rule of agent.h: which, a debugger shows */
+    for (;;)
+        serve();
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * From reset to main(): the vector table, the variables, the stack.
+ * From reset to main() on a Cortex-M: the vector table, the variables, the
+ * stack. A vendor's startup code does as well.
  *
  * Whatever faults restarts the chip: an agent that hangs would be a device that
  * somebody has to walk to. The stack is painted at the start, so that it can be
  * seen how much of it was never needed.
  */
-#include "device-agent/ports/microbit/chip.h"
-#include "device-agent/ports/microbit/port.h"
+#include "port.h"
 
 #define PAINT 0x5afe57ac
 
@@ -47,15 +47,8 @@ uint32_t fp_port_stack_free(void)
     return (uint32_t)(p - fp_port_stack_start) * 4;
 }
 
-void fp_port_restart(void)
-{
-    SCB_AIRCR = SCB_AIRCR_RESET;
-    for (;;)
-        ;
-}
-
-/* Source: ARMv6-M Architecture Reference Manual, B1.5.3; the interrupts behind
- * the 16 of the core are by number of the peripheral. */
+/* Source: ARMv6-M Architecture Reference Manual, B1.5.3; the chip's interrupts
+ * stand behind the 16 of the core, by their numbers. */
 __attribute__((section(".vectors"), used)) static const struct {
     uint32_t *stack;
     void (*handlers[15 + 32])(void);
@@ -63,12 +56,14 @@ __attribute__((section(".vectors"), used)) static const struct {
     .stack = fp_port_stack_end,
     .handlers = {
         [0] = fp_port_reset_handler,
-        [1] = fp_port_restart, /* NMI */
-        [2] = fp_port_restart, /* HardFault */
+        [1] = fp_port_restart,  /* NMI */
+        [2] = fp_port_restart,  /* HardFault */
+        [3] = fp_port_restart,  /* those of a Cortex-M3 and larger */
+        [4] = fp_port_restart,
+        [5] = fp_port_restart,
         [10] = fp_port_restart, /* SVCall */
         [13] = fp_port_restart, /* PendSV */
-        [14] = fp_port_restart, /* SysTick, which this chip has not */
-        [15 + FP_PORT_IRQ_UART] = fp_port_uart_handler,
-        [15 + FP_PORT_IRQ_TIMER1] = fp_port_tick_handler,
+        [14] = fp_port_restart, /* SysTick */
+        /* FILL IN vectors: the UART's interrupt and the tick's. */
     },
 };

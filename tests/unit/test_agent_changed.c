@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a firmware hears of the changes that a host makes, and what it has done
+ * at the start.
+ */
+#include "agent_bench.h"
+
+#define HEARD_MAX 8
+
+static char heard[HEARD_MAX][32];
+static uint32_t heard_count;
+
+/* A firmware looks at once at what has changed. */
+static void hear(void *ctx, const char *path)
+{
+    struct bench *b = ctx;
+    struct fp_stat st;
+
+    (void)fp_vfs_stat(&b->vfs, path, &st);
+    assert_in_range(heard_count, 0, HEARD_MAX - 1);
+    snprintf(heard[heard_count++], sizeof heard[0], "%s", path);
+}
+
+static struct bench *listening(void)
+{
+    struct bench *b = bench_new(true);
+
+    b->cfg.changed = hear;
+    heard_count = 0;
+    return b;
+}
+
+/* That was heard since it was asked last, and nothing else. */
+static void assert_heard(const char *first, const char *second)
+{
+    assert_int_equal(heard_count, (first != NULL) + (second != NULL));
+    if (first != NULL)
+        assert_string_equal(heard[0], first);
+    if (second != NULL)
+        assert_string_equal(heard[1], second);
+    heard_count = 0;
+}
+
+static int rename_to(struct bench *b, const char *from, const char *to)
+{
+    fp_Envelope *env = ask(b, fp_Envelope_rename_tag);
+
+    SET(env->body.rename.from, from);
+    SET(env->body.rename.to, to);
+    return error_of(answer(b));
+}
+
+static int remove_at(struct bench *b, const char *path)
+{
+    SET(ask(b, fp_Envelope_remove_tag)->body.remove.path, path);
+    return error_of(answer(b));
+}
+
+static void each_change_is_heard_once_and_when_it_is_there(void **state)
+{
+    static const uint8_t data[] = "data";
+    struct bench *b = listening();
+    fp_Envelope *env;
+    uint64_t off;
+
+    (void)state;
+    assert_int_equal(mkdir_at(b, "/flash/d", ""), 0);
+    assert_heard("/flash/d", NULL);
+    assert_int_equal(put_open(b, "/flash/f", 9, 4, fp_PutMode_PUT_STAGED, &off),
+                     0);
+    assert_heard(NULL, NULL); /* the old file is still the file */
+    assert_int_equal(put(b, "/flash/d/f", 1, data, sizeof data), 0);
+    assert_heard("/flash/d/f", NULL);
+    assert_int_equal(rename_to(b, "/flash/d/f", "/flash/g"), 0);
+    assert_heard("/flash/d/f", "/flash/g");
+    env = ask(b, fp_Envelope_truncate_tag);
+    SET(env->body.truncate.path, "/flash/g");
+    assert_int_equal(error_of(answer(b)), 0);
+    assert_heard("/flash/g", NULL);
+    env = ask(b, fp_Envelope_attr_set_tag);
+    SET(env->body.attr_set.path, "/flash/g");
+    SET(env->body.attr_set.value, "x");
+    assert_int_equal(error_of(answer(b)), 0);
+    assert_heard("/flash/g", NULL);
+    assert_int_equal(remove_at(b, "/flash/g"), 0);
+    assert_heard("/flash/g", NULL);
+    bench_free(b);
+}
+
+static void what_failed_or_changed_nothing_is_not_heard(void **state)
+{
+    struct bench *b = listening();
+
+    (void)state;
+    assert_int_equal(remove_at(b, "/flash/none"), FP_ERR_NOENT);
+    assert_int_equal(rename_to(b, "/flash/none", "/flash/n"), FP_ERR_NOENT);
+    SET(ask(b, fp_Envelope_stat_tag)->body.stat.path, "/flash");
+    (void)answer(b);
+    assert_heard(NULL, NULL);
+    bench_free(b);
+}
+
+static void a_volume_is_heard_of_when_it_is_mounted(void **state)
+{
+    struct bench *b = listening();
+
+    (void)state;
+    assert_int_equal(fp_agent_format(&b->agent, &b->volumes[0], NULL), 0);
+    assert_heard("/flash", NULL);
+    bench_free(b);
+}
+
+/* What a start finds: erased, or damaged. */
+static bool starts_mounted(uint8_t first_byte, bool format_erased)
+{
+    struct bench *b = bench_new(false);
+    bool mounted;
+
+    b->flash[0] = first_byte;
+    b->volumes[0].format_erased = format_erased;
+    assert_int_equal(fp_agent_init(&b->agent, &b->cfg, b->now_ms), FP_OK);
+    mounted = b->volumes[0].mounted;
+    assert_true(mounted || b->flash[0] == first_byte);
+    bench_free(b);
+    return mounted;
+}
+
+static void only_an_erased_flash_is_formatted_and_only_if_wanted(void **state)
+{
+    (void)state;
+    assert_true(starts_mounted(0xff, true));
+    assert_false(starts_mounted(0xff, false));
+    assert_false(starts_mounted(0x5a, true));
+}
+
+/* Else a board whose buffer is too small would be told to format. */
+static void what_could_not_be_formatted_says_why(void **state)
+{
+    struct bench *b = bench_new(false);
+    char reason[97];
+
+    (void)state;
+    b->volumes[0].format_erased = true;
+    b->volumes[0].ws_size = 1024;
+    assert_int_equal(fp_agent_init(&b->agent, &b->cfg, b->now_ms), FP_OK);
+    assert_false(b->volumes[0].mounted);
+    fp_agent_volume_reason(&b->volumes[0], reason, sizeof reason);
+    assert_string_equal(reason,
+                        "it needs more memory than this device gives it");
+    bench_free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_change_is_heard_once_and_when_it_is_there),
+        cmocka_unit_test(what_failed_or_changed_nothing_is_not_heard),
+        cmocka_unit_test(a_volume_is_heard_of_when_it_is_mounted),
+        cmocka_unit_test(only_an_erased_flash_is_formatted_and_only_if_wanted),
+        cmocka_unit_test(what_could_not_be_formatted_says_why),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
