@@ -26,7 +26,11 @@ class GadgetBed(Bed):
         super().__init__()
         self.guest = Guest(self.dir, FILES)
         self.processes.append(self.guest)
-        self.guest.start()
+        try:
+            self.guest.start()
+        except BaseException:   # who made no bed does not close one
+            self.guest.kill()
+            raise
         self.run = self.guest.run
         self.url = f'http://127.0.0.1:{self.guest.port}'
         self.pids = {}
