@@ -5,6 +5,7 @@ Used by the tests that kill things and by the benches. Binaries come from
 $FP_BIN. Every process can be killed and started again as it was; what the
 sanitizers of a process said is looked at when it ends.
 """
+import hashlib
 import os
 import pathlib
 import re
@@ -175,6 +176,23 @@ class Bed:
                 return False
             return reply.status_code == 200 and reply.json()['state'] in ('online', 'busy')
         wait_for(f'{name} online', ready, seconds)
+
+    def device(self, name):
+        return self.http.get(self.api(f'/devices/{name}')).json()
+
+    def link(self, spec):
+        return next((link for link in self.http.get(self.api('/devices')).json()['links'] if link['name'] == spec), None)
+
+    def offline(self, name, seconds=30):
+        """What is said of a device once it is gone."""
+        return wait_for(f'{name} offline', lambda: (seen := self.device(name))['state'] not in ('online', 'busy') and seen, seconds)
+
+    def there_and_back(self, name, size=300_000):
+        """A file goes to the device, and comes back as it was."""
+        content, url = os.urandom(size), self.api(f'/devices/{name}/fs/flash/f')
+        assert self.http.put(url, data=content).status_code in (201, 204)
+        assert hashlib.sha256(self.http.get(url).content).digest() == hashlib.sha256(content).digest()
+        return content
 
     def job(self, reply, seconds=120):
         """Waits for the job that a request began; its last description."""

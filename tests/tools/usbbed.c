@@ -15,9 +15,16 @@
  *   unplug-after NAME BYTES       as soon as it has been sent so many; then the
  *                                 line "unplugged NAME" comes
  *   ioctls NAME                   prints how many there were of it
+ *   full NAME                     prints how many transfers to it ended with a
+ *                                 full packet and were told to be followed by
+ *                                 one of no bytes
+ *   stall NAME                    it halts both endpoints, until told to go on
+ *   deaf NAME                     it takes nothing more, until it is opened anew
  *
  * A device takes bytes no faster than its agent does, and answers a host that
- * asks in vain after a millisecond, since libusb asks again at once here.
+ * asks in vain after a millisecond, since libusb asks again at once here. It
+ * reads several packets at once: what ends with a full one and nothing behind it
+ * reaches its agent when more comes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +44,7 @@
 #include <umockdev.h>
 
 #define DEVICES_MAX 8
+#define PACKET_SIZE 512
 #define WAIT_MS     1
 
 struct device {
@@ -49,7 +57,8 @@ struct device {
     GQueue done;      /* and those that may be reaped */
     size_t out_taken; /* of the first of `out` */
     uint64_t sent, limit;
-    unsigned ioctls;
+    unsigned ioctls, full;
+    bool halted_in, halted_out, deaf;
     int agent; /* a socket, or -1 */
 };
 
@@ -96,13 +105,23 @@ static void pull(struct device *d)
         abort();
 }
 
+/* Does its last packet leave the device waiting for more? */
+static bool is_open_ended(const struct usbdevfs_urb *urb)
+{
+    return urb->buffer_length % PACKET_SIZE == 0 &&
+           !(urb->flags & USBDEVFS_URB_ZERO_PACKET);
+}
+
 static bool push_out(struct device *d)
 {
     struct usbdevfs_urb *urb = urb_of(g_queue_peek_head(&d->out));
     size_t size = (size_t)urb->buffer_length - d->out_taken;
-    ssize_t n = send(d->agent, (char *)urb->buffer + d->out_taken, size,
-                     MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t n;
 
+    if (d->deaf || (is_open_ended(urb) && g_queue_get_length(&d->out) == 1))
+        return false;
+    n = send(d->agent, (char *)urb->buffer + d->out_taken, size,
+             MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0)
         return false;
     d->sent += (uint64_t)n;
@@ -114,6 +133,8 @@ static bool push_out(struct device *d)
     if (d->out_taken == (size_t)urb->buffer_length) {
         urb->actual_length = urb->buffer_length;
         d->out_taken = 0;
+        d->full += urb->buffer_length % PACKET_SIZE == 0 &&
+                   !is_open_ended(urb);
         finish(d, &d->out, 0);
     }
     return true;
@@ -132,8 +153,28 @@ static bool pull_in(struct device *d)
     return true;
 }
 
+/* As a halted endpoint answers, whatever it is asked. */
+static void stall(struct device *d)
+{
+    while (d->halted_out && !g_queue_is_empty(&d->out))
+        finish(d, &d->out, -EPIPE);
+    while (d->halted_in && !g_queue_is_empty(&d->in))
+        finish(d, &d->in, -EPIPE);
+}
+
+static void clear_halt(struct device *d, UMockdevIoctlData *arg)
+{
+    unsigned endpoint;
+    g_autoptr(UMockdevIoctlData) data =
+        umockdev_ioctl_data_resolve(arg, 0, sizeof endpoint, NULL);
+
+    memcpy(&endpoint, data->data, sizeof endpoint);
+    *(endpoint & 0x80 ? &d->halted_in : &d->halted_out) = false;
+}
+
 static void move_bytes(struct device *d)
 {
+    stall(d);
     while (d->agent >= 0 && !g_queue_is_empty(&d->out) && push_out(d))
         ;
     while (d->agent >= 0 && !g_queue_is_empty(&d->in) && pull_in(d))
@@ -155,6 +196,7 @@ static void join_agent(struct device *d)
     drop(&d->out);
     drop(&d->done);
     d->out_taken = 0;
+    d->deaf = false;
     if (d->agent >= 0)
         close(d->agent);
     strcpy(addr.sun_path, d->socket);
@@ -264,6 +306,7 @@ static int answer(struct device *d, gulong request, UMockdevIoctlData *arg)
         d->agent = -1;
         return 0;
     case USBDEVFS_CLEAR_HALT:
+        clear_halt(d, arg);
         return 0;
     case USBDEVFS_SUBMITURB:
         return submit(d, arg);
@@ -404,6 +447,13 @@ static bool obey(char *line)
         g_mutex_unlock(&lock);
     } else if (strcmp(verb, "ioctls") == 0) {
         printf("ioctls %s %u\n", d->name, d->ioctls);
+    } else if (strcmp(verb, "full") == 0) {
+        printf("full %s %u\n", d->name, d->full);
+    } else if (strcmp(verb, "stall") == 0 || strcmp(verb, "deaf") == 0) {
+        g_mutex_lock(&lock);
+        d->halted_in = d->halted_out = strcmp(verb, "stall") == 0;
+        d->deaf = !d->halted_in;
+        g_mutex_unlock(&lock);
     } else {
         return false;
     }

@@ -2,7 +2,7 @@
 #include "device-agent/ports/posix/options.h"
 
 #include "device-agent/agent.h"
-#include "device-agent/ports/posix/wire.h"
+#include "device-agent/ports/posix/line.h"
 #include "proto/lz4.h"
 
 #include <errno.h>
@@ -12,12 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const struct fp_port_program *program;
+
 static const char help[] =
-    "usage: flashport-agent --id ID --storage SPEC... --mount SPEC... --listen "
-    "WIRE\n"
-    "\n"
-    "A simulated device: a file as its flash, served over a wire.\n"
-    "\n"
     "  --id ID               what the device is known by: "
     "[A-Za-z0-9._-]{1,64}\n"
     "  --storage NAME=FILE[,kind=K][,block=N][,count=N][,prog=N][,read=N]"
@@ -67,30 +64,31 @@ static const char help[] =
     "                        raw: onto the wire whatever is on it, as a "
     "printf\n"
     "                        does that knows of no frames\n"
-    "  --rates N,N...        rates in baud that a pty is set to: the safe "
-    "one,\n"
-    "                        then those that a host may raise it to\n"
     "  --key-file FILE       a key that the host must have too, a line of 16 "
     "to\n"
     "                        128 bytes in a file that only its owner reads:\n"
-    "                        openssl rand -hex 32\n"
-    "  --listen WIRE         pty:PATH, tcp:ADDRESS:PORT or unix:PATH; beyond "
-    "loopback\n"
-    "                        (127.0.0.1) only with a key\n"
+    "                        openssl rand -hex 32\n";
+
+static const char help_end[] =
     "  --help, --version\n"
     "\n"
     "Sizes are in bytes, or with K or M behind, or 0x...\n";
+
+static _Noreturn void tell_of_help(const char *before)
+{
+    fprintf(stderr, "%s(%s --help tells all options)\n", before, program->name);
+    exit(2);
+}
 
 void fp_port_usage(const char *format, ...)
 {
     va_list args;
 
-    fputs("flashport-agent: ", stderr);
+    fprintf(stderr, "%s: ", program->name);
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
-    fputs("\n(flashport-agent --help tells all options)\n", stderr);
-    exit(2);
+    tell_of_help("\n");
 }
 
 static uint64_t number(const char *option, const char *text, uint64_t max)
@@ -292,7 +290,7 @@ static void take_rates(struct fp_port_options *o, const char *arg)
         if (o->rate_count == FP_PORT_RATES)
             fp_port_usage("--rates: at most %d", FP_PORT_RATES);
         o->rates[o->rate_count] = (uint32_t)number("--rates", text, UINT32_MAX);
-        if (!fp_port_wire_has_rate(o->rates[o->rate_count]))
+        if (!fp_port_line_has_rate(o->rates[o->rate_count]))
             fp_port_usage("--rates: %s is no standard rate; give such as "
                           "115200,921600",
                           text);
@@ -319,9 +317,9 @@ enum {
     OPT_KEY_FILE,
     OPT_CONSOLE,
     OPT_RAW_CONSOLE,
-    OPT_LISTEN,
     OPT_HELP,
     OPT_VERSION,
+    OPT_OWN, /* and those behind it */
 };
 
 static void take(struct fp_port_options *o, int option, char *arg)
@@ -390,60 +388,72 @@ static void take(struct fp_port_options *o, int option, char *arg)
         o->console = true;
         o->raw_console = option == OPT_RAW_CONSOLE;
         break;
-    case OPT_LISTEN:
-        o->listen = arg;
-        break;
     case OPT_HELP:
-        fputs(help, stdout);
+        printf("%s\n%s%s%s", program->usage, help, program->wire_usage,
+               help_end);
         exit(0);
     case OPT_VERSION:
-        puts("flashport-agent " FP_PORT_VERSION);
+        printf("%s " FP_PORT_VERSION "\n", program->name);
         exit(0);
-    default: /* getopt has said what is wrong */
-        fputs("(flashport-agent --help tells all options)\n", stderr);
-        exit(2);
+    default:
+        if (option < OPT_OWN) /* getopt has said what is wrong */
+            tell_of_help("");
+        o->own[option - OPT_OWN] = arg;
     }
 }
 
-void fp_port_options(struct fp_port_options *o, int argc, char **argv)
+static const struct option shared[] = {
+    { "id", required_argument, NULL, OPT_ID },
+    { "storage", required_argument, NULL, OPT_STORAGE },
+    { "region", required_argument, NULL, OPT_REGION },
+    { "protect", required_argument, NULL, OPT_PROTECT },
+    { "mount", required_argument, NULL, OPT_MOUNT },
+    { "format", required_argument, NULL, OPT_FORMAT },
+    { "ram", no_argument, NULL, OPT_RAM },
+    { "read-only", no_argument, NULL, OPT_READ_ONLY },
+    { "timing", required_argument, NULL, OPT_TIMING },
+    { "trace", no_argument, NULL, OPT_TRACE },
+    { "frame", required_argument, NULL, OPT_FRAME },
+    { "buffers", required_argument, NULL, OPT_BUFFERS },
+    { "lz4", required_argument, NULL, OPT_LZ4 },
+    { "rates", required_argument, NULL, OPT_RATES },
+    { "key-file", required_argument, NULL, OPT_KEY_FILE },
+    { "console", no_argument, NULL, OPT_CONSOLE },
+    { "raw-console", no_argument, NULL, OPT_RAW_CONSOLE },
+    { "help", no_argument, NULL, OPT_HELP },
+    { "version", no_argument, NULL, OPT_VERSION },
+};
+
+#define SHARED (sizeof shared / sizeof shared[0])
+
+static void check(const struct fp_port_options *o)
 {
-    static const struct option longs[] = {
-        { "id", required_argument, NULL, OPT_ID },
-        { "storage", required_argument, NULL, OPT_STORAGE },
-        { "region", required_argument, NULL, OPT_REGION },
-        { "protect", required_argument, NULL, OPT_PROTECT },
-        { "mount", required_argument, NULL, OPT_MOUNT },
-        { "format", required_argument, NULL, OPT_FORMAT },
-        { "ram", no_argument, NULL, OPT_RAM },
-        { "read-only", no_argument, NULL, OPT_READ_ONLY },
-        { "timing", required_argument, NULL, OPT_TIMING },
-        { "trace", no_argument, NULL, OPT_TRACE },
-        { "frame", required_argument, NULL, OPT_FRAME },
-        { "buffers", required_argument, NULL, OPT_BUFFERS },
-        { "lz4", required_argument, NULL, OPT_LZ4 },
-        { "rates", required_argument, NULL, OPT_RATES },
-        { "key-file", required_argument, NULL, OPT_KEY_FILE },
-        { "console", no_argument, NULL, OPT_CONSOLE },
-        { "raw-console", no_argument, NULL, OPT_RAW_CONSOLE },
-        { "listen", required_argument, NULL, OPT_LISTEN },
-        { "help", no_argument, NULL, OPT_HELP },
-        { "version", no_argument, NULL, OPT_VERSION },
-        { NULL, 0, NULL, 0 },
-    };
+    if (o->id == NULL)
+        fp_port_usage("--id is missing");
+    if (program->is_own_needed && o->own[0] == NULL)
+        fp_port_usage("--%s is missing", program->own[0]);
+    if (o->storage_count == 0)
+        fp_port_usage("--storage is missing");
+}
+
+void fp_port_options(struct fp_port_options *o,
+                     const struct fp_port_program *of, int argc, char **argv)
+{
+    struct option longs[SHARED + FP_PORT_OWN + 1] = { { NULL, 0, NULL, 0 } };
     int option;
 
-    *o = (struct fp_port_options){ .frame = 1024,
-                                   .buffers = 8,
-                                   .lz4 = FP_LZ4_WINDOW_MAX };
+    program = of;
+    memcpy(longs, shared, sizeof shared);
+    for (int i = 0; i < FP_PORT_OWN && of->own[i] != NULL; i++)
+        longs[SHARED + (size_t)i] =
+            (struct option){ of->own[i], required_argument, NULL, OPT_OWN + i };
+    *o = (struct fp_port_options){
+        .program = of, .frame = 1024, .buffers = 8, .lz4 = FP_LZ4_WINDOW_MAX
+    };
     o->timing = fp_port_timing_find("none");
     while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1)
         take(o, option, optarg);
     if (optind < argc)
         fp_port_usage("'%s' is no option", argv[optind]);
-    if (o->id == NULL)
-        fp_port_usage("--id is missing");
-    if (o->listen == NULL)
-        fp_port_usage("--listen is missing");
-    if (o->storage_count == 0)
-        fp_port_usage("--storage is missing");
+    check(o);
 }

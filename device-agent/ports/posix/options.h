@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The command line of flashport-agent, taken apart but not yet acted upon.
+ * The command line of a device that is a process, taken apart but not yet acted
+ * upon. Most of it is the same for all such programs.
  *
  * Memory  strings point into argv, which is cut up in place
  * Errors  a sentence on stderr and exit code 2
@@ -38,8 +39,23 @@ struct fp_port_volume_option {
     const char *options;        /* "k=v,k=v" for the driver, or NULL */
 };
 
+/* Options of a program's own, each with a value. */
+#define FP_PORT_OWN 4
+
+/* What makes a program of this kind differ. */
+struct fp_port_program {
+    const char *name;       /* "flashport-agent" */
+    const char *model;      /* as hosts are told */
+    const char *usage;      /* how --help begins */
+    const char *wire_usage; /* of its own options */
+    const char *own[FP_PORT_OWN];
+    bool is_own_needed; /* the first of them */
+};
+
 struct fp_port_options {
-    const char *id, *listen, *format, *key_file;
+    const struct fp_port_program *program;
+    const char *id, *format, *key_file;
+    const char *own[FP_PORT_OWN]; /* values, in the program's order */
     struct fp_port_storage_option storages[FP_PORT_STORAGES];
     struct fp_port_volume_option volumes[FP_PORT_VOLUMES];
     struct fp_port_region_option regions[FP_PORT_STORAGES * FP_PORT_REGIONS];
@@ -52,8 +68,10 @@ struct fp_port_options {
     bool ram, trace, read_only, console, raw_console;
 };
 
-void fp_port_options(struct fp_port_options *options, int argc, char **argv);
-/* "flashport-agent: " and the sentence, then exit(2). */
+void fp_port_options(struct fp_port_options *options,
+                     const struct fp_port_program *program, int argc,
+                     char **argv);
+/* The program's name and the sentence, then exit(2). */
 _Noreturn void fp_port_usage(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 
