@@ -6,9 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A key's file may have any name: what is before it is the port's. */
+static size_t port_size(const char *rest)
+{
+    const char *key = strstr(rest, ",key-file=");
+
+    return key ? (size_t)(key - rest) : strlen(rest);
+}
+
 bool fpd_link_glob_is_pattern(const char *rest)
 {
-    return strpbrk(rest, "*?[");
+    return strcspn(rest, "*?[") < port_size(rest);
 }
 
 /* udev names a port by-path more than once. */
@@ -31,7 +39,7 @@ static bool is_other_name(const glob_t *found, size_t at)
 size_t fpd_link_glob_expand(const char *spec, char **out, size_t max)
 {
     const char *path = strchr(spec, ':') + 1;
-    const char *tail = strrchr(path, '@');
+    const char *tail = memrchr(path, '@', port_size(path));
     char pattern[4096], full[8300];
     size_t n = 0;
     glob_t found;

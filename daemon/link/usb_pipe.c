@@ -108,7 +108,10 @@ static void LIBUSB_CALL landed(struct libusb_transfer *transfer)
     slot->is_away = false;
     slot->size = (size_t)transfer->actual_length;
     pipe->away--;
-    pipe->is_halted |= transfer->status == LIBUSB_TRANSFER_STALL;
+    /* After an error the two ends may count packets differently, too. */
+    pipe->is_halted |= transfer->status == LIBUSB_TRANSFER_STALL ||
+                       transfer->status == LIBUSB_TRANSFER_ERROR ||
+                       transfer->status == LIBUSB_TRANSFER_OVERFLOW;
     if (why)
         break_pipe(pipe, why);
     ring_bell(pipe);

@@ -7,7 +7,8 @@
  *     n = fp_agent_usb_recv(&usb, buf, sizeof buf);
  *     fp_agent_input(&agent, buf, n, now);
  *     wait = fp_agent_poll(&agent, now);
- *     fp_agent_usb_flush(&usb);                     then sleep up to `wait`
+ *     if (!fp_agent_usb_flush(&usb))
+ *         wait = 1;                                 then sleep up to `wait`
  *
  * A host reads several packets at once and sees them when a short one ends
  * them. So packets are filled while more is to come, and a flush ends with a

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """USB: the daemon's libusb link against devices of umockdev's, each joined to a real agent (tests/tools/usbbed.c)."""
+import itertools
 import os
 import pathlib
 import random
@@ -202,9 +203,16 @@ def test_the_daemon_ends_in_mid_transfer_and_starts_again(usb):
     usb.serve('usb:')
     usb.online('dev')
     for end in (usb.daemon.kill, usb.daemon.stop):
-        upload = threading.Thread(target=lambda: pytest.raises(Exception, usb.http.put, usb.api('/devices/dev/fs/flash/x'),
-                                                               data=iter(lambda: b'x' * 4096, None)))
+        under_way = threading.Event()
+
+        def endless():
+            for i in itertools.count():
+                if i == 100:    # more than the daemon takes ahead of the device
+                    under_way.set()
+                yield b'x' * 4096
+        upload = threading.Thread(target=lambda: pytest.raises(Exception, usb.http.put, usb.api('/devices/dev/fs/flash/x'), data=endless()))
         upload.start()
+        assert under_way.wait(60)
         end()
         upload.join(60)
         usb.restart_daemon()

@@ -42,6 +42,7 @@ while read -r line; do
     sh -c "$line" </dev/null >/run/said 2>&1
     code=$?
     cat /run/said
+    [ -z "$(tail -c1 /run/said)" ] || echo # the end is a line of its own
     echo "=== $code"
 done
 END

@@ -107,6 +107,14 @@ static void globs_become_what_is_there(void **state)
     snprintf(want, sizeof want, "serial:%s@115200", path);
     assert_string_equal(specs[0], want);
     fpd_link_specs_free(specs, count);
+    /* Of the port's name, and not of its key's file. */
+    snprintf(spec, sizeof spec, "serial:%s/tty*,key-file=/k@y*", dir);
+    assert_int_equal(fpd_link_expand(given, 1, 8, &specs, &count), FP_OK);
+    assert_int_equal(count, 1);
+    snprintf(want, sizeof want, "serial:%s,key-file=/k@y*", path);
+    assert_string_equal(specs[0], want);
+    assert_false(fpd_link_is_pattern(want));
+    fpd_link_specs_free(specs, count);
     unlink(path);
     assert_int_equal(fpd_link_expand(given, 1, 8, &specs, &count), FP_OK);
     assert_int_equal(count, 0);

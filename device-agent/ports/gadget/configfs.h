@@ -4,7 +4,7 @@
  *
  *     /sys/kernel/config/usb_gadget/flashport.UDC/     ids, strings, OS strings
  *         functions/ffs.flashport.UDC ◄─ configs/c.1/  mounted at
- *                                          /run/flashport-gadget/UDC
+ *                                          /run/flashport-gadget/UDC/ffs
  *
  * All names come of the controller's, so that what a program left that was
  * killed is found and taken down by the next. A lock on the folder of the mount

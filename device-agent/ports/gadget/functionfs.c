@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct fp_port_ffs *ffs_of(struct fp_port_wire *wire)
@@ -39,10 +40,13 @@ static void take_event(struct fp_port_ffs *ffs,
     case FUNCTIONFS_UNBIND:
         fp_port_transfers_stop(&ffs->transfers);
         break;
+    case FUNCTIONFS_RESUME:
+        fp_port_transfers_retry(&ffs->transfers);
+        break;
     case FUNCTIONFS_SETUP:
         refuse(ffs->ep0, &event->u.setup);
         break;
-    default: /* bind; suspend and resume, which lose nothing */
+    default: /* bind; suspend, which takes nothing away */
         break;
     }
 }
@@ -121,6 +125,7 @@ static int ffs_open(struct fp_port_wire *wire,
     }
     if (folder != NULL) {
         snprintf(wire->where, sizeof wire->where, "%s", folder);
+        wire->is_shared = true;
         return open_function(ffs, folder);
     }
     if (fp_port_gadget_make(gadget, udc, ids, options->id, wire->error,
@@ -148,6 +153,19 @@ static void ffs_close(struct fp_port_wire *wire)
 
 /* ---- serving ---- */
 
+/* A sleeping host's controller may refuse what is sent (dwc2 does), and memory
+ * may be short for a while: once a second what failed is tried again. */
+static void retry(struct fp_port_ffs *ffs)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec == ffs->retried_s)
+        return;
+    ffs->retried_s = now.tv_sec;
+    fp_port_transfers_retry(&ffs->transfers);
+}
+
 static void ffs_wait(struct fp_port_wire *wire, int timeout_ms)
 {
     struct fp_port_ffs *ffs = ffs_of(wire);
@@ -161,6 +179,7 @@ static void ffs_wait(struct fp_port_wire *wire, int timeout_ms)
             0 &&
         fds[0].revents != 0)
         take_events(ffs);
+    retry(ffs);
 }
 
 static size_t ffs_recv(struct fp_port_wire *wire, uint8_t *buf, size_t size)

@@ -16,11 +16,14 @@
 #include "device-agent/ports/gadget/transfers.h"
 #include "device-agent/ports/posix/wire.h"
 
+#include <time.h>
+
 struct fp_port_ffs {
     struct fp_port_wire wire; /* first */
     /* private */
     int ep0;
     bool is_open; /* the transfers are */
+    time_t retried_s;
     struct fp_port_gadget gadget;
     struct fp_port_transfers transfers;
 };

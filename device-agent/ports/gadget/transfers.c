@@ -107,6 +107,7 @@ static size_t packet_size_of(int endpoint)
 
 void fp_port_transfers_start(struct fp_port_transfers *t)
 {
+    collect(t); /* what is of the session before is nobody's now */
     t->session++;
     t->is_on = true;
     t->is_open = false;
@@ -118,6 +119,12 @@ void fp_port_transfers_start(struct fp_port_transfers *t)
 void fp_port_transfers_stop(struct fp_port_transfers *t)
 {
     t->is_on = false;
+}
+
+void fp_port_transfers_retry(struct fp_port_transfers *t)
+{
+    t->in.is_dead = false;
+    t->out.is_dead = false;
 }
 
 int fp_port_transfers_open(struct fp_port_transfers *t, int in, int out)

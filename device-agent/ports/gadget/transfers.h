@@ -15,7 +15,9 @@
  *
  * Memory  the caller's, 128 KiB, in the kernel's use until close
  * Errors  -1 and errno, of open; a transfer that fails is one of no bytes, and
- *         none follows it until the host sets the configuration again
+ *         none follows it until the host sets the configuration again, or
+ *         somebody says retry: a controller may refuse them while the host
+ *         sleeps, the kernel while memory is short
  */
 #ifndef FP_DEVICE_AGENT_PORTS_GADGET_TRANSFERS_H
 #define FP_DEVICE_AGENT_PORTS_GADGET_TRANSFERS_H
@@ -39,7 +41,7 @@ struct fp_port_transfer {
 struct fp_port_ring {
     int fd;       /* the endpoint */
     uint16_t how; /* IOCB_CMD_* */
-    bool is_dead; /* until the next session */
+    bool is_dead; /* until the next session or retry */
     unsigned head;
     struct fp_port_transfer transfers[FP_PORT_TRANSFERS];
 };
@@ -61,6 +63,8 @@ void fp_port_transfers_close(struct fp_port_transfers *t);
 /* The host has set the configuration, or has dropped it. */
 void fp_port_transfers_start(struct fp_port_transfers *t);
 void fp_port_transfers_stop(struct fp_port_transfers *t);
+/* Where transfers have failed, the next ones are tried. */
+void fp_port_transfers_retry(struct fp_port_transfers *t);
 /* How many bytes were taken of, or put into, buf[0..size); perhaps 0. */
 size_t fp_port_transfers_put(struct fp_port_transfers *t, const uint8_t *buf,
                              size_t size);

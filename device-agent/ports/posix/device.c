@@ -321,7 +321,7 @@ static void configure(void)
         .hashed = hashed,
         .medium = medium,
         .inserted = inserted,
-        .reboot = restart,
+        .reboot = app.wire->is_shared ? NULL : restart,
     };
 }
 

@@ -36,6 +36,7 @@ struct fp_port_wire_ops {
 
 struct fp_port_wire {
     const struct fp_port_wire_ops *ops;
+    bool is_shared;  /* closing takes it from others, too: no restart */
     char where[128]; /* for a person */
     char error[256];
 };
