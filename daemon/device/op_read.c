@@ -21,6 +21,8 @@
 
 #include "core/digest/crc32.h"
 #include "core/digest/sha256.h"
+#include "core/error.h"
+#include "daemon/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +83,20 @@ static int read_init(struct fpd_op_state *op)
     return FP_OK;
 }
 
+/* Its reader sees a download that ends too early, and no reason. */
+static void tell_why(const struct fpd_op_state *op, const struct read *r)
+{
+    const char *why = op->req->failure.detail;
+    int err = op->req->err;
+
+    if (err == FP_OK || err == FP_ERR_CANCELED || !r->opened)
+        return;
+    fpd_log(FPD_LOG_WARN, "device",
+            "read broke off: id=%s at=%llu of=%llu reason=%s", op->device->id,
+            (unsigned long long)r->given, (unsigned long long)r->end,
+            why[0] ? why : fp_strerror(err));
+}
+
 static void read_end(struct fpd_session *s, struct fpd_op_state *op)
 {
     struct read *r = rd(op);
@@ -88,8 +104,10 @@ static void read_end(struct fpd_session *s, struct fpd_op_state *op)
     (void)s;
     fpd_pipe_on_room(r->pipe, NULL, NULL);
     /* An op that was never taken leaves the pipe as it was. */
-    if (op->finished)
+    if (op->finished) {
+        tell_why(op, r);
         fpd_pipe_finish(r->pipe, op->req->err);
+    }
     fpd_pipe_unref(r->pipe);
     for (int i = 0; i < SLICES; i++)
         free(r->slices[i].buf);
