@@ -130,12 +130,21 @@ static size_t wire_send(void *ctx, const uint8_t *buf, size_t size)
     return agent->cfg->send(agent->cfg->ctx, buf, size);
 }
 
-static void begin_volume(struct fp_agent *agent, struct fp_agent_volume *volume)
+/* All that can be is mounted before anything is formatted: a volume on a whole
+ * storage must not take one on a region of it along. */
+static void begin_volumes(struct fp_agent *agent)
 {
-    int err = fp_agent_volume_mount(agent, volume, NULL, NULL);
+    const struct fp_agent_config *cfg = agent->cfg;
 
-    if (err == FP_ERR_NOENT && volume->erased && volume->format_erased)
-        volume->mount_err = fp_agent_format(agent, volume, NULL);
+    for (uint32_t i = 0; i < cfg->volume_count; i++)
+        (void)fp_agent_volume_mount(agent, &cfg->volumes[i], NULL, NULL);
+    for (uint32_t i = 0; i < cfg->volume_count; i++) {
+        struct fp_agent_volume *volume = &cfg->volumes[i];
+
+        if (volume->mount_err == FP_ERR_NOENT && volume->erased &&
+            volume->format_erased)
+            volume->mount_err = fp_agent_format(agent, volume, NULL);
+    }
 }
 
 int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
@@ -170,8 +179,7 @@ int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
     }
     link.rx_stall = agent->rx_stall;
     fp_agent_media_init(agent);
-    for (uint32_t i = 0; i < cfg->volume_count; i++)
-        begin_volume(agent, &cfg->volumes[i]);
+    begin_volumes(agent);
     agent->volumes_changed = false;
     fp_link_init(&agent->link, &link, now_ms);
     agent->session = fp_link_session(&agent->link);

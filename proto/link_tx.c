@@ -145,6 +145,11 @@ void fp_link_commit(struct fp_link *link, enum fp_frame_kind kind, size_t size)
     if (at == FP_LINK_NONE || size > link->tx_room_size)
         return;
     link->tx_room = FP_LINK_NONE;
+    if (tx->count == 0) { /* all before it has arrived meanwhile */
+        tx->head = tx->tail = at;
+        tx->wrapped = false;
+        link->tx_new = at;
+    }
     if (at != tx->tail) {
         tx->end = tx->tail;
         tx->wrapped = true;

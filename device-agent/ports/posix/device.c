@@ -321,7 +321,7 @@ static void configure(void)
         .hashed = hashed,
         .medium = medium,
         .inserted = inserted,
-        .reboot = app.wire->is_shared ? NULL : restart,
+        .reboot = restart,
     };
 }
 
@@ -430,6 +430,8 @@ static void open_wire(void)
         app.wire->ops->close(app.wire);
         fp_port_usage("--rates: only a pty has one");
     }
+    if (app.wire->is_shared)
+        app.cfg.reboot = NULL;
     fprintf(stderr, "%s: %s serves on %s\n", app.options.program->name,
             app.options.id, app.wire->where);
 }

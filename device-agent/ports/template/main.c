@@ -13,8 +13,8 @@
 #include "device-agent/agent.h"
 #include "port.h"
 
-/* 640 is the least, that every message fits: 13 bytes more on the wire, 2 %. Of
- * 1024 it is 1.5 %. Two of them a buffer is the least, too; four keep the wire
+/* 512 is the least, that every message fits. A frame has 13 bytes more on the
+ * wire: 2 % of 640. Two of them a buffer is the least, too; four keep the wire
  * busy while the flash works. */
 #define FRAME_MAX   640
 #define BUFFER_SIZE (2 * (FRAME_MAX + FP_FRAME_OVERHEAD))

@@ -20,6 +20,8 @@ static size_t send_bytes(void *, const uint8_t *buf, size_t size)
 {
     size_t room = (size_t)Serial.availableForWrite();
 
+    if (room == 0) /* some cores never know: a byte then, which may wait */
+        room = 1;
     return Serial.write(buf, size < room ? size : room);
 }
 
