@@ -55,11 +55,11 @@ def wire(bed):
     return counters['link.rx_bytes'], counters['link.tx_bytes']
 
 
-def told(bed):
+def told(bed, device='dev'):
     """What the API and the command line say of the line."""
     url, token = bed.url, bed.http.headers['Authorization'].split()[1]
-    said = subprocess.run([BIN / 'flashport', 'devices', 'dev', '--url', url, '--token', token], capture_output=True, text=True, check=True)
-    return (bed.http.get(bed.api('/devices/dev')).json()['link']['features'],
+    said = subprocess.run([BIN / 'flashport', 'devices', device, '--url', url, '--token', token], capture_output=True, text=True, check=True)
+    return (bed.http.get(bed.api(f'/devices/{device}')).json()['link']['features'],
             next(line for line in said.stdout.splitlines() if line.startswith('link ')))
 
 
@@ -188,6 +188,17 @@ def test_a_device_tells_that_its_line_packs():
         features, said = told(bed)
         assert {'lz4_in', 'lz4_out'} <= set(features)
         assert said.endswith(' at 921600 baud, LZ4 both ways'), said
+
+
+def test_what_has_no_rate_is_not_packed():
+    with Bed() as bed:
+        bed.agent('honest', listen='unix')
+        liar(bed, 'unasked', 'Packs')  # says that it packs, though nobody offered
+        bed.start_daemon()
+        for name in ('honest', 'unasked'):
+            bed.online(name)
+            features, said = told(bed, name)
+            assert not any('lz4' in feature for feature in features) and 'LZ4' not in said
 
 
 # --- devices that share no code with the daemon ------------------------------
