@@ -207,24 +207,44 @@ static void print_device(const json_t *device)
         print_storage(item);
 }
 
-/* GET of one device, or of all, as *doc. */
-static int fetch(struct fpc_context *ctx, int argc, char **argv,
-                 const char *command, json_t **doc)
+static void print_counters(const json_t *counters)
 {
-    static const struct option options[] = { FPC_COMMON_OPTIONS, { 0 } };
+    const char *name;
+    json_t *value;
+
+    json_object_foreach((json_t *)counters, name, value)
+    {
+        print_cell(name, 24);
+        printf("%20" JSON_INTEGER_FORMAT "\n", json_integer_value(value));
+    }
+}
+
+/* GET of one device, or of all, as *doc; of a device's counters after --stats,
+ * as *stats tells. */
+static int fetch(struct fpc_context *ctx, int argc, char **argv,
+                 const struct option *options, bool *stats, json_t **doc)
+{
+    const char *command = argv[0];
     char url[FPC_URL_MAX] = "/api/v1/devices";
     struct fpc_client *client;
     int opt, status;
 
-    while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
-        if (!fpc_common_option(ctx, opt, optarg))
+    while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (opt == 's')
+            *stats = true;
+        else if (!fpc_common_option(ctx, opt, optarg))
             return fpc_usage(command, NULL);
+    }
     if (argc - optind > 1)
         return fpc_usage(command, "at most one device");
+    if (*stats && argc == optind)
+        return fpc_usage(command, "--stats wants a device");
     if (argc > optind) {
         strcat(url, "/");
         fpc_url_append(url, argv[optind], false);
     }
+    if (*stats)
+        fpc_url_append(url, "/stats", true);
     status = fpc_client_new(ctx, &client);
     if (status)
         return status;
@@ -235,13 +255,21 @@ static int fetch(struct fpc_context *ctx, int argc, char **argv,
 
 int fpc_cmd_devices(struct fpc_context *ctx, int argc, char **argv)
 {
+    static const struct option options[] = {
+        FPC_COMMON_OPTIONS,
+        { "stats", no_argument, NULL, 's' },
+        { 0 },
+    };
     json_t *doc = NULL;
-    int status = fetch(ctx, argc, argv, "devices", &doc);
+    bool stats = false;
+    int status = fetch(ctx, argc, argv, options, &stats, &doc);
 
     if (status)
         return status;
     if (ctx->json)
         fpc_print_json(doc);
+    else if (stats)
+        print_counters(json_object_get(doc, "counters"));
     else if (json_object_get(doc, "devices"))
         print_device_list(doc);
     else
@@ -280,8 +308,10 @@ static json_t *volumes_json(json_t *devices)
 
 int fpc_cmd_df(struct fpc_context *ctx, int argc, char **argv)
 {
+    static const struct option options[] = { FPC_COMMON_OPTIONS, { 0 } };
     json_t *doc = NULL, *devices, *device, *all;
-    int status = fetch(ctx, argc, argv, "df", &doc);
+    bool stats = false;
+    int status = fetch(ctx, argc, argv, options, &stats, &doc);
     size_t i;
 
     if (status)

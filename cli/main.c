@@ -43,7 +43,9 @@
     "one only.\n"
 
 static const struct fpc_command commands[] = {
-    { "devices", "[DEVICE]", "list devices, or show one", NULL,
+    { "devices", "[DEVICE]", "list devices, or show one",
+      "      --stats        of one: the counters that it keeps, of bytes, work "
+      "and time\n",
       fpc_cmd_devices },
     { "ls", "DEVICE:/PATH...", "list a directory, or one file",
       "  -l, --long         type, size and time too\n", fpc_cmd_ls },

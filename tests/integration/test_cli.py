@@ -77,6 +77,18 @@ def unplugged(shell):
         shell.plug()
 
 
+# --- a device that is there ---------------------------------------------------
+
+
+def test_a_devices_counters(shell):
+    shell.bed.http.put(shell.bed.api('/devices/harbour/fs/flash/counted'), data=b'x')
+    told = dict(line.split() for line in shell('devices', 'harbour', '--stats').out.splitlines())
+    assert int(told['link.rx_bytes']) > 0 and int(told['flash0.progs']) > 0, told
+    assert set(json.loads(shell('devices', '--stats', 'harbour', '--json').out)['counters']) == set(told)
+    assert '--stats wants a device' in shell('devices', '--stats', code=2).err
+    shell('devices', 'nobody', '--stats', code=4)
+
+
 # --- a device that is away ---------------------------------------------------
 
 

@@ -102,6 +102,8 @@ def test_an_empty_folder_becomes_a_board_that_the_daemon_lists(follower):
     devices = json.loads(follower.run('flashport --socket daemon.sock devices --json'))
     [board] = devices['devices'] if isinstance(devices, dict) else devices
     assert board['id'] == 'board-1234567800000003' and board['state'] == 'online', board
+    told = follower.run(f'flashport --socket daemon.sock devices {board["id"]} --stats')
+    assert int(re.search(r'^board\.stack_free_bytes +(\d+)$', told, re.M).group(1)) >= 256, told
     assert follower.run('flashport --socket daemon.sock cat board-1234567800000003:/flash/hello.txt') == 'hello\n'
     printed = (follower.folder / 'printed').read_text()
     assert not SANITIZER.search(printed), printed
