@@ -228,18 +228,26 @@ def link(tmp_path, parts):
 
 # ---- the example, which runs here ----
 
-@pytest.fixture(scope='module')
-def running(package):
+def largest(package):
+    """The most that Kconfig lets one choose, as definitions."""
+    ranges = re.findall(r'^config (\w+)\n(?:\t.*\n)*?\trange \d+ (\d+)', (package / 'Kconfig.options').read_text(), re.M)
+    return {f'CONFIG_{name}': most for name, most in ranges}
+
+
+@pytest.fixture(scope='module', params=['as it is', 'at its largest'])
+def running(package, request):
     """The packaged tree and its example, compiled for this machine from nothing else, with a daemon at its wire."""
-    folder, program = package / 'examples' / 'zephyr' / 'src', package.parent / 'host'
-    run('gcc', '-std=gnu11', '-g', '-O0', '-fsanitize=thread', '-Wall', '-Wextra', '-Werror', '-DWORKSPACE_SIZE=8192', '-I', package / 'src', '-I', NANOPB, '-I', folder,
-        *sorted(package / path for path in sources(package, {'littlefs'})), *(NANOPB / f'pb_{part}.c' for part in ('common', 'decode', 'encode')),
+    folder, program = package / 'examples' / 'zephyr' / 'src', package.parent / request.param.replace(' ', '-')
+    limits = largest(package) if request.param == 'at its largest' else {}
+    run('gcc', '-std=gnu11', '-g', '-O0', '-fsanitize=thread', '-Wall', '-Wextra', '-Werror', '-DWORKSPACE_SIZE=16384', *defined(limits),
+        '-I', package / 'src', '-I', NANOPB, '-I', folder, *sorted(package / path for path in sources(package, {'littlefs'})), *(NANOPB / f'pb_{part}.c' for part in ('common', 'decode', 'encode')),
         folder / 'device.c', HERE / 'host.c', '-o', program, '-lpthread', cwd=package)
     with Bed() as bed:
         device = bed.process('packaged', program, bed.dir / 'packaged.unix')
         bed.listens(device, 'unix', bed.dir / 'packaged.unix')
         bed.start_daemon()
         bed.online('packaged-1')
+        bed.path_max = int(limits.get('CONFIG_FLASHPORT_PATH_MAX', 160))
         yield bed
 
 
@@ -253,6 +261,20 @@ def test_application_and_host_share_the_files_and_changes_are_told(running):
     wait_for('what it was told', lambda: 'interval=20\n' in running.http.get(file_url(running, 'log.txt')).text)
     assert running.http.delete(file_url(running, 'interval.txt')).status_code == 204
     wait_for('what it was told then', lambda: re.search(r'=20\n(.*\n)*interval=1000\n', running.http.get(file_url(running, 'log.txt')).text))
+
+
+def test_the_longest_path_is_taken(running):
+    [volume] = running.http.get(running.api('/devices/packaged-1')).json()['volumes']
+    name_max, left = volume['name_max'], running.path_max - len('/flash')
+    path, url = '', file_url(running, '')
+    while left - name_max - 1 > 1:
+        path += 'd' * name_max + '/'
+        left -= name_max + 1
+        assert running.http.request('MKCOL', url + path).status_code == 201
+    path += 'f' * (left - 1)
+    assert running.http.put(url + path, data=b'x').status_code == 201
+    assert running.http.get(url + path).content == b'x'
+    assert running.http.put(url + path + 'f', data=b'x').status_code == 422
 
 
 def test_what_the_firmware_keeps_is_refused(running):

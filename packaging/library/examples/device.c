@@ -16,13 +16,18 @@
 /* The agent's files, and one that the application has open at a time. */
 #define FILES_MAX (FP_AGENT_REQUESTS + FP_AGENT_UPLOADS + 1)
 
-/* Of littlefs with these options, FP_NAME_MAX 64, pointers of 32 bits and
- * blocks of any size. Too little is no accident: the volume says so. */
+/* Of littlefs with these options, pointers of 32 bits and blocks of any size: a
+ * file takes a cache, the blocks it was last at and a name. Too little is no
+ * accident: the volume says so. */
 #define OPTIONS    "entries=24,addresses=4,lookahead=20"
 #define CACHE_SIZE 128
 #ifndef WORKSPACE_SIZE
-#define WORKSPACE_SIZE (2336 + 288 * FILES_MAX)
+#define FILE_SIZE      ((224 + FP_NAME_MAX) / 16 * 16)
+#define WORKSPACE_SIZE (2336 + FILE_SIZE * FILES_MAX)
 #endif
+
+/* A path at least; a round size, since reads are a part of it. */
+#define SCRATCH_SIZE (FP_AGENT_PATH_MAX < 512 ? 512 : 1024)
 
 /* The largest erase block that a host may restore. */
 #define BLOCK_MAX 4096
@@ -32,7 +37,7 @@ static struct fp_vfs vfs;
 static struct fp_bdev_gen gen;
 static uint64_t workspace[(WORKSPACE_SIZE + 7) / 8];
 static uint8_t tx_buf[BUFFER_SIZE], rx_buf[BUFFER_SIZE];
-static uint8_t scratch[512], block_buf[BLOCK_MAX];
+static uint8_t scratch[SCRATCH_SIZE], block_buf[BLOCK_MAX];
 static struct fp_agent agent;
 static const struct device_platform *platform;
 

@@ -6,6 +6,11 @@
  * Files lie in RAM here, so that the sketch runs everywhere and forgets them at
  * a reset. For real flash fill in a block device of four functions instead.
  *
+ * A USB serial port holds bytes back until they are read. A UART does not: its
+ * core must have a buffer for what the agent lets a host have under way, 1424
+ * bytes: -DSERIAL_RX_BUFFER_SIZE=2048 on STM32, Serial.setRxBufferSize(2048) on
+ * ESP32 and Serial1.setFIFOSize(2048) on RP2040, both before begin().
+ *
  * One loop does everything, so there is nothing to lock.
  */
 #include <Arduino.h>

@@ -24,6 +24,11 @@
 #define IN_SIZE  2048
 #define OUT_SIZE 1024
 
+/* Some 2.4 KB of it are the agent and littlefs on a Cortex-M; Xtensa saves more
+ * registers at each call, and the flash driver takes its own. The main task,
+ * which formats at the first start, has as much: sdkconfig.defaults. */
+#define STACK_SIZE 8192
+
 static SemaphoreHandle_t files;
 
 /* ---- the flash ---- */
@@ -158,7 +163,7 @@ void app_main(void)
     find_id();
     if (device_start(&platform) != FP_OK)
         return;
-    (void)xTaskCreate(serve, "flashport", 4096, NULL, 5, NULL);
+    (void)xTaskCreate(serve, "flashport", STACK_SIZE, NULL, 5, NULL);
     for (;;) {
         (void)device_log("still here\n");
         vTaskDelay(pdMS_TO_TICKS(device_interval()));
