@@ -51,7 +51,9 @@ def file(bed, name):
 
 def wire(bed):
     """(bytes that came in, that went out) at the device."""
-    counters = bed.http.get(bed.api('/devices/dev/stats')).json()['counters']
+    said = bed.http.get(bed.api('/devices/dev/stats'))
+    assert said.status_code == 200, said.text
+    counters = said.json()['counters']
     return counters['link.rx_bytes'], counters['link.tx_bytes']
 
 
