@@ -101,6 +101,8 @@ int fpd_conn_open(const char *path, bool reader, struct fpd_conn **out)
             return err;
         }
     } else {
+        /* In place of SQLite's own hook, which moves the log; the pragma
+         * wal_autocheckpoint would put that one back, or none. */
         sqlite3_wal_hook(conn->db, on_wal, conn);
     }
     *out = conn;

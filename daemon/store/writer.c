@@ -13,7 +13,7 @@
 
 #include "daemon/log.h"
 
-#define LOG_MAX (16 << 20) /* bytes */
+#define LOG_MAX (1 << 20) /* bytes */
 
 struct fpd_store_command {
     enum fpd_db db;
