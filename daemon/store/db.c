@@ -13,6 +13,8 @@
 
 int fpd_db_error(int rc)
 {
+    if (rc == SQLITE_IOERR_SHMSIZE) /* its index of the log did not fit */
+        return FP_ERR_NOSPC;
     switch (rc & 0xff) {
     case SQLITE_OK:
     case SQLITE_ROW:
