@@ -63,6 +63,8 @@ int fpd_jobs_submit(struct fpd_jobs *jobs, struct fpd_job *job,
         err = fpd_store_room(jobs->cfg.store);
     if (!err)
         err = fpd_store_job_add(jobs->cfg.store, &job->row);
+    if (err == FP_ERR_NOSPC && job->kind == FPD_JOB_PRUNE)
+        err = FP_OK; /* it makes the room to be stored in */
     if (err) {
         fpd_job_free(job);
         return refuse(why, size, err,
