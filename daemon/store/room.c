@@ -22,8 +22,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define RESERVE  (2 << 20)
-#define PART_MIN 65536 /* less of it is of no use */
+#define RESERVE (2 << 20)
+#define PART    65536 /* in which it shrinks */
 /* Pages that the smallest transaction touches, beside its content. */
 #define TOUCHED (10 * 65536)
 
@@ -58,8 +58,8 @@ bool fpd_room_keep(struct fpd_store *store)
     fd = open_reserve(store, O_CREAT);
     if (fd < 0)
         err = errno;
-    for (int size = RESERVE; size >= PART_MIN && size > store->reserve && !err;
-         size /= 2) {
+    for (int size = RESERVE; size >= PART && size > store->reserve && !err;
+         size -= PART) {
         err = posix_fallocate(fd, 0, size);
         if (!err)
             store->reserve = size;
