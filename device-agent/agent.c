@@ -493,7 +493,7 @@ static bool take_frames(struct fp_agent *agent, bool *wrote)
             break;
         if (frame.kind == FP_FRAME_MSG)
             taken = take_message(agent, frame.payload, frame.size);
-        else if (frame.kind == FP_FRAME_BULK)
+        else if (frame.kind == FP_FRAME_BULK && fp_agent_trusts(agent))
             taken = fp_agent_bulk_take(agent, frame.payload, frame.size, wrote);
         any |= taken || *wrote;
         if (!taken)
@@ -615,6 +615,11 @@ static bool is_left(struct fp_agent *agent)
         if (agent->tasks[i].id != 0)
             return true;
     return fp_link_peek(&agent->link, &frame);
+}
+
+bool fp_agent_is_trusting(const struct fp_agent *agent)
+{
+    return fp_agent_trusts(agent);
 }
 
 bool fp_agent_is_idle(const struct fp_agent *agent)

@@ -338,7 +338,7 @@ struct fp_agent {
     uint8_t challenge[16]; /* ours, of the last Hello */
     bool has_challenge, is_proven;
     struct fp_agent_rate rate;
-    int32_t zone_min; /* as the host's Hello told */
+    int32_t zone_min, told_zone_min; /* in use; as the last Hello told */
     bool reboot_due;
     uint32_t reboot_ms;
     uint32_t bulk_done;   /* bytes taken of the record in front */
@@ -377,6 +377,10 @@ uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms);
  * that a firmware writes to the UART itself arrives too, but for what falls
  * within a frame. */
 size_t fp_agent_print(struct fp_agent *agent, const void *text, size_t size);
+
+/* Does it serve the host that is there? Not before its proof where there is a
+ * key. */
+bool fp_agent_is_trusting(const struct fp_agent *agent);
 
 /* True unless rx_stall media are to be written soon: the port may sleep. */
 bool fp_agent_is_idle(const struct fp_agent *agent);

@@ -81,6 +81,7 @@ static int auth_start(struct fp_agent *agent, struct fp_agent_task *task,
         return fp_agent_because(task, FP_ERR_ACCES,
                                 "the proof is wrong: the host has another key");
     agent->is_proven = true;
+    fp_agent_take_zone(agent);
     return FP_OK;
 }
 

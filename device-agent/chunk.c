@@ -393,28 +393,30 @@ static int freeze_start(struct fp_agent *agent, struct fp_agent_task *task,
                         const fp_Envelope *in)
 {
     const fp_FreezeRequest *request = &in->body.freeze;
-    uint32_t ms = request->ms < FREEZE_MAX_MS ? request->ms : FREEZE_MAX_MS;
-    int err = fp_agent_find_storage(agent, task, request->storage.bytes,
-                                    request->storage.size);
 
-    if (err)
-        return err;
-    if (task->storage->gen != NULL)
-        err = fp_bdev_gen_freeze(task->storage->gen, ms);
-    if (task->storage->gen == NULL || err == FP_ERR_NOTSUP)
-        return fp_agent_because(task, FP_ERR_NOTSUP,
-                                "this storage can't be frozen");
-    return err;
+    task->u.freeze_ms =
+        request->ms < FREEZE_MAX_MS ? request->ms : FREEZE_MAX_MS;
+    return fp_agent_find_storage(agent, task, request->storage.bytes,
+                                 request->storage.size);
 }
 
-static int frozen_step(struct fp_agent *agent, struct fp_agent_task *task)
+/* Waits while the application has its turn. */
+static int freeze_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
+    int err = FP_ERR_NOTSUP;
+
+    if (task->storage->gen != NULL)
+        err = fp_bdev_gen_freeze(task->storage->gen, task->u.freeze_ms);
+    if (err == FP_ERR_BUSY)
+        return FP_AGENT_WAIT;
+    if (err)
+        return fp_agent_because(task, err, "this storage can't be frozen");
     return fp_agent_done(agent, task);
 }
 
 const struct fp_agent_job fp_agent_job_freeze = {
     .start = freeze_start,
-    .step = frozen_step,
+    .step = freeze_step,
 };
 
 static int thaw_start(struct fp_agent *agent, struct fp_agent_task *task,
@@ -429,7 +431,12 @@ static int thaw_start(struct fp_agent *agent, struct fp_agent_task *task,
     return err;
 }
 
+static int thaw_step(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    return fp_agent_done(agent, task);
+}
+
 const struct fp_agent_job fp_agent_job_thaw = {
     .start = thaw_start,
-    .step = frozen_step,
+    .step = thaw_step,
 };

@@ -11,11 +11,11 @@
 
 /* ---- Hello ---- */
 
-/* A device needs no clock; for formats that keep local time the host's zone is
- * the one. */
-static void take_zone(struct fp_agent *agent, int32_t zone_min)
+void fp_agent_take_zone(struct fp_agent *agent)
 {
-    if (zone_min < -1440 || zone_min > 1440)
+    int32_t zone_min = agent->told_zone_min;
+
+    if (!fp_agent_trusts(agent) || zone_min < -1440 || zone_min > 1440)
         return;
     agent->zone_min = zone_min;
     for (uint32_t i = 0; i < agent->cfg->volume_count; i++)
@@ -27,13 +27,14 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
                        const fp_Envelope *in)
 {
     const fp_HelloRequest *hello = &in->body.hello;
+    int err;
 
     if (hello->version_min > VERSION || hello->version_max < VERSION) {
         task->limit = VERSION;
         return fp_agent_because(task, FP_ERR_NOTSUP,
                                 "this agent speaks version 1 of the messages");
     }
-    take_zone(agent, hello->zone_min);
+    agent->told_zone_min = hello->zone_min;
     fp_agent_bulk_begin(agent, hello->features &
                                    (FEATURES | fp_agent_bulk_features(agent)));
     memset(agent->host_nonce, 0, sizeof agent->host_nonce);
@@ -42,7 +43,9 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
         memcpy(agent->epoch, agent->host_nonce, sizeof agent->epoch);
         agent->has_epoch = true;
     }
-    return fp_agent_challenge(agent, task, hello->nonce.size);
+    err = fp_agent_challenge(agent, task, hello->nonce.size);
+    fp_agent_take_zone(agent);
+    return err;
 }
 
 /* Longest that a step may be silent: an erase or a format, of which BUSY tells

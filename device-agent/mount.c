@@ -262,24 +262,39 @@ static void tell(struct fp_agent_volume *volume, const char *fs,
     copy(volume->told_options, sizeof volume->told_options, options);
 }
 
+struct told {
+    char fs[FP_AGENT_FS_MAX + 1], options[FP_AGENT_OPTIONS_MAX + 1];
+};
+
+static struct told told_before(const struct fp_agent_volume *volume)
+{
+    struct told told;
+
+    memcpy(told.fs, volume->told_fs, sizeof told.fs);
+    memcpy(told.options, volume->told_options, sizeof told.options);
+    return told;
+}
+
+/* It came to nothing: what was told before holds again. */
+static void untell(struct fp_agent_volume *volume, const struct told *before)
+{
+    memcpy(volume->told_fs, before->fs, sizeof before->fs);
+    memcpy(volume->told_options, before->options, sizeof before->options);
+}
+
 int fp_agent_volume_mount(struct fp_agent *agent,
                           struct fp_agent_volume *volume, const char *fs,
                           const char *options)
 {
-    char old_fs[sizeof volume->told_fs];
-    char old_options[sizeof volume->told_options];
+    struct told before = told_before(volume);
     int err;
 
     if (volume->mounted)
         return FP_ERR_EXIST;
-    memcpy(old_fs, volume->told_fs, sizeof old_fs);
-    memcpy(old_options, volume->told_options, sizeof old_options);
     tell(volume, fs, options);
     err = explain(agent, volume, do_mount(agent, volume));
-    if (err) {
-        memcpy(volume->told_fs, old_fs, sizeof old_fs);
-        memcpy(volume->told_options, old_options, sizeof old_options);
-    }
+    if (err)
+        untell(volume, &before);
     volume->mounted = err == FP_OK;
     volume->mount_err = err;
     agent->volumes_changed |= volume->mounted;
@@ -406,6 +421,7 @@ int fp_agent_volume_format(struct fp_agent *agent,
                            struct fp_agent_volume *volume, const char *fs,
                            const char *options)
 {
+    struct told before = told_before(volume);
     const struct fp_fs_ops *ops = NULL;
     int err;
 
@@ -420,6 +436,8 @@ int fp_agent_volume_format(struct fp_agent *agent,
         err = FP_ERR_NOTSUP;
     if (!err)
         err = do_format(agent, volume, ops);
+    if (err)
+        untell(volume, &before);
     return err ? err : fp_agent_volume_mount(agent, volume, NULL, NULL);
 }
 

@@ -105,9 +105,8 @@ static uint32_t hex(char c)
     return c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a') + 10 : 16;
 }
 
-/* The next byte of a component as it is compared, 0 at its end. Letters beyond
- * ASCII are all alike: small and capital ones have as many bytes. */
-static uint32_t take(const char **at)
+/* One byte, 0 at the end of a component. */
+static uint32_t take_byte(const char **at)
 {
     uint32_t c = (uint8_t) * *at;
 
@@ -119,7 +118,21 @@ static uint32_t take(const char **at)
         c = c != 0 ? c : '%';
     }
     *at += 1;
-    return c >= 0x80 ? 0x80 : c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+    return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+}
+
+/* The next byte as it is compared. Whatever is beyond ASCII, however long, is
+ * alike: capital letters and the bytes of a short name are written otherwise. */
+static uint32_t take(const char **at)
+{
+    uint32_t c = take_byte(at);
+    const char *next = *at;
+
+    if (c < 0x80)
+        return c;
+    while (take_byte(&next) >= 0x80)
+        *at = next;
+    return 0x80;
 }
 
 /* Nothing but what a filesystem may leave out at the end of a name. */

@@ -200,6 +200,9 @@ bool fp_agent_volume_in_use(struct fp_agent *agent,
 
 /* ---- info.c ---- */
 
+/* A device needs no clock; for formats that keep local time the zone of a host
+ * that is trusted is the one. */
+void fp_agent_take_zone(struct fp_agent *agent);
 bool fp_agent_nonce_is(const struct fp_agent *agent, const pb_byte_t *nonce,
                        size_t size);
 

@@ -107,10 +107,20 @@ static int restore_end_start(struct fp_agent *agent, struct fp_agent_task *task,
                                  request->storage.size);
 }
 
+/* At work, or waiting for its turn. */
+static bool has_chunk_write(const struct fp_agent *agent,
+                            const struct fp_agent_storage *storage)
+{
+    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
+        if (agent->tasks[i].id != 0 && agent->tasks[i].storage == storage &&
+            agent->tasks[i].job == &fp_agent_job_chunk_write)
+            return true;
+    return false;
+}
+
 static int restore_end_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
-    if (agent->block_owner != NULL &&
-        agent->block_owner->storage == task->storage)
+    if (has_chunk_write(agent, task->storage))
         return fp_agent_because(task, FP_ERR_BUSY, "a ChunkWrite is at work");
     if (!task->storage->restoring)
         return fp_agent_done(agent, task);
@@ -253,6 +263,10 @@ int fp_agent_blocks_write(struct fp_agent *agent, struct fp_agent_task *task,
         fp_agent_task_fail(agent, task, FP_ERR_PROTO,
                            blocks->told ? "more bytes came than announced"
                                         : "bytes came before they were due");
+        return FP_AGENT_MORE;
+    }
+    if (!task->storage->restoring) {
+        fp_agent_task_fail(agent, task, FP_ERR_STALE, "the restore has ended");
         return FP_AGENT_MORE;
     }
     if (!fp_agent_may_write(agent, task->storage))

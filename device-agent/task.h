@@ -181,6 +181,7 @@ struct fp_agent_task {
         struct fp_agent_chunks chunks;
         struct fp_agent_changed changed;
         struct fp_agent_blocks blocks;
+        uint32_t freeze_ms;
     } u;
 };
 

@@ -721,6 +721,13 @@ static void a_frozen_storage_waits_and_thaws_by_itself(void **state)
     assert_true(b->now_ms - start >= 400);
     assert_true(b->now_ms - start <= 600);
     assert_true(b->fault.writes > writes);
+
+    env = ask(b, fp_Envelope_freeze_tag); /* not before as much time again */
+    SET(env->body.freeze.storage, "flash0");
+    env->body.freeze.ms = 60000;
+    start = b->now_ms;
+    assert_int_equal(error_of(answer(b)), 0);
+    assert_true(b->now_ms - start >= 400);
     bench_free(b);
 }
 
@@ -801,6 +808,71 @@ static void a_restore_writes_only_what_differs(void **state)
     SET(env->body.restore_end.storage, "flash0");
     assert_int_equal(error_of(answer(b)), 0);
     assert_content(b, "/flash/a", data, 20000);
+    bench_free(b);
+}
+
+static void ask_chunk(struct bench *b, const char *storage, uint8_t stream,
+                      const uint8_t nonce[8])
+{
+    fp_Envelope *env = ask(b, fp_Envelope_chunk_write_tag);
+
+    SET(env->body.chunk_write.storage, storage);
+    env->body.chunk_write.count = 1;
+    env->body.chunk_write.stream = stream;
+    assert_true(FP_MESSAGE_SET(env->body.chunk_write.nonce, nonce, 8));
+    bench_send(b);
+    for (int i = 0; i < 50; i++)
+        bench_turn(b);
+}
+
+/* There is one buffer for blocks: of two storages one waits for it. */
+static void a_restore_ends_behind_writes_that_wait(void **state)
+{
+    static uint8_t other[FLASH_SIZE], block[BLOCK_SIZE], before[FLASH_SIZE];
+    static struct fp_agent_storage two[2];
+    struct fp_bdev_ram ram;
+    struct bench *b = bench_new(true);
+    fp_Envelope *env;
+    uint8_t nonce[8];
+
+    (void)state;
+    memset(other, 0xff, sizeof other);
+    fp_bdev_ram_init(&ram, 16, BLOCK_SIZE, BLOCK_COUNT, other);
+    two[0] = b->storages[0];
+    two[1] = (struct fp_agent_storage){ .name = "sd0", .dev = &ram.bdev };
+    b->cfg.storages = two;
+    b->cfg.storage_count = 2;
+    fp_agent_deinit(&b->agent);
+    assert_int_equal(fp_agent_init(&b->agent, &b->cfg, b->now_ms), FP_OK);
+    bench_connect(b);
+    memcpy(before, b->flash, sizeof before);
+    nonce_of(b, nonce);
+    for (size_t i = 0; i < 2; i++) {
+        env = ask(b, fp_Envelope_restore_begin_tag);
+        SET(env->body.restore_begin.storage, two[i].name);
+        assert_true(FP_MESSAGE_SET(env->body.restore_begin.nonce, nonce, 8));
+        assert_int_equal(error_of(answer(b)), 0);
+    }
+    ask_chunk(b, "sd0", 5, nonce);
+    ask_chunk(b, "flash0", 6, nonce);
+    env = ask(b, fp_Envelope_restore_end_tag);
+    SET(env->body.restore_end.storage, "flash0");
+    assert_int_equal(error_of(answer(b)), FP_ERR_BUSY);
+    assert_false(b->volumes[0].mounted);
+    put_bytes(b, 5, block, sizeof block);
+    for (int i = 0; i < 200; i++)
+        bench_turn(b);
+    put_bytes(b, 6, before, sizeof block);
+    for (int i = 0; i < 200; i++)
+        bench_turn(b);
+    env = ask(b, fp_Envelope_restore_end_tag);
+    SET(env->body.restore_end.storage, "flash0");
+    assert_int_equal(error_of(answer(b)), 0);
+    assert_true(b->volumes[0].mounted);
+    assert_memory_equal(b->flash, before, sizeof before);
+    fp_agent_deinit(&b->agent);
+    b->cfg.storages = b->storages;
+    b->cfg.storage_count = 1;
     bench_free(b);
 }
 
@@ -940,6 +1012,7 @@ int main(void)
         cmocka_unit_test(what_changed_is_told_since_a_generation),
         cmocka_unit_test(a_frozen_storage_waits_and_thaws_by_itself),
         cmocka_unit_test(a_restore_writes_only_what_differs),
+        cmocka_unit_test(a_restore_ends_behind_writes_that_wait),
         cmocka_unit_test(a_lost_link_ends_a_restore_without_mounting),
         cmocka_unit_test(
             stalling_flash_is_written_only_without_credit_outstanding),
