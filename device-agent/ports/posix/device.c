@@ -413,6 +413,8 @@ static void serve(void)
             print_console();
         if (app.options.console && wait > CONSOLE_MS)
             wait = CONSOLE_MS;
+        app.wire->has_proven =
+            app.options.key_file != NULL && fp_agent_is_trusting(&app.agent);
         app.wire->ops->wait(app.wire, wait < 1000 ? (int)wait : 1000);
         n = wire_recv(buf, sizeof buf);
         if (n > 0)
