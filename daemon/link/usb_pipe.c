@@ -214,6 +214,12 @@ int fpd_usb_pipe_fd(const struct fpd_usb_pipe *pipe)
 
 /* ---- from new to free ---- */
 
+static void device_arrived(struct fpd_usb_listener *listener,
+                           libusb_device *device)
+{
+    fpd_usb_bus_tell_twin(&((struct fpd_usb_pipe *)listener)->port, device);
+}
+
 static void device_left(struct fpd_usb_listener *listener,
                         libusb_device *device)
 {
@@ -270,6 +276,7 @@ int fpd_usb_pipe_new(libusb_device_handle *handle,
 
     if (!pipe)
         return FP_ERR_NOMEM;
+    pipe->listener.arrived = device_arrived;
     pipe->listener.left = device_left;
     pipe->handle = handle;
     pipe->port = *port;
