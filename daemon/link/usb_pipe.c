@@ -214,10 +214,14 @@ int fpd_usb_pipe_fd(const struct fpd_usb_pipe *pipe)
 
 /* ---- from new to free ---- */
 
+/* One that is plugged in again is not a twin of what it was before. */
 static void device_arrived(struct fpd_usb_listener *listener,
                            libusb_device *device)
 {
-    fpd_usb_bus_tell_twin(&((struct fpd_usb_pipe *)listener)->port, device);
+    struct fpd_usb_pipe *pipe = (struct fpd_usb_pipe *)listener;
+
+    if (!fpd_usb_pipe_broken(pipe))
+        fpd_usb_bus_tell_twin(&pipe->port, device);
 }
 
 static void device_left(struct fpd_usb_listener *listener,

@@ -14,9 +14,8 @@
  * ours are the 23 bytes from FP_AGENT_USB_INTERFACE_OFF on:
  *
  *     bytes 2, 11, 18   its number and the addresses of its endpoints may be any
- *                       that are free; a host finds them by ff.46.50, the first
- *                       such interface of a device. One is enough, and all of
- *                       the interface is alternate setting 0
+ *                       that are free: a host looks for the first interface
+ *                       that is ff.46.50 at alternate setting 0
  *     an association    is not needed for one interface; others may have theirs
  *     the serial        is the whole device's, and our id
  *     the BOS           is one a device: other capabilities go beside ours

@@ -158,6 +158,7 @@ def test_a_link_that_waits_opens_when_its_device_comes(usb):
         usb.offline('dev')
     assert usb.http.get(usb.api('/devices/other')).status_code == 404
     assert usb.ioctls('other') == 0
+    assert 'two devices' not in usb.daemon.output()     # it is its own successor
 
 
 def test_a_device_that_is_named_and_found_is_one_link(usb):
