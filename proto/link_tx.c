@@ -120,8 +120,6 @@ static void reap_last(struct fp_link *link)
     size_t last = tx->head;
     uint8_t *rec;
 
-    if (tx->count == 0)
-        return;
     for (unsigned i = 1; i < tx->count; i++)
         last = record_next(link, last);
     rec = record(link, last);
@@ -140,11 +138,12 @@ uint8_t *fp_link_alloc(struct fp_link *link, size_t size)
     size_t need = FP_LINK_RECORD + size;
 
     link->tx_room = FP_LINK_NONE;
-    reap_last(link);
     if (link->state != FP_LINK_UP || size > link->frame_max ||
         tx->count >= 4 * FP_LINK_FLIGHT_MAX - 1)
         return NULL;
-    if (tx->count == 0) {
+    if (tx->count > 0) {
+        reap_last(link);
+    } else {
         *tx = (struct fp_link_ring){ 0 };
         link->tx_new = 0;
     }
