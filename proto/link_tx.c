@@ -111,6 +111,27 @@ static size_t record_next(const struct fp_link *link, size_t at)
     return link->tx.wrapped && at == link->tx.end ? 0 : at;
 }
 
+/* The last record gives its payload's memory back as soon as it has arrived,
+ * so that with memory for two frames one can follow while the one before is
+ * sent again. Until that has arrived too, it takes the other end's memory. */
+static void reap_last(struct fp_link *link)
+{
+    struct fp_link_ring *tx = &link->tx;
+    size_t last = tx->head;
+    uint8_t *rec;
+
+    for (unsigned i = 1; i < tx->count; i++)
+        last = record_next(link, last);
+    rec = record(link, last);
+    if (!(rec[4] & TX_ARRIVED) || rec[4] & TX_GONE || last == link->enc_rec)
+        return;
+    fp_link_put16(rec + 6, units_of(rec));
+    fp_link_put16(rec, 0);
+    rec[4] |= TX_GONE;
+    tx->tail = last + FP_LINK_RECORD;
+    link->tx_new = tx->tail;
+}
+
 uint8_t *fp_link_alloc(struct fp_link *link, size_t size)
 {
     struct fp_link_ring *tx = &link->tx;
@@ -120,7 +141,9 @@ uint8_t *fp_link_alloc(struct fp_link *link, size_t size)
     if (link->state != FP_LINK_UP || size > link->frame_max ||
         tx->count >= 4 * FP_LINK_FLIGHT_MAX - 1)
         return NULL;
-    if (tx->count == 0) {
+    if (tx->count > 0) {
+        reap_last(link);
+    } else {
         *tx = (struct fp_link_ring){ 0 };
         link->tx_new = 0;
     }
@@ -193,29 +216,6 @@ static void reap(struct fp_link *link)
         tx->head = next;
         tx->count--;
     }
-}
-
-/* The last record gives its payload's memory back as soon as it has arrived,
- * so that with memory for two frames one can follow while the one before is
- * sent again. Until that has arrived too, it takes the other end's memory. */
-static void reap_last(struct fp_link *link)
-{
-    struct fp_link_ring *tx = &link->tx;
-    size_t last = tx->head;
-    uint8_t *rec;
-
-    if (tx->count == 0 || link->tx_room != FP_LINK_NONE)
-        return;
-    for (unsigned i = 1; i < tx->count; i++)
-        last = record_next(link, last);
-    rec = record(link, last);
-    if (!(rec[4] & TX_ARRIVED) || rec[4] & TX_GONE || last == link->enc_rec)
-        return;
-    fp_link_put16(rec + 6, units_of(rec));
-    fp_link_put16(rec, 0);
-    rec[4] |= TX_GONE;
-    tx->tail = last + FP_LINK_RECORD;
-    link->tx_new = tx->tail;
 }
 
 /* --- how large frames should be -------------------------------------------- */
@@ -422,7 +422,6 @@ void fp_link_tx_acked(struct fp_link *link, uint8_t ack, uint16_t credit,
         link->yielded = false;
     find_lost(link);
     reap(link);
-    reap_last(link);
 }
 
 void fp_link_tx_timeout(struct fp_link *link)

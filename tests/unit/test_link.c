@@ -510,6 +510,47 @@ static void large_frames_after_small_ones_go_once(void **state)
     line_free(line);
 }
 
+static bool send_one(struct line *line, struct end *end, size_t size)
+{
+    uint8_t *buf = fp_link_alloc(&end->link, size);
+
+    if (buf == NULL)
+        return false;
+    memset(buf, 'x', size);
+    fp_link_commit(&end->link, FP_FRAME_BULK, size);
+    do
+        tick(line);
+    while (end->out->size > 0);
+    return true;
+}
+
+/* With memory for two, one that has arrived makes room for a third while the
+ * first is sent again; also if it arrived when room had been given out, as to
+ * an agent that looks whether there is any. */
+static void room_that_is_not_used_is_not_in_the_way(void **state)
+{
+    struct line *line = line_new(25);
+    struct end *from = &line->device;
+
+    (void)state;
+    end_init(&line->host, true, 640, 8192, 32768, &line->to_device, line->now);
+    end_init(from, false, 640, 2 * (640 + 48), 2 * (640 + 48), &line->to_host,
+             line->now);
+    line_start(line);
+    for (int i = 0; i < 100; i++)
+        tick(line);
+    line->to_host.drop = 1;
+    assert_true(send_one(line, from, 600));
+    line->to_host.drop = 0;
+    assert_true(send_one(line, from, 600));
+    line->to_host.drop = 1; /* the first one is lost again */
+    assert_non_null(fp_link_alloc(&from->link, 16));
+    for (int i = 0; i < 50; i++)
+        tick(line);
+    assert_non_null(fp_link_alloc(&from->link, 600));
+    line_free(line);
+}
+
 /* Least shares of the line that payload has where it damages one byte in so
  * many. In 100,000: a frame in 100 is sent twice, and header, CRC, COBS and
  * zeros are 1.5 %. In 10,000: a frame in 24 is, and its header is one in 24. */
@@ -949,6 +990,7 @@ int main(void)
         cmocka_unit_test(every_frame_comes_once_over_bad_lines),
         cmocka_unit_test(two_buffers_keep_the_line_at_work),
         cmocka_unit_test(large_frames_after_small_ones_go_once),
+        cmocka_unit_test(room_that_is_not_used_is_not_in_the_way),
         cmocka_unit_test(two_buffers_do_well_on_a_bad_line),
         cmocka_unit_test(frames_are_as_large_as_the_line_is_good),
         cmocka_unit_test(nothing_is_lost_while_flash_stalls_a_device),
