@@ -156,6 +156,9 @@ int fp_agent_volume_mount(struct fp_agent *agent,
 int fp_agent_volume_format(struct fp_agent *agent,
                            struct fp_agent_volume *volume, const char *fs,
                            const char *options);
+/* At the start, once all that can be is mounted: format_erased. */
+void fp_agent_volume_begin(struct fp_agent *agent,
+                           struct fp_agent_volume *volume);
 /* Gives up what the agent itself has open there, then unmounts. */
 int fp_agent_volume_unmount(struct fp_agent *agent,
                             struct fp_agent_volume *volume);

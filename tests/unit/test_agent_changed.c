@@ -116,7 +116,7 @@ static bool starts_mounted(uint8_t first_byte, bool format_erased)
     struct bench *b = bench_new(false);
     bool mounted;
 
-    b->flash[0] = first_byte;
+    memset(b->flash, first_byte, 16);
     b->volumes[0].format_erased = format_erased;
     assert_int_equal(fp_agent_init(&b->agent, &b->cfg, b->now_ms), FP_OK);
     mounted = b->volumes[0].mounted;
