@@ -522,7 +522,7 @@ void fp_agent_deinit(struct fp_agent *agent)
 {
     drop_session(agent);
     for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
-        fp_agent_upload_free(&agent->uploads[i]);
+        fp_agent_upload_free(agent, &agent->uploads[i]);
     for (uint32_t i = 0; i < agent->cfg->volume_count; i++)
         if (agent->cfg->volumes[i].mounted)
             (void)fp_agent_volume_unmount(agent, &agent->cfg->volumes[i]);

@@ -253,10 +253,13 @@ struct fp_agent_config {
      * refuses. */
     bool (*exclusive)(void *ctx, const char *storage, bool begin);
     /* Optional. A host has changed what is at `path`: a file that has landed
-     * whole, what was made, renamed (both names), cut or removed. The path of a
-     * volume, "/flash": it was mounted, with whatever is on it, at the start,
-     * after a format or a restore. Called within fp_agent_poll(), and from
-     * fp_agent_init(); it may use the vfs, and not the agent. */
+     * whole, what was made, renamed (both names), cut or removed; or one that
+     * was written in place, or appended to, and given up, where what came of it
+     * stays. The path of a volume, "/flash": it was mounted, with whatever is on
+     * it, at the start, after a format or a restore; or a repair has written to
+     * it. Called within fp_agent_poll(), and from fp_agent_init(),
+     * fp_agent_format() and fp_agent_deinit(); it may use the vfs, and not the
+     * agent. */
     void (*changed)(void *ctx, const char *path);
     void *ctx;
 };

@@ -323,7 +323,7 @@ static void close_own(struct fp_agent *agent,
     for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
         if (agent->uploads[i].file.mnt != NULL &&
             agent->uploads[i].volume == volume)
-            fp_agent_upload_free(&agent->uploads[i]);
+            fp_agent_upload_free(agent, &agent->uploads[i]);
 }
 
 int fp_agent_volume_unmount(struct fp_agent *agent,
