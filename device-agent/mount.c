@@ -504,6 +504,9 @@ static struct why why_unmounted(const struct fp_agent_volume *volume)
                                  ", it is erased: format it to use it" };
         return (struct why){ "no filesystem found on ",
                              ": format it to use it" };
+    case FP_ERR_ROFS:
+        return (struct why){ "no filesystem on ",
+                             ", which is write-protected" };
     case FP_ERR_BUSY:
         return (struct why){ "the application has files of the medium before "
                              "open still",

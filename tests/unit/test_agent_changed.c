@@ -283,6 +283,13 @@ static void what_could_not_be_formatted_says_why(void **state)
     fp_agent_volume_reason(&b->volumes[0], reason, sizeof reason);
     assert_string_equal(reason,
                         "it needs more memory than this device gives it");
+    b->extra_flags = FP_BDEV_RDONLY;
+    bench_start(b);
+    b->volumes[0].format_erased = true;
+    assert_int_equal(fp_agent_init(&b->agent, &b->cfg, b->now_ms), FP_OK);
+    fp_agent_volume_reason(&b->volumes[0], reason, sizeof reason);
+    assert_string_equal(reason,
+                        "no filesystem on flash0, which is write-protected");
     bench_free(b);
 }
 
