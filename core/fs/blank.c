@@ -4,6 +4,11 @@
 /* So that a watchdog is served on a slow bus. */
 #define CHUNK 4096u
 
+static fp_addr round_up(fp_addr off, uint32_t unit)
+{
+    return (off + unit - 1) / unit * unit;
+}
+
 static bool holds_nothing(const struct fp_fs_blank *blank, uint32_t from,
                           uint32_t to)
 {
@@ -21,7 +26,7 @@ int fp_fs_blank_to(struct fp_fs_blank *blank, fp_addr to, uint32_t skip)
     most = most < unit ? unit : most - most % unit;
     while (!blank->err && !blank->is_used && blank->at < to) {
         uint32_t before = (uint32_t)(blank->at % unit);
-        fp_addr off = blank->at - before, rest = fp_bdev_size(blank->dev) - off;
+        fp_addr off = blank->at - before, rest = round_up(to, unit) - off;
         uint32_t n = rest < most ? (uint32_t)rest : most;
         uint32_t end = to - off < n ? (uint32_t)(to - off) : n;
 
@@ -39,11 +44,14 @@ void fp_fs_blank_but(struct fp_fs_blank *blank, fp_addr off, const char *text,
                      uint32_t size)
 {
     uint32_t unit = blank->dev->read_size, before = (uint32_t)(off % unit);
-    uint32_t n = (before + size + unit - 1) / unit * unit;
+    uint32_t n = (uint32_t)round_up(before + size, unit);
+    int err = blank->err
+                  ? blank->err
+                  : fp_bdev_read(blank->dev, off - before, blank->buf, n);
 
-    if (!blank->err)
-        blank->err = fp_bdev_read(blank->dev, off - before, blank->buf, n);
-    for (uint32_t i = 0; i < size && !blank->err; i++)
+    for (uint32_t i = 0; i < size && !err; i++)
         if (~blank->buf[before + i] & text[i])
             blank->is_used = true;
+    if (err != FP_ERR_CORRUPT) /* as a unit is that took half a program */
+        blank->err = err;
 }

@@ -331,13 +331,14 @@ int fp_fat_is_blank(struct fp_bdev *dev, const struct fp_fs_config *cfg,
     struct fp_fs_blank blank = { .dev = dev,
                                  .buf = ws,
                                  .size = (uint32_t)ws_size };
-    fp_addr end = fp_bdev_size(dev);
     uint8_t label[11];
+    fp_addr end;
     struct plan p;
     int err = make_plan(&p, dev, cfg);
 
     if (err)
         return err;
+    end = (fp_addr)p.sectors * p.sector;
     if (p.bits == 32) { /* FSInfo, its copy and that of the boot sector */
         (void)fp_fs_blank_to(&blank, p.sector, p.sector);
         (void)fp_fs_blank_to(&blank, 6 * p.sector, 2 * p.sector);

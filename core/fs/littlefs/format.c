@@ -8,9 +8,10 @@
 #include <string.h>
 
 /* The log that a format writes: revision, superblock, its record, FCRC and CRC.
- * A unit that one CRC tag cannot span has more of these. */
-#define LOG_SIZE  64u
-#define UNIT_SPAN 1024u
+ * In a unit that one CRC tag does not span others follow, as far apart as one
+ * reaches. */
+#define LOG_SIZE 64u
+#define TAG_SPAN 1026u
 
 static int check_config(const struct fp_lfs *fs, const struct fp_fs_config *cfg)
 {
@@ -88,21 +89,21 @@ int fp_lfs_is_blank(struct fp_bdev *dev, const struct fp_fs_config *given,
     struct fp_lfs *fs = ws;
     struct fp_fs_blank blank = { .dev = dev, .also = 0xff };
     int err = fp_lfs_setup(dev, &cfg, ws, ws_size);
-    uint32_t log = LOG_SIZE;
+    uint32_t count;
 
     if (!err)
         err = check_config(fs, &cfg);
     if (err)
         return err;
-    if (fs->prog_size > UNIT_SPAN)
-        log = fs->prog_size;
+    count = cfg.block_count ? cfg.block_count : fs->block_count;
     blank.buf = fs->pcache;
     blank.size = fs->cache_size;
     for (uint32_t block = 0; block < 2; block++) {
         fp_addr off = block * fs->block_size;
 
         fp_fs_blank_but(&blank, off + 8, "littlefs", 8);
-        (void)fp_fs_blank_to(&blank, off, log);
+        for (uint32_t at = 0; at < fs->prog_size; at += TAG_SPAN)
+            (void)fp_fs_blank_to(&blank, off + at, LOG_SIZE);
     }
-    return fp_fs_blank_to(&blank, fp_bdev_size(dev), 0);
+    return fp_fs_blank_to(&blank, (fp_addr)count * fs->block_size, 0);
 }

@@ -67,5 +67,5 @@ int fp_spf_is_blank(struct fp_bdev *dev, const struct fp_fs_config *cfg,
     blank.size = (uint32_t)(ws_size - (size_t)(fs->map - (uint8_t *)ws));
     for (uint32_t b = 0; b < fs->block_count; b++)
         (void)fp_fs_blank_to(&blank, fp_spf_magic_at(fs, b), 2u * fs->w);
-    return fp_fs_blank_to(&blank, fp_bdev_size(dev), 0);
+    return fp_fs_blank_to(&blank, (fp_addr)fs->block_count * fs->block_size, 0);
 }
