@@ -44,7 +44,7 @@ int fp_mini_is_blank(struct fp_bdev *dev, const struct fp_fs_config *cfg,
         return FP_ERR_NOTSUP;
     blank.buf = fs->meta;
     blank.size = fs->block_size;
-    fp_fs_blank_but(&blank, 1, FP_MINI_MAGIC + 1, FP_MINI_MAGIC_SIZE - 1);
+    fp_fs_blank_but(&blank, 1, &FP_MINI_MAGIC[1], FP_MINI_MAGIC_SIZE - 1);
     (void)fp_fs_blank_to(&blank, 0, FP_MINI_SECTION);
     return fp_fs_blank_to(&blank, fp_bdev_size(dev), 0);
 }
