@@ -138,13 +138,8 @@ static void begin_volumes(struct fp_agent *agent)
 
     for (uint32_t i = 0; i < cfg->volume_count; i++)
         (void)fp_agent_volume_mount(agent, &cfg->volumes[i], NULL, NULL);
-    for (uint32_t i = 0; i < cfg->volume_count; i++) {
-        struct fp_agent_volume *volume = &cfg->volumes[i];
-
-        if (volume->mount_err == FP_ERR_NOENT && volume->erased &&
-            volume->format_erased)
-            volume->mount_err = fp_agent_format(agent, volume, NULL);
-    }
+    for (uint32_t i = 0; i < cfg->volume_count; i++)
+        fp_agent_volume_begin(agent, &cfg->volumes[i]);
 }
 
 int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
@@ -527,7 +522,7 @@ void fp_agent_deinit(struct fp_agent *agent)
 {
     drop_session(agent);
     for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
-        fp_agent_upload_free(&agent->uploads[i]);
+        fp_agent_upload_free(agent, &agent->uploads[i]);
     for (uint32_t i = 0; i < agent->cfg->volume_count; i++)
         if (agent->cfg->volumes[i].mounted)
             (void)fp_agent_volume_unmount(agent, &agent->cfg->volumes[i]);

@@ -147,9 +147,10 @@ struct fp_agent_volume {
     void *adapt_ctx;
     void *ws; /* aligned as malloc aligns */
     size_t ws_size;
-    bool format_erased; /* where a filesystem would begin there is nothing when
-                           the device starts: make one. What is damaged never
-                           is formatted unless somebody asks */
+    bool format_erased; /* when the device starts there is nothing, but perhaps
+                           what is left of such a format that was cut: make a
+                           filesystem. What is damaged never is formatted unless
+                           somebody asks */
     /* private */
     struct fp_vfs_mount vm;
     struct fp_bdev_slice slice;
@@ -252,10 +253,13 @@ struct fp_agent_config {
      * refuses. */
     bool (*exclusive)(void *ctx, const char *storage, bool begin);
     /* Optional. A host has changed what is at `path`: a file that has landed
-     * whole, what was made, renamed (both names), cut or removed. The path of a
-     * volume, "/flash": it was mounted, with whatever is on it, at the start,
-     * after a format or a restore. Called within fp_agent_poll(), and from
-     * fp_agent_init(); it may use the vfs, and not the agent. */
+     * whole, what was made, renamed (both names), cut or removed; or one that
+     * was written in place, or appended to, and given up, where what came of it
+     * stays. The path of a volume, "/flash": it was mounted, with whatever is on
+     * it, at the start, after a format or a restore; or a repair has written to
+     * it. Called within fp_agent_poll(), and from fp_agent_init(),
+     * fp_agent_format() and fp_agent_deinit(); it may use the vfs, and not the
+     * agent. */
     void (*changed)(void *ctx, const char *path);
     void *ctx;
 };
@@ -357,7 +361,13 @@ struct fp_agent {
 
 /* Mounts what can be mounted and waits for a host. FP_ERR_INVAL: a name, size
  * or buffer in cfg breaks the rules above. A volume that cannot be mounted is
- * no error: it says why in the list of volumes. */
+ * no error: it says why in the list of volumes.
+ *
+ * Blocks as long as the mounts do; at a volume's first start with format_erased
+ * as long as it takes to read all of that and to format it. SPIFFS, minifs and
+ * Bonsai erase every block then: 256 blocks of 45 ms each take 12 s. littlefs
+ * erases two, FAT writes its tables. `yield` of the device is called all along.
+ * A start that is cut there is made up for by the next. */
 int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
                   uint32_t now_ms);
 

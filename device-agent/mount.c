@@ -3,7 +3,10 @@
  * Volumes: mounted, unmounted, abandoned, formatted; and why one is not there.
  *
  * A volume that is not mounted stays in the list and says why. A damaged or
- * empty one is never formatted unless somebody asks for just that.
+ * empty one is never formatted unless somebody asks for just that. With
+ * format_erased the firmware has asked, for flash on which nothing was ever
+ * written but by a format that was cut: all of it is looked at first, so that
+ * what is damaged stays as it is.
  *
  * What a host names in a Mount or Format, a filesystem and options, holds for
  * what is mounted there later too: after a restore, or of the next card. A
@@ -335,7 +338,7 @@ static void close_own(struct fp_agent *agent,
     for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
         if (agent->uploads[i].file.mnt != NULL &&
             agent->uploads[i].volume == volume)
-            fp_agent_upload_free(&agent->uploads[i]);
+            fp_agent_upload_free(agent, &agent->uploads[i]);
 }
 
 int fp_agent_volume_unmount(struct fp_agent *agent,
@@ -417,28 +420,68 @@ static int do_format(struct fp_agent *agent, struct fp_agent_volume *volume,
     return fp_fs_format(ops, dev, &cfg, volume->ws, volume->ws_size);
 }
 
+/* By which driver it is made. */
+static int maker_of(const struct fp_agent *agent,
+                    const struct fp_agent_volume *volume,
+                    const struct fp_fs_ops **ops)
+{
+    int err = driver_of(agent, volume, ops);
+
+    if (!err && *ops == NULL)
+        *ops = agent->cfg->vfs->drivers[0];
+    return !err && *ops == NULL ? FP_ERR_NOTSUP : err;
+}
+
 int fp_agent_volume_format(struct fp_agent *agent,
                            struct fp_agent_volume *volume, const char *fs,
                            const char *options)
 {
     struct told before = told_before(volume);
-    const struct fp_fs_ops *ops = NULL;
+    const struct fp_fs_ops *ops;
     int err;
 
     /* A volume of raw regions stays one: what is behind it is more. */
     if (is_raw(agent, volume))
         return FP_ERR_NOTSUP;
     tell(volume, fs, options);
-    err = driver_of(agent, volume, &ops);
-    if (!err && ops == NULL)
-        ops = agent->cfg->vfs->drivers[0];
-    if (!err && ops == NULL)
-        err = FP_ERR_NOTSUP;
+    err = maker_of(agent, volume, &ops);
     if (!err)
         err = do_format(agent, volume, ops);
     if (err)
         untell(volume, &before);
     return err ? err : fp_agent_volume_mount(agent, volume, NULL, NULL);
+}
+
+/* 1, 0 or an error, as fp_fs_is_blank(). */
+static int is_blank(struct fp_agent *agent, struct fp_agent_volume *volume)
+{
+    const struct fp_fs_ops *ops;
+    struct fp_fs_config cfg;
+    struct fp_bdev *dev;
+    int err = maker_of(agent, volume, &ops);
+
+    if (!err)
+        err = device_of(agent, volume, &dev);
+    if (err)
+        return err;
+    configure(agent, volume, &cfg);
+    return fp_fs_is_blank(ops, dev, &cfg, volume->ws, volume->ws_size);
+}
+
+void fp_agent_volume_begin(struct fp_agent *agent,
+                           struct fp_agent_volume *volume)
+{
+    int err = volume->mount_err;
+
+    if (volume->mounted || !volume->format_erased ||
+        (err != FP_ERR_NOENT && err != FP_ERR_CORRUPT))
+        return;
+    err = is_blank(agent, volume);
+    if (err > 0)
+        err = fp_agent_format(agent, volume, NULL);
+    else if (err == 0)
+        return;
+    volume->mount_err = err;
 }
 
 int fp_agent_format(struct fp_agent *agent, struct fp_agent_volume *volume,
@@ -479,6 +522,9 @@ static struct why why_unmounted(const struct fp_agent_volume *volume)
                                  ", it is erased: format it to use it" };
         return (struct why){ "no filesystem found on ",
                              ": format it to use it" };
+    case FP_ERR_ROFS:
+        return (struct why){ "no filesystem on ",
+                             ", which is write-protected" };
     case FP_ERR_BUSY:
         return (struct why){ "the application has files of the medium before "
                              "open still",

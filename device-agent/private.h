@@ -156,6 +156,9 @@ int fp_agent_volume_mount(struct fp_agent *agent,
 int fp_agent_volume_format(struct fp_agent *agent,
                            struct fp_agent_volume *volume, const char *fs,
                            const char *options);
+/* At the start, once all that can be is mounted: format_erased. */
+void fp_agent_volume_begin(struct fp_agent *agent,
+                           struct fp_agent_volume *volume);
 /* Gives up what the agent itself has open there, then unmounts. */
 int fp_agent_volume_unmount(struct fp_agent *agent,
                             struct fp_agent_volume *volume);
@@ -258,7 +261,9 @@ int fp_agent_stream(struct fp_agent *agent, struct fp_agent_task *task,
 /* One piece of a stream: FP_AGENT_WAIT when it cannot be taken now. */
 int fp_agent_put_write(struct fp_agent *agent, struct fp_agent_upload *upload,
                        const uint8_t *buf, uint32_t size);
-void fp_agent_upload_free(struct fp_agent_upload *upload);
+/* Gives up what is not committed, and tells of what that leaves changed. */
+void fp_agent_upload_free(const struct fp_agent *agent,
+                          struct fp_agent_upload *upload);
 /* Frees what nobody went on with in time. True when one was. */
 void fp_agent_uploads_expire(struct fp_agent *agent);
 

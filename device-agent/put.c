@@ -30,16 +30,30 @@
 /* ---- slots ---- */
 
 /* Closing a staged file makes it as if it had never been. An append would be
- * written by closing it, so what came is cut off first. */
-void fp_agent_upload_free(struct fp_agent_upload *upload)
+ * written by closing it, so what came is cut off first. True: the file is not
+ * what it was; of one that was empty nobody knows whether it was there. */
+static bool close_file(struct fp_agent_upload *upload)
 {
-    if (upload->file.mnt != NULL && upload->mode == fp_PutMode_PUT_APPEND)
-        (void)fp_fs_truncate(&upload->file, upload->base);
-    if (upload->file.mnt != NULL)
-        (void)fp_fs_close(&upload->file);
+    bool is_append = upload->mode == fp_PutMode_PUT_APPEND;
+    bool is_cut =
+        !is_append || fp_fs_truncate(&upload->file, upload->base) == 0;
+    bool is_closed = fp_fs_close(&upload->file) == FP_OK;
+
+    if (is_append)
+        return !is_cut || !is_closed || upload->base == 0;
+    return upload->mode == fp_PutMode_PUT_IN_PLACE;
+}
+
+void fp_agent_upload_free(const struct fp_agent *agent,
+                          struct fp_agent_upload *upload)
+{
+    bool changed = upload->file.mnt != NULL && close_file(upload);
+
     upload->file.mnt = NULL;
     upload->stream = 0;
     upload->committing = false;
+    if (changed)
+        fp_agent_tell_changed(agent, upload->path);
 }
 
 struct fp_agent_upload *fp_agent_upload_find(struct fp_agent *agent,
@@ -70,7 +84,7 @@ void fp_agent_uploads_expire(struct fp_agent *agent)
 
         if (upload->file.mnt != NULL && !upload->committing &&
             idle_ms(agent, upload) >= keep_ms)
-            fp_agent_upload_free(upload);
+            fp_agent_upload_free(agent, upload);
     }
 }
 
@@ -91,7 +105,7 @@ static struct fp_agent_upload *claim_slot(struct fp_agent *agent)
             best = upload;
     }
     if (best != NULL)
-        fp_agent_upload_free(best);
+        fp_agent_upload_free(agent, best);
     return best;
 }
 
@@ -234,7 +248,7 @@ static int put_begin(struct fp_agent *agent, struct fp_agent_task *task,
     upload->volume = task->volume;
     err = open_file(agent, task, upload);
     if (err)
-        fp_agent_upload_free(upload);
+        fp_agent_upload_free(agent, upload);
     upload->gen_own = fp_agent_gen(task->storage) - gen;
     return err;
 }
@@ -387,7 +401,7 @@ static int abort_step(struct fp_agent *agent, struct fp_agent_task *task)
         return FP_AGENT_WAIT;
     upload = fp_agent_upload_find(agent, task->u.put.id, sizeof task->u.put.id);
     if (upload != NULL && !upload->committing)
-        fp_agent_upload_free(upload);
+        fp_agent_upload_free(agent, upload);
     return fp_agent_done(agent, task);
 }
 

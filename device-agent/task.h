@@ -115,6 +115,7 @@ struct fp_agent_commit {
 struct fp_agent_check {
     struct fp_step step;
     uint32_t lost; /* findings that found no room on the line */
+    bool wrote;    /* or may have */
 };
 
 /* Of Mount and Format. */

@@ -331,6 +331,7 @@ static int check_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct teller teller = { .agent = agent, .task = task };
     struct fp_step *step = &task->u.check.step;
+    uint32_t gen = fp_agent_gen(task->storage);
     int err;
 
     if (step->done)
@@ -338,15 +339,19 @@ static int check_step(struct fp_agent *agent, struct fp_agent_task *task)
     step->ctx = &teller;
     err = fp_fs_step(&task->volume->vm.mnt, step);
     step->ctx = NULL;
+    if (step->kind == FP_STEP_REPAIR &&
+        (task->storage->gen == NULL || fp_agent_gen(task->storage) != gen))
+        task->u.check.wrote = true;
     if (err)
         return err;
     return FP_AGENT_MORE;
 }
 
+/* A step holds nothing open; an end makes unmount see it, too. */
 static void check_end(struct fp_agent *agent, struct fp_agent_task *task)
 {
-    (void)agent;
-    (void)task; /* a step holds nothing open; an end makes unmount see it */
+    if (task->u.check.wrote)
+        fp_agent_tell_changed(agent, task->volume->path);
 }
 
 const struct fp_agent_job fp_agent_job_check = {

@@ -34,6 +34,7 @@ const struct fp_fs_ops fp_fs_bonsai = {
     .workspace = fp_bon_workspace,
     .probe = fp_bon_probe,
     .format = fp_bon_format,
+    .is_blank = fp_bon_is_blank,
     .mount = fp_bon_mount,
     .unmount = fp_bon_unmount,
     .sync = fp_bon_sync,

@@ -11,6 +11,7 @@ const struct fp_fs_ops fp_fs_fat = {
     .workspace = fp_fat_workspace,
     .probe = fp_fat_probe,
     .format = fp_fat_format,
+    .is_blank = fp_fat_is_blank,
     .mount = fp_fat_mount_rw,
     .unmount = fp_fat_sync, /* read-only it was never marked */
     .sync = fp_fat_sync,

@@ -511,6 +511,8 @@ int fp_fat_settime(struct fp_mount *mnt, const char *path, int64_t mtime_ns);
 /* format.c */
 int fp_fat_format(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
                   size_t ws_size);
+int fp_fat_is_blank(struct fp_bdev *dev, const struct fp_fs_config *cfg,
+                    void *ws, size_t ws_size);
 
 /* check_repair.c */
 int fp_fat_step(struct fp_mount *mnt, struct fp_step *step);

@@ -22,6 +22,7 @@ const struct fp_fs_ops fp_fs_littlefs = {
     .mount = fp_lfs_mount,
     .unmount = fp_lfs_unmount,
     .format = fp_lfs_format,
+    .is_blank = fp_lfs_is_blank,
     .sync = fp_lfs_sync,
     .stat = fp_lfs_stat,
     .statfs = statfs_rw,

@@ -11,6 +11,7 @@ const struct fp_fs_ops fp_fs_minifs = {
     .workspace = fp_mini_workspace,
     .probe = fp_mini_probe,
     .format = fp_mini_format,
+    .is_blank = fp_mini_is_blank,
     .mount = fp_mini_mount,
     .stat = fp_mini_stat,
     .statfs = fp_mini_statfs,

@@ -20,6 +20,7 @@ const struct fp_fs_ops fp_fs_spiffs = {
     .workspace = fp_spf_workspace,
     .probe = fp_spf_probe,
     .format = fp_spf_format,
+    .is_blank = fp_spf_is_blank,
     .mount = fp_spf_mount,
     .sync = fp_spf_sync,
     .stat = fp_spf_stat,
