@@ -90,7 +90,7 @@ static void scan(struct fp_fat *fs, struct gap *gap, struct fp_fat_place *place)
     fp_fat_cursor_start(&gap->at, place->dir);
     while (!fs->err && !(is_end && gap->run == place->slots)) {
         /* Within a sector of a cluster the next slot is behind this one. */
-        raw = raw && !is_end && gap->at.head &&
+        raw = !FP_FAT_SMALL && raw && !is_end && gap->at.head &&
                       (raw + FP_FAT_SLOT - fs->win.buf) & (fs->sector_size - 1)
                   ? raw + FP_FAT_SLOT
                   : fp_fat_slot(fs, &gap->at);
