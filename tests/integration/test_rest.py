@@ -407,7 +407,8 @@ def test_scopes_and_devices_of_tokens(bed, folder):
     assert reader_id in [t['id'] for t in listed] and 'token' not in listed[0]
     assert bed.http.delete(bed.api(f'/tokens/{reader_id}')).status_code == 204
     problem(reader.get(f'{folder}/'), 401)
-    for bad in ({'name': 't', 'scope': 'root'}, {'scope': 'read'}, {'name': 't', 'scope': 'read', 'expires_in_s': 0}):
+    for bad in ({'name': 't', 'scope': 'root'}, {'scope': 'read'}, {'name': 't', 'scope': 'read', 'expires_in_s': 0},
+                {'name': 't', 'scope': 'admin', 'devices': []}, {'name': 't', 'scope': 'read', 'devices': ['']}):
         problem(bed.http.post(bed.api('/tokens'), json=bad), 400)
 
 
