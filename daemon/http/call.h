@@ -80,6 +80,7 @@ struct fpd_call {
     int refs;
     bool unix_socket;
     bool started, ended, queued;
+    bool closes;    /* the connection, with its answer, which is at once */
     bool suspended; /* in this turn of the handler */
     bool gone;
     bool live; /* counted among the calls in flight */

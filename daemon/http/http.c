@@ -27,6 +27,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -125,6 +126,49 @@ static void call_completed(void *cls, struct MHD_Connection *conn, void **slot,
     fpd_call_unref(call);
 }
 
+/* What says where a request ends and whom it is for. */
+struct framing {
+    int lengths, encodings, hosts;
+    bool unknown;
+};
+
+static enum MHD_Result count_framing(void *cls, enum MHD_ValueKind kind,
+                                     const char *name, const char *value)
+{
+    struct framing *f = cls;
+
+    (void)kind;
+    if (name[strcspn(name, " \t")])
+        f->unknown = true;
+    else if (strcasecmp(name, "Content-Length") == 0)
+        f->lengths++;
+    else if (strcasecmp(name, "Host") == 0)
+        f->hosts++;
+    else if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        f->encodings++;
+        if (!value || strcasecmp(value, "chunked") != 0)
+            f->unknown = true;
+    }
+    return MHD_YES;
+}
+
+/* What two programs on the way may read in two ways: where this request ends
+ * is then not known, so nothing behind it is heard.
+ * Source: RFC 9112, 3.2, 5.1, 6.1 and 6.3. */
+static void refuse_ambiguous(struct fpd_call *call)
+{
+    struct framing f = { 0 };
+
+    MHD_get_connection_values(call->conn, MHD_HEADER_KIND, count_framing, &f);
+    if (f.lengths + f.encodings <= 1 && f.hosts <= 1 && !f.unknown)
+        return;
+    call->closes = true;
+    fpd_refuse(call, 400, "ambiguous-request", "Ambiguous request",
+               "A request has at most one Host, and one Content-Length or "
+               "\"Transfer-Encoding: chunked\", and no space in a header's "
+               "name.");
+}
+
 static void read_headers(struct fpd_call *call, const char *method)
 {
     const union MHD_ConnectionInfo *info;
@@ -149,6 +193,7 @@ static void read_headers(struct fpd_call *call, const char *method)
     call->unix_socket = getsockopt(call->fd, SOL_SOCKET, SO_DOMAIN, &domain,
                                    &domain_size) == 0 &&
                         domain == AF_UNIX;
+    refuse_ambiguous(call);
 }
 
 static void refuse_offline(struct fpd_call *call, const char *state,
@@ -326,7 +371,8 @@ static enum MHD_Result queue(struct fpd_call *call)
 {
     enum MHD_Result result;
 
-    if (strcmp(call->method, "HEAD") != 0 && call->has_body && !call->ended)
+    if (call->closes ||
+        (strcmp(call->method, "HEAD") != 0 && call->has_body && !call->ended))
         fpd_reply_header(call, "Connection", "close");
     call->queued = true;
     result = MHD_queue_response(call->conn, call->status, call->response);
@@ -338,10 +384,11 @@ static enum MHD_Result queue(struct fpd_call *call)
 /* Must the answer go out before the body is read? */
 static bool refuse_now(struct fpd_call *call)
 {
-    return call->response && call->has_body &&
-           ((call->content_size != FPD_SIZE_UNKNOWN &&
-             call->content_size > DROP_MAX) ||
-            fpd_call_header(call, "Expect"));
+    return call->response &&
+           (call->closes ||
+            (call->has_body && ((call->content_size != FPD_SIZE_UNKNOWN &&
+                                 call->content_size > DROP_MAX) ||
+                                fpd_call_header(call, "Expect"))));
 }
 
 static enum MHD_Result handle(void *cls, struct MHD_Connection *conn,

@@ -372,6 +372,36 @@ def test_broken_requests(bed, raw, status):
     assert bed.http.get(f'{bed.url}/healthz').status_code == 200
 
 
+AMBIGUOUS = {
+    'two lengths': (b'PUT', b'Content-Length: 5\r\nContent-Length: 50\r\n', b'hello'),
+    'the same length twice': (b'PUT', b'Content-Length: 5\r\nContent-Length: 5\r\n', b'hello'),
+    'a length and chunks': (b'PUT', b'Content-Length: 4\r\nTransfer-Encoding: chunked\r\n', b'5\r\nhello\r\n0\r\n\r\n'),
+    'chunks and a length': (b'PUT', b'Transfer-Encoding: chunked\r\nContent-Length: 4\r\n', b'5\r\nhello\r\n0\r\n\r\n'),
+    'chunks twice': (b'PUT', b'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n', b'5\r\nhello\r\n0\r\n\r\n'),
+    'no encoding': (b'PUT', b'Transfer-Encoding: identity\r\n', b'hello'), 'nearly chunked': (b'PUT', b'Transfer-Encoding: xchunked\r\n', b'hello'),
+    'a space before the colon': (b'PUT', b'Content-Length : 5\r\n', b'hello'),
+    'two hosts': (b'GET', b'Host: evil.example\r\n', b''), 'the same host twice': (b'GET', b'Host: localhost\r\n', b''),
+}
+
+
+@pytest.mark.parametrize('what', AMBIGUOUS)
+def test_what_can_be_read_in_two_ways_is_not_read_at_all(bed, folder, what):
+    """One answer, 400, and the end: what follows is no second request."""
+    method, headers, body = AMBIGUOUS[what]
+    with connect(bed) as s:
+        s.settimeout(20)
+        s.sendall(request_head(bed, method.decode(), f'{folder}/f')[:-2] + headers + b'\r\n' + body +
+                  b'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        answer = b''
+        try:
+            for part in iter(lambda: s.recv(65536), b''):
+                answer += part
+        except ConnectionResetError:
+            pass
+    assert answer.startswith(b'HTTP/1.1 400 ') and answer.count(b'HTTP/1.1') == 1, answer[:400]
+    problem(bed.http.get(f'{folder}/f'), 404)
+
+
 # --- who may -----------------------------------------------------------------
 
 
