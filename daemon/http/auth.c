@@ -165,10 +165,41 @@ static bool is_local_address(struct fpd_call *call, const char *host)
            memcmp(&asked, &mine, sizeof mine) == 0;
 }
 
+/* "name:port" without the port. */
+static void name_of(const char *authority, char name[256])
+{
+    const char *port = strrchr(authority, ':');
+
+    if (port && strchr(port, ']'))
+        port = NULL;
+    snprintf(name, 256, "%.*s",
+             (int)(port ? (size_t)(port - authority) : strlen(authority)),
+             authority);
+}
+
+/* Is it one of --host-name? */
+static bool is_given_name(const struct fpd_http_config *cfg, const char *name)
+{
+    for (size_t i = 0; i < cfg->host_name_count; i++)
+        if (strcasecmp(name, cfg->host_names[i]) == 0)
+            return true;
+    return false;
+}
+
+bool fpd_auth_is_here(struct fpd_call *call, const char *authority)
+{
+    const char *header = fpd_call_header(call, "Host");
+    char name[256];
+
+    if (header && strcasecmp(authority, header) == 0)
+        return true;
+    name_of(authority, name);
+    return is_given_name(&call->http->cfg, name);
+}
+
 bool fpd_auth_host(struct fpd_call *call)
 {
-    const struct fpd_http_config *cfg = &call->http->cfg;
-    const char *header = fpd_call_header(call, "Host"), *port;
+    const char *header = fpd_call_header(call, "Host");
     const char *const names[] = { "localhost", "127.0.0.1", "[::1]",
                                   call->http->host };
     char host[256];
@@ -180,18 +211,11 @@ bool fpd_auth_host(struct fpd_call *call)
                    "A request says in Host which name it came by.");
         return false;
     }
-    port = strrchr(header, ':');
-    if (port && strchr(port, ']'))
-        port = NULL;
-    snprintf(host, sizeof host, "%.*s",
-             (int)(port ? (size_t)(port - header) : strlen(header)), header);
+    name_of(header, host);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcasecmp(host, names[i]) == 0)
             return true;
-    for (size_t i = 0; i < cfg->host_name_count; i++)
-        if (strcasecmp(host, cfg->host_names[i]) == 0)
-            return true;
-    if (is_local_address(call, host))
+    if (is_given_name(&call->http->cfg, host) || is_local_address(call, host))
         return true;
     fpd_problem_hint(call, "Use the address it listens on, or start "
                            "flashportd with --host-name and this name.");

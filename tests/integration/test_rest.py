@@ -248,6 +248,35 @@ def test_move_and_copy(bed, folder):
     problem(bed.http.request('COPY', f'{folder}/b', headers=to('b')), 403)
 
 
+def test_a_destination_is_on_the_same_device_of_the_same_server(bed, folder):
+    bed.http.put(f'{folder}/a', data=b'1')
+    url = urllib.parse.urlsplit(folder)
+
+    def moved(method, to, **headers):
+        return bed.http.request(method, f'{folder}/a', headers={'Destination': to, **headers})
+    for method in ('MOVE', 'COPY'):
+        for host in ('evil.example:9', '127.0.0.1:9', 'localhost', f'{url.netloc}@evil.example', f'evil.example@{url.netloc}', ''):
+            problem(moved(method, f'http://{host}{url.path}/b'), 502)
+        problem(moved(method, f'http://{url.netloc}{url.path.replace("/dev/", "/other/")}/b'), 502)
+        for path in (url.path.replace('/v1/', '/v7/'), url.path.replace('/devices/', '/nodes/'), url.path.replace('/fs/', '/volumes/')):
+            problem(moved(method, f'{path}/b'), 400)
+            problem(moved(method, f'http://{url.netloc}{path}/b'), 400)
+    assert [e['name'] for e in bed.http.get(f'{folder}/').json()['entries']] == ['a']
+    assert moved('COPY', f'https://{url.netloc}{url.path}/b').status_code == 201  # a proxy that speaks TLS
+    assert moved('MOVE', f'HTTP://LOCALHOST:1{url.path}/c', Host='localhost:1').status_code == 201
+
+
+def test_a_destination_by_the_name_of_a_proxy(fresh):
+    """The proxy puts its own address into Host and leaves Destination as the client wrote it."""
+    add_agent(fresh, 'dev', 'unix')
+    fresh.start_daemon('--host-name', 'flash.example')
+    fresh.online('dev')
+    url, path = fresh.api('/devices/dev/fs/flash/a'), '/api/v1/devices/dev/fs/flash/b'
+    assert fresh.http.put(url, data=b'1').status_code == 201
+    problem(fresh.http.request('MOVE', url, headers={'Destination': f'https://flash.example.org{path}'}), 502)
+    assert fresh.http.request('MOVE', url, headers={'Destination': f'https://flash.example{path}'}).status_code == 201
+
+
 # --- names -------------------------------------------------------------------
 
 
