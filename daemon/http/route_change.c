@@ -533,6 +533,7 @@ static void copy_opened(struct fpd_request *req)
 static void after_copy_open(struct fpd_call *call)
 {
     struct change *c = call->state;
+    uint64_t room;
     int err;
 
     if (!c->over) {
@@ -540,6 +541,10 @@ static void after_copy_open(struct fpd_call *call)
             fpd_fs_fail(call, c->path, &c->read);
         else
             fpd_problem(call, FP_ERR_CANCELED, NULL);
+        return;
+    }
+    if (!fpd_fs_fits(call, c->to, c->read.req.u.read.send, &room)) {
+        fpd_pipe_abandon(c->pipe);
         return;
     }
     err =

@@ -16,7 +16,7 @@ import time
 import zlib
 
 import link
-from device import BODY, Device, record, serve_for_ever
+from device import BODY, Device, record, records, serve_for_ever
 from flash import CHUNK, Flash, Refusal
 from frames import ACK, BULK, BUSY, CONSOLE, MSG, SYNACK, Frame, encode
 from messages import fp
@@ -369,6 +369,19 @@ class ReadEndless(Reads):
     def content(self, stream):
         while True:
             yield record(stream, 0, b'x' * 900)
+
+
+class ReadVast(Honest):
+    """Files of zeros, each larger than its volume."""
+
+    def do_stat(self, _):
+        yield fp.StatReply(entry=fp.Entry(type=1, size=1 << 40), fs_gen=7)
+
+    def do_read(self, ask):
+        part = bytes(ask.len)
+        yield fp.ReadReply(size=1 << 40, len=len(part), fs_gen=7)
+        yield from records(ask.stream, part, self.link.frame_max)
+        yield fp.ReadEnd(len=len(part), crc32=zlib.crc32(part))
 
 
 class ReadFill(Reads):
