@@ -24,6 +24,8 @@ from wire import Gone, Wire
 
 CONTENT = bytes(range(256)) * 40  # of /flash/file
 HUGE = (1 << 64) - 1
+# Escapes, also the one of eight bits, what turns the direction, and no UTF-8.
+HOSTILE = b'\x1b]0;x\x07<script>"\\\n\xc2\x9b31m\xe2\x80\xae\xe2\x80\xa8\xff\xfe'
 
 
 class Honest(Device):
@@ -486,7 +488,7 @@ class Fails(Honest):
     """Every request about files: the error of ARGUMENT, with hostile words."""
 
     def do_list(self, _):
-        yield fp.Failure(error=int(self.argument), detail=b'\x1b]0;x\x07<script>"\\\n\xff\xfe', needed=HUGE, free=HUGE, limit=HUGE)
+        yield fp.Failure(error=int(self.argument), detail=HOSTILE, needed=HUGE, free=HUGE, limit=HUGE)
 
     do_stat = do_read = do_put_open = do_mkdir = do_remove = do_rename = do_digest = do_check = do_list
 
