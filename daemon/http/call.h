@@ -147,6 +147,11 @@ void fpd_ask_cancel(struct fpd_device *device, struct fpd_ask *ask);
 
 /* May whoever asks see and touch this device? */
 bool fpd_call_covers(const struct fpd_call *call, const char *device);
+/* The id of the device that has the id or label `name`, of those that whoever
+ * asks may see. FP_ERR_NOENT: there is none. FP_ERR_EXIST, and answered: it is
+ * the id of one and the label of another; a device chooses its id itself. */
+int fpd_call_resolve(struct fpd_call *call, const char *name,
+                     char id[FPD_ID_MAX + 1]);
 /* A header's value, or NULL. */
 const char *fpd_call_header(struct fpd_call *call, const char *name);
 /* The body as a JSON object, a new reference; NULL after having answered 400

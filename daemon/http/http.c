@@ -18,7 +18,6 @@
 #include "daemon/http/routes.h"
 #include "daemon/http/server.h"
 #include "daemon/log.h"
-#include "daemon/store/devices.h"
 #include "daemon/time.h"
 
 #include <errno.h>
@@ -229,27 +228,21 @@ static void refuse_released(struct fpd_call *call,
  * too, without its struct fpd_device. */
 static void find_device(struct fpd_call *call)
 {
-    const struct fpd_http_config *cfg = &call->http->cfg;
-    const char *asked = call->param[0];
     struct fpd_device_info *info;
-    bool known = false;
+    int err;
 
     if (!strstr(call->route->pattern, "{device}"))
         return;
-    call->device = fpd_devices_find(cfg->devices, call->param[0]);
-    if (!call->device && fpd_store_device_resolve(cfg->store, call->param[0],
-                                                  call->device_id) == FP_OK) {
-        call->param[0] = call->device_id;
-        call->device = fpd_devices_find(cfg->devices, call->param[0]);
-        known = true;
-    }
-    if ((!call->device && !known) || !fpd_call_covers(call, call->param[0])) {
+    err = fpd_call_resolve(call, call->param[0], call->device_id);
+    if (err == FP_ERR_NOENT) {
         fpd_problem_hint(call, "GET /api/v1/devices lists those that are.");
-        /* As it was asked: whose label it is stays hidden too. */
         fpd_refuse(call, 404, "unknown-device", "Unknown device",
-                   "No device has the id or label \"%.64s\".", asked);
-        return;
+                   "No device has the id or label \"%.64s\".", call->param[0]);
     }
+    if (err)
+        return;
+    call->param[0] = call->device_id;
+    call->device = fpd_devices_find(call->http->cfg.devices, call->param[0]);
     if (call->route->kind != FPD_DEVICE)
         return;
     info = call->device ? malloc(sizeof *info) : NULL;

@@ -511,6 +511,31 @@ def test_a_token_for_one_device_stays_in_it(bed):
     bed.job(whole)
 
 
+def test_a_device_that_takes_the_label_of_another_gets_nothing_of_it(fresh):
+    """A device chooses its id itself. Whoever sees only one of the two means that one."""
+    agents = {name: add_agent(fresh, name, 'unix') for name in ('ours', 'bench')}
+    agents['bench'].kill()
+    fresh.start_daemon()
+    fresh.online('ours')
+    assert fresh.http.patch(fresh.api('/devices/ours'), json={'label': 'bench'}).status_code == 200
+    assert fresh.http.put(fresh.api('/devices/bench/fs/flash/f'), data=b'ours').status_code == 201
+    agents['bench'].restart()
+    wait_for('the other', lambda: [d['id'] for d in fresh.http.get(fresh.api('/devices')).json()['devices']] == ['bench', 'ours'])
+    url = fresh.api('/devices/bench')
+    for reply in (fresh.http.get(url), fresh.http.put(f'{url}/fs/flash/g', data=b'secret'), fresh.http.get(f'{url}/fs/flash/f'),
+                  fresh.http.post(fresh.api('/snapshots'), json={'device': 'bench', 'storage': 'flash0'}),
+                  fresh.http.get(fresh.api('/snapshots?device=bench')), fresh.http.get(fresh.api('/jobs?device=bench'))):
+        doc = problem(reply, 409)
+        assert doc['type'] == '/errors/ambiguous-device' and doc['devices'] == ['bench', 'ours'], doc
+    taken = fresh.backup('ours')['result']['snapshot']
+    problem(fresh.http.post(fresh.api(f'/snapshots/{taken}/restore'), json={'device': 'bench', 'storage': 'flash0'}), 409)
+    assert as_token(fresh, scope='read', devices=['ours']).get(f'{url}/fs/flash/f').content == b'ours'
+    assert as_token(fresh, scope='read', devices=['bench']).get(url).json()['id'] == 'bench'
+    assert fresh.http.patch(fresh.api('/devices/ours'), json={'label': 'desk'}).status_code == 200
+    fresh.online('bench')
+    assert fresh.http.get(f'{url}/fs/flash/').json()['entries'] == []
+
+
 def test_a_session_ends_with_its_token(bed):
     made = bed.http.post(bed.api('/tokens'), json={'name': 't', 'scope': 'read', 'expires_in_s': 2}).json()['token']
     browser = requests.Session()
