@@ -89,7 +89,8 @@ struct fpd_call {
     int64_t waiting_ms;  /* since when */
     bool held;           /* on_gone runs: a wake comes into force after it */
     bool woken;          /* there was one */
-    uint64_t dropped;
+    _Atomic int64_t refused_ms; /* since when its body is dropped; 0: not */
+    _Atomic uint64_t dropped;
     struct fpd_call *next_waiting, **prev_waiting;
     _Atomic int64_t heard_ms; /* when a piece of the body last came */
     struct fpd_call *next_receiving, **prev_receiving; /* NULL: it is not */

@@ -14,6 +14,7 @@
 #include "daemon/http/cond.h"
 #include "daemon/http/events.h"
 #include "daemon/http/hashes.h"
+#include "daemon/http/peers.h"
 #include "daemon/http/reply.h"
 #include "daemon/http/routes.h"
 #include "daemon/http/server.h"
@@ -33,14 +34,16 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 512
+#define OF_ONE_HOST     256 /* of these: nobody alone keeps all others out */
 #define THREADS         4
 /* Of a refused body so much is read and dropped: a client that sends without
  * asking (browsers do) sees an answer only when it has sent all. */
 #define DROP_MAX (64u << 20)
-#define IDLE_S   60u
-#define WATCH_MS 250
-#define GRACE_S  3
-#define LOG_SIZE 400
+/* Who is refused sends the rest of the body at this rate, or is cut off. */
+#define DROP_RATE 4096 /* bytes a second */
+#define WATCH_MS  250
+#define GRACE_S   3
+#define LOG_SIZE  400
 
 /* ---- one call ---- */
 
@@ -51,6 +54,7 @@ static void *call_new(void *cls, const char *uri, struct MHD_Connection *conn)
     const char *why = NULL;
     int err;
 
+    fpd_peer_asks(conn);
     if (!call)
         return NULL;
     call->http = http;
@@ -102,8 +106,8 @@ static void call_completed(void *cls, struct MHD_Connection *conn, void **slot,
     struct fpd_call *call = *slot;
 
     (void)cls;
-    (void)conn;
     (void)code;
+    fpd_peer_answered(conn);
     if (!call)
         return;
     *slot = NULL;
@@ -333,6 +337,8 @@ static bool call_data(struct fpd_call *call, const char *data, size_t size)
 {
     call->http->body_in += size;
     if (call->response) {
+        if (!call->refused_ms)
+            call->refused_ms = fpd_now_ms();
         call->dropped += size;
         return call->dropped <= DROP_MAX;
     }
@@ -392,7 +398,6 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn,
     struct fpd_call *call = *slot;
 
     (void)cls;
-    (void)conn;
     (void)url;
     (void)version;
     if (!call)
@@ -405,7 +410,10 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn,
     call->suspended = false;
     if (!call->started) {
         call->started = true;
+        fpd_peer_asked(conn);
         call_start(call, method);
+        if (call->response)
+            call->refused_ms = fpd_now_ms();
         if (call->has_body)
             receiving_begins(call);
         return refuse_now(call) ? queue(call) : MHD_YES;
@@ -491,6 +499,15 @@ static void watch(struct fpd_http *http)
     }
 }
 
+/* Is it refused, and keeps its place with a byte now and then? */
+static bool is_dawdling(const struct fpd_call *call, int64_t now)
+{
+    int64_t refused_ms = call->refused_ms;
+
+    return refused_ms && now > refused_ms + FPD_PEER_HEAD_MS +
+                                   (int64_t)(call->dropped * 1000 / DROP_RATE);
+}
+
 /* libmicrohttpd 0.9.75 with epoll does not always see an end that came together
  * with the last bytes before it, and would keep a broken upload, and its place
  * at the device, until the connection times out. */
@@ -503,8 +520,10 @@ static void end_broken_uploads(struct fpd_http *http)
     for (call = http->receiving; call; call = call->next_receiving) {
         struct pollfd fd = { .fd = call->fd, .events = POLLRDHUP };
 
-        if (!call->waiting && now - call->heard_ms >= 2 * WATCH_MS &&
-            call->fd >= 0 && poll(&fd, 1, 0) > 0)
+        if (call->waiting || call->fd < 0)
+            continue;
+        if (is_dawdling(call, now) ||
+            (now - call->heard_ms >= 2 * WATCH_MS && poll(&fd, 1, 0) > 0))
             shutdown(call->fd, SHUT_RDWR);
     }
     pthread_mutex_unlock(&http->lock);
@@ -519,6 +538,7 @@ static void *watcher_main(void *arg)
         usleep(WATCH_MS * 1000);
         watch(http);
         end_broken_uploads(http);
+        fpd_peers_end_slow(http);
         fpd_events_tick(http->events);
         pthread_mutex_lock(&http->lock);
         ending = http->ending;
@@ -724,7 +744,9 @@ static struct MHD_Daemon *start_mhd(struct fpd_http *http, int fd,
         0, NULL, NULL, handle, http, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, threads,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)OF_ONE_HOST,
+        MHD_OPTION_CONNECTION_TIMEOUT, FPD_PEER_IDLE_S,
+        MHD_OPTION_NOTIFY_CONNECTION, fpd_peer_notify, http,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(96 * 1024),
         MHD_OPTION_NOTIFY_COMPLETED, call_completed, NULL,
         MHD_OPTION_URI_LOG_CALLBACK, call_new, http,

@@ -401,6 +401,62 @@ def test_broken_requests(bed, raw, status):
     assert bed.http.get(f'{bed.url}/healthz').status_code == 200
 
 
+def test_a_byte_now_and_then_keeps_no_connection(fresh):
+    """Neither in the first line, nor in a header, nor in a body that is refused. A silent one is kept between two requests."""
+    fresh.start_daemon()
+    with connect(fresh) as idle:
+        idle.sendall(request_head(fresh, 'GET', '/healthz'))
+        assert idle.recv(4096).startswith(b'HTTP/1.1 200')
+        slow = {connect(fresh): begin for begin in (b'GET /', b'GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-A: ',
+                                                  b'PUT /api/v1/devices HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n')}
+        for s, begin in slow.items():
+            s.settimeout(0.01)
+            s.sendall(begin)
+
+        def all_ended():
+            for s in list(slow):
+                try:
+                    s.sendall(b'a')
+                    assert s.recv(4096) == b''
+                except TimeoutError:
+                    continue
+                except ConnectionError:
+                    pass
+                s.close()
+                del slow[s]
+            return not slow
+        wait_for('the end of them', all_ended, 45)
+        idle.sendall(request_head(fresh, 'GET', '/healthz'))
+        assert idle.recv(4096).startswith(b'HTTP/1.1 200')
+
+
+def test_one_host_takes_not_all_connections(fresh):
+    fresh.start_daemon()
+    held = []
+    try:
+        for _ in range(600):
+            held.append(connect(fresh))
+            held[-1].sendall(b'GET /healthz HTTP/1.1\r\n')
+    except OSError:
+        pass
+    url = urllib.parse.urlsplit(fresh.url)
+    with socket.create_connection((url.hostname, url.port), timeout=5, source_address=('127.0.0.2', 0)) as other:
+        other.sendall(request_head(fresh, 'GET', '/healthz'))
+        assert other.recv(4096).startswith(b'HTTP/1.1 200')
+    for s in held:
+        s.close()
+    wait_for('room', lambda: subprocess.run(['curl', '-sf', f'{fresh.url}/healthz'], capture_output=True).returncode == 0)
+
+
+def test_a_hundred_curls_at_once(bed, folder, tmp_path):
+    """From one host, as a build server does it; the device's queue is shorter, and says so."""
+    (tmp_path / 'f').write_bytes(content(1000))
+    args = ['curl', '-sf', '--retry', '30', '-T', tmp_path / 'f', '-H', f'Authorization: {bed.http.headers["Authorization"]}']
+    running = [subprocess.Popen([*args, f'{folder}/f{i}']) for i in range(100)]
+    assert [curl.wait(120) for curl in running] == [0] * 100
+    assert all(bed.http.get(f'{folder}/f{i}').content == content(1000) for i in range(100))
+
+
 AMBIGUOUS = {
     'two lengths': (b'PUT', b'Content-Length: 5\r\nContent-Length: 50\r\n', b'hello'),
     'the same length twice': (b'PUT', b'Content-Length: 5\r\nContent-Length: 5\r\n', b'hello'),
