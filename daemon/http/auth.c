@@ -232,10 +232,41 @@ static void cookie_name(const struct fpd_http *http, char out[32])
     snprintf(out, 32, "flashport-%u", http->port);
 }
 
+static int count_of(const struct fpd_auth *auth, const char *token)
+{
+    int count = 0;
+
+    for (size_t i = 0; i < SESSIONS_MAX; i++)
+        count += strcmp(auth->sessions[i].token.id, token) == 0;
+    return count;
+}
+
+/* A free place, or that of the oldest session of the token with most of them:
+ * nobody is logged out by logins of others. */
+static struct session *find_place(struct fpd_auth *auth)
+{
+    struct session *place = NULL;
+    int64_t now = fpd_now_ms();
+    int most = 0;
+
+    for (size_t i = 0; i < SESSIONS_MAX; i++) {
+        struct session *s = &auth->sessions[i];
+        int count;
+
+        if (s->until_ms <= now)
+            return s;
+        count = count_of(auth, s->token.id);
+        if (count > most || (count == most && s->until_ms < place->until_ms))
+            place = s;
+        most = count > most ? count : most;
+    }
+    return place;
+}
+
 static bool session_new(struct fpd_auth *auth, const struct fpd_token *token,
                         char id[65])
 {
-    struct session *slot = &auth->sessions[0];
+    struct session *slot;
     uint8_t random[32];
 
     if (getrandom(random, sizeof random, 0) != sizeof random)
@@ -243,9 +274,7 @@ static bool session_new(struct fpd_auth *auth, const struct fpd_token *token,
     for (int i = 0; i < 32; i++)
         sprintf(id + 2 * i, "%02x", random[i]);
     pthread_mutex_lock(&auth->lock);
-    for (size_t i = 0; i < SESSIONS_MAX; i++) /* a free one, or the oldest */
-        if (auth->sessions[i].until_ms < slot->until_ms)
-            slot = &auth->sessions[i];
+    slot = find_place(auth);
     memcpy(slot->id, id, 65);
     slot->token = *token;
     slot->until_ms = fpd_now_ms() + SESSION_MS;

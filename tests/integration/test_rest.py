@@ -592,6 +592,20 @@ def test_a_device_that_takes_the_label_of_another_gets_nothing_of_it(fresh):
     assert fresh.http.get(f'{url}/fs/flash/').json()['entries'] == []
 
 
+def test_logins_of_others_end_no_session(fresh):
+    fresh.start_daemon()
+    admin, reader, second = requests.Session(), as_token(fresh, scope='read'), requests.Session()
+    assert admin.get(f'{fresh.url}/?login', headers=fresh.http.headers).status_code == 204
+    first = reader.get(f'{fresh.url}/?login').headers['Set-Cookie'].split(';')[0]
+    for _ in range(70):
+        assert reader.get(f'{fresh.url}/?login').status_code == 204
+    assert second.get(f'{fresh.url}/?login', headers=fresh.http.headers).status_code == 204
+    for session in (admin, second):
+        assert session.get(fresh.api('/tokens')).status_code == 200
+    assert reader.get(fresh.api('/devices')).status_code == 200
+    problem(requests.get(fresh.api('/devices'), headers={'Cookie': first}), 401)
+
+
 def test_a_session_ends_with_its_token(bed):
     made = bed.http.post(bed.api('/tokens'), json={'name': 't', 'scope': 'read', 'expires_in_s': 2}).json()['token']
     browser = requests.Session()
