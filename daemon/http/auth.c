@@ -342,31 +342,44 @@ static void unauthorized(struct fpd_call *call, const char *detail)
     fpd_reply_header(call, "WWW-Authenticate", "Bearer realm=\"flashport\"");
 }
 
-/* The token of the header Authorization, which is there; else answered. */
-static bool find_bearer(struct fpd_call *call, struct fpd_token *token)
+/* What the header Authorization, which is there, has behind "Bearer"; NULL
+ * after having answered. */
+static const char *bearer(struct fpd_call *call)
 {
     const char *header = fpd_call_header(call, "Authorization");
 
-    if (strncasecmp(header, "Bearer ", 7) != 0) {
-        unauthorized(call, "Authorization has another scheme than Bearer.");
-        return false;
-    }
-    header += 7;
-    header += strspn(header, " ");
-    if (fpd_store_token_find(call->http->cfg.store, header, token) == FP_OK)
+    if (strncasecmp(header, "Bearer ", 7) == 0)
+        return header + 7 + strspn(header + 7, " ");
+    unauthorized(call, "Authorization has another scheme than Bearer.");
+    return NULL;
+}
+
+/* The token of this secret; else answered. */
+static bool find_token(struct fpd_call *call, const char *secret,
+                       struct fpd_token *token)
+{
+    if (fpd_store_token_find(call->http->cfg.store, secret, token) == FP_OK)
         return true;
     unauthorized(call, "The token is unknown or expired.");
     return false;
 }
 
 /* Answers with a new session's cookie: by going to the page, or with 204. */
-static void give_session(struct fpd_call *call, const struct fpd_token *token,
+static void give_session(struct fpd_call *call, const char *secret,
                          bool redirect)
 {
     char id[65], name[32], cookie[256];
+    struct fpd_token token;
 
-    if (!session_new(call->http->auth, token, id)) {
+    if (!find_token(call, secret, &token))
+        return;
+    if (!session_new(call->http->auth, &token, id)) {
         fpd_problem(call, FP_ERR_NOMEM, NULL);
+        return;
+    }
+    /* Revoked meanwhile, it may have had its sessions ended before this one. */
+    if (!find_token(call, secret, &token)) {
+        fpd_auth_revoked(call->http->auth, token.id);
         return;
     }
     cookie_name(call->http, name);
@@ -387,7 +400,7 @@ static void login_by_url(struct fpd_call *call)
 
     if (fpd_url_query(&call->url, "token", secret, sizeof secret) &&
         fpd_store_token_find(call->http->cfg.store, secret, &token) == FP_OK) {
-        give_session(call, &token, true);
+        give_session(call, secret, true);
     } else if (page_for(call)) {
         /* Away from the URL with the token, which others may see. */
         fpd_reply_empty(call, 303);
@@ -401,10 +414,10 @@ static void login_by_url(struct fpd_call *call)
 /* A header of this name can't be sent by another site's page. */
 static void login_by_header(struct fpd_call *call)
 {
-    struct fpd_token token;
+    const char *secret = bearer(call);
 
-    if (find_bearer(call, &token))
-        give_session(call, &token, false);
+    if (secret)
+        give_session(call, secret, false);
 }
 
 bool fpd_auth_login(struct fpd_call *call)
@@ -444,12 +457,13 @@ static bool owns_socket(struct fpd_call *call)
 
 bool fpd_auth_identify(struct fpd_call *call)
 {
+    const char *cookie, *secret;
     struct fpd_token token;
-    const char *cookie;
     char name[32];
 
     if (fpd_call_header(call, "Authorization")) {
-        if (!find_bearer(call, &token))
+        secret = bearer(call);
+        if (!secret || !find_token(call, secret, &token))
             return false;
         adopt(call, &token);
         return true;

@@ -7,6 +7,7 @@ are those that were sent.
 import base64
 import concurrent.futures
 import hashlib
+import http.client
 import json
 import random
 import re
@@ -604,6 +605,31 @@ def test_logins_of_others_end_no_session(fresh):
         assert session.get(fresh.api('/tokens')).status_code == 200
     assert reader.get(fresh.api('/devices')).status_code == 200
     problem(requests.get(fresh.api('/devices'), headers={'Cookie': first}), 401)
+
+
+def test_a_login_beside_the_end_of_its_token_leaves_no_session(fresh):
+    """Which of the two comes first is a race: many of them."""
+    fresh.start_daemon()
+    host = urllib.parse.urlsplit(fresh.url).netloc
+    clients = [http.client.HTTPConnection(host) for _ in range(8)]
+
+    def cookies(client, token, together):
+        together.wait()
+        while True:
+            client.request('GET', '/?login', headers={'Authorization': f'Bearer {token}'})
+            reply = client.getresponse()
+            reply.read()
+            if reply.status != 204:
+                return
+            yield reply.headers['Set-Cookie'].split(';')[0]
+    with concurrent.futures.ThreadPoolExecutor(len(clients)) as pool:
+        for _ in range(200):
+            made, together = fresh.http.post(fresh.api('/tokens'), json={'name': 't', 'scope': 'read'}).json(), threading.Barrier(len(clients) + 1)
+            got = [pool.submit(list, cookies(client, made['token'], together)) for client in clients]
+            together.wait()
+            assert fresh.http.delete(fresh.api(f'/tokens/{made["id"]}')).status_code == 204
+            for cookie in [cookie for one in got for cookie in one.result()[-1:]]:
+                problem(requests.get(fresh.api('/devices'), headers={'Cookie': cookie}), 401)
 
 
 def test_a_session_ends_with_its_token(bed):
