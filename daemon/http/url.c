@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/http/url.h"
 #include "core/error.h"
+#include "daemon/text.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -233,43 +234,13 @@ void fpd_url_encode(const char *in, size_t len, bool slash, char *out)
     *out = 0;
 }
 
-/* Length of the well-formed sequence at p, 0 if there is none.
- * Source: Unicode 15, table 3-7. */
-static size_t utf8_sequence(const unsigned char *p, size_t len)
-{
-    unsigned char lo = 0x80, hi = 0xbf;
-    size_t n;
-
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] < 0xc2 || p[0] > 0xf4)
-        return 0;
-    n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (len < n)
-        return 0;
-    if (p[0] == 0xe0)
-        lo = 0xa0;
-    else if (p[0] == 0xed)
-        hi = 0x9f;
-    else if (p[0] == 0xf0)
-        lo = 0x90;
-    else if (p[0] == 0xf4)
-        hi = 0x8f;
-    if (p[1] < lo || p[1] > hi)
-        return 0;
-    for (size_t i = 2; i < n; i++)
-        if (p[i] < 0x80 || p[i] > 0xbf)
-            return 0;
-    return n;
-}
-
 bool fpd_utf8_valid(const char *text, size_t len)
 {
-    const unsigned char *p = (const unsigned char *)text;
+    const uint8_t *p = (const uint8_t *)text;
     size_t n;
 
     for (size_t i = 0; i < len; i += n) {
-        n = utf8_sequence(p + i, len - i);
+        n = fpd_utf8_size(p + i, len - i);
         if (n == 0)
             return false;
     }
@@ -279,11 +250,11 @@ bool fpd_utf8_valid(const char *text, size_t len)
 size_t fpd_utf8_lossy(const char *text, size_t len, char *out)
 {
     char *begin = out;
-    const unsigned char *p = (const unsigned char *)text;
+    const uint8_t *p = (const uint8_t *)text;
     size_t n;
 
     for (size_t i = 0; i < len; i += n ? n : 1) {
-        n = utf8_sequence(p + i, len - i);
+        n = fpd_utf8_size(p + i, len - i);
         if (n)
             memcpy(out, p + i, n);
         else

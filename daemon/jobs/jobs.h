@@ -110,7 +110,9 @@ int fpd_jobs_restore(struct fpd_jobs *jobs, const struct fpd_restore_params *p,
                      char id[FPD_JOB_ID_SIZE], char *why, size_t size);
 
 /* Re-reads and re-hashes what the store holds. Fails (FP_ERR_CORRUPT) when
- * something is not as it was stored. snapshot NULL: everything. */
+ * something is not as it was stored. snapshot NULL: everything. Where one waits
+ * already that has not begun, id is that one's. FP_ERR_NFILE comes earlier than
+ * for others, who shall find room. */
 int fpd_jobs_verify(struct fpd_jobs *jobs, const char *snapshot,
                     char id[FPD_JOB_ID_SIZE], char *why, size_t size);
 

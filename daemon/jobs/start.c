@@ -18,18 +18,23 @@
 #include <string.h>
 #include <time.h>
 
-#define PRUNE_MAX 1000u /* snapshots of one request */
-#define QUEUE_MAX 1000u /* jobs that have not ended */
+#define PRUNE_MAX  1000u /* snapshots of one request */
+#define QUEUE_MAX  1000u /* jobs that have not ended */
+#define VERIFY_MAX 100u /* of these: who may only read leaves room for others */
 
-static bool is_full(struct fpd_jobs *jobs)
+/* Has the queue no room for one more of this kind? */
+static bool is_full(struct fpd_jobs *jobs, enum fpd_job_kind kind)
 {
-    uint32_t count = 0;
+    uint32_t all = 0, verifies = 0;
 
     pthread_mutex_lock(&jobs->lock);
-    for (const struct fpd_job *job = jobs->first; job; job = job->next)
-        count++;
+    for (const struct fpd_job *job = jobs->first; job; job = job->next) {
+        all++;
+        verifies += job->kind == FPD_JOB_VERIFY;
+    }
     pthread_mutex_unlock(&jobs->lock);
-    return count >= QUEUE_MAX;
+    return all >= QUEUE_MAX ||
+           (kind == FPD_JOB_VERIFY && verifies >= VERIFY_MAX);
 }
 
 static int refuse(char *why, size_t size, int err, const char *fmt, ...)
@@ -53,11 +58,11 @@ int fpd_jobs_submit(struct fpd_jobs *jobs, struct fpd_job *job,
 
     if (!job)
         return refuse(why, size, FP_ERR_NOMEM, "Out of memory.");
-    if (is_full(jobs)) {
+    if (is_full(jobs, job->kind)) {
         fpd_job_free(job);
         return refuse(why, size, FP_ERR_NFILE,
-                      "%u jobs wait already; try again when some have ended.",
-                      QUEUE_MAX);
+                      "Too many jobs wait already; try again when some have "
+                      "ended.");
     }
     err = fpd_store_job_add(jobs->cfg.store, &job->row);
     if (err) {
@@ -272,12 +277,36 @@ int fpd_jobs_restore(struct fpd_jobs *jobs, const struct fpd_restore_params *p,
 
 /* ---- jobs of the store ---- */
 
+/* The id of one that has not begun, and so will see what another would. */
+static bool waits_to_verify(struct fpd_jobs *jobs, const char *snapshot,
+                            char id[FPD_JOB_ID_SIZE])
+{
+    bool found = false;
+
+    pthread_mutex_lock(&jobs->lock);
+    for (const struct fpd_job *job = jobs->first; job && !found;
+         job = job->next) {
+        const char *of =
+            json_string_value(json_object_get(job->params, "snapshot"));
+
+        found = job->kind == FPD_JOB_VERIFY && job->state == FPD_JOB_QUEUED &&
+                strcmp(of ? of : "", snapshot ? snapshot : "") == 0;
+        if (found)
+            memcpy(id, job->row.id, FPD_JOB_ID_SIZE);
+    }
+    pthread_mutex_unlock(&jobs->lock);
+    return found;
+}
+
 int fpd_jobs_verify(struct fpd_jobs *jobs, const char *snapshot,
                     char id[FPD_JOB_ID_SIZE], char *why, size_t size)
 {
     struct fpd_snapshot snap;
-    json_t *params = json_object();
+    json_t *params;
 
+    if (waits_to_verify(jobs, snapshot, id))
+        return FP_OK;
+    params = json_object();
     if (snapshot) {
         int err = fpd_store_snapshot_get(jobs->cfg.store, snapshot, &snap);
 

@@ -247,8 +247,8 @@ int fpd_store_device_list(struct fpd_store *store, const char *after,
     return add_backups(store, out, n);
 }
 
-int fpd_store_device_resolve(struct fpd_store *store, const char *name,
-                             char id[65])
+int fpd_store_device_called(struct fpd_store *store, const char *label,
+                            char id[65])
 {
     struct fpd_conn *conn;
     sqlite3_stmt *stmt = NULL;
@@ -256,13 +256,8 @@ int fpd_store_device_resolve(struct fpd_store *store, const char *name,
 
     if (err)
         return err;
-    /* An id goes before a label: a device may turn up later whose id is what
-     * another is called. */
-    err = fpd_stmt_bind(conn, &stmt,
-                        "SELECT id, 0 FROM device WHERE id = ?1 UNION ALL"
-                        " SELECT device, 1 FROM label WHERE label = ?1"
-                        " ORDER BY 2 LIMIT 1",
-                        "t", name);
+    err = fpd_stmt_bind(
+        conn, &stmt, "SELECT device FROM label WHERE label = ?1", "t", label);
     if (!err)
         err = fpd_stmt_step(stmt);
     if (err > 0)

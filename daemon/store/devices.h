@@ -40,9 +40,10 @@ int fpd_store_device_forget(struct fpd_store *store, const char *id);
  * id. */
 int fpd_store_device_label(struct fpd_store *store, const char *id,
                            const char *label);
-/* The id of the device that is called so, or has this id. FP_ERR_NOENT. */
-int fpd_store_device_resolve(struct fpd_store *store, const char *name,
-                             char id[65]);
+/* The id of the device that is called so. FP_ERR_NOENT. A device may turn up
+ * later whose id is what another is called. */
+int fpd_store_device_called(struct fpd_store *store, const char *label,
+                            char id[65]);
 int fpd_store_device_tag(struct fpd_store *store, const char *id,
                          const char *tags);
 

@@ -16,7 +16,7 @@ import time
 import zlib
 
 import link
-from device import BODY, Device, record, serve_for_ever
+from device import BODY, Device, record, records, serve_for_ever
 from flash import CHUNK, Flash, Refusal
 from frames import ACK, BULK, BUSY, CONSOLE, MSG, SYNACK, Frame, encode
 from messages import fp
@@ -24,6 +24,8 @@ from wire import Gone, Wire
 
 CONTENT = bytes(range(256)) * 40  # of /flash/file
 HUGE = (1 << 64) - 1
+# Escapes, also the one of eight bits, what turns the direction, and no UTF-8.
+HOSTILE = b'\x1b]0;x\x07<script>"\\\n\xc2\x9b31m\xe2\x80\xae\xe2\x80\xa8\xff\xfe'
 
 
 class Honest(Device):
@@ -371,6 +373,19 @@ class ReadEndless(Reads):
             yield record(stream, 0, b'x' * 900)
 
 
+class ReadVast(Honest):
+    """Files of zeros, each larger than its volume."""
+
+    def do_stat(self, _):
+        yield fp.StatReply(entry=fp.Entry(type=1, size=1 << 40), fs_gen=7)
+
+    def do_read(self, ask):
+        part = bytes(ask.len)
+        yield fp.ReadReply(size=1 << 40, len=len(part), fs_gen=7)
+        yield from records(ask.stream, part, self.link.frame_max)
+        yield fp.ReadEnd(len=len(part), crc32=zlib.crc32(part))
+
+
 class ReadFill(Reads):
     """Four gigabytes in a frame of seven bytes."""
 
@@ -473,7 +488,7 @@ class Fails(Honest):
     """Every request about files: the error of ARGUMENT, with hostile words."""
 
     def do_list(self, _):
-        yield fp.Failure(error=int(self.argument), detail=b'\x1b]0;x\x07<script>"\\\n\xff\xfe', needed=HUGE, free=HUGE, limit=HUGE)
+        yield fp.Failure(error=int(self.argument), detail=HOSTILE, needed=HUGE, free=HUGE, limit=HUGE)
 
     do_stat = do_read = do_put_open = do_mkdir = do_remove = do_rename = do_digest = do_check = do_list
 

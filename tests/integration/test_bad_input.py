@@ -297,6 +297,42 @@ def test_whatever_they_answer_requests_end(fresh):
 # --- no room -----------------------------------------------------------------
 
 
+def spooled(process):
+    """Bytes in the largest file without a name that the process holds."""
+    sizes = [0]
+    for fd in pathlib.Path(f'/proc/{process.child.pid}/fd').iterdir():
+        try:
+            if '(deleted)' in os.readlink(fd):
+                sizes.append(fd.stat().st_size)
+        except OSError:  # closed meanwhile
+            pass
+    return max(sizes)
+
+
+def test_an_upload_of_unknown_length_is_kept_no_further_than_its_volume_goes(fresh):
+    fresh.agent('dev', blocks=64, listen='unix')
+    fresh.start_daemon()
+    fresh.online('dev')
+    seen, url = [], fresh.api('/devices/dev/fs/flash/f')
+
+    def body():
+        for _ in range(24):
+            yield bytes(1 << 20)
+            seen.append(spooled(fresh.daemon))
+    doc = problem(fresh.http.put(url, data=body()), 507, 'NOSPC')
+    assert doc['needed'] > 64 * 4096
+    assert len(seen) == 24 and max(seen) <= 64 * 4096
+    assert fresh.http.put(url, data=iter([content(100_000)])).status_code == 201
+    assert fresh.http.get(url).content == content(100_000)
+
+
+def test_a_copy_is_no_larger_than_its_volume(fresh):
+    Liars(fresh, {'vast': ('ReadVast',)})
+    fresh.online('vast')
+    base = fresh.api('/devices/vast/fs/flash')
+    problem(fresh.http.request('COPY', f'{base}/file', headers={'Destination': f'{base}/copy'}, timeout=10), 413, 'FBIG')
+
+
 @pytest.mark.parametrize('block', [512, 4096])
 def test_files_until_the_flash_is_full(fresh, block):
     fresh.agent('dev', blocks=262_144 // block, block=block, prog=16, listen='unix')

@@ -1114,6 +1114,52 @@ static void too_large_an_image_is_refused_at_once(void **state)
 
 /* ---- the store's ---- */
 
+static int verify(struct bench *b, const char *snapshot,
+                  char id[FPD_JOB_ID_SIZE])
+{
+    char why[200];
+
+    return fpd_jobs_verify(b->jobs, snapshot, id, why, sizeof why);
+}
+
+/* Whoever may only read can ask for a verify, as often as they like. */
+static void verifies_leave_room_for_other_jobs(void **state)
+{
+    enum {
+        MANY = 100
+    };
+    struct fpd_jobs_config cfg = { .wait_ms = 60000, .threads = 1 };
+    static char ids[MANY][FPD_JOB_ID_SIZE];
+    struct bench *b = *state;
+    char id[FPD_JOB_ID_SIZE];
+
+    for (int i = 0; i < MANY; i++) {
+        json_t *taken = backup(b, "a");
+
+        strcpy(ids[i], word(taken, "snapshot"));
+        json_decref(taken);
+    }
+    fpd_jobs_free(b->jobs);
+    cfg.store = b->store;
+    assert_int_equal(fpd_jobs_new(&cfg, &b->jobs), FP_OK);
+    dev_a.offline = true; /* the one thread waits for it */
+    start_backup(b, "a", the_job);
+    until_state(b, the_job, "waiting");
+
+    assert_int_equal(verify(b, NULL, the_job), FP_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(verify(b, NULL, id), FP_OK);
+        assert_string_equal(id, the_job);
+    }
+    for (int i = 0; i < MANY - 1; i++) {
+        assert_int_equal(verify(b, ids[i], id), FP_OK);
+        assert_string_not_equal(id, the_job);
+    }
+    assert_int_equal(verify(b, ids[MANY - 1], id), FP_ERR_NFILE);
+    assert_int_equal(verify(b, ids[7], id), FP_OK);
+    start_backup(b, "b", id);
+}
+
 static void verify_and_prune_tell_what_they_did(void **state)
 {
     struct bench *b = *state;
@@ -1182,6 +1228,7 @@ int main(void)
         CASE(an_upload_lost_with_the_daemon_is_reported),
         CASE(too_large_an_image_is_refused_at_once),
         CASE(verify_and_prune_tell_what_they_did),
+        CASE(verifies_leave_room_for_other_jobs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

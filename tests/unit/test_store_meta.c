@@ -39,9 +39,9 @@ static void devices_are_remembered(void **state)
     assert_int_equal(fpd_store_device_label(store, "a", "\xe2\x82"),
                      FP_ERR_INVAL);
     assert_int_equal(fpd_store_device_label(store, "c", "z"), FP_ERR_NOENT);
-    assert_int_equal(fpd_store_device_resolve(store, "Küche", id), 0);
+    assert_int_equal(fpd_store_device_called(store, "Küche", id), 0);
     assert_string_equal(id, "b");
-    assert_int_equal(fpd_store_device_resolve(store, "kitchen", id),
+    assert_int_equal(fpd_store_device_called(store, "kitchen", id),
                      FP_ERR_NOENT);
     assert_int_equal(fpd_store_device_tag(store, "b", "{}"), 0);
     assert_int_equal(fpd_store_device_get(store, "b", &d), 0);
