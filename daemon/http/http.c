@@ -236,6 +236,23 @@ static void refuse_unrouted(struct fpd_call *call, const char *allow)
     fpd_reply_header(call, "Allow", allow);
 }
 
+/* A yes or no that is neither is never taken for a yes. */
+static bool check_flags(struct fpd_call *call)
+{
+    static const char *const flags[] = { "recursive", "in_place", "mkdir",
+                                         "etag", "download" };
+
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        if (!fpd_url_flag_is_bad(&call->url, flags[i]))
+            continue;
+        fpd_problem(call, FP_ERR_INVAL,
+                    "?%s is 1, 0, true or false; alone it counts as 1.",
+                    flags[i]);
+        return false;
+    }
+    return true;
+}
+
 /* The headers are there: all that can be refused without the body is. */
 static void call_start(struct fpd_call *call, const char *method)
 {
@@ -261,7 +278,7 @@ static void call_start(struct fpd_call *call, const char *method)
         return;
     }
     find_device(call);
-    if (call->response)
+    if (call->response || !check_flags(call))
         return;
     if (call->route->begin)
         call->route->begin(call);

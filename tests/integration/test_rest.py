@@ -213,6 +213,18 @@ def test_directories(bed, folder):
     problem(bed.http.get(f'{folder}/made/'), 404)
 
 
+@pytest.mark.parametrize('value', ['no', 'False', 'NO', 'off', '00', '2', 'maybe', '%00', '0%'])
+def test_what_is_no_yes_deletes_nothing(bed, folder, value):
+    assert bed.http.request('MKCOL', f'{folder}/dir/').ok and bed.http.put(f'{folder}/dir/f', data=b'').ok
+    bed.http.put(f'{folder}/old', data=b'old')
+    for done in (bed.http.delete(f'{folder}/dir?recursive={value}'), bed.http.put(f'{folder}/old?in_place={value}', data=b'new'),
+                 bed.http.get(f'{folder}/old?download={value}'), bed.http.post(f'{folder}/new?mkdir={value}')):
+        assert re.search('1, 0, true or false', problem(done, 400, 'INVAL')['detail'])
+    problem(bed.http.delete(f'{folder}/dir?recursive=0'), 409)
+    assert bed.http.get(f'{folder}/dir/f').ok and bed.http.get(f'{folder}/old').content == b'old'
+    assert bed.http.delete(f'{folder}/dir?recursive=true').status_code == 204
+
+
 def test_a_listing_comes_in_pages(bed, folder):
     for i in range(7):
         bed.http.put(f'{folder}/f{i}', data=b'x' * i)
