@@ -253,6 +253,20 @@ static bool check_flags(struct fpd_call *call)
     return true;
 }
 
+/* A part would be taken for the whole. Source: RFC 9110, 14.5. */
+static bool check_whole(struct fpd_call *call)
+{
+    if (strcmp(call->method, "PUT") != 0 ||
+        !fpd_call_header(call, "Content-Range"))
+        return true;
+    fpd_problem_hint(call, "Send all of it, without Content-Range (curl: "
+                           "without -C); what was there stays until then.");
+    fpd_refuse(call, 400, "part", "A part of a file",
+               "A PUT gives the whole content; what has a Content-Range is a "
+               "part of one.");
+    return false;
+}
+
 /* The headers are there: all that can be refused without the body is. */
 static void call_start(struct fpd_call *call, const char *method)
 {
@@ -278,7 +292,7 @@ static void call_start(struct fpd_call *call, const char *method)
         return;
     }
     find_device(call);
-    if (call->response || !check_flags(call))
+    if (call->response || !check_flags(call) || !check_whole(call))
         return;
     if (call->route->begin)
         call->route->begin(call);

@@ -225,6 +225,18 @@ def test_what_is_no_yes_deletes_nothing(bed, folder, value):
     assert bed.http.delete(f'{folder}/dir?recursive=true').status_code == 204
 
 
+def test_a_part_is_not_put_for_the_whole(bed, folder, curl, tmp_path):
+    (tmp_path / 'f').write_bytes(content(9000))
+    for url in (f'{folder}/f', bed.api('/devices/dev/storages/flash0/image')):
+        status, body = curl('-C', '4000', '-T', tmp_path / 'f', url)
+        assert status == 400 and b'Content-Range' in body
+    problem(bed.http.get(f'{folder}/f'), 404)
+    bed.http.put(f'{folder}/f', data=b'old')
+    doc = problem(bed.http.put(f'{folder}/f?in_place=1', data=b'x', headers={'Content-Range': 'bytes 5-5/9000'}), 400)
+    assert 'all of it' in doc['hint']
+    assert bed.http.get(f'{folder}/f').content == b'old'
+
+
 def test_a_listing_comes_in_pages(bed, folder):
     for i in range(7):
         bed.http.put(f'{folder}/f{i}', data=b'x' * i)

@@ -127,8 +127,7 @@ static void flags_are_yes_or_no_and_nothing_else(void **state)
     struct fpd_url url;
 
     (void)state;
-    assert_int_equal(parse(&url, "/?a=1&b=true&c=&d&e=0&f=false&g=%30"),
-                     FP_OK);
+    assert_int_equal(parse(&url, "/?a=1&b=true&c=&d&e=0&f=false&g=%30"), FP_OK);
     for (const char *name = "abcdefgh"; *name; name++) {
         const char one[2] = { *name, 0 };
 
