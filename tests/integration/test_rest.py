@@ -153,6 +153,48 @@ def test_digests_travel_both_ways(bed, folder):
     assert bed.http.get(f'{folder}/f', headers={'Want-Repr-Digest': 'sha-256=10'}).headers['Repr-Digest'] == right
 
 
+def test_in_place_gives_nothing_up_for_a_wrong_digest(bed, folder):
+    url, old = f'{folder}/f?in_place=1', content(100_000)
+    wrong = {'Repr-Digest': 'sha-256=:' + base64.b64encode(hashlib.sha256(b'').digest()).decode() + ':'}
+    assert bed.http.put(url, data=old).status_code == 201
+    for data in (content(300, 2), content(300_000, 3), iter([b'in', b'chunks'])):
+        assert 'untouched' in problem(bed.http.put(url, data=data, headers=wrong), 422, 'DIGEST')['detail']
+        assert bed.http.get(url).content == old
+    problem(bed.http.put(f'{folder}/new?in_place=1', data=b'x', headers=wrong), 422)
+    problem(bed.http.get(f'{folder}/new'), 404)
+    assert bed.http.put(url, data=b'new').status_code == 204
+    assert bed.http.get(url).content == b'new'
+
+
+def test_in_place_gives_nothing_up_for_half_a_body(bed, folder):
+    old = content(5000)
+    bed.http.put(f'{folder}/f', data=old)
+    for sent in (1, 99_999):
+        with connect(bed) as s:
+            s.sendall(request_head(bed, 'PUT', f'{folder}/f?in_place=1', 'Content-Length: 100000') + content(sent, 9))
+        assert bed.http.get(f'{folder}/f').content == old
+
+
+def test_in_place_keeps_to_conditions(bed, folder):
+    url, old, then = f'{folder}/f', content(50_000), 'Sun, 06 Nov 1994 08:49:37 GMT'
+    in_place = url + '?in_place=1'
+    assert bed.http.put(url, data=old, headers={'Last-Modified': then}).status_code == 201
+    for data in (b'new', content(50_000, 2), iter([b'chunk'])):
+        problem(bed.http.put(in_place, data=data, headers={'If-Match': etag(b'new')}), 412, 'PRECOND')
+        assert bed.http.get(url).content == old
+    for name, value in (('If-None-Match', '*'), ('If-Unmodified-Since', 'Sun, 06 Nov 1994 08:49:36 GMT')):
+        problem(bed.http.put(in_place, data=b'new', headers={name: value}), 412, 'PRECOND')
+        assert bed.http.get(url).content == old
+    for value in (etag(b''), '*'):
+        problem(bed.http.put(f'{folder}/none?in_place=1', data=b'new', headers={'If-Match': value}), 412, 'PRECOND')
+        problem(bed.http.get(f'{folder}/none'), 404)
+    assert bed.http.put(in_place, data=b'new', headers={'If-Match': etag(old)}).status_code == 204
+    assert bed.http.get(url).content == b'new'
+    assert bed.http.put(in_place, data=b'two', headers={'If-Match': etag(b'new')}).status_code == 204
+    assert bed.http.put(f'{folder}/none?in_place=1', data=b'one', headers={'If-None-Match': '*'}).status_code == 201
+    assert (bed.http.get(url).content, bed.http.get(f'{folder}/none').content) == (b'two', b'one')
+
+
 def test_modification_times(bed, folder):
     url = f'{folder}/f'
     assert bed.http.put(url, data=b'x', headers={'X-Flashport-Mtime': '784111777.5'}).status_code == 201
@@ -344,7 +386,8 @@ def connect(bed):
 
 
 def request_head(bed, method, url, *more):
-    path = urllib.parse.urlsplit(url).path
+    parts = urllib.parse.urlsplit(url)
+    path = parts.path + ('?' + parts.query if parts.query else '')
     lines = [f'{method} {path} HTTP/1.1', 'Host: localhost', f'Authorization: {bed.http.headers["Authorization"]}', *more, '', '']
     return '\r\n'.join(lines).encode()
 
