@@ -658,6 +658,10 @@ def test_an_uploaded_image_is_restored(bed, folder):
     assert job['state'] == 'done', job
     assert bed.http.get(f'{folder}/f').content == b'one'
     problem(bed.http.put(url, data=image + b'x'), 413)
+    for short in (b'x', image[:-1]):
+        detail = problem(bed.http.put(url, data=short), 400, 'INVAL')['detail']
+        assert str(len(short)) in detail and str(len(image)) in detail
+    assert bed.http.get(url).content == image
     problem(bed.http.put(url, data=iter([b'x'])), 411)
     problem(bed.http.get(bed.api('/devices/dev/storages/none')), 404)
 
