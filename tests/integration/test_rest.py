@@ -195,6 +195,24 @@ def test_in_place_keeps_to_conditions(bed, folder):
     assert (bed.http.get(url).content, bed.http.get(f'{folder}/none').content) == (b'two', b'one')
 
 
+def test_in_place_gives_nothing_up_for_what_does_not_fit(bed, folder):
+    url, old = f'{folder}/keep', content(100_000)
+    bed.http.put(f'{folder}/full', data=content(500_000, 2))
+    bed.http.put(url, data=old)
+    free = bed.http.get(bed.api('/devices/dev')).json()['volumes'][0]['free']
+    large = content(free + len(old) + 8192, 3)
+    assert len(large) < 1 << 20
+    for data in (large, iter([large[:70_000], large[70_000:]])):
+        problem(bed.http.put(f'{url}?in_place=1', data=data), 507, 'NOSPC')
+        assert bed.http.get(url).content == old
+    problem(bed.http.put(f'{folder}/new?in_place=1', data=large), 507, 'NOSPC')
+    problem(bed.http.get(f'{folder}/new'), 404)
+    fits = large[:free + len(old) // 2]
+    problem(bed.http.put(url, data=fits), 507, 'NOSPC')
+    assert bed.http.put(f'{url}?in_place=1', data=fits).status_code == 204
+    assert bed.http.get(url).content == fits
+
+
 def test_modification_times(bed, folder):
     url = f'{folder}/f'
     assert bed.http.put(url, data=b'x', headers={'X-Flashport-Mtime': '784111777.5'}).status_code == 201
