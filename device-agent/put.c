@@ -145,14 +145,44 @@ static bool replaces(struct fp_agent *agent,
            fp_vfs_stat(agent->cfg->vfs, upload->path, &st) == FP_OK;
 }
 
+/* In place, the old content must be gone before there is room. Whether that
+ * will be enough is asked of a staged file, while it is still there. */
+static int fits_in_place(struct fp_agent *agent, struct fp_agent_task *task,
+                         struct fp_agent_upload *upload)
+{
+    struct fp_file *file = &upload->file;
+    uint64_t size = upload->size;
+    struct fp_stat st;
+    int err = fp_vfs_open(agent->cfg->vfs, file, upload->path,
+                          open_flags(fp_PutMode_PUT_STAGED));
+
+    if (err)
+        return err == FP_ERR_NOTSUP ? FP_OK : err;
+    err = fp_fs_reserve(file, size);
+    if (err == FP_ERR_NOSPC &&
+        fp_vfs_stat(agent->cfg->vfs, upload->path, &st) == FP_OK)
+        err = fp_fs_reserve(file, size > st.size ? size - st.size : 0);
+    if (err == FP_ERR_NOTSUP)
+        err = FP_OK;
+    if (err == FP_ERR_NOSPC)
+        (void)fp_agent_no_space(task, file->mnt, size,
+                                "no room, even in place of an old file");
+    (void)fp_fs_close(file);
+    file->mnt = NULL;
+    return err;
+}
+
 /* Opens the file and makes sure of the room, before the first byte. */
 static int open_file(struct fp_agent *agent, struct fp_agent_task *task,
                      struct fp_agent_upload *upload)
 {
-    int err = fp_vfs_open(agent->cfg->vfs, &upload->file, upload->path,
-                          open_flags(upload->mode));
+    bool in_place = upload->mode == fp_PutMode_PUT_IN_PLACE;
+    int err = in_place ? fits_in_place(agent, task, upload) : FP_OK;
     int64_t base = 0;
 
+    if (!err)
+        err = fp_vfs_open(agent->cfg->vfs, &upload->file, upload->path,
+                          open_flags(upload->mode));
     if (err)
         return err;
     upload->replaces = replaces(agent, upload);
@@ -161,8 +191,7 @@ static int open_file(struct fp_agent *agent, struct fp_agent_task *task,
     if (base < 0)
         return (int)base;
     upload->base = (uint64_t)base;
-    /* In place, the old content must be gone before there is room. */
-    if (upload->mode == fp_PutMode_PUT_IN_PLACE)
+    if (in_place)
         err = fp_fs_fsync(&upload->file);
     if (!err)
         err = fp_fs_reserve(&upload->file, upload->base + upload->size);
@@ -172,6 +201,7 @@ static int open_file(struct fp_agent *agent, struct fp_agent_task *task,
         return fp_agent_no_space(
             task, upload->file.mnt, upload->size,
             upload->replaces ? "no room for the new file beside the old one"
+            : in_place       ? "the old file made too little room: it is gone"
                              : NULL);
     return err;
 }

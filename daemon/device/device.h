@@ -385,7 +385,9 @@ struct fpd_request {
         struct {
             const char *path;
             struct fpd_spool *spool;
-            bool in_place; /* gives up the old file first */
+            /* Gives up the old file first, when the body is whole; if_* below
+             * are looked at before, which is not one step with the writing. */
+            bool in_place;
             bool has_mtime;
             int64_t mtime_ns;
             bool if_absent; /* PRECOND if it exists */
@@ -395,6 +397,7 @@ struct fpd_request {
             bool created;             /* result: there was none before */
             bool unchanged;     /* result: it had this content, nothing was
                                   programmed for it */
+            bool gave_up;       /* result: in_place, and it has begun */
             uint8_t sha256[32]; /* result */
             uint64_t size;      /* result */
             uint32_t fs_gen;

@@ -74,6 +74,7 @@ struct fpd_call {
     struct MHD_Response *response;
     json_t *extra; /* members of a problem document */
     char hint[200];
+    const char *also;  /* fpd_problem_also(), until then */
     int retry_after_s; /* of it; 0: as the table has it */
 
     /* private to http.c */

@@ -278,6 +278,37 @@ static void refuse_unrouted(struct fpd_call *call, const char *allow)
     fpd_reply_header(call, "Allow", allow);
 }
 
+/* A yes or no that is neither is never taken for a yes. */
+static bool check_flags(struct fpd_call *call)
+{
+    static const char *const flags[] = { "recursive", "in_place", "mkdir",
+                                         "etag", "download" };
+
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        if (!fpd_url_flag_is_bad(&call->url, flags[i]))
+            continue;
+        fpd_problem(call, FP_ERR_INVAL,
+                    "?%s is 1, 0, true or false; alone it counts as 1.",
+                    flags[i]);
+        return false;
+    }
+    return true;
+}
+
+/* A part would be taken for the whole. Source: RFC 9110, 14.5. */
+static bool check_whole(struct fpd_call *call)
+{
+    if (strcmp(call->method, "PUT") != 0 ||
+        !fpd_call_header(call, "Content-Range"))
+        return true;
+    fpd_problem_hint(call, "Send all of it, without Content-Range (curl: "
+                           "without -C); what was there stays until then.");
+    fpd_refuse(call, 400, "part", "A part of a file",
+               "A PUT gives the whole content; what has a Content-Range is a "
+               "part of one.");
+    return false;
+}
+
 /* The headers are there: all that can be refused without the body is. */
 static void call_start(struct fpd_call *call, const char *method)
 {
@@ -303,7 +334,7 @@ static void call_start(struct fpd_call *call, const char *method)
         return;
     }
     find_device(call);
-    if (call->response)
+    if (call->response || !check_flags(call) || !check_whole(call))
         return;
     if (call->route->begin)
         call->route->begin(call);

@@ -288,6 +288,7 @@ static void start_restore(struct fpd_call *call, json_t *body,
         .region = text_of(body, "region"),
         .snapshot = s->id,
         .incomplete = json_is_true(json_object_get(body, "incomplete")),
+        .smaller = json_is_true(json_object_get(body, "smaller")),
         .regions = regions,
     };
     int err;
@@ -304,7 +305,11 @@ static void start_restore(struct fpd_call *call, json_t *body,
         return;
     }
     err = fpd_jobs_restore(call->http->cfg.jobs, &params, id, why, sizeof why);
-    if (err)
+    if (err == FP_ERR_PRECOND && (s->complete || params.incomplete)) {
+        fpd_problem_hint(call, "\"smaller\": true writes it at the start, and "
+                               "leaves what lies behind it as it is.");
+        fpd_refuse(call, 409, "size-differs", "Another size", "%s", why);
+    } else if (err)
         fpd_problem(call, err, why[0] ? "%s" : NULL, why);
     else
         fpd_reply_job(call, id);

@@ -162,8 +162,9 @@ static bool decode_query(const char *in, size_t len, char *out, size_t size)
     return true;
 }
 
-bool fpd_url_query(const struct fpd_url *url, const char *name, char *out,
-                   size_t size)
+/* The raw value of a parameter, *size bytes; NULL: it is not there. */
+static const char *find_query(const struct fpd_url *url, const char *name,
+                              size_t *size)
 {
     size_t len = strlen(name);
 
@@ -171,20 +172,57 @@ bool fpd_url_query(const struct fpd_url *url, const char *name, char *out,
         size_t n = strcspn(p, "&");
 
         if (n >= len && strncmp(p, name, len) == 0 &&
-            (n == len || p[len] == '='))
-            return n == len ? decode_query(p, 0, out, size)
-                            : decode_query(p + len + 1, n - len - 1, out, size);
+            (n == len || p[len] == '=')) {
+            *size = n == len ? 0 : n - len - 1;
+            return p + n - *size;
+        }
         p += n + (p[n] == '&');
     }
-    return false;
+    return NULL;
+}
+
+bool fpd_url_query(const struct fpd_url *url, const char *name, char *out,
+                   size_t size)
+{
+    size_t n;
+    const char *value = find_query(url, name, &n);
+
+    return value && decode_query(value, n, out, size);
+}
+
+bool fpd_url_has(const struct fpd_url *url, const char *name)
+{
+    size_t n;
+
+    return find_query(url, name, &n) != NULL;
+}
+
+/* 1, 0, or -1 for what is neither. */
+static int flag_value(const char *value)
+{
+    static const char *const words[] = { "0", "false", "", "1", "true" };
+
+    for (int i = 0; i < 5; i++)
+        if (strcmp(value, words[i]) == 0)
+            return i >= 2;
+    return -1;
 }
 
 bool fpd_url_flag(const struct fpd_url *url, const char *name)
 {
-    char value[16];
+    char value[8];
 
     return fpd_url_query(url, name, value, sizeof value) &&
-           strcmp(value, "0") != 0 && strcmp(value, "false") != 0;
+           flag_value(value) == 1;
+}
+
+bool fpd_url_flag_is_bad(const struct fpd_url *url, const char *name)
+{
+    char value[8];
+
+    return fpd_url_has(url, name) &&
+           (!fpd_url_query(url, name, value, sizeof value) ||
+            flag_value(value) < 0);
 }
 
 int fpd_url_join(const struct fpd_url *url, size_t first, char *out,

@@ -179,18 +179,6 @@ static int check_snapshot(struct fpd_jobs *jobs,
     return FP_OK;
 }
 
-static int check_fit(const struct place *place, uint64_t image, char *why,
-                     size_t size)
-{
-    if (!place->known || image <= place->flash.size)
-        return FP_OK;
-    return refuse(why, size, FP_ERR_FBIG,
-                  "The image has %llu bytes, %s%s%s has %llu.",
-                  (unsigned long long)image, place->flash.storage,
-                  place->flash.region[0] ? "/" : "", place->flash.region,
-                  (unsigned long long)place->flash.size);
-}
-
 static int check_regions(const struct place *place,
                          const struct fpd_restore_params *p, char *why,
                          size_t size)
@@ -230,6 +218,8 @@ static json_t *restore_params(const struct fpd_restore_params *p,
         json_object_set_new(params, "upload", json_true());
     if (p->incomplete)
         json_object_set_new(params, "incomplete", json_true());
+    if (p->smaller)
+        json_object_set_new(params, "smaller", json_true());
     for (size_t i = 0; names && i < p->region_count; i++)
         json_array_append_new(names, json_string(p->regions[i]));
     if (names)
@@ -262,8 +252,8 @@ int fpd_jobs_restore(struct fpd_jobs *jobs, const struct fpd_restore_params *p,
             snap.size = spool.size;
     }
     err = find_place(jobs, &place, p->device, p->storage, region, why, size);
-    if (!err)
-        err = check_fit(&place, snap.size, why, size);
+    if (!err && place.known && snap.size)
+        err = fpd_flash_fits(&place.flash, snap.size, p->smaller, why, size);
     if (!err)
         err = check_regions(&place, p, why, size);
     if (err)

@@ -154,6 +154,66 @@ def test_digests_travel_both_ways(bed, folder):
     assert bed.http.get(f'{folder}/f', headers={'Want-Repr-Digest': 'sha-256=10'}).headers['Repr-Digest'] == right
 
 
+def test_in_place_gives_nothing_up_for_a_wrong_digest(bed, folder):
+    url, old = f'{folder}/f?in_place=1', content(100_000)
+    wrong = {'Repr-Digest': 'sha-256=:' + base64.b64encode(hashlib.sha256(b'').digest()).decode() + ':'}
+    assert bed.http.put(url, data=old).status_code == 201
+    for data in (content(300, 2), content(300_000, 3), iter([b'in', b'chunks'])):
+        assert 'untouched' in problem(bed.http.put(url, data=data, headers=wrong), 422, 'DIGEST')['detail']
+        assert bed.http.get(url).content == old
+    problem(bed.http.put(f'{folder}/new?in_place=1', data=b'x', headers=wrong), 422)
+    problem(bed.http.get(f'{folder}/new'), 404)
+    assert bed.http.put(url, data=b'new').status_code == 204
+    assert bed.http.get(url).content == b'new'
+
+
+def test_in_place_gives_nothing_up_for_half_a_body(bed, folder):
+    old = content(5000)
+    bed.http.put(f'{folder}/f', data=old)
+    for sent in (1, 99_999):
+        with connect(bed) as s:
+            s.sendall(request_head(bed, 'PUT', f'{folder}/f?in_place=1', 'Content-Length: 100000') + content(sent, 9))
+        assert bed.http.get(f'{folder}/f').content == old
+
+
+def test_in_place_keeps_to_conditions(bed, folder):
+    url, old, then = f'{folder}/f', content(50_000), 'Sun, 06 Nov 1994 08:49:37 GMT'
+    in_place = url + '?in_place=1'
+    assert bed.http.put(url, data=old, headers={'Last-Modified': then}).status_code == 201
+    for data in (b'new', content(50_000, 2), iter([b'chunk'])):
+        problem(bed.http.put(in_place, data=data, headers={'If-Match': etag(b'new')}), 412, 'PRECOND')
+        assert bed.http.get(url).content == old
+    for name, value in (('If-None-Match', '*'), ('If-Unmodified-Since', 'Sun, 06 Nov 1994 08:49:36 GMT')):
+        problem(bed.http.put(in_place, data=b'new', headers={name: value}), 412, 'PRECOND')
+        assert bed.http.get(url).content == old
+    for value in (etag(b''), '*'):
+        problem(bed.http.put(f'{folder}/none?in_place=1', data=b'new', headers={'If-Match': value}), 412, 'PRECOND')
+        problem(bed.http.get(f'{folder}/none'), 404)
+    assert bed.http.put(in_place, data=b'new', headers={'If-Match': etag(old)}).status_code == 204
+    assert bed.http.get(url).content == b'new'
+    assert bed.http.put(in_place, data=b'two', headers={'If-Match': etag(b'new')}).status_code == 204
+    assert bed.http.put(f'{folder}/none?in_place=1', data=b'one', headers={'If-None-Match': '*'}).status_code == 201
+    assert (bed.http.get(url).content, bed.http.get(f'{folder}/none').content) == (b'two', b'one')
+
+
+def test_in_place_gives_nothing_up_for_what_does_not_fit(bed, folder):
+    url, old = f'{folder}/keep', content(100_000)
+    bed.http.put(f'{folder}/full', data=content(500_000, 2))
+    bed.http.put(url, data=old)
+    free = bed.http.get(bed.api('/devices/dev')).json()['volumes'][0]['free']
+    large = content(free + len(old) + 8192, 3)
+    assert len(large) < 1 << 20
+    for data in (large, iter([large[:70_000], large[70_000:]])):
+        problem(bed.http.put(f'{url}?in_place=1', data=data), 507, 'NOSPC')
+        assert bed.http.get(url).content == old
+    problem(bed.http.put(f'{folder}/new?in_place=1', data=large), 507, 'NOSPC')
+    problem(bed.http.get(f'{folder}/new'), 404)
+    fits = large[:free + len(old) // 2]
+    problem(bed.http.put(url, data=fits), 507, 'NOSPC')
+    assert bed.http.put(f'{url}?in_place=1', data=fits).status_code == 204
+    assert bed.http.get(url).content == fits
+
+
 def test_modification_times(bed, folder):
     url = f'{folder}/f'
     assert bed.http.put(url, data=b'x', headers={'X-Flashport-Mtime': '784111777.5'}).status_code == 201
@@ -212,6 +272,30 @@ def test_directories(bed, folder):
     bed.http.put(f'{folder}/made/deep/g', data=b'2')
     assert bed.http.delete(f'{folder}/made/?recursive=1').status_code == 204
     problem(bed.http.get(f'{folder}/made/'), 404)
+
+
+@pytest.mark.parametrize('value', ['no', 'False', 'NO', 'off', '00', '2', 'maybe', '%00', '0%'])
+def test_what_is_no_yes_deletes_nothing(bed, folder, value):
+    assert bed.http.request('MKCOL', f'{folder}/dir/').ok and bed.http.put(f'{folder}/dir/f', data=b'').ok
+    bed.http.put(f'{folder}/old', data=b'old')
+    for done in (bed.http.delete(f'{folder}/dir?recursive={value}'), bed.http.put(f'{folder}/old?in_place={value}', data=b'new'),
+                 bed.http.get(f'{folder}/old?download={value}'), bed.http.post(f'{folder}/new?mkdir={value}')):
+        assert re.search('1, 0, true or false', problem(done, 400, 'INVAL')['detail'])
+    problem(bed.http.delete(f'{folder}/dir?recursive=0'), 409)
+    assert bed.http.get(f'{folder}/dir/f').ok and bed.http.get(f'{folder}/old').content == b'old'
+    assert bed.http.delete(f'{folder}/dir?recursive=true').status_code == 204
+
+
+def test_a_part_is_not_put_for_the_whole(bed, folder, curl, tmp_path):
+    (tmp_path / 'f').write_bytes(content(9000))
+    for url in (f'{folder}/f', bed.api('/devices/dev/storages/flash0/image')):
+        status, body = curl('-C', '4000', '-T', tmp_path / 'f', url)
+        assert status == 400 and b'Content-Range' in body
+    problem(bed.http.get(f'{folder}/f'), 404)
+    bed.http.put(f'{folder}/f', data=b'old')
+    doc = problem(bed.http.put(f'{folder}/f?in_place=1', data=b'x', headers={'Content-Range': 'bytes 5-5/9000'}), 400)
+    assert 'all of it' in doc['hint']
+    assert bed.http.get(f'{folder}/f').content == b'old'
 
 
 def test_a_listing_comes_in_pages(bed, folder):
@@ -350,7 +434,8 @@ def connect(bed):
 
 
 def request_head(bed, method, url, *more):
-    path = urllib.parse.urlsplit(url).path
+    parts = urllib.parse.urlsplit(url)
+    path = parts.path + ('?' + parts.query if parts.query else '')
     lines = [f'{method} {path} HTTP/1.1', 'Host: localhost', f'Authorization: {bed.http.headers["Authorization"]}', *more, '', '']
     return '\r\n'.join(lines).encode()
 
@@ -772,6 +857,10 @@ def test_an_uploaded_image_is_restored(bed, folder):
     assert job['state'] == 'done', job
     assert bed.http.get(f'{folder}/f').content == b'one'
     problem(bed.http.put(url, data=image + b'x'), 413)
+    for short in (b'x', image[:-1]):
+        detail = problem(bed.http.put(url, data=short), 400, 'INVAL')['detail']
+        assert str(len(short)) in detail and str(len(image)) in detail
+    assert bed.http.get(url).content == image
     problem(bed.http.put(url, data=iter([b'x'])), 411)
     problem(bed.http.get(bed.api('/devices/dev/storages/none')), 404)
 

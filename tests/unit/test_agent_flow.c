@@ -436,6 +436,48 @@ static void in_place_gives_the_old_file_up_for_room(void **state)
     bench_free(b);
 }
 
+static int put_in_place(struct bench *b, const char *path, const uint8_t *buf,
+                        uint32_t size)
+{
+    uint64_t off = 0;
+    int err = put_open(b, path, 'p', size, fp_PutMode_PUT_IN_PLACE, &off);
+
+    if (err)
+        return err;
+    put_bytes(b, 'p', buf, size);
+    (void)ask_commit(b, 'p', buf, size);
+    assert_int_equal(error_of(answer(b)), 0);
+    return 0;
+}
+
+/* At every size around the last that fits, too. */
+static void in_place_gives_nothing_up_for_what_does_not_fit(void **state)
+{
+    static uint8_t bytes[FLASH_SIZE], small[3 * BLOCK_SIZE];
+    struct bench *b = bench_new(true);
+    uint32_t fit = 0, refused = 0;
+
+    (void)state;
+    fill_random(bytes, sizeof bytes, 9);
+    fill_random(small, sizeof small, 10);
+    assert_int_equal(put(b, "/flash/a", 'a', bytes, FLASH_SIZE / 2), 0);
+    for (uint32_t size = 1; size < FLASH_SIZE; size += BLOCK_SIZE / 2) {
+        assert_int_equal(put_in_place(b, "/flash/b", small, sizeof small), 0);
+        if (put_in_place(b, "/flash/b", bytes, size) == 0) {
+            fit = size;
+            continue;
+        }
+        refused++;
+        assert_content(b, "/flash/b", small, sizeof small);
+        assert_int_equal(put_in_place(b, "/flash/n", bytes, size),
+                         FP_ERR_NOSPC);
+        assert_int_equal(get(b, "/flash/n"), FP_ERR_NOENT);
+    }
+    assert_in_range(fit, FLASH_SIZE / 3, FLASH_SIZE / 2);
+    assert_in_range(refused, 1, UINT32_MAX);
+    bench_free(b);
+}
+
 /* ---- requests sent twice ---- */
 
 static void a_retried_operation_answers_as_the_first_did(void **state)
@@ -1003,6 +1045,7 @@ int main(void)
         cmocka_unit_test(preconditions_are_looked_at_when_it_lands),
         cmocka_unit_test(an_append_lands_behind_and_fails_whole),
         cmocka_unit_test(in_place_gives_the_old_file_up_for_room),
+        cmocka_unit_test(in_place_gives_nothing_up_for_what_does_not_fit),
         cmocka_unit_test(a_retried_operation_answers_as_the_first_did),
         cmocka_unit_test(a_retried_commit_answers_as_the_first_did),
         cmocka_unit_test(power_cut_anywhere_leaves_the_old_file_or_the_new),

@@ -1058,8 +1058,10 @@ static void an_uploaded_image_is_restored(void **state)
     /* Ends within a chunk: that is filled up with 0xff, the rest is left. */
     spool = spool_of(b, dev_a.mem, 9 * CHUNK + 100);
     start_restore(b,
-                  &(struct fpd_restore_params){
-                      .device = "b", .storage = "flash0", .spool = spool },
+                  &(struct fpd_restore_params){ .device = "b",
+                                                .storage = "flash0",
+                                                .spool = spool,
+                                                .smaller = true },
                   id);
     until_state(b, id, "waiting"); /* the body is not whole yet */
     assert_int_equal(dev_b.ops, 0);
@@ -1091,6 +1093,46 @@ static void an_upload_lost_with_the_daemon_is_reported(void **state)
     assert_string_equal(word(json_object_get(job, "error"), "detail"),
                         "The daemon ended, and the uploaded image with it. "
                         "Nothing was changed on the device.");
+    assert_int_equal(dev_b.written, 0);
+    json_decref(job);
+    fpd_spool_unref(spool);
+}
+
+static void a_smaller_image_is_refused_at_once(void **state)
+{
+    struct bench *b = *state;
+    char id[FPD_JOB_ID_SIZE], why[200] = "";
+    struct fpd_spool *spool;
+    struct fpd_restore_params p = { .device = "b", .storage = "flash0" };
+
+    assert_int_equal(fpd_spool_new(b->dir, SIZE - 1, &spool), FP_OK);
+    p.spool = spool;
+    assert_int_equal(fpd_jobs_restore(b->jobs, &p, id, why, sizeof(why)),
+                     FP_ERR_PRECOND);
+    assert_string_equal(why, "The image has 262143 bytes, flash0 has 262144.");
+    assert_int_equal(dev_b.ops, 0);
+    fpd_spool_unref(spool);
+}
+
+static void a_size_that_comes_last_is_looked_at_before_an_erase(void **state)
+{
+    struct bench *b = *state;
+    char id[FPD_JOB_ID_SIZE];
+    struct fpd_spool *spool;
+    json_t *job;
+
+    dev_fill(&dev_a, 3, CHUNKS);
+    assert_int_equal(fpd_spool_new(b->dir, FPD_SPOOL_UNKNOWN, &spool), FP_OK);
+    assert_int_equal(fpd_spool_write(spool, dev_a.mem, 3), FP_OK);
+    start_restore(b,
+                  &(struct fpd_restore_params){
+                      .device = "b", .storage = "flash0", .spool = spool },
+                  id);
+    assert_int_equal(fpd_spool_end(spool), FP_OK);
+    job = ended(b, id, "failed");
+    assert_string_equal(word(json_object_get(job, "error"), "detail"),
+                        "The image has 3 bytes, flash0 has 262144. Nothing was "
+                        "changed on the device.");
     assert_int_equal(dev_b.written, 0);
     json_decref(job);
     fpd_spool_unref(spool);
@@ -1226,6 +1268,8 @@ int main(void)
         CASE(firmware_and_foreign_keys_are_left_alone),
         CASE(an_uploaded_image_is_restored),
         CASE(an_upload_lost_with_the_daemon_is_reported),
+        CASE(a_smaller_image_is_refused_at_once),
+        CASE(a_size_that_comes_last_is_looked_at_before_an_erase),
         CASE(too_large_an_image_is_refused_at_once),
         CASE(verify_and_prune_tell_what_they_did),
         CASE(verifies_leave_room_for_other_jobs),
