@@ -29,13 +29,14 @@
     "for "                                                                    \
     "it again\nor cancels it.\n"
 
-#define MOUNT_HELP                                                            \
-    "      --fs FS        the filesystem; mount: auto is what is found "      \
-    "there, "                                                                 \
-    "and\n"                                                                   \
-    "                     without it the one of last time\n"                  \
-    "      --opt K=V,...  ro, block_size, page_size, name_max, and what the " \
-    "driver\n"                                                                \
+#define MOUNT_HELP                                                          \
+    "      --fs FS        the filesystem; mount: auto is what is found "    \
+    "there, "                                                               \
+    "and\n"                                                                 \
+    "                     without it the one of last time\n"                \
+    "      --opt K=V,...  ro=1, block_size, page_size, name_max, and what " \
+    "the "                                                                  \
+    "driver\n"                                                              \
     "                     takes\n"
 
 #define ID_HELP                                                              \

@@ -11,6 +11,7 @@
 #define MOUNT  FP_HOST_OPTION_MOUNT
 #define FORMAT FP_HOST_OPTION_FORMAT
 #define BOTH   (MOUNT | FORMAT)
+#define DEVICE FP_HOST_OPTION_DEVICE
 
 /* What a field of the configuration is called; flags is none of them. */
 #define FIELD(name) offsetof(struct fp_fs_config, name)
@@ -25,7 +26,8 @@ enum kind {
 
 /* Which options there are, what they may be, and when they are taken: from the
  * header of each driver. Options of a mount alone say how to read what is
- * there: nothing that is made with them would open without. */
+ * there: nothing that is made with them would open without. Those without a
+ * filesystem are an agent's, which puts nothing but them into fields. */
 static const struct option {
     const char *fs, *name;
     unsigned uses;
@@ -34,6 +36,11 @@ static const struct option {
     const char *choices;
     size_t field; /* 0: for the driver, in the text */
 } options[] = {
+    { "", "ro", DEVICE, CHOICE, .choices = "0|1" },
+    { "", "block_size", DEVICE, NUMBER, .least = 1, .most = UINT32_MAX },
+    { "", "block_count", DEVICE, NUMBER, .least = 1, .most = UINT32_MAX },
+    { "", "page_size", DEVICE, NUMBER, .least = 1, .most = UINT32_MAX },
+    { "", "name_max", DEVICE, NUMBER, .least = 1, .most = FP_NAME_MAX },
     { "littlefs", "version", FORMAT, CHOICE, .choices = "2.0|2.1",
       .field = FIELD(version) },
     { "littlefs", "name_max", FORMAT, NUMBER, .least = 1, .most = FP_NAME_MAX,
@@ -108,6 +115,20 @@ bool fp_host_number(const char *text, uint64_t most, uint64_t *value)
     return *end == 0 && *value <= most;
 }
 
+/* Is it one of those that are taken, or might be at another use? */
+static bool is_for(const struct option *o, const char *fs, unsigned use)
+{
+    if (use == DEVICE && (o->uses == DEVICE || o->field))
+        return o->uses == DEVICE;
+    return o->uses != DEVICE &&
+           (fs ? strcmp(o->fs, fs) == 0 : o->kind != REGION);
+}
+
+static bool is_used(const struct option *o, unsigned use)
+{
+    return use == DEVICE || o->uses & use;
+}
+
 /* --- in words ------------------------------------------------------------- */
 
 static void describe(const struct option *o, char text[FP_HOST_OPTION_TEXT])
@@ -147,17 +168,19 @@ static void append(char *text, size_t room, const char *more)
     snprintf(text + n, room - n, "%s", more);
 }
 
-/* Behind what was wrong: what there is. */
+/* Behind what was wrong: what there is; of no filesystem only the agent's. */
 static int list_all(const struct taking *t)
 {
     char text[FP_HOST_OPTION_TEXT];
-    unsigned uses;
     bool any = false;
 
-    for (unsigned n = 0; t->fs && fp_host_option_at(t->fs, n, text, &uses);
-         n++) {
-        if (!(uses & t->use))
+    for (size_t i = 0; i < OPTIONS; i++) {
+        const struct option *o = &options[i];
+
+        if ((!t->fs && o->uses != DEVICE) || !is_for(o, t->fs, t->use) ||
+            !is_used(o, t->use))
             continue;
+        describe(o, text);
         append(t->why, FP_HOST_OPTION_WHY, any ? ", " : "; there is ");
         append(t->why, FP_HOST_OPTION_WHY, text);
         any = true;
@@ -187,8 +210,9 @@ static int wrong_value(const struct taking *t, const struct item *item,
     describe(o, text);
     snprintf(t->why, FP_HOST_OPTION_WHY, "%.*s=%.*s: %s takes %s%s",
              item->name_len < 40 ? item->name_len : 40, item->name,
-             item->value_len < 40 ? item->value_len : 40, item->value, o->fs,
-             text, o->kind == POWER ? ", a power of two" : "");
+             item->value_len < 40 ? item->value_len : 40, item->value,
+             o->fs[0] ? o->fs : "a device", text,
+             o->kind == POWER ? ", a power of two" : "");
     if (o->kind == WORD)
         snprintf(t->why + strlen(t->why), 40, " of up to %d bytes",
                  (int)o->most);
@@ -375,14 +399,14 @@ static int take_item(struct taking *t, const struct item *item)
     for (size_t i = 0; i < OPTIONS && err; i++) {
         const struct option *o = &options[i];
 
-        if (t->fs ? strcmp(o->fs, t->fs) != 0 : o->kind == REGION)
+        if (!is_for(o, t->fs, t->use))
             continue;
         if (o->kind == REGION)
             return take_region(t, o, item);
         if (strncmp(o->name, item->name, len) != 0 || o->name[len])
             continue;
         is_known = true;
-        if (o->uses & t->use)
+        if (is_used(o, t->use))
             err = take_value(t, o, item);
     }
     return err == FP_ERR_NOENT ? wrong_name(t, item, is_known) : err;

@@ -25,6 +25,8 @@
 enum fp_host_option_use {
     FP_HOST_OPTION_MOUNT = 1,
     FP_HOST_OPTION_FORMAT = 2, /* and a mount, to be filled */
+    FP_HOST_OPTION_DEVICE = 4, /* either, on a device, by its agent: ro and
+                                  geometry too, and all of it in the text */
 };
 
 enum {

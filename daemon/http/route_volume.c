@@ -4,6 +4,7 @@
  */
 #include "core/error.h"
 #include "core/fs/fs.h"
+#include "core/host/options.h"
 #include "daemon/http/fspath.h"
 #include "daemon/http/json.h"
 #include "daemon/http/reply.h"
@@ -166,6 +167,38 @@ static bool take_options(struct fpd_call *call, json_t *body, struct act *a)
     return true;
 }
 
+/* An agent makes the best of what it does not know, so here it is refused;
+ * false after having answered. What a driver of the firmware's own takes, only
+ * it knows. */
+static bool check_options(struct fpd_call *call, struct act *a)
+{
+    const bool is_named = a->fs[0] && strcmp(a->fs, "auto") != 0;
+    char why[FP_HOST_OPTION_WHY], *text;
+    struct fp_fs_config cfg;
+    unsigned uses;
+    bool fits;
+    int err;
+
+    if (is_named && !fp_host_option_at(a->fs, 0, why, &uses))
+        return true;
+    err = fp_host_options_take(is_named ? a->fs : NULL, FP_HOST_OPTION_DEVICE,
+                               a->options, &cfg, &text, why);
+    if (err) {
+        fpd_problem(call, err, "\"options\": %s.", why);
+        return false;
+    }
+    fits = !text || strlen(text) <= OPTIONS_MAX;
+    if (fits)
+        strcpy(a->options, text ? text : "");
+    else
+        fpd_problem(call, FP_ERR_INVAL,
+                    "\"options\" are more than %d bytes when their numbers "
+                    "are written out.",
+                    OPTIONS_MAX);
+    free(text);
+    return fits;
+}
+
 /* Fills the request by the body; false after having answered. */
 static bool take_action(struct fpd_call *call, struct act *a, json_t *body)
 {
@@ -182,7 +215,7 @@ static bool take_action(struct fpd_call *call, struct act *a, json_t *body)
         return false;
     }
     if (!take_text(call, body, "fs", a->fs, FS_MAX) ||
-        !take_options(call, body, a))
+        !take_options(call, body, a) || !check_options(call, a))
         return false;
     if (a->ask.req.op == FPD_OP_FORMAT && !a->fs[0]) {
         fpd_problem(call, FP_ERR_INVAL,

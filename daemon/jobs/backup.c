@@ -32,6 +32,7 @@
 
 #include "core/error.h"
 #include "daemon/store/builder.h"
+#include "daemon/store/store.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -503,6 +504,20 @@ static int commit(struct backup *b)
     return FP_OK;
 }
 
+/* What was copied to a disk that is full would only keep it full; after any
+ * other failure it spares the next backup the way over the link. */
+static void give_back(struct fpd_job *job)
+{
+    struct fpd_store_sweep out;
+    int err;
+
+    do
+        err = fpd_job_sweep(job, &out);
+    while (err == FP_ERR_BUSY && fpd_job_sleep(job, 1000) == FP_OK);
+    if (err)
+        fpd_job_log(job, "What was copied was not freed: %s", fp_strerror(err));
+}
+
 int fpd_job_run_backup(struct fpd_job *job)
 {
     struct backup *b = calloc(1, sizeof(*b));
@@ -520,9 +535,11 @@ int fpd_job_run_backup(struct fpd_job *job)
         err = copy(b);
     if (!err)
         err = commit(b);
-    else if (b->builder)
+    else if (b->builder && err != FP_ERR_NOSPC)
         (void)fpd_store_builder_flush(b->builder);
     fpd_store_builder_free(b->builder);
+    if (err == FP_ERR_NOSPC)
+        give_back(job);
     fpd_flash_close(&b->flash);
     free(b->dirty);
     free(b->told);

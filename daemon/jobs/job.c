@@ -117,6 +117,8 @@ int fpd_job_keep(struct fpd_job *job)
     job->kept_ms = fpd_now_ms();
     pthread_mutex_unlock(&job->jobs->lock);
     err = fpd_store_job_update(job->jobs->cfg.store, &row);
+    if (err == FP_ERR_NOENT) /* a prune that began without (start.c) */
+        err = fpd_store_job_add(job->jobs->cfg.store, &row);
     pthread_mutex_unlock(&job->keep);
     if (err)
         fpd_log(FPD_LOG_WARN, "jobs", "the state was not stored: job=%s err=%s",

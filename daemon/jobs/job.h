@@ -60,6 +60,9 @@ struct fpd_job {
 
 /* FP_ERR_CANCELED when the job should end. */
 int fpd_job_check(struct fpd_job *job);
+/* Frees what nothing in the store names any more; its progress is the job's. */
+struct fpd_store_sweep;
+int fpd_job_sweep(struct fpd_job *job, struct fpd_store_sweep *out);
 /* Sleeps, in slices, so that an end is noticed soon. As fpd_job_check(). */
 int fpd_job_sleep(struct fpd_job *job, uint32_t ms);
 /* What is being done, "programming", at most 64 bytes; progress starts at 0. It

@@ -473,9 +473,10 @@ int fpd_jobs_cancel(struct fpd_jobs *jobs, const char *id)
 
 int fpd_jobs_wait(struct fpd_jobs *jobs, const char *id, uint32_t ms)
 {
-    const struct fpd_job *job;
+    const struct fpd_job *job = NULL;
     struct timespec until;
     bool waited = true;
+    int err;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
@@ -488,10 +489,11 @@ int fpd_jobs_wait(struct fpd_jobs *jobs, const char *id, uint32_t ms)
     while (waited && (job = find(jobs, id)) && !is_over(job))
         waited = pthread_cond_timedwait(&jobs->moved, &jobs->lock, &until) !=
                  ETIMEDOUT;
+    err = !waited ? FP_ERR_TIMEDOUT : job ? FP_OK : FP_ERR_NOENT;
     pthread_mutex_unlock(&jobs->lock);
-    if (!waited)
-        return FP_ERR_TIMEDOUT;
-    return ended_or_unknown(jobs, id) == FP_ERR_STALE ? FP_OK : FP_ERR_NOENT;
+    if (err == FP_ERR_NOENT && ended_or_unknown(jobs, id) == FP_ERR_STALE)
+        err = FP_OK;
+    return err;
 }
 
 bool fpd_jobs_busy(struct fpd_jobs *jobs, const char *device)

@@ -120,7 +120,7 @@ int fpd_jobs_verify(struct fpd_jobs *jobs, const char *snapshot,
 
 /* Deletes these snapshots (none: only sweeps), at once and before it returns,
  * so that they are gone from every list; the job then frees what nothing names
- * any more. FP_ERR_NOENT, FP_ERR_ACCES (pinned): none is deleted.
+ * any more, on a full disk too, where it is stored when it has made room. FP_ERR_NOENT, FP_ERR_ACCES (pinned): none is deleted.
  * Result: {"deleted":n,"freed_bytes":n,"freed_chunks":n}. */
 int fpd_jobs_prune(struct fpd_jobs *jobs, const char *const *snapshots,
                    size_t count, char id[FPD_JOB_ID_SIZE], char *why,

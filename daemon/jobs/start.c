@@ -54,7 +54,7 @@ int fpd_jobs_submit(struct fpd_jobs *jobs, struct fpd_job *job,
                     char id[FPD_JOB_ID_SIZE], char *why, size_t size)
 {
     bool stopping;
-    int err;
+    int err = FP_OK;
 
     if (!job)
         return refuse(why, size, FP_ERR_NOMEM, "Out of memory.");
@@ -64,10 +64,17 @@ int fpd_jobs_submit(struct fpd_jobs *jobs, struct fpd_job *job,
                       "Too many jobs wait already; try again when some have "
                       "ended.");
     }
-    err = fpd_store_job_add(jobs->cfg.store, &job->row);
+    if (job->kind == FPD_JOB_BACKUP)
+        err = fpd_store_room(jobs->cfg.store);
+    if (!err)
+        err = fpd_store_job_add(jobs->cfg.store, &job->row);
+    if (err == FP_ERR_NOSPC && job->kind == FPD_JOB_PRUNE)
+        err = FP_OK; /* it makes the room to be stored in */
     if (err) {
         fpd_job_free(job);
-        return refuse(why, size, err, "The job can't be stored: %s.",
+        return refuse(why, size, err,
+                      err == FP_ERR_NOSPC ? "The disk of the store is full: %s."
+                                          : "The job can't be stored: %s.",
                       fp_strerror(err));
     }
     memcpy(id, job->row.id, FPD_JOB_ID_SIZE);

@@ -49,15 +49,19 @@ int fpd_job_run_verify(struct fpd_job *job)
     return FP_OK;
 }
 
+int fpd_job_sweep(struct fpd_job *job, struct fpd_store_sweep *out)
+{
+    fpd_job_phase(job, "freeing what nothing names", "chunks", 0);
+    return fpd_store_sweep(fpd_job_store(job), progress, job, out);
+}
+
 int fpd_job_run_prune(struct fpd_job *job)
 {
     json_int_t deleted =
         json_integer_value(json_object_get(job->params, "deleted"));
     struct fpd_store_sweep out = { .chunks = 0 };
-    int err;
+    int err = fpd_job_sweep(job, &out);
 
-    fpd_job_phase(job, "freeing what nothing names", "chunks", 0);
-    err = fpd_store_sweep(fpd_job_store(job), progress, job, &out);
     if (err == FP_ERR_CORRUPT)
         return fpd_job_fail(job, err,
                             "A part of the store is damaged, so that it can't "

@@ -279,6 +279,7 @@ int fpd_store_builder_next_missing(const struct fpd_store_builder *b,
 
 struct flush {
     struct fpd_store_builder *builder;
+    unsigned first, count; /* of the batch */
     uint64_t new_bytes;
 };
 
@@ -290,28 +291,49 @@ static int flush_write(struct fpd_store *store, struct fpd_conn *conn,
 
     (void)store;
     flush->new_bytes = 0;
-    for (unsigned i = 0; i < b->batch_count; i++) {
-        int n = fpd_chunk_insert(conn, &b->batch[i]);
+    for (unsigned i = 0; i < flush->count; i++) {
+        const struct fpd_packed *chunk = &b->batch[flush->first + i];
+        int n = fpd_chunk_insert(conn, chunk);
 
         if (n < 0)
             return n;
         if (n > 0)
-            flush->new_bytes += b->batch[i].stored;
+            flush->new_bytes += chunk->stored;
     }
     return FP_OK;
+}
+
+static uint64_t flush_size(const struct flush *flush)
+{
+    uint64_t size = 0;
+
+    for (unsigned i = 0; i < flush->count; i++)
+        size += flush->builder->batch[flush->first + i].stored;
+    return size;
 }
 
 static int flush(struct fpd_store_builder *b)
 {
     struct flush job = { .builder = b };
+    unsigned step = b->batch_count;
     int err;
 
-    if (b->batch_count == 0)
-        return FP_OK;
-    err = fpd_store_write(b->store, FPD_DB_STORE, flush_write, &job);
-    if (err)
-        return err;
-    b->info.new_bytes += job.new_bytes;
+    /* On a disk that is nearly full, a piece at a time. */
+    for (; job.first < b->batch_count; job.first += job.count) {
+        job.count = b->batch_count - job.first;
+        if (job.count > step)
+            job.count = step;
+        err = fpd_store_grow(b->store, FPD_DB_STORE, flush_size(&job),
+                             flush_write, &job);
+        if (err == FP_ERR_NOSPC && job.count > 1) {
+            step = job.count / 2;
+            job.count = 0;
+            continue;
+        }
+        if (err)
+            return err;
+        b->info.new_bytes += job.new_bytes;
+    }
     b->batch_count = 0;
     b->arena_used = 0;
     fpd_idset_deinit(&b->batch_ids);
@@ -579,8 +601,8 @@ int fpd_store_builder_commit(struct fpd_store_builder *b,
         return err;
     err = tree_build(b, &tree);
     if (!err)
-        err = fpd_store_write(b->store, FPD_DB_STORE, commit_write,
-                              &(struct commit){ &info, &tree });
+        err = fpd_store_grow(b->store, FPD_DB_STORE, tree.used, commit_write,
+                             &(struct commit){ &info, &tree });
     tree_deinit(&tree);
     if (err)
         return err;

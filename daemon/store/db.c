@@ -13,6 +13,8 @@
 
 int fpd_db_error(int rc)
 {
+    if (rc == SQLITE_IOERR_SHMSIZE) /* its index of the log did not fit */
+        return FP_ERR_NOSPC;
     switch (rc & 0xff) {
     case SQLITE_OK:
     case SQLITE_ROW:
@@ -101,6 +103,8 @@ int fpd_conn_open(const char *path, bool reader, struct fpd_conn **out)
             return err;
         }
     } else {
+        /* In place of SQLite's own hook, which moves the log; the pragma
+         * wal_autocheckpoint would put that one back, or none. */
         sqlite3_wal_hook(conn->db, on_wal, conn);
     }
     *out = conn;

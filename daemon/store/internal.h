@@ -4,7 +4,8 @@
  * sweep must leave alone. Private to daemon/store.
  *
  * Who owns what
- *   writer[]     the writer thread alone
+ *   writer[], reserve, full
+ *                the writer thread alone
  *   readers[]    pool, behind pool_lock; a connection taken is the taker's
  *   builders, open_readers, sweep
  *                behind pin_lock. The writer holds it while it deletes, so
@@ -55,6 +56,8 @@ struct fpd_store {
     struct fpd_store_command *first, *last;
     bool stop;
     struct fpd_conn *writer[FPD_DB_COUNT];
+    int reserve; /* bytes that room.c holds */
+    bool full;
 
     pthread_mutex_t pool_lock;
     struct fpd_conn *readers[FPD_DB_COUNT];
@@ -76,8 +79,25 @@ typedef int (*fpd_write_fn)(struct fpd_store *store, struct fpd_conn *conn,
                             void *arg);
 int fpd_store_write(struct fpd_store *store, enum fpd_db db, fpd_write_fn fn,
                     void *arg);
+/* The same for what makes the store larger, by about `bytes`. FP_ERR_NOSPC
+ * where there is not room enough; other writes are done then all the same, as
+ * long as the reserve lasts. */
+int fpd_store_grow(struct fpd_store *store, enum fpd_db db, uint64_t bytes,
+                   fpd_write_fn fn, void *arg);
+/* Moves the logs into the databases, with the reserve given up for it. Of the
+ * writer thread, or before there is one. */
+void fpd_writer_settle(struct fpd_store *store);
 /* Moves the log into the database now. */
 int fpd_store_checkpoint(struct fpd_store *store, enum fpd_db db);
+
+/* ---- room.c: of the writer thread ---- */
+
+/* Gives up the reserve. */
+void fpd_room_lend(struct fpd_store *store);
+/* Makes it anew, as large as there is room for. Is it whole? */
+bool fpd_room_keep(struct fpd_store *store);
+/* Is there room to grow by `bytes`, with the reserve whole? */
+bool fpd_room_fits(struct fpd_store *store, uint64_t bytes);
 
 /* ---- pool.c ---- */
 

@@ -157,8 +157,7 @@ int fpd_schema_apply(struct fpd_conn *conn, enum fpd_db db, char *why,
     if (!err)
         err = fpd_conn_exec(conn, "PRAGMA journal_mode = WAL;"
                                   "PRAGMA synchronous = FULL;"
-                                  "PRAGMA wal_autocheckpoint = 0;"
-                                  "PRAGMA journal_size_limit = 67108864;"
+                                  "PRAGMA journal_size_limit = 1048576;"
                                   "PRAGMA foreign_keys = 1;");
     for (; !err && version < (int64_t)schemas[db].step_count; version++)
         err = step_up(conn, db, (unsigned)version);

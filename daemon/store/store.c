@@ -159,11 +159,19 @@ static int open_all(struct fpd_store *store, char *why, size_t size)
 
     if (!err)
         err = take_lock(store, why, size);
-    for (int db = 0; !err && db < FPD_DB_COUNT; db++)
-        err = open_db(store, (enum fpd_db)db, why, size);
     if (err)
         return err;
+    fpd_room_lend(store); /* a database needs some room to be opened */
+    for (int db = 0; !err && db < FPD_DB_COUNT; db++)
+        err = open_db(store, (enum fpd_db)db, why, size);
+    if (err) {
+        fpd_room_keep(store);
+        return err;
+    }
     err = tell_interrupted(store->writer[FPD_DB_META]);
+    if (err == FP_ERR_NOSPC) /* it can be read all the same */
+        err = FP_OK;
+    fpd_writer_settle(store);
     if (!err)
         err = fpd_writer_start(store);
     if (err)
@@ -206,9 +214,8 @@ void fpd_store_close(struct fpd_store *store)
     if (!store)
         return;
     FP_ASSERT(!store->builders && !store->open_readers && !store->sweep);
-    for (int db = 0; db < FPD_DB_COUNT; db++)
-        fpd_store_checkpoint(store, (enum fpd_db)db);
     fpd_writer_stop(store);
+    fpd_writer_settle(store);
     unwind(store);
 }
 

@@ -39,7 +39,8 @@ struct fpd_store;
 
 /* Makes `dir` (0700) and the databases (0600) where they are missing, brings
  * older ones up to date, and takes the folder for this process alone. Jobs
- * that a dead daemon left unfinished get a line in their log that says so.
+ * that a dead daemon left unfinished get a line in their log that says so. A
+ * store that is up to date opens on a full disk too.
  * On an error why[0..size) gets a sentence for a person. FP_ERR_BUSY: another
  * process has the folder; FP_ERR_NOTSUP: a newer flashport made it;
  * FP_ERR_CORRUPT: not a store of ours, or damaged. */
@@ -95,6 +96,11 @@ struct fpd_store_sweep {
  * what is still named: nothing is freed. `progress` may be NULL. */
 int fpd_store_sweep(struct fpd_store *store, fpd_store_progress_fn progress,
                     void *ctx, struct fpd_store_sweep *out);
+
+/* FP_ERR_NOSPC: the disk has no room for content; what is stored is read, and
+ * can be deleted and swept, and small things such as the states of jobs are
+ * stored in a reserve (a file of the folder) as long as it lasts. */
+int fpd_store_room(struct fpd_store *store);
 
 struct fpd_store_stats {
     uint64_t snapshots;

@@ -15,6 +15,7 @@
  */
 #include "daemon/store/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,6 +185,8 @@ struct slice {
     bool chunks; /* or nodes */
     uint8_t ids[SLICE][16];
     unsigned count;
+    unsigned first, some; /* of these, for one transaction */
+    unsigned step;        /* how many that may be */
     uint64_t freed, bytes;
 };
 
@@ -250,8 +253,8 @@ static int free_write(struct fpd_store *store, struct fpd_conn *conn, void *arg)
     slice->freed = slice->bytes = 0;
     pthread_mutex_lock(&store->pin_lock);
     err = slice->sweep->live.err;
-    for (unsigned i = 0; !err && i < slice->count; i++)
-        err = free_row(store, conn, slice, slice->ids[i]);
+    for (unsigned i = 0; !err && i < slice->some; i++)
+        err = free_row(store, conn, slice, slice->ids[slice->first + i]);
     if (!err)
         err = fpd_conn_exec(conn, "COMMIT");
     pthread_mutex_unlock(&store->pin_lock);
@@ -296,6 +299,31 @@ static int pick(struct sweep *s, struct fpd_conn *conn, struct slice *slice,
     return err;
 }
 
+/* To free rows takes room in the log: on a full disk, fewer at a time. */
+static int free_slice(struct sweep *s, struct slice *slice)
+{
+    struct fpd_store_sweep *out = s->out;
+    int err;
+
+    for (slice->first = 0; slice->first < slice->count;
+         slice->first += slice->some) {
+        slice->some = slice->count - slice->first;
+        if (slice->some > slice->step)
+            slice->some = slice->step;
+        err = fpd_store_write(s->store, FPD_DB_STORE, free_write, slice);
+        if (err == FP_ERR_NOSPC && slice->some > 1) {
+            slice->step = slice->some / 2;
+            slice->some = 0;
+            continue;
+        }
+        if (err)
+            return err;
+        *(slice->chunks ? &out->chunks : &out->nodes) += slice->freed;
+        out->bytes += slice->bytes;
+    }
+    return FP_OK;
+}
+
 static int free_all(struct sweep *s, struct fpd_conn *conn, struct slice *slice,
                     bool chunks)
 {
@@ -307,44 +335,52 @@ static int free_all(struct sweep *s, struct fpd_conn *conn, struct slice *slice,
     slice->chunks = chunks;
     do {
         err = pick(s, conn, slice, after, &after_size, &seen);
-        if (!err && slice->count > 0) {
-            err = fpd_store_write(s->store, FPD_DB_STORE, free_write, slice);
-            if (!err) {
-                *(chunks ? &s->out->chunks : &s->out->nodes) += slice->freed;
-                s->out->bytes += slice->bytes;
-            }
-        }
+        if (!err)
+            err = free_slice(s, slice);
         if (!err)
             err = tell(s, seen);
     } while (!err && seen > 0);
     return err;
 }
 
+struct vacuum {
+    int pages; /* to give back at once */
+    int64_t left;
+};
+
 static int vacuum_write(struct fpd_store *store, struct fpd_conn *conn,
                         void *arg)
 {
-    int64_t *left = arg;
-    int err = fpd_conn_exec(conn, "PRAGMA incremental_vacuum(64)");
+    struct vacuum *v = arg;
+    char sql[64];
+    int err;
 
     (void)store;
+    snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%d)", v->pages);
+    err = fpd_conn_exec(conn, sql);
     if (err)
         return err;
-    return fpd_conn_int(conn, left, "PRAGMA freelist_count", "");
+    return fpd_conn_int(conn, &v->left, "PRAGMA freelist_count", "");
 }
 
 /* Pages at the end of the file go back to the disk, those before them are
  * filled from behind. */
 static int vacuum(struct sweep *s)
 {
-    int64_t left = INT64_MAX, before;
+    struct vacuum v = { .pages = 64, .left = INT64_MAX };
+    int64_t before;
     int err;
 
     do {
-        before = left;
-        err = fpd_store_write(s->store, FPD_DB_STORE, vacuum_write, &left);
+        before = v.left;
+        err = fpd_store_write(s->store, FPD_DB_STORE, vacuum_write, &v);
+        while (err == FP_ERR_NOSPC && v.pages > 1) {
+            v.pages /= 4;
+            err = fpd_store_write(s->store, FPD_DB_STORE, vacuum_write, &v);
+        }
         if (!err)
             err = tell(s, 0);
-    } while (!err && left > 0 && left < before);
+    } while (!err && v.left > 0 && v.left < before);
     return err ? err : fpd_store_checkpoint(s->store, FPD_DB_STORE);
 }
 
@@ -388,6 +424,7 @@ static int sweep_run(struct sweep *s, struct fpd_conn *conn)
     if (!slice)
         return FP_ERR_NOMEM;
     slice->sweep = s;
+    slice->step = SLICE;
     err = fpd_conn_int(conn, &rows,
                        "SELECT (SELECT count(*) FROM node) +"
                        " (SELECT count(*) FROM chunk)",

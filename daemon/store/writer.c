@@ -8,17 +8,21 @@
  * that left it longer than LOG_MAX, and when the store is closed. PASSIVE never
  * waits for readers; as those hold a transaction only for one chunk, the next
  * commit finds them gone.
+ *
+ * On a full disk the logs are moved and cut off, with the reserve (room.c)
+ * given up for it, and what does not grow the store is done once more.
  */
 #include "daemon/store/internal.h"
 
 #include "daemon/log.h"
 
-#define LOG_MAX (16 << 20) /* bytes */
+#define LOG_MAX (1 << 20) /* bytes */
 
 struct fpd_store_command {
     enum fpd_db db;
     fpd_write_fn fn; /* NULL: a checkpoint */
     void *arg;
+    uint64_t grows; /* bytes; 0: it is done on a full disk too */
     int err;
     bool done;
     pthread_cond_t finished;
@@ -47,14 +51,24 @@ static void maybe_checkpoint(struct fpd_conn *conn, enum fpd_db db)
     }
 }
 
-static int run(struct fpd_store *store, struct fpd_store_command *cmd)
+static void cut_logs(struct fpd_store *store)
+{
+    for (int db = 0; db < FPD_DB_COUNT; db++)
+        checkpoint(store->writer[db], SQLITE_CHECKPOINT_TRUNCATE);
+}
+
+void fpd_writer_settle(struct fpd_store *store)
+{
+    fpd_room_lend(store);
+    cut_logs(store);
+    fpd_room_keep(store);
+}
+
+static int transact(struct fpd_store *store, struct fpd_store_command *cmd)
 {
     struct fpd_conn *conn = store->writer[cmd->db];
-    int err;
+    int err = fpd_conn_exec(conn, "BEGIN IMMEDIATE");
 
-    if (!cmd->fn)
-        return checkpoint(conn, SQLITE_CHECKPOINT_TRUNCATE);
-    err = fpd_conn_exec(conn, "BEGIN IMMEDIATE");
     if (err)
         return err;
     err = cmd->fn(store, conn, cmd->arg);
@@ -63,8 +77,47 @@ static int run(struct fpd_store *store, struct fpd_store_command *cmd)
     /* Some failures (a full disk) have rolled back already. */
     if (err && !sqlite3_get_autocommit(conn->db))
         sqlite3_exec(conn->db, "ROLLBACK", NULL, NULL, NULL);
+    return err;
+}
+
+/* What does not grow, once more, where the disk was full. */
+static int transact_in_reserve(struct fpd_store *store,
+                               struct fpd_store_command *cmd)
+{
+    int err;
+
+    fpd_room_lend(store);
+    cut_logs(store);
+    err = transact(store, cmd);
+    cut_logs(store);
+    fpd_room_keep(store);
+    return err;
+}
+
+static bool fits(struct fpd_store *store, uint64_t bytes)
+{
+    if (fpd_room_fits(store, bytes))
+        return true;
+    fpd_writer_settle(store);
+    return fpd_room_fits(store, bytes);
+}
+
+static int run(struct fpd_store *store, struct fpd_store_command *cmd)
+{
+    struct fpd_conn *conn = store->writer[cmd->db];
+    int err;
+
+    if (!cmd->fn)
+        return checkpoint(conn, SQLITE_CHECKPOINT_TRUNCATE);
+    if (cmd->grows && !fits(store, cmd->grows))
+        return FP_ERR_NOSPC;
+    err = transact(store, cmd);
     if (!err)
         maybe_checkpoint(conn, cmd->db);
+    else if (err == FP_ERR_NOSPC && !cmd->grows)
+        err = transact_in_reserve(store, cmd);
+    else if (err == FP_ERR_NOSPC)
+        fpd_writer_settle(store);
     return err;
 }
 
@@ -120,6 +173,29 @@ int fpd_store_write(struct fpd_store *store, enum fpd_db db, fpd_write_fn fn,
     struct fpd_store_command cmd = { .db = db, .fn = fn, .arg = arg };
 
     return submit(store, &cmd);
+}
+
+int fpd_store_grow(struct fpd_store *store, enum fpd_db db, uint64_t bytes,
+                   fpd_write_fn fn, void *arg)
+{
+    struct fpd_store_command cmd = {
+        .db = db, .fn = fn, .arg = arg, .grows = bytes + 1
+    };
+
+    return submit(store, &cmd);
+}
+
+static int nothing(struct fpd_store *store, struct fpd_conn *conn, void *arg)
+{
+    (void)store;
+    (void)conn;
+    (void)arg;
+    return FP_OK;
+}
+
+int fpd_store_room(struct fpd_store *store)
+{
+    return fpd_store_grow(store, FPD_DB_STORE, 0, nothing, NULL);
 }
 
 int fpd_store_checkpoint(struct fpd_store *store, enum fpd_db db)

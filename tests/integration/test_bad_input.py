@@ -390,11 +390,10 @@ def test_a_full_disk_loses_nothing(small_disk):
     assert good['state'] == 'done', good
     image = (bed.dir / 'dev.img').read_bytes()
     ballast = bed.dir / 'store' / 'ballast'
-    with open(ballast, 'wb') as f:
+    with open(ballast, 'wb', buffering=0) as f:
         try:
             while True:
                 f.write(bytes(65536))
-                f.flush()
         except OSError:
             pass
     with open(ballast, 'r+b') as f:  # 320 KiB are left: less than what comes
@@ -405,6 +404,7 @@ def test_a_full_disk_loses_nothing(small_disk):
     assert bed.http.get(f'{base}/f').content == content(100_000)
     ballast.unlink()
     assert bed.http.put(f'{base}/g', data=content(2_000_000, 2)).status_code == 201
+    wait_for('the upload to leave the disk', lambda: shutil.disk_usage(ballast.parent).free > 2_500_000)
     ballast.write_bytes(bytes(2_000_000))
     job = bed.backup('dev')  # two megabytes that nobody can compress
     assert job['state'] == 'failed' and job['error']['code'] == 'NOSPC', job

@@ -56,7 +56,7 @@ __attribute__((unused)) static int fixture_teardown(void **state)
     static const char *const names[] = { "store.db",     "store.db-wal",
                                          "store.db-shm", "meta.db",
                                          "meta.db-wal",  "meta.db-shm",
-                                         "lock" };
+                                         "lock",         "reserve" };
     struct fixture *f = *state;
 
     fpd_store_close(f->store);

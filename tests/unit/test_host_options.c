@@ -57,12 +57,32 @@ static void fields_go_where_they_are(void **state)
     assert_int_equal(cfg.flags, 0);
 }
 
+static void an_agent_gets_all_of_it_in_the_text(void **state)
+{
+    (void)state;
+    assert_string_equal(take("littlefs", FP_HOST_OPTION_DEVICE,
+                             "ro=1,block_size=4K,name_max=31,entries=8"),
+                        "ro=1,block_size=4096,name_max=31,entries=8");
+    assert_string_equal(
+        take(NULL, FP_HOST_OPTION_DEVICE, "ro=0,bits=12,label=A b"),
+        "ro=0,bits=12,label=A b");
+    assert_string_equal(take("raw", FP_HOST_OPTION_DEVICE, "ro=1,a=0+4K:ro"),
+                        "ro=1,a=0+4096:ro");
+}
+
 static void what_is_wrong_is_refused(void **state)
 {
     static const struct {
         const char *fs, *typed, *word;
         enum fp_host_option_use use;
     } wrong[] = {
+        { "littlefs", "ro=maybe", "ro=0|1", FP_HOST_OPTION_DEVICE },
+        { "littlefs", "ro", "ro=0|1", FP_HOST_OPTION_DEVICE },
+        { "littlefs", "readonly=1", "ro=0|1", FP_HOST_OPTION_DEVICE },
+        { "littlefs", "bogus=1", "resize=0|1", FP_HOST_OPTION_DEVICE },
+        { "littlefs", "block_cycles=8", "entries=", FP_HOST_OPTION_DEVICE },
+        { NULL, "bogus=1", "ro=0|1, block_size=", FP_HOST_OPTION_DEVICE },
+        { "fat", "ro=1", "no such option", FP_HOST_OPTION_MOUNT },
         { "spiffs", "magic=maybe", "magic=0|1", FP_HOST_OPTION_FORMAT },
         { "spiffs", "magic=2", "magic=0|1", FP_HOST_OPTION_MOUNT },
         { "spiffs", "magc=1", "magic=0|1", FP_HOST_OPTION_MOUNT },
@@ -121,6 +141,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_written_out),
         cmocka_unit_test(fields_go_where_they_are),
+        cmocka_unit_test(an_agent_gets_all_of_it_in_the_text),
         cmocka_unit_test(what_is_wrong_is_refused),
         cmocka_unit_test(an_unknown_filesystem_takes_what_any_does),
         cmocka_unit_test(regions_may_touch),

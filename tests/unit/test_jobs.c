@@ -22,6 +22,8 @@
 #include "core/error.h"
 #include "daemon/device/device.h"
 #include "daemon/jobs/jobs.h"
+#include "daemon/store/internal.h"
+#include "daemon/store/jobs.h"
 #include "daemon/store/snapshot.h"
 #include "daemon/store/store.h"
 
@@ -1237,6 +1239,51 @@ static void verify_and_prune_tell_what_they_did(void **state)
     json_decref(taken);
 }
 
+static int limit_pages(struct fpd_store *store, struct fpd_conn *conn,
+                       void *arg)
+{
+    (void)store;
+    return fpd_conn_exec(conn, arg);
+}
+
+/* SQLite's own limit is the full disk. */
+static void a_prune_needs_no_room_to_be_stored(void **state)
+{
+    struct bench *b = *state;
+    struct fpd_store_job row = { .kind = "x", .state = "done", .ended_ms = 1 };
+    char id[FPD_JOB_ID_SIZE], why[200] = "";
+    json_t *taken, *result;
+    const char *gone;
+    int err;
+
+    dev_fill(&dev_a, 1, 40);
+    taken = backup(b, "a");
+    assert_int_equal(fpd_store_write(b->store, FPD_DB_META, limit_pages,
+                                     "PRAGMA max_page_count = 1"),
+                     FP_OK);
+    do {
+        row.id[0] = 0;
+        err = fpd_store_job_add(b->store, &row);
+    } while (!err);
+    assert_int_equal(err, FP_ERR_NOSPC);
+    gone = word(taken, "snapshot");
+    assert_int_equal(fpd_jobs_prune(b->jobs, &gone, 1, id, why, sizeof(why)),
+                     FP_OK);
+    assert_int_equal(snapshot_count(b), 0);
+    result = result_of(b, id);
+    assert_int_equal(number(result, "freed_chunks"), 40);
+    assert_int_equal(fpd_store_job_get(b->store, id, &row), FP_ERR_NOENT);
+    assert_int_equal(fpd_store_write(b->store, FPD_DB_META, limit_pages,
+                                     "PRAGMA max_page_count = 10000"),
+                     FP_OK);
+    while (fpd_store_job_get(b->store, id, &row) == FP_ERR_NOENT)
+        usleep(50000);
+    assert_string_equal(row.state, "done");
+    fpd_store_job_deinit(&row);
+    json_decref(result);
+    json_decref(taken);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -1273,6 +1320,7 @@ int main(void)
         CASE(too_large_an_image_is_refused_at_once),
         CASE(verify_and_prune_tell_what_they_did),
         CASE(verifies_leave_room_for_other_jobs),
+        CASE(a_prune_needs_no_room_to_be_stored),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
