@@ -121,24 +121,28 @@ static int first_error(int a, int b)
 static int check_chunk(const struct fpd_request *req)
 {
     int err = check_word(req->u.chunk.storage);
+    bool sized = req->u.chunk.chunk_size && req->u.chunk.storage_size;
 
     if (err)
         return err;
     switch (req->op) {
     case FPD_OP_CHUNK_DIGESTS:
-        return req->u.chunk.count && req->u.chunk.digests &&
+        return sized && req->u.chunk.count && req->u.chunk.digests &&
                        req->u.chunk.status && req->u.chunk.level <= 1
                    ? FP_OK
                    : FP_ERR_INVAL;
     case FPD_OP_CHUNK_READ:
-        return req->u.chunk.count && req->u.chunk.data && req->u.chunk.status
+        return sized && req->u.chunk.count && req->u.chunk.data &&
+                       req->u.chunk.status
                    ? FP_OK
                    : FP_ERR_INVAL;
     case FPD_OP_CHUNK_WRITE:
-        return req->u.chunk.count && req->u.chunk.data ? FP_OK : FP_ERR_INVAL;
+        return sized && req->u.chunk.count && req->u.chunk.data ? FP_OK
+                                                                : FP_ERR_INVAL;
     case FPD_OP_CHUNK_CHANGED:
-        return req->u.chunk.runs && req->u.chunk.runs_max ? FP_OK
-                                                          : FP_ERR_INVAL;
+        return sized && req->u.chunk.runs && req->u.chunk.runs_max
+                   ? FP_OK
+                   : FP_ERR_INVAL;
     default:
         return FP_OK;
     }

@@ -444,6 +444,10 @@ struct fpd_request {
         } stats;
         struct {
             const char *storage; /* "flash0" */
+            /* CHUNK_*: as the caller was told them and has sized its buffers
+             * by. FP_ERR_STALE: the device tells others now. */
+            uint64_t storage_size;
+            uint32_t chunk_size;
             uint32_t first, count;
             /* DIGESTS: count * 16 bytes and count statuses of the caller.
              * FILL: the byte, then zeros. READ: count * chunk_size bytes and

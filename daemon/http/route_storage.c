@@ -159,6 +159,8 @@ static void fetch(struct fpd_call *call, struct image *im, struct piece *p)
         .op = FPD_OP_CHUNK_READ,
         .klass = FPD_BACKUP,
         .u.chunk = { .storage = im->storage.name,
+                     .storage_size = im->storage.size,
+                     .chunk_size = chunk,
                      .first = (uint32_t)first,
                      .count = count,
                      .data = p->data,

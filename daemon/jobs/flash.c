@@ -48,6 +48,8 @@ static void ask_fill(const struct fpd_flash *flash, const struct ask *ask,
     req->op = ask->op;
     req->klass = ask->klass;
     req->u.chunk.storage = flash->storage;
+    req->u.chunk.storage_size = flash->info.size;
+    req->u.chunk.chunk_size = flash->chunk_size;
     req->u.chunk.first = flash->first + ask->first;
     req->u.chunk.count = ask->count;
     req->u.chunk.digests = ask->digests;

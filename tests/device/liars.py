@@ -16,7 +16,7 @@ import time
 import zlib
 
 import link
-from device import BODY, Device, record, records, serve_for_ever
+from device import BODY, Device, Incoming, Work, record, records, serve_for_ever
 from flash import CHUNK, Flash, Refusal
 from frames import ACK, BULK, BUSY, CONSOLE, MSG, SYNACK, Frame, encode
 from messages import fp
@@ -29,10 +29,12 @@ HOSTILE = b'\x1b]0;x\x07<script>"\\\n\xc2\x9b31m\xe2\x80\xae\xe2\x80\xa8\xff\xfe
 
 
 class Honest(Device):
+    chunks_of_flash = 16
+
     def __init__(self, wire, name, argument):
         self.argument, self.random = argument, random.Random(argument or '1')
         with tempfile.TemporaryDirectory() as folder:
-            super().__init__(wire, name, Flash(f'{folder}/flash', 16 * CHUNK))
+            super().__init__(wire, name, Flash(f'{folder}/flash', self.chunks_of_flash * CHUNK))
         self.volume.put((b'file',), CONTENT)
 
     def written(self, request_id, body):
@@ -655,6 +657,39 @@ class ChunkLies(ChunkFlood):
     def do_chunk_read(self, ask):
         yield record(ask.stream, 1, b'\x55' + struct.pack('<I', ask.count * CHUNK))
         yield fp.ChunkReadReply(gen=7, status=bytes(ask.count), gen_first=7)
+
+
+class Regrows(ChunkFlood):
+    """When the first chunks are asked for its storage gets chunks of 64 KiB, before it answers; all that it is asked is answered in those."""
+
+    chunks_of_flash, size = 256, CHUNK
+
+    def do_storages(self, ask):
+        self.told = self.size > CHUNK
+        for reply in super().do_storages(ask):
+            reply.chunk_size = reply.block_size = self.size
+            yield reply
+
+    def grow(self):
+        if self.size == CHUNK:
+            self.size = 16 * CHUNK
+            self.work.append(Work(0, iter([fp.Event(kind=fp.EVENT_MEDIA_IN, subject=b'flash0')])))
+        while not self.told:
+            yield
+
+    def do_chunk_read(self, ask):
+        size = self.size if self.told else CHUNK
+        yield from self.grow()
+        yield from records(ask.stream, b'ABCDEFGH' * (ask.count * size // 8), self.link.frame_max)
+        yield fp.ChunkReadReply(gen=1, gen_first=1, status=bytes(ask.count))
+
+    def do_chunk_write(self, ask):
+        coming = self.incoming[ask.stream] = Incoming(ask.count * (self.size if self.told else CHUNK))
+        yield from self.grow()
+        yield fp.ChunkWriteReply(done=False, gen=1)
+        while not coming.whole():
+            yield
+        yield fp.ChunkWriteReply(done=True, gen=1)
 
 
 class ChunkStatus(Honest):

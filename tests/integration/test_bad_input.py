@@ -294,6 +294,21 @@ def test_whatever_they_answer_requests_end(fresh):
     assert all(name.isprintable() for name in fresh.daemon.output().splitlines())
 
 
+def test_chunks_that_grow_under_a_request(fresh):
+    """The daemon's buffers are of the chunks that were told before; a request that has begun ends."""
+    Liars(fresh, {name: ('Regrows',) for name in ('image', 'backup', 'restore')})
+    for name in ('image', 'backup', 'restore'):
+        fresh.online(name)
+    done = subprocess.run(['curl', '-sS', '-m', '50', '-H', f'Authorization: {fresh.http.headers["Authorization"]}',
+                           fresh.api('/devices/image/storages/flash0/image')], capture_output=True, timeout=60)
+    assert done.returncode == 18 and len(done.stdout) < 256 * 4096, (done.returncode, len(done.stdout), done.stderr)
+    for reply in (fresh.http.post(fresh.api('/snapshots'), json={'device': 'backup', 'storage': 'flash0'}),
+                  fresh.http.put(fresh.api('/devices/restore/storages/flash0/image'), data=content(256 * 4096))):
+        job = fresh.job(reply)
+        assert job['state'] == 'failed' and 'geometry' in job['error']['detail'], job
+    assert fresh.backup('dev')['state'] == 'done'
+
+
 # --- no room -----------------------------------------------------------------
 
 
