@@ -34,6 +34,10 @@
 
 _Static_assert(FP_AGENT_REQUESTS >= 2, "the protocol promises two requests");
 _Static_assert(FP_AGENT_UPLOADS >= 1, "an upload needs a slot");
+_Static_assert(FP_AGENT_PATH_MAX <= FP_MESSAGE_PATH_MAX &&
+                   FP_AGENT_DIGESTS <= FP_MESSAGE_DIGESTS &&
+                   FP_NAME_MAX <= FP_MESSAGE_NAME_MAX,
+               "messages hold what the agent says of itself");
 /* Lists and digests are cut to what a frame has room for. */
 #define ENVELOPE 12 /* id, and tag and length of the body */
 _Static_assert(fp_HelloReply_size + ENVELOPE <= FP_AGENT_FRAME_MIN &&
@@ -74,6 +78,9 @@ bool fp_agent_storage_is_sane(const struct fp_agent_config *cfg,
 {
     uint32_t chunk_size = fp_agent_chunk_size(storage);
 
+    if ((!FP_AGENT_MEDIA && storage->dev->flags & FP_BDEV_REMOVABLE) ||
+        (!FP_AGENT_REGIONS && storage->region_count > 0))
+        return false;
     if (!is_short(storage->name, 16) || storage->dev == NULL ||
         cfg->scratch_size % storage->dev->read_size != 0 ||
         chunk_size % storage->dev->read_size != 0 || storage->region_count > 8)
@@ -109,6 +116,9 @@ static bool config_is_sane(const struct fp_agent_config *cfg)
         cfg->rx_size < frames || cfg->scratch_size < SCRATCH_MIN ||
         !lz4_is_sane(cfg))
         return false;
+    if ((!FP_AGENT_AUTH && cfg->key != NULL) ||
+        (!FP_AGENT_PROTECTED && cfg->protected_count > 0))
+        return false;
     if (cfg->set_rate != NULL && (cfg->rates == NULL || cfg->rate_count == 0))
         return false;
     if (cfg->key != NULL && (cfg->key_size < KEY_MIN || cfg->entropy == NULL))
@@ -118,7 +128,8 @@ static bool config_is_sane(const struct fp_agent_config *cfg)
             return false;
     for (uint32_t i = 0; i < cfg->volume_count; i++)
         if (!is_short(cfg->volumes[i].path, FP_MOUNT_POINT_MAX + 1) ||
-            !is_short(cfg->volumes[i].storage, 16))
+            !is_short(cfg->volumes[i].storage, 16) ||
+            (!FP_AGENT_REGIONS && cfg->volumes[i].region != NULL))
             return false;
     return true;
 }
@@ -166,8 +177,7 @@ int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
     memset(agent, 0, sizeof *agent);
     agent->cfg = cfg;
     agent->now_ms = now_ms;
-    agent->rate.now = cfg->set_rate != NULL ? cfg->rates[0] : 0;
-    agent->rate.polled_ms = now_ms;
+    fp_agent_rate_init(agent);
     if (cfg->epoch != NULL) {
         memcpy(agent->epoch, cfg->epoch, sizeof agent->epoch);
         agent->has_epoch = true;
@@ -232,7 +242,7 @@ static void send_error(struct fp_agent *agent, const struct fp_agent_task *task)
     char reason[97] = "";
     const char *detail = task->detail;
 
-    if (detail == NULL && task->volume != NULL &&
+    if (FP_AGENT_TEXTS && detail == NULL && task->volume != NULL &&
         (!task->volume->mounted || task->err == FP_ERR_ROFS)) {
         fp_agent_volume_reason(task->volume, reason, sizeof reason);
         if (reason[0] != '\0')
@@ -397,23 +407,26 @@ static bool is_refused(struct fp_agent *agent)
     if (!fp_agent_trusts(agent) &&
         agent->message.which_body != fp_Envelope_hello_tag &&
         agent->message.which_body != fp_Envelope_auth_tag) {
-        refuse(agent, FP_ERR_ACCES, "this device serves who proves its key", 0);
+        refuse(agent, FP_ERR_ACCES,
+               FP_AGENT_SAY("this device serves who proves its key"), 0);
         return true;
     }
     for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++) {
         if (agent->message.id != 0 && agent->tasks[i].id == agent->message.id) {
-            refuse(agent, FP_ERR_PROTO, "a request of this id is at work", 0);
+            refuse(agent, FP_ERR_PROTO,
+                   FP_AGENT_SAY("a request of this id is at work"), 0);
             return true;
         }
     }
     if (agent->message.id == 0 ||
         fp_agent_job_of(agent->message.which_body) == NULL) {
-        refuse(agent, FP_ERR_NOTSUP, "no request that this agent knows", 0);
+        refuse(agent, FP_ERR_NOTSUP,
+               FP_AGENT_SAY("no request that this agent knows"), 0);
         return true;
     }
     if (free_slot(agent) == NULL) {
-        refuse(agent, FP_ERR_NFILE, "too many unanswered requests",
-               FP_AGENT_REQUESTS);
+        refuse(agent, FP_ERR_NFILE,
+               FP_AGENT_SAY("too many unanswered requests"), FP_AGENT_REQUESTS);
         return true;
     }
     return false;
@@ -437,11 +450,12 @@ static void start_task(struct fp_agent *agent)
     bool has_op_id = fp_agent_op_id(&agent->message, op_id, &err);
 
     if (err) {
-        refuse(agent, err, "an op_id is 8 bytes", 8);
+        refuse(agent, err, FP_AGENT_SAY("an op_id is 8 bytes"), 8);
         return;
     }
     if (has_op_id && is_running(agent, op_id)) {
-        refuse(agent, FP_ERR_BUSY, "that operation is at work", 0);
+        refuse(agent, FP_ERR_BUSY, FP_AGENT_SAY("that operation is at work"),
+               0);
         return;
     }
     outcome = has_op_id ? fp_agent_outcome_find(agent, op_id) : NULL;
@@ -468,14 +482,19 @@ static void start_task(struct fp_agent *agent)
 static bool take_message(struct fp_agent *agent, const uint8_t *payload,
                          size_t size)
 {
+    int err;
+
     if (!fp_agent_has_room(agent, FP_AGENT_ANY))
         return false;
     agent->counts.requests++;
     fp_agent_rate_confirm(agent);
     agent->message.id = 0;
-    if (fp_message_decode(&agent->message, payload, size) != 0)
+    err = fp_message_decode(&agent->message, payload, size);
+    if (err == FP_ERR_PROTO)
         refuse(agent, FP_ERR_PROTO,
-               "not a message of this version, or a field is too long", 0);
+               FP_AGENT_SAY("not a message of this version, or a field is too "
+                            "long"),
+               0);
     else if (!is_refused(agent))
         start_task(agent);
     return true;
@@ -518,7 +537,7 @@ static void drop_session(struct fp_agent *agent)
             fp_bdev_gen_thaw(agent->cfg->storages[i].gen);
     fp_agent_restore_drop(agent);
     agent->has_nonce = false;
-    agent->has_challenge = agent->is_proven = false;
+    fp_agent_auth_drop(agent);
     agent->bulk_done = 0;
     agent->features = 0;
 }
@@ -670,7 +689,7 @@ uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms)
         return 0;
     if (is_waiting(agent))
         agent->waits_us = fp_agent_now_us(agent);
-    if ((is_left(agent) || agent->rate.state == FP_AGENT_RATE_DUE) &&
+    if ((is_left(agent) || fp_agent_rate_is_due(agent)) &&
         wait > FROZEN_WAIT_MS)
         wait = FROZEN_WAIT_MS;
     return wait < 250 ? wait : 250;

@@ -34,15 +34,6 @@
 #include "proto/link.h"
 #include "proto/lz4.h"
 
-/* 0 leaves out the code that decodes LZ4, about 0.7 KB, for firmware that has
- * no lz4_in; and that which encodes, about 1 KB, for one without lz4_out. */
-#ifndef FP_AGENT_LZ4_IN
-#define FP_AGENT_LZ4_IN 1
-#endif
-#ifndef FP_AGENT_LZ4_OUT
-#define FP_AGENT_LZ4_OUT 1
-#endif
-
 /* Uploads at work or waiting to be continued, at once. */
 #ifndef FP_AGENT_UPLOADS
 #define FP_AGENT_UPLOADS 2
@@ -109,18 +100,22 @@ struct fp_agent_storage {
     int (*partitions)(struct fp_bdev *dev, uint8_t *buf, uint32_t size,
                       struct fp_agent_partition *parts, const char **why);
     /* private */
-    struct fp_agent_guard guard;
     bool restoring;
     bool stalls;
+#if FP_AGENT_MEDIA
     uint32_t seen;   /* number of the medium when last looked */
     uint32_t medium; /* that serves; 0: none, and no volume is mounted */
     uint32_t looked_ms;
     bool media_due;                        /* an Event of it */
     uint32_t gen_seen, gen_synced, gen_ms; /* of one that may be pulled */
+#endif
+#if FP_AGENT_REGIONS
+    struct fp_agent_guard guard;
     struct fp_agent_partition parts[FP_AGENT_PARTITIONS];
     uint32_t part_count;
     int parts_err;
     const char *parts_why;
+#endif
 };
 
 /* As in flashport.options. */
@@ -152,7 +147,9 @@ struct fp_agent_volume {
                            is formatted unless somebody asks */
     /* private */
     struct fp_vfs_mount vm;
+#if FP_AGENT_REGIONS
     struct fp_bdev_slice slice;
+#endif
     struct fp_agent_storage *on;
     bool mounted;
     bool erased;   /* where a filesystem would begin there is nothing */
@@ -332,12 +329,20 @@ struct fp_agent {
     bool has_nonce;
     uint8_t host_nonce[8];
     uint32_t features; /* that both ends have in this session */
+#if FP_AGENT_LZ4_IN
     struct fp_lz4_decoder unpack;
+#endif
+#if FP_AGENT_LZ4_OUT
     struct fp_lz4_encoder pack;
+#endif
     uint32_t pack_size; /* bytes that the next frame will hold, by the last */
+#if FP_AGENT_AUTH
     uint8_t challenge[16]; /* ours, of the last Hello */
     bool has_challenge, is_proven;
+#endif
+#if FP_AGENT_RATES
     struct fp_agent_rate rate;
+#endif
     int32_t zone_min; /* as the host's Hello told */
     bool reboot_due;
     uint32_t reboot_ms;

@@ -69,10 +69,10 @@ void fp_agent_bulk_begin(struct fp_agent *agent, uint32_t features)
     agent->features = features;
     agent->pack_size = 0;
     if (unpacks(agent))
-        fp_lz4_decoder_init(&agent->unpack, cfg->lz4_in,
+        fp_lz4_decoder_init(fp_agent_unpack(agent), cfg->lz4_in,
                             at_most(cfg->lz4_in_size, FP_LZ4_WINDOW_MAX));
     if (packs(agent))
-        fp_lz4_encoder_init(&agent->pack, &pack);
+        fp_lz4_encoder_init(fp_agent_pack(agent), &pack);
 }
 
 static bool is_uniform(const uint8_t *buf, uint32_t size, uint8_t value)
@@ -124,7 +124,8 @@ static uint32_t frame_room(const struct fp_agent *agent,
  * about as many as the last one did; what was read in vain is read again. */
 static uint32_t ahead(const struct fp_agent *agent, uint32_t room)
 {
-    uint32_t max = fp_lz4_encoder_max(&agent->pack), n = agent->pack_size;
+    uint32_t max = fp_lz4_encoder_max(fp_agent_pack(agent)),
+             n = agent->pack_size;
 
     if (!packs(agent) || n < room)
         n = room;
@@ -141,20 +142,20 @@ static size_t put_record(struct fp_agent *agent, uint8_t stream,
 
     if (!packs(agent))
         return fp_bulk_put_raw(frame, stream, *n);
-    size = fp_lz4_pack(&agent->pack, *n, align, frame + FP_BULK_RAW_HEADER,
-                       room, &taken);
+    size = fp_lz4_pack(fp_agent_pack(agent), *n, align,
+                       frame + FP_BULK_RAW_HEADER, room, &taken);
     if (size == 0) {
         if (*n > room)
             *n = room - room % align;
         memcpy(frame + FP_BULK_RAW_HEADER, data, *n);
         agent->pack_size = room;
-        fp_lz4_encoder_keep(&agent->pack, *n);
+        fp_lz4_encoder_keep(fp_agent_pack(agent), *n);
         return fp_bulk_put_raw(frame, stream, *n);
     }
     *n = taken;
     agent->pack_size = taken * room / size;
     agent->pack_size += agent->pack_size / 8;
-    fp_lz4_encoder_keep(&agent->pack, taken);
+    fp_lz4_encoder_keep(fp_agent_pack(agent), taken);
     return fp_bulk_put_lz4(frame, stream, size);
 }
 
@@ -178,7 +179,7 @@ int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
         return fp_agent_because(
             task, FP_ERR_NOTSUP,
             "a frame is smaller than a read of this medium");
-    data = packs(agent) ? fp_lz4_encoder_room(&agent->pack, n)
+    data = packs(agent) ? fp_lz4_encoder_room(fp_agent_pack(agent), n)
                         : frame + FP_BULK_RAW_HEADER;
     err = source->read(agent, task, *off, data, n);
     if (err)
@@ -272,7 +273,8 @@ static uint32_t piece(struct fp_agent *agent, const struct fp_bulk *rec,
     uint32_t max = (uint32_t)agent->cfg->scratch_size;
 
     if (FP_AGENT_LZ4_IN && rec->type == FP_BULK_LZ4)
-        return fp_lz4_decode(&agent->unpack, rec->data, rec->size, max, data);
+        return fp_lz4_decode(fp_agent_unpack(agent), rec->data, rec->size, max,
+                             data);
     max = at_most(rec->size - agent->bulk_done, max);
     *data = agent->cfg->scratch;
     if (rec->type == FP_BULK_RAW)
@@ -287,9 +289,9 @@ static bool taken(struct fp_agent *agent, const struct fp_bulk *rec,
                   const uint8_t *data, uint32_t n)
 {
     if (FP_AGENT_LZ4_IN && rec->type == FP_BULK_LZ4)
-        return fp_lz4_decoder_take(&agent->unpack, n);
+        return fp_lz4_decoder_take(fp_agent_unpack(agent), n);
     if (rec->type == FP_BULK_RAW && unpacks(agent))
-        fp_lz4_decoder_feed(&agent->unpack, data, n);
+        fp_lz4_decoder_feed(fp_agent_unpack(agent), data, n);
     agent->bulk_done += n;
     return agent->bulk_done >= rec->size;
 }
@@ -303,7 +305,7 @@ static void fail(struct fp_agent *agent, struct fp_agent_upload *upload,
         upload->err = FP_ERR_PROTO;
     if (task != NULL)
         fp_agent_task_fail(agent, task, FP_ERR_PROTO,
-                           "what came is no LZ4 block");
+                           FP_AGENT_SAY("what came is no LZ4 block"));
 }
 
 /* FP_AGENT_WAIT: flash cannot be written now. What leads nowhere is only

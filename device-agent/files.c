@@ -60,7 +60,8 @@ static int mkdir_step(struct fp_agent *agent, struct fp_agent_task *task)
     int err = fp_vfs_mkdir(agent->cfg->vfs, task->u.names.from);
 
     if (err == FP_ERR_NOTSUP)
-        task->detail = "this filesystem has no directories of its own";
+        return fp_agent_because(
+            task, err, "this filesystem has no directories of its own");
     return err ? err : fp_agent_done_at(agent, task, task->u.names.from);
 }
 
@@ -167,7 +168,8 @@ static int rename_step(struct fp_agent *agent, struct fp_agent_task *task)
                             names->no_replace ? FP_RENAME_NOREPLACE : 0);
 
     if (err == FP_ERR_NOTSUP)
-        task->detail = "not across volumes: copy, then delete";
+        return fp_agent_because(task, err,
+                                "not across volumes: copy, then delete");
     if (err)
         return err;
     fp_agent_tell_changed(agent, names->from);

@@ -92,8 +92,8 @@ static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
     hello->busy_max_ms = BUSY_MAX_MS;
     hello->rx_stall = agent->rx_stall;
     hello->features = agent->features;
-    if (agent->features & fp_Feature_FEATURE_LZ4_IN)
-        hello->lz4_window = agent->unpack.size;
+    if (FP_AGENT_LZ4_IN && agent->features & fp_Feature_FEATURE_LZ4_IN)
+        hello->lz4_window = fp_agent_unpack(agent)->size;
     if (vm != NULL)
         FP_AGENT_TEXT(hello->default_volume, vm->path);
     tell_filesystems(agent, hello);
@@ -198,6 +198,8 @@ const struct fp_agent_job fp_agent_job_reboot = {
 };
 
 /* ---- Stats: a flat list of counters, numbered; the cursor is a number ---- */
+
+#if FP_AGENT_STATS
 
 #define LINK_COUNTERS    8
 #define AGENT_COUNTERS   5
@@ -324,8 +326,11 @@ const struct fp_agent_job fp_agent_job_stats = {
     .step = stats_step,
 };
 
+#endif
+
 /* ---- Storages: one message each ---- */
 
+#if FP_AGENT_REGIONS
 static void tell_region(const struct fp_agent_region *from,
                         fp_StorageReply *reply)
 {
@@ -341,6 +346,17 @@ static void tell_region(const struct fp_agent_region *from,
     region->flags = from->flags;
 }
 
+static void tell_regions(const struct fp_agent_storage *storage,
+                         fp_StorageReply *reply)
+{
+    for (uint32_t i = 0; i < storage->region_count; i++)
+        tell_region(&storage->regions[i], reply);
+    for (uint32_t i = 0; i < storage->part_count; i++)
+        if (storage->parts[i].region.size != 0)
+            tell_region(&storage->parts[i].region, reply);
+}
+#endif
+
 static void tell_storage(const struct fp_agent_storage *storage,
                          fp_StorageReply *reply)
 {
@@ -355,11 +371,9 @@ static void tell_storage(const struct fp_agent_storage *storage,
     reply->gen = fp_agent_gen(storage);
     reply->gen_trusted = storage->gen != NULL;
     reply->no_medium = !fp_agent_has_medium(storage);
-    for (uint32_t i = 0; i < storage->region_count; i++)
-        tell_region(&storage->regions[i], reply);
-    for (uint32_t i = 0; i < storage->part_count; i++)
-        if (storage->parts[i].region.size != 0)
-            tell_region(&storage->parts[i].region, reply);
+#if FP_AGENT_REGIONS
+    tell_regions(storage, reply);
+#endif
 }
 
 static int storages_step(struct fp_agent *agent, struct fp_agent_task *task)

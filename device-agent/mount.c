@@ -25,6 +25,10 @@ const struct fp_fs_ops *fp_agent_driver(const struct fp_agent *agent,
     return *driver;
 }
 
+/* ---- where a volume lies ---- */
+
+#if FP_AGENT_REGIONS
+
 const struct fp_agent_region *fp_agent_region(
     const struct fp_agent_storage *storage, const char *name)
 {
@@ -36,8 +40,6 @@ const struct fp_agent_region *fp_agent_region(
             return &storage->parts[i].region;
     return NULL;
 }
-
-/* ---- where a volume lies ---- */
 
 const struct fp_agent_partition *fp_agent_volume_part(
     const struct fp_agent_volume *volume)
@@ -83,6 +85,18 @@ static int place_of(const struct fp_agent_volume *volume,
                                                             : FP_OK;
 }
 
+#else
+
+static int place_of(const struct fp_agent_volume *volume,
+                    const struct fp_agent_region **region)
+{
+    (void)volume;
+    *region = NULL;
+    return FP_OK;
+}
+
+#endif
+
 static int find_storage(struct fp_agent *agent, struct fp_agent_volume *volume)
 {
     volume->on = NULL;
@@ -106,11 +120,13 @@ static int device_of(struct fp_agent *agent, struct fp_agent_volume *volume,
     if (err)
         return err;
     *dev = fp_agent_dev(volume->on);
+#if FP_AGENT_REGIONS
     if (region != NULL) {
         err = fp_bdev_slice_init(&volume->slice, *dev, (fp_addr)region->off,
                                  (fp_addr)region->size);
         *dev = &volume->slice.bdev;
     }
+#endif
     return err || volume->adapt == NULL ? err
                                         : volume->adapt(volume, *dev, dev);
 }
@@ -181,9 +197,10 @@ static int driver_of(const struct fp_agent *agent,
     const char *fs = volume->told_fs[0] != '\0' ? volume->told_fs : volume->fs;
 
     *ops = NULL;
-    if (fs == NULL || strcmp(fs, "auto") == 0)
+    if (FP_FS_PROBE && (fs == NULL || strcmp(fs, "auto") == 0))
         return FP_OK;
-    *ops = fp_agent_driver(agent, fs);
+    *ops =
+        fs != NULL ? fp_agent_driver(agent, fs) : agent->cfg->vfs->drivers[0];
     return *ops == NULL ? FP_ERR_NOTSUP : FP_OK;
 }
 
@@ -206,16 +223,24 @@ static int do_mount(struct fp_agent *agent, struct fp_agent_volume *volume)
                         &cfg, volume->ws, volume->ws_size);
 }
 
+/* The first bytes; without a probe that would see what is further behind, all
+ * of them. */
 static bool begins_erased(struct fp_agent *agent, struct fp_bdev *dev)
 {
+    uint32_t max = (uint32_t)agent->cfg->scratch_size, n;
+    fp_addr size = fp_bdev_size(dev);
     uint8_t *buf = agent->cfg->scratch;
-    uint32_t n = (uint32_t)agent->cfg->scratch_size;
 
-    if (n > fp_bdev_size(dev))
-        n = (uint32_t)fp_bdev_size(dev);
-    n -= n % dev->read_size;
-    return n > 1 && fp_bdev_read(dev, 0, buf, n) == FP_OK && buf[0] == 0xff &&
-           memcmp(buf, buf + 1, n - 1) == 0;
+    if (FP_FS_PROBE && size > max)
+        size = max;
+    for (fp_addr at = 0; at < size; at += n) {
+        n = size - at < max ? (uint32_t)(size - at) : max;
+        n -= n % dev->read_size;
+        if (n < 2 || fp_bdev_read(dev, at, buf, n) != FP_OK || buf[0] != 0xff ||
+            memcmp(buf, buf + 1, n - 1) != 0)
+            return false;
+    }
+    return size > 0;
 }
 
 /* With a driver named, an empty storage looks to it like a damaged volume: ask
@@ -232,6 +257,10 @@ static int explain(struct fp_agent *agent, struct fp_agent_volume *volume,
     if ((err != FP_ERR_CORRUPT && err != FP_ERR_NOENT) ||
         device_of(agent, volume, &dev) != FP_OK)
         return err;
+    if (!FP_FS_PROBE) {
+        volume->erased = begins_erased(agent, dev);
+        return volume->erased ? FP_ERR_NOENT : err;
+    }
     configure(agent, volume, &found);
     if (err == FP_ERR_CORRUPT) {
         by_byte = fp_bdev_window_init(&window, dev, agent->cfg->scratch,
@@ -314,8 +343,9 @@ static void close_own(struct fp_agent *agent,
                      task->volume == volume && task->job->end != NULL;
 
         if (holds)
-            fp_agent_task_fail(agent, task, FP_ERR_STALE,
-                               "its volume was unmounted meanwhile");
+            fp_agent_task_fail(
+                agent, task, FP_ERR_STALE,
+                FP_AGENT_SAY("its volume was unmounted meanwhile"));
     }
     for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
         if (agent->uploads[i].file.mnt != NULL &&
@@ -446,8 +476,10 @@ static struct why why_unmounted(const struct fp_agent_volume *volume)
         return (struct why){ "its storage ", " is being restored" };
     if (on != NULL && !fp_agent_has_medium(on))
         return (struct why){ "there is no medium in ", "" };
+#if FP_AGENT_REGIONS
     if (on != NULL && volume->partition != 0 && on->parts_err)
         return (struct why){ on->parts_why, NULL };
+#endif
     if (part != NULL && part->why != NULL)
         return (struct why){ part->why, NULL };
     switch (volume->mount_err) {
@@ -498,6 +530,8 @@ void fp_agent_volume_reason(const struct fp_agent_volume *volume, char *dst,
     struct why why;
 
     dst[0] = '\0';
+    if (!FP_AGENT_TEXTS)
+        return;
     if (volume->mounted) {
         if (volume->on->dev->flags & FP_BDEV_RDONLY)
             fp_agent_append(dst, size, "its storage is write-protected");

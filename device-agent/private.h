@@ -50,6 +50,19 @@ extern const struct fp_agent_job fp_agent_job_set_rate, fp_agent_job_hello,
 /* NULL: a message that is no request. */
 const struct fp_agent_job *fp_agent_job_of(pb_size_t tag);
 
+/* ---- what may be left out ---- */
+
+#if FP_AGENT_LZ4_IN
+#define fp_agent_unpack(agent) (&(agent)->unpack)
+#else
+#define fp_agent_unpack(agent) ((struct fp_lz4_decoder *)NULL)
+#endif
+#if FP_AGENT_LZ4_OUT
+#define fp_agent_pack(agent) (&(agent)->pack)
+#else
+#define fp_agent_pack(agent) ((struct fp_lz4_encoder *)NULL)
+#endif
+
 /* ---- agent.c ---- */
 
 /* Do names, sizes and chunks of a storage hold to the rules of agent.h? */
@@ -70,8 +83,17 @@ void fp_agent_task_fail(struct fp_agent *agent, struct fp_agent_task *task,
 void fp_agent_hash(struct fp_agent *agent, struct fp_sha256 *sha,
                    const uint8_t *buf, uint32_t size);
 
+/* Constant text for a person, which a firmware may do without. */
+#define FP_AGENT_SAY(text) (FP_AGENT_TEXTS ? (text) : NULL)
+
 /* Sets the sentence that goes with an error, and returns the error. */
-int fp_agent_because(struct fp_agent_task *task, int err, const char *detail);
+static inline int fp_agent_because(struct fp_agent_task *task, int err,
+                                   const char *detail)
+{
+    if (FP_AGENT_TEXTS)
+        task->detail = detail;
+    return err;
+}
 /* The envelope to fill in: id and kind are set, the rest is zero. */
 fp_Envelope *fp_agent_out(struct fp_agent *agent, uint32_t id, pb_size_t tag);
 /* The same of an Event; NULL: there is no room for it. */
@@ -130,11 +152,17 @@ fp_addr fp_agent_storage_size(const struct fp_agent_storage *storage);
 
 /* ---- policy.c ---- */
 
+#if FP_AGENT_REGIONS
 /* The storage for all that a host can have done with it. */
 struct fp_bdev *fp_agent_dev(struct fp_agent_storage *storage);
 /* Does [off, off + size) touch a region with one of these flags? */
 bool fp_agent_is_guarded(const struct fp_agent_storage *storage, uint64_t off,
                          uint64_t size, uint32_t flags);
+#else
+#define fp_agent_dev(storage)                          ((storage)->dev)
+#define fp_agent_is_guarded(storage, off, size, flags) false
+#endif
+#if FP_AGENT_PROTECTED
 /* FP_ERR_ACCES: `path` is protected, or with `above` something in it. */
 int fp_agent_may_change(const struct fp_agent *agent,
                         struct fp_agent_task *task, const char *path,
@@ -144,6 +172,11 @@ bool fp_agent_volume_is_protected(const struct fp_agent *agent,
                                   const struct fp_agent_volume *volume);
 bool fp_agent_storage_is_protected(const struct fp_agent *agent,
                                    const struct fp_agent_storage *storage);
+#else
+#define fp_agent_may_change(agent, task, path, above) FP_OK
+#define fp_agent_volume_is_protected(agent, volume)   false
+#define fp_agent_storage_is_protected(agent, storage) false
+#endif
 
 /* ---- mount.c ---- */
 
@@ -162,12 +195,17 @@ int fp_agent_volume_unmount(struct fp_agent *agent,
 /* The same without a word to the medium, which has left. */
 void fp_agent_volume_abandon(struct fp_agent *agent,
                              struct fp_agent_volume *volume);
+#if FP_AGENT_REGIONS
 /* The partition that it lies on; NULL: none, a region or all of the storage. */
 const struct fp_agent_partition *fp_agent_volume_part(
     const struct fp_agent_volume *volume);
 /* Does it lie on a partition that the medium does not have? Then nobody is
  * told of it. */
 bool fp_agent_volume_is_void(const struct fp_agent_volume *volume);
+#else
+#define fp_agent_volume_part(volume)    ((struct fp_agent_partition *)NULL)
+#define fp_agent_volume_is_void(volume) false
+#endif
 const struct fp_fs_ops *fp_agent_driver(const struct fp_agent *agent,
                                         const char *name);
 /* The region of that name, of the table or of the medium; or NULL. */
@@ -178,11 +216,17 @@ const struct fp_agent_region *fp_agent_region(
 
 /* At the start: which media are in, and their partitions. */
 void fp_agent_media_init(struct fp_agent *agent);
+#if FP_AGENT_MEDIA
 /* Notices what was put in or taken out: mounts, or gives up what is open. */
 void fp_agent_media_watch(struct fp_agent *agent);
 /* Sends what Events are due of them. */
 void fp_agent_media_tell(struct fp_agent *agent);
 bool fp_agent_has_medium(const struct fp_agent_storage *storage);
+#else
+#define fp_agent_media_watch(agent)  ((void)0)
+#define fp_agent_media_tell(agent)   ((void)0)
+#define fp_agent_has_medium(storage) true
+#endif
 /* Takes the partitions of a storage as they are now, and mounts what of its
  * volumes can be mounted. */
 void fp_agent_media_mount(struct fp_agent *agent,
@@ -205,6 +249,7 @@ bool fp_agent_nonce_is(const struct fp_agent *agent, const pb_byte_t *nonce,
 
 /* ---- auth.c ---- */
 
+#if FP_AGENT_AUTH
 /* May the host ask for more than Hello and Auth? */
 bool fp_agent_trusts(const struct fp_agent *agent);
 /* A Hello has come, whose nonce had so many bytes: a fresh challenge, and no
@@ -212,9 +257,20 @@ bool fp_agent_trusts(const struct fp_agent *agent);
 int fp_agent_challenge(struct fp_agent *agent, struct fp_agent_task *task,
                        size_t nonce_size);
 void fp_agent_tell_proof(struct fp_agent *agent, fp_HelloReply *hello);
+/* With the session goes what was proven in it. */
+void fp_agent_auth_drop(struct fp_agent *agent);
+#else
+#define fp_agent_trusts(agent)                ((void)(agent), true)
+#define fp_agent_challenge(agent, task, size) FP_OK
+#define fp_agent_tell_proof(agent, hello)     ((void)0)
+#define fp_agent_auth_drop(agent)             ((void)0)
+#endif
 
 /* ---- rate.c ---- */
 
+#if FP_AGENT_RATES
+/* At the start: the wire has the first of them. */
+void fp_agent_rate_init(struct fp_agent *agent);
 void fp_agent_tell_rates(struct fp_agent *agent, fp_HelloReply *hello);
 /* Bytes have come: frames, or only noise? */
 void fp_agent_rate_hear(struct fp_agent *agent);
@@ -222,6 +278,16 @@ void fp_agent_rate_hear(struct fp_agent *agent);
 void fp_agent_rate_confirm(struct fp_agent *agent);
 /* In every poll: does what is due by time. */
 void fp_agent_rate_watch(struct fp_agent *agent);
+/* Is it to be set as soon as the line is empty? */
+bool fp_agent_rate_is_due(const struct fp_agent *agent);
+#else
+#define fp_agent_rate_init(agent)         ((void)0)
+#define fp_agent_tell_rates(agent, hello) ((void)0)
+#define fp_agent_rate_hear(agent)         ((void)0)
+#define fp_agent_rate_confirm(agent)      ((void)0)
+#define fp_agent_rate_watch(agent)        ((void)0)
+#define fp_agent_rate_is_due(agent)       false
+#endif
 
 /* ---- bulk.c ---- */
 

@@ -157,8 +157,9 @@ static int open_file(struct fp_agent *agent, struct fp_agent_task *task,
     if (err == FP_ERR_NOSPC)
         return fp_agent_no_space(
             task, upload->file.mnt, upload->size,
-            upload->replaces ? "no room for the new file beside the old one"
-                             : NULL);
+            upload->replaces
+                ? FP_AGENT_SAY("no room for the new file beside the old one")
+                : NULL);
     return err;
 }
 

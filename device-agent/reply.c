@@ -41,12 +41,6 @@ void fp_agent_hash(struct fp_agent *agent, struct fp_sha256 *sha,
     agent->counts.hash_us += fp_agent_now_us(agent) - from_us;
 }
 
-int fp_agent_because(struct fp_agent_task *task, int err, const char *detail)
-{
-    task->detail = detail;
-    return err;
-}
-
 fp_Envelope *fp_agent_out(struct fp_agent *agent, uint32_t id, pb_size_t tag)
 {
     fp_Envelope *out = &agent->message;
@@ -106,7 +100,9 @@ void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
     fp_Failure *failure = &out->body.failure;
 
     failure->error = (fp_Error)-err;
-    FP_AGENT_TEXT(failure->detail, detail != NULL ? detail : fp_strerror(err));
+    if (FP_AGENT_TEXTS)
+        FP_AGENT_TEXT(failure->detail,
+                      detail != NULL ? detail : fp_strerror(err));
     failure->needed = needed;
     failure->free = free;
     failure->limit = limit;

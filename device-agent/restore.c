@@ -251,8 +251,10 @@ int fp_agent_blocks_write(struct fp_agent *agent, struct fp_agent_task *task,
         return FP_AGENT_MORE; /* failed: what still comes is swallowed */
     if (!blocks->told || size > blocks->left) {
         fp_agent_task_fail(agent, task, FP_ERR_PROTO,
-                           blocks->told ? "more bytes came than announced"
-                                        : "bytes came before they were due");
+                           FP_AGENT_SAY(blocks->told
+                                            ? "more bytes came than announced"
+                                            : "bytes came before they were "
+                                              "due"));
         return FP_AGENT_MORE;
     }
     if (!fp_agent_may_write(agent, task->storage))

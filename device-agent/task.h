@@ -12,6 +12,7 @@
 
 #include "core/digest/sha256.h"
 #include "core/vfs/vfs.h"
+#include "device-agent/parts.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,15 +22,14 @@
 #define FP_AGENT_REQUESTS 4
 #endif
 
-/* Longest path that is taken, in bytes; messages carry 512 at most. */
+/* Longest path that is taken, in bytes; what a message carries at most. */
 #ifndef FP_AGENT_PATH_MAX
-#define FP_AGENT_PATH_MAX 512
+#define FP_AGENT_PATH_MAX FP_MESSAGE_PATH_MAX
 #endif
 
-/* Chunk digests in one reply, 16 bytes of every task each; 32 at most, as
- * flashport.options has it. */
+/* Chunk digests in one reply, 16 bytes of every task each; likewise. */
 #ifndef FP_AGENT_DIGESTS
-#define FP_AGENT_DIGESTS 32
+#define FP_AGENT_DIGESTS FP_MESSAGE_DIGESTS
 #endif
 /* Chunks in one ChunkRead, likewise. */
 #define FP_AGENT_CHUNKS 64

@@ -27,13 +27,14 @@ static void tell_mounted(struct fp_agent_volume *volume, fp_VolumeReply *reply)
     FP_AGENT_TEXT(reply->fs, ops->name);
     reply->promise = (uint32_t)ops->promise;
     if (err) {
-        FP_AGENT_TEXT(reply->reason, fp_strerror(err));
+        if (FP_AGENT_TEXTS)
+            FP_AGENT_TEXT(reply->reason, fp_strerror(err));
         return;
     }
     FP_AGENT_TEXT(reply->version, st.version);
-    reply->caps = st.caps;
+    reply->caps = FP_AGENT_ATTRS ? st.caps : st.caps & ~(uint32_t)FP_CAP_ATTRS;
     reply->writable = !fp_agent_is_rdonly(volume) && st.caps & FP_CAP_WRITE;
-    if (!reply->writable && reply->reason.size == 0)
+    if (FP_AGENT_TEXTS && !reply->writable && reply->reason.size == 0)
         FP_AGENT_TEXT(reply->reason, "its driver here only reads");
     reply->size = st.size;
     reply->free = st.free;
@@ -54,7 +55,7 @@ static const char *region_of(const struct fp_agent_volume *volume)
 
 static void tell_volume(struct fp_agent_volume *volume, fp_VolumeReply *reply)
 {
-    char reason[97];
+    char reason[FP_AGENT_TEXTS ? 97 : 1];
 
     reply->present = true;
     reply->mounted = volume->mounted;
