@@ -107,13 +107,13 @@ static bool lz4_is_sane(const struct fp_agent_config *cfg)
 
 static bool config_is_sane(const struct fp_agent_config *cfg)
 {
-    size_t frames = 2 * ((size_t)cfg->frame_max + FP_FRAME_OVERHEAD);
+    size_t frame = (size_t)cfg->frame_max + FP_FRAME_OVERHEAD;
 
     if (!is_id(cfg->id) || !is_short(cfg->model, 32) ||
         !is_short(cfg->firmware, 32) || cfg->vfs == NULL || cfg->send == NULL)
         return false;
-    if (cfg->frame_max < FP_AGENT_FRAME_MIN || cfg->tx_size < frames ||
-        cfg->rx_size < frames || cfg->scratch_size < SCRATCH_MIN ||
+    if (cfg->frame_max < FP_AGENT_FRAME_MIN || cfg->tx_size < frame ||
+        cfg->rx_size < 2 * frame || cfg->scratch_size < SCRATCH_MIN ||
         !lz4_is_sane(cfg))
         return false;
     if ((!FP_AGENT_AUTH && cfg->key != NULL) ||
@@ -275,7 +275,7 @@ static bool has_room_for(struct fp_agent *agent,
     if (task->err)
         return fp_agent_has_room(agent, FP_AGENT_ANY);
     if (task->bulk)
-        return fp_agent_wire_is_free(agent);
+        return !agent->owes_room && fp_agent_wire_is_free(agent);
     return task->computing ||
            fp_agent_has_room(agent,
                              task->job->brief ? FP_AGENT_BRIEF : FP_AGENT_ANY);
@@ -610,6 +610,8 @@ static bool serve(struct fp_agent *agent)
     bool wrote = false, progress;
 
     agent->wants_hold = false;
+    agent->owes_room = agent->wants_room;
+    agent->wants_room = false;
     progress = take_frames(agent, &wrote);
     progress |= run_tasks(agent, &wrote);
     if (agent->holding && !agent->wants_hold) {

@@ -324,6 +324,8 @@ struct fp_agent {
     bool rx_stall;
     bool holding; /* rx_stall: the host is not granted credit */
     bool wants_hold;
+    bool wants_room; /* an answer found none in this poll... */
+    bool owes_room;  /* ... or in the one before, so bulk waits */
     uint8_t nonce[8];
     uint32_t nonce_count;
     bool has_nonce;

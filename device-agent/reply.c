@@ -20,8 +20,12 @@ bool fp_agent_has_room(struct fp_agent *agent, size_t size)
 {
     size_t max = fp_link_frame_max(&agent->link);
 
-    return fp_agent_wire_is_free(agent) &&
-           fp_link_alloc(&agent->link, size < max ? size : max) != NULL;
+    if (!fp_agent_wire_is_free(agent))
+        return false;
+    if (fp_link_alloc(&agent->link, size < max ? size : max) != NULL)
+        return true;
+    agent->wants_room = true;
+    return false;
 }
 
 uint64_t fp_agent_now_us(const struct fp_agent *agent)

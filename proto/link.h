@@ -49,7 +49,10 @@ struct fp_link_config {
     uint16_t frame_max;  /* largest payload this end takes or sends, 64 to
                             4096; the smaller of both ends' rules */
     uint8_t *tx_buf;     /* frames sent and not yet acknowledged */
-    size_t tx_size;      /* at least 2 * (frame_max + FP_FRAME_OVERHEAD) */
+    size_t tx_size;      /* at least frame_max + FP_FRAME_OVERHEAD; with less
+                            than twice that, bulk goes in frames of half the
+                            size, and a message of full size waits until what
+                            was sent before is acknowledged */
     uint8_t *rx_buf;     /* the frame being received, and those not yet taken */
     size_t rx_size;      /* at least 2 * (frame_max + FP_FRAME_OVERHEAD); more
                             is what the other end may have under way */
