@@ -30,10 +30,11 @@
 #define REBOOT_AFTER_MS 300
 #define EVENT_AFTER_MS  500
 #define KEY_MIN         16
-#define SCRATCH_MIN     (FP_AGENT_PATH_MAX + 1) /* a path is put there too */
 
 _Static_assert(FP_AGENT_REQUESTS >= 2, "the protocol promises two requests");
 _Static_assert(FP_AGENT_UPLOADS >= 1, "an upload needs a slot");
+_Static_assert(FP_AGENT_OUTCOMES >= FP_AGENT_REQUESTS,
+               "what was at work when the link was lost may come again");
 _Static_assert(FP_AGENT_PATH_MAX <= FP_MESSAGE_PATH_MAX &&
                    FP_AGENT_DIGESTS <= FP_MESSAGE_DIGESTS &&
                    FP_NAME_MAX <= FP_MESSAGE_NAME_MAX,
@@ -82,7 +83,9 @@ bool fp_agent_storage_is_sane(const struct fp_agent_config *cfg,
         (!FP_AGENT_REGIONS && storage->region_count > 0))
         return false;
     if (!is_short(storage->name, 16) || storage->dev == NULL ||
-        cfg->scratch_size % storage->dev->read_size != 0 ||
+        (cfg->scratch != NULL &&
+         cfg->scratch_size % storage->dev->read_size != 0) ||
+        storage->dev->read_size > sizeof(fp_Envelope) ||
         chunk_size % storage->dev->read_size != 0 || storage->region_count > 8)
         return false;
     for (uint32_t i = 0; i < storage->region_count; i++)
@@ -113,8 +116,8 @@ static bool config_is_sane(const struct fp_agent_config *cfg)
         !is_short(cfg->firmware, 32) || cfg->vfs == NULL || cfg->send == NULL)
         return false;
     if (cfg->frame_max < FP_AGENT_FRAME_MIN || cfg->tx_size < frame ||
-        cfg->rx_size < 2 * frame || cfg->scratch_size < SCRATCH_MIN ||
-        !lz4_is_sane(cfg))
+        cfg->rx_size < 2 * frame ||
+        (cfg->scratch != NULL && cfg->scratch_size == 0) || !lz4_is_sane(cfg))
         return false;
     if ((!FP_AGENT_AUTH && cfg->key != NULL) ||
         (!FP_AGENT_PROTECTED && cfg->protected_count > 0))
@@ -158,6 +161,23 @@ static void begin_volumes(struct fp_agent *agent)
     }
 }
 
+/* While something is read there no message is at work: a request was copied
+ * and an answer not begun. */
+static void take_scratch(struct fp_agent *agent)
+{
+    const struct fp_agent_config *cfg = agent->cfg;
+    uint32_t size = (uint32_t)cfg->scratch_size;
+
+    agent->scratch = cfg->scratch;
+    if (cfg->scratch == NULL) {
+        agent->scratch = (uint8_t *)&agent->message;
+        size = sizeof agent->message;
+        for (uint32_t i = 0; i < cfg->storage_count; i++)
+            size -= size % cfg->storages[i].dev->read_size;
+    }
+    agent->scratch_size = size;
+}
+
 int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
                   uint32_t now_ms)
 {
@@ -188,6 +208,7 @@ int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
         agent->rx_stall |= cfg->storages[i].stalls;
     }
     link.rx_stall = agent->rx_stall;
+    take_scratch(agent);
     fp_agent_media_init(agent);
     begin_volumes(agent);
     agent->volumes_changed = false;
@@ -210,6 +231,8 @@ static void free_task(struct fp_agent *agent, struct fp_agent_task *task)
     close_task(agent, task);
     if (agent->block_owner == task)
         agent->block_owner = NULL;
+    if (agent->upper_owner == task)
+        agent->upper_owner = NULL;
     task->id = 0;
     task->stream = 0;
 }

@@ -49,7 +49,9 @@
 #define FP_AGENT_FRAME_MIN (FP_AGENT_PATH_MAX <= 200 ? 512 : 640)
 
 /* Results kept so that a request sent again answers as it did first. */
+#ifndef FP_AGENT_OUTCOMES
 #define FP_AGENT_OUTCOMES 8
+#endif
 
 /* Flags of a region, as in flashport.proto. The agent itself programs and erases
  * nothing in one that is RDONLY, and does not read one that is HIDDEN either;
@@ -213,8 +215,8 @@ struct fp_agent_config {
     /* Sets it, once all that send() took has left. False: it stays as it is. */
     bool (*set_rate)(void *ctx, uint32_t baud);
 
-    uint8_t *scratch; /* for hashing; a multiple of every read_size, and
-                               FP_AGENT_PATH_MAX + 1 at least */
+    uint8_t *scratch; /* for hashing; a multiple of every read_size. NULL: the
+                               memory of a message serves, 0.25 to 1 KB */
     size_t scratch_size;
     uint8_t *block_buf; /* as large as the largest erase block that shall
                                be restorable; NULL: nothing is */
@@ -358,6 +360,10 @@ struct fp_agent {
     struct fp_agent_outcome outcomes[FP_AGENT_OUTCOMES];
     uint32_t next_outcome;
     struct fp_agent_task *block_owner; /* whose block is in block_buf */
+    struct fp_agent_task *upper_owner; /* whose digests are in upper */
+    struct fp_sha256 upper;
+    uint8_t *scratch; /* may be that of the message */
+    uint32_t scratch_size;
     fp_Envelope message; /* the one taken or the one sent: a job copies what it
                             needs before anything is sent */
 };

@@ -86,8 +86,8 @@ static int follow_run(struct fp_agent *agent, struct fp_agent_task *task,
                       uint64_t left, uint8_t value, uint32_t *run,
                       uint32_t *crc)
 {
-    uint8_t *scratch = agent->cfg->scratch;
-    uint32_t max = (uint32_t)agent->cfg->scratch_size;
+    uint8_t *scratch = agent->scratch;
+    uint32_t max = agent->scratch_size;
 
     max -= max % source->align;
     *run = 0;
@@ -270,17 +270,17 @@ static struct fp_agent_task *blocks_of(struct fp_agent *agent, uint8_t stream)
 static uint32_t piece(struct fp_agent *agent, const struct fp_bulk *rec,
                       const uint8_t **data)
 {
-    uint32_t max = (uint32_t)agent->cfg->scratch_size;
+    uint32_t max = agent->scratch_size;
 
     if (FP_AGENT_LZ4_IN && rec->type == FP_BULK_LZ4)
         return fp_lz4_decode(fp_agent_unpack(agent), rec->data, rec->size, max,
                              data);
     max = at_most(rec->size - agent->bulk_done, max);
-    *data = agent->cfg->scratch;
+    *data = agent->scratch;
     if (rec->type == FP_BULK_RAW)
         *data = rec->data + agent->bulk_done;
     else
-        memset(agent->cfg->scratch, rec->fill, max);
+        memset(agent->scratch, rec->fill, max);
     return max;
 }
 

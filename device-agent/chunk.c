@@ -84,7 +84,6 @@ static int chunk_digest_start(struct fp_agent *agent,
     c->reply_first = c->first;
     c->at = c->level == 1 ? c->first * FANOUT : c->first;
     begin_chunk(c);
-    fp_sha256_init(&c->upper);
     task->computing = true;
     return FP_OK;
 }
@@ -111,7 +110,8 @@ static void keep_entry(struct fp_agent_chunks *c, const uint8_t *digest,
 
 /* The chunk is read to its end: its entry, at level 0 into the reply, at level
  * 1 into the hash above. */
-static void end_chunk(const struct fp_agent_storage *storage,
+static void end_chunk(struct fp_agent *agent,
+                      const struct fp_agent_storage *storage,
                       struct fp_agent_chunks *c)
 {
     uint8_t digest[FP_SHA256_SIZE] = { 0 };
@@ -132,11 +132,11 @@ static void end_chunk(const struct fp_agent_storage *storage,
         keep_entry(c, digest, status);
         return;
     }
-    fp_sha256_update(&c->upper, digest, DIGEST_SIZE);
+    fp_sha256_update(&agent->upper, digest, DIGEST_SIZE);
     if (c->at % FANOUT != 0 && c->at != chunk_count(storage))
         return;
-    fp_sha256_final(&c->upper, digest);
-    fp_sha256_init(&c->upper);
+    fp_sha256_final(&agent->upper, digest);
+    fp_sha256_init(&agent->upper);
     keep_entry(c, digest,
                c->upper_unreadable ? fp_ChunkStatus_CHUNK_UNREADABLE
                                    : fp_ChunkStatus_CHUNK_OK);
@@ -154,9 +154,9 @@ static int hash_slice(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_chunks *c = &task->u.chunks;
     struct fp_bdev *dev = fp_agent_dev(task->storage);
-    uint8_t *buf = agent->cfg->scratch;
+    uint8_t *buf = agent->scratch;
     uint32_t left = chunk_bytes(task->storage, c->at) - c->in_chunk;
-    uint32_t n = (uint32_t)agent->cfg->scratch_size;
+    uint32_t n = agent->scratch_size;
     fp_addr off =
         (fp_addr)c->at * fp_agent_chunk_size(task->storage) + c->in_chunk;
     int err;
@@ -210,11 +210,17 @@ static int chunk_digest_step(struct fp_agent *agent, struct fp_agent_task *task)
 
     if (!task->computing)
         return send_digests(agent, task);
+    if (c->level == 1 && agent->upper_owner != task) {
+        if (agent->upper_owner != NULL)
+            return FP_AGENT_WAIT; /* digests of digests one after the other */
+        agent->upper_owner = task;
+        fp_sha256_init(&agent->upper);
+    }
     err = hash_slice(agent, task);
     if (err)
         return err;
     if (c->in_chunk == chunk_bytes(task->storage, c->at))
-        end_chunk(task->storage, c);
+        end_chunk(agent, task->storage, c);
     if (c->collected == reply_max(agent) ||
         c->reply_first + c->collected == c->first + c->count)
         task->computing = false;
@@ -318,7 +324,7 @@ static void mark_unreadable(const struct fp_agent_storage *storage,
     uint32_t last = (uint32_t)((off + size - 1) / chunk_size) - c->first;
 
     for (uint32_t i = first; i <= last; i++)
-        c->status[i] = fp_ChunkStatus_CHUNK_UNREADABLE;
+        c->lost[i / 8] |= (uint8_t)(1u << i % 8);
 }
 
 /* A piece that reaches over the end of a chunk would blame both for one bad
@@ -378,7 +384,9 @@ static int chunk_read_step(struct fp_agent *agent, struct fp_agent_task *task)
     reply->gen = fp_agent_gen(task->storage);
     reply->gen_first = c->gen_first;
     reply->status.size = (pb_size_t)c->count;
-    memcpy(reply->status.bytes, c->status, c->count);
+    for (uint32_t i = 0; i < c->count; i++)
+        if (c->lost[i / 8] & 1u << i % 8)
+            reply->status.bytes[i] = fp_ChunkStatus_CHUNK_UNREADABLE;
     return fp_agent_send(agent);
 }
 

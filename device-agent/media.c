@@ -35,9 +35,9 @@ static void take_partitions(const struct fp_agent *agent,
     storage->part_count = 0;
     storage->parts_err = FP_OK;
     if (storage->partitions != NULL && fp_agent_has_medium(storage))
-        n = storage->partitions(storage->dev, agent->cfg->scratch,
-                                (uint32_t)agent->cfg->scratch_size,
-                                storage->parts, &storage->parts_why);
+        n = storage->partitions(storage->dev, agent->scratch,
+                                agent->scratch_size, storage->parts,
+                                &storage->parts_why);
     if (n < 0)
         storage->parts_err = n;
     else
@@ -84,7 +84,7 @@ static uint32_t look(struct fp_agent *agent, struct fp_agent_storage *storage)
     if (cfg->medium != NULL)
         return cfg->medium(cfg->ctx, storage->name);
     storage->looked_ms = agent->now_ms;
-    return fp_bdev_read(storage->dev, 0, cfg->scratch,
+    return fp_bdev_read(storage->dev, 0, agent->scratch,
                         storage->dev->read_size) == FP_ERR_NODEV
                ? 0
                : 1;

@@ -227,9 +227,9 @@ static int do_mount(struct fp_agent *agent, struct fp_agent_volume *volume)
  * of them. */
 static bool begins_erased(struct fp_agent *agent, struct fp_bdev *dev)
 {
-    uint32_t max = (uint32_t)agent->cfg->scratch_size, n;
+    uint32_t max = agent->scratch_size, n;
     fp_addr size = fp_bdev_size(dev);
-    uint8_t *buf = agent->cfg->scratch;
+    uint8_t *buf = agent->scratch;
 
     if (FP_FS_PROBE && size > max)
         size = max;
@@ -263,8 +263,8 @@ static int explain(struct fp_agent *agent, struct fp_agent_volume *volume,
     }
     configure(agent, volume, &found);
     if (err == FP_ERR_CORRUPT) {
-        by_byte = fp_bdev_window_init(&window, dev, agent->cfg->scratch,
-                                      agent->cfg->scratch_size);
+        by_byte = fp_bdev_window_init(&window, dev, agent->scratch,
+                                      agent->scratch_size);
         err = fp_fs_probe(agent->cfg->vfs->drivers, by_byte, &ops, &found);
         if (err != FP_ERR_NOENT)
             return FP_ERR_CORRUPT;

@@ -19,7 +19,7 @@ int fp_agent_path(struct fp_agent_task *task, char dst[FP_AGENT_PATH_MAX + 1],
         return fp_agent_because(task, FP_ERR_NAMETOOLONG,
                                 "the path is longer than this device takes");
     }
-    memcpy(dst, bytes, size);
+    memmove(dst, bytes, size); /* dst may begin where the field does */
     dst[size] = '\0';
     return FP_OK;
 }

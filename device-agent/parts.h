@@ -60,7 +60,7 @@
 #define FP_AGENT_ATTRS FP_AGENT_EXTRA
 #endif
 
-/* Counters. */
+/* Counters; FP_LINK_STATS=0 spares the link them. */
 #ifndef FP_AGENT_STATS
 #define FP_AGENT_STATS FP_AGENT_EXTRA
 #endif

@@ -9,6 +9,10 @@
 #include "device-agent/agent.h"
 #include "proto/message.h"
 
+#if !FP_LINK_STATS && (FP_AGENT_STATS || FP_AGENT_RATES)
+#error "they read what FP_LINK_STATS=0 does not count"
+#endif
+
 /* What a step answers, besides a negative enum fp_error, which becomes the
  * Failure. */
 enum {

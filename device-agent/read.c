@@ -6,13 +6,13 @@
 #include "device-agent/private.h"
 
 /* What Read and Digest share: the file open at `off`, st and left set. `len` 0
- * is to the end; a range that reaches over the end is cut. */
+ * is to the end; a range that reaches over the end is cut. The path is needed
+ * only here: it becomes text where it lies in the message, from `path` on. */
 static int open_range(struct fp_agent *agent, struct fp_agent_task *task,
-                      const pb_byte_t *path_bytes, size_t path_size,
+                      char *path, const pb_byte_t *path_bytes, size_t path_size,
                       uint64_t off, uint64_t len)
 {
     struct fp_agent_read *read = &task->u.read;
-    char *path = (char *)agent->cfg->scratch; /* needed only here */
     int err = fp_agent_path(task, path, path_bytes, path_size);
 
     if (!err)
@@ -53,8 +53,9 @@ static int read_start(struct fp_agent *agent, struct fp_agent_task *task,
     int err = fp_agent_stream(agent, task, request->stream);
 
     if (!err)
-        err = open_range(agent, task, request->path.bytes, request->path.size,
-                         request->off, request->len);
+        err = open_range(agent, task, (char *)&agent->message.body.read.path,
+                         request->path.bytes, request->path.size, request->off,
+                         request->len);
     if (err)
         return err;
     if (request->has_if_gen && request->if_gen != fp_agent_gen(task->storage))
@@ -140,8 +141,9 @@ static int digest_start(struct fp_agent *agent, struct fp_agent_task *task,
                         const fp_Envelope *in)
 {
     const fp_DigestRequest *request = &in->body.digest;
-    int err = open_range(agent, task, request->path.bytes, request->path.size,
-                         request->off, request->len);
+    int err = open_range(agent, task, (char *)&agent->message.body.digest.path,
+                         request->path.bytes, request->path.size, request->off,
+                         request->len);
 
     fp_sha256_init(&task->u.read.sha);
     task->computing = err == FP_OK;
@@ -151,17 +153,17 @@ static int digest_start(struct fp_agent *agent, struct fp_agent_task *task,
 static int digest_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_read *read = &task->u.read;
-    uint32_t n = (uint32_t)agent->cfg->scratch_size;
+    uint32_t n = agent->scratch_size;
     fp_Envelope *out;
     int err;
 
     if (read->left > 0) {
         if (n > read->left)
             n = (uint32_t)read->left;
-        err = file_read(agent, task, read->at, agent->cfg->scratch, n);
+        err = file_read(agent, task, read->at, agent->scratch, n);
         if (err)
             return err;
-        fp_agent_hash(agent, &read->sha, agent->cfg->scratch, n);
+        fp_agent_hash(agent, &read->sha, agent->scratch, n);
         read->at += n;
         read->left -= n;
         return FP_AGENT_MORE;

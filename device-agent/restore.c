@@ -173,16 +173,16 @@ static int chunk_write_start(struct fp_agent *agent, struct fp_agent_task *task,
 static int differs(struct fp_agent *agent, struct fp_bdev *dev, fp_addr off,
                    bool *yes)
 {
-    uint32_t max = (uint32_t)agent->cfg->scratch_size;
+    uint32_t max = agent->scratch_size;
 
     *yes = false;
     for (uint32_t at = 0; at < dev->block_size && !*yes; at += max) {
         uint32_t n = dev->block_size - at < max ? dev->block_size - at : max;
-        int err = fp_bdev_read(dev, off + at, agent->cfg->scratch, n);
+        int err = fp_bdev_read(dev, off + at, agent->scratch, n);
 
         /* What can't be read is what a restore is for. */
-        *yes = err ||
-               memcmp(agent->cfg->scratch, agent->cfg->block_buf + at, n) != 0;
+        *yes =
+            err || memcmp(agent->scratch, agent->cfg->block_buf + at, n) != 0;
     }
     return FP_OK;
 }

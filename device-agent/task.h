@@ -132,12 +132,13 @@ struct fp_agent_chunks {
     uint32_t gen_first;
     uint32_t reply_first; /* of the digests collected below */
     uint32_t collected;
-    bool uniform, unreadable, upper_unreadable, started;
+    bool uniform, unreadable, upper_unreadable;
     uint8_t fill;
-    struct fp_sha256 sha;   /* of the chunk */
-    struct fp_sha256 upper; /* of its digests */
+    struct fp_sha256
+        sha; /* of the chunk; that of its digests is agent->upper */
     uint8_t digests[16 * FP_AGENT_DIGESTS];
-    uint8_t status[FP_AGENT_CHUNKS];
+    uint8_t status[FP_AGENT_DIGESTS];
+    uint8_t lost[FP_AGENT_CHUNKS / 8]; /* ChunkRead: bits of those unreadable */
 };
 
 struct fp_agent_changed {
@@ -171,12 +172,16 @@ struct fp_agent_task {
     union {
         struct fp_agent_names names;
         struct fp_agent_remove remove;
+#if FP_AGENT_ATTRS
         struct fp_agent_attr attr;
+#endif
         struct fp_agent_list list;
         struct fp_agent_read read;
         struct fp_agent_put put;
         struct fp_agent_commit commit;
+#if FP_AGENT_CHECK
         struct fp_agent_check check;
+#endif
         struct fp_agent_mount_args mount;
         struct fp_agent_chunks chunks;
         struct fp_agent_changed changed;

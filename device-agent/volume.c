@@ -262,6 +262,8 @@ const struct fp_agent_job fp_agent_job_format = {
 
 /* ---- Check, Repair ---- */
 
+#if FP_AGENT_CHECK
+
 struct teller {
     struct fp_agent *agent;
     struct fp_agent_task *task;
@@ -356,3 +358,5 @@ const struct fp_agent_job fp_agent_job_check = {
     .end = check_end,
     .writes = true, /* a repair does; a check is slow enough to share a turn */
 };
+
+#endif

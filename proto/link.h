@@ -78,16 +78,24 @@ struct fp_link_stats {
 };
 
 /* Encoded bytes that wait for the wire, given to send() in one piece where they
- * fill up. A small device may define it as 256. */
+ * fill up. A small device may define it as 256, or as 64: the port's send() is called
+ * the more often, and console text goes in smaller frames. */
 #ifndef FP_LINK_STAGE
 #define FP_LINK_STAGE 1024
+#endif
+
+/* 0: nothing is counted, 64 bytes less. */
+#ifndef FP_LINK_STATS
+#define FP_LINK_STATS 1
 #endif
 
 /* Complete, so that a caller can place one. */
 struct fp_link {
     /* private */
     struct fp_link_config cfg;
+#if FP_LINK_STATS
     struct fp_link_stats stats;
+#endif
     enum fp_link_state state;
     uint32_t session;
     uint16_t frame_max; /* negotiated */
@@ -237,6 +245,8 @@ bool fp_link_may_stall(const struct fp_link *link);
 void fp_link_hold(struct fp_link *link);
 void fp_link_resume(struct fp_link *link);
 
+#if FP_LINK_STATS
 void fp_link_get_stats(const struct fp_link *link, struct fp_link_stats *st);
+#endif
 
 #endif

@@ -24,7 +24,7 @@
 #define RTO_MAX_MS     2000
 #define RTO_BACKED_MS  640 /* no use in waiting longer: nothing is congested */
 #define BACKOFF_MAX    4
-#define CONSOLE_MAX    240
+#define CONSOLE_MAX    (FP_LINK_STAGE < 256 ? FP_LINK_STAGE - 16u : 240u)
 #define NOTICE_MS      100
 
 /* How damaged the line is: bytes over which it is judged, those that it is
@@ -34,6 +34,9 @@
 #define LINE_PRIOR  0x20000u
 #define LINE_FRAME  18u
 #define PAYLOAD_MIN 128u
+
+_Static_assert(FP_FRAME_ENCODED_MAX(CONSOLE_MAX) + 2 <= FP_LINK_STAGE,
+               "a CONSOLE frame is encoded in one go");
 
 /* States of a record, in its byte 4. */
 enum {
@@ -560,7 +563,7 @@ static void begin_lost(struct fp_link *link)
     rec = record(link, at);
     rec[4] = (uint8_t)(TX_SENT | TX_AGAIN | (rec[4] & TX_TIMED));
     link->tx_lost--;
-    link->stats.retransmitted++;
+    FP_LINK_COUNT(link, retransmitted, 1);
     if (link->timing && rec[3] == link->timed_seq)
         link->timing = false;
     begin_record(link, at);
@@ -623,7 +626,7 @@ static bool begin_next(struct fp_link *link)
 static void encoded(struct fp_link *link)
 {
     link->encoding = false;
-    link->stats.tx_frames++;
+    FP_LINK_COUNT(link, tx_frames, 1);
     if (link->enc_rec != FP_LINK_NONE) {
         const uint8_t *rec = record(link, link->enc_rec);
 
@@ -650,7 +653,7 @@ static bool flush(struct fp_link *link)
         if (n == 0 || n > left)
             return false;
         link->stage_sent += n;
-        link->stats.tx_bytes += n;
+        FP_LINK_COUNT(link, tx_bytes, n);
     }
     link->stage_sent = link->stage_size = 0;
     return true;

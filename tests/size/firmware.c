@@ -100,7 +100,6 @@ static uint32_t clock_ms(void *ctx)
 }
 
 static uint8_t rx_buf[RX_FRAMES * FRAME_SIZE], tx_buf[TX_FRAMES * FRAME_SIZE];
-static uint8_t scratch[256];
 
 static const struct fp_agent_config config = {
     .id = "0",
@@ -117,8 +116,7 @@ static const struct fp_agent_config config = {
     .tx_size = sizeof tx_buf,
     .rx_buf = rx_buf,
     .rx_size = sizeof rx_buf,
-    .scratch = scratch,
-    .scratch_size = sizeof scratch,
+    /* .scratch stays NULL: the memory of a message serves */
     /* A restore has unmounted the one volume there is. */
     .block_buf = (uint8_t *)workspace,
     .block_buf_size = sizeof workspace,

@@ -667,6 +667,39 @@ static void digests_are_of_the_chunks_that_are_there(void **state)
     bench_free(b);
 }
 
+/* Those of level 1 that are asked for side by side are made one after the
+ * other, and do not mix. */
+static void two_digests_of_digests_do_not_mix(void **state)
+{
+    struct bench *b = bench_new(true);
+    uint8_t one[16];
+
+    (void)state;
+    fill_random(b->flash, sizeof b->flash, 41);
+    for (int i = 0; i < 3; i++) {
+        fp_ChunkDigestRequest *request =
+            &ask(b, fp_Envelope_chunk_digest_tag)->body.chunk_digest;
+
+        SET(request->storage, "flash0");
+        request->count = request->level = 1;
+        if (i == 0) {
+            assert_int_equal(error_of(answer(b)), 0);
+            memcpy(one, b->replies[0].body.chunk_digest_reply.digests.bytes,
+                   16);
+            bench_forget(b);
+        } else {
+            bench_send(b);
+        }
+    }
+    for (int i = 0; i < 50000 && b->reply_count < 2; i++)
+        bench_turn(b);
+    assert_int_equal(b->reply_count, 2);
+    for (int i = 0; i < 2; i++)
+        assert_memory_equal(b->replies[i].body.chunk_digest_reply.digests.bytes,
+                            one, 16);
+    bench_free(b);
+}
+
 static void an_image_is_read_and_names_what_could_not_be(void **state)
 {
     static const struct fp_fault_block bad = { 9, FP_FAULT_READ_FAILS };
@@ -973,6 +1006,7 @@ int main(void)
         cmocka_unit_test(flash_that_keeps_other_bytes_is_noticed_at_the_commit),
         cmocka_unit_test(a_request_is_answered_amid_a_download),
         cmocka_unit_test(digests_are_of_the_chunks_that_are_there),
+        cmocka_unit_test(two_digests_of_digests_do_not_mix),
         cmocka_unit_test(an_image_is_read_and_names_what_could_not_be),
         cmocka_unit_test(what_changed_is_told_since_a_generation),
         cmocka_unit_test(a_frozen_storage_waits_and_thaws_by_itself),
