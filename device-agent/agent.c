@@ -116,7 +116,7 @@ static bool config_is_sane(const struct fp_agent_config *cfg)
         !is_short(cfg->firmware, 32) || cfg->vfs == NULL || cfg->send == NULL)
         return false;
     if (cfg->frame_max < FP_AGENT_FRAME_MIN || cfg->tx_size < frame ||
-        cfg->rx_size < 2 * frame ||
+        cfg->rx_size < frame + FP_FRAME_OVERHEAD ||
         (cfg->scratch != NULL && cfg->scratch_size == 0) || !lz4_is_sane(cfg))
         return false;
     if ((!FP_AGENT_AUTH && cfg->key != NULL) ||
@@ -395,7 +395,7 @@ static struct fp_agent_task *free_slot(struct fp_agent *agent)
 static void refuse(struct fp_agent *agent, int err, const char *detail,
                    uint64_t limit)
 {
-    agent->counts.refused++;
+    FP_AGENT_COUNT(agent, refused, 1);
     if (agent->message.id != 0)
         fp_agent_send_failure(agent, agent->message.id, err, detail, 0, 0,
                               limit);
@@ -509,7 +509,7 @@ static bool take_message(struct fp_agent *agent, const uint8_t *payload,
 
     if (!fp_agent_has_room(agent, FP_AGENT_ANY))
         return false;
-    agent->counts.requests++;
+    FP_AGENT_COUNT(agent, requests, 1);
     fp_agent_rate_confirm(agent);
     agent->message.id = 0;
     err = fp_message_decode(&agent->message, payload, size);
@@ -669,6 +669,8 @@ bool fp_agent_is_idle(const struct fp_agent *agent)
     return fp_link_idle(&agent->link);
 }
 
+#if FP_AGENT_STATS
+
 /* Is something wanted that only the line can bring or take? */
 static bool is_waiting(struct fp_agent *agent)
 {
@@ -685,6 +687,17 @@ static void count_wait(struct fp_agent *agent)
         agent->counts.wait_us += fp_agent_now_us(agent) - agent->waits_us;
     agent->waits_us = 0;
 }
+
+static void begin_wait(struct fp_agent *agent)
+{
+    if (is_waiting(agent))
+        agent->waits_us = fp_agent_now_us(agent);
+}
+
+#else
+#define count_wait(agent) ((void)0)
+#define begin_wait(agent) ((void)0)
+#endif
 
 uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms)
 {
@@ -712,8 +725,7 @@ uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms)
     wait = fp_link_poll(&agent->link, now_ms);
     if (progress)
         return 0;
-    if (is_waiting(agent))
-        agent->waits_us = fp_agent_now_us(agent);
+    begin_wait(agent);
     if ((is_left(agent) || fp_agent_rate_is_due(agent)) &&
         wait > FROZEN_WAIT_MS)
         wait = FROZEN_WAIT_MS;

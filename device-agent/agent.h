@@ -124,6 +124,12 @@ struct fp_agent_storage {
 #define FP_AGENT_FS_MAX      16
 #define FP_AGENT_OPTIONS_MAX 64
 
+/* What a host's Mount or Format gave; "" nothing. */
+struct fp_agent_told {
+    char fs[FP_AGENT_FS_MAX + 1];
+    char options[FP_AGENT_OPTIONS_MAX + 1];
+};
+
 struct fp_agent_volume {
     const char *path;    /* "/flash" */
     const char *storage; /* by name */
@@ -156,9 +162,9 @@ struct fp_agent_volume {
     bool mounted;
     bool erased;   /* where a filesystem would begin there is nothing */
     int mount_err; /* why it is not: 0 when it was unmounted on request */
-    /* What a host's Mount or Format gave; "" nothing. */
-    char told_fs[FP_AGENT_FS_MAX + 1];
-    char told_options[FP_AGENT_OPTIONS_MAX + 1];
+#if FP_AGENT_OPTIONS
+    struct fp_agent_told told;
+#endif
 };
 
 struct fp_agent_config {
@@ -271,9 +277,9 @@ struct fp_agent_upload {
     bool committing; /* a task works on it */
     int err;         /* of a write; told at the commit */
     int64_t mtime_ns;
-    uint64_t size;    /* as announced */
-    uint64_t off;     /* bytes taken so far */
-    uint64_t base;    /* append: where it begins in the file */
+    fp_addr size;     /* as announced */
+    fp_addr off;      /* bytes taken so far */
+    fp_addr base;     /* append: where it begins in the file */
     uint32_t gen_own; /* generations that its own writing took */
     uint32_t used_ms; /* when something last came for it */
     char path[FP_AGENT_PATH_MAX + 1];
@@ -313,12 +319,16 @@ struct fp_agent_counts {
 };
 
 struct fp_agent {
+#if FP_AGENT_STATS
     struct fp_agent_counts counts;
+#endif
     /* private */
     const struct fp_agent_config *cfg;
     struct fp_link link;
     uint32_t now_ms;
+#if FP_AGENT_STATS
     uint64_t waits_us; /* since when it waits for the line; 0: it does not */
+#endif
     uint32_t session;
     bool in_session;
     uint8_t epoch[FP_EPOCH_SIZE];

@@ -27,7 +27,7 @@
 #define RUN_MIN  32      /* shorter ones are not worth a record of their own */
 #define RUN_MAX  262144u /* bytes that one step follows a run */
 
-static uint32_t at_most(uint64_t left, uint32_t max)
+static uint32_t at_most(fp_addr left, uint32_t max)
 {
     return left < max ? (uint32_t)left : max;
 }
@@ -69,8 +69,9 @@ void fp_agent_bulk_begin(struct fp_agent *agent, uint32_t features)
     agent->features = features;
     agent->pack_size = 0;
     if (unpacks(agent))
-        fp_lz4_decoder_init(fp_agent_unpack(agent), cfg->lz4_in,
-                            at_most(cfg->lz4_in_size, FP_LZ4_WINDOW_MAX));
+        fp_lz4_decoder_init(
+            fp_agent_unpack(agent), cfg->lz4_in,
+            at_most((fp_addr)cfg->lz4_in_size, FP_LZ4_WINDOW_MAX));
     if (packs(agent))
         fp_lz4_encoder_init(fp_agent_pack(agent), &pack);
 }
@@ -82,9 +83,8 @@ static bool is_uniform(const uint8_t *buf, uint32_t size, uint8_t value)
 
 /* How far the run of `value` goes on from `off`, in whole pieces of scratch. */
 static int follow_run(struct fp_agent *agent, struct fp_agent_task *task,
-                      const struct fp_agent_source *source, uint64_t off,
-                      uint64_t left, uint8_t value, uint32_t *run,
-                      uint32_t *crc)
+                      const struct fp_agent_source *source, fp_addr off,
+                      fp_addr left, uint8_t value, uint32_t *run, uint32_t *crc)
 {
     uint8_t *scratch = agent->scratch;
     uint32_t max = agent->scratch_size;
@@ -109,7 +109,7 @@ static int follow_run(struct fp_agent *agent, struct fp_agent_task *task,
 /* Bytes that the next frame carries: what the line is best at, but a read's
  * size at least, and room for a fill; no more than are left. */
 static uint32_t frame_room(const struct fp_agent *agent,
-                           const struct fp_agent_source *source, uint64_t left)
+                           const struct fp_agent_source *source, fp_addr left)
 {
     size_t size = fp_link_payload(&agent->link);
     size_t least = source->align + (size_t)FP_BULK_RAW_HEADER;
@@ -160,8 +160,8 @@ static size_t put_record(struct fp_agent *agent, uint8_t stream,
 }
 
 int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
-                       const struct fp_agent_source *source, uint64_t *off,
-                       uint64_t *left, uint32_t *crc)
+                       const struct fp_agent_source *source, fp_addr *off,
+                       fp_addr *left, uint32_t *crc)
 {
     uint32_t room = frame_room(agent, source, *left);
     uint32_t n = ahead(agent, room), run = 0;
@@ -300,7 +300,7 @@ static bool taken(struct fp_agent *agent, const struct fp_bulk *rec,
 static void fail(struct fp_agent *agent, struct fp_agent_upload *upload,
                  struct fp_agent_task *task)
 {
-    agent->counts.refused++;
+    FP_AGENT_COUNT(agent, refused, 1);
     if (upload != NULL && !upload->err)
         upload->err = FP_ERR_PROTO;
     if (task != NULL)
@@ -334,10 +334,10 @@ bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
 
     if (fp_bulk_parse(&rec, payload, size) != 0 ||
         (rec.type == FP_BULK_LZ4 && !unpacks(agent))) {
-        agent->counts.refused++;
+        FP_AGENT_COUNT(agent, refused, 1);
         return true;
     }
-    if (is_opening(agent, rec.stream))
+    if (FP_AGENT_WHOLE_PUT && is_opening(agent, rec.stream))
         return false;
     upload = upload_of(agent, rec.stream);
     task = upload == NULL ? blocks_of(agent, rec.stream) : NULL;
@@ -354,6 +354,6 @@ bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
         if (!taken(agent, &rec, data, n))
             return false;
     }
-    agent->counts.stray_bulk += stray;
+    FP_AGENT_COUNT(agent, stray_bulk, stray);
     return true;
 }

@@ -330,11 +330,10 @@ static void mark_unreadable(const struct fp_agent_storage *storage,
 /* A piece that reaches over the end of a chunk would blame both for one bad
  * page: it is read again chunk by chunk. */
 static int image_read(struct fp_agent *agent, struct fp_agent_task *task,
-                      uint64_t from, uint8_t *buf, uint32_t size)
+                      fp_addr off, uint8_t *buf, uint32_t size)
 {
     uint32_t chunk_size = fp_agent_chunk_size(task->storage);
     struct fp_bdev *dev = fp_agent_dev(task->storage);
-    fp_addr off = (fp_addr)from;
     int err = fp_bdev_read(dev, off, buf, size);
 
     (void)agent;
@@ -363,20 +362,18 @@ static int chunk_read_step(struct fp_agent *agent, struct fp_agent_task *task)
     const struct fp_agent_source source = { image_read,
                                             task->storage->dev->read_size };
     struct fp_agent_chunks *c = &task->u.chunks;
-    uint64_t chunk_size = fp_agent_chunk_size(task->storage);
-    uint64_t off = c->first * chunk_size + c->in_chunk;
-    uint64_t end = (c->first + (uint64_t)c->count) * chunk_size;
-    uint64_t left;
+    fp_addr begin = (fp_addr)c->first * fp_agent_chunk_size(task->storage);
+    uint32_t last = c->first + c->count - 1;
+    fp_addr end = (fp_addr)last * fp_agent_chunk_size(task->storage) +
+                  chunk_bytes(task->storage, last);
+    fp_addr off = begin + c->in_chunk, left = end - off;
     fp_ChunkReadReply *reply;
     int got;
 
-    if (end > fp_agent_storage_size(task->storage))
-        end = fp_agent_storage_size(task->storage);
-    left = end - off;
     if (left > 0) {
         got = fp_agent_bulk_send(agent, task, &source, &off, &left, NULL);
         task->bulk = left > 0;
-        c->in_chunk = (uint32_t)(off - c->first * chunk_size);
+        c->in_chunk = (uint32_t)(off - begin);
         return got;
     }
     reply = &fp_agent_out(agent, task->id, fp_Envelope_chunk_read_reply_tag)

@@ -98,7 +98,7 @@ static void commit_end(struct fp_agent *agent, struct fp_agent_task *task)
         (void)fp_fs_close(&commit->file);
     if (commit->upload != NULL)
         commit->upload->committing = false;
-    if (commit->upload != NULL && commit->upload->is_whole)
+    if (commit->upload != NULL && fp_agent_is_whole(commit->upload))
         fp_agent_upload_free(commit->upload);
     commit->upload = NULL;
 }

@@ -6,8 +6,9 @@
 
 #include <string.h>
 
-#define FEATURES fp_Feature_FEATURE_WHOLE_PUT
-#define VERSION  1
+#define FEATURES \
+    (FP_AGENT_WHOLE_PUT ? (uint32_t)fp_Feature_FEATURE_WHOLE_PUT : 0)
+#define VERSION 1
 
 /* ---- Hello ---- */
 

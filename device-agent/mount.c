@@ -164,24 +164,19 @@ static bool is_raw(const struct fp_agent *agent,
 
 /* ---- how it is mounted ---- */
 
+#if FP_AGENT_OPTIONS
+
 /* Options that are the same for every driver are fields; the driver looks for
  * its own in cfg->options. */
-static void configure(const struct fp_agent *agent,
-                      const struct fp_agent_volume *volume,
-                      struct fp_fs_config *cfg)
+static void take_options(const struct fp_agent_volume *volume,
+                         struct fp_fs_config *cfg)
 {
-    const char *options = volume->told_options;
+    const char *options = volume->told.options;
 
-    *cfg = volume->cfg;
-    /* What is written first lands elsewhere after each start: for wear. */
-    cfg->seed += fp_get_le32(agent->epoch);
-    cfg->zone_min = agent->zone_min;
     if (options[0] == '\0')
         options = cfg->options;
     cfg->options = options;
     if (fp_fs_option(options, "ro", 0) != 0)
-        cfg->flags |= FP_MOUNT_RDONLY;
-    if (is_guarded(volume) && !is_raw(agent, volume))
         cfg->flags |= FP_MOUNT_RDONLY;
     cfg->block_size = fp_fs_option(options, "block_size", cfg->block_size);
     cfg->block_count = fp_fs_option(options, "block_count", cfg->block_count);
@@ -189,12 +184,35 @@ static void configure(const struct fp_agent *agent,
     cfg->name_max = fp_fs_option(options, "name_max", cfg->name_max);
 }
 
+static const char *fs_of(const struct fp_agent_volume *volume)
+{
+    return volume->told.fs[0] != '\0' ? volume->told.fs : volume->fs;
+}
+
+#else
+#define take_options(volume, cfg) ((void)0)
+#define fs_of(volume)             ((volume)->fs)
+#endif
+
+static void configure(const struct fp_agent *agent,
+                      const struct fp_agent_volume *volume,
+                      struct fp_fs_config *cfg)
+{
+    *cfg = volume->cfg;
+    /* What is written first lands elsewhere after each start: for wear. */
+    cfg->seed += fp_get_le32(agent->epoch);
+    cfg->zone_min = agent->zone_min;
+    take_options(volume, cfg);
+    if (is_guarded(volume) && !is_raw(agent, volume))
+        cfg->flags |= FP_MOUNT_RDONLY;
+}
+
 /* *ops NULL: whatever is found there. FP_ERR_NOTSUP: no such driver. */
 static int driver_of(const struct fp_agent *agent,
                      const struct fp_agent_volume *volume,
                      const struct fp_fs_ops **ops)
 {
-    const char *fs = volume->told_fs[0] != '\0' ? volume->told_fs : volume->fs;
+    const char *fs = fs_of(volume);
 
     *ops = NULL;
     if (FP_FS_PROBE && (fs == NULL || strcmp(fs, "auto") == 0))
@@ -273,6 +291,8 @@ static int explain(struct fp_agent *agent, struct fp_agent_volume *volume,
     return FP_ERR_NOENT;
 }
 
+#if FP_AGENT_OPTIONS
+
 static void copy(char *dst, size_t size, const char *src)
 {
     dst[0] = '\0';
@@ -281,34 +301,67 @@ static void copy(char *dst, size_t size, const char *src)
 
 /* What a request gives takes the place of what one gave before: options always,
  * a filesystem if it names one. */
-static void tell(struct fp_agent_volume *volume, const char *fs,
-                 const char *options)
+static int tell(struct fp_agent *agent, struct fp_agent_volume *volume,
+                const char *fs, const char *options)
 {
+    (void)agent;
     if (fs == NULL || (fs[0] == '\0' && options[0] == '\0'))
-        return;
+        return FP_OK;
     if (fs[0] != '\0')
-        copy(volume->told_fs, sizeof volume->told_fs, fs);
-    copy(volume->told_options, sizeof volume->told_options, options);
+        copy(volume->told.fs, sizeof volume->told.fs, fs);
+    copy(volume->told.options, sizeof volume->told.options, options);
+    return FP_OK;
 }
+
+static int mount_as_told(struct fp_agent *agent, struct fp_agent_volume *volume,
+                         const char *fs, const char *options)
+{
+    struct fp_agent_told old = volume->told;
+    int err;
+
+    (void)tell(agent, volume, fs, options);
+    err = explain(agent, volume, do_mount(agent, volume));
+    if (err)
+        volume->told = old;
+    return err;
+}
+
+#else
+
+/* Nothing but what is there anyway can be asked for. */
+static int tell(struct fp_agent *agent, struct fp_agent_volume *volume,
+                const char *fs, const char *options)
+{
+    const struct fp_fs_ops *ops;
+    int err;
+
+    if (fs == NULL || (fs[0] == '\0' && options[0] == '\0'))
+        return FP_OK;
+    err = driver_of(agent, volume, &ops);
+    if (err || options[0] != '\0' || ops == NULL || strcmp(fs, ops->name) != 0)
+        return FP_ERR_NOTSUP;
+    return FP_OK;
+}
+
+static int mount_as_told(struct fp_agent *agent, struct fp_agent_volume *volume,
+                         const char *fs, const char *options)
+{
+    int err = tell(agent, volume, fs, options);
+
+    return explain(agent, volume, err ? err : do_mount(agent, volume));
+}
+
+#endif
 
 int fp_agent_volume_mount(struct fp_agent *agent,
                           struct fp_agent_volume *volume, const char *fs,
                           const char *options)
 {
-    char old_fs[sizeof volume->told_fs];
-    char old_options[sizeof volume->told_options];
     int err;
 
     if (volume->mounted)
         return FP_ERR_EXIST;
-    memcpy(old_fs, volume->told_fs, sizeof old_fs);
-    memcpy(old_options, volume->told_options, sizeof old_options);
-    tell(volume, fs, options);
-    err = explain(agent, volume, do_mount(agent, volume));
-    if (err) {
-        memcpy(volume->told_fs, old_fs, sizeof old_fs);
-        memcpy(volume->told_options, old_options, sizeof old_options);
-    }
+    err = mount_as_told(agent, volume, fs, options);
     volume->mounted = err == FP_OK;
     volume->mount_err = err;
     agent->volumes_changed |= volume->mounted;
@@ -442,8 +495,9 @@ int fp_agent_volume_format(struct fp_agent *agent,
     /* A volume of raw regions stays one: what is behind it is more. */
     if (is_raw(agent, volume))
         return FP_ERR_NOTSUP;
-    tell(volume, fs, options);
-    err = driver_of(agent, volume, &ops);
+    err = tell(agent, volume, fs, options);
+    if (!err)
+        err = driver_of(agent, volume, &ops);
     if (!err && ops == NULL)
         ops = agent->cfg->vfs->drivers[0];
     if (!err && ops == NULL)

@@ -50,6 +50,19 @@
 #define FP_AGENT_PROTECTED FP_AGENT_ALL
 #endif
 
+/* A filesystem and options that a host names in Mount and Format, and of a
+ * volume's cfg.options those that are fields of cfg. Its own driver may be
+ * named. */
+#ifndef FP_AGENT_OPTIONS
+#define FP_AGENT_OPTIONS FP_AGENT_ALL
+#endif
+
+/* Uploads whose bytes and commit come with their PutOpen: a small file takes
+ * one answer instead of two. */
+#ifndef FP_AGENT_WHOLE_PUT
+#define FP_AGENT_WHOLE_PUT FP_AGENT_EXTRA
+#endif
+
 /* Check and Repair on request. A driver's own part of it: FP_FS_CHECK. */
 #ifndef FP_AGENT_CHECK
 #define FP_AGENT_CHECK FP_AGENT_EXTRA
@@ -76,7 +89,7 @@
 
 #if !FP_MESSAGE_EXTRAS &&                                                     \
     (FP_AGENT_AUTH || FP_AGENT_RATES || FP_AGENT_REGIONS || FP_AGENT_CHECK || \
-     FP_AGENT_ATTRS || FP_AGENT_STATS)
+     FP_AGENT_ATTRS || FP_AGENT_STATS || FP_AGENT_WHOLE_PUT)
 #error "it takes messages that FP_MESSAGE_EXTRAS=0 leaves out"
 #endif
 

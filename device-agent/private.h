@@ -67,6 +67,9 @@ const struct fp_agent_job *fp_agent_job_of(pb_size_t tag);
 #define fp_agent_pack(agent) ((struct fp_lz4_encoder *)NULL)
 #endif
 
+/* Of a request, a task or an upload: do bytes and commit come with it? */
+#define fp_agent_is_whole(put) (FP_AGENT_WHOLE_PUT && (put)->is_whole)
+
 /* ---- agent.c ---- */
 
 /* Do names, sizes and chunks of a storage hold to the rules of agent.h? */
@@ -115,7 +118,12 @@ void fp_agent_tell_changed(const struct fp_agent *agent, const char *path);
 void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
                            const char *detail, uint64_t needed, uint64_t free,
                            uint64_t limit);
+#if FP_AGENT_STATS
 uint64_t fp_agent_now_us(const struct fp_agent *agent);
+#define FP_AGENT_COUNT(agent, what, n) ((void)((agent)->counts.what += (n)))
+#else
+#define FP_AGENT_COUNT(agent, what, n) ((void)0)
+#endif
 /* Does an answer of that size, or of any, fit, and leave at once? */
 bool fp_agent_has_room(struct fp_agent *agent, size_t size);
 /* Does the wire take something at once? */
@@ -297,16 +305,16 @@ bool fp_agent_rate_is_due(const struct fp_agent *agent);
 
 /* Where the bytes of a stream come from: read [off, off + size). */
 struct fp_agent_source {
-    int (*read)(struct fp_agent *agent, struct fp_agent_task *task,
-                uint64_t off, uint8_t *buf, uint32_t size);
+    int (*read)(struct fp_agent *agent, struct fp_agent_task *task, fp_addr off,
+                uint8_t *buf, uint32_t size);
     uint32_t align; /* sizes are a multiple of that, but the last */
 };
 /* Sends the next frame of [*off, *off + *left): raw, or a run of one byte as a
  * fill record. Moves both on; adds to the CRC if there is one. FP_AGENT_WAIT:
  * there is no room for it. */
 int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
-                       const struct fp_agent_source *source, uint64_t *off,
-                       uint64_t *left, uint32_t *crc);
+                       const struct fp_agent_source *source, fp_addr *off,
+                       fp_addr *left, uint32_t *crc);
 /* A session begins, with these features: nothing has gone over the line. */
 void fp_agent_bulk_begin(struct fp_agent *agent, uint32_t features);
 /* Sum of the features that this device has the memory for. */
@@ -333,7 +341,7 @@ struct fp_agent_upload *fp_agent_upload_find(struct fp_agent *agent,
                                              const pb_byte_t *id, size_t size);
 /* NOSPC, with what is needed and free. */
 int fp_agent_no_space(struct fp_agent_task *task, struct fp_mount *mnt,
-                      uint64_t needed, const char *detail);
+                      fp_addr needed, const char *detail);
 
 /* ---- commit.c ---- */
 

@@ -28,10 +28,12 @@ static int open_range(struct fp_agent *agent, struct fp_agent_task *task,
         err = fp_vfs_open(agent->cfg->vfs, &read->file, path, FP_O_READ);
     if (err)
         return err;
-    read->left = read->st.size - off;
-    if (len != 0 && len < read->left)
-        read->left = len;
-    read->at = off;
+    if (len == 0 || len > read->st.size - off)
+        len = read->st.size - off;
+    read->left = (fp_addr)len;
+    read->at = (fp_addr)off;
+    if (read->left != len || read->at != off)
+        return FP_ERR_FBIG;
     if (off != 0 && fp_fs_seek(&read->file, (int64_t)off, FP_SEEK_SET) < 0)
         return FP_ERR_IO;
     return FP_OK;
@@ -68,7 +70,7 @@ static int read_start(struct fp_agent *agent, struct fp_agent_task *task,
 /* Reads go on where the last one ended; only a run that was followed too far
  * costs a seek. */
 static int file_read(struct fp_agent *agent, struct fp_agent_task *task,
-                     uint64_t off, uint8_t *buf, uint32_t size)
+                     fp_addr off, uint8_t *buf, uint32_t size)
 {
     struct fp_file *file = &task->u.read.file;
     int64_t at = fp_fs_seek(file, 0, FP_SEEK_CUR);
@@ -109,7 +111,7 @@ static int read_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     static const struct fp_agent_source source = { file_read, 1 };
     struct fp_agent_read *read = &task->u.read;
-    uint64_t before = read->left;
+    fp_addr before = read->left;
     fp_Envelope *out;
     int got;
 

@@ -28,21 +28,26 @@ bool fp_agent_has_room(struct fp_agent *agent, size_t size)
     return false;
 }
 
+#if FP_AGENT_STATS
 uint64_t fp_agent_now_us(const struct fp_agent *agent)
 {
     return agent->cfg->clock_us != NULL ? agent->cfg->clock_us(agent->cfg->ctx)
                                         : 0;
 }
+#else
+#define fp_agent_now_us(agent) 0
+#endif
 
 void fp_agent_hash(struct fp_agent *agent, struct fp_sha256 *sha,
                    const uint8_t *buf, uint32_t size)
 {
     uint64_t from_us = fp_agent_now_us(agent);
 
+    (void)from_us; /* where nothing is counted */
     fp_sha256_update(sha, buf, size);
     if (agent->cfg->hashed != NULL)
         agent->cfg->hashed(agent->cfg->ctx, size);
-    agent->counts.hash_us += fp_agent_now_us(agent) - from_us;
+    FP_AGENT_COUNT(agent, hash_us, fp_agent_now_us(agent) - from_us);
 }
 
 fp_Envelope *fp_agent_out(struct fp_agent *agent, uint32_t id, pb_size_t tag)

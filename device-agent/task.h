@@ -73,8 +73,8 @@ struct fp_agent_list {
 struct fp_agent_read {
     struct fp_file file;
     struct fp_stat st;
-    uint64_t at, left; /* position in the file; bytes to go */
-    uint64_t sent;
+    fp_addr at, left; /* position in the file; bytes to go */
+    fp_addr sent;
     uint32_t crc;
     bool told;            /* ReadReply is out */
     struct fp_sha256 sha; /* Digest */
@@ -96,7 +96,7 @@ struct fp_agent_put {
     bool bytes_wait; /* and the bytes are in front of the line */
     bool has_mtime;
     int64_t mtime_ns;
-    uint64_t size;
+    fp_addr size;
     struct fp_agent_terms terms; /* is_whole */
 };
 
@@ -106,7 +106,7 @@ struct fp_agent_commit {
     bool replaced; /* there was an old file */
     uint8_t phase;
     uint8_t tries;
-    uint64_t left;
+    fp_addr left;
     uint32_t gen_before; /* of the hash of the old file */
     struct fp_file file; /* the old one */
     struct fp_sha256 sha;
@@ -148,9 +148,9 @@ struct fp_agent_changed {
 };
 
 struct fp_agent_blocks {
-    uint64_t off, left; /* of the storage, of the BULK to come */
-    uint32_t filled;    /* bytes in block_buf */
-    bool told;          /* "send the BULK now" is out */
+    fp_addr off, left; /* of the storage, of the BULK to come */
+    uint32_t filled;   /* bytes in block_buf */
+    bool told;         /* "send the BULK now" is out */
     int err;
 };
 
@@ -164,7 +164,7 @@ struct fp_agent_task {
     uint32_t turn; /* bytes for the line in its turn so far */
     int err;       /* failed: the Failure waits for room */
     const char *detail;
-    uint64_t needed, free, limit;
+    fp_addr needed, free, limit;
     uint8_t op_id[8];
     struct fp_agent_storage *storage; /* that it touches, or NULL */
     struct fp_agent_volume *volume;   /* likewise */

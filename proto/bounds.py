@@ -30,6 +30,7 @@ EXTRAS = {
     'Envelope': ['stats', 'stats_reply', 'attr_get', 'attr_get_reply', 'attr_set', 'check', 'check_reply', 'auth', 'set_rate'],
     'HelloReply': ['nonce', 'proof', 'rates'],
     'StorageReply': ['regions'],
+    'PutOpenRequest': ['commit'],
 }
 
 

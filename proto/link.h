@@ -54,8 +54,9 @@ struct fp_link_config {
                             size, and a message of full size waits until what
                             was sent before is acknowledged */
     uint8_t *rx_buf;     /* the frame being received, and those not yet taken */
-    size_t rx_size;      /* at least 2 * (frame_max + FP_FRAME_OVERHEAD); more
-                            is what the other end may have under way */
+    size_t rx_size;      /* at least frame_max + 2 * FP_FRAME_OVERHEAD, with
+                            the same price; more is what the other end may
+                            have under way */
     uint32_t rto_ms;     /* first retransmission timeout; 0: 250 */
     uint32_t give_up_ms; /* silence after which the link is DOWN; 0: 5000 */
 };

@@ -6,7 +6,7 @@
  *
  * Memory  static, all of it, so that the linker's map tells what it costs
  * Figures of each configuration come from tests/size/firmware.py: FRAME_MAX,
- *         RX_FRAMES and TX_FRAMES of it, BLOCK_SIZE, DRIVER, WORKSPACE, OPTIONS
+ *         RX_SIZE, TX_SIZE, BLOCK_SIZE, DRIVER, WORKSPACE, OPTIONS
  */
 #include "core/fs/littlefs/littlefs.h"
 #include "core/fs/minifs/minifs.h"
@@ -14,7 +14,6 @@
 
 #define BLOCK_COUNT (65536 / BLOCK_SIZE)
 #define FILES_MAX   (FP_AGENT_REQUESTS + FP_AGENT_UPLOADS)
-#define FRAME_SIZE  (FRAME_MAX + FP_FRAME_OVERHEAD)
 
 #define UART  ((volatile uint8_t *)0x40000000)
 #define CLOCK ((volatile uint32_t *)0x40001000)
@@ -99,7 +98,7 @@ static uint32_t clock_ms(void *ctx)
     return *CLOCK;
 }
 
-static uint8_t rx_buf[RX_FRAMES * FRAME_SIZE], tx_buf[TX_FRAMES * FRAME_SIZE];
+static uint8_t rx_buf[RX_SIZE], tx_buf[TX_SIZE];
 
 static const struct fp_agent_config config = {
     .id = "0",

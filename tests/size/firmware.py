@@ -38,11 +38,11 @@ CONFIGURATIONS = {
     # Names of 12 bytes; a file is a block, and so is the workspace for each that is open.
     'with-minifs': Configuration('agent, link, protobuf and minifs', 'minifs', {
         **SMALL, 'FP_NAME_MAX': 36, 'FP_PATH_MAX': 48, 'FP_MESSAGE_PATH_MAX': 48, 'FP_MESSAGE_NAME_MAX': 36, 'FP_FILE_STATE': 40,
-        'FP_DIR_STATE': 16, 'FRAME_MAX': 512, 'RX_FRAMES': 2, 'TX_FRAMES': 1, 'BLOCK_SIZE': 256, 'WORKSPACE': 1152,
+        'FP_DIR_STATE': 16, 'FRAME_MAX': 512, 'RX_SIZE': 512 + 96, 'TX_SIZE': 512 + 48, 'BLOCK_SIZE': 256, 'WORKSPACE': 1152,
         'OPTIONS': 'NULL'}, 20 * KB, 4 * KB),
     'with-littlefs': Configuration('agent, link, protobuf and littlefs', 'littlefs', {
         **SMALL, 'FP_NAME_MAX': 64, 'FP_PATH_MAX': 160, 'FP_MESSAGE_PATH_MAX': 160, 'FP_MESSAGE_NAME_MAX': 64,
-        'FRAME_MAX': 1024, 'RX_FRAMES': 2, 'TX_FRAMES': 1, 'BLOCK_SIZE': 1024, 'WORKSPACE': 3200,
+        'FRAME_MAX': 1024, 'RX_SIZE': 2 * (1024 + 48), 'TX_SIZE': 1024 + 48, 'BLOCK_SIZE': 1024, 'WORKSPACE': 3200,
         'OPTIONS': '"entries=24,addresses=4,lookahead=8"'}, 36 * KB, 8 * KB),
 }
 
