@@ -110,13 +110,14 @@ static bool lz4_is_sane(const struct fp_agent_config *cfg)
 
 static bool config_is_sane(const struct fp_agent_config *cfg)
 {
-    size_t frame = (size_t)cfg->frame_max + FP_FRAME_OVERHEAD;
+    size_t max = cfg->frame_max;
 
     if (!is_id(cfg->id) || !is_short(cfg->model, 32) ||
         !is_short(cfg->firmware, 32) || cfg->vfs == NULL || cfg->send == NULL)
         return false;
-    if (cfg->frame_max < FP_AGENT_FRAME_MIN || cfg->tx_size < frame ||
-        cfg->rx_size < frame + FP_FRAME_OVERHEAD ||
+    if (cfg->frame_max < FP_AGENT_FRAME_MIN ||
+        cfg->tx_size < FP_LINK_TX_MIN(max) ||
+        cfg->rx_size < FP_LINK_RX_MIN(max) ||
         (cfg->scratch != NULL && cfg->scratch_size == 0) || !lz4_is_sane(cfg))
         return false;
     if ((!FP_AGENT_AUTH && cfg->key != NULL) ||
@@ -231,8 +232,7 @@ static void free_task(struct fp_agent *agent, struct fp_agent_task *task)
     close_task(agent, task);
     if (agent->block_owner == task)
         agent->block_owner = NULL;
-    if (agent->upper_owner == task)
-        agent->upper_owner = NULL;
+    fp_agent_chunks_drop(agent, task);
     task->id = 0;
     task->stream = 0;
 }
@@ -245,7 +245,7 @@ void fp_agent_task_fail(struct fp_agent *agent, struct fp_agent_task *task,
     close_task(agent, task);
     task->err = err;
     if (detail != NULL)
-        task->detail = detail;
+        (void)fp_agent_because(task, err, detail);
 }
 
 /* What was too long or too large is told with what would not have been. */
@@ -263,7 +263,7 @@ static uint64_t limit_of(const struct fp_agent_task *task)
 static void send_error(struct fp_agent *agent, const struct fp_agent_task *task)
 {
     char reason[97] = "";
-    const char *detail = task->detail;
+    const char *detail = fp_agent_detail(task);
 
     if (FP_AGENT_TEXTS && detail == NULL && task->volume != NULL &&
         (!task->volume->mounted || task->err == FP_ERR_ROFS)) {

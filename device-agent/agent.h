@@ -330,17 +330,17 @@ struct fp_agent {
     uint64_t waits_us; /* since when it waits for the line; 0: it does not */
 #endif
     uint32_t session;
-    bool in_session;
     uint8_t epoch[FP_EPOCH_SIZE];
-    bool has_epoch;
+    bool in_session, has_epoch, has_nonce;
     bool rx_stall;
     bool holding; /* rx_stall: the host is not granted credit */
     bool wants_hold;
-    bool wants_room; /* an answer found none in this poll... */
-    bool owes_room;  /* ... or in the one before, so bulk waits */
+    bool reboot_due;
+    bool volumes_changed; /* an Event is due */
+    bool wants_room;      /* an answer found none in this poll... */
+    bool owes_room;       /* ... or in the one before, so bulk waits */
     uint8_t nonce[8];
     uint32_t nonce_count;
-    bool has_nonce;
     uint8_t host_nonce[8];
     uint32_t features; /* that both ends have in this session */
 #if FP_AGENT_LZ4_IN
@@ -358,20 +358,20 @@ struct fp_agent {
     struct fp_agent_rate rate;
 #endif
     int32_t zone_min; /* as the host's Hello told */
-    bool reboot_due;
     uint32_t reboot_ms;
-    uint32_t bulk_done;   /* bytes taken of the record in front */
-    uint32_t next_task;   /* who is served first next time */
-    uint32_t queued;      /* bytes for the line in this slice */
-    bool volumes_changed; /* an Event is due */
+    uint32_t bulk_done; /* bytes taken of the record in front */
+    uint32_t next_task; /* who is served first next time */
+    uint32_t queued;    /* bytes for the line in this slice */
     uint32_t gen_seen, gen_told, gen_ms;
     struct fp_agent_task tasks[FP_AGENT_REQUESTS];
     struct fp_agent_upload uploads[FP_AGENT_UPLOADS];
     struct fp_agent_outcome outcomes[FP_AGENT_OUTCOMES];
     uint32_t next_outcome;
     struct fp_agent_task *block_owner; /* whose block is in block_buf */
+#if FP_AGENT_LEVELS
     struct fp_agent_task *upper_owner; /* whose digests are in upper */
     struct fp_sha256 upper;
+#endif
     uint8_t *scratch; /* may be that of the message */
     uint32_t scratch_size;
     fp_Envelope message; /* the one taken or the one sent: a job copies what it

@@ -70,11 +70,11 @@ static int chunk_digest_start(struct fp_agent *agent,
 
     if (err)
         return err;
-    if (request->level > 1)
+    if (request->level > (FP_AGENT_LEVELS ? 1 : 0))
         return fp_agent_because(task, FP_ERR_NOTSUP, "levels are 0 and 1");
     limit = chunk_count(task->storage);
     c->level = request->level;
-    if (c->level == 1)
+    if (FP_AGENT_LEVELS && c->level == 1)
         limit = limit / FANOUT + (limit % FANOUT != 0);
     err = check_range(task, request->first, request->count, limit);
     if (err)
@@ -82,7 +82,7 @@ static int chunk_digest_start(struct fp_agent *agent,
     c->first = request->first;
     c->count = request->count;
     c->reply_first = c->first;
-    c->at = c->level == 1 ? c->first * FANOUT : c->first;
+    c->at = FP_AGENT_LEVELS && c->level == 1 ? c->first * FANOUT : c->first;
     begin_chunk(c);
     task->computing = true;
     return FP_OK;
@@ -108,6 +108,46 @@ static void keep_entry(struct fp_agent_chunks *c, const uint8_t *digest,
     c->status[c->collected++] = status;
 }
 
+#if FP_AGENT_LEVELS
+
+/* Digests of digests are made for one task after the other. */
+static bool may_hash(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    if (task->u.chunks.level == 0 || agent->upper_owner == task)
+        return true;
+    if (agent->upper_owner != NULL)
+        return false;
+    agent->upper_owner = task;
+    fp_sha256_init(&agent->upper);
+    return true;
+}
+
+void fp_agent_chunks_drop(struct fp_agent *agent,
+                          const struct fp_agent_task *task)
+{
+    if (agent->upper_owner == task)
+        agent->upper_owner = NULL;
+}
+
+static void add_entry(struct fp_agent *agent, uint32_t chunk_max,
+                      struct fp_agent_chunks *c, uint8_t *digest)
+{
+    fp_sha256_update(&agent->upper, digest, DIGEST_SIZE);
+    if (c->at % FANOUT != 0 && c->at != chunk_max)
+        return;
+    fp_sha256_final(&agent->upper, digest);
+    fp_sha256_init(&agent->upper);
+    keep_entry(c, digest,
+               c->upper_unreadable ? fp_ChunkStatus_CHUNK_UNREADABLE
+                                   : fp_ChunkStatus_CHUNK_OK);
+    c->upper_unreadable = false;
+}
+
+#else
+#define may_hash(agent, task)            true
+#define add_entry(agent, max, c, digest) ((void)(agent), (void)(max))
+#endif
+
 /* The chunk is read to its end: its entry, at level 0 into the reply, at level
  * 1 into the hash above. */
 static void end_chunk(struct fp_agent *agent,
@@ -128,19 +168,10 @@ static void end_chunk(struct fp_agent *agent,
     }
     c->at++;
     begin_chunk(c);
-    if (c->level == 0) {
+    if (c->level == 0)
         keep_entry(c, digest, status);
-        return;
-    }
-    fp_sha256_update(&agent->upper, digest, DIGEST_SIZE);
-    if (c->at % FANOUT != 0 && c->at != chunk_count(storage))
-        return;
-    fp_sha256_final(&agent->upper, digest);
-    fp_sha256_init(&agent->upper);
-    keep_entry(c, digest,
-               c->upper_unreadable ? fp_ChunkStatus_CHUNK_UNREADABLE
-                                   : fp_ChunkStatus_CHUNK_OK);
-    c->upper_unreadable = false;
+    else
+        add_entry(agent, chunk_count(storage), c, digest);
 }
 
 /* By rot, or by what the firmware hides. */
@@ -210,12 +241,8 @@ static int chunk_digest_step(struct fp_agent *agent, struct fp_agent_task *task)
 
     if (!task->computing)
         return send_digests(agent, task);
-    if (c->level == 1 && agent->upper_owner != task) {
-        if (agent->upper_owner != NULL)
-            return FP_AGENT_WAIT; /* digests of digests one after the other */
-        agent->upper_owner = task;
-        fp_sha256_init(&agent->upper);
-    }
+    if (!may_hash(agent, task))
+        return FP_AGENT_WAIT;
     err = hash_slice(agent, task);
     if (err)
         return err;

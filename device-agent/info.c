@@ -296,7 +296,7 @@ static int stats_start(struct fp_agent *agent, struct fp_agent_task *task,
                        const fp_Envelope *in)
 {
     (void)agent;
-    task->index = in->body.stats.cursor;
+    task->u.index = in->body.stats.cursor;
     return FP_OK;
 }
 
@@ -306,7 +306,7 @@ static int stats_step(struct fp_agent *agent, struct fp_agent_task *task)
         fp_agent_out(agent, task->id, fp_Envelope_stats_reply_tag);
     fp_StatsReply *reply = &out->body.stats_reply;
     const pb_size_t max = sizeof reply->counters / sizeof reply->counters[0];
-    uint32_t index = task->index;
+    uint32_t index = task->u.index;
     char name[33];
     uint64_t value;
 
@@ -384,9 +384,9 @@ static int storages_step(struct fp_agent *agent, struct fp_agent_task *task)
     fp_StorageReply *reply = &out->body.storage_reply;
     int err;
 
-    if (task->index < agent->cfg->storage_count)
-        tell_storage(&agent->cfg->storages[task->index], reply);
-    reply->last = ++task->index >= agent->cfg->storage_count;
+    if (task->u.index < agent->cfg->storage_count)
+        tell_storage(&agent->cfg->storages[task->u.index], reply);
+    reply->last = ++task->u.index >= agent->cfg->storage_count;
     err = fp_agent_send(agent);
     if (err)
         return err;

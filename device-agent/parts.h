@@ -63,6 +63,11 @@
 #define FP_AGENT_WHOLE_PUT FP_AGENT_EXTRA
 #endif
 
+/* Digests of digests: chunks' own are told all the same. */
+#ifndef FP_AGENT_LEVELS
+#define FP_AGENT_LEVELS FP_AGENT_ALL
+#endif
+
 /* Check and Repair on request. A driver's own part of it: FP_FS_CHECK. */
 #ifndef FP_AGENT_CHECK
 #define FP_AGENT_CHECK FP_AGENT_EXTRA

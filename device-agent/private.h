@@ -70,6 +70,12 @@ const struct fp_agent_job *fp_agent_job_of(pb_size_t tag);
 /* Of a request, a task or an upload: do bytes and commit come with it? */
 #define fp_agent_is_whole(put) (FP_AGENT_WHOLE_PUT && (put)->is_whole)
 
+#if FP_AGENT_TEXTS
+#define fp_agent_detail(task) ((task)->detail)
+#else
+#define fp_agent_detail(task) NULL
+#endif
+
 /* ---- agent.c ---- */
 
 /* Do names, sizes and chunks of a storage hold to the rules of agent.h? */
@@ -97,8 +103,12 @@ void fp_agent_hash(struct fp_agent *agent, struct fp_sha256 *sha,
 static inline int fp_agent_because(struct fp_agent_task *task, int err,
                                    const char *detail)
 {
-    if (FP_AGENT_TEXTS)
-        task->detail = detail;
+#if FP_AGENT_TEXTS
+    task->detail = detail;
+#else
+    (void)task;
+    (void)detail;
+#endif
     return err;
 }
 /* The envelope to fill in: id and kind are set, the rest is zero. */
@@ -327,6 +337,16 @@ bool fp_agent_stream_in_use(struct fp_agent *agent, uint32_t stream);
 /* A stream number out of a message: 1..255 and free. */
 int fp_agent_stream(struct fp_agent *agent, struct fp_agent_task *task,
                     uint32_t stream);
+
+/* ---- chunk.c ---- */
+
+#if FP_AGENT_LEVELS
+/* What others wait for is theirs, however the task ended. */
+void fp_agent_chunks_drop(struct fp_agent *agent,
+                          const struct fp_agent_task *task);
+#else
+#define fp_agent_chunks_drop(agent, task) ((void)0)
+#endif
 
 /* ---- put.c ---- */
 

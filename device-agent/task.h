@@ -163,13 +163,15 @@ struct fp_agent_task {
     bool has_op_id;
     uint32_t turn; /* bytes for the line in its turn so far */
     int err;       /* failed: the Failure waits for room */
+#if FP_AGENT_TEXTS
     const char *detail;
+#endif
     fp_addr needed, free, limit;
     uint8_t op_id[8];
     struct fp_agent_storage *storage; /* that it touches, or NULL */
     struct fp_agent_volume *volume;   /* likewise */
-    uint32_t index;                   /* lists: the next one */
     union {
+        uint32_t index; /* lists: the next one */
         struct fp_agent_names names;
         struct fp_agent_remove remove;
 #if FP_AGENT_ATTRS

@@ -84,13 +84,13 @@ static int volumes_step(struct fp_agent *agent, struct fp_agent_task *task)
     fp_Envelope *out =
         fp_agent_out(agent, task->id, fp_Envelope_volume_reply_tag);
     fp_VolumeReply *reply = &out->body.volume_reply;
-    uint32_t index = next_volume(agent, task->index);
+    uint32_t index = next_volume(agent, task->u.index);
     int err;
 
     if (index < agent->cfg->volume_count)
         tell_volume(&agent->cfg->volumes[index], reply);
-    task->index = next_volume(agent, index + 1);
-    reply->last = task->index >= agent->cfg->volume_count;
+    task->u.index = next_volume(agent, index + 1);
+    reply->last = task->u.index >= agent->cfg->volume_count;
     err = fp_agent_send(agent);
     if (err)
         return err;

@@ -31,6 +31,11 @@ enum fp_link_state {
     FP_LINK_UP,
 };
 
+/* The least memory to send from and to receive into: one frame with its record,
+ * and what a frame takes on its way in. */
+#define FP_LINK_TX_MIN(frame_max) ((frame_max) + 8u)
+#define FP_LINK_RX_MIN(frame_max) (((frame_max) + 31u) / 16u * 16u + 64u)
+
 struct fp_link_config {
     /* CRC-32 as core/digest/crc32.h's fp_crc32(); a port with a CRC unit
      * passes its own. proto includes nobody, so it is handed in. */
@@ -49,14 +54,14 @@ struct fp_link_config {
     uint16_t frame_max;  /* largest payload this end takes or sends, 64 to
                             4096; the smaller of both ends' rules */
     uint8_t *tx_buf;     /* frames sent and not yet acknowledged */
-    size_t tx_size;      /* at least frame_max + FP_FRAME_OVERHEAD; with less
+    size_t tx_size;      /* at least FP_LINK_TX_MIN(frame_max); with less
                             than twice that, bulk goes in frames of half the
                             size, and a message of full size waits until what
                             was sent before is acknowledged */
     uint8_t *rx_buf;     /* the frame being received, and those not yet taken */
-    size_t rx_size;      /* at least frame_max + 2 * FP_FRAME_OVERHEAD, with
-                            the same price; more is what the other end may
-                            have under way */
+    size_t rx_size;      /* at least FP_LINK_RX_MIN(frame_max), with the same
+                            price; more is what the other end may have under
+                            way */
     uint32_t rto_ms;     /* first retransmission timeout; 0: 250 */
     uint32_t give_up_ms; /* silence after which the link is DOWN; 0: 5000 */
 };

@@ -30,6 +30,10 @@
  * a small one that needs no credit. */
 #define SLACK 64u
 
+_Static_assert(FP_LINK_RX_MIN(512) == 512 + FP_LINK_UNIT + SLACK &&
+                   FP_LINK_TX_MIN(512) == 512 + FP_LINK_RECORD,
+               "a frame finds its place");
+
 /* So many frames may wait to be taken: their numbers must not repeat. */
 #define KEPT_MAX 128
 

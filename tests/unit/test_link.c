@@ -445,8 +445,9 @@ static void every_frame_comes_once_over_bad_lines(void **state)
         line->host.give_up_ms = line->device.give_up_ms = 60000;
         end_init(&line->host, true, 1024, tiny ? 2 * (1024 + 48) : 16384, 32768,
                  &line->to_device, line->now);
-        end_init(&line->device, false, max, (seed % 3 + 1u) * (max + 48u),
-                 seed % 4 < 2 ? max + 96u : 5u * (max + 48u) + 7,
+        end_init(&line->device, false, max,
+                 seed % 3 ? seed % 3 * (max + 48u) : FP_LINK_TX_MIN(max),
+                 seed % 4 < 2 ? FP_LINK_RX_MIN(max) : 5u * (max + 48u) + 7,
                  &line->to_host, line->now);
         faults(line, rates[seed % 3] * (tiny ? 10 : 1));
         line->host.total = line->device.total = tiny ? 3000 : 400;
@@ -501,8 +502,8 @@ static void one_buffer_each_way_keeps_the_line_at_work(void **state)
 
         end_init(&line->host, true, 2048, 8192, 32768, &line->to_device,
                  line->now);
-        end_init(&line->device, false, 1024, 1024 + 48, 1024 + 96,
-                 &line->to_host, line->now);
+        end_init(&line->device, false, 1024, FP_LINK_TX_MIN(1024),
+                 FP_LINK_RX_MIN(1024), &line->to_host, line->now);
         line_start(line);
         ms = stream_ms(line, from, 262144);
         assert_true(262144 / 92.16 / ms > 0.96);
@@ -588,7 +589,7 @@ static void frames_are_as_large_as_the_line_is_good(void **state)
 
 static void nothing_is_lost_while_flash_stalls_a_device(void **state)
 {
-    static const size_t rx_sizes[] = { 3300, 1024 + 96 };
+    static const size_t rx_sizes[] = { 3300, FP_LINK_RX_MIN(1024) };
 
     (void)state;
     for (int i = 0; i < 2; i++) {
@@ -911,8 +912,8 @@ static void a_hostile_peer_only_gets_refused(void **state)
         bool host = seed % 4 == 0;
 
         end->stall = seed % 4 == 1;
-        end_init(end, host, 256, 700, 256 + 96 + rnd() % 2000, &line->to_host,
-                 line->now);
+        end_init(end, host, 256, 700, FP_LINK_RX_MIN(256) + rnd() % 2000,
+                 &line->to_host, line->now);
         for (int i = 0; i < 8000; i++) {
             uint8_t noise[300];
             size_t size = rnd() % 8 ? rnd() % 300 : rnd() % 6000;
