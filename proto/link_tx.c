@@ -260,14 +260,18 @@ static size_t lesser(size_t a, size_t b)
 
 uint16_t fp_link_payload(const struct fp_link *link)
 {
-    size_t n = payload_for_line(link);
+    size_t n = payload_for_line(link), each;
     size_t theirs = (size_t)link->tx_credit_max * FP_LINK_UNIT;
     size_t most = lesser(theirs, link->cfg.tx_size);
+    unsigned frames = 2;
 
     /* Memory at either end holds two; where the line damages them, four, or
      * there is nothing to send while one is sent again. */
-    most = n < lesser(link->frame_max, most / 2) ? most / 4 : most / 2;
-    n = lesser(n, most > FP_LINK_UNIT ? most - FP_LINK_UNIT : 0);
+    if (n < lesser(link->frame_max, most / 2))
+        frames = 4;
+    each = lesser((size_t)(link->tx_credit_max / frames) * FP_LINK_UNIT,
+                  link->cfg.tx_size / frames);
+    n = lesser(n, each > FP_LINK_UNIT ? each - FP_LINK_UNIT : 0);
     if (n < PAYLOAD_MIN)
         n = PAYLOAD_MIN;
     return (uint16_t)lesser(n, link->frame_max);
