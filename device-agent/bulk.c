@@ -124,12 +124,14 @@ static uint32_t frame_room(const struct fp_agent *agent,
  * about as many as the last one did; what was read in vain is read again. */
 static uint32_t ahead(const struct fp_agent *agent, uint32_t room)
 {
-    uint32_t max = fp_lz4_encoder_max(fp_agent_pack(agent)),
-             n = agent->pack_size;
+    uint32_t max, n = agent->pack_size;
 
-    if (!packs(agent) || n < room)
+    if (!packs(agent))
+        return room;
+    max = fp_lz4_encoder_max(fp_agent_pack(agent));
+    if (n < room)
         n = room;
-    return packs(agent) && n > max ? max : n;
+    return n > max ? max : n;
 }
 
 /* The record of data[0..*n): as many of them as go into the frame. Returns the

@@ -54,7 +54,7 @@ static const char help[] =
     "part\n"
     "  --trace               tell every operation of the flash on stderr\n"
     "  --frame N             largest frame, 640 to 16384 bytes (1024)\n"
-    "  --buffers N           frames that each buffer holds, 2 to 64 (8)\n"
+    "  --buffers N           frames that each buffer holds, 1 to 64 (8)\n"
     "  --lz4 WINDOW          how far back LZ4 may look either way, 256 to "
     "65535 "
     "bytes\n"
@@ -366,8 +366,6 @@ static void take(struct fp_port_options *o, int option, char *arg)
         break;
     case OPT_BUFFERS:
         o->buffers = (uint32_t)number("--buffers", arg, 64);
-        if (o->buffers < 2)
-            fp_port_usage("--buffers: 2 at least");
         break;
     case OPT_LZ4:
         o->lz4 = 0;
