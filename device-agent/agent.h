@@ -11,7 +11,7 @@
  *
  * Memory  allocates nothing. struct fp_agent, the config, its arrays and all
  *         buffers are the caller's and stay where they are while in use. The
- *         struct is about 10 KB with the default limits below; most of it are
+ *         struct is about 9 KB with the default limits below; most of it are
  *         paths (FP_AGENT_PATH_MAX) and a message
  * Time    the caller passes milliseconds of a clock that may wrap
  * Blocks  a call of fp_agent_poll() does at most one piece of work that

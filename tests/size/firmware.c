@@ -6,7 +6,7 @@
  *
  * Memory  static, all of it, so that the linker's map tells what it costs
  * Figures of each configuration come from tests/size/firmware.py: FRAME_MAX,
- *         RX_SIZE, TX_SIZE, BLOCK_SIZE, DRIVER, WORKSPACE, OPTIONS
+ *         RX_SIZE, TX_SIZE, BLOCK_SIZE, DRIVER, WORKSPACE, CACHE_SIZE, OPTIONS
  */
 #include "core/fs/littlefs/littlefs.h"
 #include "core/fs/minifs/minifs.h"
@@ -79,7 +79,9 @@ static uint64_t workspace[WORKSPACE / sizeof(uint64_t)];
 static struct fp_agent_volume volumes[] = {
     { .path = "/flash",
       .storage = "flash0",
-      .cfg = { .max_files = FILES_MAX, .cache_size = 128, .options = OPTIONS },
+      .cfg = { .max_files = FILES_MAX,
+               .cache_size = CACHE_SIZE,
+               .options = OPTIONS },
       .ws = workspace,
       .ws_size = sizeof workspace },
 };
