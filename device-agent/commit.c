@@ -97,7 +97,7 @@ static void commit_end(struct fp_agent *agent, struct fp_agent_task *task)
         (void)fp_fs_close(&commit->file);
     if (commit->upload != NULL)
         commit->upload->committing = false;
-    if (commit->upload != NULL && commit->upload->is_whole)
+    if (commit->upload != NULL && fp_agent_is_whole(commit->upload))
         fp_agent_upload_free(agent, commit->upload);
     commit->upload = NULL;
 }
@@ -142,18 +142,18 @@ static int commit_sync(const struct fp_agent *agent, struct fp_agent_task *task)
 static int commit_verify(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_commit *commit = &task->u.commit;
-    uint32_t n = (uint32_t)agent->cfg->scratch_size;
+    uint32_t n = agent->scratch_size;
     uint8_t digest[FP_SHA256_SIZE];
     int32_t got;
 
     if (commit->left > 0) {
         if (n > commit->left)
             n = (uint32_t)commit->left;
-        got = fp_fs_read(&commit->upload->file, agent->cfg->scratch, n);
+        got = fp_fs_read(&commit->upload->file, agent->scratch, n);
         if (got <= 0)
             return give_up(agent, task, got < 0 ? (int)got : FP_ERR_IO,
                            "the upload can't be read back from flash");
-        fp_agent_hash(agent, &commit->sha, agent->cfg->scratch, (uint32_t)got);
+        fp_agent_hash(agent, &commit->sha, agent->scratch, (uint32_t)got);
         commit->left -= (uint32_t)got;
         return FP_AGENT_MORE;
     }
@@ -207,13 +207,13 @@ static int commit_old(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_commit *commit = &task->u.commit;
     uint8_t digest[FP_SHA256_SIZE];
-    int32_t got = fp_fs_read(&commit->file, agent->cfg->scratch,
-                             (uint32_t)agent->cfg->scratch_size);
+    int32_t got =
+        fp_fs_read(&commit->file, agent->scratch, agent->scratch_size);
 
     if (got < 0)
         return give_up(agent, task, (int)got, "the old file can't be read");
     if (got > 0) {
-        fp_agent_hash(agent, &commit->sha, agent->cfg->scratch, (uint32_t)got);
+        fp_agent_hash(agent, &commit->sha, agent->scratch, (uint32_t)got);
         return FP_AGENT_MORE;
     }
     (void)fp_fs_close(&commit->file);
@@ -330,9 +330,8 @@ static bool is_same(struct fp_agent *agent, struct fp_file *file,
     int32_t n;
 
     fp_sha256_init(&sha);
-    while ((n = fp_fs_read(file, agent->cfg->scratch,
-                           (uint32_t)agent->cfg->scratch_size)) > 0)
-        fp_agent_hash(agent, &sha, agent->cfg->scratch, (uint32_t)n);
+    while ((n = fp_fs_read(file, agent->scratch, agent->scratch_size)) > 0)
+        fp_agent_hash(agent, &sha, agent->scratch, (uint32_t)n);
     fp_sha256_final(&sha, digest);
     return n == 0 && memcmp(digest, want, sizeof digest) == 0;
 }

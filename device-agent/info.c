@@ -6,8 +6,9 @@
 
 #include <string.h>
 
-#define FEATURES fp_Feature_FEATURE_WHOLE_PUT
-#define VERSION  1
+#define FEATURES \
+    (FP_AGENT_WHOLE_PUT ? (uint32_t)fp_Feature_FEATURE_WHOLE_PUT : 0)
+#define VERSION 1
 
 /* ---- Hello ---- */
 
@@ -95,8 +96,8 @@ static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
     hello->busy_max_ms = BUSY_MAX_MS;
     hello->rx_stall = agent->rx_stall;
     hello->features = agent->features;
-    if (agent->features & fp_Feature_FEATURE_LZ4_IN)
-        hello->lz4_window = agent->unpack.size;
+    if (FP_AGENT_LZ4_IN && agent->features & fp_Feature_FEATURE_LZ4_IN)
+        hello->lz4_window = fp_agent_unpack(agent)->size;
     if (vm != NULL)
         FP_AGENT_TEXT(hello->default_volume, vm->path);
     tell_filesystems(agent, hello);
@@ -202,6 +203,8 @@ const struct fp_agent_job fp_agent_job_reboot = {
 
 /* ---- Stats: a flat list of counters, numbered; the cursor is a number ---- */
 
+#if FP_AGENT_STATS
+
 #define LINK_COUNTERS    8
 #define AGENT_COUNTERS   5
 #define STORAGE_COUNTERS (4 * FP_BDEV_OP_COUNT)
@@ -296,7 +299,7 @@ static int stats_start(struct fp_agent *agent, struct fp_agent_task *task,
                        const fp_Envelope *in)
 {
     (void)agent;
-    task->index = in->body.stats.cursor;
+    task->u.index = in->body.stats.cursor;
     return FP_OK;
 }
 
@@ -306,7 +309,7 @@ static int stats_step(struct fp_agent *agent, struct fp_agent_task *task)
         fp_agent_out(agent, task->id, fp_Envelope_stats_reply_tag);
     fp_StatsReply *reply = &out->body.stats_reply;
     const pb_size_t max = sizeof reply->counters / sizeof reply->counters[0];
-    uint32_t index = task->index;
+    uint32_t index = task->u.index;
     char name[33];
     uint64_t value;
 
@@ -327,8 +330,11 @@ const struct fp_agent_job fp_agent_job_stats = {
     .step = stats_step,
 };
 
+#endif
+
 /* ---- Storages: one message each ---- */
 
+#if FP_AGENT_REGIONS
 static void tell_region(const struct fp_agent_region *from,
                         fp_StorageReply *reply)
 {
@@ -344,6 +350,17 @@ static void tell_region(const struct fp_agent_region *from,
     region->flags = from->flags;
 }
 
+static void tell_regions(const struct fp_agent_storage *storage,
+                         fp_StorageReply *reply)
+{
+    for (uint32_t i = 0; i < storage->region_count; i++)
+        tell_region(&storage->regions[i], reply);
+    for (uint32_t i = 0; i < storage->part_count; i++)
+        if (storage->parts[i].region.size != 0)
+            tell_region(&storage->parts[i].region, reply);
+}
+#endif
+
 static void tell_storage(const struct fp_agent_storage *storage,
                          fp_StorageReply *reply)
 {
@@ -358,11 +375,9 @@ static void tell_storage(const struct fp_agent_storage *storage,
     reply->gen = fp_agent_gen(storage);
     reply->gen_trusted = storage->gen != NULL;
     reply->no_medium = !fp_agent_has_medium(storage);
-    for (uint32_t i = 0; i < storage->region_count; i++)
-        tell_region(&storage->regions[i], reply);
-    for (uint32_t i = 0; i < storage->part_count; i++)
-        if (storage->parts[i].region.size != 0)
-            tell_region(&storage->parts[i].region, reply);
+#if FP_AGENT_REGIONS
+    tell_regions(storage, reply);
+#endif
 }
 
 static int storages_step(struct fp_agent *agent, struct fp_agent_task *task)
@@ -372,9 +387,9 @@ static int storages_step(struct fp_agent *agent, struct fp_agent_task *task)
     fp_StorageReply *reply = &out->body.storage_reply;
     int err;
 
-    if (task->index < agent->cfg->storage_count)
-        tell_storage(&agent->cfg->storages[task->index], reply);
-    reply->last = ++task->index >= agent->cfg->storage_count;
+    if (task->u.index < agent->cfg->storage_count)
+        tell_storage(&agent->cfg->storages[task->u.index], reply);
+    reply->last = ++task->u.index >= agent->cfg->storage_count;
     err = fp_agent_send(agent);
     if (err)
         return err;

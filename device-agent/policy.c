@@ -22,6 +22,8 @@
 
 /* ---- regions ---- */
 
+#if FP_AGENT_REGIONS
+
 #define GUARDED (FP_AGENT_REGION_RDONLY | FP_AGENT_REGION_HIDDEN)
 
 bool fp_agent_is_guarded(const struct fp_agent_storage *storage, uint64_t off,
@@ -95,7 +97,11 @@ struct fp_bdev *fp_agent_dev(struct fp_agent_storage *storage)
     return &storage->guard.bdev;
 }
 
+#endif
+
 /* ---- paths ---- */
+
+#if FP_AGENT_PROTECTED
 
 static uint32_t hex(char c)
 {
@@ -231,3 +237,5 @@ bool fp_agent_storage_is_protected(const struct fp_agent *agent,
             return true;
     return false;
 }
+
+#endif

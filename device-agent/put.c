@@ -60,7 +60,8 @@ struct fp_agent_upload *fp_agent_upload_find(struct fp_agent *agent,
                                              const pb_byte_t *id, size_t size)
 {
     for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
-        if (agent->uploads[i].file.mnt != NULL && !agent->uploads[i].is_whole &&
+        if (agent->uploads[i].file.mnt != NULL &&
+            !fp_agent_is_whole(&agent->uploads[i]) &&
             size == sizeof agent->uploads[i].id &&
             memcmp(agent->uploads[i].id, id, size) == 0)
             return &agent->uploads[i];
@@ -112,13 +113,13 @@ static struct fp_agent_upload *claim_slot(struct fp_agent *agent)
 /* ---- PutOpen ---- */
 
 int fp_agent_no_space(struct fp_agent_task *task, struct fp_mount *mnt,
-                      uint64_t needed, const char *detail)
+                      fp_addr needed, const char *detail)
 {
     struct fp_statfs st;
 
     task->needed = needed;
     if (fp_fs_statfs(mnt, &st) == FP_OK)
-        task->free = st.free;
+        task->free = (fp_addr)st.free;
     return fp_agent_because(task, FP_ERR_NOSPC, detail);
 }
 
@@ -166,7 +167,8 @@ static int fits_in_place(struct fp_agent *agent, struct fp_agent_task *task,
         err = FP_OK;
     if (err == FP_ERR_NOSPC)
         (void)fp_agent_no_space(task, file->mnt, size,
-                                "no room, even in place of an old file");
+                                FP_AGENT_SAY("no room, even in place of an "
+                                             "old file"));
     (void)fp_fs_close(file);
     file->mnt = NULL;
     return err;
@@ -190,19 +192,22 @@ static int open_file(struct fp_agent *agent, struct fp_agent_task *task,
         base = fp_fs_seek(&upload->file, 0, FP_SEEK_END);
     if (base < 0)
         return (int)base;
-    upload->base = (uint64_t)base;
+    upload->base = (fp_addr)base;
     if (in_place)
         err = fp_fs_fsync(&upload->file);
     if (!err)
-        err = fp_fs_reserve(&upload->file, upload->base + upload->size);
+        err =
+            fp_fs_reserve(&upload->file, (uint64_t)upload->base + upload->size);
     if (err == FP_ERR_NOTSUP)
         err = FP_OK; /* a driver that cannot tell in advance */
     if (err == FP_ERR_NOSPC)
         return fp_agent_no_space(
             task, upload->file.mnt, upload->size,
-            upload->replaces ? "no room for the new file beside the old one"
-            : in_place       ? "the old file made too little room: it is gone"
-                             : NULL);
+            upload->replaces
+                ? FP_AGENT_SAY("no room for the new file beside the old one")
+            : in_place
+                ? FP_AGENT_SAY("the old file made too little room: it is gone")
+                : NULL);
     return err;
 }
 
@@ -214,17 +219,19 @@ static int put_open_start(struct fp_agent *agent, struct fp_agent_task *task,
     struct fp_agent_upload *upload;
     int err = FP_OK;
 
-    if (request->upload_id.size != (request->has_commit ? 0 : sizeof put->id))
+    if (request->upload_id.size !=
+        (FP_AGENT_WHOLE_PUT && request->has_commit ? 0 : sizeof put->id))
         return fp_agent_because(
             task, FP_ERR_INVAL,
             "an upload_id is 16 bytes, and none with a commit");
     if ((uint32_t)request->mode > fp_PutMode_PUT_IN_PLACE)
         return fp_agent_because(task, FP_ERR_INVAL, "no such way to write");
-    if (request->size > INT64_MAX)
+    put->size = (fp_addr)request->size;
+    if (request->size > INT64_MAX || put->size != request->size)
         return FP_ERR_FBIG;
     put->mode = (uint8_t)request->mode;
-    put->is_whole = request->has_commit;
-    if (put->is_whole)
+    put->is_whole = FP_AGENT_WHOLE_PUT && request->has_commit;
+    if (fp_agent_is_whole(put))
         err = fp_agent_commit_terms(task, put->mode, &request->commit,
                                     &put->terms);
     if (err)
@@ -241,7 +248,6 @@ static int put_open_start(struct fp_agent *agent, struct fp_agent_task *task,
     if (!err)
         err = fp_agent_locate_new(agent, task, put->path);
     memcpy(put->id, request->upload_id.bytes, request->upload_id.size);
-    put->size = request->size;
     put->has_mtime = request->has_mtime;
     put->mtime_ns = request->mtime_ns;
     return err;
@@ -290,7 +296,7 @@ static bool place_comes_free(const struct fp_agent *agent,
 {
     for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
         if (agent->uploads[i].committing ||
-            (agent->uploads[i].is_whole &&
+            (fp_agent_is_whole(&agent->uploads[i]) &&
              (!task->u.put.bytes_wait ||
               agent->uploads[i].off == agent->uploads[i].size)))
             return true;
@@ -305,10 +311,11 @@ static int claim(struct fp_agent *agent, struct fp_agent_task *task,
         fp_agent_upload_find(agent, task->u.put.id, sizeof task->u.put.id);
 
     *out = upload;
-    if (upload != NULL && !task->u.put.is_whole)
+    if (upload != NULL && !fp_agent_is_whole(&task->u.put))
         return put_resume(task, upload);
     *out = upload = claim_slot(agent);
-    if (upload == NULL && task->u.put.is_whole && place_comes_free(agent, task))
+    if (upload == NULL && fp_agent_is_whole(&task->u.put) &&
+        place_comes_free(agent, task))
         return FP_AGENT_WAIT;
     if (upload == NULL) {
         task->limit = FP_AGENT_UPLOADS;
@@ -337,14 +344,14 @@ static int put_open_step(struct fp_agent *agent, struct fp_agent_task *task)
     fp_Envelope *out;
     int err;
 
-    if (task->u.put.is_whole && fp_agent_put_is_there(agent, task))
+    if (fp_agent_is_whole(&task->u.put) && fp_agent_put_is_there(agent, task))
         return fp_agent_send_committed(agent, task, true, true);
     err = claim(agent, task, &upload);
     if (err)
         return err;
     upload->stream = task->stream;
     upload->used_ms = agent->now_ms;
-    if (upload->is_whole)
+    if (fp_agent_is_whole(upload))
         return await_bytes(task, upload);
     out = fp_agent_out(agent, task->id, fp_Envelope_put_open_reply_tag);
     out->body.put_open_reply.off = upload->off;
@@ -396,7 +403,7 @@ static const struct fp_agent_task *find_opening(const struct fp_agent *agent,
     for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
         if (agent->tasks[i].id != 0 &&
             agent->tasks[i].job == &fp_agent_job_put_open &&
-            !agent->tasks[i].u.put.is_whole &&
+            !fp_agent_is_whole(&agent->tasks[i].u.put) &&
             memcmp(agent->tasks[i].u.put.id, id, 16) == 0)
             return &agent->tasks[i];
     return NULL;

@@ -24,7 +24,7 @@
 #define RTO_MAX_MS     2000
 #define RTO_BACKED_MS  640 /* no use in waiting longer: nothing is congested */
 #define BACKOFF_MAX    4
-#define CONSOLE_MAX    240
+#define CONSOLE_MAX    (FP_LINK_STAGE < 256 ? FP_LINK_STAGE - 16u : 240u)
 #define NOTICE_MS      100
 
 /* How damaged the line is: bytes over which it is judged, those that it is
@@ -34,6 +34,9 @@
 #define LINE_PRIOR  0x20000u
 #define LINE_FRAME  18u
 #define PAYLOAD_MIN 128u
+
+_Static_assert(FP_FRAME_ENCODED_MAX(CONSOLE_MAX) + 2 <= FP_LINK_STAGE,
+               "a CONSOLE frame is encoded in one go");
 
 /* States of a record, in its byte 4. */
 enum {
@@ -257,14 +260,18 @@ static size_t lesser(size_t a, size_t b)
 
 uint16_t fp_link_payload(const struct fp_link *link)
 {
-    size_t n = payload_for_line(link);
+    size_t n = payload_for_line(link), each;
     size_t theirs = (size_t)link->tx_credit_max * FP_LINK_UNIT;
     size_t most = lesser(theirs, link->cfg.tx_size);
+    unsigned frames = 2;
 
     /* Memory at either end holds two; where the line damages them, four, or
      * there is nothing to send while one is sent again. */
-    most = n < lesser(link->frame_max, most / 2) ? most / 4 : most / 2;
-    n = lesser(n, most > FP_LINK_UNIT ? most - FP_LINK_UNIT : 0);
+    if (n < lesser(link->frame_max, most / 2))
+        frames = 4;
+    each = lesser((size_t)(link->tx_credit_max / frames) * FP_LINK_UNIT,
+                  link->cfg.tx_size / frames);
+    n = lesser(n, each > FP_LINK_UNIT ? each - FP_LINK_UNIT : 0);
     if (n < PAYLOAD_MIN)
         n = PAYLOAD_MIN;
     return (uint16_t)lesser(n, link->frame_max);
@@ -559,7 +566,7 @@ static void begin_lost(struct fp_link *link)
     rec = record(link, at);
     rec[4] = (uint8_t)(TX_SENT | TX_AGAIN | (rec[4] & TX_TIMED));
     link->tx_lost--;
-    link->stats.retransmitted++;
+    FP_LINK_COUNT(link, retransmitted, 1);
     if (link->timing && rec[3] == link->timed_seq)
         link->timing = false;
     begin_record(link, at);
@@ -622,7 +629,7 @@ static bool begin_next(struct fp_link *link)
 static void encoded(struct fp_link *link)
 {
     link->encoding = false;
-    link->stats.tx_frames++;
+    FP_LINK_COUNT(link, tx_frames, 1);
     if (link->enc_rec != FP_LINK_NONE) {
         const uint8_t *rec = record(link, link->enc_rec);
 
@@ -649,7 +656,7 @@ static bool flush(struct fp_link *link)
         if (n == 0 || n > left)
             return false;
         link->stage_sent += n;
-        link->stats.tx_bytes += n;
+        FP_LINK_COUNT(link, tx_bytes, n);
     }
     link->stage_sent = link->stage_size = 0;
     return true;

@@ -130,6 +130,9 @@ static int take_volume(const fp_VolumeReply *reply,
                    sizeof info->reason);
     fpd_text_clean(reply->region.bytes, reply->region.size, info->region,
                    sizeof info->region);
+    if (!info->reason[0] && !reply->mounted)
+        snprintf(info->reason, sizeof info->reason,
+                 "it is not mounted, and the device has no words for why");
     info->needs_repair = reply->needs_repair;
     info->mounted = reply->mounted;
     info->writable = reply->writable;

@@ -508,7 +508,7 @@ static void what_is_no_request_gets_a_failure(void **state)
         bench_turn(b);
     assert_int_equal(b->reply_count, 1);
     assert_int_equal(b->replies[0].id, 5);
-    assert_int_equal(error_of(&b->replies[0]), FP_ERR_PROTO);
+    assert_int_equal(error_of(&b->replies[0]), FP_ERR_NOTSUP);
 
     (void)ask(b, fp_Envelope_read_end_tag);
     assert_int_equal(error_of(answer(b)), FP_ERR_NOTSUP);

@@ -612,6 +612,42 @@ static void flash_that_keeps_other_bytes_is_noticed_at_the_commit(void **state)
 
 /* ---- images ---- */
 
+/* With memory for one frame the bulk of a download, in halves, leaves no room
+ * for a whole one by itself. */
+static void a_request_is_answered_amid_a_download(void **state)
+{
+    struct bench *b = bench_new(true);
+    fp_Envelope *env;
+
+    (void)state;
+    fill_random(data, sizeof data, 40);
+    assert_int_equal(put(b, "/flash/a", 'a', data, sizeof data), 0);
+    fp_agent_deinit(&b->agent);
+    b->tx_size = FRAME + FP_FRAME_OVERHEAD;
+    b->line_bytes = 100;
+    bench_start(b);
+    bench_connect(b);
+    bench_forget(b);
+    env = ask(b, fp_Envelope_read_tag);
+    SET(env->body.read.path, "/flash/a");
+    env->body.read.stream = 1;
+    bench_send(b);
+    for (int i = 0; i < 50000 && b->bulk_size < 5000; i++)
+        bench_turn(b);
+    (void)ask(b, fp_Envelope_ping_tag);
+    bench_send(b);
+    for (int i = 0; i < 50000 && b->reply_count < 2; i++)
+        bench_turn(b);
+    assert_int_equal(b->replies[1].id, b->req.id);
+    assert_true(b->bulk_size < 10000);
+    for (int i = 0; i < 50000 && b->reply_count < 3; i++)
+        bench_turn(b);
+    assert_int_equal(b->replies[2].which_body, fp_Envelope_read_end_tag);
+    assert_int_equal(b->bulk_size, sizeof data);
+    assert_memory_equal(b->bulk, data, sizeof data);
+    bench_free(b);
+}
+
 static void digests_are_of_the_chunks_that_are_there(void **state)
 {
     static const struct fp_fault_block bad = { 9, FP_FAULT_READ_FAILS };
@@ -670,6 +706,39 @@ static void digests_are_of_the_chunks_that_are_there(void **state)
     reply = answer(b);
     assert_int_equal(reply->body.chunk_digest_reply.status.bytes[1],
                      fp_ChunkStatus_CHUNK_UNREADABLE);
+    bench_free(b);
+}
+
+/* Those of level 1 that are asked for side by side are made one after the
+ * other, and do not mix. */
+static void two_digests_of_digests_do_not_mix(void **state)
+{
+    struct bench *b = bench_new(true);
+    uint8_t one[16];
+
+    (void)state;
+    fill_random(b->flash, sizeof b->flash, 41);
+    for (int i = 0; i < 3; i++) {
+        fp_ChunkDigestRequest *request =
+            &ask(b, fp_Envelope_chunk_digest_tag)->body.chunk_digest;
+
+        SET(request->storage, "flash0");
+        request->count = request->level = 1;
+        if (i == 0) {
+            assert_int_equal(error_of(answer(b)), 0);
+            memcpy(one, b->replies[0].body.chunk_digest_reply.digests.bytes,
+                   16);
+            bench_forget(b);
+        } else {
+            bench_send(b);
+        }
+    }
+    for (int i = 0; i < 50000 && b->reply_count < 2; i++)
+        bench_turn(b);
+    assert_int_equal(b->reply_count, 2);
+    for (int i = 0; i < 2; i++)
+        assert_memory_equal(b->replies[i].body.chunk_digest_reply.digests.bytes,
+                            one, 16);
     bench_free(b);
 }
 
@@ -1050,7 +1119,9 @@ int main(void)
         cmocka_unit_test(a_retried_commit_answers_as_the_first_did),
         cmocka_unit_test(power_cut_anywhere_leaves_the_old_file_or_the_new),
         cmocka_unit_test(flash_that_keeps_other_bytes_is_noticed_at_the_commit),
+        cmocka_unit_test(a_request_is_answered_amid_a_download),
         cmocka_unit_test(digests_are_of_the_chunks_that_are_there),
+        cmocka_unit_test(two_digests_of_digests_do_not_mix),
         cmocka_unit_test(an_image_is_read_and_names_what_could_not_be),
         cmocka_unit_test(what_changed_is_told_since_a_generation),
         cmocka_unit_test(a_frozen_storage_waits_and_thaws_by_itself),

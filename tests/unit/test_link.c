@@ -445,8 +445,9 @@ static void every_frame_comes_once_over_bad_lines(void **state)
         line->host.give_up_ms = line->device.give_up_ms = 60000;
         end_init(&line->host, true, 1024, tiny ? 2 * (1024 + 48) : 16384, 32768,
                  &line->to_device, line->now);
-        end_init(&line->device, false, max, 2u * (max + 48u),
-                 seed % 4 < 2 ? 2u * (max + 48u) : 5u * (max + 48u) + 7,
+        end_init(&line->device, false, max,
+                 seed % 3 ? seed % 3 * (max + 48u) : FP_LINK_TX_MIN(max),
+                 seed % 4 < 2 ? FP_LINK_RX_MIN(max) : 5u * (max + 48u) + 7,
                  &line->to_host, line->now);
         faults(line, rates[seed % 3] * (tiny ? 10 : 1));
         line->host.total = line->device.total = tiny ? 3000 : 400;
@@ -485,6 +486,27 @@ static void two_buffers_keep_the_line_at_work(void **state)
         ms = stream_ms(line, from, 262144);
         /* Header, CRC, COBS and zeros of a frame are 15 bytes: 1.5 %. */
         assert_true(262144 / 92.16 / ms > 0.97);
+        line_free(line);
+    }
+}
+
+/* In memory for one frame two of half its size take turns: 15 bytes of 535 are
+ * not payload. */
+static void one_buffer_each_way_keeps_the_line_at_work(void **state)
+{
+    (void)state;
+    for (int down = 0; down <= 1; down++) {
+        struct line *line = line_new(21);
+        struct end *from = down ? &line->device : &line->host;
+        double ms;
+
+        end_init(&line->host, true, 2048, 8192, 32768, &line->to_device,
+                 line->now);
+        end_init(&line->device, false, 1024, FP_LINK_TX_MIN(1024),
+                 FP_LINK_RX_MIN(1024), &line->to_host, line->now);
+        line_start(line);
+        ms = stream_ms(line, from, 262144);
+        assert_true(262144 / 92.16 / ms > 0.96);
         line_free(line);
     }
 }
@@ -608,21 +630,27 @@ static void frames_are_as_large_as_the_line_is_good(void **state)
 
 static void nothing_is_lost_while_flash_stalls_a_device(void **state)
 {
-    struct line *line = line_new(7);
-    struct fp_link_stats st;
+    static const size_t rx_sizes[] = { 3300, FP_LINK_RX_MIN(1024) };
 
     (void)state;
-    line->device.stall = true;
-    end_init(&line->host, true, 1024, 8192, 32768, &line->to_device, line->now);
-    end_init(&line->device, false, 1024, 4096, 3300, &line->to_host, line->now);
-    line->host.total = 1500;
-    line_start(line);
-    run(line, 3600000);
-    assert_true(line->device.stalls > 50);
-    assert_int_equal(line->device.lost_in_stall, 0);
-    fp_link_get_stats(&line->device.link, &st);
-    assert_int_equal(st.rx_damaged, 0);
-    line_free(line);
+    for (int i = 0; i < 2; i++) {
+        struct line *line = line_new(7);
+        struct fp_link_stats st;
+
+        line->device.stall = true;
+        end_init(&line->host, true, 1024, 8192, 32768, &line->to_device,
+                 line->now);
+        end_init(&line->device, false, 1024, 4096, rx_sizes[i], &line->to_host,
+                 line->now);
+        line->host.total = 1500;
+        line_start(line);
+        run(line, 3600000);
+        assert_true(line->device.stalls > 50);
+        assert_int_equal(line->device.lost_in_stall, 0);
+        fp_link_get_stats(&line->device.link, &st);
+        assert_int_equal(st.rx_damaged, 0);
+        line_free(line);
+    }
 }
 
 /* A device that erases is silent for longer than usual; nothing is lost, so
@@ -925,7 +953,7 @@ static void a_hostile_peer_only_gets_refused(void **state)
         bool host = seed % 4 == 0;
 
         end->stall = seed % 4 == 1;
-        end_init(end, host, 256, 700, 2 * (256 + 48) + rnd() % 2000,
+        end_init(end, host, 256, 700, FP_LINK_RX_MIN(256) + rnd() % 2000,
                  &line->to_host, line->now);
         for (int i = 0; i < 8000; i++) {
             uint8_t noise[300];
@@ -989,6 +1017,7 @@ int main(void)
         cmocka_unit_test(a_clean_line_never_retransmits),
         cmocka_unit_test(every_frame_comes_once_over_bad_lines),
         cmocka_unit_test(two_buffers_keep_the_line_at_work),
+        cmocka_unit_test(one_buffer_each_way_keeps_the_line_at_work),
         cmocka_unit_test(large_frames_after_small_ones_go_once),
         cmocka_unit_test(room_that_is_not_used_is_not_in_the_way),
         cmocka_unit_test(two_buffers_do_well_on_a_bad_line),

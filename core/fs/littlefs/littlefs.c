@@ -18,7 +18,7 @@ const struct fp_fs_ops fp_fs_littlefs = {
     .name = "littlefs",
     .promise = FP_PROMISE_OLD_OR_NEW,
     .workspace = fp_lfs_workspace,
-    .probe = fp_lfs_probe,
+    .probe = FP_FS_PROBE ? fp_lfs_probe : NULL,
     .mount = fp_lfs_mount,
     .unmount = fp_lfs_unmount,
     .format = fp_lfs_format,
@@ -46,5 +46,5 @@ const struct fp_fs_ops fp_fs_littlefs = {
     .listattr = fp_lfs_listattr,
     .settime = fp_lfs_settime,
     .blocks = fp_lfs_blocks,
-    .step = fp_lfs_step,
+    .step = FP_FS_CHECK ? fp_lfs_step : NULL,
 };

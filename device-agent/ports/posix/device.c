@@ -284,6 +284,8 @@ static void configure(void)
     size_t buf_size = (o->frame + (size_t)FP_FRAME_OVERHEAD) * o->buffers;
     size_t block = 0;
 
+    if (buf_size < FP_LINK_RX_MIN(o->frame))
+        buf_size = FP_LINK_RX_MIN(o->frame);
     for (uint32_t i = 0; i < o->storage_count; i++)
         if (app.storages[i].dev->block_size > block)
             block = app.storages[i].dev->block_size;

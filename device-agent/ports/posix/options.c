@@ -55,7 +55,7 @@ static const char help[] =
     "  --trace               tell every operation of the flash on stderr\n"
     "  --frame N             largest frame, 640 to 16384 bytes (1024; gadget "
     "4096)\n"
-    "  --buffers N           frames that each buffer holds, 2 to 64 (8; gadget "
+    "  --buffers N           frames that each buffer holds, 1 to 64 (8; gadget "
     "16)\n"
     "  --lz4 WINDOW          how far back LZ4 may look either way, 256 to "
     "65535 "
@@ -368,8 +368,6 @@ static void take(struct fp_port_options *o, int option, char *arg)
         break;
     case OPT_BUFFERS:
         o->buffers = (uint32_t)number("--buffers", arg, 64);
-        if (o->buffers < 2)
-            fp_port_usage("--buffers: 2 at least");
         break;
     case OPT_LZ4:
         o->lz4 = 0;
