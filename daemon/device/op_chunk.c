@@ -86,7 +86,8 @@ static bool find_storage(struct fpd_session *s, struct fpd_op_state *op)
         return true;
     }
     /* The list of storages is being asked for again. */
-    if (s->storages_asked)
+    op->blocked = s->storages_asked || s->storages_dirty;
+    if (op->blocked)
         return false;
     fpd_op_fail(op, FP_ERR_NOENT, "the device has no such storage");
     return false;

@@ -333,10 +333,14 @@ static void take_done(struct fpd_session *s, struct fpd_op_state *op,
     }
     if (req->op != FPD_OP_PING)
         s->volumes_dirty = true;
-    if (moves_volumes(req->op))
-        op->step = SETTLE;
-    else
+    if (!moves_volumes(req->op)) {
         fpd_op_finish(op, FP_OK);
+        return;
+    }
+    /* Its volumes may go on changing for ever. */
+    op->step = SETTLE;
+    op->blocked = true;
+    op->stall_ms = FPD_STALL_MS;
 }
 
 static void take_event(struct fpd_op_state *op, const fp_Event *event)

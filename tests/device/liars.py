@@ -472,6 +472,49 @@ class ReadHuge(Honest):
             yield
 
 
+class ZeroEpoch(Honest):
+    """Its epoch is all zeros, and it hangs up once, in the second read."""
+
+    reads = 0
+
+    def do_hello(self, ask):
+        for reply in super().do_hello(ask):
+            reply.epoch = bytes(8)
+            yield reply
+
+    def do_read(self, ask):
+        self.reads += 1
+        if self.reads == 2:
+            raise Gone
+        yield from super().do_read(ask)
+
+
+class Hog(Honest):
+    """Has one stream, and never answers a read until it is asked who it is a second time."""
+
+    hellos = 0
+
+    def do_hello(self, ask):
+        self.hellos += 1
+        for reply in super().do_hello(ask):
+            reply.max_streams = 1
+            yield reply
+
+    def do_read(self, ask):
+        while self.hellos == 1:
+            yield
+        yield from super().do_read(ask)
+
+
+class Dirty(Honest):
+    """Its volumes change before each time that it tells them."""
+
+    def do_volumes(self, ask):
+        self.work.insert(0, Work(0, iter([fp.Event(kind=fp.EVENT_VOLUME_CHANGED, subject=b'/flash')])))
+        yield
+        yield from super().do_volumes(ask)
+
+
 class ReadTwice(Reads):
     def content(self, stream):
         for _ in range(2):

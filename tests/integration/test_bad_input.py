@@ -309,6 +309,25 @@ def test_chunks_that_grow_under_a_request(fresh):
     assert fresh.backup('dev')['state'] == 'done'
 
 
+def test_who_waits_for_something_of_the_device_waits_no_longer_than_others(fresh):
+    """For an end of its changes, for a stream, for a link that comes back."""
+    Liars(fresh, {name: (manner,) for name, manner in (('dirty', 'Dirty'), ('hog', 'Hog'), ('zero', 'ZeroEpoch'))})
+    for name in ('dirty', 'hog', 'zero'):
+        fresh.online(name)
+    http, file = fresh.http, '/devices/{}/fs/flash/file'
+
+    def hogged():
+        with pytest.raises(requests.exceptions.Timeout):
+            http.get(fresh.api(file.format('hog')), timeout=2)
+        return http.get(fresh.api(file.format('hog')), timeout=90)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        mount = pool.submit(http.post, fresh.api('/devices/dirty/volumes/flash'), json={'action': 'mount'}, timeout=90)
+        hog, zero = pool.submit(hogged), pool.submit(http.get, fresh.api(file.format('zero')), timeout=90)
+        problem(mount.result(), 504, 'TIMEDOUT')
+        for reply in (hog.result(), zero.result()):
+            assert (reply.status_code, reply.content) == (200, FILE)
+
+
 # --- no room -----------------------------------------------------------------
 
 
