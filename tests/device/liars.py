@@ -515,6 +515,21 @@ class Dirty(Honest):
         yield from super().do_volumes(ask)
 
 
+class Media(Honest):
+    """A medium comes, and comes again whenever its storages were told; how often they were is the firmware's counter."""
+
+    asked = 0
+
+    def do_storages(self, ask):
+        self.asked += 1
+        self.work.append(Work(0, iter([fp.Event(kind=fp.EVENT_MEDIA_IN, subject=b'flash0')])))
+        yield
+        yield from super().do_storages(ask)
+
+    def do_stats(self, _):
+        yield fp.StatsReply(counters=[fp.Counter(name=b'asked', value=self.asked)], last=True)
+
+
 class ReadTwice(Reads):
     def content(self, stream):
         for _ in range(2):

@@ -328,6 +328,18 @@ def test_who_waits_for_something_of_the_device_waits_no_longer_than_others(fresh
             assert (reply.status_code, reply.content) == (200, FILE)
 
 
+def test_a_medium_that_comes_again_and_again(fresh):
+    """Its storages are asked for twice a second at most."""
+    Liars(fresh, {'media': ('Media',)})
+    fresh.online('media')
+
+    def asked():
+        return fresh.http.get(fresh.api('/devices/media/stats')).json()['counters']['asked']
+    begin, first = time.monotonic(), asked()
+    wait_for('three times', lambda: asked() >= first + 3)
+    assert (asked() - first) <= 2 * (time.monotonic() - begin) + 1
+
+
 # --- no room -----------------------------------------------------------------
 
 
