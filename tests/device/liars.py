@@ -346,6 +346,17 @@ class Stat(Honest):
         yield fp.StatReply(entry=self.lie(fp.Entry(type=1, size=1)), fs_gen=7)
 
 
+class SizeTwice(Honest):
+    """Of ten bytes when it is looked at, empty when it is read, and nothing has changed."""
+
+    def do_stat(self, _):
+        yield fp.StatReply(entry=fp.Entry(type=1, size=10), fs_gen=7)
+
+    def do_read(self, _):
+        yield fp.ReadReply(size=0, len=0, fs_gen=7)
+        yield fp.ReadEnd(len=0)
+
+
 class NoEntry(Honest):
     def do_stat(self, _):
         yield fp.StatReply(fs_gen=7)

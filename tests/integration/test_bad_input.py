@@ -340,6 +340,12 @@ def test_a_medium_that_comes_again_and_again(fresh):
     assert (asked() - first) <= 2 * (time.monotonic() - begin) + 1
 
 
+def test_a_file_that_is_smaller_when_it_is_read(fresh):
+    Liars(fresh, {'twice': ('SizeTwice',)})
+    fresh.online('twice')
+    problem(fresh.http.get(fresh.api('/devices/twice/fs/flash/file'), headers={'Range': 'bytes=0-5'}), 409, 'STALE')
+
+
 # --- no room -----------------------------------------------------------------
 
 
