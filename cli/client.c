@@ -309,6 +309,7 @@ static const char *hint_of(const char *type)
         { "no-parent", "flashport mkdir -p makes it." },
         { "volume-root", "Name what is in it instead." },
         { "not-empty", "rm -r deletes it with all it holds." },
+        { "size-differs", "--smaller writes it at the start of a larger one." },
         { "snapshot-pinned", "flashport snapshots unpin lets it go." },
     };
 

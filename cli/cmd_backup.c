@@ -203,12 +203,13 @@ int fpc_cmd_restore(struct fpc_context *ctx, int argc, char **argv)
     static const struct option options[] = {
         FPC_COMMON_OPTIONS,
         { "yes", no_argument, NULL, 'y' },
+        { "smaller", no_argument, NULL, 'S' },
         { "no-wait", no_argument, NULL, 'W' },
         { "timeout", required_argument, NULL, 'X' },
         { 0 },
     };
     struct waiting wait = { 0 };
-    bool yes = false;
+    bool yes = false, smaller = false;
     json_t *body, *job = NULL;
     char url[FPC_URL_MAX], storage[32] = "";
     struct fpc_client *client;
@@ -217,6 +218,8 @@ int fpc_cmd_restore(struct fpc_context *ctx, int argc, char **argv)
     while ((opt = getopt_long(argc, argv, "y", options, NULL)) != -1) {
         if (opt == 'y')
             yes = true;
+        else if (opt == 'S')
+            smaller = true;
         else if (!wait_option(&wait, opt, optarg, &status) &&
                  !fpc_common_option(ctx, opt, optarg))
             return fpc_usage("restore", NULL);
@@ -240,8 +243,8 @@ int fpc_cmd_restore(struct fpc_context *ctx, int argc, char **argv)
         status = FPC_EXIT_FAILED;
     if (status == FPC_EXIT_OK) {
         strcat(url, "/restore");
-        body = json_pack("{s:s,s:s}", "device", argv[optind + 1], "storage",
-                         storage);
+        body = json_pack("{s:s,s:s,s:b}", "device", argv[optind + 1], "storage",
+                         storage, "smaller", smaller);
         status = run_job(ctx, client, url, body, &wait, &job);
         json_decref(body);
     }

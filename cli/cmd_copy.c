@@ -456,6 +456,15 @@ static int copy_with_crew(struct copy *copy, int argc, char **argv)
     return ended ? ended : status;
 }
 
+/* The first failure is the last that is tried: a device that is gone or full
+ * would fail all the others. */
+static void say_how_far(const struct copy *copy)
+{
+    fpc_error("%" PRIu64 " %s copied before that; of the rest nothing more was "
+              "tried",
+              copy->files, copy->files == 1 ? "file was" : "files were");
+}
+
 int fpc_cmd_cp(struct fpc_context *ctx, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -465,6 +474,7 @@ int fpc_cmd_cp(struct fpc_context *ctx, int argc, char **argv)
         { 0 },
     };
     struct copy copy = { .ctx = ctx };
+    bool many;
     int opt, status;
 
     while ((opt = getopt_long(argc, argv, "r", options, NULL)) != -1) {
@@ -477,12 +487,15 @@ int fpc_cmd_cp(struct fpc_context *ctx, int argc, char **argv)
     }
     if (argc - optind < 2)
         return fpc_usage("cp", "a source and a target");
+    many = copy.recursive || argc - optind > 2;
     status = fpc_client_new(ctx, &copy.client);
-    if (status == FPC_EXIT_OK && (copy.recursive || argc - optind > 2))
+    if (status == FPC_EXIT_OK && many)
         status = copy_with_crew(&copy, argc - optind, argv + optind);
     else if (status == FPC_EXIT_OK)
         status = copy_operands(&copy, argc - optind, argv + optind);
     fpc_client_free(copy.client);
+    if (status != FPC_EXIT_OK && many && copy.files > 0)
+        say_how_far(&copy);
     if (status == FPC_EXIT_OK && ctx->json)
         printf("{\"files\": %" PRIu64 ", \"bytes\": %" PRIu64 "}\n", copy.files,
                copy.bytes);

@@ -237,6 +237,8 @@ static int fetch(struct fpc_context *ctx, int argc, char **argv,
     }
     if (argc - optind > 1)
         return fpc_usage(command, "at most one device");
+    if (argc > optind && strchr(argv[optind], ':'))
+        return fpc_usage(command, "a device by itself, without a path on it");
     if (*stats && argc == optind)
         return fpc_usage(command, "--stats wants a device");
     if (argc > optind) {

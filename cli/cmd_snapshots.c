@@ -123,14 +123,22 @@ static int cat(struct fpc_context *ctx, struct fpc_client *client, int argc,
                char **argv)
 {
     char url[FPC_URL_MAX];
-    int status = fpc_snapshot_url(client, url, argv[0],
-                                  argv[1][0] == '/' ? "/fs" : "/fs/");
+    const char *path = argv[1];
+    int status;
 
     (void)argc;
+    if (path[0] == '\0' || path[strlen(path) - 1] == '/') {
+        fpc_error(
+            "'%s' is a directory; flashport snapshots ls %s '%s' lists it",
+            path, argv[0], path);
+        return FPC_EXIT_CONFLICT;
+    }
+    status =
+        fpc_snapshot_url(client, url, argv[0], path[0] == '/' ? "/fs" : "/fs/");
     if (status)
         return status;
-    fpc_url_append(url, argv[1], true);
-    return fetch(ctx, client, url, stdout, argv[1]);
+    fpc_url_append(url, path, true);
+    return fetch(ctx, client, url, stdout, path);
 }
 
 int fpc_snapshot_export(struct fpc_context *ctx, struct fpc_client *client,

@@ -83,7 +83,10 @@ static const struct fpc_command commands[] = {
       fpc_cmd_backup },
     { "restore", "SNAPSHOT DEVICE [STORAGE]",
       "write a snapshot back to a device",
-      "  -y, --yes          do not ask\n" WAIT_HELP, fpc_cmd_restore },
+      "  -y, --yes          do not ask\n"
+      "      --smaller      onto a larger storage too: what lies behind it "
+      "stays\n" WAIT_HELP,
+      fpc_cmd_restore },
     { "console", "DEVICE", "print what the device's firmware printed",
       "  -f, --follow       go on as it prints; Ctrl-C ends it\n"
       "      --since N      from position N on, as \"next\" of --json gives\n\n"

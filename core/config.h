@@ -44,6 +44,18 @@
 #define FP_READONLY 0
 #endif
 
+/* 0: leaves out of every driver's table how a volume is found: a mount names its
+ * driver, fp_vfs_mount() without one is FP_ERR_NOTSUP. For small devices. */
+#ifndef FP_FS_PROBE
+#define FP_FS_PROBE 1
+#endif
+
+/* 0: leaves out fp_fs_step(), that is checking, and whatever else but writing
+ * repairs and tidies. */
+#ifndef FP_FS_CHECK
+#define FP_FS_CHECK 1
+#endif
+
 /* 1: CRC-32 with 64 bytes of table instead of 8 KiB, and at a ninth of the
  * speed, for small devices. */
 #ifndef FP_CRC32_SMALL

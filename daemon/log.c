@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/log.h"
 #include "core/error.h"
+#include "daemon/text.h"
 
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -43,14 +44,6 @@ static size_t put_time(char *line, size_t size)
                                 (int)(now.tv_nsec / 1000000));
 }
 
-/* Control characters in place become '?': a line stays one line. */
-static void escape(char *text)
-{
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
-            *text = '?';
-}
-
 void fpd_log(enum fpd_log_level level, const char *module, const char *fmt, ...)
 {
     char line[1200];
@@ -68,8 +61,10 @@ void fpd_log(enum fpd_log_level level, const char *module, const char *fmt, ...)
     va_end(ap);
     if (len < 0)
         return;
-    escape(line + n);
-    n += (size_t)len < room ? (size_t)len : room - 1;
+    /* A line stays one line, and as it reads. */
+    len = (int)strlen(line + n);
+    fpd_text_clean((const uint8_t *)line + n, (size_t)len, line + n, room);
+    n += strlen(line + n);
     line[n++] = '\n';
     /* One write: lines of several threads don't mix. */
     if (write(STDERR_FILENO, line, n) < 0)

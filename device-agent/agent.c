@@ -30,10 +30,15 @@
 #define REBOOT_AFTER_MS 300
 #define EVENT_AFTER_MS  500
 #define KEY_MIN         16
-#define SCRATCH_MIN     (FP_AGENT_PATH_MAX + 1) /* a path is put there too */
 
 _Static_assert(FP_AGENT_REQUESTS >= 2, "the protocol promises two requests");
 _Static_assert(FP_AGENT_UPLOADS >= 1, "an upload needs a slot");
+_Static_assert(FP_AGENT_OUTCOMES >= FP_AGENT_REQUESTS,
+               "what was at work when the link was lost may come again");
+_Static_assert(FP_AGENT_PATH_MAX <= FP_MESSAGE_PATH_MAX &&
+                   FP_AGENT_DIGESTS <= FP_MESSAGE_DIGESTS &&
+                   FP_NAME_MAX <= FP_MESSAGE_NAME_MAX,
+               "messages hold what the agent says of itself");
 /* Lists and digests are cut to what a frame has room for. */
 #define ENVELOPE 12 /* id, and tag and length of the body */
 _Static_assert(fp_HelloReply_size + ENVELOPE <= FP_AGENT_FRAME_MIN &&
@@ -74,8 +79,13 @@ bool fp_agent_storage_is_sane(const struct fp_agent_config *cfg,
 {
     uint32_t chunk_size = fp_agent_chunk_size(storage);
 
+    if ((!FP_AGENT_MEDIA && storage->dev->flags & FP_BDEV_REMOVABLE) ||
+        (!FP_AGENT_REGIONS && storage->region_count > 0))
+        return false;
     if (!is_short(storage->name, 16) || storage->dev == NULL ||
-        cfg->scratch_size % storage->dev->read_size != 0 ||
+        (cfg->scratch != NULL &&
+         cfg->scratch_size % storage->dev->read_size != 0) ||
+        storage->dev->read_size > sizeof(fp_Envelope) ||
         chunk_size % storage->dev->read_size != 0 || storage->region_count > 8)
         return false;
     for (uint32_t i = 0; i < storage->region_count; i++)
@@ -100,14 +110,18 @@ static bool lz4_is_sane(const struct fp_agent_config *cfg)
 
 static bool config_is_sane(const struct fp_agent_config *cfg)
 {
-    size_t frames = 2 * ((size_t)cfg->frame_max + FP_FRAME_OVERHEAD);
+    size_t max = cfg->frame_max;
 
     if (!is_id(cfg->id) || !is_short(cfg->model, 32) ||
         !is_short(cfg->firmware, 32) || cfg->vfs == NULL || cfg->send == NULL)
         return false;
-    if (cfg->frame_max < FP_AGENT_FRAME_MIN || cfg->tx_size < frames ||
-        cfg->rx_size < frames || cfg->scratch_size < SCRATCH_MIN ||
-        !lz4_is_sane(cfg))
+    if (cfg->frame_max < FP_AGENT_FRAME_MIN ||
+        cfg->tx_size < FP_LINK_TX_MIN(max) ||
+        cfg->rx_size < FP_LINK_RX_MIN(max) ||
+        (cfg->scratch != NULL && cfg->scratch_size == 0) || !lz4_is_sane(cfg))
+        return false;
+    if ((!FP_AGENT_AUTH && cfg->key != NULL) ||
+        (!FP_AGENT_PROTECTED && cfg->protected_count > 0))
         return false;
     if (cfg->set_rate != NULL && (cfg->rates == NULL || cfg->rate_count == 0))
         return false;
@@ -118,7 +132,8 @@ static bool config_is_sane(const struct fp_agent_config *cfg)
             return false;
     for (uint32_t i = 0; i < cfg->volume_count; i++)
         if (!is_short(cfg->volumes[i].path, FP_MOUNT_POINT_MAX + 1) ||
-            !is_short(cfg->volumes[i].storage, 16))
+            !is_short(cfg->volumes[i].storage, 16) ||
+            (!FP_AGENT_REGIONS && cfg->volumes[i].region != NULL))
             return false;
     return true;
 }
@@ -138,13 +153,25 @@ static void begin_volumes(struct fp_agent *agent)
 
     for (uint32_t i = 0; i < cfg->volume_count; i++)
         (void)fp_agent_volume_mount(agent, &cfg->volumes[i], NULL, NULL);
-    for (uint32_t i = 0; i < cfg->volume_count; i++) {
-        struct fp_agent_volume *volume = &cfg->volumes[i];
+    for (uint32_t i = 0; i < cfg->volume_count; i++)
+        fp_agent_volume_begin(agent, &cfg->volumes[i]);
+}
 
-        if (volume->mount_err == FP_ERR_NOENT && volume->erased &&
-            volume->format_erased)
-            volume->mount_err = fp_agent_format(agent, volume, NULL);
+/* While something is read there no message is at work: a request was copied
+ * and an answer not begun. */
+static void take_scratch(struct fp_agent *agent)
+{
+    const struct fp_agent_config *cfg = agent->cfg;
+    uint32_t size = (uint32_t)cfg->scratch_size;
+
+    agent->scratch = cfg->scratch;
+    if (cfg->scratch == NULL) {
+        agent->scratch = (uint8_t *)&agent->message;
+        size = sizeof agent->message;
+        for (uint32_t i = 0; i < cfg->storage_count; i++)
+            size -= size % cfg->storages[i].dev->read_size;
     }
+    agent->scratch_size = size;
 }
 
 int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
@@ -166,8 +193,7 @@ int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
     memset(agent, 0, sizeof *agent);
     agent->cfg = cfg;
     agent->now_ms = now_ms;
-    agent->rate.now = cfg->set_rate != NULL ? cfg->rates[0] : 0;
-    agent->rate.polled_ms = now_ms;
+    fp_agent_rate_init(agent);
     if (cfg->epoch != NULL) {
         memcpy(agent->epoch, cfg->epoch, sizeof agent->epoch);
         agent->has_epoch = true;
@@ -178,6 +204,7 @@ int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
         agent->rx_stall |= cfg->storages[i].stalls;
     }
     link.rx_stall = agent->rx_stall;
+    take_scratch(agent);
     fp_agent_media_init(agent);
     begin_volumes(agent);
     agent->volumes_changed = false;
@@ -200,6 +227,7 @@ static void free_task(struct fp_agent *agent, struct fp_agent_task *task)
     close_task(agent, task);
     if (agent->block_owner == task)
         agent->block_owner = NULL;
+    fp_agent_chunks_drop(agent, task);
     task->id = 0;
     task->stream = 0;
 }
@@ -212,7 +240,7 @@ void fp_agent_task_fail(struct fp_agent *agent, struct fp_agent_task *task,
     close_task(agent, task);
     task->err = err;
     if (detail != NULL)
-        task->detail = detail;
+        (void)fp_agent_because(task, err, detail);
 }
 
 /* What was too long or too large is told with what would not have been. */
@@ -230,9 +258,9 @@ static uint64_t limit_of(const struct fp_agent_task *task)
 static void send_error(struct fp_agent *agent, const struct fp_agent_task *task)
 {
     char reason[97] = "";
-    const char *detail = task->detail;
+    const char *detail = fp_agent_detail(task);
 
-    if (detail == NULL && task->volume != NULL &&
+    if (FP_AGENT_TEXTS && detail == NULL && task->volume != NULL &&
         (!task->volume->mounted || task->err == FP_ERR_ROFS)) {
         fp_agent_volume_reason(task->volume, reason, sizeof reason);
         if (reason[0] != '\0')
@@ -265,7 +293,7 @@ static bool has_room_for(struct fp_agent *agent,
     if (task->err)
         return fp_agent_has_room(agent, FP_AGENT_ANY);
     if (task->bulk)
-        return fp_agent_wire_is_free(agent);
+        return !agent->owes_room && fp_agent_wire_is_free(agent);
     return task->computing ||
            fp_agent_has_room(agent,
                              task->job->brief ? FP_AGENT_BRIEF : FP_AGENT_ANY);
@@ -362,7 +390,7 @@ static struct fp_agent_task *free_slot(struct fp_agent *agent)
 static void refuse(struct fp_agent *agent, int err, const char *detail,
                    uint64_t limit)
 {
-    agent->counts.refused++;
+    FP_AGENT_COUNT(agent, refused, 1);
     if (agent->message.id != 0)
         fp_agent_send_failure(agent, agent->message.id, err, detail, 0, 0,
                               limit);
@@ -397,23 +425,26 @@ static bool is_refused(struct fp_agent *agent)
     if (!fp_agent_trusts(agent) &&
         agent->message.which_body != fp_Envelope_hello_tag &&
         agent->message.which_body != fp_Envelope_auth_tag) {
-        refuse(agent, FP_ERR_ACCES, "this device serves who proves its key", 0);
+        refuse(agent, FP_ERR_ACCES,
+               FP_AGENT_SAY("this device serves who proves its key"), 0);
         return true;
     }
     for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++) {
         if (agent->message.id != 0 && agent->tasks[i].id == agent->message.id) {
-            refuse(agent, FP_ERR_PROTO, "a request of this id is at work", 0);
+            refuse(agent, FP_ERR_PROTO,
+                   FP_AGENT_SAY("a request of this id is at work"), 0);
             return true;
         }
     }
     if (agent->message.id == 0 ||
         fp_agent_job_of(agent->message.which_body) == NULL) {
-        refuse(agent, FP_ERR_NOTSUP, "no request that this agent knows", 0);
+        refuse(agent, FP_ERR_NOTSUP,
+               FP_AGENT_SAY("no request that this agent knows"), 0);
         return true;
     }
     if (free_slot(agent) == NULL) {
-        refuse(agent, FP_ERR_NFILE, "too many unanswered requests",
-               FP_AGENT_REQUESTS);
+        refuse(agent, FP_ERR_NFILE,
+               FP_AGENT_SAY("too many unanswered requests"), FP_AGENT_REQUESTS);
         return true;
     }
     return false;
@@ -437,11 +468,12 @@ static void start_task(struct fp_agent *agent)
     bool has_op_id = fp_agent_op_id(&agent->message, op_id, &err);
 
     if (err) {
-        refuse(agent, err, "an op_id is 8 bytes", 8);
+        refuse(agent, err, FP_AGENT_SAY("an op_id is 8 bytes"), 8);
         return;
     }
     if (has_op_id && is_running(agent, op_id)) {
-        refuse(agent, FP_ERR_BUSY, "that operation is at work", 0);
+        refuse(agent, FP_ERR_BUSY, FP_AGENT_SAY("that operation is at work"),
+               0);
         return;
     }
     outcome = has_op_id ? fp_agent_outcome_find(agent, op_id) : NULL;
@@ -468,14 +500,19 @@ static void start_task(struct fp_agent *agent)
 static bool take_message(struct fp_agent *agent, const uint8_t *payload,
                          size_t size)
 {
+    int err;
+
     if (!fp_agent_has_room(agent, FP_AGENT_ANY))
         return false;
-    agent->counts.requests++;
+    FP_AGENT_COUNT(agent, requests, 1);
     fp_agent_rate_confirm(agent);
     agent->message.id = 0;
-    if (fp_message_decode(&agent->message, payload, size) != 0)
+    err = fp_message_decode(&agent->message, payload, size);
+    if (err == FP_ERR_PROTO)
         refuse(agent, FP_ERR_PROTO,
-               "not a message of this version, or a field is too long", 0);
+               FP_AGENT_SAY("not a message of this version, or a field is too "
+                            "long"),
+               0);
     else if (!is_refused(agent))
         start_task(agent);
     return true;
@@ -493,7 +530,7 @@ static bool take_frames(struct fp_agent *agent, bool *wrote)
             break;
         if (frame.kind == FP_FRAME_MSG)
             taken = take_message(agent, frame.payload, frame.size);
-        else if (frame.kind == FP_FRAME_BULK)
+        else if (frame.kind == FP_FRAME_BULK && fp_agent_trusts(agent))
             taken = fp_agent_bulk_take(agent, frame.payload, frame.size, wrote);
         any |= taken || *wrote;
         if (!taken)
@@ -518,7 +555,7 @@ static void drop_session(struct fp_agent *agent)
             fp_bdev_gen_thaw(agent->cfg->storages[i].gen);
     fp_agent_restore_drop(agent);
     agent->has_nonce = false;
-    agent->has_challenge = agent->is_proven = false;
+    fp_agent_auth_drop(agent);
     agent->bulk_done = 0;
     agent->features = 0;
 }
@@ -527,7 +564,7 @@ void fp_agent_deinit(struct fp_agent *agent)
 {
     drop_session(agent);
     for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
-        fp_agent_upload_free(&agent->uploads[i]);
+        fp_agent_upload_free(agent, &agent->uploads[i]);
     for (uint32_t i = 0; i < agent->cfg->volume_count; i++)
         if (agent->cfg->volumes[i].mounted)
             (void)fp_agent_volume_unmount(agent, &agent->cfg->volumes[i]);
@@ -591,6 +628,8 @@ static bool serve(struct fp_agent *agent)
     bool wrote = false, progress;
 
     agent->wants_hold = false;
+    agent->owes_room = agent->wants_room;
+    agent->wants_room = false;
     progress = take_frames(agent, &wrote);
     progress |= run_tasks(agent, &wrote);
     if (agent->holding && !agent->wants_hold) {
@@ -617,6 +656,11 @@ static bool is_left(struct fp_agent *agent)
     return fp_link_peek(&agent->link, &frame);
 }
 
+bool fp_agent_is_trusting(const struct fp_agent *agent)
+{
+    return fp_agent_trusts(agent);
+}
+
 bool fp_agent_is_idle(const struct fp_agent *agent)
 {
     for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
@@ -624,6 +668,8 @@ bool fp_agent_is_idle(const struct fp_agent *agent)
             return false;
     return fp_link_idle(&agent->link);
 }
+
+#if FP_AGENT_STATS
 
 /* Is something wanted that only the line can bring or take? */
 static bool is_waiting(struct fp_agent *agent)
@@ -641,6 +687,17 @@ static void count_wait(struct fp_agent *agent)
         agent->counts.wait_us += fp_agent_now_us(agent) - agent->waits_us;
     agent->waits_us = 0;
 }
+
+static void begin_wait(struct fp_agent *agent)
+{
+    if (is_waiting(agent))
+        agent->waits_us = fp_agent_now_us(agent);
+}
+
+#else
+#define count_wait(agent) ((void)0)
+#define begin_wait(agent) ((void)0)
+#endif
 
 uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms)
 {
@@ -668,9 +725,8 @@ uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms)
     wait = fp_link_poll(&agent->link, now_ms);
     if (progress)
         return 0;
-    if (is_waiting(agent))
-        agent->waits_us = fp_agent_now_us(agent);
-    if ((is_left(agent) || agent->rate.state == FP_AGENT_RATE_DUE) &&
+    begin_wait(agent);
+    if ((is_left(agent) || fp_agent_rate_is_due(agent)) &&
         wait > FROZEN_WAIT_MS)
         wait = FROZEN_WAIT_MS;
     return wait < 250 ? wait : 250;

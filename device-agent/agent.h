@@ -11,7 +11,7 @@
  *
  * Memory  allocates nothing. struct fp_agent, the config, its arrays and all
  *         buffers are the caller's and stay where they are while in use. The
- *         struct is about 10 KB with the default limits below; most of it are
+ *         struct is about 9 KB with the default limits below; most of it are
  *         paths (FP_AGENT_PATH_MAX) and a message
  * Time    the caller passes milliseconds of a clock that may wrap
  * Blocks  a call of fp_agent_poll() does at most one piece of work that
@@ -34,15 +34,6 @@
 #include "proto/link.h"
 #include "proto/lz4.h"
 
-/* 0 leaves out the code that decodes LZ4, about 0.7 KB, for firmware that has
- * no lz4_in; and that which encodes, about 1 KB, for one without lz4_out. */
-#ifndef FP_AGENT_LZ4_IN
-#define FP_AGENT_LZ4_IN 1
-#endif
-#ifndef FP_AGENT_LZ4_OUT
-#define FP_AGENT_LZ4_OUT 1
-#endif
-
 /* Uploads at work or waiting to be continued, at once. */
 #ifndef FP_AGENT_UPLOADS
 #define FP_AGENT_UPLOADS 2
@@ -58,7 +49,9 @@
 #define FP_AGENT_FRAME_MIN (FP_AGENT_PATH_MAX <= 200 ? 512 : 640)
 
 /* Results kept so that a request sent again answers as it did first. */
+#ifndef FP_AGENT_OUTCOMES
 #define FP_AGENT_OUTCOMES 8
+#endif
 
 /* Flags of a region, as in flashport.proto. The agent itself programs and erases
  * nothing in one that is RDONLY, and does not read one that is HIDDEN either;
@@ -109,23 +102,33 @@ struct fp_agent_storage {
     int (*partitions)(struct fp_bdev *dev, uint8_t *buf, uint32_t size,
                       struct fp_agent_partition *parts, const char **why);
     /* private */
-    struct fp_agent_guard guard;
     bool restoring;
     bool stalls;
+#if FP_AGENT_MEDIA
     uint32_t seen;   /* number of the medium when last looked */
     uint32_t medium; /* that serves; 0: none, and no volume is mounted */
     uint32_t looked_ms;
     bool media_due;                        /* an Event of it */
     uint32_t gen_seen, gen_synced, gen_ms; /* of one that may be pulled */
+#endif
+#if FP_AGENT_REGIONS
+    struct fp_agent_guard guard;
     struct fp_agent_partition parts[FP_AGENT_PARTITIONS];
     uint32_t part_count;
     int parts_err;
     const char *parts_why;
+#endif
 };
 
 /* As in flashport.options. */
 #define FP_AGENT_FS_MAX      16
 #define FP_AGENT_OPTIONS_MAX 64
+
+/* What a host's Mount or Format gave; "" nothing. */
+struct fp_agent_told {
+    char fs[FP_AGENT_FS_MAX + 1];
+    char options[FP_AGENT_OPTIONS_MAX + 1];
+};
 
 struct fp_agent_volume {
     const char *path;    /* "/flash" */
@@ -147,19 +150,22 @@ struct fp_agent_volume {
     void *adapt_ctx;
     void *ws; /* aligned as malloc aligns */
     size_t ws_size;
-    bool format_erased; /* where a filesystem would begin there is nothing when
-                           the device starts: make one. What is damaged never
-                           is formatted unless somebody asks */
+    bool format_erased; /* when the device starts there is nothing, but perhaps
+                           what is left of such a format that was cut: make a
+                           filesystem. What is damaged never is formatted unless
+                           somebody asks */
     /* private */
     struct fp_vfs_mount vm;
+#if FP_AGENT_REGIONS
     struct fp_bdev_slice slice;
+#endif
     struct fp_agent_storage *on;
     bool mounted;
     bool erased;   /* where a filesystem would begin there is nothing */
     int mount_err; /* why it is not: 0 when it was unmounted on request */
-    /* What a host's Mount or Format gave; "" nothing. */
-    char told_fs[FP_AGENT_FS_MAX + 1];
-    char told_options[FP_AGENT_OPTIONS_MAX + 1];
+#if FP_AGENT_OPTIONS
+    struct fp_agent_told told;
+#endif
 };
 
 struct fp_agent_config {
@@ -216,8 +222,8 @@ struct fp_agent_config {
     /* Sets it, once all that send() took has left. False: it stays as it is. */
     bool (*set_rate)(void *ctx, uint32_t baud);
 
-    uint8_t *scratch; /* for hashing; a multiple of every read_size, and
-                               FP_AGENT_PATH_MAX + 1 at least */
+    uint8_t *scratch; /* for hashing; a multiple of every read_size. NULL: the
+                               memory of a message serves, 0.25 to 1 KB */
     size_t scratch_size;
     uint8_t *block_buf; /* as large as the largest erase block that shall
                                be restorable; NULL: nothing is */
@@ -252,10 +258,13 @@ struct fp_agent_config {
      * refuses. */
     bool (*exclusive)(void *ctx, const char *storage, bool begin);
     /* Optional. A host has changed what is at `path`: a file that has landed
-     * whole, what was made, renamed (both names), cut or removed. The path of a
-     * volume, "/flash": it was mounted, with whatever is on it, at the start,
-     * after a format or a restore. Called within fp_agent_poll(), and from
-     * fp_agent_init(); it may use the vfs, and not the agent. */
+     * whole, what was made, renamed (both names), cut or removed; or one that
+     * was written in place, or appended to, and given up, where what came of it
+     * stays. The path of a volume, "/flash": it was mounted, with whatever is on
+     * it, at the start, after a format or a restore; or a repair has written to
+     * it. Called within fp_agent_poll(), and from fp_agent_init(),
+     * fp_agent_format() and fp_agent_deinit(); it may use the vfs, and not the
+     * agent. */
     void (*changed)(void *ctx, const char *path);
     void *ctx;
 };
@@ -272,9 +281,9 @@ struct fp_agent_upload {
     bool committing; /* a task works on it */
     int err;         /* of a write; told at the commit */
     int64_t mtime_ns;
-    uint64_t size;    /* as announced */
-    uint64_t off;     /* bytes taken so far */
-    uint64_t base;    /* append: where it begins in the file */
+    fp_addr size;     /* as announced */
+    fp_addr off;      /* bytes taken so far */
+    fp_addr base;     /* append: where it begins in the file */
     uint32_t gen_own; /* generations that its own writing took */
     uint32_t used_ms; /* when something last came for it */
     char path[FP_AGENT_PATH_MAX + 1];
@@ -314,50 +323,74 @@ struct fp_agent_counts {
 };
 
 struct fp_agent {
+#if FP_AGENT_STATS
     struct fp_agent_counts counts;
+#endif
     /* private */
     const struct fp_agent_config *cfg;
     struct fp_link link;
     uint32_t now_ms;
+#if FP_AGENT_STATS
     uint64_t waits_us; /* since when it waits for the line; 0: it does not */
+#endif
     uint32_t session;
-    bool in_session;
     uint8_t epoch[FP_EPOCH_SIZE];
-    bool has_epoch;
+    bool in_session, has_epoch, has_nonce;
     bool rx_stall;
     bool holding; /* rx_stall: the host is not granted credit */
     bool wants_hold;
+    bool reboot_due;
+    bool volumes_changed; /* an Event is due */
+    bool wants_room;      /* an answer found none in this poll... */
+    bool owes_room;       /* ... or in the one before, so bulk waits */
     uint8_t nonce[8];
     uint32_t nonce_count;
-    bool has_nonce;
     uint8_t host_nonce[8];
     uint32_t features; /* that both ends have in this session */
+#if FP_AGENT_LZ4_IN
     struct fp_lz4_decoder unpack;
+#endif
+#if FP_AGENT_LZ4_OUT
     struct fp_lz4_encoder pack;
+#endif
     uint32_t pack_size; /* bytes that the next frame will hold, by the last */
+#if FP_AGENT_AUTH
     uint8_t challenge[16]; /* ours, of the last Hello */
     bool has_challenge, is_proven;
+#endif
+#if FP_AGENT_RATES
     struct fp_agent_rate rate;
-    int32_t zone_min; /* as the host's Hello told */
-    bool reboot_due;
+#endif
+    int32_t zone_min, told_zone_min; /* in use; as the last Hello told */
     uint32_t reboot_ms;
-    uint32_t bulk_done;   /* bytes taken of the record in front */
-    uint32_t next_task;   /* who is served first next time */
-    uint32_t queued;      /* bytes for the line in this slice */
-    bool volumes_changed; /* an Event is due */
+    uint32_t bulk_done; /* bytes taken of the record in front */
+    uint32_t next_task; /* who is served first next time */
+    uint32_t queued;    /* bytes for the line in this slice */
     uint32_t gen_seen, gen_told, gen_ms;
     struct fp_agent_task tasks[FP_AGENT_REQUESTS];
     struct fp_agent_upload uploads[FP_AGENT_UPLOADS];
     struct fp_agent_outcome outcomes[FP_AGENT_OUTCOMES];
     uint32_t next_outcome;
     struct fp_agent_task *block_owner; /* whose block is in block_buf */
+#if FP_AGENT_LEVELS
+    struct fp_agent_task *upper_owner; /* whose digests are in upper */
+    struct fp_sha256 upper;
+#endif
+    uint8_t *scratch; /* may be that of the message */
+    uint32_t scratch_size;
     fp_Envelope message; /* the one taken or the one sent: a job copies what it
                             needs before anything is sent */
 };
 
 /* Mounts what can be mounted and waits for a host. FP_ERR_INVAL: a name, size
  * or buffer in cfg breaks the rules above. A volume that cannot be mounted is
- * no error: it says why in the list of volumes. */
+ * no error: it says why in the list of volumes.
+ *
+ * Blocks as long as the mounts do; at a volume's first start with format_erased
+ * as long as it takes to read all of that and to format it. SPIFFS, minifs and
+ * Bonsai erase every block then: 256 blocks of 45 ms each take 12 s. littlefs
+ * erases two, FAT writes its tables. `yield` of the device is called all along.
+ * A start that is cut there is made up for by the next. */
 int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
                   uint32_t now_ms);
 
@@ -377,6 +410,10 @@ uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms);
  * that a firmware writes to the UART itself arrives too, but for what falls
  * within a frame. */
 size_t fp_agent_print(struct fp_agent *agent, const void *text, size_t size);
+
+/* Does it serve the host that is there? Not before its proof where there is a
+ * key. */
+bool fp_agent_is_trusting(const struct fp_agent *agent);
 
 /* True unless rx_stall media are to be written soon: the port may sleep. */
 bool fp_agent_is_idle(const struct fp_agent *agent);

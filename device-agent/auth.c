@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#if FP_AGENT_AUTH
+
 static const char device_label[] = "flashport device v1";
 static const char host_label[] = "flashport host v1";
 
@@ -32,6 +34,11 @@ static void prove(struct fp_agent *agent, const char *label,
 bool fp_agent_trusts(const struct fp_agent *agent)
 {
     return agent->cfg->key == NULL || agent->is_proven;
+}
+
+void fp_agent_auth_drop(struct fp_agent *agent)
+{
+    agent->has_challenge = agent->is_proven = false;
 }
 
 int fp_agent_challenge(struct fp_agent *agent, struct fp_agent_task *task,
@@ -81,6 +88,7 @@ static int auth_start(struct fp_agent *agent, struct fp_agent_task *task,
         return fp_agent_because(task, FP_ERR_ACCES,
                                 "the proof is wrong: the host has another key");
     agent->is_proven = true;
+    fp_agent_take_zone(agent);
     return FP_OK;
 }
 
@@ -93,3 +101,5 @@ const struct fp_agent_job fp_agent_job_auth = {
     .start = auth_start,
     .step = auth_step,
 };
+
+#endif

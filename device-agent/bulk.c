@@ -27,7 +27,7 @@
 #define RUN_MIN  32      /* shorter ones are not worth a record of their own */
 #define RUN_MAX  262144u /* bytes that one step follows a run */
 
-static uint32_t at_most(uint64_t left, uint32_t max)
+static uint32_t at_most(fp_addr left, uint32_t max)
 {
     return left < max ? (uint32_t)left : max;
 }
@@ -69,10 +69,11 @@ void fp_agent_bulk_begin(struct fp_agent *agent, uint32_t features)
     agent->features = features;
     agent->pack_size = 0;
     if (unpacks(agent))
-        fp_lz4_decoder_init(&agent->unpack, cfg->lz4_in,
-                            at_most(cfg->lz4_in_size, FP_LZ4_WINDOW_MAX));
+        fp_lz4_decoder_init(
+            fp_agent_unpack(agent), cfg->lz4_in,
+            at_most((fp_addr)cfg->lz4_in_size, FP_LZ4_WINDOW_MAX));
     if (packs(agent))
-        fp_lz4_encoder_init(&agent->pack, &pack);
+        fp_lz4_encoder_init(fp_agent_pack(agent), &pack);
 }
 
 static bool is_uniform(const uint8_t *buf, uint32_t size, uint8_t value)
@@ -82,12 +83,11 @@ static bool is_uniform(const uint8_t *buf, uint32_t size, uint8_t value)
 
 /* How far the run of `value` goes on from `off`, in whole pieces of scratch. */
 static int follow_run(struct fp_agent *agent, struct fp_agent_task *task,
-                      const struct fp_agent_source *source, uint64_t off,
-                      uint64_t left, uint8_t value, uint32_t *run,
-                      uint32_t *crc)
+                      const struct fp_agent_source *source, fp_addr off,
+                      fp_addr left, uint8_t value, uint32_t *run, uint32_t *crc)
 {
-    uint8_t *scratch = agent->cfg->scratch;
-    uint32_t max = (uint32_t)agent->cfg->scratch_size;
+    uint8_t *scratch = agent->scratch;
+    uint32_t max = agent->scratch_size;
 
     max -= max % source->align;
     *run = 0;
@@ -109,7 +109,7 @@ static int follow_run(struct fp_agent *agent, struct fp_agent_task *task,
 /* Bytes that the next frame carries: what the line is best at, but a read's
  * size at least, and room for a fill; no more than are left. */
 static uint32_t frame_room(const struct fp_agent *agent,
-                           const struct fp_agent_source *source, uint64_t left)
+                           const struct fp_agent_source *source, fp_addr left)
 {
     size_t size = fp_link_payload(&agent->link);
     size_t least = source->align + (size_t)FP_BULK_RAW_HEADER;
@@ -124,11 +124,14 @@ static uint32_t frame_room(const struct fp_agent *agent,
  * about as many as the last one did; what was read in vain is read again. */
 static uint32_t ahead(const struct fp_agent *agent, uint32_t room)
 {
-    uint32_t max = fp_lz4_encoder_max(&agent->pack), n = agent->pack_size;
+    uint32_t max, n = agent->pack_size;
 
-    if (!packs(agent) || n < room)
+    if (!packs(agent))
+        return room;
+    max = fp_lz4_encoder_max(fp_agent_pack(agent));
+    if (n < room)
         n = room;
-    return packs(agent) && n > max ? max : n;
+    return n > max ? max : n;
 }
 
 /* The record of data[0..*n): as many of them as go into the frame. Returns the
@@ -141,26 +144,26 @@ static size_t put_record(struct fp_agent *agent, uint8_t stream,
 
     if (!packs(agent))
         return fp_bulk_put_raw(frame, stream, *n);
-    size = fp_lz4_pack(&agent->pack, *n, align, frame + FP_BULK_RAW_HEADER,
-                       room, &taken);
+    size = fp_lz4_pack(fp_agent_pack(agent), *n, align,
+                       frame + FP_BULK_RAW_HEADER, room, &taken);
     if (size == 0) {
         if (*n > room)
             *n = room - room % align;
         memcpy(frame + FP_BULK_RAW_HEADER, data, *n);
         agent->pack_size = room;
-        fp_lz4_encoder_keep(&agent->pack, *n);
+        fp_lz4_encoder_keep(fp_agent_pack(agent), *n);
         return fp_bulk_put_raw(frame, stream, *n);
     }
     *n = taken;
     agent->pack_size = taken * room / size;
     agent->pack_size += agent->pack_size / 8;
-    fp_lz4_encoder_keep(&agent->pack, taken);
+    fp_lz4_encoder_keep(fp_agent_pack(agent), taken);
     return fp_bulk_put_lz4(frame, stream, size);
 }
 
 int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
-                       const struct fp_agent_source *source, uint64_t *off,
-                       uint64_t *left, uint32_t *crc)
+                       const struct fp_agent_source *source, fp_addr *off,
+                       fp_addr *left, uint32_t *crc)
 {
     uint32_t room = frame_room(agent, source, *left);
     uint32_t n = ahead(agent, room), run = 0;
@@ -178,7 +181,7 @@ int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
         return fp_agent_because(
             task, FP_ERR_NOTSUP,
             "a frame is smaller than a read of this medium");
-    data = packs(agent) ? fp_lz4_encoder_room(&agent->pack, n)
+    data = packs(agent) ? fp_lz4_encoder_room(fp_agent_pack(agent), n)
                         : frame + FP_BULK_RAW_HEADER;
     err = source->read(agent, task, *off, data, n);
     if (err)
@@ -269,16 +272,17 @@ static struct fp_agent_task *blocks_of(struct fp_agent *agent, uint8_t stream)
 static uint32_t piece(struct fp_agent *agent, const struct fp_bulk *rec,
                       const uint8_t **data)
 {
-    uint32_t max = (uint32_t)agent->cfg->scratch_size;
+    uint32_t max = agent->scratch_size;
 
     if (FP_AGENT_LZ4_IN && rec->type == FP_BULK_LZ4)
-        return fp_lz4_decode(&agent->unpack, rec->data, rec->size, max, data);
+        return fp_lz4_decode(fp_agent_unpack(agent), rec->data, rec->size, max,
+                             data);
     max = at_most(rec->size - agent->bulk_done, max);
-    *data = agent->cfg->scratch;
+    *data = agent->scratch;
     if (rec->type == FP_BULK_RAW)
         *data = rec->data + agent->bulk_done;
     else
-        memset(agent->cfg->scratch, rec->fill, max);
+        memset(agent->scratch, rec->fill, max);
     return max;
 }
 
@@ -287,9 +291,9 @@ static bool taken(struct fp_agent *agent, const struct fp_bulk *rec,
                   const uint8_t *data, uint32_t n)
 {
     if (FP_AGENT_LZ4_IN && rec->type == FP_BULK_LZ4)
-        return fp_lz4_decoder_take(&agent->unpack, n);
+        return fp_lz4_decoder_take(fp_agent_unpack(agent), n);
     if (rec->type == FP_BULK_RAW && unpacks(agent))
-        fp_lz4_decoder_feed(&agent->unpack, data, n);
+        fp_lz4_decoder_feed(fp_agent_unpack(agent), data, n);
     agent->bulk_done += n;
     return agent->bulk_done >= rec->size;
 }
@@ -298,12 +302,12 @@ static bool taken(struct fp_agent *agent, const struct fp_bulk *rec,
 static void fail(struct fp_agent *agent, struct fp_agent_upload *upload,
                  struct fp_agent_task *task)
 {
-    agent->counts.refused++;
+    FP_AGENT_COUNT(agent, refused, 1);
     if (upload != NULL && !upload->err)
         upload->err = FP_ERR_PROTO;
     if (task != NULL)
         fp_agent_task_fail(agent, task, FP_ERR_PROTO,
-                           "what came is no LZ4 block");
+                           FP_AGENT_SAY("what came is no LZ4 block"));
 }
 
 /* FP_AGENT_WAIT: flash cannot be written now. What leads nowhere is only
@@ -332,10 +336,10 @@ bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
 
     if (fp_bulk_parse(&rec, payload, size) != 0 ||
         (rec.type == FP_BULK_LZ4 && !unpacks(agent))) {
-        agent->counts.refused++;
+        FP_AGENT_COUNT(agent, refused, 1);
         return true;
     }
-    if (is_opening(agent, rec.stream))
+    if (FP_AGENT_WHOLE_PUT && is_opening(agent, rec.stream))
         return false;
     upload = upload_of(agent, rec.stream);
     task = upload == NULL ? blocks_of(agent, rec.stream) : NULL;
@@ -352,6 +356,6 @@ bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
         if (!taken(agent, &rec, data, n))
             return false;
     }
-    agent->counts.stray_bulk += stray;
+    FP_AGENT_COUNT(agent, stray_bulk, stray);
     return true;
 }

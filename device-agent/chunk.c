@@ -70,11 +70,11 @@ static int chunk_digest_start(struct fp_agent *agent,
 
     if (err)
         return err;
-    if (request->level > 1)
+    if (request->level > (FP_AGENT_LEVELS ? 1 : 0))
         return fp_agent_because(task, FP_ERR_NOTSUP, "levels are 0 and 1");
     limit = chunk_count(task->storage);
     c->level = request->level;
-    if (c->level == 1)
+    if (FP_AGENT_LEVELS && c->level == 1)
         limit = limit / FANOUT + (limit % FANOUT != 0);
     err = check_range(task, request->first, request->count, limit);
     if (err)
@@ -82,9 +82,8 @@ static int chunk_digest_start(struct fp_agent *agent,
     c->first = request->first;
     c->count = request->count;
     c->reply_first = c->first;
-    c->at = c->level == 1 ? c->first * FANOUT : c->first;
+    c->at = FP_AGENT_LEVELS && c->level == 1 ? c->first * FANOUT : c->first;
     begin_chunk(c);
-    fp_sha256_init(&c->upper);
     task->computing = true;
     return FP_OK;
 }
@@ -109,9 +108,50 @@ static void keep_entry(struct fp_agent_chunks *c, const uint8_t *digest,
     c->status[c->collected++] = status;
 }
 
+#if FP_AGENT_LEVELS
+
+/* Digests of digests are made for one task after the other. */
+static bool may_hash(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    if (task->u.chunks.level == 0 || agent->upper_owner == task)
+        return true;
+    if (agent->upper_owner != NULL)
+        return false;
+    agent->upper_owner = task;
+    fp_sha256_init(&agent->upper);
+    return true;
+}
+
+void fp_agent_chunks_drop(struct fp_agent *agent,
+                          const struct fp_agent_task *task)
+{
+    if (agent->upper_owner == task)
+        agent->upper_owner = NULL;
+}
+
+static void add_entry(struct fp_agent *agent, uint32_t chunk_max,
+                      struct fp_agent_chunks *c, uint8_t *digest)
+{
+    fp_sha256_update(&agent->upper, digest, DIGEST_SIZE);
+    if (c->at % FANOUT != 0 && c->at != chunk_max)
+        return;
+    fp_sha256_final(&agent->upper, digest);
+    fp_sha256_init(&agent->upper);
+    keep_entry(c, digest,
+               c->upper_unreadable ? fp_ChunkStatus_CHUNK_UNREADABLE
+                                   : fp_ChunkStatus_CHUNK_OK);
+    c->upper_unreadable = false;
+}
+
+#else
+#define may_hash(agent, task)            true
+#define add_entry(agent, max, c, digest) ((void)(agent), (void)(max))
+#endif
+
 /* The chunk is read to its end: its entry, at level 0 into the reply, at level
  * 1 into the hash above. */
-static void end_chunk(const struct fp_agent_storage *storage,
+static void end_chunk(struct fp_agent *agent,
+                      const struct fp_agent_storage *storage,
                       struct fp_agent_chunks *c)
 {
     uint8_t digest[FP_SHA256_SIZE] = { 0 };
@@ -128,19 +168,10 @@ static void end_chunk(const struct fp_agent_storage *storage,
     }
     c->at++;
     begin_chunk(c);
-    if (c->level == 0) {
+    if (c->level == 0)
         keep_entry(c, digest, status);
-        return;
-    }
-    fp_sha256_update(&c->upper, digest, DIGEST_SIZE);
-    if (c->at % FANOUT != 0 && c->at != chunk_count(storage))
-        return;
-    fp_sha256_final(&c->upper, digest);
-    fp_sha256_init(&c->upper);
-    keep_entry(c, digest,
-               c->upper_unreadable ? fp_ChunkStatus_CHUNK_UNREADABLE
-                                   : fp_ChunkStatus_CHUNK_OK);
-    c->upper_unreadable = false;
+    else
+        add_entry(agent, chunk_count(storage), c, digest);
 }
 
 /* By rot, or by what the firmware hides. */
@@ -154,9 +185,9 @@ static int hash_slice(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_chunks *c = &task->u.chunks;
     struct fp_bdev *dev = fp_agent_dev(task->storage);
-    uint8_t *buf = agent->cfg->scratch;
+    uint8_t *buf = agent->scratch;
     uint32_t left = chunk_bytes(task->storage, c->at) - c->in_chunk;
-    uint32_t n = (uint32_t)agent->cfg->scratch_size;
+    uint32_t n = agent->scratch_size;
     fp_addr off =
         (fp_addr)c->at * fp_agent_chunk_size(task->storage) + c->in_chunk;
     int err;
@@ -210,11 +241,13 @@ static int chunk_digest_step(struct fp_agent *agent, struct fp_agent_task *task)
 
     if (!task->computing)
         return send_digests(agent, task);
+    if (!may_hash(agent, task))
+        return FP_AGENT_WAIT;
     err = hash_slice(agent, task);
     if (err)
         return err;
     if (c->in_chunk == chunk_bytes(task->storage, c->at))
-        end_chunk(task->storage, c);
+        end_chunk(agent, task->storage, c);
     if (c->collected == reply_max(agent) ||
         c->reply_first + c->collected == c->first + c->count)
         task->computing = false;
@@ -318,17 +351,16 @@ static void mark_unreadable(const struct fp_agent_storage *storage,
     uint32_t last = (uint32_t)((off + size - 1) / chunk_size) - c->first;
 
     for (uint32_t i = first; i <= last; i++)
-        c->status[i] = fp_ChunkStatus_CHUNK_UNREADABLE;
+        c->lost[i / 8] |= (uint8_t)(1u << i % 8);
 }
 
 /* A piece that reaches over the end of a chunk would blame both for one bad
  * page: it is read again chunk by chunk. */
 static int image_read(struct fp_agent *agent, struct fp_agent_task *task,
-                      uint64_t from, uint8_t *buf, uint32_t size)
+                      fp_addr off, uint8_t *buf, uint32_t size)
 {
     uint32_t chunk_size = fp_agent_chunk_size(task->storage);
     struct fp_bdev *dev = fp_agent_dev(task->storage);
-    fp_addr off = (fp_addr)from;
     int err = fp_bdev_read(dev, off, buf, size);
 
     (void)agent;
@@ -357,20 +389,18 @@ static int chunk_read_step(struct fp_agent *agent, struct fp_agent_task *task)
     const struct fp_agent_source source = { image_read,
                                             task->storage->dev->read_size };
     struct fp_agent_chunks *c = &task->u.chunks;
-    uint64_t chunk_size = fp_agent_chunk_size(task->storage);
-    uint64_t off = c->first * chunk_size + c->in_chunk;
-    uint64_t end = (c->first + (uint64_t)c->count) * chunk_size;
-    uint64_t left;
+    fp_addr begin = (fp_addr)c->first * fp_agent_chunk_size(task->storage);
+    uint32_t last = c->first + c->count - 1;
+    fp_addr end = (fp_addr)last * fp_agent_chunk_size(task->storage) +
+                  chunk_bytes(task->storage, last);
+    fp_addr off = begin + c->in_chunk, left = end - off;
     fp_ChunkReadReply *reply;
     int got;
 
-    if (end > fp_agent_storage_size(task->storage))
-        end = fp_agent_storage_size(task->storage);
-    left = end - off;
     if (left > 0) {
         got = fp_agent_bulk_send(agent, task, &source, &off, &left, NULL);
         task->bulk = left > 0;
-        c->in_chunk = (uint32_t)(off - c->first * chunk_size);
+        c->in_chunk = (uint32_t)(off - begin);
         return got;
     }
     reply = &fp_agent_out(agent, task->id, fp_Envelope_chunk_read_reply_tag)
@@ -378,7 +408,9 @@ static int chunk_read_step(struct fp_agent *agent, struct fp_agent_task *task)
     reply->gen = fp_agent_gen(task->storage);
     reply->gen_first = c->gen_first;
     reply->status.size = (pb_size_t)c->count;
-    memcpy(reply->status.bytes, c->status, c->count);
+    for (uint32_t i = 0; i < c->count; i++)
+        if (c->lost[i / 8] & 1u << i % 8)
+            reply->status.bytes[i] = fp_ChunkStatus_CHUNK_UNREADABLE;
     return fp_agent_send(agent);
 }
 
@@ -393,28 +425,30 @@ static int freeze_start(struct fp_agent *agent, struct fp_agent_task *task,
                         const fp_Envelope *in)
 {
     const fp_FreezeRequest *request = &in->body.freeze;
-    uint32_t ms = request->ms < FREEZE_MAX_MS ? request->ms : FREEZE_MAX_MS;
-    int err = fp_agent_find_storage(agent, task, request->storage.bytes,
-                                    request->storage.size);
 
-    if (err)
-        return err;
-    if (task->storage->gen != NULL)
-        err = fp_bdev_gen_freeze(task->storage->gen, ms);
-    if (task->storage->gen == NULL || err == FP_ERR_NOTSUP)
-        return fp_agent_because(task, FP_ERR_NOTSUP,
-                                "this storage can't be frozen");
-    return err;
+    task->u.freeze_ms =
+        request->ms < FREEZE_MAX_MS ? request->ms : FREEZE_MAX_MS;
+    return fp_agent_find_storage(agent, task, request->storage.bytes,
+                                 request->storage.size);
 }
 
-static int frozen_step(struct fp_agent *agent, struct fp_agent_task *task)
+/* Waits while the application has its turn. */
+static int freeze_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
+    int err = FP_ERR_NOTSUP;
+
+    if (task->storage->gen != NULL)
+        err = fp_bdev_gen_freeze(task->storage->gen, task->u.freeze_ms);
+    if (err == FP_ERR_BUSY)
+        return FP_AGENT_WAIT;
+    if (err)
+        return fp_agent_because(task, err, "this storage can't be frozen");
     return fp_agent_done(agent, task);
 }
 
 const struct fp_agent_job fp_agent_job_freeze = {
     .start = freeze_start,
-    .step = frozen_step,
+    .step = freeze_step,
 };
 
 static int thaw_start(struct fp_agent *agent, struct fp_agent_task *task,
@@ -429,7 +463,12 @@ static int thaw_start(struct fp_agent *agent, struct fp_agent_task *task,
     return err;
 }
 
+static int thaw_step(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    return fp_agent_done(agent, task);
+}
+
 const struct fp_agent_job fp_agent_job_thaw = {
     .start = thaw_start,
-    .step = frozen_step,
+    .step = thaw_step,
 };

@@ -93,25 +93,25 @@ static void commit_end(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_commit *commit = &task->u.commit;
 
-    (void)agent;
     if (commit->file.mnt != NULL)
         (void)fp_fs_close(&commit->file);
     if (commit->upload != NULL)
         commit->upload->committing = false;
-    if (commit->upload != NULL && commit->upload->is_whole)
-        fp_agent_upload_free(commit->upload);
+    if (commit->upload != NULL && fp_agent_is_whole(commit->upload))
+        fp_agent_upload_free(agent, commit->upload);
     commit->upload = NULL;
 }
 
 /* The upload failed for good. */
-static int give_up(struct fp_agent_task *task, int err, const char *detail)
+static int give_up(const struct fp_agent *agent, struct fp_agent_task *task,
+                   int err, const char *detail)
 {
-    fp_agent_upload_free(task->u.commit.upload);
+    fp_agent_upload_free(agent, task->u.commit.upload);
     task->u.commit.upload = NULL;
     return fp_agent_because(task, err, detail);
 }
 
-static int commit_sync(struct fp_agent_task *task)
+static int commit_sync(const struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_commit *commit = &task->u.commit;
     struct fp_agent_upload *upload = commit->upload;
@@ -120,18 +120,18 @@ static int commit_sync(struct fp_agent_task *task)
 
     if (err == FP_ERR_NOSPC) {
         (void)fp_agent_no_space(task, upload->file.mnt, upload->size, NULL);
-        return give_up(task, err, "the volume became full meanwhile");
+        return give_up(agent, task, err, "the volume became full meanwhile");
     }
     if (err)
         return give_up(
-            task, err,
+            agent, task, err,
             err == FP_ERR_PROTO ? "what came is not what was announced" : NULL);
     err = fp_fs_fsync(&upload->file);
     upload->gen_own += fp_agent_gen(task->storage) - gen;
     if (err)
-        return give_up(task, err, NULL);
+        return give_up(agent, task, err, NULL);
     if (fp_fs_seek(&upload->file, (int64_t)upload->base, FP_SEEK_SET) < 0)
-        return give_up(task, FP_ERR_IO, NULL);
+        return give_up(agent, task, FP_ERR_IO, NULL);
     fp_sha256_init(&commit->sha);
     commit->left = upload->size;
     commit->phase = PHASE_VERIFY;
@@ -142,24 +142,24 @@ static int commit_sync(struct fp_agent_task *task)
 static int commit_verify(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_commit *commit = &task->u.commit;
-    uint32_t n = (uint32_t)agent->cfg->scratch_size;
+    uint32_t n = agent->scratch_size;
     uint8_t digest[FP_SHA256_SIZE];
     int32_t got;
 
     if (commit->left > 0) {
         if (n > commit->left)
             n = (uint32_t)commit->left;
-        got = fp_fs_read(&commit->upload->file, agent->cfg->scratch, n);
+        got = fp_fs_read(&commit->upload->file, agent->scratch, n);
         if (got <= 0)
-            return give_up(task, got < 0 ? (int)got : FP_ERR_IO,
+            return give_up(agent, task, got < 0 ? (int)got : FP_ERR_IO,
                            "the upload can't be read back from flash");
-        fp_agent_hash(agent, &commit->sha, agent->cfg->scratch, (uint32_t)got);
+        fp_agent_hash(agent, &commit->sha, agent->scratch, (uint32_t)got);
         commit->left -= (uint32_t)got;
         return FP_AGENT_MORE;
     }
     fp_sha256_final(&commit->sha, digest);
     if (memcmp(digest, commit->terms.want, sizeof digest) != 0)
-        return give_up(task, FP_ERR_DIGEST,
+        return give_up(agent, task, FP_ERR_DIGEST,
                        "what is on flash has another SHA-256");
     commit->phase =
         commit->upload->mode == fp_PutMode_PUT_STAGED ? PHASE_PRE : PHASE_LAND;
@@ -181,11 +181,12 @@ static int commit_pre(struct fp_agent *agent, struct fp_agent_task *task)
     int err;
 
     if (commit->terms.has_gen && gen - upload->gen_own != commit->terms.gen)
-        return give_up(task, FP_ERR_PRECOND, "the volume changed meanwhile");
+        return give_up(agent, task, FP_ERR_PRECOND,
+                       "the volume changed meanwhile");
     if (commit->terms.if_absent) {
         err = fp_vfs_stat(agent->cfg->vfs, upload->path, &st);
         if (err != FP_ERR_NOENT)
-            return give_up(task, err ? err : FP_ERR_PRECOND,
+            return give_up(agent, task, err ? err : FP_ERR_PRECOND,
                            err ? NULL : "the file exists");
     }
     after_pre(commit);
@@ -193,9 +194,9 @@ static int commit_pre(struct fp_agent *agent, struct fp_agent_task *task)
         return FP_AGENT_MORE;
     err = fp_vfs_open(agent->cfg->vfs, &commit->file, upload->path, FP_O_READ);
     if (err == FP_ERR_NOENT)
-        return give_up(task, FP_ERR_PRECOND, "there is no old file");
+        return give_up(agent, task, FP_ERR_PRECOND, "there is no old file");
     if (err)
-        return give_up(task, err, NULL);
+        return give_up(agent, task, err, NULL);
     fp_sha256_init(&commit->sha);
     commit->gen_before = gen;
     commit->phase = PHASE_OLD;
@@ -206,19 +207,20 @@ static int commit_old(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_commit *commit = &task->u.commit;
     uint8_t digest[FP_SHA256_SIZE];
-    int32_t got = fp_fs_read(&commit->file, agent->cfg->scratch,
-                             (uint32_t)agent->cfg->scratch_size);
+    int32_t got =
+        fp_fs_read(&commit->file, agent->scratch, agent->scratch_size);
 
     if (got < 0)
-        return give_up(task, (int)got, "the old file can't be read");
+        return give_up(agent, task, (int)got, "the old file can't be read");
     if (got > 0) {
-        fp_agent_hash(agent, &commit->sha, agent->cfg->scratch, (uint32_t)got);
+        fp_agent_hash(agent, &commit->sha, agent->scratch, (uint32_t)got);
         return FP_AGENT_MORE;
     }
     (void)fp_fs_close(&commit->file);
     fp_sha256_final(&commit->sha, digest);
     if (memcmp(digest, commit->terms.old, sizeof digest) != 0)
-        return give_up(task, FP_ERR_PRECOND, "the old file has other content");
+        return give_up(agent, task, FP_ERR_PRECOND,
+                       "the old file has other content");
     if (commit->gen_before != fp_agent_gen(task->storage)) {
         /* Somebody wrote while it was hashed: look again, thrice at most. */
         if (++commit->tries > 3)
@@ -243,7 +245,7 @@ static int commit_land(struct fp_agent *agent, struct fp_agent_task *task)
     if (upload->mode == fp_PutMode_PUT_STAGED)
         err = fp_fs_commit(&upload->file, &meta);
     if (err)
-        return give_up(task, err, NULL);
+        return give_up(agent, task, err, NULL);
     err = fp_fs_close(&upload->file);
     upload->stream = 0;
     if (upload->mode != fp_PutMode_PUT_STAGED && upload->has_mtime && !err) {
@@ -253,9 +255,8 @@ static int commit_land(struct fp_agent *agent, struct fp_agent_task *task)
         (void)fp_fs_settime(&vm->mnt, upload->path + strlen(vm->path),
                             upload->mtime_ns);
     }
-    if (!err)
-        fp_agent_tell_changed(agent, upload->path);
-    fp_agent_upload_free(upload);
+    fp_agent_tell_changed(agent, upload->path); /* also if that failed */
+    fp_agent_upload_free(agent, upload);
     commit->upload = NULL;
     if (err)
         return err;
@@ -266,7 +267,7 @@ static int commit_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     switch ((enum phase)task->u.commit.phase) {
     case PHASE_SYNC:
-        return commit_sync(task);
+        return commit_sync(agent, task);
     case PHASE_VERIFY:
         return commit_verify(agent, task);
     case PHASE_APPEND_PRE:
@@ -329,9 +330,8 @@ static bool is_same(struct fp_agent *agent, struct fp_file *file,
     int32_t n;
 
     fp_sha256_init(&sha);
-    while ((n = fp_fs_read(file, agent->cfg->scratch,
-                           (uint32_t)agent->cfg->scratch_size)) > 0)
-        fp_agent_hash(agent, &sha, agent->cfg->scratch, (uint32_t)n);
+    while ((n = fp_fs_read(file, agent->scratch, agent->scratch_size)) > 0)
+        fp_agent_hash(agent, &sha, agent->scratch, (uint32_t)n);
     fp_sha256_final(&sha, digest);
     return n == 0 && memcmp(digest, want, sizeof digest) == 0;
 }

@@ -60,7 +60,8 @@ static int mkdir_step(struct fp_agent *agent, struct fp_agent_task *task)
     int err = fp_vfs_mkdir(agent->cfg->vfs, task->u.names.from);
 
     if (err == FP_ERR_NOTSUP)
-        task->detail = "this filesystem has no directories of its own";
+        return fp_agent_because(
+            task, err, "this filesystem has no directories of its own");
     return err ? err : fp_agent_done_at(agent, task, task->u.names.from);
 }
 
@@ -105,12 +106,11 @@ static int remove_hash(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_remove *remove = &task->u.remove;
     uint8_t digest[FP_SHA256_SIZE];
-    int32_t n = fp_fs_read(&remove->file, agent->cfg->scratch,
-                           (uint32_t)agent->cfg->scratch_size);
+    int32_t n = fp_fs_read(&remove->file, agent->scratch, agent->scratch_size);
 
     if (n < 0)
         return (int)n;
-    fp_agent_hash(agent, &remove->sha, agent->cfg->scratch, (uint32_t)n);
+    fp_agent_hash(agent, &remove->sha, agent->scratch, (uint32_t)n);
     if (n > 0)
         return FP_AGENT_MORE;
     fp_sha256_final(&remove->sha, digest);
@@ -167,7 +167,8 @@ static int rename_step(struct fp_agent *agent, struct fp_agent_task *task)
                             names->no_replace ? FP_RENAME_NOREPLACE : 0);
 
     if (err == FP_ERR_NOTSUP)
-        task->detail = "not across volumes: copy, then delete";
+        return fp_agent_because(task, err,
+                                "not across volumes: copy, then delete");
     if (err)
         return err;
     fp_agent_tell_changed(agent, names->from);
@@ -215,6 +216,8 @@ const struct fp_agent_job fp_agent_job_truncate = {
 };
 
 /* ---- attributes ---- */
+
+#if FP_AGENT_ATTRS
 
 static int attr_path(struct fp_agent *agent, struct fp_agent_task *task,
                      struct fp_vfs_mount **vm, const char **rest)
@@ -305,3 +308,5 @@ const struct fp_agent_job fp_agent_job_attr_set = {
     .step = attr_set_step,
     .writes = true,
 };
+
+#endif

@@ -6,16 +6,17 @@
 
 #include <string.h>
 
-#define FEATURES fp_Feature_FEATURE_WHOLE_PUT
-#define VERSION  1
+#define FEATURES \
+    (FP_AGENT_WHOLE_PUT ? (uint32_t)fp_Feature_FEATURE_WHOLE_PUT : 0)
+#define VERSION 1
 
 /* ---- Hello ---- */
 
-/* A device needs no clock; for formats that keep local time the host's zone is
- * the one. */
-static void take_zone(struct fp_agent *agent, int32_t zone_min)
+void fp_agent_take_zone(struct fp_agent *agent)
 {
-    if (zone_min < -1440 || zone_min > 1440)
+    int32_t zone_min = agent->told_zone_min;
+
+    if (!fp_agent_trusts(agent) || zone_min < -1440 || zone_min > 1440)
         return;
     agent->zone_min = zone_min;
     for (uint32_t i = 0; i < agent->cfg->volume_count; i++)
@@ -27,13 +28,14 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
                        const fp_Envelope *in)
 {
     const fp_HelloRequest *hello = &in->body.hello;
+    int err;
 
     if (hello->version_min > VERSION || hello->version_max < VERSION) {
         task->limit = VERSION;
         return fp_agent_because(task, FP_ERR_NOTSUP,
                                 "this agent speaks version 1 of the messages");
     }
-    take_zone(agent, hello->zone_min);
+    agent->told_zone_min = hello->zone_min;
     fp_agent_bulk_begin(agent, hello->features &
                                    (FEATURES | fp_agent_bulk_features(agent)));
     memset(agent->host_nonce, 0, sizeof agent->host_nonce);
@@ -42,7 +44,9 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
         memcpy(agent->epoch, agent->host_nonce, sizeof agent->epoch);
         agent->has_epoch = true;
     }
-    return fp_agent_challenge(agent, task, hello->nonce.size);
+    err = fp_agent_challenge(agent, task, hello->nonce.size);
+    fp_agent_take_zone(agent);
+    return err;
 }
 
 /* Longest that a step may be silent: an erase or a format, of which BUSY tells
@@ -92,8 +96,8 @@ static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
     hello->busy_max_ms = BUSY_MAX_MS;
     hello->rx_stall = agent->rx_stall;
     hello->features = agent->features;
-    if (agent->features & fp_Feature_FEATURE_LZ4_IN)
-        hello->lz4_window = agent->unpack.size;
+    if (FP_AGENT_LZ4_IN && agent->features & fp_Feature_FEATURE_LZ4_IN)
+        hello->lz4_window = fp_agent_unpack(agent)->size;
     if (vm != NULL)
         FP_AGENT_TEXT(hello->default_volume, vm->path);
     tell_filesystems(agent, hello);
@@ -199,6 +203,8 @@ const struct fp_agent_job fp_agent_job_reboot = {
 
 /* ---- Stats: a flat list of counters, numbered; the cursor is a number ---- */
 
+#if FP_AGENT_STATS
+
 #define LINK_COUNTERS    8
 #define AGENT_COUNTERS   5
 #define STORAGE_COUNTERS (4 * FP_BDEV_OP_COUNT)
@@ -293,7 +299,7 @@ static int stats_start(struct fp_agent *agent, struct fp_agent_task *task,
                        const fp_Envelope *in)
 {
     (void)agent;
-    task->index = in->body.stats.cursor;
+    task->u.index = in->body.stats.cursor;
     return FP_OK;
 }
 
@@ -303,7 +309,7 @@ static int stats_step(struct fp_agent *agent, struct fp_agent_task *task)
         fp_agent_out(agent, task->id, fp_Envelope_stats_reply_tag);
     fp_StatsReply *reply = &out->body.stats_reply;
     const pb_size_t max = sizeof reply->counters / sizeof reply->counters[0];
-    uint32_t index = task->index;
+    uint32_t index = task->u.index;
     char name[33];
     uint64_t value;
 
@@ -324,8 +330,11 @@ const struct fp_agent_job fp_agent_job_stats = {
     .step = stats_step,
 };
 
+#endif
+
 /* ---- Storages: one message each ---- */
 
+#if FP_AGENT_REGIONS
 static void tell_region(const struct fp_agent_region *from,
                         fp_StorageReply *reply)
 {
@@ -341,6 +350,17 @@ static void tell_region(const struct fp_agent_region *from,
     region->flags = from->flags;
 }
 
+static void tell_regions(const struct fp_agent_storage *storage,
+                         fp_StorageReply *reply)
+{
+    for (uint32_t i = 0; i < storage->region_count; i++)
+        tell_region(&storage->regions[i], reply);
+    for (uint32_t i = 0; i < storage->part_count; i++)
+        if (storage->parts[i].region.size != 0)
+            tell_region(&storage->parts[i].region, reply);
+}
+#endif
+
 static void tell_storage(const struct fp_agent_storage *storage,
                          fp_StorageReply *reply)
 {
@@ -355,11 +375,9 @@ static void tell_storage(const struct fp_agent_storage *storage,
     reply->gen = fp_agent_gen(storage);
     reply->gen_trusted = storage->gen != NULL;
     reply->no_medium = !fp_agent_has_medium(storage);
-    for (uint32_t i = 0; i < storage->region_count; i++)
-        tell_region(&storage->regions[i], reply);
-    for (uint32_t i = 0; i < storage->part_count; i++)
-        if (storage->parts[i].region.size != 0)
-            tell_region(&storage->parts[i].region, reply);
+#if FP_AGENT_REGIONS
+    tell_regions(storage, reply);
+#endif
 }
 
 static int storages_step(struct fp_agent *agent, struct fp_agent_task *task)
@@ -369,9 +387,9 @@ static int storages_step(struct fp_agent *agent, struct fp_agent_task *task)
     fp_StorageReply *reply = &out->body.storage_reply;
     int err;
 
-    if (task->index < agent->cfg->storage_count)
-        tell_storage(&agent->cfg->storages[task->index], reply);
-    reply->last = ++task->index >= agent->cfg->storage_count;
+    if (task->u.index < agent->cfg->storage_count)
+        tell_storage(&agent->cfg->storages[task->u.index], reply);
+    reply->last = ++task->u.index >= agent->cfg->storage_count;
     err = fp_agent_send(agent);
     if (err)
         return err;

@@ -15,7 +15,7 @@ static int list_start(struct fp_agent *agent, struct fp_agent_task *task,
                       const fp_Envelope *in)
 {
     struct fp_agent_list *list = &task->u.list;
-    char *path = (char *)agent->cfg->scratch; /* needed only here */
+    char *path = (char *)&agent->message.body.list.path; /* it is in's */
     const fp_ListRequest *request = &in->body.list;
     int err;
 

@@ -26,6 +26,49 @@
 #define LOOK_MS   500
 #define SETTLE_MS 500
 
+static void take_partitions(const struct fp_agent *agent,
+                            struct fp_agent_storage *storage)
+{
+#if FP_AGENT_REGIONS
+    int n = 0;
+
+    storage->part_count = 0;
+    storage->parts_err = FP_OK;
+    if (storage->partitions != NULL && fp_agent_has_medium(storage))
+        n = storage->partitions(storage->dev, agent->scratch,
+                                agent->scratch_size, storage->parts,
+                                &storage->parts_why);
+    if (n < 0)
+        storage->parts_err = n;
+    else
+        storage->part_count = (uint32_t)n;
+#else
+    (void)agent;
+    (void)storage;
+#endif
+}
+
+void fp_agent_media_mount(struct fp_agent *agent,
+                          struct fp_agent_storage *storage)
+{
+    take_partitions(agent, storage);
+    for (uint32_t i = 0; i < agent->cfg->volume_count; i++)
+        if (agent->cfg->volumes[i].on == storage)
+            (void)fp_agent_volume_mount(agent, &agent->cfg->volumes[i], NULL,
+                                        NULL);
+    agent->volumes_changed = true;
+}
+
+#if !FP_AGENT_MEDIA
+
+void fp_agent_media_init(struct fp_agent *agent)
+{
+    for (uint32_t i = 0; i < agent->cfg->storage_count; i++)
+        take_partitions(agent, &agent->cfg->storages[i]);
+}
+
+#else
+
 bool fp_agent_has_medium(const struct fp_agent_storage *storage)
 {
     return storage->medium != 0;
@@ -41,27 +84,10 @@ static uint32_t look(struct fp_agent *agent, struct fp_agent_storage *storage)
     if (cfg->medium != NULL)
         return cfg->medium(cfg->ctx, storage->name);
     storage->looked_ms = agent->now_ms;
-    return fp_bdev_read(storage->dev, 0, cfg->scratch,
+    return fp_bdev_read(storage->dev, 0, agent->scratch,
                         storage->dev->read_size) == FP_ERR_NODEV
                ? 0
                : 1;
-}
-
-static void take_partitions(const struct fp_agent *agent,
-                            struct fp_agent_storage *storage)
-{
-    int n = 0;
-
-    storage->part_count = 0;
-    storage->parts_err = FP_OK;
-    if (storage->partitions != NULL && fp_agent_has_medium(storage))
-        n = storage->partitions(storage->dev, agent->cfg->scratch,
-                                (uint32_t)agent->cfg->scratch_size,
-                                storage->parts, &storage->parts_why);
-    if (n < 0)
-        storage->parts_err = n;
-    else
-        storage->part_count = (uint32_t)n;
 }
 
 void fp_agent_media_init(struct fp_agent *agent)
@@ -74,17 +100,6 @@ void fp_agent_media_init(struct fp_agent *agent)
     }
 }
 
-void fp_agent_media_mount(struct fp_agent *agent,
-                          struct fp_agent_storage *storage)
-{
-    take_partitions(agent, storage);
-    for (uint32_t i = 0; i < agent->cfg->volume_count; i++)
-        if (agent->cfg->volumes[i].on == storage)
-            (void)fp_agent_volume_mount(agent, &agent->cfg->volumes[i], NULL,
-                                        NULL);
-    agent->volumes_changed = true;
-}
-
 static void taken_out(struct fp_agent *agent, struct fp_agent_storage *storage)
 {
     storage->medium = 0;
@@ -94,7 +109,7 @@ static void taken_out(struct fp_agent *agent, struct fp_agent_storage *storage)
     for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
         if (agent->tasks[i].id != 0 && agent->tasks[i].storage == storage)
             fp_agent_task_fail(agent, &agent->tasks[i], FP_ERR_NODEV,
-                               "the medium was taken out");
+                               FP_AGENT_SAY("the medium was taken out"));
     if (storage->restoring)
         fp_agent_restore_release(agent, storage);
     if (storage->gen != NULL)
@@ -203,3 +218,5 @@ void fp_agent_media_tell(struct fp_agent *agent)
         storage->media_due = fp_agent_send(agent) != FP_OK;
     }
 }
+
+#endif

@@ -3,7 +3,10 @@
  * Volumes: mounted, unmounted, abandoned, formatted; and why one is not there.
  *
  * A volume that is not mounted stays in the list and says why. A damaged or
- * empty one is never formatted unless somebody asks for just that.
+ * empty one is never formatted unless somebody asks for just that. With
+ * format_erased the firmware has asked, for flash on which nothing was ever
+ * written but by a format that was cut: all of it is looked at first, so that
+ * what is damaged stays as it is.
  *
  * What a host names in a Mount or Format, a filesystem and options, holds for
  * what is mounted there later too: after a restore, or of the next card. A
@@ -25,6 +28,10 @@ const struct fp_fs_ops *fp_agent_driver(const struct fp_agent *agent,
     return *driver;
 }
 
+/* ---- where a volume lies ---- */
+
+#if FP_AGENT_REGIONS
+
 const struct fp_agent_region *fp_agent_region(
     const struct fp_agent_storage *storage, const char *name)
 {
@@ -36,8 +43,6 @@ const struct fp_agent_region *fp_agent_region(
             return &storage->parts[i].region;
     return NULL;
 }
-
-/* ---- where a volume lies ---- */
 
 const struct fp_agent_partition *fp_agent_volume_part(
     const struct fp_agent_volume *volume)
@@ -83,6 +88,18 @@ static int place_of(const struct fp_agent_volume *volume,
                                                             : FP_OK;
 }
 
+#else
+
+static int place_of(const struct fp_agent_volume *volume,
+                    const struct fp_agent_region **region)
+{
+    (void)volume;
+    *region = NULL;
+    return FP_OK;
+}
+
+#endif
+
 static int find_storage(struct fp_agent *agent, struct fp_agent_volume *volume)
 {
     volume->on = NULL;
@@ -106,11 +123,13 @@ static int device_of(struct fp_agent *agent, struct fp_agent_volume *volume,
     if (err)
         return err;
     *dev = fp_agent_dev(volume->on);
+#if FP_AGENT_REGIONS
     if (region != NULL) {
         err = fp_bdev_slice_init(&volume->slice, *dev, (fp_addr)region->off,
                                  (fp_addr)region->size);
         *dev = &volume->slice.bdev;
     }
+#endif
     return err || volume->adapt == NULL ? err
                                         : volume->adapt(volume, *dev, dev);
 }
@@ -148,24 +167,19 @@ static bool is_raw(const struct fp_agent *agent,
 
 /* ---- how it is mounted ---- */
 
+#if FP_AGENT_OPTIONS
+
 /* Options that are the same for every driver are fields; the driver looks for
  * its own in cfg->options. */
-static void configure(const struct fp_agent *agent,
-                      const struct fp_agent_volume *volume,
-                      struct fp_fs_config *cfg)
+static void take_options(const struct fp_agent_volume *volume,
+                         struct fp_fs_config *cfg)
 {
-    const char *options = volume->told_options;
+    const char *options = volume->told.options;
 
-    *cfg = volume->cfg;
-    /* What is written first lands elsewhere after each start: for wear. */
-    cfg->seed += fp_get_le32(agent->epoch);
-    cfg->zone_min = agent->zone_min;
     if (options[0] == '\0')
         options = cfg->options;
     cfg->options = options;
     if (fp_fs_option(options, "ro", 0) != 0)
-        cfg->flags |= FP_MOUNT_RDONLY;
-    if (is_guarded(volume) && !is_raw(agent, volume))
         cfg->flags |= FP_MOUNT_RDONLY;
     cfg->block_size = fp_fs_option(options, "block_size", cfg->block_size);
     cfg->block_count = fp_fs_option(options, "block_count", cfg->block_count);
@@ -173,17 +187,41 @@ static void configure(const struct fp_agent *agent,
     cfg->name_max = fp_fs_option(options, "name_max", cfg->name_max);
 }
 
+static const char *fs_of(const struct fp_agent_volume *volume)
+{
+    return volume->told.fs[0] != '\0' ? volume->told.fs : volume->fs;
+}
+
+#else
+#define take_options(volume, cfg) ((void)0)
+#define fs_of(volume)             ((volume)->fs)
+#endif
+
+static void configure(const struct fp_agent *agent,
+                      const struct fp_agent_volume *volume,
+                      struct fp_fs_config *cfg)
+{
+    *cfg = volume->cfg;
+    /* What is written first lands elsewhere after each start: for wear. */
+    cfg->seed += fp_get_le32(agent->epoch);
+    cfg->zone_min = agent->zone_min;
+    take_options(volume, cfg);
+    if (is_guarded(volume) && !is_raw(agent, volume))
+        cfg->flags |= FP_MOUNT_RDONLY;
+}
+
 /* *ops NULL: whatever is found there. FP_ERR_NOTSUP: no such driver. */
 static int driver_of(const struct fp_agent *agent,
                      const struct fp_agent_volume *volume,
                      const struct fp_fs_ops **ops)
 {
-    const char *fs = volume->told_fs[0] != '\0' ? volume->told_fs : volume->fs;
+    const char *fs = fs_of(volume);
 
     *ops = NULL;
-    if (fs == NULL || strcmp(fs, "auto") == 0)
+    if (FP_FS_PROBE && (fs == NULL || strcmp(fs, "auto") == 0))
         return FP_OK;
-    *ops = fp_agent_driver(agent, fs);
+    *ops =
+        fs != NULL ? fp_agent_driver(agent, fs) : agent->cfg->vfs->drivers[0];
     return *ops == NULL ? FP_ERR_NOTSUP : FP_OK;
 }
 
@@ -206,16 +244,24 @@ static int do_mount(struct fp_agent *agent, struct fp_agent_volume *volume)
                         &cfg, volume->ws, volume->ws_size);
 }
 
+/* The first bytes; without a probe that would see what is further behind, all
+ * of them. */
 static bool begins_erased(struct fp_agent *agent, struct fp_bdev *dev)
 {
-    uint8_t *buf = agent->cfg->scratch;
-    uint32_t n = (uint32_t)agent->cfg->scratch_size;
+    uint32_t max = agent->scratch_size, n;
+    fp_addr size = fp_bdev_size(dev);
+    uint8_t *buf = agent->scratch;
 
-    if (n > fp_bdev_size(dev))
-        n = (uint32_t)fp_bdev_size(dev);
-    n -= n % dev->read_size;
-    return n > 1 && fp_bdev_read(dev, 0, buf, n) == FP_OK && buf[0] == 0xff &&
-           memcmp(buf, buf + 1, n - 1) == 0;
+    if (FP_FS_PROBE && size > max)
+        size = max;
+    for (fp_addr at = 0; at < size; at += n) {
+        n = size - at < max ? (uint32_t)(size - at) : max;
+        n -= n % dev->read_size;
+        if (n < 2 || fp_bdev_read(dev, at, buf, n) != FP_OK || buf[0] != 0xff ||
+            memcmp(buf, buf + 1, n - 1) != 0)
+            return false;
+    }
+    return size > 0;
 }
 
 /* With a driver named, an empty storage looks to it like a damaged volume: ask
@@ -232,10 +278,14 @@ static int explain(struct fp_agent *agent, struct fp_agent_volume *volume,
     if ((err != FP_ERR_CORRUPT && err != FP_ERR_NOENT) ||
         device_of(agent, volume, &dev) != FP_OK)
         return err;
+    if (!FP_FS_PROBE) {
+        volume->erased = begins_erased(agent, dev);
+        return volume->erased ? FP_ERR_NOENT : err;
+    }
     configure(agent, volume, &found);
     if (err == FP_ERR_CORRUPT) {
-        by_byte = fp_bdev_window_init(&window, dev, agent->cfg->scratch,
-                                      agent->cfg->scratch_size);
+        by_byte = fp_bdev_window_init(&window, dev, agent->scratch,
+                                      agent->scratch_size);
         err = fp_fs_probe(agent->cfg->vfs->drivers, by_byte, &ops, &found);
         if (err != FP_ERR_NOENT)
             return FP_ERR_CORRUPT;
@@ -243,6 +293,8 @@ static int explain(struct fp_agent *agent, struct fp_agent_volume *volume,
     volume->erased = begins_erased(agent, dev);
     return FP_ERR_NOENT;
 }
+
+#if FP_AGENT_OPTIONS
 
 static void copy(char *dst, size_t size, const char *src)
 {
@@ -252,34 +304,75 @@ static void copy(char *dst, size_t size, const char *src)
 
 /* What a request gives takes the place of what one gave before: options always,
  * a filesystem if it names one. */
-static void tell(struct fp_agent_volume *volume, const char *fs,
-                 const char *options)
+static int tell(struct fp_agent *agent, struct fp_agent_volume *volume,
+                const char *fs, const char *options)
 {
+    (void)agent;
     if (fs == NULL || (fs[0] == '\0' && options[0] == '\0'))
-        return;
+        return FP_OK;
     if (fs[0] != '\0')
-        copy(volume->told_fs, sizeof volume->told_fs, fs);
-    copy(volume->told_options, sizeof volume->told_options, options);
+        copy(volume->told.fs, sizeof volume->told.fs, fs);
+    copy(volume->told.options, sizeof volume->told.options, options);
+    return FP_OK;
+}
+
+/* What a host tells holds for `work` and from then on, if that succeeds. */
+static int as_told(struct fp_agent *agent, struct fp_agent_volume *volume,
+                   const char *fs, const char *options,
+                   int (*work)(struct fp_agent *, struct fp_agent_volume *))
+{
+    struct fp_agent_told old = volume->told;
+    int err;
+
+    (void)tell(agent, volume, fs, options);
+    err = work(agent, volume);
+    if (err)
+        volume->told = old;
+    return err;
+}
+
+#else
+
+/* Nothing but what is there anyway can be asked for. */
+static int tell(struct fp_agent *agent, struct fp_agent_volume *volume,
+                const char *fs, const char *options)
+{
+    const struct fp_fs_ops *ops;
+    int err;
+
+    if (fs == NULL || (fs[0] == '\0' && options[0] == '\0'))
+        return FP_OK;
+    err = driver_of(agent, volume, &ops);
+    if (err || options[0] != '\0' || ops == NULL || strcmp(fs, ops->name) != 0)
+        return FP_ERR_NOTSUP;
+    return FP_OK;
+}
+
+static int as_told(struct fp_agent *agent, struct fp_agent_volume *volume,
+                   const char *fs, const char *options,
+                   int (*work)(struct fp_agent *, struct fp_agent_volume *))
+{
+    int err = tell(agent, volume, fs, options);
+
+    return err ? err : work(agent, volume);
+}
+
+#endif
+
+static int mount_it(struct fp_agent *agent, struct fp_agent_volume *volume)
+{
+    return explain(agent, volume, do_mount(agent, volume));
 }
 
 int fp_agent_volume_mount(struct fp_agent *agent,
                           struct fp_agent_volume *volume, const char *fs,
                           const char *options)
 {
-    char old_fs[sizeof volume->told_fs];
-    char old_options[sizeof volume->told_options];
     int err;
 
     if (volume->mounted)
         return FP_ERR_EXIST;
-    memcpy(old_fs, volume->told_fs, sizeof old_fs);
-    memcpy(old_options, volume->told_options, sizeof old_options);
-    tell(volume, fs, options);
-    err = explain(agent, volume, do_mount(agent, volume));
-    if (err) {
-        memcpy(volume->told_fs, old_fs, sizeof old_fs);
-        memcpy(volume->told_options, old_options, sizeof old_options);
-    }
+    err = as_told(agent, volume, fs, options, mount_it);
     volume->mounted = err == FP_OK;
     volume->mount_err = err;
     agent->volumes_changed |= volume->mounted;
@@ -314,13 +407,14 @@ static void close_own(struct fp_agent *agent,
                      task->volume == volume && task->job->end != NULL;
 
         if (holds)
-            fp_agent_task_fail(agent, task, FP_ERR_STALE,
-                               "its volume was unmounted meanwhile");
+            fp_agent_task_fail(
+                agent, task, FP_ERR_STALE,
+                FP_AGENT_SAY("its volume was unmounted meanwhile"));
     }
     for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
         if (agent->uploads[i].file.mnt != NULL &&
             agent->uploads[i].volume == volume)
-            fp_agent_upload_free(&agent->uploads[i]);
+            fp_agent_upload_free(agent, &agent->uploads[i]);
 }
 
 int fp_agent_volume_unmount(struct fp_agent *agent,
@@ -402,25 +496,69 @@ static int do_format(struct fp_agent *agent, struct fp_agent_volume *volume,
     return fp_fs_format(ops, dev, &cfg, volume->ws, volume->ws_size);
 }
 
+/* By which driver it is made. */
+static int maker_of(const struct fp_agent *agent,
+                    const struct fp_agent_volume *volume,
+                    const struct fp_fs_ops **ops)
+{
+    int err = driver_of(agent, volume, ops);
+
+    if (!err && *ops == NULL)
+        *ops = agent->cfg->vfs->drivers[0];
+    return !err && *ops == NULL ? FP_ERR_NOTSUP : err;
+}
+
+static int make(struct fp_agent *agent, struct fp_agent_volume *volume)
+{
+    const struct fp_fs_ops *ops;
+    int err = maker_of(agent, volume, &ops);
+
+    return err ? err : do_format(agent, volume, ops);
+}
+
 int fp_agent_volume_format(struct fp_agent *agent,
                            struct fp_agent_volume *volume, const char *fs,
                            const char *options)
 {
-    const struct fp_fs_ops *ops = NULL;
     int err;
 
     /* A volume of raw regions stays one: what is behind it is more. */
     if (is_raw(agent, volume))
         return FP_ERR_NOTSUP;
-    tell(volume, fs, options);
-    err = driver_of(agent, volume, &ops);
-    if (!err && ops == NULL)
-        ops = agent->cfg->vfs->drivers[0];
-    if (!err && ops == NULL)
-        err = FP_ERR_NOTSUP;
-    if (!err)
-        err = do_format(agent, volume, ops);
+    err = as_told(agent, volume, fs, options, make);
     return err ? err : fp_agent_volume_mount(agent, volume, NULL, NULL);
+}
+
+/* 1, 0 or an error, as fp_fs_is_blank(). */
+static int is_blank(struct fp_agent *agent, struct fp_agent_volume *volume)
+{
+    const struct fp_fs_ops *ops;
+    struct fp_fs_config cfg;
+    struct fp_bdev *dev;
+    int err = maker_of(agent, volume, &ops);
+
+    if (!err)
+        err = device_of(agent, volume, &dev);
+    if (err)
+        return err;
+    configure(agent, volume, &cfg);
+    return fp_fs_is_blank(ops, dev, &cfg, volume->ws, volume->ws_size);
+}
+
+void fp_agent_volume_begin(struct fp_agent *agent,
+                           struct fp_agent_volume *volume)
+{
+    int err = volume->mount_err;
+
+    if (volume->mounted || !volume->format_erased ||
+        (err != FP_ERR_NOENT && err != FP_ERR_CORRUPT))
+        return;
+    err = is_blank(agent, volume);
+    if (err > 0)
+        err = fp_agent_format(agent, volume, NULL);
+    else if (err == 0)
+        return;
+    volume->mount_err = err;
 }
 
 int fp_agent_format(struct fp_agent *agent, struct fp_agent_volume *volume,
@@ -446,8 +584,10 @@ static struct why why_unmounted(const struct fp_agent_volume *volume)
         return (struct why){ "its storage ", " is being restored" };
     if (on != NULL && !fp_agent_has_medium(on))
         return (struct why){ "there is no medium in ", "" };
+#if FP_AGENT_REGIONS
     if (on != NULL && volume->partition != 0 && on->parts_err)
         return (struct why){ on->parts_why, NULL };
+#endif
     if (part != NULL && part->why != NULL)
         return (struct why){ part->why, NULL };
     switch (volume->mount_err) {
@@ -461,6 +601,9 @@ static struct why why_unmounted(const struct fp_agent_volume *volume)
                                  ", it is erased: format it to use it" };
         return (struct why){ "no filesystem found on ",
                              ": format it to use it" };
+    case FP_ERR_ROFS:
+        return (struct why){ "no filesystem on ",
+                             ", which is write-protected" };
     case FP_ERR_BUSY:
         return (struct why){ "the application has files of the medium before "
                              "open still",
@@ -498,6 +641,8 @@ void fp_agent_volume_reason(const struct fp_agent_volume *volume, char *dst,
     struct why why;
 
     dst[0] = '\0';
+    if (!FP_AGENT_TEXTS)
+        return;
     if (volume->mounted) {
         if (volume->on->dev->flags & FP_BDEV_RDONLY)
             fp_agent_append(dst, size, "its storage is write-protected");

@@ -19,7 +19,7 @@ int fp_agent_path(struct fp_agent_task *task, char dst[FP_AGENT_PATH_MAX + 1],
         return fp_agent_because(task, FP_ERR_NAMETOOLONG,
                                 "the path is longer than this device takes");
     }
-    memcpy(dst, bytes, size);
+    memmove(dst, bytes, size); /* dst may begin where the field does */
     dst[size] = '\0';
     return FP_OK;
 }
@@ -39,8 +39,8 @@ static int blame_volume(struct fp_agent *agent, struct fp_agent_task *task,
     }
     if (task->volume == NULL || fp_agent_volume_is_void(task->volume)) {
         task->volume = NULL;
-        task->detail = "no volume is mounted there";
-        return FP_ERR_NOENT;
+        return fp_agent_because(task, FP_ERR_NOENT,
+                                "no volume is mounted there");
     }
     if (task->volume->on != NULL && task->volume->on->restoring)
         return FP_ERR_BUSY;
@@ -61,7 +61,9 @@ int fp_agent_locate(struct fp_agent *agent, struct fp_agent_task *task,
     if (err == FP_ERR_NOENT)
         err = blame_volume(agent, task, path);
     if (err == FP_ERR_INVAL)
-        task->detail = "a path has no empty, \".\" or \"..\" component";
+        return fp_agent_because(task, err,
+                                "a path has no empty, \".\" or \"..\" "
+                                "component");
     if (err)
         return err;
     for (uint32_t i = 0; i < agent->cfg->volume_count; i++) {

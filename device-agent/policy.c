@@ -22,6 +22,8 @@
 
 /* ---- regions ---- */
 
+#if FP_AGENT_REGIONS
+
 #define GUARDED (FP_AGENT_REGION_RDONLY | FP_AGENT_REGION_HIDDEN)
 
 bool fp_agent_is_guarded(const struct fp_agent_storage *storage, uint64_t off,
@@ -95,7 +97,11 @@ struct fp_bdev *fp_agent_dev(struct fp_agent_storage *storage)
     return &storage->guard.bdev;
 }
 
+#endif
+
 /* ---- paths ---- */
+
+#if FP_AGENT_PROTECTED
 
 static uint32_t hex(char c)
 {
@@ -105,9 +111,8 @@ static uint32_t hex(char c)
     return c >= 'a' && c <= 'f' ? (uint32_t)(c - 'a') + 10 : 16;
 }
 
-/* The next byte of a component as it is compared, 0 at its end. Letters beyond
- * ASCII are all alike: small and capital ones have as many bytes. */
-static uint32_t take(const char **at)
+/* One byte, 0 at the end of a component. */
+static uint32_t take_byte(const char **at)
 {
     uint32_t c = (uint8_t) * *at;
 
@@ -119,7 +124,21 @@ static uint32_t take(const char **at)
         c = c != 0 ? c : '%';
     }
     *at += 1;
-    return c >= 0x80 ? 0x80 : c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+    return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
+}
+
+/* The next byte as it is compared. Whatever is beyond ASCII, however long, is
+ * alike: capital letters and the bytes of a short name are written otherwise. */
+static uint32_t take(const char **at)
+{
+    uint32_t c = take_byte(at);
+    const char *next = *at;
+
+    if (c < 0x80)
+        return c;
+    while (take_byte(&next) >= 0x80)
+        *at = next;
+    return 0x80;
 }
 
 /* Nothing but what a filesystem may leave out at the end of a name. */
@@ -218,3 +237,5 @@ bool fp_agent_storage_is_protected(const struct fp_agent *agent,
             return true;
     return false;
 }
+
+#endif

@@ -9,6 +9,10 @@
 #include "device-agent/agent.h"
 #include "proto/message.h"
 
+#if !FP_LINK_STATS && (FP_AGENT_STATS || FP_AGENT_RATES)
+#error "they read what FP_LINK_STATS=0 does not count"
+#endif
+
 /* What a step answers, besides a negative enum fp_error, which becomes the
  * Failure. */
 enum {
@@ -50,6 +54,28 @@ extern const struct fp_agent_job fp_agent_job_set_rate, fp_agent_job_hello,
 /* NULL: a message that is no request. */
 const struct fp_agent_job *fp_agent_job_of(pb_size_t tag);
 
+/* ---- what may be left out ---- */
+
+#if FP_AGENT_LZ4_IN
+#define fp_agent_unpack(agent) (&(agent)->unpack)
+#else
+#define fp_agent_unpack(agent) ((struct fp_lz4_decoder *)NULL)
+#endif
+#if FP_AGENT_LZ4_OUT
+#define fp_agent_pack(agent) (&(agent)->pack)
+#else
+#define fp_agent_pack(agent) ((struct fp_lz4_encoder *)NULL)
+#endif
+
+/* Of a request, a task or an upload: do bytes and commit come with it? */
+#define fp_agent_is_whole(put) (FP_AGENT_WHOLE_PUT && (put)->is_whole)
+
+#if FP_AGENT_TEXTS
+#define fp_agent_detail(task) ((task)->detail)
+#else
+#define fp_agent_detail(task) NULL
+#endif
+
 /* ---- agent.c ---- */
 
 /* Do names, sizes and chunks of a storage hold to the rules of agent.h? */
@@ -70,8 +96,21 @@ void fp_agent_task_fail(struct fp_agent *agent, struct fp_agent_task *task,
 void fp_agent_hash(struct fp_agent *agent, struct fp_sha256 *sha,
                    const uint8_t *buf, uint32_t size);
 
+/* Constant text for a person, which a firmware may do without. */
+#define FP_AGENT_SAY(text) (FP_AGENT_TEXTS ? (text) : NULL)
+
 /* Sets the sentence that goes with an error, and returns the error. */
-int fp_agent_because(struct fp_agent_task *task, int err, const char *detail);
+static inline int fp_agent_because(struct fp_agent_task *task, int err,
+                                   const char *detail)
+{
+#if FP_AGENT_TEXTS
+    task->detail = detail;
+#else
+    (void)task;
+    (void)detail;
+#endif
+    return err;
+}
 /* The envelope to fill in: id and kind are set, the rest is zero. */
 fp_Envelope *fp_agent_out(struct fp_agent *agent, uint32_t id, pb_size_t tag);
 /* The same of an Event; NULL: there is no room for it. */
@@ -89,7 +128,12 @@ void fp_agent_tell_changed(const struct fp_agent *agent, const char *path);
 void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
                            const char *detail, uint64_t needed, uint64_t free,
                            uint64_t limit);
+#if FP_AGENT_STATS
 uint64_t fp_agent_now_us(const struct fp_agent *agent);
+#define FP_AGENT_COUNT(agent, what, n) ((void)((agent)->counts.what += (n)))
+#else
+#define FP_AGENT_COUNT(agent, what, n) ((void)0)
+#endif
 /* Does an answer of that size, or of any, fit, and leave at once? */
 bool fp_agent_has_room(struct fp_agent *agent, size_t size);
 /* Does the wire take something at once? */
@@ -130,11 +174,17 @@ fp_addr fp_agent_storage_size(const struct fp_agent_storage *storage);
 
 /* ---- policy.c ---- */
 
+#if FP_AGENT_REGIONS
 /* The storage for all that a host can have done with it. */
 struct fp_bdev *fp_agent_dev(struct fp_agent_storage *storage);
 /* Does [off, off + size) touch a region with one of these flags? */
 bool fp_agent_is_guarded(const struct fp_agent_storage *storage, uint64_t off,
                          uint64_t size, uint32_t flags);
+#else
+#define fp_agent_dev(storage)                          ((storage)->dev)
+#define fp_agent_is_guarded(storage, off, size, flags) false
+#endif
+#if FP_AGENT_PROTECTED
 /* FP_ERR_ACCES: `path` is protected, or with `above` something in it. */
 int fp_agent_may_change(const struct fp_agent *agent,
                         struct fp_agent_task *task, const char *path,
@@ -144,6 +194,11 @@ bool fp_agent_volume_is_protected(const struct fp_agent *agent,
                                   const struct fp_agent_volume *volume);
 bool fp_agent_storage_is_protected(const struct fp_agent *agent,
                                    const struct fp_agent_storage *storage);
+#else
+#define fp_agent_may_change(agent, task, path, above) FP_OK
+#define fp_agent_volume_is_protected(agent, volume)   false
+#define fp_agent_storage_is_protected(agent, storage) false
+#endif
 
 /* ---- mount.c ---- */
 
@@ -156,18 +211,26 @@ int fp_agent_volume_mount(struct fp_agent *agent,
 int fp_agent_volume_format(struct fp_agent *agent,
                            struct fp_agent_volume *volume, const char *fs,
                            const char *options);
+/* At the start, once all that can be is mounted: format_erased. */
+void fp_agent_volume_begin(struct fp_agent *agent,
+                           struct fp_agent_volume *volume);
 /* Gives up what the agent itself has open there, then unmounts. */
 int fp_agent_volume_unmount(struct fp_agent *agent,
                             struct fp_agent_volume *volume);
 /* The same without a word to the medium, which has left. */
 void fp_agent_volume_abandon(struct fp_agent *agent,
                              struct fp_agent_volume *volume);
+#if FP_AGENT_REGIONS
 /* The partition that it lies on; NULL: none, a region or all of the storage. */
 const struct fp_agent_partition *fp_agent_volume_part(
     const struct fp_agent_volume *volume);
 /* Does it lie on a partition that the medium does not have? Then nobody is
  * told of it. */
 bool fp_agent_volume_is_void(const struct fp_agent_volume *volume);
+#else
+#define fp_agent_volume_part(volume)    ((struct fp_agent_partition *)NULL)
+#define fp_agent_volume_is_void(volume) false
+#endif
 const struct fp_fs_ops *fp_agent_driver(const struct fp_agent *agent,
                                         const char *name);
 /* The region of that name, of the table or of the medium; or NULL. */
@@ -178,11 +241,17 @@ const struct fp_agent_region *fp_agent_region(
 
 /* At the start: which media are in, and their partitions. */
 void fp_agent_media_init(struct fp_agent *agent);
+#if FP_AGENT_MEDIA
 /* Notices what was put in or taken out: mounts, or gives up what is open. */
 void fp_agent_media_watch(struct fp_agent *agent);
 /* Sends what Events are due of them. */
 void fp_agent_media_tell(struct fp_agent *agent);
 bool fp_agent_has_medium(const struct fp_agent_storage *storage);
+#else
+#define fp_agent_media_watch(agent)  ((void)0)
+#define fp_agent_media_tell(agent)   ((void)0)
+#define fp_agent_has_medium(storage) true
+#endif
 /* Takes the partitions of a storage as they are now, and mounts what of its
  * volumes can be mounted. */
 void fp_agent_media_mount(struct fp_agent *agent,
@@ -200,11 +269,15 @@ bool fp_agent_volume_in_use(struct fp_agent *agent,
 
 /* ---- info.c ---- */
 
+/* A device needs no clock; for formats that keep local time the zone of a host
+ * that is trusted is the one. */
+void fp_agent_take_zone(struct fp_agent *agent);
 bool fp_agent_nonce_is(const struct fp_agent *agent, const pb_byte_t *nonce,
                        size_t size);
 
 /* ---- auth.c ---- */
 
+#if FP_AGENT_AUTH
 /* May the host ask for more than Hello and Auth? */
 bool fp_agent_trusts(const struct fp_agent *agent);
 /* A Hello has come, whose nonce had so many bytes: a fresh challenge, and no
@@ -212,9 +285,20 @@ bool fp_agent_trusts(const struct fp_agent *agent);
 int fp_agent_challenge(struct fp_agent *agent, struct fp_agent_task *task,
                        size_t nonce_size);
 void fp_agent_tell_proof(struct fp_agent *agent, fp_HelloReply *hello);
+/* With the session goes what was proven in it. */
+void fp_agent_auth_drop(struct fp_agent *agent);
+#else
+#define fp_agent_trusts(agent)                ((void)(agent), true)
+#define fp_agent_challenge(agent, task, size) FP_OK
+#define fp_agent_tell_proof(agent, hello)     ((void)0)
+#define fp_agent_auth_drop(agent)             ((void)0)
+#endif
 
 /* ---- rate.c ---- */
 
+#if FP_AGENT_RATES
+/* At the start: the wire has the first of them. */
+void fp_agent_rate_init(struct fp_agent *agent);
 void fp_agent_tell_rates(struct fp_agent *agent, fp_HelloReply *hello);
 /* Bytes have come: frames, or only noise? */
 void fp_agent_rate_hear(struct fp_agent *agent);
@@ -222,21 +306,31 @@ void fp_agent_rate_hear(struct fp_agent *agent);
 void fp_agent_rate_confirm(struct fp_agent *agent);
 /* In every poll: does what is due by time. */
 void fp_agent_rate_watch(struct fp_agent *agent);
+/* Is it to be set as soon as the line is empty? */
+bool fp_agent_rate_is_due(const struct fp_agent *agent);
+#else
+#define fp_agent_rate_init(agent)         ((void)0)
+#define fp_agent_tell_rates(agent, hello) ((void)0)
+#define fp_agent_rate_hear(agent)         ((void)0)
+#define fp_agent_rate_confirm(agent)      ((void)0)
+#define fp_agent_rate_watch(agent)        ((void)0)
+#define fp_agent_rate_is_due(agent)       false
+#endif
 
 /* ---- bulk.c ---- */
 
 /* Where the bytes of a stream come from: read [off, off + size). */
 struct fp_agent_source {
-    int (*read)(struct fp_agent *agent, struct fp_agent_task *task,
-                uint64_t off, uint8_t *buf, uint32_t size);
+    int (*read)(struct fp_agent *agent, struct fp_agent_task *task, fp_addr off,
+                uint8_t *buf, uint32_t size);
     uint32_t align; /* sizes are a multiple of that, but the last */
 };
 /* Sends the next frame of [*off, *off + *left): raw, or a run of one byte as a
  * fill record. Moves both on; adds to the CRC if there is one. FP_AGENT_WAIT:
  * there is no room for it. */
 int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
-                       const struct fp_agent_source *source, uint64_t *off,
-                       uint64_t *left, uint32_t *crc);
+                       const struct fp_agent_source *source, fp_addr *off,
+                       fp_addr *left, uint32_t *crc);
 /* A session begins, with these features: nothing has gone over the line. */
 void fp_agent_bulk_begin(struct fp_agent *agent, uint32_t features);
 /* Sum of the features that this device has the memory for. */
@@ -250,12 +344,24 @@ bool fp_agent_stream_in_use(struct fp_agent *agent, uint32_t stream);
 int fp_agent_stream(struct fp_agent *agent, struct fp_agent_task *task,
                     uint32_t stream);
 
+/* ---- chunk.c ---- */
+
+#if FP_AGENT_LEVELS
+/* What others wait for is theirs, however the task ended. */
+void fp_agent_chunks_drop(struct fp_agent *agent,
+                          const struct fp_agent_task *task);
+#else
+#define fp_agent_chunks_drop(agent, task) ((void)0)
+#endif
+
 /* ---- put.c ---- */
 
 /* One piece of a stream: FP_AGENT_WAIT when it cannot be taken now. */
 int fp_agent_put_write(struct fp_agent *agent, struct fp_agent_upload *upload,
                        const uint8_t *buf, uint32_t size);
-void fp_agent_upload_free(struct fp_agent_upload *upload);
+/* Gives up what is not committed, and tells of what that leaves changed. */
+void fp_agent_upload_free(const struct fp_agent *agent,
+                          struct fp_agent_upload *upload);
 /* Frees what nobody went on with in time. True when one was. */
 void fp_agent_uploads_expire(struct fp_agent *agent);
 
@@ -263,7 +369,7 @@ struct fp_agent_upload *fp_agent_upload_find(struct fp_agent *agent,
                                              const pb_byte_t *id, size_t size);
 /* NOSPC, with what is needed and free. */
 int fp_agent_no_space(struct fp_agent_task *task, struct fp_mount *mnt,
-                      uint64_t needed, const char *detail);
+                      fp_addr needed, const char *detail);
 
 /* ---- commit.c ---- */
 

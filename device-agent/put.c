@@ -30,23 +30,38 @@
 /* ---- slots ---- */
 
 /* Closing a staged file makes it as if it had never been. An append would be
- * written by closing it, so what came is cut off first. */
-void fp_agent_upload_free(struct fp_agent_upload *upload)
+ * written by closing it, so what came is cut off first. True: the file is not
+ * what it was; of one that was empty nobody knows whether it was there. */
+static bool close_file(struct fp_agent_upload *upload)
 {
-    if (upload->file.mnt != NULL && upload->mode == fp_PutMode_PUT_APPEND)
-        (void)fp_fs_truncate(&upload->file, upload->base);
-    if (upload->file.mnt != NULL)
-        (void)fp_fs_close(&upload->file);
+    bool is_append = upload->mode == fp_PutMode_PUT_APPEND;
+    bool is_cut =
+        !is_append || fp_fs_truncate(&upload->file, upload->base) == 0;
+    bool is_closed = fp_fs_close(&upload->file) == FP_OK;
+
+    if (is_append)
+        return !is_cut || !is_closed || upload->base == 0;
+    return upload->mode == fp_PutMode_PUT_IN_PLACE;
+}
+
+void fp_agent_upload_free(const struct fp_agent *agent,
+                          struct fp_agent_upload *upload)
+{
+    bool changed = upload->file.mnt != NULL && close_file(upload);
+
     upload->file.mnt = NULL;
     upload->stream = 0;
     upload->committing = false;
+    if (changed)
+        fp_agent_tell_changed(agent, upload->path);
 }
 
 struct fp_agent_upload *fp_agent_upload_find(struct fp_agent *agent,
                                              const pb_byte_t *id, size_t size)
 {
     for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
-        if (agent->uploads[i].file.mnt != NULL && !agent->uploads[i].is_whole &&
+        if (agent->uploads[i].file.mnt != NULL &&
+            !fp_agent_is_whole(&agent->uploads[i]) &&
             size == sizeof agent->uploads[i].id &&
             memcmp(agent->uploads[i].id, id, size) == 0)
             return &agent->uploads[i];
@@ -70,7 +85,7 @@ void fp_agent_uploads_expire(struct fp_agent *agent)
 
         if (upload->file.mnt != NULL && !upload->committing &&
             idle_ms(agent, upload) >= keep_ms)
-            fp_agent_upload_free(upload);
+            fp_agent_upload_free(agent, upload);
     }
 }
 
@@ -91,20 +106,20 @@ static struct fp_agent_upload *claim_slot(struct fp_agent *agent)
             best = upload;
     }
     if (best != NULL)
-        fp_agent_upload_free(best);
+        fp_agent_upload_free(agent, best);
     return best;
 }
 
 /* ---- PutOpen ---- */
 
 int fp_agent_no_space(struct fp_agent_task *task, struct fp_mount *mnt,
-                      uint64_t needed, const char *detail)
+                      fp_addr needed, const char *detail)
 {
     struct fp_statfs st;
 
     task->needed = needed;
     if (fp_fs_statfs(mnt, &st) == FP_OK)
-        task->free = st.free;
+        task->free = (fp_addr)st.free;
     return fp_agent_because(task, FP_ERR_NOSPC, detail);
 }
 
@@ -131,14 +146,45 @@ static bool replaces(struct fp_agent *agent,
            fp_vfs_stat(agent->cfg->vfs, upload->path, &st) == FP_OK;
 }
 
+/* In place, the old content must be gone before there is room. Whether that
+ * will be enough is asked of a staged file, while it is still there. */
+static int fits_in_place(struct fp_agent *agent, struct fp_agent_task *task,
+                         struct fp_agent_upload *upload)
+{
+    struct fp_file *file = &upload->file;
+    uint64_t size = upload->size;
+    struct fp_stat st;
+    int err = fp_vfs_open(agent->cfg->vfs, file, upload->path,
+                          open_flags(fp_PutMode_PUT_STAGED));
+
+    if (err)
+        return err == FP_ERR_NOTSUP ? FP_OK : err;
+    err = fp_fs_reserve(file, size);
+    if (err == FP_ERR_NOSPC &&
+        fp_vfs_stat(agent->cfg->vfs, upload->path, &st) == FP_OK)
+        err = fp_fs_reserve(file, size > st.size ? size - st.size : 0);
+    if (err == FP_ERR_NOTSUP)
+        err = FP_OK;
+    if (err == FP_ERR_NOSPC)
+        (void)fp_agent_no_space(task, file->mnt, size,
+                                FP_AGENT_SAY("no room, even in place of an "
+                                             "old file"));
+    (void)fp_fs_close(file);
+    file->mnt = NULL;
+    return err;
+}
+
 /* Opens the file and makes sure of the room, before the first byte. */
 static int open_file(struct fp_agent *agent, struct fp_agent_task *task,
                      struct fp_agent_upload *upload)
 {
-    int err = fp_vfs_open(agent->cfg->vfs, &upload->file, upload->path,
-                          open_flags(upload->mode));
+    bool in_place = upload->mode == fp_PutMode_PUT_IN_PLACE;
+    int err = in_place ? fits_in_place(agent, task, upload) : FP_OK;
     int64_t base = 0;
 
+    if (!err)
+        err = fp_vfs_open(agent->cfg->vfs, &upload->file, upload->path,
+                          open_flags(upload->mode));
     if (err)
         return err;
     upload->replaces = replaces(agent, upload);
@@ -146,19 +192,22 @@ static int open_file(struct fp_agent *agent, struct fp_agent_task *task,
         base = fp_fs_seek(&upload->file, 0, FP_SEEK_END);
     if (base < 0)
         return (int)base;
-    upload->base = (uint64_t)base;
-    /* In place, the old content must be gone before there is room. */
-    if (upload->mode == fp_PutMode_PUT_IN_PLACE)
+    upload->base = (fp_addr)base;
+    if (in_place)
         err = fp_fs_fsync(&upload->file);
     if (!err)
-        err = fp_fs_reserve(&upload->file, upload->base + upload->size);
+        err =
+            fp_fs_reserve(&upload->file, (uint64_t)upload->base + upload->size);
     if (err == FP_ERR_NOTSUP)
         err = FP_OK; /* a driver that cannot tell in advance */
     if (err == FP_ERR_NOSPC)
         return fp_agent_no_space(
             task, upload->file.mnt, upload->size,
-            upload->replaces ? "no room for the new file beside the old one"
-                             : NULL);
+            upload->replaces
+                ? FP_AGENT_SAY("no room for the new file beside the old one")
+            : in_place
+                ? FP_AGENT_SAY("the old file made too little room: it is gone")
+                : NULL);
     return err;
 }
 
@@ -170,17 +219,19 @@ static int put_open_start(struct fp_agent *agent, struct fp_agent_task *task,
     struct fp_agent_upload *upload;
     int err = FP_OK;
 
-    if (request->upload_id.size != (request->has_commit ? 0 : sizeof put->id))
+    if (request->upload_id.size !=
+        (FP_AGENT_WHOLE_PUT && request->has_commit ? 0 : sizeof put->id))
         return fp_agent_because(
             task, FP_ERR_INVAL,
             "an upload_id is 16 bytes, and none with a commit");
     if ((uint32_t)request->mode > fp_PutMode_PUT_IN_PLACE)
         return fp_agent_because(task, FP_ERR_INVAL, "no such way to write");
-    if (request->size > INT64_MAX)
+    put->size = (fp_addr)request->size;
+    if (request->size > INT64_MAX || put->size != request->size)
         return FP_ERR_FBIG;
     put->mode = (uint8_t)request->mode;
-    put->is_whole = request->has_commit;
-    if (put->is_whole)
+    put->is_whole = FP_AGENT_WHOLE_PUT && request->has_commit;
+    if (fp_agent_is_whole(put))
         err = fp_agent_commit_terms(task, put->mode, &request->commit,
                                     &put->terms);
     if (err)
@@ -197,7 +248,6 @@ static int put_open_start(struct fp_agent *agent, struct fp_agent_task *task,
     if (!err)
         err = fp_agent_locate_new(agent, task, put->path);
     memcpy(put->id, request->upload_id.bytes, request->upload_id.size);
-    put->size = request->size;
     put->has_mtime = request->has_mtime;
     put->mtime_ns = request->mtime_ns;
     return err;
@@ -234,7 +284,7 @@ static int put_begin(struct fp_agent *agent, struct fp_agent_task *task,
     upload->volume = task->volume;
     err = open_file(agent, task, upload);
     if (err)
-        fp_agent_upload_free(upload);
+        fp_agent_upload_free(agent, upload);
     upload->gen_own = fp_agent_gen(task->storage) - gen;
     return err;
 }
@@ -246,7 +296,7 @@ static bool place_comes_free(const struct fp_agent *agent,
 {
     for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
         if (agent->uploads[i].committing ||
-            (agent->uploads[i].is_whole &&
+            (fp_agent_is_whole(&agent->uploads[i]) &&
              (!task->u.put.bytes_wait ||
               agent->uploads[i].off == agent->uploads[i].size)))
             return true;
@@ -261,10 +311,11 @@ static int claim(struct fp_agent *agent, struct fp_agent_task *task,
         fp_agent_upload_find(agent, task->u.put.id, sizeof task->u.put.id);
 
     *out = upload;
-    if (upload != NULL && !task->u.put.is_whole)
+    if (upload != NULL && !fp_agent_is_whole(&task->u.put))
         return put_resume(task, upload);
     *out = upload = claim_slot(agent);
-    if (upload == NULL && task->u.put.is_whole && place_comes_free(agent, task))
+    if (upload == NULL && fp_agent_is_whole(&task->u.put) &&
+        place_comes_free(agent, task))
         return FP_AGENT_WAIT;
     if (upload == NULL) {
         task->limit = FP_AGENT_UPLOADS;
@@ -293,14 +344,14 @@ static int put_open_step(struct fp_agent *agent, struct fp_agent_task *task)
     fp_Envelope *out;
     int err;
 
-    if (task->u.put.is_whole && fp_agent_put_is_there(agent, task))
+    if (fp_agent_is_whole(&task->u.put) && fp_agent_put_is_there(agent, task))
         return fp_agent_send_committed(agent, task, true, true);
     err = claim(agent, task, &upload);
     if (err)
         return err;
     upload->stream = task->stream;
     upload->used_ms = agent->now_ms;
-    if (upload->is_whole)
+    if (fp_agent_is_whole(upload))
         return await_bytes(task, upload);
     out = fp_agent_out(agent, task->id, fp_Envelope_put_open_reply_tag);
     out->body.put_open_reply.off = upload->off;
@@ -352,7 +403,7 @@ static const struct fp_agent_task *find_opening(const struct fp_agent *agent,
     for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
         if (agent->tasks[i].id != 0 &&
             agent->tasks[i].job == &fp_agent_job_put_open &&
-            !agent->tasks[i].u.put.is_whole &&
+            !fp_agent_is_whole(&agent->tasks[i].u.put) &&
             memcmp(agent->tasks[i].u.put.id, id, 16) == 0)
             return &agent->tasks[i];
     return NULL;
@@ -387,7 +438,7 @@ static int abort_step(struct fp_agent *agent, struct fp_agent_task *task)
         return FP_AGENT_WAIT;
     upload = fp_agent_upload_find(agent, task->u.put.id, sizeof task->u.put.id);
     if (upload != NULL && !upload->committing)
-        fp_agent_upload_free(upload);
+        fp_agent_upload_free(agent, upload);
     return fp_agent_done(agent, task);
 }
 

@@ -11,12 +11,27 @@
  */
 #include "device-agent/private.h"
 
+#if FP_AGENT_RATES
+
 #define LEAVE_MS    300  /* for the Done to be acknowledged */
 #define SILENCE_MS  5000 /* a host at a raised rate speaks every 2 s */
 #define NOISE_MS    1500 /* ... and one at another rate sounds like this */
 #define STEP_MS     250  /* longer between two polls this end was deaf */
 #define CONFIRM_MIN 100
 #define CONFIRM_MAX 5000
+
+void fp_agent_rate_init(struct fp_agent *agent)
+{
+    const struct fp_agent_config *cfg = agent->cfg;
+
+    agent->rate.now = cfg->set_rate != NULL ? cfg->rates[0] : 0;
+    agent->rate.polled_ms = agent->now_ms;
+}
+
+bool fp_agent_rate_is_due(const struct fp_agent *agent)
+{
+    return agent->rate.state == FP_AGENT_RATE_DUE;
+}
 
 static bool has_rate(const struct fp_agent_config *cfg, uint32_t baud)
 {
@@ -154,3 +169,5 @@ void fp_agent_rate_watch(struct fp_agent *agent)
         break;
     }
 }
+
+#endif

@@ -6,13 +6,13 @@
 #include "device-agent/private.h"
 
 /* What Read and Digest share: the file open at `off`, st and left set. `len` 0
- * is to the end; a range that reaches over the end is cut. */
+ * is to the end; a range that reaches over the end is cut. The path is needed
+ * only here: it becomes text where it lies in the message, from `path` on. */
 static int open_range(struct fp_agent *agent, struct fp_agent_task *task,
-                      const pb_byte_t *path_bytes, size_t path_size,
+                      char *path, const pb_byte_t *path_bytes, size_t path_size,
                       uint64_t off, uint64_t len)
 {
     struct fp_agent_read *read = &task->u.read;
-    char *path = (char *)agent->cfg->scratch; /* needed only here */
     int err = fp_agent_path(task, path, path_bytes, path_size);
 
     if (!err)
@@ -28,10 +28,12 @@ static int open_range(struct fp_agent *agent, struct fp_agent_task *task,
         err = fp_vfs_open(agent->cfg->vfs, &read->file, path, FP_O_READ);
     if (err)
         return err;
-    read->left = read->st.size - off;
-    if (len != 0 && len < read->left)
-        read->left = len;
-    read->at = off;
+    if (len == 0 || len > read->st.size - off)
+        len = read->st.size - off;
+    read->left = (fp_addr)len;
+    read->at = (fp_addr)off;
+    if (read->left != len || read->at != off)
+        return FP_ERR_FBIG;
     if (off != 0 && fp_fs_seek(&read->file, (int64_t)off, FP_SEEK_SET) < 0)
         return FP_ERR_IO;
     return FP_OK;
@@ -53,8 +55,9 @@ static int read_start(struct fp_agent *agent, struct fp_agent_task *task,
     int err = fp_agent_stream(agent, task, request->stream);
 
     if (!err)
-        err = open_range(agent, task, request->path.bytes, request->path.size,
-                         request->off, request->len);
+        err = open_range(agent, task, (char *)&agent->message.body.read.path,
+                         request->path.bytes, request->path.size, request->off,
+                         request->len);
     if (err)
         return err;
     if (request->has_if_gen && request->if_gen != fp_agent_gen(task->storage))
@@ -67,7 +70,7 @@ static int read_start(struct fp_agent *agent, struct fp_agent_task *task,
 /* Reads go on where the last one ended; only a run that was followed too far
  * costs a seek. */
 static int file_read(struct fp_agent *agent, struct fp_agent_task *task,
-                     uint64_t off, uint8_t *buf, uint32_t size)
+                     fp_addr off, uint8_t *buf, uint32_t size)
 {
     struct fp_file *file = &task->u.read.file;
     int64_t at = fp_fs_seek(file, 0, FP_SEEK_CUR);
@@ -108,7 +111,7 @@ static int read_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     static const struct fp_agent_source source = { file_read, 1 };
     struct fp_agent_read *read = &task->u.read;
-    uint64_t before = read->left;
+    fp_addr before = read->left;
     fp_Envelope *out;
     int got;
 
@@ -140,8 +143,9 @@ static int digest_start(struct fp_agent *agent, struct fp_agent_task *task,
                         const fp_Envelope *in)
 {
     const fp_DigestRequest *request = &in->body.digest;
-    int err = open_range(agent, task, request->path.bytes, request->path.size,
-                         request->off, request->len);
+    int err = open_range(agent, task, (char *)&agent->message.body.digest.path,
+                         request->path.bytes, request->path.size, request->off,
+                         request->len);
 
     fp_sha256_init(&task->u.read.sha);
     task->computing = err == FP_OK;
@@ -151,17 +155,17 @@ static int digest_start(struct fp_agent *agent, struct fp_agent_task *task,
 static int digest_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_read *read = &task->u.read;
-    uint32_t n = (uint32_t)agent->cfg->scratch_size;
+    uint32_t n = agent->scratch_size;
     fp_Envelope *out;
     int err;
 
     if (read->left > 0) {
         if (n > read->left)
             n = (uint32_t)read->left;
-        err = file_read(agent, task, read->at, agent->cfg->scratch, n);
+        err = file_read(agent, task, read->at, agent->scratch, n);
         if (err)
             return err;
-        fp_agent_hash(agent, &read->sha, agent->cfg->scratch, n);
+        fp_agent_hash(agent, &read->sha, agent->scratch, n);
         read->at += n;
         read->left -= n;
         return FP_AGENT_MORE;

@@ -20,31 +20,34 @@ bool fp_agent_has_room(struct fp_agent *agent, size_t size)
 {
     size_t max = fp_link_frame_max(&agent->link);
 
-    return fp_agent_wire_is_free(agent) &&
-           fp_link_alloc(&agent->link, size < max ? size : max) != NULL;
+    if (!fp_agent_wire_is_free(agent))
+        return false;
+    if (fp_link_alloc(&agent->link, size < max ? size : max) != NULL)
+        return true;
+    agent->wants_room = true;
+    return false;
 }
 
+#if FP_AGENT_STATS
 uint64_t fp_agent_now_us(const struct fp_agent *agent)
 {
     return agent->cfg->clock_us != NULL ? agent->cfg->clock_us(agent->cfg->ctx)
                                         : 0;
 }
+#else
+#define fp_agent_now_us(agent) 0
+#endif
 
 void fp_agent_hash(struct fp_agent *agent, struct fp_sha256 *sha,
                    const uint8_t *buf, uint32_t size)
 {
     uint64_t from_us = fp_agent_now_us(agent);
 
+    (void)from_us; /* where nothing is counted */
     fp_sha256_update(sha, buf, size);
     if (agent->cfg->hashed != NULL)
         agent->cfg->hashed(agent->cfg->ctx, size);
-    agent->counts.hash_us += fp_agent_now_us(agent) - from_us;
-}
-
-int fp_agent_because(struct fp_agent_task *task, int err, const char *detail)
-{
-    task->detail = detail;
-    return err;
+    FP_AGENT_COUNT(agent, hash_us, fp_agent_now_us(agent) - from_us);
 }
 
 fp_Envelope *fp_agent_out(struct fp_agent *agent, uint32_t id, pb_size_t tag)
@@ -106,7 +109,9 @@ void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
     fp_Failure *failure = &out->body.failure;
 
     failure->error = (fp_Error)-err;
-    FP_AGENT_TEXT(failure->detail, detail != NULL ? detail : fp_strerror(err));
+    if (FP_AGENT_TEXTS)
+        FP_AGENT_TEXT(failure->detail,
+                      detail != NULL ? detail : fp_strerror(err));
     failure->needed = needed;
     failure->free = free;
     failure->limit = limit;

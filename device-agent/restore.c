@@ -107,10 +107,20 @@ static int restore_end_start(struct fp_agent *agent, struct fp_agent_task *task,
                                  request->storage.size);
 }
 
+/* At work, or waiting for its turn. */
+static bool has_chunk_write(const struct fp_agent *agent,
+                            const struct fp_agent_storage *storage)
+{
+    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
+        if (agent->tasks[i].id != 0 && agent->tasks[i].storage == storage &&
+            agent->tasks[i].job == &fp_agent_job_chunk_write)
+            return true;
+    return false;
+}
+
 static int restore_end_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
-    if (agent->block_owner != NULL &&
-        agent->block_owner->storage == task->storage)
+    if (has_chunk_write(agent, task->storage))
         return fp_agent_because(task, FP_ERR_BUSY, "a ChunkWrite is at work");
     if (!task->storage->restoring)
         return fp_agent_done(agent, task);
@@ -139,7 +149,7 @@ static int chunk_write_start(struct fp_agent *agent, struct fp_agent_task *task,
 {
     const fp_ChunkWriteRequest *request = &in->body.chunk_write;
     struct fp_agent_blocks *blocks = &task->u.blocks;
-    uint64_t chunk_size, size, end;
+    uint64_t chunk_size, size, off, end;
     int err = fp_agent_find_storage(agent, task, request->storage.bytes,
                                     request->storage.size);
 
@@ -151,17 +161,18 @@ static int chunk_write_start(struct fp_agent *agent, struct fp_agent_task *task,
                                 "ChunkWrite needs RestoreBegin and its nonce");
     chunk_size = fp_agent_chunk_size(task->storage);
     size = fp_agent_storage_size(task->storage);
-    blocks->off = request->first * chunk_size;
+    off = request->first * chunk_size;
     end = (request->first + (uint64_t)request->count) * chunk_size;
     end = end < size ? end : size;
-    if (request->count == 0 || blocks->off >= end ||
-        (fp_addr)blocks->off % task->storage->dev->block_size != 0 ||
+    if (request->count == 0 || off >= end ||
+        (fp_addr)off % task->storage->dev->block_size != 0 ||
         (fp_addr)end % task->storage->dev->block_size != 0) {
         task->limit = task->storage->dev->block_size;
         return fp_agent_because(task, FP_ERR_INVAL,
                                 "chunks to write make whole erase blocks");
     }
-    blocks->left = end - blocks->off;
+    blocks->off = (fp_addr)off;
+    blocks->left = (fp_addr)(end - off);
     if (fp_agent_is_guarded(task->storage, blocks->off, blocks->left,
                             FP_AGENT_REGION_RDONLY | FP_AGENT_REGION_HIDDEN))
         return fp_agent_because(task, FP_ERR_ACCES,
@@ -173,16 +184,16 @@ static int chunk_write_start(struct fp_agent *agent, struct fp_agent_task *task,
 static int differs(struct fp_agent *agent, struct fp_bdev *dev, fp_addr off,
                    bool *yes)
 {
-    uint32_t max = (uint32_t)agent->cfg->scratch_size;
+    uint32_t max = agent->scratch_size;
 
     *yes = false;
     for (uint32_t at = 0; at < dev->block_size && !*yes; at += max) {
         uint32_t n = dev->block_size - at < max ? dev->block_size - at : max;
-        int err = fp_bdev_read(dev, off + at, agent->cfg->scratch, n);
+        int err = fp_bdev_read(dev, off + at, agent->scratch, n);
 
         /* What can't be read is what a restore is for. */
-        *yes = err ||
-               memcmp(agent->cfg->scratch, agent->cfg->block_buf + at, n) != 0;
+        *yes =
+            err || memcmp(agent->scratch, agent->cfg->block_buf + at, n) != 0;
     }
     return FP_OK;
 }
@@ -251,8 +262,14 @@ int fp_agent_blocks_write(struct fp_agent *agent, struct fp_agent_task *task,
         return FP_AGENT_MORE; /* failed: what still comes is swallowed */
     if (!blocks->told || size > blocks->left) {
         fp_agent_task_fail(agent, task, FP_ERR_PROTO,
-                           blocks->told ? "more bytes came than announced"
-                                        : "bytes came before they were due");
+                           FP_AGENT_SAY(blocks->told
+                                            ? "more bytes came than announced"
+                                            : "bytes came before they were "
+                                              "due"));
+        return FP_AGENT_MORE;
+    }
+    if (!task->storage->restoring) {
+        fp_agent_task_fail(agent, task, FP_ERR_STALE, "the restore has ended");
         return FP_AGENT_MORE;
     }
     if (!fp_agent_may_write(agent, task->storage))
@@ -262,7 +279,7 @@ int fp_agent_blocks_write(struct fp_agent *agent, struct fp_agent_task *task,
     blocks->left -= size;
     if (blocks->filled < dev->block_size)
         return FP_AGENT_MORE;
-    blocks->err = write_block(agent, dev, (fp_addr)blocks->off);
+    blocks->err = write_block(agent, dev, blocks->off);
     blocks->off += dev->block_size;
     blocks->filled = 0;
     return FP_AGENT_MORE;

@@ -12,6 +12,7 @@
 
 #include "core/digest/sha256.h"
 #include "core/vfs/vfs.h"
+#include "device-agent/parts.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,15 +22,14 @@
 #define FP_AGENT_REQUESTS 4
 #endif
 
-/* Longest path that is taken, in bytes; messages carry 512 at most. */
+/* Longest path that is taken, in bytes; what a message carries at most. */
 #ifndef FP_AGENT_PATH_MAX
-#define FP_AGENT_PATH_MAX 512
+#define FP_AGENT_PATH_MAX FP_MESSAGE_PATH_MAX
 #endif
 
-/* Chunk digests in one reply, 16 bytes of every task each; 32 at most, as
- * flashport.options has it. */
+/* Chunk digests in one reply, 16 bytes of every task each; likewise. */
 #ifndef FP_AGENT_DIGESTS
-#define FP_AGENT_DIGESTS 32
+#define FP_AGENT_DIGESTS FP_MESSAGE_DIGESTS
 #endif
 /* Chunks in one ChunkRead, likewise. */
 #define FP_AGENT_CHUNKS 64
@@ -73,8 +73,8 @@ struct fp_agent_list {
 struct fp_agent_read {
     struct fp_file file;
     struct fp_stat st;
-    uint64_t at, left; /* position in the file; bytes to go */
-    uint64_t sent;
+    fp_addr at, left; /* position in the file; bytes to go */
+    fp_addr sent;
     uint32_t crc;
     bool told;            /* ReadReply is out */
     struct fp_sha256 sha; /* Digest */
@@ -96,7 +96,7 @@ struct fp_agent_put {
     bool bytes_wait; /* and the bytes are in front of the line */
     bool has_mtime;
     int64_t mtime_ns;
-    uint64_t size;
+    fp_addr size;
     struct fp_agent_terms terms; /* is_whole */
 };
 
@@ -106,7 +106,7 @@ struct fp_agent_commit {
     bool replaced; /* there was an old file */
     uint8_t phase;
     uint8_t tries;
-    uint64_t left;
+    fp_addr left;
     uint32_t gen_before; /* of the hash of the old file */
     struct fp_file file; /* the old one */
     struct fp_sha256 sha;
@@ -115,6 +115,7 @@ struct fp_agent_commit {
 struct fp_agent_check {
     struct fp_step step;
     uint32_t lost; /* findings that found no room on the line */
+    bool wrote;    /* or may have */
 };
 
 /* Of Mount and Format. */
@@ -132,12 +133,13 @@ struct fp_agent_chunks {
     uint32_t gen_first;
     uint32_t reply_first; /* of the digests collected below */
     uint32_t collected;
-    bool uniform, unreadable, upper_unreadable, started;
+    bool uniform, unreadable, upper_unreadable;
     uint8_t fill;
-    struct fp_sha256 sha;   /* of the chunk */
-    struct fp_sha256 upper; /* of its digests */
+    struct fp_sha256
+        sha; /* of the chunk; that of its digests is agent->upper */
     uint8_t digests[16 * FP_AGENT_DIGESTS];
-    uint8_t status[FP_AGENT_CHUNKS];
+    uint8_t status[FP_AGENT_DIGESTS];
+    uint8_t lost[FP_AGENT_CHUNKS / 8]; /* ChunkRead: bits of those unreadable */
 };
 
 struct fp_agent_changed {
@@ -147,9 +149,9 @@ struct fp_agent_changed {
 };
 
 struct fp_agent_blocks {
-    uint64_t off, left; /* of the storage, of the BULK to come */
-    uint32_t filled;    /* bytes in block_buf */
-    bool told;          /* "send the BULK now" is out */
+    fp_addr off, left; /* of the storage, of the BULK to come */
+    uint32_t filled;   /* bytes in block_buf */
+    bool told;         /* "send the BULK now" is out */
     int err;
 };
 
@@ -162,25 +164,32 @@ struct fp_agent_task {
     bool has_op_id;
     uint32_t turn; /* bytes for the line in its turn so far */
     int err;       /* failed: the Failure waits for room */
+#if FP_AGENT_TEXTS
     const char *detail;
-    uint64_t needed, free, limit;
+#endif
+    fp_addr needed, free, limit;
     uint8_t op_id[8];
     struct fp_agent_storage *storage; /* that it touches, or NULL */
     struct fp_agent_volume *volume;   /* likewise */
-    uint32_t index;                   /* lists: the next one */
     union {
+        uint32_t index; /* lists: the next one */
         struct fp_agent_names names;
         struct fp_agent_remove remove;
+#if FP_AGENT_ATTRS
         struct fp_agent_attr attr;
+#endif
         struct fp_agent_list list;
         struct fp_agent_read read;
         struct fp_agent_put put;
         struct fp_agent_commit commit;
+#if FP_AGENT_CHECK
         struct fp_agent_check check;
+#endif
         struct fp_agent_mount_args mount;
         struct fp_agent_chunks chunks;
         struct fp_agent_changed changed;
         struct fp_agent_blocks blocks;
+        uint32_t freeze_ms;
     } u;
 };
 

@@ -27,13 +27,14 @@ static void tell_mounted(struct fp_agent_volume *volume, fp_VolumeReply *reply)
     FP_AGENT_TEXT(reply->fs, ops->name);
     reply->promise = (uint32_t)ops->promise;
     if (err) {
-        FP_AGENT_TEXT(reply->reason, fp_strerror(err));
+        if (FP_AGENT_TEXTS)
+            FP_AGENT_TEXT(reply->reason, fp_strerror(err));
         return;
     }
     FP_AGENT_TEXT(reply->version, st.version);
-    reply->caps = st.caps;
+    reply->caps = FP_AGENT_ATTRS ? st.caps : st.caps & ~(uint32_t)FP_CAP_ATTRS;
     reply->writable = !fp_agent_is_rdonly(volume) && st.caps & FP_CAP_WRITE;
-    if (!reply->writable && reply->reason.size == 0)
+    if (FP_AGENT_TEXTS && !reply->writable && reply->reason.size == 0)
         FP_AGENT_TEXT(reply->reason, "its driver here only reads");
     reply->size = st.size;
     reply->free = st.free;
@@ -54,7 +55,7 @@ static const char *region_of(const struct fp_agent_volume *volume)
 
 static void tell_volume(struct fp_agent_volume *volume, fp_VolumeReply *reply)
 {
-    char reason[97];
+    char reason[FP_AGENT_TEXTS ? 97 : 1];
 
     reply->present = true;
     reply->mounted = volume->mounted;
@@ -83,13 +84,13 @@ static int volumes_step(struct fp_agent *agent, struct fp_agent_task *task)
     fp_Envelope *out =
         fp_agent_out(agent, task->id, fp_Envelope_volume_reply_tag);
     fp_VolumeReply *reply = &out->body.volume_reply;
-    uint32_t index = next_volume(agent, task->index);
+    uint32_t index = next_volume(agent, task->u.index);
     int err;
 
     if (index < agent->cfg->volume_count)
         tell_volume(&agent->cfg->volumes[index], reply);
-    task->index = next_volume(agent, index + 1);
-    reply->last = task->index >= agent->cfg->volume_count;
+    task->u.index = next_volume(agent, index + 1);
+    reply->last = task->u.index >= agent->cfg->volume_count;
     err = fp_agent_send(agent);
     if (err)
         return err;
@@ -261,6 +262,8 @@ const struct fp_agent_job fp_agent_job_format = {
 
 /* ---- Check, Repair ---- */
 
+#if FP_AGENT_CHECK
+
 struct teller {
     struct fp_agent *agent;
     struct fp_agent_task *task;
@@ -331,6 +334,7 @@ static int check_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct teller teller = { .agent = agent, .task = task };
     struct fp_step *step = &task->u.check.step;
+    uint32_t gen = fp_agent_gen(task->storage);
     int err;
 
     if (step->done)
@@ -338,15 +342,19 @@ static int check_step(struct fp_agent *agent, struct fp_agent_task *task)
     step->ctx = &teller;
     err = fp_fs_step(&task->volume->vm.mnt, step);
     step->ctx = NULL;
+    if (step->kind == FP_STEP_REPAIR &&
+        (task->storage->gen == NULL || fp_agent_gen(task->storage) != gen))
+        task->u.check.wrote = true;
     if (err)
         return err;
     return FP_AGENT_MORE;
 }
 
+/* A step holds nothing open; an end makes unmount see it, too. */
 static void check_end(struct fp_agent *agent, struct fp_agent_task *task)
 {
-    (void)agent;
-    (void)task; /* a step holds nothing open; an end makes unmount see it */
+    if (task->u.check.wrote)
+        fp_agent_tell_changed(agent, task->volume->path);
 }
 
 const struct fp_agent_job fp_agent_job_check = {
@@ -355,3 +363,5 @@ const struct fp_agent_job fp_agent_job_check = {
     .end = check_end,
     .writes = true, /* a repair does; a check is slow enough to share a turn */
 };
+
+#endif

@@ -254,7 +254,9 @@ void fp_link_resume(struct fp_link *link)
     fp_link_rx_grant(link);
 }
 
+#if FP_LINK_STATS
 void fp_link_get_stats(const struct fp_link *link, struct fp_link_stats *st)
 {
     *st = link->stats;
 }
+#endif

@@ -31,6 +31,11 @@ enum fp_link_state {
     FP_LINK_UP,
 };
 
+/* The least memory to send from and to receive into: one frame with its record,
+ * and what a frame takes on its way in. */
+#define FP_LINK_TX_MIN(frame_max) ((frame_max) + 8u)
+#define FP_LINK_RX_MIN(frame_max) (((frame_max) + 31u) / 16u * 16u + 64u)
+
 struct fp_link_config {
     /* CRC-32 as core/digest/crc32.h's fp_crc32(); a port with a CRC unit
      * passes its own. proto includes nobody, so it is handed in. */
@@ -49,10 +54,14 @@ struct fp_link_config {
     uint16_t frame_max;  /* largest payload this end takes or sends, 64 to
                             4096; the smaller of both ends' rules */
     uint8_t *tx_buf;     /* frames sent and not yet acknowledged */
-    size_t tx_size;      /* at least 2 * (frame_max + FP_FRAME_OVERHEAD) */
+    size_t tx_size;      /* at least FP_LINK_TX_MIN(frame_max); with less
+                            than twice that, bulk goes in frames of half the
+                            size, and a message of full size waits until what
+                            was sent before is acknowledged */
     uint8_t *rx_buf;     /* the frame being received, and those not yet taken */
-    size_t rx_size;      /* at least 2 * (frame_max + FP_FRAME_OVERHEAD); more
-                            is what the other end may have under way */
+    size_t rx_size;      /* at least FP_LINK_RX_MIN(frame_max), with the same
+                            price; more is what the other end may have under
+                            way */
     uint32_t rto_ms;     /* first retransmission timeout; 0: 250 */
     uint32_t give_up_ms; /* silence after which the link is DOWN; 0: 5000 */
 };
@@ -75,16 +84,24 @@ struct fp_link_stats {
 };
 
 /* Encoded bytes that wait for the wire, given to send() in one piece where they
- * fill up. A small device may define it as 256. */
+ * fill up. A small device may define it as 256, or as 64: the port's send() is called
+ * the more often, and console text goes in smaller frames. */
 #ifndef FP_LINK_STAGE
 #define FP_LINK_STAGE 1024
+#endif
+
+/* 0: nothing is counted, 64 bytes less. */
+#ifndef FP_LINK_STATS
+#define FP_LINK_STATS 1
 #endif
 
 /* Complete, so that a caller can place one. */
 struct fp_link {
     /* private */
     struct fp_link_config cfg;
+#if FP_LINK_STATS
     struct fp_link_stats stats;
+#endif
     enum fp_link_state state;
     uint32_t session;
     uint16_t frame_max; /* negotiated */
@@ -234,6 +251,8 @@ bool fp_link_may_stall(const struct fp_link *link);
 void fp_link_hold(struct fp_link *link);
 void fp_link_resume(struct fp_link *link);
 
+#if FP_LINK_STATS
 void fp_link_get_stats(const struct fp_link *link, struct fp_link_stats *st);
+#endif
 
 #endif

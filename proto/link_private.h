@@ -29,6 +29,12 @@ enum {
     FP_LINK_AGAIN = 8, /* something came that had come before */
 };
 
+#if FP_LINK_STATS
+#define FP_LINK_COUNT(link, what, n) ((void)((link)->stats.what += (n)))
+#else
+#define FP_LINK_COUNT(link, what, n) ((void)0)
+#endif
+
 static inline uint16_t fp_link_units(size_t payload)
 {
     return (uint16_t)((payload + FP_LINK_UNIT + FP_LINK_UNIT - 1) /

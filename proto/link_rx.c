@@ -30,6 +30,10 @@
  * a small one that needs no credit. */
 #define SLACK 64u
 
+_Static_assert(FP_LINK_RX_MIN(512) == 512 + FP_LINK_UNIT + SLACK &&
+                   FP_LINK_TX_MIN(512) == 512 + FP_LINK_RECORD,
+               "a frame finds its place");
+
 /* So many frames may wait to be taken: their numbers must not repeat. */
 #define KEPT_MAX 128
 
@@ -211,7 +215,7 @@ static void on_data(struct fp_link *link, const struct fp_frame *frame)
 
     if (ahead >= 128 ||
         (ahead > 0 && ahead <= 32 && link->rx_ahead >> (ahead - 1) & 1)) {
-        link->stats.duplicates++;
+        FP_LINK_COUNT(link, duplicates, 1);
         link->rx_again = true; /* ours was lost, or late */
         link->ack_now = true;
         return;
@@ -219,7 +223,7 @@ static void on_data(struct fp_link *link, const struct fp_frame *frame)
     /* A peer that counts as we do never gets here. */
     if (ahead > 32 || frame->size > link->frame_max ||
         link->rx_ahead_units + units > granted) {
-        link->stats.rx_damaged++;
+        FP_LINK_COUNT(link, rx_damaged, 1);
         link->ack_now = true;
         return;
     }
@@ -278,14 +282,14 @@ static void on_ack(struct fp_link *link, const struct fp_frame *frame)
 
 static void console(struct fp_link *link, const uint8_t *buf, size_t size)
 {
-    link->stats.console_bytes += size;
+    FP_LINK_COUNT(link, console_bytes, size);
     if (link->cfg.console != NULL && size > 0)
         link->cfg.console(link->cfg.ctx, buf, size);
 }
 
 static void on_frame(struct fp_link *link, const struct fp_frame *frame)
 {
-    link->stats.rx_frames++;
+    FP_LINK_COUNT(link, rx_frames, 1);
     if (frame->kind == FP_FRAME_SYN || frame->kind == FP_FRAME_SYNACK) {
         fp_link_on_handshake(link, frame);
         return;
@@ -338,7 +342,7 @@ static void text(struct fp_link *link, const uint8_t *buf, size_t size)
     if (is_text(buf, size)) {
         console(link, buf, size);
     } else {
-        link->stats.rx_damaged++;
+        FP_LINK_COUNT(link, rx_damaged, 1);
         link->in_mode = IN_SKIP;
     }
 }
@@ -371,7 +375,7 @@ static void segment(struct fp_link *link, const uint8_t *buf, size_t size)
             link->in_mode = IN_TEXT;
             text(link, in, link->in_size);
         } else if (size > 0) {
-            link->stats.rx_damaged++;
+            FP_LINK_COUNT(link, rx_damaged, 1);
             link->in_mode = IN_SKIP;
         }
     }
@@ -396,7 +400,7 @@ static void segment_end(struct fp_link *link)
     else if (fp_frame_decode(&frame, link->cfg.crc32, in, size))
         on_frame(link, &frame);
     else
-        link->stats.rx_damaged++;
+        FP_LINK_COUNT(link, rx_damaged, 1);
     link->in_mode = IN_FRAME;
 }
 
@@ -404,7 +408,7 @@ void fp_link_input(struct fp_link *link, const uint8_t *buf, size_t size,
                    uint32_t now_ms)
 {
     link->now_ms = now_ms;
-    link->stats.rx_bytes += size;
+    FP_LINK_COUNT(link, rx_bytes, size);
     while (size > 0) {
         const uint8_t *zero = memchr(buf, 0, size);
         size_t n = zero != NULL ? (size_t)(zero - buf) : size;

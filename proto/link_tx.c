@@ -24,7 +24,7 @@
 #define RTO_MAX_MS     2000
 #define RTO_BACKED_MS  640 /* no use in waiting longer: nothing is congested */
 #define BACKOFF_MAX    4
-#define CONSOLE_MAX    240
+#define CONSOLE_MAX    (FP_LINK_STAGE < 256 ? FP_LINK_STAGE - 16u : 240u)
 #define NOTICE_MS      100
 
 /* How damaged the line is: bytes over which it is judged, those that it is
@@ -34,6 +34,9 @@
 #define LINE_PRIOR  0x20000u
 #define LINE_FRAME  18u
 #define PAYLOAD_MIN 128u
+
+_Static_assert(FP_FRAME_ENCODED_MAX(CONSOLE_MAX) + 2 <= FP_LINK_STAGE,
+               "a CONSOLE frame is encoded in one go");
 
 /* States of a record, in its byte 4. */
 enum {
@@ -111,6 +114,27 @@ static size_t record_next(const struct fp_link *link, size_t at)
     return link->tx.wrapped && at == link->tx.end ? 0 : at;
 }
 
+/* The last record gives its payload's memory back as soon as it has arrived,
+ * so that with memory for two frames one can follow while the one before is
+ * sent again. Until that has arrived too, it takes the other end's memory. */
+static void reap_last(struct fp_link *link)
+{
+    struct fp_link_ring *tx = &link->tx;
+    size_t last = tx->head;
+    uint8_t *rec;
+
+    for (unsigned i = 1; i < tx->count; i++)
+        last = record_next(link, last);
+    rec = record(link, last);
+    if (!(rec[4] & TX_ARRIVED) || rec[4] & TX_GONE || last == link->enc_rec)
+        return;
+    fp_link_put16(rec + 6, units_of(rec));
+    fp_link_put16(rec, 0);
+    rec[4] |= TX_GONE;
+    tx->tail = last + FP_LINK_RECORD;
+    link->tx_new = tx->tail;
+}
+
 uint8_t *fp_link_alloc(struct fp_link *link, size_t size)
 {
     struct fp_link_ring *tx = &link->tx;
@@ -120,7 +144,9 @@ uint8_t *fp_link_alloc(struct fp_link *link, size_t size)
     if (link->state != FP_LINK_UP || size > link->frame_max ||
         tx->count >= 4 * FP_LINK_FLIGHT_MAX - 1)
         return NULL;
-    if (tx->count == 0) {
+    if (tx->count > 0) {
+        reap_last(link);
+    } else {
         *tx = (struct fp_link_ring){ 0 };
         link->tx_new = 0;
     }
@@ -195,29 +221,6 @@ static void reap(struct fp_link *link)
     }
 }
 
-/* The last record gives its payload's memory back as soon as it has arrived,
- * so that with memory for two frames one can follow while the one before is
- * sent again. Until that has arrived too, it takes the other end's memory. */
-static void reap_last(struct fp_link *link)
-{
-    struct fp_link_ring *tx = &link->tx;
-    size_t last = tx->head;
-    uint8_t *rec;
-
-    if (tx->count == 0 || link->tx_room != FP_LINK_NONE)
-        return;
-    for (unsigned i = 1; i < tx->count; i++)
-        last = record_next(link, last);
-    rec = record(link, last);
-    if (!(rec[4] & TX_ARRIVED) || rec[4] & TX_GONE || last == link->enc_rec)
-        return;
-    fp_link_put16(rec + 6, units_of(rec));
-    fp_link_put16(rec, 0);
-    rec[4] |= TX_GONE;
-    tx->tail = last + FP_LINK_RECORD;
-    link->tx_new = tx->tail;
-}
-
 /* --- how large frames should be -------------------------------------------- */
 
 static void count_line(struct fp_link *link, size_t bytes)
@@ -257,14 +260,18 @@ static size_t lesser(size_t a, size_t b)
 
 uint16_t fp_link_payload(const struct fp_link *link)
 {
-    size_t n = payload_for_line(link);
+    size_t n = payload_for_line(link), each;
     size_t theirs = (size_t)link->tx_credit_max * FP_LINK_UNIT;
     size_t most = lesser(theirs, link->cfg.tx_size);
+    unsigned frames = 2;
 
     /* Memory at either end holds two; where the line damages them, four, or
      * there is nothing to send while one is sent again. */
-    most = n < lesser(link->frame_max, most / 2) ? most / 4 : most / 2;
-    n = lesser(n, most > FP_LINK_UNIT ? most - FP_LINK_UNIT : 0);
+    if (n < lesser(link->frame_max, most / 2))
+        frames = 4;
+    each = lesser((size_t)(link->tx_credit_max / frames) * FP_LINK_UNIT,
+                  link->cfg.tx_size / frames);
+    n = lesser(n, each > FP_LINK_UNIT ? each - FP_LINK_UNIT : 0);
     if (n < PAYLOAD_MIN)
         n = PAYLOAD_MIN;
     return (uint16_t)lesser(n, link->frame_max);
@@ -422,7 +429,6 @@ void fp_link_tx_acked(struct fp_link *link, uint8_t ack, uint16_t credit,
         link->yielded = false;
     find_lost(link);
     reap(link);
-    reap_last(link);
 }
 
 void fp_link_tx_timeout(struct fp_link *link)
@@ -560,7 +566,7 @@ static void begin_lost(struct fp_link *link)
     rec = record(link, at);
     rec[4] = (uint8_t)(TX_SENT | TX_AGAIN | (rec[4] & TX_TIMED));
     link->tx_lost--;
-    link->stats.retransmitted++;
+    FP_LINK_COUNT(link, retransmitted, 1);
     if (link->timing && rec[3] == link->timed_seq)
         link->timing = false;
     begin_record(link, at);
@@ -623,7 +629,7 @@ static bool begin_next(struct fp_link *link)
 static void encoded(struct fp_link *link)
 {
     link->encoding = false;
-    link->stats.tx_frames++;
+    FP_LINK_COUNT(link, tx_frames, 1);
     if (link->enc_rec != FP_LINK_NONE) {
         const uint8_t *rec = record(link, link->enc_rec);
 
@@ -650,7 +656,7 @@ static bool flush(struct fp_link *link)
         if (n == 0 || n > left)
             return false;
         link->stage_sent += n;
-        link->stats.tx_bytes += n;
+        FP_LINK_COUNT(link, tx_bytes, n);
     }
     link->stage_sent = link->stage_size = 0;
     return true;

@@ -79,7 +79,7 @@ size_t fp_bulk_put_fill(uint8_t *payload, uint8_t stream, uint8_t fill,
 
 int fp_bulk_parse(struct fp_bulk *rec, const uint8_t *payload, size_t size)
 {
-    if (size < 2)
+    if (size < 2 || payload[0] == 0)
         return -fp_Error_ERROR_PROTO;
     *rec = (struct fp_bulk){ .stream = payload[0] };
     switch (payload[1]) {

@@ -4,8 +4,8 @@
 #include "cli/image/blank.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +18,9 @@
 
 /* As much as is zero is left out of the file. */
 #define PIECE 4096u
+
+/* As much is written in one call: a signal waits for its end. */
+#define WRITE_MAX ((size_t)1 << 20)
 
 static struct fpc_image_blank *blank_of(struct fp_bdev *dev)
 {
@@ -120,28 +123,62 @@ bool fpc_image_is_zero(const uint8_t *buf, size_t size)
     return size == 0 || (buf[0] == 0 && memcmp(buf, buf + 1, size - 1) == 0);
 }
 
+static bool write_all(int fd, const uint8_t *src, size_t size, size_t at)
+{
+    while (size > 0) {
+        ssize_t n = pwrite(fd, src, size, (off_t)at);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        src += n;
+        at += (size_t)n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
+/* Bytes from the start on, in pieces, of which all are zero, or none is. */
+static size_t run_of(const uint8_t *mem, size_t size, bool *zero)
+{
+    size_t run = 0, n;
+
+    for (; run < size && run < WRITE_MAX; run += n) {
+        bool is;
+
+        n = size - run < PIECE ? size - run : PIECE;
+        is = fpc_image_is_zero(mem + run, n);
+        if (run == 0)
+            *zero = is;
+        else if (is != *zero)
+            break;
+    }
+    return run;
+}
+
 /* What is zero is left out of the file: holes read as zeros. */
-static bool write_bytes(FILE *out, const uint8_t *mem, size_t size)
+static bool write_bytes(int fd, const uint8_t *mem, size_t size)
 {
     for (size_t at = 0, n; at < size; at += n) {
-        n = size - at < PIECE ? size - at : PIECE;
-        if (fpc_image_is_zero(mem + at, n)
-                ? fseeko(out, (off_t)n, SEEK_CUR) != 0
-                : fwrite(mem + at, 1, n, out) != n)
+        bool zero = false;
+
+        n = run_of(mem + at, size - at, &zero);
+        if (!zero && !write_all(fd, mem + at, n, at))
             return false;
     }
     return true;
 }
 
-static bool write_erased(FILE *out, uint8_t fill, size_t size)
+static bool write_erased(int fd, uint8_t fill, size_t at, size_t end)
 {
     uint8_t erased[65536];
     size_t n;
 
     memset(erased, fill, sizeof erased);
-    for (; size > 0 && fill != 0; size -= n) {
-        n = size < sizeof erased ? size : sizeof erased;
-        if (fwrite(erased, 1, n, out) != n)
+    for (; at < end && fill != 0; at += n) {
+        n = end - at < sizeof erased ? end - at : sizeof erased;
+        if (!write_all(fd, erased, n, at))
             return false;
     }
     return true;
@@ -149,15 +186,13 @@ static bool write_erased(FILE *out, uint8_t fill, size_t size)
 
 int fpc_image_blank_save(const struct fpc_image_blank *blank, const char *path)
 {
-    FILE *out = fopen(path, "wbe");
+    const int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
     bool saved;
 
-    if (!out)
+    if (fd < 0)
         return -1;
-    saved = write_bytes(out, blank->mem, blank->end) &&
-            write_erased(out, blank->fill, blank->size - blank->end) &&
-            fflush(out) == 0 &&
-            ftruncate(fileno(out), (off_t)blank->size) == 0 &&
-            fsync(fileno(out)) == 0;
-    return fclose(out) == 0 && saved ? 0 : -1;
+    saved = write_bytes(fd, blank->mem, blank->end) &&
+            write_erased(fd, blank->fill, blank->end, blank->size) &&
+            ftruncate(fd, (off_t)blank->size) == 0;
+    return close(fd) == 0 && saved ? 0 : -1;
 }

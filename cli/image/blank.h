@@ -36,8 +36,8 @@ int fpc_image_blank_new(struct fpc_image_blank *blank, uint32_t prog_size,
 void fpc_image_blank_free(struct fpc_image_blank *blank);
 
 bool fpc_image_is_zero(const uint8_t *buf, size_t size);
-/* Writes all of it to the file at `path`, zeros as holes, and to disk. 0, or -1
- * and errno. */
+/* Writes all of it into the file at `path`, which is there, zeros as holes; it
+ * is on disk when that is synced. 0, or -1 and errno. */
 int fpc_image_blank_save(const struct fpc_image_blank *blank, const char *path);
 
 #endif

@@ -385,6 +385,8 @@ static int make_any(struct fpc_make *m, const char *path)
     char *text;
     int err = size_root(m, &text);
 
+    if (err == FP_OK && !count)
+        err = fpc_sources_see(m->files);
     if (err == FP_OK)
         err = count ? make(m, path, count) : make_smallest(m, path);
     m->image->cfg.options = stated;

@@ -145,11 +145,11 @@ static int put_list(struct fpc_image *image, struct putting *p, int i)
     for (size_t k = 0; err == FP_OK && k < list->count; k++) {
         const struct fpc_source *source = &list->items[k];
 
-        size = source->size;
         err = fpc_place_name(&p->to, p->operands[i],
                              fpc_source_below(list, source), name);
         if (err == FP_OK)
             err = put_one(image, p, list, source, name);
+        size = source->size; /* known by now */
     }
     return err ? not_put(image, name, size, err) : FPC_EXIT_OK;
 }

@@ -33,6 +33,7 @@ struct fpc_sink {
     const struct fpc_sink_ops *ops;
     const char *path; /* as the caller calls it */
     /* private */
+    struct fpc_belt *belt; /* of files that are being written */
     void *archive;
     FILE *out;           /* where the archive goes */
     bool failed;         /* it gets no end */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * A directory as a sink. What lies in the way may be an attacker's: nothing is
- * written through a symbolic link.
+ * written through a symbolic link. Files are written behind the reading of the
+ * image, on a belt.
  */
 #define _XOPEN_SOURCE 700
+#include "cli/belt.h"
 #include "cli/image/sink.h"
 #include "core/host/name.h"
 
@@ -14,6 +16,71 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define TRAYS 64
+#define PIECE 65536u
+
+/* A file on its way, if it is shorter than its buffer. */
+struct tray {
+    char path[PATH_MAX];
+    struct fp_stat st;
+    int error; /* an errno; EEXIST: something is there */
+    size_t size;
+    uint8_t buf[PIECE];
+};
+
+/* --- bytes ---------------------------------------------------------------- */
+
+/* Never through a symbolic link. */
+static int open_new(const char *path, int how)
+{
+    return open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | how, 0666);
+}
+
+static bool write_all(int fd, const void *buf, size_t size)
+{
+    const char *p = buf;
+
+    while (size > 0) {
+        ssize_t n = write(fd, p, size);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        p += n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
+static void set_time(int fd, const struct fp_stat *st)
+{
+    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
+
+    if (!st->has_mtime || st->mtime_ns < 0)
+        return;
+    times[1].tv_sec = (time_t)(st->mtime_ns / 1000000000);
+    times[1].tv_nsec = (long)(st->mtime_ns % 1000000000);
+    futimens(fd, times);
+}
+
+/* Whole, into a file that `how` opens. 0, or an errno. */
+static int write_file(const struct tray *t, int how)
+{
+    const int fd = open_new(t->path, how);
+    int error = 0;
+
+    if (fd < 0)
+        return errno;
+    if (write_all(fd, t->buf, t->size))
+        set_time(fd, &t->st);
+    else
+        error = errno;
+    return close(fd) != 0 && error == 0 ? errno : error;
+}
+
+/* --- one file ------------------------------------------------------------- */
+
 struct output {
     const char *path;
     int fd;
@@ -22,44 +89,121 @@ struct output {
 static int take(void *ctx, const void *buf, size_t size)
 {
     struct output *out = ctx;
-    const char *p = buf;
 
-    while (size > 0) {
-        ssize_t n = write(out->fd, p, size);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return fpc_failed(out->path);
-        p += n;
-        size -= (size_t)n;
-    }
-    return FPC_EXIT_OK;
+    return write_all(out->fd, buf, size) ? FPC_EXIT_OK : fpc_failed(out->path);
 }
 
 int fpc_sink_write_file(struct fpc_image *image, const struct fpc_node *node,
                         const char *path)
 {
-    struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
-    struct output out = { .path = path };
+    struct output out = { .path = path, .fd = open_new(path, O_TRUNC) };
     int status;
 
-    out.fd =
-        open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (out.fd < 0)
         return fpc_failed(path);
     status = fpc_image_read_file(image, node->path, take, &out);
-    if (status == FPC_EXIT_OK && node->st.has_mtime && node->st.mtime_ns >= 0) {
-        times[1].tv_sec = (time_t)(node->st.mtime_ns / 1000000000);
-        times[1].tv_nsec = (long)(node->st.mtime_ns % 1000000000);
-        futimens(out.fd, times);
-    }
+    if (status == FPC_EXIT_OK)
+        set_time(out.fd, &node->st);
     if (close(out.fd) != 0 && status == FPC_EXIT_OK)
         status = fpc_failed(path);
     if (status == FPC_EXIT_REFUSED)
         unlink(path);
     return status;
 }
+
+/* --- many, written behind ------------------------------------------------- */
+
+/* One that is there already is left alone here, and written over by the owner
+ * of the belt when it comes back: two names of the image that are one to this
+ * host are written one after the other that way. */
+static void write_tray(void *tray)
+{
+    struct tray *t = tray;
+
+    t->error = write_file(t, O_EXCL);
+}
+
+/* What became of the next one on the belt. After a failure nobody asks. */
+static int take_back(struct fpc_sink *sink, bool *none)
+{
+    struct tray *t = fpc_belt_take(sink->belt);
+
+    *none = t == NULL;
+    if (!t || sink->failed)
+        return FPC_EXIT_OK;
+    if (t->error == EEXIST)
+        t->error = write_file(t, O_TRUNC);
+    if (t->error == 0)
+        return FPC_EXIT_OK;
+    sink->failed = true;
+    errno = t->error;
+    return fpc_failed(t->path);
+}
+
+static int take_all(struct fpc_sink *sink, int status)
+{
+    bool none = false;
+
+    while (!none) {
+        int error = take_back(sink, &none);
+
+        status = status ? status : error;
+    }
+    return status;
+}
+
+/* As much of it as the tray holds. */
+static int read_tray(struct fpc_image *image, const struct fpc_node *node,
+                     struct tray *t)
+{
+    struct fp_file file;
+    int32_t n = 1;
+    int err = fp_fs_open(&image->host.vol.mnt, &file, node->path, FP_O_READ);
+
+    if (err)
+        return fpc_image_failed(image, node->path, err);
+    for (t->size = 0; n > 0 && t->size < PIECE; t->size += (size_t)n) {
+        n = fp_fs_read(&file, t->buf + t->size, (uint32_t)(PIECE - t->size));
+        if (n < 0)
+            break;
+    }
+    fp_fs_close(&file);
+    return n < 0 ? fpc_image_failed(image, node->path, n) : FPC_EXIT_OK;
+}
+
+/* A large one is written in its turn. */
+static int put_large(struct fpc_sink *sink, struct fpc_image *image,
+                     const struct fpc_node *node, const char *path)
+{
+    int status = take_all(sink, FPC_EXIT_OK);
+
+    return status ? status : fpc_sink_write_file(image, node, path);
+}
+
+static int put_file(struct fpc_sink *sink, struct fpc_image *image,
+                    const struct fpc_node *node, const char *path)
+{
+    struct tray *t = fpc_belt_empty(sink->belt);
+    int status = FPC_EXIT_OK;
+    bool none;
+
+    if (!t) {
+        status = take_back(sink, &none);
+        t = fpc_belt_empty(sink->belt);
+    }
+    if (status == FPC_EXIT_OK && node->st.size < PIECE)
+        status = read_tray(image, node, t);
+    if (status)
+        return status;
+    if (node->st.size >= PIECE || t->size == PIECE)
+        return put_large(sink, image, node, path);
+    strcpy(t->path, path);
+    t->st = node->st;
+    fpc_belt_give(sink->belt);
+    return FPC_EXIT_OK;
+}
+
+/* --- the sink ------------------------------------------------------------- */
 
 static int make_dir(const char *path)
 {
@@ -97,8 +241,14 @@ static int refuse_name(const char *path)
 
 static int dir_open(struct fpc_sink *sink, const char *path)
 {
+    int status = make_dir(path);
+
+    if (status)
+        return status;
     sink->path = path;
-    return make_dir(path);
+    sink->belt = fpc_belt_new(write_tray, sizeof(struct tray), TRAYS);
+    return sink->belt ? FPC_EXIT_OK
+                      : (fpc_error("out of memory"), FPC_EXIT_FAILED);
 }
 
 static int dir_put(struct fpc_sink *sink, struct fpc_image *image,
@@ -113,14 +263,17 @@ static int dir_put(struct fpc_sink *sink, struct fpc_image *image,
         errno = ENAMETOOLONG;
         return fpc_failed(sink->path);
     }
-    return node->st.type == FP_TYPE_DIR
-               ? make_dir(path)
-               : fpc_sink_write_file(image, node, path);
+    return node->st.type == FP_TYPE_DIR ? make_dir(path)
+                                        : put_file(sink, image, node, path);
 }
 
+/* Files that came before one that cannot be read are written all the same. */
 static int dir_close(struct fpc_sink *sink, int status)
 {
-    (void)sink;
+    if (sink->failed)
+        fpc_belt_stop(sink->belt);
+    status = take_all(sink, status);
+    fpc_belt_free(sink->belt);
     return status;
 }
 

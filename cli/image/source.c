@@ -52,6 +52,16 @@ const char *fpc_source_below(const struct fpc_sources *list,
     return below;
 }
 
+int fpc_sources_see(const struct fpc_sources *list)
+{
+    int status = FPC_EXIT_OK;
+
+    for (size_t i = 0; i < list->count && status == FPC_EXIT_OK; i++)
+        if (list->items[i].unseen)
+            status = list->ops->see(&list->items[i]);
+    return status;
+}
+
 /* --- putting it in -------------------------------------------------------- */
 
 struct writing {

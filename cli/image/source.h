@@ -6,7 +6,7 @@
  *     fpc_sources_tar     the entries of a tar archive
  *     fpc_sources_volume  what another volume holds
  *
- * Each makes the same list; where contents are read from is a table of two
+ * Each makes the same list; where contents are read from is a table of
  * functions, and nobody else's business.
  *
  * Memory  the list owns its sources, and a tar's contents, which lie in a
@@ -28,7 +28,8 @@ struct fpc_source {
     char *path; /* where it is */
     bool is_dir;
     bool is_stdin;
-    uint64_t size; /* at the time of listing; 0 for a directory */
+    bool unseen;   /* a file, and size and meta come with its content */
+    uint64_t size; /* when it was seen; 0 for a directory */
     struct fp_commit_meta meta;
     uint64_t at; /* of a tar: where its content was put */
 };
@@ -40,6 +41,8 @@ struct fpc_source_ops {
     /* All of a file's content to `take`, whose failure ends it. */
     int (*read)(const struct fpc_sources *list, const struct fpc_source *source,
                 fpc_take_fn take, void *ctx);
+    /* What is unseen of a file; NULL: nothing is. */
+    int (*see)(struct fpc_source *source);
     void (*free)(struct fpc_sources *list); /* NULL: nothing to free */
 };
 
@@ -55,6 +58,9 @@ struct fpc_sources {
     void *from; /* what ops reads contents from */
     size_t room;
 };
+
+/* For who needs all sizes before the contents. */
+int fpc_sources_see(const struct fpc_sources *list);
 
 /* Lists the file `root`, or what lies below the directory `root`; "-" is what
  * comes on stdin, if `or_stdin`. Symbolic links are followed: no format has

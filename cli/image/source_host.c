@@ -2,8 +2,9 @@
  *
  * Sources that are files and directories here, or come on stdin.
  */
-#define _XOPEN_SOURCE 700
+#define _DEFAULT_SOURCE
 #include "cli/command.h"
+#include "cli/image/reader.h"
 #include "cli/image/source.h"
 
 #include <dirent.h>
@@ -17,15 +18,6 @@
 
 /* A tree nested deeper than this is one that contains itself. */
 #define DEPTH_MAX 128
-
-static struct fp_commit_meta meta_of(const struct stat *st)
-{
-    return (struct fp_commit_meta){
-        .has_mtime = true,
-        .mtime_ns =
-            (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
-    };
-}
 
 /* Why no image can hold it, whatever it is; NULL: one can. */
 static const char *why_not(const struct stat *st)
@@ -68,10 +60,39 @@ static int add(struct fpc_sources *list, const char *path)
     item = fpc_sources_add(list, path);
     if (!item)
         return FPC_EXIT_FAILED;
-    item->is_dir = S_ISDIR(st.st_mode);
-    item->size = item->is_dir ? 0 : (uint64_t)st.st_size;
-    item->meta = meta_of(&st);
+    fpc_reader_see(item, &st);
     return FPC_EXIT_OK;
+}
+
+/* What the directory says to be a file is looked at when it is opened. */
+static int add_file(struct fpc_sources *list, const char *path)
+{
+    struct fpc_source *item = fpc_sources_add(list, path);
+
+    if (!item)
+        return FPC_EXIT_FAILED;
+    item->unseen = true;
+    return FPC_EXIT_OK;
+}
+
+static int see(struct fpc_source *item)
+{
+    struct stat st;
+
+    if (stat(item->path, &st) != 0)
+        return fpc_failed(item->path);
+    fpc_reader_see(item, &st);
+    return FPC_EXIT_OK;
+}
+
+static bool is_file(const struct dirent *entry)
+{
+#ifdef _DIRENT_HAVE_D_TYPE
+    return entry->d_type == DT_REG;
+#else
+    (void)entry;
+    return false;
+#endif
 }
 
 static int add_entries(struct fpc_sources *list, const char *dir)
@@ -92,7 +113,8 @@ static int add_entries(struct fpc_sources *list, const char *dir)
                 errno = ENAMETOOLONG;
                 status = fpc_failed(dir);
             } else {
-                status = add(list, path);
+                status =
+                    is_file(names[i]) ? add_file(list, path) : add(list, path);
             }
         }
         free(names[i]);
@@ -144,7 +166,9 @@ static int read_stdin(struct fpc_sources *list)
     return FPC_EXIT_OK;
 }
 
-static int pass_on(FILE *in, const char *path, fpc_take_fn take, void *ctx)
+/* --- contents ------------------------------------------------------------- */
+
+static int read_pieces(FILE *in, fpc_take_fn take, void *ctx)
 {
     static uint8_t buf[65536];
     size_t n;
@@ -155,28 +179,27 @@ static int pass_on(FILE *in, const char *path, fpc_take_fn take, void *ctx)
         if (n > 0)
             status = take(ctx, buf, n);
     } while (status == FPC_EXIT_OK && n == sizeof buf);
-    return status == FPC_EXIT_OK && ferror(in) ? fpc_failed(path) : status;
+    return status == FPC_EXIT_OK && ferror(in) ? fpc_failed("-") : status;
 }
 
 static int host_read(const struct fpc_sources *list,
                      const struct fpc_source *source, fpc_take_fn take,
                      void *ctx)
 {
-    FILE *in = source->is_stdin ? stdin : fopen(source->path, "rb");
-    int status;
+    return source->is_stdin
+               ? read_pieces(stdin, take, ctx)
+               : fpc_reader_read(list->from, list, source, take, ctx);
+}
 
-    (void)list;
-    if (!in)
-        return fpc_failed(source->path);
-    setvbuf(in, NULL, _IONBF, 0); /* whole files go through */
-    status = pass_on(in, source->path, take, ctx);
-    if (!source->is_stdin)
-        fclose(in);
-    return status;
+static void host_free(struct fpc_sources *list)
+{
+    fpc_reader_free(list->from);
 }
 
 static const struct fpc_source_ops host_ops = {
     .read = host_read,
+    .see = see,
+    .free = host_free,
 };
 
 int fpc_sources_read(struct fpc_sources *list, const char *root, bool or_stdin)
@@ -186,12 +209,15 @@ int fpc_sources_read(struct fpc_sources *list, const char *root, bool or_stdin)
     *list = (struct fpc_sources){ .root_len = strlen(root), .ops = &host_ops };
     if (or_stdin && strcmp(root, "-") == 0)
         return read_stdin(list);
+    list->from = fpc_reader_new();
+    if (!list->from)
+        return fpc_error("out of memory"), FPC_EXIT_FAILED;
     if (stat(root, &st) != 0)
         return fpc_failed(root);
     list->of_dir = S_ISDIR(st.st_mode);
-    list->meta = meta_of(&st);
     if (!list->of_dir)
         return add(list, root);
+    list->meta = fpc_reader_meta(&st);
     while (list->root_len > 1 && root[list->root_len - 1] == '/')
         list->root_len--;
     return read_dir(list, root);

@@ -231,17 +231,32 @@ bool fp_bdev_gen_run(const struct fp_bdev_gen *gen, uint32_t *first,
 
 int fp_bdev_gen_freeze(struct fp_bdev_gen *gen, uint32_t ms)
 {
+    uint32_t now_ms;
+
     if (gen->cfg.clock_ms == NULL)
         return FP_ERR_NOTSUP;
+    if (fp_bdev_gen_is_frozen(gen))
+        return FP_OK;
+    now_ms = gen->cfg.clock_ms(gen->cfg.clock_ctx);
+    if (now_ms - gen->thawed_at_ms < gen->rest_ms)
+        return FP_ERR_BUSY;
     gen->frozen = true;
-    gen->frozen_at_ms = gen->cfg.clock_ms(gen->cfg.clock_ctx);
+    gen->frozen_at_ms = now_ms;
     gen->frozen_for_ms = ms;
     return FP_OK;
 }
 
-void fp_bdev_gen_thaw(struct fp_bdev_gen *gen)
+static void thaw_at(struct fp_bdev_gen *gen, uint32_t ms)
 {
     gen->frozen = false;
+    gen->thawed_at_ms = ms;
+    gen->rest_ms = ms - gen->frozen_at_ms;
+}
+
+void fp_bdev_gen_thaw(struct fp_bdev_gen *gen)
+{
+    if (fp_bdev_gen_is_frozen(gen))
+        thaw_at(gen, gen->cfg.clock_ms(gen->cfg.clock_ctx));
 }
 
 bool fp_bdev_gen_is_frozen(struct fp_bdev_gen *gen)
@@ -252,6 +267,6 @@ bool fp_bdev_gen_is_frozen(struct fp_bdev_gen *gen)
         return false;
     passed_ms = gen->cfg.clock_ms(gen->cfg.clock_ctx) - gen->frozen_at_ms;
     if (passed_ms >= gen->frozen_for_ms)
-        gen->frozen = false;
+        thaw_at(gen, gen->frozen_at_ms + gen->frozen_for_ms);
     return gen->frozen;
 }

@@ -51,6 +51,7 @@ struct fp_bdev_gen {
     uint8_t *fresh;      /* map B: [answer_gen, gen) */
     bool frozen;
     uint32_t frozen_at_ms, frozen_for_ms;
+    uint32_t thawed_at_ms, rest_ms; /* not frozen again before */
 };
 
 /* Bytes of both maps, one bit a chunk each. */
@@ -96,7 +97,9 @@ bool fp_bdev_gen_run(const struct fp_bdev_gen *gen, uint32_t *first,
                      uint32_t *count);
 
 /* Refuses programs and erases for `ms` milliseconds from now, or until thaw.
- * Frozen already: the time starts anew. FP_ERR_NOTSUP: without a clock. */
+ * Frozen already: the time goes on as it was. FP_ERR_BUSY: whoever writes has
+ * not had as long a time yet since the last freeze. FP_ERR_NOTSUP: without a
+ * clock. */
 int fp_bdev_gen_freeze(struct fp_bdev_gen *gen, uint32_t ms);
 void fp_bdev_gen_thaw(struct fp_bdev_gen *gen);
 bool fp_bdev_gen_is_frozen(struct fp_bdev_gen *gen);

@@ -111,22 +111,45 @@ static int check_workspace(const struct fp_fs_ops *ops,
     return ws_size < need ? FP_ERR_NOMEM : FP_OK;
 }
 
+/* The configuration of a format, whose workspace is large enough. */
+static int prepare(const struct fp_fs_ops *ops, const struct fp_bdev *dev,
+                   const struct fp_fs_config *cfg, size_t ws_size,
+                   struct fp_fs_config *use)
+{
+    *use = cfg != NULL ? *cfg : (struct fp_fs_config){ 0 };
+    if (ops->format == NULL)
+        return FP_ERR_NOTSUP;
+    if (use->max_files == 0)
+        use->max_files = DEFAULT_MAX_FILES;
+    return check_workspace(ops, dev, use, ws_size);
+}
+
 int fp_fs_format(const struct fp_fs_ops *ops, struct fp_bdev *dev,
                  const struct fp_fs_config *cfg, void *ws, size_t ws_size)
 {
-    struct fp_fs_config use = cfg != NULL ? *cfg : (struct fp_fs_config){ 0 };
+    struct fp_fs_config use;
     int err;
 
-    if (ops->format == NULL)
-        return FP_ERR_NOTSUP;
-    if (dev->flags & FP_BDEV_RDONLY)
+    if (ops->format != NULL && dev->flags & FP_BDEV_RDONLY)
         return FP_ERR_ROFS;
-    if (use.max_files == 0)
-        use.max_files = DEFAULT_MAX_FILES;
-    err = check_workspace(ops, dev, &use, ws_size);
+    err = prepare(ops, dev, cfg, ws_size, &use);
+    return err ? err : ops->format(dev, &use, ws, ws_size);
+}
+
+int fp_fs_is_blank(const struct fp_fs_ops *ops, struct fp_bdev *dev,
+                   const struct fp_fs_config *cfg, void *ws, size_t ws_size)
+{
+    struct fp_fs_blank all = {
+        .dev = dev, .buf = ws, .size = (uint32_t)ws_size, .also = 0xff
+    };
+    struct fp_fs_config use;
+    int err = prepare(ops, dev, cfg, ws_size, &use);
+
     if (err)
         return err;
-    return ops->format(dev, &use, ws, ws_size);
+    if (ops->is_blank != NULL)
+        return ops->is_blank(dev, &use, ws, ws_size);
+    return fp_fs_blank_to(&all, fp_bdev_size(dev), 0);
 }
 
 /* Without a stated block size the volume is asked how it is laid out. */

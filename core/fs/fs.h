@@ -208,6 +208,11 @@ struct fp_fs_ops {
     int (*probe)(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score);
     int (*format)(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
                   size_t ws_size);
+    /* Is there nothing on dev but erased flash, or what a power cut left of a
+     * format on erased flash? 1, 0, or an error; never writes. The workspace
+     * is as format's. NULL: only what is erased throughout. */
+    int (*is_blank)(struct fp_bdev *dev, const struct fp_fs_config *cfg,
+                    void *ws, size_t ws_size);
 
     /* mnt->dev, cfg, ws and ws_size are set. Reads only; what a power cut left
      * is repaired before the first write. */
@@ -320,6 +325,13 @@ bool fp_fs_is_free(const struct fp_mount *mnt);
 int fp_fs_format(const struct fp_fs_ops *ops, struct fp_bdev *dev,
                  const struct fp_fs_config *cfg, void *ws, size_t ws_size);
 
+/* May dev be formatted and nothing be lost by it? 1 if all of it is erased, or
+ * holds only what such a format leaves when the power goes in the middle of it;
+ * else 0, a volume that is damaged among it; or an error. Reads as far as there
+ * is nothing: of a blank device all, of a card for FAT some 32 MiB. */
+int fp_fs_is_blank(const struct fp_fs_ops *ops, struct fp_bdev *dev,
+                   const struct fp_fs_config *cfg, void *ws, size_t ws_size);
+
 /* Finds the driver in the NULL-ended list that fits dev best, of two that fit
  * equally the first: so those that look in one place stand before those that
  * search. cfg, in which the caller states what it knows (zero the rest), gets
@@ -334,6 +346,28 @@ int fp_fs_probe(const struct fp_fs_ops *const *drivers, struct fp_bdev *dev,
  * or 0x, a '-' before it negates; `without` where they (NULL: there are none)
  * do not name it. */
 uint32_t fp_fs_option(const char *options, const char *name, uint32_t without);
+
+/* For drivers' is_blank: a device that is looked through from its start. Set
+ * what comes first, zero the rest. */
+struct fp_fs_blank {
+    struct fp_bdev *dev;
+    uint8_t *buf; /* buf[0..size), a read unit at least */
+    uint32_t size;
+    uint8_t also; /* what is nothing besides 0xff */
+    /* private */
+    bool is_used;
+    int err;
+    fp_addr at;
+};
+
+/* Looks on up to `to`, and passes over `skip` bytes there. 1 while there was
+ * nothing, 0, or an error. */
+int fp_fs_blank_to(struct fp_fs_blank *blank, fp_addr to, uint32_t skip);
+/* At `off` there is nothing but text[0..size), as far as its bits got there: of
+ * what was passed over the part that would be known. buf has room for that and
+ * for two read units. */
+void fp_fs_blank_but(struct fp_fs_blank *blank, fp_addr off, const char *text,
+                     uint32_t size);
 
 /* These are the table's functions behind argument checks: paths, access modes
  * (a read of a file not opened for reading is FP_ERR_INVAL), FP_ERR_ROFS on

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/host/ahead.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define WINDOW FP_HOST_AHEAD_WINDOW
+
+/* Metadata is read in less than this. */
+#define PIECE 1024u
 
 /* The window that byte `off` lies in; NULL: it cannot be read as a whole. The
  * last one ends where the device does. */
@@ -26,6 +30,18 @@ static const uint8_t *window_of(struct fp_host_ahead *ahead, fp_addr off)
     return window;
 }
 
+/* What is read in pieces is contents, and once: a window of it would cost fresh
+ * memory and serve nobody. The rest of a sector at a file's end follows. */
+static bool is_content(struct fp_host_ahead *ahead, fp_addr off, uint32_t size)
+{
+    const uint64_t number = off / WINDOW + 1;
+    const bool is_there = ahead->number[number % ahead->places] == number;
+    const bool is_tail = ahead->end != 0 && off == ahead->end;
+
+    ahead->end = size >= PIECE ? off + size : 0;
+    return !is_there && (size >= PIECE || is_tail);
+}
+
 /* Within one window. What of it is damaged may be elsewhere in it. */
 static int read_part(struct fp_host_ahead *ahead, fp_addr off, uint8_t *dst,
                      uint32_t size)
@@ -45,8 +61,7 @@ static int ahead_read(struct fp_bdev *dev, fp_addr off, void *buf,
     uint8_t *dst = buf;
     int err = FP_OK;
 
-    /* Who reads much reads it once. */
-    if (size >= WINDOW)
+    if (size >= WINDOW || is_content(ahead, off, size))
         return fp_bdev_read(ahead->under, off, buf, size);
     while (size > 0 && !err) {
         uint32_t n = WINDOW - (uint32_t)(off % WINDOW);

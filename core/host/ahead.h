@@ -2,7 +2,8 @@
  *
  * A device that nobody writes to, read in windows: filesystems read a sector
  * here and a name there, and each would be a call to the system. Each window
- * has its place, which on a large device others share with it.
+ * has its place, which on a large device others share with it. Contents of
+ * files, which are read in larger pieces, go past them.
  *
  * Memory  32 MiB of heap at the most, from init to deinit, of which as much is
  *         touched as is read; `under` is borrowed and must outlive it
@@ -24,6 +25,7 @@ struct fp_host_ahead {
     uint8_t *mem;     /* the windows */
     uint64_t *number; /* of the window that is in each place, from 1 */
     uint32_t places;
+    fp_addr end; /* of the piece that was just read; 0: it was less */
 };
 
 /* The device to read: this one or, where `under` can be written to or there is

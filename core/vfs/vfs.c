@@ -57,6 +57,8 @@ int fp_vfs_mount(struct fp_vfs *vfs, struct fp_vfs_mount *vm, const char *path,
         return FP_ERR_NAMETOOLONG;
     if (find(vfs, path, size + 1) != NULL)
         return FP_ERR_EXIST;
+    if (ops == NULL && !FP_FS_PROBE)
+        return FP_ERR_NOTSUP;
     if (ops == NULL) {
         err = fp_fs_probe(vfs->drivers,
                           fp_bdev_window_init(&window, dev, ws, ws_size), &ops,

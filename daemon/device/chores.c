@@ -21,7 +21,7 @@
 #include <time.h>
 
 #define PING_MS    3000 /* of silence, before asking */
-#define REFRESH_MS 500  /* between two looks at the volumes */
+#define REFRESH_MS 500  /* between two looks at the volumes, or storages */
 
 /* LZ4 is for lines: where there is no rate, one hardly waits for the link. */
 static uint32_t offered(const struct fpd_session *s)
@@ -308,10 +308,12 @@ void fpd_chores_do(struct fpd_session *s, int64_t now)
     send_aborts(s);
     fpd_raise_speaks(s, now);
     if (s->storages_dirty && !s->storages_asked &&
+        (early || now - s->storages_ms >= REFRESH_MS) &&
         send_chore(s, fp_Envelope_storages_tag)) {
         s->storages_dirty = false;
         s->storages_asked = true;
         s->storage_count = 0;
+        s->storages_ms = now;
     }
     if (s->volumes_dirty && !s->volumes_asked &&
         (early || now - s->refreshed_ms >= REFRESH_MS) &&

@@ -121,24 +121,28 @@ static int first_error(int a, int b)
 static int check_chunk(const struct fpd_request *req)
 {
     int err = check_word(req->u.chunk.storage);
+    bool sized = req->u.chunk.chunk_size && req->u.chunk.storage_size;
 
     if (err)
         return err;
     switch (req->op) {
     case FPD_OP_CHUNK_DIGESTS:
-        return req->u.chunk.count && req->u.chunk.digests &&
+        return sized && req->u.chunk.count && req->u.chunk.digests &&
                        req->u.chunk.status && req->u.chunk.level <= 1
                    ? FP_OK
                    : FP_ERR_INVAL;
     case FPD_OP_CHUNK_READ:
-        return req->u.chunk.count && req->u.chunk.data && req->u.chunk.status
+        return sized && req->u.chunk.count && req->u.chunk.data &&
+                       req->u.chunk.status
                    ? FP_OK
                    : FP_ERR_INVAL;
     case FPD_OP_CHUNK_WRITE:
-        return req->u.chunk.count && req->u.chunk.data ? FP_OK : FP_ERR_INVAL;
+        return sized && req->u.chunk.count && req->u.chunk.data ? FP_OK
+                                                                : FP_ERR_INVAL;
     case FPD_OP_CHUNK_CHANGED:
-        return req->u.chunk.runs && req->u.chunk.runs_max ? FP_OK
-                                                          : FP_ERR_INVAL;
+        return sized && req->u.chunk.runs && req->u.chunk.runs_max
+                   ? FP_OK
+                   : FP_ERR_INVAL;
     default:
         return FP_OK;
     }
@@ -196,6 +200,48 @@ static int check_request(const struct fpd_request *req)
     return FP_ERR_INVAL;
 }
 
+/* Bytes of the longest path in it; 0: it has none. */
+static size_t path_size(const struct fpd_request *req)
+{
+    const char *a = NULL, *b = NULL;
+
+    switch (req->op) {
+    case FPD_OP_STAT:
+        a = req->u.stat.path;
+        break;
+    case FPD_OP_LIST:
+        a = req->u.list.path;
+        break;
+    case FPD_OP_READ:
+        a = req->u.read.path;
+        break;
+    case FPD_OP_DIGEST:
+        a = req->u.digest.path;
+        break;
+    case FPD_OP_PUT:
+        a = req->u.put.path;
+        break;
+    case FPD_OP_MKDIR:
+    case FPD_OP_REMOVE:
+    case FPD_OP_TRUNCATE:
+        a = req->u.change.path;
+        break;
+    case FPD_OP_RENAME:
+        a = req->u.rename.from;
+        b = req->u.rename.to;
+        break;
+    case FPD_OP_ATTR_GET:
+    case FPD_OP_ATTR_SET:
+        a = req->u.attr.path;
+        break;
+    default:
+        break;
+    }
+    if (b && strlen(b) > strlen(a))
+        a = b;
+    return a ? strlen(a) : 0;
+}
+
 static int enqueue(struct fpd_device *device, struct fpd_request *req)
 {
     struct fpd_devices *devices = device->devices;
@@ -206,6 +252,11 @@ static int enqueue(struct fpd_device *device, struct fpd_request *req)
         device->owner->loan.until_ms != 0 ||
         !fpd_device_state_serves(device->info.state)) {
         err = FP_ERR_NODEV;
+    } else if (device->info.path_max &&
+               path_size(req) > device->info.path_max) {
+        /* a device need not be able to read such a message */
+        req->failure.limit = device->info.path_max;
+        err = FP_ERR_NAMETOOLONG;
     } else if (device->accepted >= devices->cfg.queue_max) {
         err = FP_ERR_NFILE;
     } else {

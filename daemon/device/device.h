@@ -385,7 +385,9 @@ struct fpd_request {
         struct {
             const char *path;
             struct fpd_spool *spool;
-            bool in_place; /* gives up the old file first */
+            /* Gives up the old file first, when the body is whole; if_* below
+             * are looked at before, which is not one step with the writing. */
+            bool in_place;
             bool has_mtime;
             int64_t mtime_ns;
             bool if_absent; /* PRECOND if it exists */
@@ -395,6 +397,7 @@ struct fpd_request {
             bool created;             /* result: there was none before */
             bool unchanged;     /* result: it had this content, nothing was
                                   programmed for it */
+            bool gave_up;       /* result: in_place, and it has begun */
             uint8_t sha256[32]; /* result */
             uint64_t size;      /* result */
             uint32_t fs_gen;
@@ -441,6 +444,10 @@ struct fpd_request {
         } stats;
         struct {
             const char *storage; /* "flash0" */
+            /* CHUNK_*: as the caller was told them and has sized its buffers
+             * by. FP_ERR_STALE: the device tells others now. */
+            uint64_t storage_size;
+            uint32_t chunk_size;
             uint32_t first, count;
             /* DIGESTS: count * 16 bytes and count statuses of the caller.
              * FILL: the byte, then zeros. READ: count * chunk_size bytes and

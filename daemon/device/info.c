@@ -5,6 +5,7 @@
 #include "daemon/device/info.h"
 
 #include "core/error.h"
+#include "daemon/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -36,46 +37,6 @@ bool fpd_info_is_word(const uint8_t *bytes, size_t size, size_t max)
             return false;
     }
     return true;
-}
-
-/* Bytes of the UTF-8 sequence at p, at most n; 0 when it is none. Source:
- * Unicode 15, table 3-7. */
-static size_t utf8_size(const uint8_t *p, size_t n)
-{
-    size_t size = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] < 0xc2 || p[0] > 0xf4 || size > n)
-        return 0;
-    for (size_t i = 1; i < size; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return size;
-}
-
-void fpd_info_text(const uint8_t *bytes, size_t size, char *out, size_t max)
-{
-    size_t at = 0;
-
-    for (size_t i = 0; i < size;) {
-        size_t n = utf8_size(bytes + i, size - i);
-        bool plain = n > 0 && bytes[i] >= 0x20 && bytes[i] != 0x7f;
-        size_t step = n > 0 ? n : 1;
-
-        if (at + step >= max)
-            break;
-        if (plain)
-            memcpy(out + at, bytes + i, step);
-        else
-            out[at] = '?';
-        at += plain ? step : 1;
-        i += step;
-    }
-    out[at] = '\0';
 }
 
 static void copy_word(char *out, const uint8_t *bytes, size_t size)
@@ -137,12 +98,12 @@ int fpd_info_hello(const fp_HelloReply *reply, struct fpd_device_info *info,
     copy_word(info->id, reply->device_id.bytes, reply->device_id.size);
     copy_word(info->default_volume, reply->default_volume.bytes,
               reply->default_volume.size);
-    fpd_info_text(reply->filesystems.bytes, reply->filesystems.size,
-                  info->filesystems, sizeof info->filesystems);
-    fpd_info_text(reply->model.bytes, reply->model.size, info->model,
-                  sizeof info->model);
-    fpd_info_text(reply->firmware.bytes, reply->firmware.size, info->firmware,
-                  sizeof info->firmware);
+    fpd_text_clean(reply->filesystems.bytes, reply->filesystems.size,
+                   info->filesystems, sizeof info->filesystems);
+    fpd_text_clean(reply->model.bytes, reply->model.size, info->model,
+                   sizeof info->model);
+    fpd_text_clean(reply->firmware.bytes, reply->firmware.size, info->firmware,
+                   sizeof info->firmware);
     memcpy(info->epoch, reply->epoch.bytes, sizeof info->epoch);
     info->boot_reason = reply->boot_reason;
     info->path_max = reply->path_max;
@@ -163,12 +124,15 @@ static int take_volume(const fp_VolumeReply *reply,
     copy_word(info->path, reply->path.bytes, reply->path.size);
     copy_word(info->storage, reply->storage.bytes, reply->storage.size);
     copy_word(info->fs, reply->fs.bytes, reply->fs.size);
-    fpd_info_text(reply->version.bytes, reply->version.size, info->version,
-                  sizeof info->version);
-    fpd_info_text(reply->reason.bytes, reply->reason.size, info->reason,
-                  sizeof info->reason);
-    fpd_info_text(reply->region.bytes, reply->region.size, info->region,
-                  sizeof info->region);
+    fpd_text_clean(reply->version.bytes, reply->version.size, info->version,
+                   sizeof info->version);
+    fpd_text_clean(reply->reason.bytes, reply->reason.size, info->reason,
+                   sizeof info->reason);
+    fpd_text_clean(reply->region.bytes, reply->region.size, info->region,
+                   sizeof info->region);
+    if (!info->reason[0] && !reply->mounted)
+        snprintf(info->reason, sizeof info->reason,
+                 "it is not mounted, and the device has no words for why");
     info->needs_repair = reply->needs_repair;
     info->mounted = reply->mounted;
     info->writable = reply->writable;

@@ -28,9 +28,6 @@ int fpd_info_entry(const fp_Entry *entry, struct fpd_entry *out,
                    const char **why);
 int fpd_info_stat(const fp_Entry *entry, struct fpd_stat *out,
                   const char **why);
-/* Text of a device for a person: control characters become '?', what is no
- * UTF-8 too. */
-void fpd_info_text(const uint8_t *bytes, size_t size, char *out, size_t max);
 /* "[A-Za-z0-9._-]{1,max}" */
 bool fpd_info_is_word(const uint8_t *bytes, size_t size, size_t max);
 /* Absolute, components without "", "." and "..", no trailing '/' but in "/":

@@ -5,6 +5,7 @@
 #include "daemon/device/op.h"
 
 #include "daemon/device/info.h"
+#include "daemon/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,8 +96,8 @@ void fpd_op_fail_with(struct fpd_op_state *op, const fp_Failure *failure)
 
     if (op->finished)
         return;
-    fpd_info_text(failure->detail.bytes, failure->detail.size, out->detail,
-                  sizeof out->detail);
+    fpd_text_clean(failure->detail.bytes, failure->detail.size, out->detail,
+                   sizeof out->detail);
     out->needed = failure->needed;
     out->free = failure->free;
     out->limit = failure->limit;

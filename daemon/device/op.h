@@ -54,11 +54,13 @@ struct fpd_op_state {
     int step;       /* of the state machine */
     unsigned calls; /* outstanding in this session */
     bool sent;      /* something that changes the device went out */
-    bool blocked;   /* it wants to send and the link takes nothing */
+    bool begun;     /* something went out: a lost link means a restart */
+    bool blocked;   /* it waits though nothing is asked: for the link to take
+                       bytes, or for what the device is to tell of itself */
     bool finished;
     int64_t stall_ms; /* from ops; an op may change it as it gets on */
     uint8_t op_id[8];
-    uint8_t epoch[8];    /* of the device it talked to last; zeros: none */
+    uint8_t epoch[8];    /* of the device it talked to last, if begun */
     int64_t progress_ms; /* when something last moved */
     int64_t offline_ms;  /* since when the link is gone; 0: it is there */
 };

@@ -5,7 +5,9 @@
  *
  * Everything lands where the caller wants it, so slices may be answered in any
  * order. A digest or a generation of before a reset says nothing of after it:
- * then they fail with STALE, and the job begins again at digests.
+ * then they fail with STALE, and the job begins again at digests. So they do
+ * where the device tells another size of the storage or of its chunks than the
+ * caller's buffers are for: offsets into those come of the caller's sizes only.
  */
 #include "daemon/device/op.h"
 
@@ -26,8 +28,6 @@ struct slice {
 
 struct chunk {
     struct fpd_op_state op;
-    uint32_t chunk_size;
-    uint64_t storage_size;
     uint32_t block_size; /* of an erase */
     uint32_t next;       /* first chunk not asked for yet, relative */
     uint32_t answered;   /* chunks */
@@ -49,30 +49,45 @@ static struct slice *free_slice(struct chunk *c, int max)
     return NULL;
 }
 
+static uint32_t chunk_size(const struct fpd_op_state *op)
+{
+    return op->req->u.chunk.chunk_size;
+}
+
+/* Of the storage. */
+static uint64_t chunk_count(const struct fpd_op_state *op)
+{
+    return (op->req->u.chunk.storage_size + chunk_size(op) - 1) /
+           chunk_size(op);
+}
+
 /* Looks the storage up, once a step: the device's word may have changed. */
 static bool find_storage(struct fpd_session *s, struct fpd_op_state *op)
 {
-    struct chunk *c = chunk(op);
     const struct fpd_request *req = op->req;
 
     for (uint32_t i = 0; i < s->info.storage_count; i++) {
         const struct fpd_storage_info *st = &s->info.storages[i];
-        uint64_t chunks = (st->size + st->chunk_size - 1) / st->chunk_size;
 
         if (strcmp(st->name, req->u.chunk.storage) != 0)
             continue;
-        c->chunk_size = st->chunk_size;
-        c->storage_size = st->size;
-        c->block_size = st->block_size;
+        if (st->chunk_size != chunk_size(op) ||
+            st->size != req->u.chunk.storage_size) {
+            fpd_op_fail(op, FP_ERR_STALE, "the storage has another size now");
+            return false;
+        }
+        chunk(op)->block_size = st->block_size;
         if (req->op != FPD_OP_CHUNK_CHANGED && req->u.chunk.level == 0 &&
-            (uint64_t)req->u.chunk.first + req->u.chunk.count > chunks) {
+            (uint64_t)req->u.chunk.first + req->u.chunk.count >
+                chunk_count(op)) {
             fpd_op_fail(op, FP_ERR_INVAL, "the storage has fewer chunks");
             return false;
         }
         return true;
     }
     /* The list of storages is being asked for again. */
-    if (s->storages_asked)
+    op->blocked = s->storages_asked || s->storages_dirty;
+    if (op->blocked)
         return false;
     fpd_op_fail(op, FP_ERR_NOENT, "the device has no such storage");
     return false;
@@ -82,12 +97,11 @@ static bool find_storage(struct fpd_session *s, struct fpd_op_state *op)
 static uint32_t bytes_of(const struct fpd_op_state *op, uint32_t first,
                          uint32_t count)
 {
-    const struct chunk *c = (const struct chunk *)op;
-    uint64_t off = (uint64_t)(op->req->u.chunk.first + first) * c->chunk_size;
-    uint64_t size = (uint64_t)count * c->chunk_size;
+    uint64_t off = (uint64_t)(op->req->u.chunk.first + first) * chunk_size(op);
+    uint64_t size = (uint64_t)count * chunk_size(op);
 
-    if (size > c->storage_size - off)
-        size = c->storage_size - off;
+    if (size > op->req->u.chunk.storage_size - off)
+        size = op->req->u.chunk.storage_size - off;
     return (uint32_t)size;
 }
 
@@ -218,10 +232,10 @@ const struct fpd_op_ops fpd_op_chunk_digests = {
 
 /* ---- CHUNK_READ ---- */
 
-static uint32_t slice_chunks(struct fpd_session *s, const struct chunk *c,
-                             uint32_t max)
+static uint32_t slice_chunks(struct fpd_session *s,
+                             const struct fpd_op_state *op, uint32_t max)
 {
-    uint32_t n = fpd_session_slice(s) / c->chunk_size;
+    uint32_t n = fpd_session_slice(s) / chunk_size(op);
 
     return n < 1 ? 1 : n > max ? max : n;
 }
@@ -267,7 +281,7 @@ static bool read_step(struct fpd_session *s, struct fpd_op_state *op,
         !find_storage(s, op))
         return false;
     *slice = (struct slice){ .first = c->next };
-    slice->count = slice_chunks(s, c, READ_SLICE);
+    slice->count = slice_chunks(s, op, READ_SLICE);
     if (slice->count > left)
         slice->count = left;
     slice->size = bytes_of(op, slice->first, slice->count);
@@ -282,9 +296,8 @@ static bool read_step(struct fpd_session *s, struct fpd_op_state *op,
 static void read_bulk(struct fpd_session *s, struct fpd_op_state *op,
                       struct fpd_call *call, const uint8_t *data, size_t size)
 {
-    struct chunk *c = chunk(op);
-    struct slice *slice = &c->slices[call->slot];
-    uint8_t *to = op->req->u.chunk.data + (size_t)slice->first * c->chunk_size;
+    struct slice *slice = &chunk(op)->slices[call->slot];
+    uint8_t *to = op->req->u.chunk.data + (size_t)slice->first * chunk_size(op);
 
     (void)s;
     if (size > slice->size - slice->got) {
@@ -366,13 +379,13 @@ static bool send_write(struct fpd_session *s, struct fpd_op_state *op,
 }
 
 /* A device takes only whole erase blocks: chunks until both end together. */
-static uint32_t write_unit(const struct chunk *c, uint32_t max)
+static uint32_t write_unit(struct fpd_op_state *op, uint32_t max)
 {
-    uint64_t size = c->chunk_size;
+    uint32_t n = 1;
 
-    while (size % c->block_size != 0 && size / c->chunk_size < max)
-        size += c->chunk_size;
-    return (uint32_t)(size / c->chunk_size);
+    while ((uint64_t)n * chunk_size(op) % chunk(op)->block_size != 0 && n < max)
+        n++;
+    return n;
 }
 
 static bool write_begin(struct fpd_session *s, struct fpd_op_state *op)
@@ -384,8 +397,8 @@ static bool write_begin(struct fpd_session *s, struct fpd_op_state *op)
     if (left == 0 || atomic_load(&op->req->cancel) || !find_storage(s, op))
         return false;
     *slice = (struct slice){ .first = c->next };
-    unit = write_unit(c, left);
-    slice->count = slice_chunks(s, c, left);
+    unit = write_unit(op, left);
+    slice->count = slice_chunks(s, op, left);
     slice->count -= slice->count % unit;
     if (slice->count == 0)
         slice->count = unit;
@@ -409,7 +422,7 @@ static bool write_step(struct fpd_session *s, struct fpd_op_state *op,
         return write_begin(s, op);
     if (!slice->go || slice->got == slice->size)
         return false;
-    data = op->req->u.chunk.data + (size_t)slice->first * c->chunk_size;
+    data = op->req->u.chunk.data + (size_t)slice->first * chunk_size(op);
     sent = fpd_session_bulk(s, c->stream, data + slice->got,
                             slice->size - slice->got);
     op->blocked = sent == 0;
@@ -491,15 +504,14 @@ static bool changed_step(struct fpd_session *s, struct fpd_op_state *op,
 /* Runs ascend, do not touch, and lie in the storage. */
 static bool run_fits(const struct fpd_op_state *op, const fp_ChunkRun *run)
 {
-    const struct chunk *c = (const struct chunk *)op;
     const struct fpd_request *req = op->req;
-    uint64_t chunks = (c->storage_size + c->chunk_size - 1) / c->chunk_size;
     const struct fpd_chunk_run *last =
         req->u.chunk.runs_count > 0
             ? &req->u.chunk.runs[req->u.chunk.runs_count - 1]
             : NULL;
 
-    return run->count > 0 && (uint64_t)run->first + run->count <= chunks &&
+    return run->count > 0 &&
+           (uint64_t)run->first + run->count <= chunk_count(op) &&
            (!last || run->first >= last->first + last->count);
 }
 

@@ -14,6 +14,10 @@
  *   RECALL   the device was reset after a commit went out: is the new file
  *            there?
  *
+ * A write in place gives up the old file with OPEN. So it begins when the body
+ * is whole and what was promised of it has been checked, and what is required
+ * of the old file is looked at by COMPARE instead of by the device.
+ *
  * Each state asks, and goes on when the answer comes. After a lost link the op
  * goes on from OPEN with the same upload_id: what is staged is still there, or
  * the device says 0.
@@ -79,9 +83,12 @@ static int put_init(struct fpd_op_state *op)
         abort();
     atomic_store(&op->req->u.put.sent, 0);
     op->req->u.put.created = op->req->u.put.unchanged = false;
+    op->req->u.put.gave_up = false;
     p->spool = fpd_spool_ref(op->req->u.put.spool);
     fpd_spool_on_data(p->spool, wake, op->device);
-    op->stall_ms = FPD_STALL_MS; /* of LOOK: a Stat is quick */
+    if (op->req->u.put.in_place)
+        fpd_spool_consumed(p->spool, UINT64_MAX); /* all of it first */
+    op->stall_ms = FPD_STALL_MS;                  /* of LOOK: a Stat is quick */
     return FP_OK;
 }
 
@@ -158,6 +165,8 @@ static void set_commit(fp_PutCommitRequest *commit,
 
     FPD_SET_BYTES(commit->sha256, body->sha256, 32);
     FPD_SET_BYTES(commit->op_id, op->op_id, sizeof op->op_id);
+    if (req->u.put.in_place)
+        return;
     commit->has_if_gen = req->u.put.has_if_gen;
     commit->if_gen = req->u.put.if_gen;
     commit->if_absent = req->u.put.if_absent;
@@ -284,6 +293,13 @@ static bool body_failed(struct fpd_op_state *op,
     return op->finished;
 }
 
+/* Has the old file to be what the request says, before it is given up? */
+static bool is_guarded(const struct fpd_request *req)
+{
+    return req->u.put.in_place &&
+           (req->u.put.if_sha256 || req->u.put.has_if_gen);
+}
+
 /* May it go as a whole? What has to hold before is looked at by LOOK. */
 static bool is_small(const struct fpd_session *s, const struct fpd_op_state *op,
                      const struct fpd_spool_state *body)
@@ -326,9 +342,10 @@ static bool put_step(struct fpd_session *s, struct fpd_op_state *op,
         return send_whole(s, op, &body, bytes);
     if (op->step == WHOLE)
         op->step = LOOK;
-    if (op->calls > 0)
+    if (op->calls > 0 || (op->req->u.put.in_place && !body.ended))
         return false;
-    if (op->step == COMPARE && body.ended && body.size != p->old.size)
+    if (op->step == COMPARE && body.ended && body.size != p->old.size &&
+        !is_guarded(op->req))
         op->step = OPEN; /* the length came last, and tells enough */
     switch (op->step) {
     case LOOK:
@@ -361,6 +378,7 @@ static void looked(struct fpd_op_state *op)
     const struct fpd_request *req = op->req;
     struct put *p = put(op);
     struct fpd_spool_state body;
+    bool alike; /* it may have that content already */
 
     fpd_spool_state(p->spool, &body);
     op->stall_ms = FPD_STALL_LONG_MS;
@@ -373,14 +391,11 @@ static void looked(struct fpd_op_state *op)
                     p->exists ? "the file exists" : "the file does not exist");
         return;
     }
-    if (body.size == FPD_SPOOL_UNKNOWN ||
-        (p->exists && body.size == p->old.size))
+    alike = p->exists &&
+            (body.size == FPD_SPOOL_UNKNOWN || body.size == p->old.size);
+    if (alike || body.size == FPD_SPOOL_UNKNOWN)
         fpd_spool_consumed(p->spool, UINT64_MAX); /* all of it, please */
-    if (p->exists &&
-        (body.size == FPD_SPOOL_UNKNOWN || body.size == p->old.size))
-        op->step = COMPARE;
-    else
-        op->step = OPEN;
+    op->step = alike || (p->exists && is_guarded(req)) ? COMPARE : OPEN;
 }
 
 static void take_stat(struct fpd_op_state *op, const fp_StatReply *reply)
@@ -464,6 +479,7 @@ static void take_open(struct fpd_op_state *op, const fp_PutOpenReply *reply)
         fpd_op_broken(op, "the device has more of the upload than was sent");
         return;
     }
+    op->req->u.put.gave_up = op->req->u.put.in_place;
     p->off = reply->off;
     atomic_store(&op->req->u.put.sent, p->off);
     fpd_spool_consumed(p->spool, p->off);
@@ -564,7 +580,11 @@ static void put_failed(struct fpd_session *s, struct fpd_op_state *op,
         resume(op);
     } else if (op->step == LOOK && err == FP_ERR_NOENT) {
         looked(op);
-    } else if (op->step == COMPARE && call->tag == fp_Envelope_digest_tag) {
+    } else if (op->step == COMPARE && is_guarded(op->req) &&
+               err == FP_ERR_NOENT) {
+        fpd_op_fail(op, FP_ERR_PRECOND, "the file does not exist");
+    } else if (op->step == COMPARE && call->tag == fp_Envelope_digest_tag &&
+               !is_guarded(op->req)) {
         op->step = OPEN; /* it may be gone, or unreadable: then replace it */
     } else if (op->step == RECALL && err == FP_ERR_NOENT) {
         op->step = OPEN;

@@ -10,6 +10,7 @@
 #include "daemon/device/op.h"
 
 #include "daemon/device/info.h"
+#include "daemon/text.h"
 
 #include <string.h>
 
@@ -332,10 +333,14 @@ static void take_done(struct fpd_session *s, struct fpd_op_state *op,
     }
     if (req->op != FPD_OP_PING)
         s->volumes_dirty = true;
-    if (moves_volumes(req->op))
-        op->step = SETTLE;
-    else
+    if (!moves_volumes(req->op)) {
         fpd_op_finish(op, FP_OK);
+        return;
+    }
+    /* Its volumes may go on changing for ever. */
+    op->step = SETTLE;
+    op->blocked = true;
+    op->stall_ms = FPD_STALL_MS;
 }
 
 static void take_event(struct fpd_op_state *op, const fp_Event *event)
@@ -352,7 +357,7 @@ static void take_event(struct fpd_op_state *op, const fp_Event *event)
     if (event->kind == fp_EventKind_EVENT_PROGRESS && req->u.volume.progress)
         req->u.volume.progress(req, event->done, event->total);
     if (event->kind == fp_EventKind_EVENT_FINDING && req->u.volume.finding) {
-        fpd_info_text(event->text.bytes, event->text.size, text, sizeof text);
+        fpd_text_clean(event->text.bytes, event->text.size, text, sizeof text);
         req->u.volume.finding(req, event->level, event->block, text);
     }
 }

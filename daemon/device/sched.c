@@ -103,6 +103,8 @@ static int64_t check(struct fpd_op_state *op, int64_t now)
         if (now >= until)
             fpd_op_fail(op, FP_ERR_TIMEDOUT, "the device makes no progress");
         when = sooner(when, until);
+    } else {
+        op->progress_ms = now; /* it waits for its turn, or its reader */
     }
     return when;
 }
@@ -129,6 +131,7 @@ static bool step(struct fpd_session *s, struct fpd_op_state *op,
     if (sent) {
         op->progress_ms = fpd_now_ms();
         op->blocked = false;
+        op->begun = true;
         memcpy(op->epoch, s->info.epoch, sizeof op->epoch);
     }
     return sent;
@@ -245,14 +248,12 @@ void fpd_sched_lost(struct fpd_device *device, bool broken)
 
 void fpd_sched_online(struct fpd_device *device, const uint8_t epoch[8])
 {
-    static const uint8_t none[8];
-
     for (struct fpd_op_state *op = device->ops; op; op = op->next) {
         op->offline_ms = 0;
         op->progress_ms = fpd_now_ms();
-        if (op->finished || memcmp(op->epoch, none, sizeof none) == 0)
-            continue; /* it had not begun */
-        op->ops->restart(op, memcmp(op->epoch, epoch, sizeof none) == 0);
+        if (!op->finished && op->begun)
+            op->ops->restart(op,
+                             memcmp(op->epoch, epoch, sizeof op->epoch) == 0);
     }
 }
 

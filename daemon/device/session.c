@@ -638,19 +638,24 @@ static void check_link(struct fpd_session *s)
     }
 }
 
-/* Calls that nobody waits for any more leave no room for others: the requests
- * that wait behind them have not begun, and would never be timed out. */
+/* Calls that nobody waits for any more leave no room for others, or no stream:
+ * the requests that wait behind them have not begun, and would never be timed
+ * out. */
 static bool is_clogged(const struct fpd_session *s, int64_t now)
 {
-    uint32_t used = 0;
-    bool given_up = false;
+    uint32_t used = 0, given_up = 0, streams = 0;
 
     for (uint32_t i = 0; i < s->calls_max; i++) {
-        used += s->calls[i].id != 0;
-        given_up |= s->calls[i].id && !s->calls[i].op &&
-                    now - s->calls[i].sent_ms > GIVEN_UP_MS;
+        const struct fpd_call *call = &s->calls[i];
+
+        used += call->id != 0;
+        if (!call->id || call->op || now - call->sent_ms <= GIVEN_UP_MS)
+            continue;
+        given_up++;
+        streams += call->stream != 0;
     }
-    return given_up && used + 1 >= s->calls_max;
+    return (given_up > 0 && used + 1 >= s->calls_max) ||
+           (streams > 0 && streams >= s->streams_max);
 }
 
 static void check_calls(struct fpd_session *s, int64_t now)

@@ -88,8 +88,8 @@ struct fpd_session {
     bool volumes_asked, storages_asked; /* a chore is under way */
     bool volumes_known, storages_known;
     bool volumes_dirty, storages_dirty;
-    int64_t refreshed_ms;
-    int64_t heard_ms; /* bytes came in */
+    int64_t refreshed_ms, storages_ms; /* when they were last asked for */
+    int64_t heard_ms;                  /* bytes came in */
     bool pinged;
     struct {
         bool used;

@@ -27,6 +27,7 @@ struct fpd_spool {
     struct fpd_hook reader; /* on_data */
     pthread_mutex_t lock;
     uint64_t consumed;
+    uint64_t max;
     bool abandoned;
     struct fpd_spool_state st;
 };
@@ -88,6 +89,7 @@ int fpd_spool_new(const char *dir, uint64_t size, struct fpd_spool **out)
     fpd_hook_init(&spool->reader);
     fp_sha256_init(&spool->sha);
     spool->st.size = size;
+    spool->max = size;
     *out = spool;
     return FP_OK;
 }
@@ -109,6 +111,12 @@ void fpd_spool_unref(struct fpd_spool *spool)
     free(spool);
 }
 
+void fpd_spool_limit(struct fpd_spool *spool, uint64_t max)
+{
+    if (max < spool->max)
+        spool->max = max;
+}
+
 /* May `size` bytes more come? */
 static int check_write(struct fpd_spool *spool, size_t size)
 {
@@ -118,10 +126,7 @@ static int check_write(struct fpd_spool *spool, size_t size)
         return spool->st.err;
     if (spool->st.ended)
         return FP_ERR_INVAL;
-    if (spool->st.size != FPD_SPOOL_UNKNOWN &&
-        size > spool->st.size - spool->st.have)
-        return FP_ERR_FBIG;
-    return FP_OK;
+    return size > spool->max - spool->st.have ? FP_ERR_FBIG : FP_OK;
 }
 
 static int write_all(int fd, uint64_t off, const uint8_t *buf, size_t size)

@@ -10,7 +10,8 @@
  *         more than FPD_SPOOL_LEAD, so that a fast client does not fill the
  *         disk ahead of a slow device. Where the worker needs the whole body
  *         first (its digest decides whether anything is sent) it lifts that.
- * Errors  a full disk: FP_ERR_NOSPC from write
+ * Errors  a full disk: FP_ERR_NOSPC from write; fpd_spool_limit() is to make
+ *         that rare
  * Thread  one writer, one reader (the worker); wake callbacks run with no lock
  *         held
  */
@@ -32,7 +33,10 @@ int fpd_spool_new(const char *dir, uint64_t size, struct fpd_spool **out);
 struct fpd_spool *fpd_spool_ref(struct fpd_spool *spool);
 void fpd_spool_unref(struct fpd_spool *spool);
 
-/* Writer: appends all of it, whatever the lead. FP_ERR_FBIG: more than `size`.
+/* Writer: so much it takes at most, where no size was said. */
+void fpd_spool_limit(struct fpd_spool *spool, uint64_t max);
+/* Writer: appends all of it, whatever the lead. FP_ERR_FBIG: more than `size`,
+ * or than the limit; nothing of it was taken.
  * FP_ERR_CANCELED: the reader is gone and wants no more. */
 int fpd_spool_write(struct fpd_spool *spool, const void *buf, size_t size);
 /* Writer: may it go on, or should it wait for the device? */

@@ -165,10 +165,41 @@ static bool is_local_address(struct fpd_call *call, const char *host)
            memcmp(&asked, &mine, sizeof mine) == 0;
 }
 
+/* "name:port" without the port. */
+static void name_of(const char *authority, char name[256])
+{
+    const char *port = strrchr(authority, ':');
+
+    if (port && strchr(port, ']'))
+        port = NULL;
+    snprintf(name, 256, "%.*s",
+             (int)(port ? (size_t)(port - authority) : strlen(authority)),
+             authority);
+}
+
+/* Is it one of --host-name? */
+static bool is_given_name(const struct fpd_http_config *cfg, const char *name)
+{
+    for (size_t i = 0; i < cfg->host_name_count; i++)
+        if (strcasecmp(name, cfg->host_names[i]) == 0)
+            return true;
+    return false;
+}
+
+bool fpd_auth_is_here(struct fpd_call *call, const char *authority)
+{
+    const char *header = fpd_call_header(call, "Host");
+    char name[256];
+
+    if (header && strcasecmp(authority, header) == 0)
+        return true;
+    name_of(authority, name);
+    return is_given_name(&call->http->cfg, name);
+}
+
 bool fpd_auth_host(struct fpd_call *call)
 {
-    const struct fpd_http_config *cfg = &call->http->cfg;
-    const char *header = fpd_call_header(call, "Host"), *port;
+    const char *header = fpd_call_header(call, "Host");
     const char *const names[] = { "localhost", "127.0.0.1", "[::1]",
                                   call->http->host };
     char host[256];
@@ -180,18 +211,11 @@ bool fpd_auth_host(struct fpd_call *call)
                    "A request says in Host which name it came by.");
         return false;
     }
-    port = strrchr(header, ':');
-    if (port && strchr(port, ']'))
-        port = NULL;
-    snprintf(host, sizeof host, "%.*s",
-             (int)(port ? (size_t)(port - header) : strlen(header)), header);
+    name_of(header, host);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcasecmp(host, names[i]) == 0)
             return true;
-    for (size_t i = 0; i < cfg->host_name_count; i++)
-        if (strcasecmp(host, cfg->host_names[i]) == 0)
-            return true;
-    if (is_local_address(call, host))
+    if (is_given_name(&call->http->cfg, host) || is_local_address(call, host))
         return true;
     fpd_problem_hint(call, "Use the address it listens on, or start "
                            "flashportd with --host-name and this name.");
@@ -208,10 +232,41 @@ static void cookie_name(const struct fpd_http *http, char out[32])
     snprintf(out, 32, "flashport-%u", http->port);
 }
 
+static int count_of(const struct fpd_auth *auth, const char *token)
+{
+    int count = 0;
+
+    for (size_t i = 0; i < SESSIONS_MAX; i++)
+        count += strcmp(auth->sessions[i].token.id, token) == 0;
+    return count;
+}
+
+/* A free place, or that of the oldest session of the token with most of them:
+ * nobody is logged out by logins of others. */
+static struct session *find_place(struct fpd_auth *auth)
+{
+    struct session *place = NULL;
+    int64_t now = fpd_now_ms();
+    int most = 0;
+
+    for (size_t i = 0; i < SESSIONS_MAX; i++) {
+        struct session *s = &auth->sessions[i];
+        int count;
+
+        if (s->until_ms <= now)
+            return s;
+        count = count_of(auth, s->token.id);
+        if (count > most || (count == most && s->until_ms < place->until_ms))
+            place = s;
+        most = count > most ? count : most;
+    }
+    return place;
+}
+
 static bool session_new(struct fpd_auth *auth, const struct fpd_token *token,
                         char id[65])
 {
-    struct session *slot = &auth->sessions[0];
+    struct session *slot;
     uint8_t random[32];
 
     if (getrandom(random, sizeof random, 0) != sizeof random)
@@ -219,9 +274,7 @@ static bool session_new(struct fpd_auth *auth, const struct fpd_token *token,
     for (int i = 0; i < 32; i++)
         sprintf(id + 2 * i, "%02x", random[i]);
     pthread_mutex_lock(&auth->lock);
-    for (size_t i = 0; i < SESSIONS_MAX; i++) /* a free one, or the oldest */
-        if (auth->sessions[i].until_ms < slot->until_ms)
-            slot = &auth->sessions[i];
+    slot = find_place(auth);
     memcpy(slot->id, id, 65);
     slot->token = *token;
     slot->until_ms = fpd_now_ms() + SESSION_MS;
@@ -289,31 +342,44 @@ static void unauthorized(struct fpd_call *call, const char *detail)
     fpd_reply_header(call, "WWW-Authenticate", "Bearer realm=\"flashport\"");
 }
 
-/* The token of the header Authorization, which is there; else answered. */
-static bool find_bearer(struct fpd_call *call, struct fpd_token *token)
+/* What the header Authorization, which is there, has behind "Bearer"; NULL
+ * after having answered. */
+static const char *bearer(struct fpd_call *call)
 {
     const char *header = fpd_call_header(call, "Authorization");
 
-    if (strncasecmp(header, "Bearer ", 7) != 0) {
-        unauthorized(call, "Authorization has another scheme than Bearer.");
-        return false;
-    }
-    header += 7;
-    header += strspn(header, " ");
-    if (fpd_store_token_find(call->http->cfg.store, header, token) == FP_OK)
+    if (strncasecmp(header, "Bearer ", 7) == 0)
+        return header + 7 + strspn(header + 7, " ");
+    unauthorized(call, "Authorization has another scheme than Bearer.");
+    return NULL;
+}
+
+/* The token of this secret; else answered. */
+static bool find_token(struct fpd_call *call, const char *secret,
+                       struct fpd_token *token)
+{
+    if (fpd_store_token_find(call->http->cfg.store, secret, token) == FP_OK)
         return true;
     unauthorized(call, "The token is unknown or expired.");
     return false;
 }
 
 /* Answers with a new session's cookie: by going to the page, or with 204. */
-static void give_session(struct fpd_call *call, const struct fpd_token *token,
+static void give_session(struct fpd_call *call, const char *secret,
                          bool redirect)
 {
     char id[65], name[32], cookie[256];
+    struct fpd_token token;
 
-    if (!session_new(call->http->auth, token, id)) {
+    if (!find_token(call, secret, &token))
+        return;
+    if (!session_new(call->http->auth, &token, id)) {
         fpd_problem(call, FP_ERR_NOMEM, NULL);
+        return;
+    }
+    /* Revoked meanwhile, it may have had its sessions ended before this one. */
+    if (!find_token(call, secret, &token)) {
+        fpd_auth_revoked(call->http->auth, token.id);
         return;
     }
     cookie_name(call->http, name);
@@ -334,7 +400,7 @@ static void login_by_url(struct fpd_call *call)
 
     if (fpd_url_query(&call->url, "token", secret, sizeof secret) &&
         fpd_store_token_find(call->http->cfg.store, secret, &token) == FP_OK) {
-        give_session(call, &token, true);
+        give_session(call, secret, true);
     } else if (page_for(call)) {
         /* Away from the URL with the token, which others may see. */
         fpd_reply_empty(call, 303);
@@ -348,10 +414,10 @@ static void login_by_url(struct fpd_call *call)
 /* A header of this name can't be sent by another site's page. */
 static void login_by_header(struct fpd_call *call)
 {
-    struct fpd_token token;
+    const char *secret = bearer(call);
 
-    if (find_bearer(call, &token))
-        give_session(call, &token, false);
+    if (secret)
+        give_session(call, secret, false);
 }
 
 bool fpd_auth_login(struct fpd_call *call)
@@ -391,12 +457,13 @@ static bool owns_socket(struct fpd_call *call)
 
 bool fpd_auth_identify(struct fpd_call *call)
 {
+    const char *cookie, *secret;
     struct fpd_token token;
-    const char *cookie;
     char name[32];
 
     if (fpd_call_header(call, "Authorization")) {
-        if (!find_bearer(call, &token))
+        secret = bearer(call);
+        if (!secret || !find_token(call, secret, &token))
             return false;
         adopt(call, &token);
         return true;

@@ -21,6 +21,9 @@ void fpd_auth_free(struct fpd_auth *auth);
 
 /* The name the client asked for is ours; else the call is answered. */
 bool fpd_auth_host(struct fpd_call *call);
+/* Does "name:port" of a URL lead here: what Host says, or, since a proxy may
+ * say its own there, a name the daemon was given? */
+bool fpd_auth_is_here(struct fpd_call *call, const char *authority);
 /* Finds out who asks: call->scope, who, by_cookie. False: there was a token
  * and it is no good (answered). */
 bool fpd_auth_identify(struct fpd_call *call);

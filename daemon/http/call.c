@@ -12,7 +12,9 @@
 #include "core/error.h"
 #include "daemon/http/reply.h"
 #include "daemon/http/server.h"
+#include "daemon/store/devices.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -242,6 +244,46 @@ bool fpd_call_covers(const struct fpd_call *call, const char *device)
         p += n + (p[n] == ',');
     }
     return !call->devices;
+}
+
+static bool is_id(struct fpd_call *call, const char *name)
+{
+    struct fpd_device *device = fpd_devices_find(call->http->cfg.devices, name);
+    struct fpd_store_device row;
+
+    fpd_device_unref(device);
+    return device ||
+           fpd_store_device_get(call->http->cfg.store, name, &row) == FP_OK;
+}
+
+static void refuse_ambiguous(struct fpd_call *call, const char *name,
+                             const char *called)
+{
+    fpd_problem_member(call, "devices", json_pack("[ss]", name, called));
+    fpd_problem_hint(call, "Ask for %s by its id, and give it another label.",
+                     called);
+    fpd_refuse(call, 409, "ambiguous-device", "Two devices of this name",
+               "\"%s\" is the id of one device and the label of %s.", name,
+               called);
+}
+
+int fpd_call_resolve(struct fpd_call *call, const char *name,
+                     char id[FPD_ID_MAX + 1])
+{
+    char called[FPD_ID_MAX + 1];
+    bool by_id = fpd_call_covers(call, name) && is_id(call, name);
+    bool by_label =
+        fpd_store_device_called(call->http->cfg.store, name, called) == FP_OK &&
+        fpd_call_covers(call, called);
+
+    if (by_id && by_label && strcmp(name, called) != 0) {
+        refuse_ambiguous(call, name, called);
+        return FP_ERR_EXIST;
+    }
+    if (!by_id && !by_label)
+        return FP_ERR_NOENT;
+    snprintf(id, FPD_ID_MAX + 1, "%s", by_id ? name : called);
+    return FP_OK;
 }
 
 const char *fpd_call_header(struct fpd_call *call, const char *name)

@@ -74,12 +74,14 @@ struct fpd_call {
     struct MHD_Response *response;
     json_t *extra; /* members of a problem document */
     char hint[200];
+    const char *also;  /* fpd_problem_also(), until then */
     int retry_after_s; /* of it; 0: as the table has it */
 
     /* private to http.c */
     int refs;
     bool unix_socket;
     bool started, ended, queued;
+    bool closes;    /* the connection, with its answer, which is at once */
     bool suspended; /* in this turn of the handler */
     bool gone;
     bool live; /* counted among the calls in flight */
@@ -88,7 +90,8 @@ struct fpd_call {
     int64_t waiting_ms;  /* since when */
     bool held;           /* on_gone runs: a wake comes into force after it */
     bool woken;          /* there was one */
-    uint64_t dropped;
+    _Atomic int64_t refused_ms; /* since when its body is dropped; 0: not */
+    _Atomic uint64_t dropped;
     struct fpd_call *next_waiting, **prev_waiting;
     _Atomic int64_t heard_ms; /* when a piece of the body last came */
     struct fpd_call *next_receiving, **prev_receiving; /* NULL: it is not */
@@ -146,6 +149,11 @@ void fpd_ask_cancel(struct fpd_device *device, struct fpd_ask *ask);
 
 /* May whoever asks see and touch this device? */
 bool fpd_call_covers(const struct fpd_call *call, const char *device);
+/* The id of the device that has the id or label `name`, of those that whoever
+ * asks may see. FP_ERR_NOENT: there is none. FP_ERR_EXIST, and answered: it is
+ * the id of one and the label of another; a device chooses its id itself. */
+int fpd_call_resolve(struct fpd_call *call, const char *name,
+                     char id[FPD_ID_MAX + 1]);
 /* A header's value, or NULL. */
 const char *fpd_call_header(struct fpd_call *call, const char *name);
 /* The body as a JSON object, a new reference; NULL after having answered 400

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/http/fspath.h"
 #include "core/error.h"
+#include "core/fs/fs.h"
 #include "daemon/http/cond.h"
 #include "daemon/http/reply.h"
 
@@ -79,6 +80,65 @@ void fpd_fs_fail_new(struct fpd_call *call, const char *path,
     fpd_problem_type(call, "no-parent");
     fpd_problem(call, FP_ERR_NOENT,
                 "The directory that it should be in does not exist.");
+}
+
+bool fpd_fs_fits(struct fpd_call *call, const char *path, uint64_t size,
+                 uint64_t *room)
+{
+    struct fpd_device_info *info = malloc(sizeof *info);
+    bool in_place = fpd_url_flag(&call->url, "in_place");
+    struct fpd_failure why = { 0 };
+    int err = FP_ERR_NOENT;
+
+    if (!info) {
+        fpd_problem(call, FP_ERR_NOMEM, "The daemon is out of memory.");
+        return false;
+    }
+    *room = UINT64_MAX;
+    fpd_device_describe(call->device, info);
+    for (uint32_t i = 0; i < info->volume_count; i++) {
+        const struct fpd_volume_info *v = &info->volumes[i];
+        size_t len = strlen(v->path);
+
+        if (strncmp(v->path, path, len) != 0 || path[len] != '/')
+            continue;
+        err = FP_OK;
+        if (!v->mounted)
+            break; /* the device says why, and as it is by then */
+        *room = v->file_max && v->file_max < v->size ? v->file_max : v->size;
+        if (!v->writable)
+            err = FP_ERR_ROFS;
+        else if (!(v->caps & FP_CAP_STAGE) && !in_place)
+            err = FP_ERR_NOTSUP;
+        else if (size != FPD_SIZE_UNKNOWN && v->file_max && size > v->file_max)
+            err = FP_ERR_FBIG;
+        else if (size != FPD_SIZE_UNKNOWN && size > v->size)
+            err = FP_ERR_NOSPC;
+        snprintf(why.detail, sizeof why.detail, "%.96s",
+                 err == FP_ERR_ROFS ? v->reason
+                 : err == FP_ERR_NOTSUP
+                     ? "Files here are written in place, "
+                       "which gives up the old content first."
+                     : "");
+        if (err == FP_ERR_NOTSUP)
+            fpd_problem_hint(call, "Say so, with ?in_place=1.");
+        why.limit = err == FP_ERR_FBIG ? v->file_max : 0;
+        why.needed = size;
+        why.free = v->free;
+    }
+    if (err == FP_ERR_NOENT && !strchr(path + 1, '/')) {
+        err = FP_ERR_ROFS;
+        snprintf(why.detail, sizeof why.detail,
+                 "The root holds only volumes and takes no writes.");
+    } else if (err == FP_ERR_NOENT) {
+        snprintf(why.detail, sizeof why.detail,
+                 "There is no mounted volume at this path.");
+        fpd_problem_hint(call, "Volumes are listed with the device.");
+    }
+    free(info);
+    if (err)
+        fpd_problem_failure(call, fpd_device_id(call->device), path, err, &why);
+    return !err;
 }
 
 void fpd_fs_mtime_header(struct fpd_call *call, bool has_mtime,

@@ -21,6 +21,11 @@ void fpd_fs_fail(struct fpd_call *call, const char *path,
  * directory that it should be in. */
 void fpd_fs_fail_new(struct fpd_call *call, const char *path,
                      const struct fpd_ask *ask);
+/* Could its volume ever take a file of `size` bytes (FPD_SIZE_UNKNOWN: not said
+ * yet)? Else answered, before a byte travels. `room`: how large it may become
+ * at most; UINT64_MAX where nothing is mounted. */
+bool fpd_fs_fits(struct fpd_call *call, const char *path, uint64_t size,
+                 uint64_t *room);
 /* Last-Modified, if there is one. */
 void fpd_fs_mtime_header(struct fpd_call *call, bool has_mtime,
                          int64_t mtime_ns);

@@ -14,11 +14,11 @@
 #include "daemon/http/cond.h"
 #include "daemon/http/events.h"
 #include "daemon/http/hashes.h"
+#include "daemon/http/peers.h"
 #include "daemon/http/reply.h"
 #include "daemon/http/routes.h"
 #include "daemon/http/server.h"
 #include "daemon/log.h"
-#include "daemon/store/devices.h"
 #include "daemon/time.h"
 
 #include <errno.h>
@@ -27,20 +27,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 512
+#define OF_ONE_HOST     256 /* of these: nobody alone keeps all others out */
 #define THREADS         4
 /* Of a refused body so much is read and dropped: a client that sends without
  * asking (browsers do) sees an answer only when it has sent all. */
 #define DROP_MAX (64u << 20)
-#define IDLE_S   60u
-#define WATCH_MS 250
-#define GRACE_S  3
-#define LOG_SIZE 400
+/* Who is refused sends the rest of the body at this rate, or is cut off. */
+#define DROP_RATE 4096 /* bytes a second */
+#define WATCH_MS  250
+#define GRACE_S   3
+#define LOG_SIZE  400
 
 /* ---- one call ---- */
 
@@ -51,6 +54,7 @@ static void *call_new(void *cls, const char *uri, struct MHD_Connection *conn)
     const char *why = NULL;
     int err;
 
+    fpd_peer_asks(conn);
     if (!call)
         return NULL;
     call->http = http;
@@ -102,8 +106,8 @@ static void call_completed(void *cls, struct MHD_Connection *conn, void **slot,
     struct fpd_call *call = *slot;
 
     (void)cls;
-    (void)conn;
     (void)code;
+    fpd_peer_answered(conn);
     if (!call)
         return;
     *slot = NULL;
@@ -123,6 +127,49 @@ static void call_completed(void *cls, struct MHD_Connection *conn, void **slot,
     if (call->on_gone)
         call->on_gone(call);
     fpd_call_unref(call);
+}
+
+/* What says where a request ends and whom it is for. */
+struct framing {
+    int lengths, encodings, hosts;
+    bool unknown;
+};
+
+static enum MHD_Result count_framing(void *cls, enum MHD_ValueKind kind,
+                                     const char *name, const char *value)
+{
+    struct framing *f = cls;
+
+    (void)kind;
+    if (name[strcspn(name, " \t")])
+        f->unknown = true;
+    else if (strcasecmp(name, "Content-Length") == 0)
+        f->lengths++;
+    else if (strcasecmp(name, "Host") == 0)
+        f->hosts++;
+    else if (strcasecmp(name, "Transfer-Encoding") == 0) {
+        f->encodings++;
+        if (!value || strcasecmp(value, "chunked") != 0)
+            f->unknown = true;
+    }
+    return MHD_YES;
+}
+
+/* What two programs on the way may read in two ways: where this request ends
+ * is then not known, so nothing behind it is heard.
+ * Source: RFC 9112, 3.2, 5.1, 6.1 and 6.3. */
+static void refuse_ambiguous(struct fpd_call *call)
+{
+    struct framing f = { 0 };
+
+    MHD_get_connection_values(call->conn, MHD_HEADER_KIND, count_framing, &f);
+    if (f.lengths + f.encodings <= 1 && f.hosts <= 1 && !f.unknown)
+        return;
+    call->closes = true;
+    fpd_refuse(call, 400, "ambiguous-request", "Ambiguous request",
+               "A request has at most one Host, and one Content-Length or "
+               "\"Transfer-Encoding: chunked\", and no space in a header's "
+               "name.");
 }
 
 static void read_headers(struct fpd_call *call, const char *method)
@@ -149,6 +196,7 @@ static void read_headers(struct fpd_call *call, const char *method)
     call->unix_socket = getsockopt(call->fd, SOL_SOCKET, SO_DOMAIN, &domain,
                                    &domain_size) == 0 &&
                         domain == AF_UNIX;
+    refuse_ambiguous(call);
 }
 
 static void refuse_offline(struct fpd_call *call, const char *state,
@@ -184,27 +232,21 @@ static void refuse_released(struct fpd_call *call,
  * too, without its struct fpd_device. */
 static void find_device(struct fpd_call *call)
 {
-    const struct fpd_http_config *cfg = &call->http->cfg;
-    const char *asked = call->param[0];
     struct fpd_device_info *info;
-    bool known = false;
+    int err;
 
     if (!strstr(call->route->pattern, "{device}"))
         return;
-    call->device = fpd_devices_find(cfg->devices, call->param[0]);
-    if (!call->device && fpd_store_device_resolve(cfg->store, call->param[0],
-                                                  call->device_id) == FP_OK) {
-        call->param[0] = call->device_id;
-        call->device = fpd_devices_find(cfg->devices, call->param[0]);
-        known = true;
-    }
-    if ((!call->device && !known) || !fpd_call_covers(call, call->param[0])) {
+    err = fpd_call_resolve(call, call->param[0], call->device_id);
+    if (err == FP_ERR_NOENT) {
         fpd_problem_hint(call, "GET /api/v1/devices lists those that are.");
-        /* As it was asked: whose label it is stays hidden too. */
         fpd_refuse(call, 404, "unknown-device", "Unknown device",
-                   "No device has the id or label \"%.64s\".", asked);
-        return;
+                   "No device has the id or label \"%.64s\".", call->param[0]);
     }
+    if (err)
+        return;
+    call->param[0] = call->device_id;
+    call->device = fpd_devices_find(call->http->cfg.devices, call->param[0]);
     if (call->route->kind != FPD_DEVICE)
         return;
     info = call->device ? malloc(sizeof *info) : NULL;
@@ -236,6 +278,37 @@ static void refuse_unrouted(struct fpd_call *call, const char *allow)
     fpd_reply_header(call, "Allow", allow);
 }
 
+/* A yes or no that is neither is never taken for a yes. */
+static bool check_flags(struct fpd_call *call)
+{
+    static const char *const flags[] = { "recursive", "in_place", "mkdir",
+                                         "etag", "download" };
+
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        if (!fpd_url_flag_is_bad(&call->url, flags[i]))
+            continue;
+        fpd_problem(call, FP_ERR_INVAL,
+                    "?%s is 1, 0, true or false; alone it counts as 1.",
+                    flags[i]);
+        return false;
+    }
+    return true;
+}
+
+/* A part would be taken for the whole. Source: RFC 9110, 14.5. */
+static bool check_whole(struct fpd_call *call)
+{
+    if (strcmp(call->method, "PUT") != 0 ||
+        !fpd_call_header(call, "Content-Range"))
+        return true;
+    fpd_problem_hint(call, "Send all of it, without Content-Range (curl: "
+                           "without -C); what was there stays until then.");
+    fpd_refuse(call, 400, "part", "A part of a file",
+               "A PUT gives the whole content; what has a Content-Range is a "
+               "part of one.");
+    return false;
+}
+
 /* The headers are there: all that can be refused without the body is. */
 static void call_start(struct fpd_call *call, const char *method)
 {
@@ -261,7 +334,7 @@ static void call_start(struct fpd_call *call, const char *method)
         return;
     }
     find_device(call);
-    if (call->response)
+    if (call->response || !check_flags(call) || !check_whole(call))
         return;
     if (call->route->begin)
         call->route->begin(call);
@@ -295,6 +368,8 @@ static bool call_data(struct fpd_call *call, const char *data, size_t size)
 {
     call->http->body_in += size;
     if (call->response) {
+        if (!call->refused_ms)
+            call->refused_ms = fpd_now_ms();
         call->dropped += size;
         return call->dropped <= DROP_MAX;
     }
@@ -326,7 +401,8 @@ static enum MHD_Result queue(struct fpd_call *call)
 {
     enum MHD_Result result;
 
-    if (strcmp(call->method, "HEAD") != 0 && call->has_body && !call->ended)
+    if (call->closes ||
+        (strcmp(call->method, "HEAD") != 0 && call->has_body && !call->ended))
         fpd_reply_header(call, "Connection", "close");
     call->queued = true;
     result = MHD_queue_response(call->conn, call->status, call->response);
@@ -338,10 +414,11 @@ static enum MHD_Result queue(struct fpd_call *call)
 /* Must the answer go out before the body is read? */
 static bool refuse_now(struct fpd_call *call)
 {
-    return call->response && call->has_body &&
-           ((call->content_size != FPD_SIZE_UNKNOWN &&
-             call->content_size > DROP_MAX) ||
-            fpd_call_header(call, "Expect"));
+    return call->response &&
+           (call->closes ||
+            (call->has_body && ((call->content_size != FPD_SIZE_UNKNOWN &&
+                                 call->content_size > DROP_MAX) ||
+                                fpd_call_header(call, "Expect"))));
 }
 
 static enum MHD_Result handle(void *cls, struct MHD_Connection *conn,
@@ -352,7 +429,6 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn,
     struct fpd_call *call = *slot;
 
     (void)cls;
-    (void)conn;
     (void)url;
     (void)version;
     if (!call)
@@ -365,7 +441,10 @@ static enum MHD_Result handle(void *cls, struct MHD_Connection *conn,
     call->suspended = false;
     if (!call->started) {
         call->started = true;
+        fpd_peer_asked(conn);
         call_start(call, method);
+        if (call->response)
+            call->refused_ms = fpd_now_ms();
         if (call->has_body)
             receiving_begins(call);
         return refuse_now(call) ? queue(call) : MHD_YES;
@@ -451,6 +530,15 @@ static void watch(struct fpd_http *http)
     }
 }
 
+/* Is it refused, and keeps its place with a byte now and then? */
+static bool is_dawdling(const struct fpd_call *call, int64_t now)
+{
+    int64_t refused_ms = call->refused_ms;
+
+    return refused_ms && now > refused_ms + FPD_PEER_HEAD_MS +
+                                   (int64_t)(call->dropped * 1000 / DROP_RATE);
+}
+
 /* libmicrohttpd 0.9.75 with epoll does not always see an end that came together
  * with the last bytes before it, and would keep a broken upload, and its place
  * at the device, until the connection times out. */
@@ -463,8 +551,10 @@ static void end_broken_uploads(struct fpd_http *http)
     for (call = http->receiving; call; call = call->next_receiving) {
         struct pollfd fd = { .fd = call->fd, .events = POLLRDHUP };
 
-        if (!call->waiting && now - call->heard_ms >= 2 * WATCH_MS &&
-            call->fd >= 0 && poll(&fd, 1, 0) > 0)
+        if (call->waiting || call->fd < 0)
+            continue;
+        if (is_dawdling(call, now) ||
+            (now - call->heard_ms >= 2 * WATCH_MS && poll(&fd, 1, 0) > 0))
             shutdown(call->fd, SHUT_RDWR);
     }
     pthread_mutex_unlock(&http->lock);
@@ -479,6 +569,7 @@ static void *watcher_main(void *arg)
         usleep(WATCH_MS * 1000);
         watch(http);
         end_broken_uploads(http);
+        fpd_peers_end_slow(http);
         fpd_events_tick(http->events);
         pthread_mutex_lock(&http->lock);
         ending = http->ending;
@@ -684,7 +775,9 @@ static struct MHD_Daemon *start_mhd(struct fpd_http *http, int fd,
         0, NULL, NULL, handle, http, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, threads,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)OF_ONE_HOST,
+        MHD_OPTION_CONNECTION_TIMEOUT, FPD_PEER_IDLE_S,
+        MHD_OPTION_NOTIFY_CONNECTION, fpd_peer_notify, http,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(96 * 1024),
         MHD_OPTION_NOTIFY_COMPLETED, call_completed, NULL,
         MHD_OPTION_URI_LOG_CALLBACK, call_new, http,

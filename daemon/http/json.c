@@ -320,7 +320,7 @@ bool fpd_json_parse_words(const json_t *json, char *out, size_t size)
             return false;
         n += (size_t)sprintf(out + n, "%s%s", n ? "," : "", s);
     }
-    return true;
+    return n > 0;
 }
 
 json_t *fpd_json_tags(const char *tags)

@@ -36,7 +36,8 @@ bool fpd_json_parse_tags(json_t *json, char *out, size_t size);
 #define FPD_JSON_TAGS_WANTED                                                  \
     "\"tags\" is an array of strings, each 1 to 63 bytes of printable text, " \
     "about 1,000 bytes together."
-/* "a,b" to ["a","b"] and back; false: no array of such strings, or too long.*/
+/* "a,b" to ["a","b"] and back; false: no array of such strings, an empty one,
+ * or too long. */
 json_t *fpd_json_words(const char *words);
 bool fpd_json_parse_words(const json_t *json, char *out, size_t size);
 json_t *fpd_json_time(int64_t ms);

@@ -38,21 +38,22 @@ struct fpd_presence {
 static bool is_news(struct fpd_presence *p, const struct fpd_device_info *info)
 {
     int64_t now = fpd_now_ms();
-    struct known *k = NULL;
+    struct known *k = NULL, *oldest = &p->known[0];
 
-    for (size_t i = 0; i < p->known_count; i++)
+    for (size_t i = 0; i < p->known_count; i++) {
         if (strcmp(p->known[i].id, info->id) == 0)
             k = &p->known[i];
+        if (p->known[i].told_ms < oldest->told_ms)
+            oldest = &p->known[i];
+    }
     if (k && now - k->told_ms < AGAIN_MS &&
         strcmp(k->link, info->link.name) == 0)
         return false;
-    if (!k && p->known_count < QUEUE)
-        k = &p->known[p->known_count++];
-    if (k) {
-        memcpy(k->id, info->id, sizeof k->id);
-        memcpy(k->link, info->link.name, sizeof k->link);
-        k->told_ms = now;
-    }
+    if (!k)
+        k = p->known_count < QUEUE ? &p->known[p->known_count++] : oldest;
+    memcpy(k->id, info->id, sizeof k->id);
+    memcpy(k->link, info->link.name, sizeof k->link);
+    k->told_ms = now;
     return true;
 }
 

@@ -228,6 +228,11 @@ void fpd_problem_hint(struct fpd_call *call, const char *fmt, ...)
     va_end(ap);
 }
 
+void fpd_problem_also(struct fpd_call *call, const char *sentence)
+{
+    call->also = sentence;
+}
+
 void fpd_problem_retry(struct fpd_call *call, int seconds)
 {
     call->retry_after_s = seconds;
@@ -244,7 +249,7 @@ void fpd_problem_type(struct fpd_call *call, const char *type)
 static void reply_problem(struct fpd_call *call, const struct problem *p,
                           const char *code, const char *detail)
 {
-    char type[80], seconds[16];
+    char type[80], seconds[16], words[1000];
     json_t *doc = json_object();
     /* The raw path: what came, still percent-encoded; no query, which may
      * hold a token. */
@@ -255,7 +260,9 @@ static void reply_problem(struct fpd_call *call, const struct problem *p,
     json_object_set_new(doc, "type", json_string(type));
     json_object_set_new(doc, "title", json_string(p->title));
     json_object_set_new(doc, "status", json_integer(p->status));
-    json_object_set_new(doc, "detail", fpd_json_bytes(detail, strlen(detail)));
+    snprintf(words, sizeof words, "%s%s%s", detail, call->also ? " " : "",
+             call->also ? call->also : "");
+    json_object_set_new(doc, "detail", fpd_json_bytes(words, strlen(words)));
     json_object_set_new(doc, "instance",
                         fpd_json_bytes(instance, strlen(instance)));
     json_object_set_new(doc, "code", json_string(code));
@@ -269,6 +276,7 @@ static void reply_problem(struct fpd_call *call, const struct problem *p,
     json_decref(call->extra);
     call->extra = NULL;
     call->hint[0] = 0;
+    call->also = NULL;
     call->retry_after_s = 0;
     reply_document(call, p->status, "application/problem+json", doc);
     snprintf(seconds, sizeof seconds, "%d", retry_s);

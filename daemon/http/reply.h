@@ -41,6 +41,9 @@ void fpd_problem_member(struct fpd_call *call, const char *key, json_t *value);
 void fpd_problem_hint(struct fpd_call *call, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* A sentence behind its detail; text that lives as long as the program. */
+void fpd_problem_also(struct fpd_call *call, const char *sentence);
+
 /* When to ask again, instead of the table's time. */
 void fpd_problem_retry(struct fpd_call *call, int seconds);
 

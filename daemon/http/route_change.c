@@ -8,6 +8,7 @@
  * it is in, again and again, until there is none.
  */
 #include "core/error.h"
+#include "daemon/http/auth.h"
 #include "daemon/http/cond.h"
 #include "daemon/http/fspath.h"
 #include "daemon/http/reply.h"
@@ -19,6 +20,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#define DEVICE_SEGMENT 3 /* of /api/v1/devices/{device}/fs/ */
 
 struct change {
     char path[FPD_PATH_MAX + 1];
@@ -266,6 +269,46 @@ void fpd_route_fs_delete(struct fpd_call *call)
 
 /* ---- Destination ---- */
 
+/* The path of "http://name:port/path"; NULL: it is another server's. */
+static const char *path_of(struct fpd_call *call, const char *url)
+{
+    const char *name, *path;
+    char authority[256];
+    size_t len;
+
+    if (strncasecmp(url, "http://", 7) != 0 &&
+        strncasecmp(url, "https://", 8) != 0)
+        return url;
+    name = strchr(url, ':') + 3;
+    len = strcspn(name, "/?#");
+    path = name[len] == '/' ? name + len : "/";
+    if (len >= sizeof authority)
+        return NULL;
+    memcpy(authority, name, len);
+    authority[len] = 0;
+    return fpd_auth_is_here(call, authority) ? path : NULL;
+}
+
+/* Is it under the route's own path, whatever the device? */
+static bool is_under_fs(const struct fpd_call *call, const struct fpd_url *to)
+{
+    if (to->count <= call->rest)
+        return false;
+    for (size_t i = 0; i < call->rest; i++)
+        if (i != DEVICE_SEGMENT &&
+            strcmp(to->segment[i], call->url.segment[i]) != 0)
+            return false;
+    return true;
+}
+
+static void refuse_elsewhere(struct fpd_call *call, const char *where)
+{
+    fpd_refuse(call, 502, "other-device", "Another device",
+               "Destination is on another %s; read from one and write to the "
+               "other.",
+               where);
+}
+
 /* The header is a URL or a path of one; the same device is what we can do. */
 static bool take_destination(struct fpd_call *call, struct change *c)
 {
@@ -281,25 +324,23 @@ static bool take_destination(struct fpd_call *call, struct change *c)
                     "{id}/fs/.");
         return false;
     }
-    if (strncasecmp(header, "http", 4) == 0 && strstr(header, "://")) {
-        header = strchr(strstr(header, "://") + 3, '/');
-        header = header ? header : "/";
+    header = path_of(call, header);
+    if (!header) {
+        refuse_elsewhere(call, "server");
+        return false;
     }
     c->overwrite = !overwrite || (overwrite[0] | 0x20) != 'f';
     err = fpd_url_parse(&to, header, &why);
     if (err) {
         fpd_problem(call, FP_ERR_INVAL, "Destination: %s", why);
-    } else if (to.count <= call->rest ||
-               strcmp(to.segment[0], call->url.segment[0]) != 0 ||
-               strcmp(to.segment[call->rest - 1], "fs") != 0) {
+    } else if (!is_under_fs(call, &to)) {
         fpd_problem(call, FP_ERR_INVAL,
                     "Destination is not a path under /api/v1/devices/{id}/"
                     "fs/.");
-    } else if (strcmp(to.segment[3], call->url.segment[3]) != 0 &&
-               strcmp(to.segment[3], call->param[0]) != 0) {
-        fpd_refuse(call, 502, "other-device", "Another device",
-                   "Destination is on another device; read from one and "
-                   "write to the other.");
+    } else if (strcmp(to.segment[DEVICE_SEGMENT],
+                      call->url.segment[DEVICE_SEGMENT]) != 0 &&
+               strcmp(to.segment[DEVICE_SEGMENT], call->param[0]) != 0) {
+        refuse_elsewhere(call, "device");
     } else if (fpd_url_join(&to, call->rest, c->to, sizeof c->to) != FP_OK) {
         fpd_problem(call, FP_ERR_NAMETOOLONG,
                     "A path on a device may have %d bytes.", FPD_PATH_MAX);
@@ -492,6 +533,7 @@ static void copy_opened(struct fpd_request *req)
 static void after_copy_open(struct fpd_call *call)
 {
     struct change *c = call->state;
+    uint64_t room;
     int err;
 
     if (!c->over) {
@@ -499,6 +541,10 @@ static void after_copy_open(struct fpd_call *call)
             fpd_fs_fail(call, c->path, &c->read);
         else
             fpd_problem(call, FP_ERR_CANCELED, NULL);
+        return;
+    }
+    if (!fpd_fs_fits(call, c->to, c->read.req.u.read.send, &room)) {
+        fpd_pipe_abandon(c->pipe);
         return;
     }
     err =

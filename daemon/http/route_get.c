@@ -171,8 +171,10 @@ static void after_open(struct fpd_call *call)
         fpd_fs_fail(call, g->path, &g->read);
         return;
     }
-    /* Changed between the look and the read: look again, once. */
-    if (g->looked && req->u.read.fs_gen != g->fs_gen) {
+    /* Changed between the look and the read: look again, once. The range was
+     * cut to the size that the look told. */
+    if (g->looked &&
+        (req->u.read.fs_gen != g->fs_gen || req->u.read.size != g->size)) {
         if (g->tries++ < 2 && g->has_tag) {
             fpd_pipe_abandon(g->pipe);
             fpd_ask_cancel(call->device, &g->read);

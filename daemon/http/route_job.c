@@ -84,11 +84,9 @@ void fpd_route_jobs(struct fpd_call *call)
         return;
     }
     if (fpd_url_query(&call->url, "device", device, sizeof device))
-        /* A label is as good as an id. */
-        of =
-            fpd_store_device_resolve(call->http->cfg.store, device, id) == FP_OK
-                ? id
-                : device;
+        of = fpd_call_resolve(call, device, id) == FP_OK ? id : device;
+    if (call->response)
+        return;
     more =
         fpd_url_query(&call->url, "cursor", cursor, sizeof cursor) && cursor[0];
     jobs = fpd_jobs_list(call->http->cfg.jobs, of, more ? cursor : NULL, limit);

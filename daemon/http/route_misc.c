@@ -219,7 +219,7 @@ void fpd_route_web(struct fpd_call *call)
     fpd_reply_header(call, "ETag", file->etag);
     /* A name with the version in it never changes its content. */
     fpd_reply_header(call, "Cache-Control",
-                     fpd_url_flag(&call->url, "v")
+                     fpd_url_has(&call->url, "v")
                          ? "public, max-age=31536000, immutable"
                          : "no-cache");
 }

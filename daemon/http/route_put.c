@@ -10,7 +10,6 @@
  * leaves the old file.
  */
 #include "core/error.h"
-#include "core/fs/fs.h"
 #include "daemon/http/cond.h"
 #include "daemon/http/fspath.h"
 #include "daemon/http/hashes.h"
@@ -28,6 +27,7 @@ struct put {
     struct fpd_ask ask;  /* PUT */
     struct fpd_ask stat; /* for If-Match: * and If-Unmodified-Since */
     struct fpd_spool *spool;
+    uint64_t room;    /* of the volume */
     EVP_MD_CTX *hash; /* of the body, when a digest was promised */
     uint8_t promised[32], if_sha256[32];
     bool must_exist, has_since;
@@ -142,63 +142,6 @@ static bool take_conditions(struct fpd_call *call, struct put *p)
     return true;
 }
 
-/* What the volume could never take is refused before a byte travels. */
-static bool fits(struct fpd_call *call, const char *path, uint64_t size)
-{
-    struct fpd_device_info *info = malloc(sizeof *info);
-    bool in_place = fpd_url_flag(&call->url, "in_place");
-    struct fpd_failure why = { 0 };
-    int err = FP_ERR_NOENT;
-
-    if (!info) {
-        fpd_problem(call, FP_ERR_NOMEM, "The daemon is out of memory.");
-        return false;
-    }
-    fpd_device_describe(call->device, info);
-    for (uint32_t i = 0; i < info->volume_count; i++) {
-        const struct fpd_volume_info *v = &info->volumes[i];
-        size_t len = strlen(v->path);
-
-        if (strncmp(v->path, path, len) != 0 || path[len] != '/')
-            continue;
-        err = FP_OK;
-        if (!v->mounted)
-            break; /* the device says why, and as it is by then */
-        if (!v->writable)
-            err = FP_ERR_ROFS;
-        else if (!(v->caps & FP_CAP_STAGE) && !in_place)
-            err = FP_ERR_NOTSUP;
-        else if (size != FPD_SIZE_UNKNOWN && v->file_max && size > v->file_max)
-            err = FP_ERR_FBIG;
-        else if (size != FPD_SIZE_UNKNOWN && size > v->size)
-            err = FP_ERR_NOSPC;
-        snprintf(why.detail, sizeof why.detail, "%.96s",
-                 err == FP_ERR_ROFS ? v->reason
-                 : err == FP_ERR_NOTSUP
-                     ? "Files here are written in place, "
-                       "which gives up the old content first."
-                     : "");
-        if (err == FP_ERR_NOTSUP)
-            fpd_problem_hint(call, "Say so, with ?in_place=1.");
-        why.limit = err == FP_ERR_FBIG ? v->file_max : 0;
-        why.needed = size;
-        why.free = v->free;
-    }
-    if (err == FP_ERR_NOENT && !strchr(path + 1, '/')) {
-        err = FP_ERR_ROFS;
-        snprintf(why.detail, sizeof why.detail,
-                 "The root holds only volumes and takes no writes.");
-    } else if (err == FP_ERR_NOENT) {
-        snprintf(why.detail, sizeof why.detail,
-                 "There is no mounted volume at this path.");
-        fpd_problem_hint(call, "Volumes are listed with the device.");
-    }
-    free(info);
-    if (err)
-        fpd_problem_failure(call, fpd_device_id(call->device), path, err, &why);
-    return !err;
-}
-
 static int submit(struct fpd_call *call, struct put *p)
 {
     uint64_t size = call->content_size == FPD_SIZE_UNKNOWN ? FPD_SPOOL_UNKNOWN
@@ -207,6 +150,7 @@ static int submit(struct fpd_call *call, struct put *p)
 
     if (err)
         return err;
+    fpd_spool_limit(p->spool, p->room);
     p->ask.req.op = FPD_OP_PUT;
     p->ask.req.klass = FPD_UPLOAD;
     p->ask.req.u.put.path = p->path;
@@ -232,7 +176,7 @@ void fpd_route_fs_put_begin(struct fpd_call *call)
     call->state_free = put_free;
     if (!fpd_fs_path(call, p->path) || !take_mtime(call, p) ||
         !take_digest(call, p) || !take_conditions(call, p) ||
-        !fits(call, p->path, call->content_size))
+        !fpd_fs_fits(call, p->path, call->content_size, &p->room))
         return;
     err = submit(call, p);
     if (err == FP_ERR_NOSPC)
@@ -269,6 +213,9 @@ void fpd_route_fs_put_data(struct fpd_call *call, const char *data, size_t size)
         p->done = true;
         if (err != FP_ERR_CANCELED)
             fpd_spool_fail(p->spool, err);
+        if (err == FP_ERR_FBIG &&
+            fpd_fs_fits(call, p->path, p->room + 1, &p->room))
+            fpd_problem(call, err, NULL);
         return;
     }
     if (fpd_spool_writable(p->spool))
@@ -297,6 +244,9 @@ static void after_put(struct fpd_call *call)
         return;
     }
     if (req->err) {
+        if (req->u.put.gave_up)
+            fpd_problem_also(call, "What the file held is gone, and what it "
+                                   "holds now is less than was sent.");
         if (req->err == FP_ERR_EXIST && req->u.put.if_absent)
             req->err = FP_ERR_PRECOND;
         if (req->err == FP_ERR_PRECOND && !req->failure.detail[0])

@@ -160,7 +160,10 @@ static void refuse(struct fpd_call *call, struct look *l)
                         : NULL);
     else if (strcmp(l->step, "mount") == 0 && l->err == FP_ERR_NOENT)
         fpd_problem(call, FP_ERR_NOENT,
-                    "There is no filesystem at the start of this snapshot.");
+                    "There is no filesystem at the start of this snapshot. "
+                    "What lies in a region or behind a partition table is seen "
+                    "in a snapshot of that region or partition alone, or in an "
+                    "exported image, by flashport image.");
     else
         fpd_problem_failure(call, NULL, l->path, l->err, &none);
 }

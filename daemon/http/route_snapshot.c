@@ -49,6 +49,12 @@ static const char *query(struct fpd_call *call, const char *name, char *buf,
     return fpd_url_query(&call->url, name, buf, size) && buf[0] ? buf : NULL;
 }
 
+/* A label to its id; what is no label stays. May have answered. */
+static const char *resolve(struct fpd_call *call, const char *name, char id[65])
+{
+    return name && fpd_call_resolve(call, name, id) == FP_OK ? id : name;
+}
+
 static void reply_list(struct fpd_call *call, const struct fpd_snapshot *list,
                        size_t count, uint64_t limit)
 {
@@ -81,10 +87,9 @@ void fpd_route_snapshots(struct fpd_call *call)
         fpd_problem(call, FP_ERR_INVAL, "?limit is 1 to %d.", LIMIT_MAX);
         return;
     }
-    /* A label is as good as an id. */
-    if (filter.device &&
-        fpd_store_device_resolve(call->http->cfg.store, device, id) == FP_OK)
-        filter.device = id;
+    filter.device = resolve(call, filter.device, id);
+    if (call->response)
+        return;
     list = calloc(limit, sizeof *list);
     if (list)
         err = fpd_store_snapshot_list(call->http->cfg.store, &filter, list,
@@ -103,15 +108,6 @@ void fpd_route_snapshots(struct fpd_call *call)
 static const char *text_of(json_t *body, const char *key)
 {
     return json_string_value(json_object_get(body, key));
-}
-
-/* A label to its id; what is no label stays. */
-static const char *resolve(struct fpd_call *call, const char *name, char id[65])
-{
-    return name && fpd_store_device_resolve(call->http->cfg.store, name, id) ==
-                       FP_OK
-               ? id
-               : name;
 }
 
 static bool has_device(struct fpd_call *call, const char *device,
@@ -147,7 +143,7 @@ static void start_backup(struct fpd_call *call, json_t *body)
     };
     int err;
 
-    if (!has_device(call, params.device, params.storage))
+    if (call->response || !has_device(call, params.device, params.storage))
         return;
     if (given && !fpd_json_parse_tags(given, tags, sizeof tags)) {
         fpd_problem(call, FP_ERR_INVAL, FPD_JSON_TAGS_WANTED);
@@ -292,6 +288,7 @@ static void start_restore(struct fpd_call *call, json_t *body,
         .region = text_of(body, "region"),
         .snapshot = s->id,
         .incomplete = json_is_true(json_object_get(body, "incomplete")),
+        .smaller = json_is_true(json_object_get(body, "smaller")),
         .regions = regions,
     };
     int err;
@@ -300,7 +297,7 @@ static void start_restore(struct fpd_call *call, json_t *body,
         params.device = s->device;
     if (!params.storage)
         params.storage = s->storage;
-    if (!has_device(call, params.device, params.storage))
+    if (call->response || !has_device(call, params.device, params.storage))
         return;
     if (list && !take_regions(list, regions, &params.region_count)) {
         fpd_problem(call, FP_ERR_INVAL,
@@ -308,7 +305,11 @@ static void start_restore(struct fpd_call *call, json_t *body,
         return;
     }
     err = fpd_jobs_restore(call->http->cfg.jobs, &params, id, why, sizeof why);
-    if (err)
+    if (err == FP_ERR_PRECOND && (s->complete || params.incomplete)) {
+        fpd_problem_hint(call, "\"smaller\": true writes it at the start, and "
+                               "leaves what lies behind it as it is.");
+        fpd_refuse(call, 409, "size-differs", "Another size", "%s", why);
+    } else if (err)
         fpd_problem(call, err, why[0] ? "%s" : NULL, why);
     else
         fpd_reply_job(call, id);

@@ -159,6 +159,8 @@ static void fetch(struct fpd_call *call, struct image *im, struct piece *p)
         .op = FPD_OP_CHUNK_READ,
         .klass = FPD_BACKUP,
         .u.chunk = { .storage = im->storage.name,
+                     .storage_size = im->storage.size,
+                     .chunk_size = chunk,
                      .first = (uint32_t)first,
                      .count = count,
                      .data = p->data,
@@ -373,8 +375,10 @@ void fpd_route_image_put_begin(struct fpd_call *call)
                    "An image is sent with its length.");
         return;
     }
-    if (call->content_size > up->storage.size) {
-        fpd_problem(call, FP_ERR_FBIG,
+    if (call->content_size != up->storage.size) {
+        fpd_problem(call,
+                    call->content_size > up->storage.size ? FP_ERR_FBIG
+                                                          : FP_ERR_INVAL,
                     "The image has %llu bytes and the storage %llu.",
                     (unsigned long long)call->content_size,
                     (unsigned long long)up->storage.size);

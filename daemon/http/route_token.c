@@ -59,8 +59,8 @@ static bool take_token(struct fpd_call *call, json_t *body,
     if (devices &&
         !fpd_json_parse_words(devices, token->devices, sizeof token->devices)) {
         fpd_problem(call, FP_ERR_INVAL,
-                    "\"devices\" is an array of device ids; without it the "
-                    "token is good for all.");
+                    "\"devices\" is an array of at least one device id; "
+                    "without it the token is good for all.");
         return false;
     }
     if (expires && (!json_is_integer(expires) || seconds < 1 ||

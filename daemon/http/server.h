@@ -16,6 +16,7 @@
 struct fpd_events;
 struct fpd_auth;
 struct fpd_hashes;
+struct fpd_peer;
 
 struct fpd_http {
     struct fpd_http_config cfg;
@@ -37,6 +38,7 @@ struct fpd_http {
     int calls_live;
     struct fpd_call *waiting;
     struct fpd_call *receiving; /* whose body is not all here */
+    struct fpd_peer *peers;     /* all connections (peers.c) */
     struct fpd_call *work_head, **work_tail;
     pthread_t pool[FPD_HTTP_POOL];
     int pool_count;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/http/url.h"
 #include "core/error.h"
+#include "daemon/text.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -161,8 +162,9 @@ static bool decode_query(const char *in, size_t len, char *out, size_t size)
     return true;
 }
 
-bool fpd_url_query(const struct fpd_url *url, const char *name, char *out,
-                   size_t size)
+/* The raw value of a parameter, *size bytes; NULL: it is not there. */
+static const char *find_query(const struct fpd_url *url, const char *name,
+                              size_t *size)
 {
     size_t len = strlen(name);
 
@@ -170,20 +172,57 @@ bool fpd_url_query(const struct fpd_url *url, const char *name, char *out,
         size_t n = strcspn(p, "&");
 
         if (n >= len && strncmp(p, name, len) == 0 &&
-            (n == len || p[len] == '='))
-            return n == len ? decode_query(p, 0, out, size)
-                            : decode_query(p + len + 1, n - len - 1, out, size);
+            (n == len || p[len] == '=')) {
+            *size = n == len ? 0 : n - len - 1;
+            return p + n - *size;
+        }
         p += n + (p[n] == '&');
     }
-    return false;
+    return NULL;
+}
+
+bool fpd_url_query(const struct fpd_url *url, const char *name, char *out,
+                   size_t size)
+{
+    size_t n;
+    const char *value = find_query(url, name, &n);
+
+    return value && decode_query(value, n, out, size);
+}
+
+bool fpd_url_has(const struct fpd_url *url, const char *name)
+{
+    size_t n;
+
+    return find_query(url, name, &n) != NULL;
+}
+
+/* 1, 0, or -1 for what is neither. */
+static int flag_value(const char *value)
+{
+    static const char *const words[] = { "0", "false", "", "1", "true" };
+
+    for (int i = 0; i < 5; i++)
+        if (strcmp(value, words[i]) == 0)
+            return i >= 2;
+    return -1;
 }
 
 bool fpd_url_flag(const struct fpd_url *url, const char *name)
 {
-    char value[16];
+    char value[8];
 
     return fpd_url_query(url, name, value, sizeof value) &&
-           strcmp(value, "0") != 0 && strcmp(value, "false") != 0;
+           flag_value(value) == 1;
+}
+
+bool fpd_url_flag_is_bad(const struct fpd_url *url, const char *name)
+{
+    char value[8];
+
+    return fpd_url_has(url, name) &&
+           (!fpd_url_query(url, name, value, sizeof value) ||
+            flag_value(value) < 0);
 }
 
 int fpd_url_join(const struct fpd_url *url, size_t first, char *out,
@@ -233,43 +272,13 @@ void fpd_url_encode(const char *in, size_t len, bool slash, char *out)
     *out = 0;
 }
 
-/* Length of the well-formed sequence at p, 0 if there is none.
- * Source: Unicode 15, table 3-7. */
-static size_t utf8_sequence(const unsigned char *p, size_t len)
-{
-    unsigned char lo = 0x80, hi = 0xbf;
-    size_t n;
-
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] < 0xc2 || p[0] > 0xf4)
-        return 0;
-    n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (len < n)
-        return 0;
-    if (p[0] == 0xe0)
-        lo = 0xa0;
-    else if (p[0] == 0xed)
-        hi = 0x9f;
-    else if (p[0] == 0xf0)
-        lo = 0x90;
-    else if (p[0] == 0xf4)
-        hi = 0x8f;
-    if (p[1] < lo || p[1] > hi)
-        return 0;
-    for (size_t i = 2; i < n; i++)
-        if (p[i] < 0x80 || p[i] > 0xbf)
-            return 0;
-    return n;
-}
-
 bool fpd_utf8_valid(const char *text, size_t len)
 {
-    const unsigned char *p = (const unsigned char *)text;
+    const uint8_t *p = (const uint8_t *)text;
     size_t n;
 
     for (size_t i = 0; i < len; i += n) {
-        n = utf8_sequence(p + i, len - i);
+        n = fpd_utf8_size(p + i, len - i);
         if (n == 0)
             return false;
     }
@@ -279,11 +288,11 @@ bool fpd_utf8_valid(const char *text, size_t len)
 size_t fpd_utf8_lossy(const char *text, size_t len, char *out)
 {
     char *begin = out;
-    const unsigned char *p = (const unsigned char *)text;
+    const uint8_t *p = (const uint8_t *)text;
     size_t n;
 
     for (size_t i = 0; i < len; i += n ? n : 1) {
-        n = utf8_sequence(p + i, len - i);
+        n = fpd_utf8_size(p + i, len - i);
         if (n)
             memcpy(out, p + i, n);
         else

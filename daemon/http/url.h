@@ -36,8 +36,11 @@ void fpd_url_free(struct fpd_url *url);
  * false: it is not there, does not fit, or is badly encoded. */
 bool fpd_url_query(const struct fpd_url *url, const char *name, char *out,
                    size_t size);
-/* Is it there and neither "0" nor "false"? `?recursive` counts as 1. */
+bool fpd_url_has(const struct fpd_url *url, const char *name);
+/* Is it "1" or "true"? `?recursive` counts as 1. */
 bool fpd_url_flag(const struct fpd_url *url, const char *name);
+/* Is it there, and neither that nor "0" nor "false"? */
+bool fpd_url_flag_is_bad(const struct fpd_url *url, const char *name);
 
 /* Segments from `first` on, joined: "/flash/dir/file". FP_ERR_NAMETOOLONG. */
 int fpd_url_join(const struct fpd_url *url, size_t first, char *out,

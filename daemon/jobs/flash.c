@@ -48,6 +48,8 @@ static void ask_fill(const struct fpd_flash *flash, const struct ask *ask,
     req->op = ask->op;
     req->klass = ask->klass;
     req->u.chunk.storage = flash->storage;
+    req->u.chunk.storage_size = flash->info.size;
+    req->u.chunk.chunk_size = flash->chunk_size;
     req->u.chunk.first = flash->first + ask->first;
     req->u.chunk.count = ask->count;
     req->u.chunk.digests = ask->digests;
@@ -402,6 +404,18 @@ void fpd_flash_close(struct fpd_flash *flash)
     if (flash->device)
         fpd_device_unref(flash->device);
     flash->device = NULL;
+}
+
+int fpd_flash_fits(const struct fpd_flash *flash, uint64_t image, bool smaller,
+                   char *why, size_t size)
+{
+    if (image == flash->size || (image < flash->size && smaller))
+        return FP_OK;
+    snprintf(why, size,
+             "The image has %" PRIu64 " bytes, %s%s%s has %" PRIu64 ".", image,
+             flash->storage, flash->region[0] ? "/" : "", flash->region,
+             flash->size);
+    return image > flash->size ? FP_ERR_FBIG : FP_ERR_PRECOND;
 }
 
 uint32_t fpd_flash_chunk_len(const struct fpd_flash *flash, uint32_t index)

@@ -71,6 +71,11 @@ int fpd_flash_locate(struct fpd_flash *flash, const char *device,
                      const struct fpd_device_info *info, char *why,
                      size_t size);
 
+/* May an image of that size be written to it? FP_ERR_FBIG: it is larger.
+ * FP_ERR_PRECOND: it is smaller, and not `smaller`. */
+int fpd_flash_fits(const struct fpd_flash *flash, uint64_t image, bool smaller,
+                   char *why, size_t size);
+
 /* Bytes of chunk `index`: chunk_size, or less for the last. */
 uint32_t fpd_flash_chunk_len(const struct fpd_flash *flash, uint32_t index);
 /* Chunks that go into one request. */

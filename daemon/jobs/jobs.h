@@ -90,6 +90,8 @@ struct fpd_restore_params {
     struct fpd_spool *spool;
     bool incomplete; /* program what a snapshot has even if chunks of it could
                         not be read then; those are left as they are */
+    bool smaller;    /* program an image that is smaller than the range; what
+                        lies behind it is left as it is */
     /* Regions within the range that are firmware (executed in place,
      * read-only) or, on another device than the snapshot's, unique (keys,
      * calibration) are left as they are, unless named here. */
@@ -97,9 +99,9 @@ struct fpd_restore_params {
     size_t region_count;
 };
 /* Everything that can be refused without the device is refused here:
- * FP_ERR_NOENT; FP_ERR_PRECOND: an incomplete snapshot; FP_ERR_FBIG: larger
- * than the storage or region. The job refuses the rest before its first erase.
- * An image that is smaller leaves what lies behind it alone.
+ * FP_ERR_NOENT; FP_ERR_PRECOND: an incomplete snapshot, or an image that is
+ * smaller than the storage or region; FP_ERR_FBIG: larger. The job refuses the
+ * rest before its first erase.
  * Its result: {"programmed":chunks,"same":chunks,"skipped":[regions]}.
  *
  * When it fails or is cancelled half-way, its error says what the device has
@@ -110,7 +112,9 @@ int fpd_jobs_restore(struct fpd_jobs *jobs, const struct fpd_restore_params *p,
                      char id[FPD_JOB_ID_SIZE], char *why, size_t size);
 
 /* Re-reads and re-hashes what the store holds. Fails (FP_ERR_CORRUPT) when
- * something is not as it was stored. snapshot NULL: everything. */
+ * something is not as it was stored. snapshot NULL: everything. Where one waits
+ * already that has not begun, id is that one's. FP_ERR_NFILE comes earlier than
+ * for others, who shall find room. */
 int fpd_jobs_verify(struct fpd_jobs *jobs, const char *snapshot,
                     char id[FPD_JOB_ID_SIZE], char *why, size_t size);
 

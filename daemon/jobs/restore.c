@@ -663,15 +663,17 @@ static int passes(struct restore *r)
 
 static int check_size(struct restore *r)
 {
+    char why[120];
+    int err;
+
     if (r->src.size == 0)
         return fpd_job_fail(r->job, FP_ERR_INVAL, "The image is empty.");
-    if (r->src.size > r->flash.size)
-        return fpd_job_fail(r->job, FP_ERR_FBIG,
-                            "The image has %" PRIu64 " bytes, %s%s%s has "
-                            "%" PRIu64 ".",
-                            r->src.size, r->flash.storage,
-                            r->flash.region[0] ? "/" : "", r->flash.region,
-                            r->flash.size);
+    err =
+        fpd_flash_fits(&r->flash, r->src.size,
+                       json_is_true(json_object_get(r->job->params, "smaller")),
+                       why, sizeof(why));
+    if (err)
+        return fpd_job_fail(r->job, err, "%s", why);
     if (r->src.reader && !r->src.info.complete &&
         !json_is_true(json_object_get(r->job->params, "incomplete")))
         return fpd_job_fail(r->job, FP_ERR_PRECOND,

@@ -18,18 +18,23 @@
 #include <string.h>
 #include <time.h>
 
-#define PRUNE_MAX 1000u /* snapshots of one request */
-#define QUEUE_MAX 1000u /* jobs that have not ended */
+#define PRUNE_MAX  1000u /* snapshots of one request */
+#define QUEUE_MAX  1000u /* jobs that have not ended */
+#define VERIFY_MAX 100u /* of these: who may only read leaves room for others */
 
-static bool is_full(struct fpd_jobs *jobs)
+/* Has the queue no room for one more of this kind? */
+static bool is_full(struct fpd_jobs *jobs, enum fpd_job_kind kind)
 {
-    uint32_t count = 0;
+    uint32_t all = 0, verifies = 0;
 
     pthread_mutex_lock(&jobs->lock);
-    for (const struct fpd_job *job = jobs->first; job; job = job->next)
-        count++;
+    for (const struct fpd_job *job = jobs->first; job; job = job->next) {
+        all++;
+        verifies += job->kind == FPD_JOB_VERIFY;
+    }
     pthread_mutex_unlock(&jobs->lock);
-    return count >= QUEUE_MAX;
+    return all >= QUEUE_MAX ||
+           (kind == FPD_JOB_VERIFY && verifies >= VERIFY_MAX);
 }
 
 static int refuse(char *why, size_t size, int err, const char *fmt, ...)
@@ -53,11 +58,11 @@ int fpd_jobs_submit(struct fpd_jobs *jobs, struct fpd_job *job,
 
     if (!job)
         return refuse(why, size, FP_ERR_NOMEM, "Out of memory.");
-    if (is_full(jobs)) {
+    if (is_full(jobs, job->kind)) {
         fpd_job_free(job);
         return refuse(why, size, FP_ERR_NFILE,
-                      "%u jobs wait already; try again when some have ended.",
-                      QUEUE_MAX);
+                      "Too many jobs wait already; try again when some have "
+                      "ended.");
     }
     if (job->kind == FPD_JOB_BACKUP)
         err = fpd_store_room(jobs->cfg.store);
@@ -181,18 +186,6 @@ static int check_snapshot(struct fpd_jobs *jobs,
     return FP_OK;
 }
 
-static int check_fit(const struct place *place, uint64_t image, char *why,
-                     size_t size)
-{
-    if (!place->known || image <= place->flash.size)
-        return FP_OK;
-    return refuse(why, size, FP_ERR_FBIG,
-                  "The image has %llu bytes, %s%s%s has %llu.",
-                  (unsigned long long)image, place->flash.storage,
-                  place->flash.region[0] ? "/" : "", place->flash.region,
-                  (unsigned long long)place->flash.size);
-}
-
 static int check_regions(const struct place *place,
                          const struct fpd_restore_params *p, char *why,
                          size_t size)
@@ -232,6 +225,8 @@ static json_t *restore_params(const struct fpd_restore_params *p,
         json_object_set_new(params, "upload", json_true());
     if (p->incomplete)
         json_object_set_new(params, "incomplete", json_true());
+    if (p->smaller)
+        json_object_set_new(params, "smaller", json_true());
     for (size_t i = 0; names && i < p->region_count; i++)
         json_array_append_new(names, json_string(p->regions[i]));
     if (names)
@@ -264,8 +259,8 @@ int fpd_jobs_restore(struct fpd_jobs *jobs, const struct fpd_restore_params *p,
             snap.size = spool.size;
     }
     err = find_place(jobs, &place, p->device, p->storage, region, why, size);
-    if (!err)
-        err = check_fit(&place, snap.size, why, size);
+    if (!err && place.known && snap.size)
+        err = fpd_flash_fits(&place.flash, snap.size, p->smaller, why, size);
     if (!err)
         err = check_regions(&place, p, why, size);
     if (err)
@@ -279,12 +274,36 @@ int fpd_jobs_restore(struct fpd_jobs *jobs, const struct fpd_restore_params *p,
 
 /* ---- jobs of the store ---- */
 
+/* The id of one that has not begun, and so will see what another would. */
+static bool waits_to_verify(struct fpd_jobs *jobs, const char *snapshot,
+                            char id[FPD_JOB_ID_SIZE])
+{
+    bool found = false;
+
+    pthread_mutex_lock(&jobs->lock);
+    for (const struct fpd_job *job = jobs->first; job && !found;
+         job = job->next) {
+        const char *of =
+            json_string_value(json_object_get(job->params, "snapshot"));
+
+        found = job->kind == FPD_JOB_VERIFY && job->state == FPD_JOB_QUEUED &&
+                strcmp(of ? of : "", snapshot ? snapshot : "") == 0;
+        if (found)
+            memcpy(id, job->row.id, FPD_JOB_ID_SIZE);
+    }
+    pthread_mutex_unlock(&jobs->lock);
+    return found;
+}
+
 int fpd_jobs_verify(struct fpd_jobs *jobs, const char *snapshot,
                     char id[FPD_JOB_ID_SIZE], char *why, size_t size)
 {
     struct fpd_snapshot snap;
-    json_t *params = json_object();
+    json_t *params;
 
+    if (waits_to_verify(jobs, snapshot, id))
+        return FP_OK;
+    params = json_object();
     if (snapshot) {
         int err = fpd_store_snapshot_get(jobs->cfg.store, snapshot, &snap);
 

@@ -15,16 +15,39 @@ bool fpd_link_is_pattern(const char *spec)
     return ops && ops->is_pattern && ops->is_pattern(rest);
 }
 
-static size_t expand_one(const char *spec, char **out, size_t max)
+/* Do both lead to one device? Behind a comma is how it is treated. */
+static bool is_same(const char *a, const char *b)
+{
+    size_t n = strcspn(a, ",");
+
+    return n == strcspn(b, ",") && strncmp(a, b, n) == 0;
+}
+
+static bool has(char *const *list, size_t count, const char *spec)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_same(list[i], spec))
+            return true;
+    return false;
+}
+
+/* What a pattern finds, but for what is named, or was found by another one. A
+ * pattern is never the same as what it stands for. */
+static size_t find(const char *pattern, char *const *specs, size_t count,
+                   char **list, size_t n, size_t max)
 {
     const char *rest;
+    size_t found =
+        fpd_link_kind(pattern, &rest)->expand(pattern, list + n, max - n);
+    size_t end = n + found;
 
-    if (fpd_link_is_pattern(spec))
-        return fpd_link_kind(spec, &rest)->expand(spec, out, max);
-    if (max == 0)
-        return 0;
-    out[0] = strdup(spec);
-    return 1;
+    for (size_t i = n; i < end; i++) {
+        if (has(specs, count, list[i]) || has(list, n, list[i]))
+            free(list[i]);
+        else
+            list[n++] = list[i];
+    }
+    return n;
 }
 
 int fpd_link_expand(char *const *specs, size_t count, size_t max, char ***out,
@@ -36,8 +59,12 @@ int fpd_link_expand(char *const *specs, size_t count, size_t max, char ***out,
     *out_count = 0;
     if (!list)
         return FP_ERR_NOMEM;
-    for (size_t i = 0; i < count; i++)
-        n += expand_one(specs[i], list + n, max - n);
+    for (size_t i = 0; i < count && n < max; i++) {
+        if (fpd_link_is_pattern(specs[i]))
+            n = find(specs[i], specs, count, list, n, max);
+        else
+            list[n++] = strdup(specs[i]);
+    }
     *out = list;
     *out_count = n;
     return FP_OK;
@@ -54,9 +81,11 @@ void fpd_link_specs_free(char **specs, size_t count)
 
 static void (*tell)(void);
 
-static void device_arrived(struct fpd_usb_listener *listener)
+static void device_arrived(struct fpd_usb_listener *listener,
+                           libusb_device *device)
 {
     (void)listener;
+    (void)device;
     tell();
 }
 

@@ -2,7 +2,8 @@
  *
  * A SPEC that stands for many: a glob is one link for each port that it names
  * at this moment, "usb:" one for each device that is plugged in. What such a
- * SPEC finds has a SPEC of its own, by which it is found again.
+ * SPEC finds has a SPEC of its own, by which it is found again. Of one device
+ * there is one link; a SPEC that names it, with a key say, goes first.
  *
  * Memory  the lists and their SPECs are malloc'd; fpd_link_specs_free()
  */

@@ -90,8 +90,10 @@ static size_t usb_expand(const char *spec, char **out, size_t max)
 /* ---- a link ---- */
 
 /* Whatever it was that arrived: to look is cheaper than to know. */
-static void device_arrived(struct fpd_usb_listener *listener)
+static void device_arrived(struct fpd_usb_listener *listener,
+                           libusb_device *device)
 {
+    (void)device;
     fpd_link_retry(((struct fpd_link_usb *)listener)->link);
 }
 
@@ -172,8 +174,8 @@ out_close:
 
 static int usb_open(struct fpd_link *link)
 {
-    struct fpd_usb_port port;
-    int n = fpd_usb_bus_find(&link->usb->want, &port, 1);
+    struct fpd_usb_port ports[2];
+    int n = fpd_usb_bus_find(&link->usb->want, ports, 2);
     int err;
 
     if (n < 0)
@@ -181,10 +183,13 @@ static int usb_open(struct fpd_link *link)
     if (n == 0)
         return fpd_link_fail(link, FP_ERR_NODEV,
                              "no such USB device is plugged in");
-    err = open_port(link, &port);
+    err = open_port(link, &ports[0]);
     if (!err)
         link->fd = fpd_usb_pipe_fd(link->usb->pipe);
-    fpd_usb_port_drop(&port);
+    if (!err && n == 2)
+        fpd_usb_bus_tell_twin(&ports[0], ports[1].device);
+    for (int i = 0; i < n; i++)
+        fpd_usb_port_drop(&ports[i]);
     return err;
 }
 

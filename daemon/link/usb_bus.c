@@ -55,7 +55,7 @@ static int LIBUSB_CALL hotplug(libusb_context *context, libusb_device *device,
     pthread_mutex_lock(&bus.lock);
     for (struct fpd_usb_listener *at = bus.listeners; at; at = at->next) {
         if (event == LIBUSB_HOTPLUG_EVENT_DEVICE_ARRIVED && at->arrived)
-            at->arrived(at);
+            at->arrived(at, device);
         if (event == LIBUSB_HOTPLUG_EVENT_DEVICE_LEFT && at->left)
             at->left(at, device);
     }
@@ -257,4 +257,22 @@ void fpd_usb_port_drop(struct fpd_usb_port *port)
 {
     libusb_unref_device(port->device);
     port->device = NULL;
+}
+
+void fpd_usb_bus_tell_twin(const struct fpd_usb_port *used,
+                           libusb_device *other)
+{
+    struct fpd_usb_want want = { .vid = used->vid, .pid = used->pid };
+    struct fpd_usb_port twin;
+
+    strcpy(want.serial, used->serial);
+    if (other == used->device || !is_wanted(other, &want, &twin))
+        return;
+    fpd_log(FPD_LOG_WARN, "usb",
+            "two devices have the serial number %s, which is to be the id of "
+            "one: the one that was found first is used: used=%03u/%03u "
+            "left_alone=%03u/%03u",
+            used->serial, libusb_get_bus_number(used->device),
+            libusb_get_device_address(used->device),
+            libusb_get_bus_number(other), libusb_get_device_address(other));
 }

@@ -46,7 +46,7 @@ struct fpd_usb_port {
 
 struct fpd_usb_listener {
     /* Either may be NULL. */
-    void (*arrived)(struct fpd_usb_listener *listener);
+    void (*arrived)(struct fpd_usb_listener *listener, libusb_device *device);
     void (*left)(struct fpd_usb_listener *listener, libusb_device *device);
     /* private */
     struct fpd_usb_listener *next;
@@ -57,6 +57,9 @@ struct fpd_usb_listener {
 int fpd_usb_bus_find(const struct fpd_usb_want *want,
                      struct fpd_usb_port *ports, size_t max);
 void fpd_usb_port_drop(struct fpd_usb_port *port);
+/* Says so if `other` is another device with the same id as the one in use. */
+void fpd_usb_bus_tell_twin(const struct fpd_usb_port *used,
+                           libusb_device *other);
 
 void fpd_usb_bus_listen(struct fpd_usb_listener *listener);
 /* When it returns, no call runs and none will come. */

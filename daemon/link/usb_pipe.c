@@ -214,6 +214,16 @@ int fpd_usb_pipe_fd(const struct fpd_usb_pipe *pipe)
 
 /* ---- from new to free ---- */
 
+/* One that is plugged in again is not a twin of what it was before. */
+static void device_arrived(struct fpd_usb_listener *listener,
+                           libusb_device *device)
+{
+    struct fpd_usb_pipe *pipe = (struct fpd_usb_pipe *)listener;
+
+    if (!fpd_usb_pipe_broken(pipe))
+        fpd_usb_bus_tell_twin(&pipe->port, device);
+}
+
 static void device_left(struct fpd_usb_listener *listener,
                         libusb_device *device)
 {
@@ -270,6 +280,7 @@ int fpd_usb_pipe_new(libusb_device_handle *handle,
 
     if (!pipe)
         return FP_ERR_NOMEM;
+    pipe->listener.arrived = device_arrived;
     pipe->listener.left = device_left;
     pipe->handle = handle;
     pipe->port = *port;

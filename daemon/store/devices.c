@@ -35,20 +35,6 @@ static int seen_write(struct fpd_store *store, struct fpd_conn *conn, void *arg)
     return n < 0 ? n : FP_OK;
 }
 
-int fpd_store_device_seen(struct fpd_store *store, const char *id,
-                          const char *model, const char *firmware,
-                          const char *link)
-{
-    struct args a = {
-        .id = id, .model = model, .firmware = firmware, .link = link
-    };
-
-    if (!id[0] || !fpd_store_fits(id, ID_MAX) || !fpd_store_fits(model, 32) ||
-        !fpd_store_fits(firmware, 32) || !fpd_store_fits(link, 256))
-        return FP_ERR_INVAL;
-    return fpd_store_write(store, FPD_DB_META, seen_write, &a);
-}
-
 static int one(int changed)
 {
     return changed < 0 ? changed : changed == 0 ? FP_ERR_NOENT : FP_OK;
@@ -68,6 +54,83 @@ int fpd_store_device_forget(struct fpd_store *store, const char *id)
 {
     return fpd_store_write(store, FPD_DB_META, forget_write,
                            &(struct args){ .id = id });
+}
+
+#define STRANGERS \
+    " FROM device WHERE tags = '' AND id NOT IN (SELECT device FROM label)"
+
+/* Of those without a label or tags: how many have no snapshot, in the other
+ * database, and which is to go first; never `newest`. */
+static int find_strangers(struct fpd_conn *meta, struct fpd_conn *snapshots,
+                          const char *newest, int64_t *count,
+                          char first[ID_MAX + 1])
+{
+    sqlite3_stmt *stmt;
+    int err =
+        fpd_stmt_bind(meta, &stmt,
+                      "SELECT id" STRANGERS " AND id <> ?1"
+                      " ORDER BY last_seen_ms > first_seen_ms, last_seen_ms",
+                      "t", newest);
+
+    *count = 1;
+    if (err)
+        return err;
+    while ((err = fpd_stmt_step(stmt)) > 0) {
+        char id[ID_MAX + 1];
+        int64_t have = 0;
+
+        fpd_column_text(stmt, 0, id, sizeof id);
+        err = fpd_conn_int(snapshots, &have,
+                           "SELECT EXISTS(SELECT 1 FROM snapshot"
+                           " WHERE device = ?1)",
+                           "t", id);
+        if (err)
+            break;
+        if (!have && (*count)++ == 1)
+            memcpy(first, id, sizeof id);
+    }
+    fpd_stmt_done(stmt);
+    return err;
+}
+
+/* Forgets one where there are too many. */
+static int bound_strangers(struct fpd_store *store, const char *newest)
+{
+    struct fpd_conn *meta, *snapshots;
+    char first[ID_MAX + 1] = "";
+    int64_t count = 0;
+    int err = fpd_reader_take(store, FPD_DB_META, &meta);
+
+    if (err)
+        return err;
+    err = fpd_conn_int(meta, &count, "SELECT count(*)" STRANGERS, "");
+    if (!err && count > FPD_STORE_STRANGERS_MAX) {
+        err = fpd_reader_take(store, FPD_DB_STORE, &snapshots);
+        if (!err) {
+            err = find_strangers(meta, snapshots, newest, &count, first);
+            fpd_reader_give(store, FPD_DB_STORE, snapshots);
+        }
+    }
+    fpd_reader_give(store, FPD_DB_META, meta);
+    if (err || count <= FPD_STORE_STRANGERS_MAX || !first[0])
+        return err;
+    return fpd_store_device_forget(store, first);
+}
+
+int fpd_store_device_seen(struct fpd_store *store, const char *id,
+                          const char *model, const char *firmware,
+                          const char *link)
+{
+    struct args a = {
+        .id = id, .model = model, .firmware = firmware, .link = link
+    };
+    int err;
+
+    if (!id[0] || !fpd_store_fits(id, ID_MAX) || !fpd_store_fits(model, 32) ||
+        !fpd_store_fits(firmware, 32) || !fpd_store_fits(link, 256))
+        return FP_ERR_INVAL;
+    err = fpd_store_write(store, FPD_DB_META, seen_write, &a);
+    return err ? err : bound_strangers(store, id);
 }
 
 static int label_write(struct fpd_store *store, struct fpd_conn *conn,
@@ -247,8 +310,8 @@ int fpd_store_device_list(struct fpd_store *store, const char *after,
     return add_backups(store, out, n);
 }
 
-int fpd_store_device_resolve(struct fpd_store *store, const char *name,
-                             char id[65])
+int fpd_store_device_called(struct fpd_store *store, const char *label,
+                            char id[65])
 {
     struct fpd_conn *conn;
     sqlite3_stmt *stmt = NULL;
@@ -256,13 +319,8 @@ int fpd_store_device_resolve(struct fpd_store *store, const char *name,
 
     if (err)
         return err;
-    /* An id goes before a label: a device may turn up later whose id is what
-     * another is called. */
-    err = fpd_stmt_bind(conn, &stmt,
-                        "SELECT id, 0 FROM device WHERE id = ?1 UNION ALL"
-                        " SELECT device, 1 FROM label WHERE label = ?1"
-                        " ORDER BY 2 LIMIT 1",
-                        "t", name);
+    err = fpd_stmt_bind(
+        conn, &stmt, "SELECT device FROM label WHERE label = ?1", "t", label);
     if (!err)
         err = fpd_stmt_step(stmt);
     if (err > 0)

@@ -10,6 +10,9 @@
 
 #include "daemon/store/store.h"
 
+/* Devices that are kept without a label, tags or a snapshot. */
+#define FPD_STORE_STRANGERS_MAX 1000
+
 struct fpd_store_device {
     char id[65];
     char label[65]; /* "" without one */
@@ -22,7 +25,10 @@ struct fpd_store_device {
     int64_t last_backup_ms; /* taken_ms of its newest snapshot; 0: none */
 };
 
-/* It is here now: adds or updates model, firmware, link and last_seen_ms. */
+/* It is here now: adds or updates model, firmware, link and last_seen_ms. What
+ * names itself anew each time makes as many as it likes: beyond
+ * FPD_STORE_STRANGERS_MAX one is forgotten, of those seen but once the one that
+ * was seen longest ago, or else of all. */
 int fpd_store_device_seen(struct fpd_store *store, const char *id,
                           const char *model, const char *firmware,
                           const char *link);
@@ -40,9 +46,10 @@ int fpd_store_device_forget(struct fpd_store *store, const char *id);
  * id. */
 int fpd_store_device_label(struct fpd_store *store, const char *id,
                            const char *label);
-/* The id of the device that is called so, or has this id. FP_ERR_NOENT. */
-int fpd_store_device_resolve(struct fpd_store *store, const char *name,
-                             char id[65]);
+/* The id of the device that is called so. FP_ERR_NOENT. A device may turn up
+ * later whose id is what another is called. */
+int fpd_store_device_called(struct fpd_store *store, const char *label,
+                            char id[65]);
 int fpd_store_device_tag(struct fpd_store *store, const char *id,
                          const char *tags);
 

@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+/* A host ends a transfer with one. Whatever sends nothing but them shall not
+ * keep us here. */
+#define EMPTY_MAX 4
+
 void fp_agent_usb_init(struct fp_agent_usb *usb,
                        const struct fp_agent_usb_ops *ops, void *ctx)
 {
@@ -62,6 +66,7 @@ bool fp_agent_usb_flush(struct fp_agent_usb *usb)
 size_t fp_agent_usb_recv(struct fp_agent_usb *usb, uint8_t *buf, size_t size)
 {
     size_t done = 0;
+    unsigned empty = 0;
 
     while (usb->packet_size > 0 && done < size) {
         size_t n = usb->in_size - usb->in_taken;
@@ -76,7 +81,7 @@ size_t fp_agent_usb_recv(struct fp_agent_usb *usb, uint8_t *buf, size_t size)
         came = usb->ops->take(usb->ctx, usb->in);
         usb->in_size = came > 0 ? (size_t)came : 0;
         usb->in_taken = 0;
-        if (came < 0)
+        if (came < 0 || (came == 0 && ++empty == EMPTY_MAX))
             break;
     }
     return done;

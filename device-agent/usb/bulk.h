@@ -8,7 +8,16 @@
  *     fp_agent_input(&agent, buf, n, now);
  *     wait = fp_agent_poll(&agent, now);
  *     if (!fp_agent_usb_flush(&usb))
- *         wait = 1;                                 then sleep up to `wait`
+ *         wait = 1;
+ *     if (n == sizeof buf)                          there may be more
+ *         wait = 0;                                 then sleep up to `wait`
+ *
+ * fp_agent_usb_reset(&usb, 0) is called at a bus reset, when the cable is
+ * pulled and when the host sets configuration 0; with the size of packets
+ * whenever it sets configuration 1, also where that was set before. First the
+ * driver drops what it has under way either way. The interrupt notes which it
+ * was, the loop calls. Suspend and resume change nothing. To the agent a reset
+ * is a wire that lost bytes: the host begins anew, and it takes that in.
  *
  * A host reads several packets at once and sees them when a short one ends
  * them. So packets are filled while more is to come, and a flush ends with a
@@ -58,7 +67,8 @@ struct fp_agent_usb {
 void fp_agent_usb_init(struct fp_agent_usb *usb,
                        const struct fp_agent_usb_ops *ops, void *ctx);
 /* The host has set the configuration, at a speed that has such packets, of at
- * most FP_AGENT_USB_PACKET bytes; or is gone, 0. What was under way is lost. */
+ * most FP_AGENT_USB_PACKET bytes; or is gone, 0, as at a bus reset. What was
+ * under way is lost. Neither start() nor take() is called until a size is set. */
 void fp_agent_usb_reset(struct fp_agent_usb *usb, size_t packet_size);
 /* How many bytes were taken; all of them while there is no host. */
 size_t fp_agent_usb_send(struct fp_agent_usb *usb, const uint8_t *buf,
@@ -66,6 +76,8 @@ size_t fp_agent_usb_send(struct fp_agent_usb *usb, const uint8_t *buf,
 /* There is no more to send for now. False: call again when the packet that is
  * on its way is through. */
 bool fp_agent_usb_flush(struct fp_agent_usb *usb);
+/* How many bytes came, less than `size` where there are no more; a host that
+ * sends empty packets gets a few of them taken a call. */
 size_t fp_agent_usb_recv(struct fp_agent_usb *usb, uint8_t *buf, size_t size);
 
 #endif

@@ -8,9 +8,21 @@
  *        │                                         └ 0x02 bulk out
  *        └ BOS ─ "Windows: ask for set" ─ MS OS 2.0 set: WINUSB and a GUID
  *
- * By the last Windows binds WinUSB to it, without a driver or an .inf. A
- * firmware with further interfaces writes its own configuration around the 23
- * bytes of ours, and puts what is behind the set's header into a function subset.
+ * By the last Windows binds WinUSB to it, without a driver or an .inf.
+ *
+ * In a composite device the firmware writes its own configuration, of which
+ * ours are the 23 bytes from FP_AGENT_USB_INTERFACE_OFF on:
+ *
+ *     bytes 2, 11, 18   its number and the addresses of its endpoints may be any
+ *                       that are free: a host looks for the first interface
+ *                       that is ff.46.50 at alternate setting 0
+ *     an association    is not needed for one interface; others may have theirs
+ *     the serial        is the whole device's, and our id
+ *     the BOS           is one a device: other capabilities go beside ours
+ *     the set           what is behind its header goes into a subset of the
+ *                       configuration (type 1, 8 bytes more) and in it one of
+ *                       the function (type 2, 8 more) that names the interface;
+ *                       its size is in its header and in the BOS
  *
  * Source  USB 2.0, 9.6; USB 3.2, 9.6.2 (BOS); Microsoft OS 2.0 Descriptors
  *         Specification. A host looks for what proto/PROTOCOL.md, "Over USB" says

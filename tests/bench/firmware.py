@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""How fast files travel to and from real firmware, as shares of what a bare echo loop reaches on the same board in QEMU.
+"""How fast files travel to and from real firmware and a real gadget, as shares of what a bare echo loop reaches on the same bed.
 
 The echo firmware, built beside each port, has the same start, clock, UART driver and rings as the agent's and gives back
 what comes; as many bytes are under way as the agent lets a host have. Its rate is of all bytes that pass the UART, in and
@@ -7,9 +7,14 @@ out: what the bed allows. Then a real daemon uploads and downloads random bytes,
 medians are told. In QEMU a byte out costs less than one in, so a download may be above the echo's rate. It models no baud
 rate: on a board the line is the limit, which `./dev bench link` measures.
 
+`gadget` is a guest with a kernel of its own (tests/tools/guest.py) and both ends of two USB cables in it. At one is
+gadget_echo, which has flashport-gadget's wire and gives back what usb_pump sends it through the daemon's libusb link, with
+all of its transfers under way; at the other flashport-gadget. What talks to the daemon runs in the guest as well.
+
 usage: ./dev bench firmware [PORT...] [--runs N] [--size BYTES] [--json]
 """
 import argparse
+import contextlib
 import json
 import pathlib
 import random
@@ -20,8 +25,11 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'tools'))
-from bed import Bed  # noqa: E402
+from bed import Bed, wait_for  # noqa: E402
 from boards import BOARDS  # noqa: E402
+from guest import ADDRESS, PROGRAMS, SLOW, GuestBed  # noqa: E402
+
+PORTS = (*BOARDS, 'gadget')
 
 
 def rate(work, size):
@@ -52,6 +60,7 @@ def connect(path):
 
 class Port:
     """A board twice: with the echo loop, and with the agent and a daemon."""
+    SIZE = 64 * 1024
 
     def __init__(self, kind, bed):
         self.kind, self.bed = kind, bed
@@ -83,36 +92,81 @@ class Port:
                 'download': rate(lambda: self.download(data), size)}
 
 
-def bench(kind, runs, size):
-    with Bed() as bed:
-        port = Port(kind, bed)
-        port.measure(0, min(size, 4096))    # not counted: it wakes everything up
+class Gadget:
+    """Two gadgets in a guest: with the echo loop, and with the agent and a daemon."""
+    SIZE = 1 << 20
+    UNDER_WAY = 4 * 16384   # the daemon's transfers
+    ECHO = '1209:0002'      # which the daemon does not look for
+
+    def __init__(self, bed):
+        self.bed = bed
+        bed.guest.spawn('echo.log', PROGRAMS / 'gadget_echo', 'echo', 'dummy_udc.0', self.ECHO)
+        wait_for('the echo', lambda: 'serves on' in bed.run('cat /tmp/echo.log'), SLOW)
+        bed.gadget('dev', '--udc', 'dummy_udc.1', blocks=2048)
+        bed.serve('usb:')
+        bed.online('dev')
+        self.curl = ('curl', '-sS', '-f', '-H', f'Authorization: {bed.http.headers["Authorization"]}',
+                     f'http://{ADDRESS}/api/v1/devices/dev/fs/flash/bench', '-w', '%{time_total}')
+
+    def echo(self, size):
+        return float(self.bed.run('timeout', 300, PROGRAMS / 'usb_pump', f'usb:{self.ECHO}:echo', size, self.UNDER_WAY))
+
+    def transfer(self, size, *how):
+        return size / float(self.bed.run(*self.curl, *how))
+
+    def measure(self, run, size):
+        self.bed.run(f'head -c {size} /dev/urandom >/tmp/sent')
+        found = {'echo': self.echo(size), 'upload': self.transfer(size, '-T', '/tmp/sent'),
+                 'download': self.transfer(size, '-o', '/tmp/came')}
+        self.bed.run('cmp /tmp/sent /tmp/came')
+        return found
+
+
+@contextlib.contextmanager
+def opened(name):
+    """What is measured, by its name."""
+    if name == 'gadget':
+        with GuestBed() as bed:
+            yield Gadget(bed)
+    else:
+        with Bed() as bed:
+            yield Port(BOARDS[name], bed)
+
+
+def bench(name, runs, size):
+    with opened(name) as port:
+        size = size or port.SIZE
+        port.measure(0, size)   # not counted: it wakes everything up
         found = [port.measure(run, size) for run in range(1, runs + 1)]
-    middle = {name: statistics.median(one[name] for one in found) for name in found[0]}
-    shares = {name: statistics.median(one[name] / one['echo'] for one in found) for name in ('upload', 'download')}
-    return {'port': kind.NAME, 'bytes_per_s': {name: round(value) for name, value in middle.items()},
-            'share_of_echo': {name: round(value, 3) for name, value in shares.items()}}
+    middle = {what: statistics.median(one[what] for one in found) for what in found[0]}
+    shares = {what: statistics.median(one[what] / one['echo'] for one in found) for what in ('upload', 'download')}
+    return {'port': name, 'bytes_per_s': {what: round(value) for what, value in middle.items()},
+            'share_of_echo': {what: round(value, 3) for what, value in shares.items()}}
+
+
+def told(rate):
+    return f'{rate / 1e6:.2f} MB/s' if rate >= 1e6 else f'{rate / 1000:.0f} KB/s'
 
 
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument('ports', nargs='*', metavar='PORT', help=f'of {", ".join(BOARDS)}; all')
+    options.add_argument('ports', nargs='*', metavar='PORT', help=f'of {", ".join(PORTS)}; all')
     options.add_argument('--runs', type=int, default=5)
-    options.add_argument('--size', type=int, default=64 * 1024, help='bytes of a transfer')
+    options.add_argument('--size', type=int, help='bytes of a transfer; 64 KiB, and 1 MiB of the gadget')
     options.add_argument('--json', action='store_true')
     args = options.parse_args()
-    unknown = [name for name in args.ports if name not in BOARDS]
+    unknown = [name for name in args.ports if name not in PORTS]
     if unknown:
-        options.error(f'no port {unknown[0]}; there are: {", ".join(BOARDS)}')
-    found = [bench(BOARDS[name], args.runs, args.size) for name in args.ports or BOARDS]
+        options.error(f'no port {unknown[0]}; there are: {", ".join(PORTS)}')
+    found = [bench(name, args.runs, args.size) for name in args.ports or PORTS]
     if args.json:
         print(json.dumps(found, indent=1))
         return
     print(f'{"port":<14}{"echo":>12}{"upload":>12}{"of echo":>9}{"download":>12}{"of echo":>9}')
     for one in found:
         speed, share = one['bytes_per_s'], one['share_of_echo']
-        print(f'{one["port"]:<14}{speed["echo"] / 1000:>7.0f} KB/s{speed["upload"] / 1000:>7.0f} KB/s{share["upload"]:>9.0%}'
-              f'{speed["download"] / 1000:>7.0f} KB/s{share["download"]:>9.0%}')
+        print(f'{one["port"]:<14}{told(speed["echo"]):>12}{told(speed["upload"]):>12}{share["upload"]:>9.0%}'
+              f'{told(speed["download"]):>12}{share["download"]:>9.0%}')
 
 
 if __name__ == '__main__':

@@ -98,7 +98,8 @@ test('below its files a volume says what it is, and why it is read-only', async 
 test('a name that is too long is refused with the limit', async () => {
   bed.flashport('format', '--yes', '--fs', 'littlefs', '--opt', 'name_max=12', 'board:/sd');
   await open('/sd/');
-  await page.locator('#upload').waitFor();
+  // The view before this one has an upload too, into another volume.
+  await page.locator('.foot').getByText('Names up to 12 bytes').waitFor();
   await page.locator('#upload-files').setInputFiles({ name: 'thirteenbytes', mimeType: 'text/plain', buffer: Buffer.from('x') });
   await page.locator('.tray').getByText('A name may have 12 bytes here').waitFor();
   await bed.shot(page, 'volumes-limit');

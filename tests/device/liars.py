@@ -16,7 +16,7 @@ import time
 import zlib
 
 import link
-from device import BODY, Device, record, serve_for_ever
+from device import BODY, Device, Incoming, Work, record, records, serve_for_ever
 from flash import CHUNK, Flash, Refusal
 from frames import ACK, BULK, BUSY, CONSOLE, MSG, SYNACK, Frame, encode
 from messages import fp
@@ -24,13 +24,17 @@ from wire import Gone, Wire
 
 CONTENT = bytes(range(256)) * 40  # of /flash/file
 HUGE = (1 << 64) - 1
+# Escapes, also the one of eight bits, what turns the direction, and no UTF-8.
+HOSTILE = b'\x1b]0;x\x07<script>"\\\n\xc2\x9b31m\xe2\x80\xae\xe2\x80\xa8\xff\xfe'
 
 
 class Honest(Device):
+    chunks_of_flash = 16
+
     def __init__(self, wire, name, argument):
         self.argument, self.random = argument, random.Random(argument or '1')
         with tempfile.TemporaryDirectory() as folder:
-            super().__init__(wire, name, Flash(f'{folder}/flash', 16 * CHUNK))
+            super().__init__(wire, name, Flash(f'{folder}/flash', self.chunks_of_flash * CHUNK))
         self.volume.put((b'file',), CONTENT)
 
     def written(self, request_id, body):
@@ -342,6 +346,17 @@ class Stat(Honest):
         yield fp.StatReply(entry=self.lie(fp.Entry(type=1, size=1)), fs_gen=7)
 
 
+class SizeTwice(Honest):
+    """Of ten bytes when it is looked at, empty when it is read, and nothing has changed."""
+
+    def do_stat(self, _):
+        yield fp.StatReply(entry=fp.Entry(type=1, size=10), fs_gen=7)
+
+    def do_read(self, _):
+        yield fp.ReadReply(size=0, len=0, fs_gen=7)
+        yield fp.ReadEnd(len=0)
+
+
 class NoEntry(Honest):
     def do_stat(self, _):
         yield fp.StatReply(fs_gen=7)
@@ -369,6 +384,19 @@ class ReadEndless(Reads):
     def content(self, stream):
         while True:
             yield record(stream, 0, b'x' * 900)
+
+
+class ReadVast(Honest):
+    """Files of zeros, each larger than its volume."""
+
+    def do_stat(self, _):
+        yield fp.StatReply(entry=fp.Entry(type=1, size=1 << 40), fs_gen=7)
+
+    def do_read(self, ask):
+        part = bytes(ask.len)
+        yield fp.ReadReply(size=1 << 40, len=len(part), fs_gen=7)
+        yield from records(ask.stream, part, self.link.frame_max)
+        yield fp.ReadEnd(len=len(part), crc32=zlib.crc32(part))
 
 
 class ReadFill(Reads):
@@ -455,6 +483,64 @@ class ReadHuge(Honest):
             yield
 
 
+class ZeroEpoch(Honest):
+    """Its epoch is all zeros, and it hangs up once, in the second read."""
+
+    reads = 0
+
+    def do_hello(self, ask):
+        for reply in super().do_hello(ask):
+            reply.epoch = bytes(8)
+            yield reply
+
+    def do_read(self, ask):
+        self.reads += 1
+        if self.reads == 2:
+            raise Gone
+        yield from super().do_read(ask)
+
+
+class Hog(Honest):
+    """Has one stream, and never answers a read until it is asked who it is a second time."""
+
+    hellos = 0
+
+    def do_hello(self, ask):
+        self.hellos += 1
+        for reply in super().do_hello(ask):
+            reply.max_streams = 1
+            yield reply
+
+    def do_read(self, ask):
+        while self.hellos == 1:
+            yield
+        yield from super().do_read(ask)
+
+
+class Dirty(Honest):
+    """Its volumes change before each time that it tells them."""
+
+    def do_volumes(self, ask):
+        self.work.insert(0, Work(0, iter([fp.Event(kind=fp.EVENT_VOLUME_CHANGED, subject=b'/flash')])))
+        yield
+        yield from super().do_volumes(ask)
+
+
+class Media(Honest):
+    """A medium comes, and comes again whenever its storages were told; how often they were is the firmware's counter."""
+
+    asked = 0
+
+    def do_storages(self, ask):
+        self.asked += 1
+        self.work.append(Work(0, iter([fp.Event(kind=fp.EVENT_MEDIA_IN, subject=b'flash0')])))
+        yield
+        yield from super().do_storages(ask)
+
+    def do_stats(self, _):
+        yield fp.StatsReply(counters=[fp.Counter(name=b'asked', value=self.asked)], last=True)
+
+
 class ReadTwice(Reads):
     def content(self, stream):
         for _ in range(2):
@@ -473,7 +559,7 @@ class Fails(Honest):
     """Every request about files: the error of ARGUMENT, with hostile words."""
 
     def do_list(self, _):
-        yield fp.Failure(error=int(self.argument), detail=b'\x1b]0;x\x07<script>"\\\n\xff\xfe', needed=HUGE, free=HUGE, limit=HUGE)
+        yield fp.Failure(error=int(self.argument), detail=HOSTILE, needed=HUGE, free=HUGE, limit=HUGE)
 
     do_stat = do_read = do_put_open = do_mkdir = do_remove = do_rename = do_digest = do_check = do_list
 
@@ -640,6 +726,39 @@ class ChunkLies(ChunkFlood):
     def do_chunk_read(self, ask):
         yield record(ask.stream, 1, b'\x55' + struct.pack('<I', ask.count * CHUNK))
         yield fp.ChunkReadReply(gen=7, status=bytes(ask.count), gen_first=7)
+
+
+class Regrows(ChunkFlood):
+    """When the first chunks are asked for its storage gets chunks of 64 KiB, before it answers; all that it is asked is answered in those."""
+
+    chunks_of_flash, size = 256, CHUNK
+
+    def do_storages(self, ask):
+        self.told = self.size > CHUNK
+        for reply in super().do_storages(ask):
+            reply.chunk_size = reply.block_size = self.size
+            yield reply
+
+    def grow(self):
+        if self.size == CHUNK:
+            self.size = 16 * CHUNK
+            self.work.append(Work(0, iter([fp.Event(kind=fp.EVENT_MEDIA_IN, subject=b'flash0')])))
+        while not self.told:
+            yield
+
+    def do_chunk_read(self, ask):
+        size = self.size if self.told else CHUNK
+        yield from self.grow()
+        yield from records(ask.stream, b'ABCDEFGH' * (ask.count * size // 8), self.link.frame_max)
+        yield fp.ChunkReadReply(gen=1, gen_first=1, status=bytes(ask.count))
+
+    def do_chunk_write(self, ask):
+        coming = self.incoming[ask.stream] = Incoming(ask.count * (self.size if self.told else CHUNK))
+        yield from self.grow()
+        yield fp.ChunkWriteReply(done=False, gen=1)
+        while not coming.whole():
+            yield
+        yield fp.ChunkWriteReply(done=True, gen=1)
 
 
 class ChunkStatus(Honest):

@@ -294,7 +294,95 @@ def test_whatever_they_answer_requests_end(fresh):
     assert all(name.isprintable() for name in fresh.daemon.output().splitlines())
 
 
+def test_chunks_that_grow_under_a_request(fresh):
+    """The daemon's buffers are of the chunks that were told before; a request that has begun ends."""
+    Liars(fresh, {name: ('Regrows',) for name in ('image', 'backup', 'restore')})
+    for name in ('image', 'backup', 'restore'):
+        fresh.online(name)
+    done = subprocess.run(['curl', '-sS', '-m', '50', '-H', f'Authorization: {fresh.http.headers["Authorization"]}',
+                           fresh.api('/devices/image/storages/flash0/image')], capture_output=True, timeout=60)
+    assert done.returncode == 18 and len(done.stdout) < 256 * 4096, (done.returncode, len(done.stdout), done.stderr)
+    for reply in (fresh.http.post(fresh.api('/snapshots'), json={'device': 'backup', 'storage': 'flash0'}),
+                  fresh.http.put(fresh.api('/devices/restore/storages/flash0/image'), data=content(256 * 4096))):
+        job = fresh.job(reply)
+        assert job['state'] == 'failed' and 'geometry' in job['error']['detail'], job
+    assert fresh.backup('dev')['state'] == 'done'
+
+
+def test_who_waits_for_something_of_the_device_waits_no_longer_than_others(fresh):
+    """For an end of its changes, for a stream, for a link that comes back."""
+    Liars(fresh, {name: (manner,) for name, manner in (('dirty', 'Dirty'), ('hog', 'Hog'), ('zero', 'ZeroEpoch'))})
+    for name in ('dirty', 'hog', 'zero'):
+        fresh.online(name)
+    http, file = fresh.http, '/devices/{}/fs/flash/file'
+
+    def hogged():
+        with pytest.raises(requests.exceptions.Timeout):
+            http.get(fresh.api(file.format('hog')), timeout=2)
+        return http.get(fresh.api(file.format('hog')), timeout=90)
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        mount = pool.submit(http.post, fresh.api('/devices/dirty/volumes/flash'), json={'action': 'mount'}, timeout=90)
+        hog, zero = pool.submit(hogged), pool.submit(http.get, fresh.api(file.format('zero')), timeout=90)
+        problem(mount.result(), 504, 'TIMEDOUT')
+        for reply in (hog.result(), zero.result()):
+            assert (reply.status_code, reply.content) == (200, FILE)
+
+
+def test_a_medium_that_comes_again_and_again(fresh):
+    """Its storages are asked for twice a second at most."""
+    Liars(fresh, {'media': ('Media',)})
+    fresh.online('media')
+
+    def asked():
+        return fresh.http.get(fresh.api('/devices/media/stats')).json()['counters']['asked']
+    begin, first = time.monotonic(), asked()
+    wait_for('three times', lambda: asked() >= first + 3)
+    assert (asked() - first) <= 2 * (time.monotonic() - begin) + 1
+
+
+def test_a_file_that_is_smaller_when_it_is_read(fresh):
+    Liars(fresh, {'twice': ('SizeTwice',)})
+    fresh.online('twice')
+    problem(fresh.http.get(fresh.api('/devices/twice/fs/flash/file'), headers={'Range': 'bytes=0-5'}), 409, 'STALE')
+
+
 # --- no room -----------------------------------------------------------------
+
+
+def spooled(process):
+    """Bytes in the largest file without a name that the process holds."""
+    sizes = [0]
+    for fd in pathlib.Path(f'/proc/{process.child.pid}/fd').iterdir():
+        try:
+            if '(deleted)' in os.readlink(fd):
+                sizes.append(fd.stat().st_size)
+        except OSError:  # closed meanwhile
+            pass
+    return max(sizes)
+
+
+def test_an_upload_of_unknown_length_is_kept_no_further_than_its_volume_goes(fresh):
+    fresh.agent('dev', blocks=64, listen='unix')
+    fresh.start_daemon()
+    fresh.online('dev')
+    seen, url = [], fresh.api('/devices/dev/fs/flash/f')
+
+    def body():
+        for _ in range(24):
+            yield bytes(1 << 20)
+            seen.append(spooled(fresh.daemon))
+    doc = problem(fresh.http.put(url, data=body()), 507, 'NOSPC')
+    assert doc['needed'] > 64 * 4096
+    assert len(seen) == 24 and max(seen) <= 64 * 4096
+    assert fresh.http.put(url, data=iter([content(100_000)])).status_code == 201
+    assert fresh.http.get(url).content == content(100_000)
+
+
+def test_a_copy_is_no_larger_than_its_volume(fresh):
+    Liars(fresh, {'vast': ('ReadVast',)})
+    fresh.online('vast')
+    base = fresh.api('/devices/vast/fs/flash')
+    problem(fresh.http.request('COPY', f'{base}/file', headers={'Destination': f'{base}/copy'}, timeout=10), 413, 'FBIG')
 
 
 @pytest.mark.parametrize('block', [512, 4096])

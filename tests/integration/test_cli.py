@@ -87,6 +87,17 @@ def test_a_devices_counters(shell):
     assert set(json.loads(shell('devices', '--stats', 'harbour', '--json').out)['counters']) == set(told)
     assert '--stats wants a device' in shell('devices', '--stats', code=2).err
     shell('devices', 'nobody', '--stats', code=4)
+    for command in ('df', 'devices'):
+        assert 'a device by itself' in shell(command, 'harbour:/flash', code=2).err
+
+
+def test_a_directory_of_a_snapshot_is_no_file(shell):
+    shell('mkdir', 'harbour:/flash/lib')
+    snapshot = shell('backup', 'harbour').out.strip()
+    for path in ('/', '/lib', '/lib/'):
+        done = shell('snapshots', 'cat', snapshot, path, code=6)
+        assert 'is a directory' in done.err and done.out == '', done.err
+    shell('rm', 'harbour:/flash/lib')
 
 
 # --- a device that is away ---------------------------------------------------
@@ -272,7 +283,8 @@ def test_many_files_travel_at_once_and_the_first_failure_is_told(shell, tmp_path
     shell('rm', '-r', 'harbour:/flash/many')
     os.mkfifo(source / 'd2' / 'pipe')
     err = shell('cp', '-r', source, 'harbour:/flash/', code=1).err
-    assert 'd2/pipe: not a regular file' in err and err.count('\n') == 1
+    assert 'd2/pipe: not a regular file' in err and err.count('\n') == 2
+    assert re.search(r'\d+ files? (was|were) copied before that; of the rest', err), err
     shell('rm', '-r', 'harbour:/flash/many')
 
 

@@ -4,7 +4,7 @@
 One suite for every board of tests/tools/boards.py, which has the figures of each;
 firmware is built by `./dev build NAME`. What flash holds is taken from outside,
 and judged by the checker in tests/tools. FP_CUTS sets how often the power is cut
-(5), FP_SEED the seed, which is printed.
+and how often the machine is reset (5), FP_SEED the seed, which is printed.
 """
 import hashlib
 import http.client
@@ -206,17 +206,24 @@ def test_a_snapshot_is_the_flash_and_a_restore_brings_it_back(kind, tmp_path):
         check_files(kind, tmp_path / 'flash.img', image)
 
 
+def epoch_of(bed):
+    return bed.http.get(bed.api(f'/devices/{bed.device}')).json()['epoch']
+
+
+def anew(bed, epoch):
+    """The firmware has started again, and the daemon has found that out by itself."""
+    wait_for('another epoch', lambda: epoch_of(bed) != epoch)
+    bed.online(bed.device)
+
+
 def test_it_restarts_when_asked(kind):
     with Bed() as bed:
         board = start_board(bed, kind)
         upload(bed, 'kept', b'as it was')
-        epoch = bed.http.get(bed.api(f'/devices/{bed.device}')).json()['epoch']
+        epoch = epoch_of(bed)
+        board.resets(True)
         assert bed.http.post(bed.api(f'/devices/{bed.device}/reboot')).status_code < 300
-        wait_for('its reset', lambda: not board.is_running())
-        board.cut()
-        board.restart()
-        wait_for('another epoch', lambda: bed.http.get(bed.api(f'/devices/{bed.device}')).json()['epoch'] != epoch)
-        bed.online(kind.ID)
+        anew(bed, epoch)
         assert bed.http.get(file_url(bed, 'kept')).content == b'as it was'
 
 
@@ -272,16 +279,17 @@ def ask(bed, asked, answers):
         answers.append(None)
 
 
-def cut_within(bed, board, rnd, asked):
-    """The power goes while it is at work, or has just been. The answer: a status, or None."""
+def struck_within(bed, rnd, asked, strike):
+    """It strikes while the device is at work, or has just been. The answer: a status, or None; and was there none yet?"""
     span = 0.02 + len(asked[2].get('data', b'')) / 60_000   # about as long as it takes
     answers = []
     worker = threading.Thread(target=ask, args=(bed, asked, answers))
     worker.start()
     time.sleep(rnd.random() * span)
-    board.cut()
+    at_work = not answers
+    strike()
     worker.join()
-    return answers[0]
+    return answers[0], at_work
 
 
 def commit_one(bed, rnd, model):
@@ -304,24 +312,28 @@ def read_all(bed):
     return [found]
 
 
-def test_power_cuts_lose_nothing_that_was_committed(kind, tmp_path):
+@pytest.mark.parametrize('how', ['cut', 'reset'])
+def test_what_was_committed_outlives_cuts_and_resets(kind, how, tmp_path):
+    """Power that is cut, and a machine that is reset while the daemon's link stays as it is."""
     cuts, seed = int(os.environ.get('FP_CUTS', 5)), int(os.environ.get('FP_SEED', random.SystemRandom().randrange(1 << 32)))
-    rnd, model, unanswered = random.Random(seed), Model(), 0
+    rnd, model, hits = random.Random(seed), Model(), 0
     print(f'FP_SEED={seed} FP_CUTS={cuts}')
     with Bed() as bed:
         board = start_board(bed, kind)
         for i in range(cuts):
             commit_one(bed, rnd, model)
             asked, change = random_op(bed, rnd, model.states[0])
-            status = cut_within(bed, board, rnd, asked)
+            epoch = epoch_of(bed)
+            status, at_work = struck_within(bed, rnd, asked, getattr(board, how))
             check_files(kind, tmp_path / 'flash.img', board.files())
             model.apply(change, 'done' if status in (201, 204) else 'open')
             model.history.append(f'{i} {asked[0]} {asked[1]} {len(asked[2].get("data", b""))} -> {status}')
-            unanswered += status not in (201, 204)
-            board.restart()
-            bed.online(kind.ID)
+            hits += at_work
+            if how == 'cut':
+                board.restart()
+            anew(bed, epoch)
             model.settle(wait_for('its files', lambda: read_all(bed))[0])
-    print(f'{kind.NAME}: {unanswered} of {cuts} cuts came before an answer')
+    print(f'{kind.NAME}: {hits} of {cuts} came before the answer')
 
 
 # ---- one board's own ----

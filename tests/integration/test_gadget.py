@@ -9,66 +9,18 @@ import threading
 
 import pytest
 
-from bed import BIN, Bed, wait_for
-from guest import ADDRESS, ROOT, Guest
+from bed import wait_for
+from guest import PROGRAMS, SLOW, GuestBed
 
 pytestmark = pytest.mark.gadget
 
-FILES = os.environ.get('FP_GUEST', '')
-PROGRAMS = BIN.resolve().relative_to(ROOT) if BIN.resolve().is_relative_to(ROOT) else BIN
 GADGETS = '/sys/kernel/config/usb_gadget'
 CABLE = '/sys/bus/usb/devices/1-0:1.0/usb1-port1/disable'   # pulled: 1
-SLOW = 120      # seconds that are few for a guest whose every instruction is computed
-
-
-class GadgetBed(Bed):
-    def __init__(self):
-        super().__init__()
-        self.guest = Guest(self.dir, FILES)
-        self.processes.append(self.guest)
-        try:
-            self.guest.start()
-        except BaseException:   # who made no bed does not close one
-            self.guest.kill()
-            raise
-        self.run = self.guest.run
-        self.url = f'http://127.0.0.1:{self.guest.port}'
-        self.pids = {}
-
-    def serve(self, *links):
-        self.pids['daemon'] = self.guest.spawn('daemon.log', PROGRAMS / 'flashportd', '--data', '/tmp/store', '--listen', ADDRESS,
-                                               *[part for link in links for part in ('--link', link)])
-        wait_for('the daemon', lambda: 'serving' in self.run('cat /tmp/daemon.log'), SLOW)
-        self.http.headers['Authorization'] = 'Bearer ' + self.run('cat /tmp/store/admin.token')
-
-    def gadget(self, name, *where):
-        """A device that is this program; its flash is a file that stays."""
-        words = (PROGRAMS / 'flashport-gadget', '--id', name, '--storage', f'flash0=/tmp/{name}.img,block=4096,count=512',
-                 '--mount', '/flash=flash0:littlefs', '--format', 'littlefs', *where)
-        self.pids[name] = self.guest.spawn(f'{name}.log', *words)
-        wait_for(f'{name} serving', lambda: 'serves on' in self.run(f'cat /tmp/{name}.log'), SLOW)
-
-    def end(self, name, signal='TERM'):
-        pid = self.pids.pop(name)
-        self.run(f'kill -{signal} {pid}')
-        wait_for(f'the end of {name}', lambda: self.guest.ask(f'kill -0 {pid}')[0] != 0, SLOW)
-        self.run(f'rm /tmp/{name}.log')
-
-    def after_transfers(self, bus, count, then):
-        """Does `then` as soon as so many more transfers went to or came from the device on that bus."""
-        at = f'/sys/bus/usb/devices/{bus}-1/urbnum'
-        self.run(f'(end=$(($(cat {at}) + {count})); while [ $(cat {at}) -lt $end ]; do :; done; {then}) >/dev/null 2>&1 &')
-
-    def online(self, name, seconds=SLOW):
-        super().online(name, seconds)
-
-    def offline(self, name, seconds=SLOW):
-        return super().offline(name, seconds)
 
 
 @pytest.fixture(scope='module')
 def usb():
-    with GadgetBed() as made:
+    with GuestBed() as made:
         made.serve('usb:')
         yield made
 

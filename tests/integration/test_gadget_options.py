@@ -37,6 +37,8 @@ def test_what_the_kernel_is_told(tmp_path):
     (['--usb-ids', '1209-0001'], 'give both with four digits'),
     (['--udc', '../udc'], '--udc ../udc: '),
     (['--udc', 'no-such.0'], '--udc no-such.0: '),
+    (['--udc', 'controller-of-25-bytes.00'], '--udc controller-of-25-bytes.00: it has 25 bytes; at most 24 '),
+    (['--ffs', '/tmp/' + 123 * 'x'], 'it has 128 bytes; a path has at most 127'),
     (['--ffs', '/nonexistent'], '/nonexistent/ep0: No such file or directory'),
     (['--ffs', '/tmp', '--udc', 'x'], 'give the one or the other'),
     (['--listen', 'pty:x'], "unrecognized option '--listen'"),

@@ -104,3 +104,80 @@ def test_past_a_damaged_directory_it_goes_on(tmp_path):
     assert done.returncode == 3 and [line.split(': ')[2] for line in done.stderr.splitlines()] == ['/lostdir'], done.stderr
     there = [str(p.relative_to(tmp_path / 'out')) for p in (tmp_path / 'out').rglob('*') if p.is_file()]
     assert 'before' in there and 'last' in there and 2 < len(there) < 100
+
+
+def test_what_is_there_already_is_written_over(desk):
+    for i in range(0, COUNT, 7):
+        path = desk / 'out' / f'd{i % 3}' / f'f{i}'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b'older, and longer than any other' * 200)
+    (desk / 'out' / 'large').write_bytes(b'older' * 100_000)
+    test_all_files_are_there_with_their_times(desk)
+
+
+# --- and into an image -------------------------------------------------------
+
+EDGE = 65536  # bytes; what has as many is not read ahead
+
+
+@pytest.fixture
+def sources(desk):
+    for size in (0, EDGE - 1, EDGE, EDGE + 1, 3 * EDGE):
+        path = desk / 'tree' / 'd1' / f'edge{size}'
+        path.write_bytes((b'%8d' % size) * (size // 8) + b'.' * (size % 8))
+    return desk
+
+
+def tree_of(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob('*') if p.is_file()}
+
+
+@pytest.mark.parametrize('size', [['--size', '8M'], []], ids=['stated', 'smallest'])
+def test_all_files_go_in_and_the_same_way_each_time(sources, size):
+    for name in ('a.img', 'b.img'):
+        done = flashport('create', name, 'tree', '--fs', 'littlefs', *size, cwd=sources)
+        assert (done.returncode, done.stderr) == (0, '')
+    assert (sources / 'a.img').read_bytes() == (sources / 'b.img').read_bytes()
+    assert flashport('extract', 'a.img', 'again', cwd=sources).returncode == 0
+    assert tree_of(sources / 'again') == tree_of(sources / 'tree')
+    for i in range(0, COUNT, 11):
+        assert (sources / 'again' / f'd{i % 3}' / f'f{i}').stat().st_mtime == 1_700_000_000 + 2 * i
+
+
+def test_put_takes_what_is_not_there_and_keeps_the_rest(sources):
+    assert flashport('create', 'fat2.img', 'tree', '--fs', 'fat', '--size', '8M', cwd=sources).returncode == 0
+    for i in range(0, COUNT, 40):
+        assert flashport('rm', 'fat2.img', f'/d{i % 3}/f{i}', cwd=sources).returncode == 0
+    (sources / 'tree' / 'd0' / 'f3').write_bytes(b'not this one')
+    done = flashport('put', 'fat2.img', *(f'tree/d{n}' for n in range(3)), '/', '--no-clobber', cwd=sources)
+    assert (done.returncode, done.stderr) == (0, '')
+    (sources / 'tree' / 'd0' / 'f3').write_bytes(content(3))
+    assert flashport('extract', 'fat2.img', 'again', cwd=sources).returncode == 0
+    assert tree_of(sources / 'again') == tree_of(sources / 'tree')
+
+
+@pytest.mark.parametrize('verb', ['create', 'put'])
+def test_a_file_that_cannot_be_read_is_told_and_nothing_changes(sources, verb):
+    """Of others' memory nothing can be read, though it is a file."""
+    (sources / 'tree' / 'd1' / 'f99x').symlink_to('/proc/self/mem')
+    before = (sources / 'fat.img').read_bytes()
+    args = (['fat.img', 'tree', '--fs', 'fat', '--force'] if verb == 'create' else ['fat.img', 'tree/d1', '/new'])
+    if verb == 'put':
+        assert flashport('mkdir', 'fat.img', '/new', cwd=sources).returncode == 0
+        before = (sources / 'fat.img').read_bytes()
+    done = flashport(verb, *args, cwd=sources)
+    assert done.returncode == 1
+    assert done.stderr.count('\n') == 1 and 'd1/f99x: ' in done.stderr
+    assert (sources / 'fat.img').read_bytes() == before
+
+
+def test_a_full_volume_is_told_as_such(sources):
+    """In the root, too, where names may run out as well."""
+    (sources / 'flat').mkdir()
+    for i in range(40):
+        (sources / 'flat' / f'f{i:02}').write_bytes(bytes(30_000))
+    (sources / 'one').mkdir()
+    (sources / 'one' / 'only').write_bytes(b'x')
+    assert flashport('create', 'full.img', 'one', '--fs', 'fat', '--size', '512K', cwd=sources).returncode == 0
+    done = flashport('put', 'full.img', *(f'flat/f{i:02}' for i in range(40)), '/', cwd=sources)
+    assert (done.returncode, 'does not fit' in done.stderr) == (7, True), done.stderr

@@ -110,6 +110,22 @@ def test_a_key_opens_a_tcp_link_beyond_loopback(fresh):
     assert fresh.http.get(fresh.api('/devices/dev/fs/flash/x')).content == content
 
 
+def test_who_has_proven_the_key_is_not_thrown_out_by_who_has_not(fresh):
+    key, port = key_file(fresh), free_port('127.0.0.1')
+    agent(fresh, f'tcp:127.0.0.1:{port}', '--key-file', key)
+    wait_for('the agent', lambda: 'serves on' in (fresh.dir / 'dev-agent.log').read_text())
+    early = socket.create_connection(('127.0.0.1', port))    # who came first and proves nothing gives way
+    fresh.links = [f'tcp:127.0.0.1:{port},key-file={key}']
+    fresh.start_daemon()
+    fresh.online('dev')
+    for _ in range(20):
+        with socket.create_connection(('127.0.0.1', port), timeout=30) as stranger:
+            assert stranger.recv(1) == b''
+        assert fresh.http.put(fresh.api('/devices/dev/fs/flash/x'), data=b'x').status_code in (201, 204)
+    early.close()
+    assert 'lost' not in fresh.daemon.output()
+
+
 def test_without_a_key_nothing_goes_beyond_loopback(fresh):
     for args in (['flashportd', '--check-config', '--data', fresh.dir / 'd', '--link', 'tcp:192.0.2.7:7000'],
                  ['flashportd', '--data', fresh.dir / 'd', '--link', 'tcp:[2001:db8::1]:7000'],

@@ -90,13 +90,14 @@ def test_regions(fresh):
     flash = b'\xff' * 32 * BLOCK + flash[32 * BLOCK:48 * BLOCK] + SECRET.ljust(4 * BLOCK, b'\0') + flash[52 * BLOCK:]
     (fresh.dir / 'dev.img').write_bytes(flash)
     start(fresh, '--region', 'firmware=flash0@0x20000+0x10000,read-only', '--region', 'keys=flash0@0x30000+0x4000,hidden',
-          '--region', 'data=flash0@0x34000+0x4000', '--region', 'fs=flash0@0+0x20000', '--mount', '/raw=flash0:raw', volume='/flash=fs:littlefs')
+          '--region', 'data=flash0@0x34000+0x4000', '--region', 'fs=flash0@0+0x20000', '--region', 'inside=flash0@0x1f000+0x1000', '--mount', '/raw=flash0:raw', volume='/flash=fs:littlefs')
     assert 'keys' not in fresh.http.get(fresh.api('/devices/dev')).text
     firmware, = [r for r in fresh.http.get(fresh.api('/devices/dev')).json()['storages'][0]['regions'] if r['name'] == 'firmware']
     assert firmware['flags'] == ['read-only']
     raw = fresh.api('/devices/dev/fs/raw')
     assert {e['name'] for e in fresh.http.get(f'{raw}/').json()['entries']} == {'firmware', 'data'}
-    assert fresh.http.get(f'{raw}/keys').status_code == 404
+    for name in ('keys', 'fs', 'inside'):    # hidden; what a filesystem lies on
+        assert fresh.http.get(f'{raw}/{name}').status_code == 404
     assert fresh.http.get(f'{raw}/firmware').content == flash[32 * BLOCK:48 * BLOCK]
     reply = fresh.http.put(f'{raw}/firmware?in_place=1', data=content(1000))
     assert reply.status_code == 403, reply.text

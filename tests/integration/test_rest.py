@@ -7,6 +7,7 @@ are those that were sent.
 import base64
 import concurrent.futures
 import hashlib
+import http.client
 import json
 import random
 import re
@@ -153,6 +154,66 @@ def test_digests_travel_both_ways(bed, folder):
     assert bed.http.get(f'{folder}/f', headers={'Want-Repr-Digest': 'sha-256=10'}).headers['Repr-Digest'] == right
 
 
+def test_in_place_gives_nothing_up_for_a_wrong_digest(bed, folder):
+    url, old = f'{folder}/f?in_place=1', content(100_000)
+    wrong = {'Repr-Digest': 'sha-256=:' + base64.b64encode(hashlib.sha256(b'').digest()).decode() + ':'}
+    assert bed.http.put(url, data=old).status_code == 201
+    for data in (content(300, 2), content(300_000, 3), iter([b'in', b'chunks'])):
+        assert 'untouched' in problem(bed.http.put(url, data=data, headers=wrong), 422, 'DIGEST')['detail']
+        assert bed.http.get(url).content == old
+    problem(bed.http.put(f'{folder}/new?in_place=1', data=b'x', headers=wrong), 422)
+    problem(bed.http.get(f'{folder}/new'), 404)
+    assert bed.http.put(url, data=b'new').status_code == 204
+    assert bed.http.get(url).content == b'new'
+
+
+def test_in_place_gives_nothing_up_for_half_a_body(bed, folder):
+    old = content(5000)
+    bed.http.put(f'{folder}/f', data=old)
+    for sent in (1, 99_999):
+        with connect(bed) as s:
+            s.sendall(request_head(bed, 'PUT', f'{folder}/f?in_place=1', 'Content-Length: 100000') + content(sent, 9))
+        assert bed.http.get(f'{folder}/f').content == old
+
+
+def test_in_place_keeps_to_conditions(bed, folder):
+    url, old, then = f'{folder}/f', content(50_000), 'Sun, 06 Nov 1994 08:49:37 GMT'
+    in_place = url + '?in_place=1'
+    assert bed.http.put(url, data=old, headers={'Last-Modified': then}).status_code == 201
+    for data in (b'new', content(50_000, 2), iter([b'chunk'])):
+        problem(bed.http.put(in_place, data=data, headers={'If-Match': etag(b'new')}), 412, 'PRECOND')
+        assert bed.http.get(url).content == old
+    for name, value in (('If-None-Match', '*'), ('If-Unmodified-Since', 'Sun, 06 Nov 1994 08:49:36 GMT')):
+        problem(bed.http.put(in_place, data=b'new', headers={name: value}), 412, 'PRECOND')
+        assert bed.http.get(url).content == old
+    for value in (etag(b''), '*'):
+        problem(bed.http.put(f'{folder}/none?in_place=1', data=b'new', headers={'If-Match': value}), 412, 'PRECOND')
+        problem(bed.http.get(f'{folder}/none'), 404)
+    assert bed.http.put(in_place, data=b'new', headers={'If-Match': etag(old)}).status_code == 204
+    assert bed.http.get(url).content == b'new'
+    assert bed.http.put(in_place, data=b'two', headers={'If-Match': etag(b'new')}).status_code == 204
+    assert bed.http.put(f'{folder}/none?in_place=1', data=b'one', headers={'If-None-Match': '*'}).status_code == 201
+    assert (bed.http.get(url).content, bed.http.get(f'{folder}/none').content) == (b'two', b'one')
+
+
+def test_in_place_gives_nothing_up_for_what_does_not_fit(bed, folder):
+    url, old = f'{folder}/keep', content(100_000)
+    bed.http.put(f'{folder}/full', data=content(500_000, 2))
+    bed.http.put(url, data=old)
+    free = bed.http.get(bed.api('/devices/dev')).json()['volumes'][0]['free']
+    large = content(free + len(old) + 8192, 3)
+    assert len(large) < 1 << 20
+    for data in (large, iter([large[:70_000], large[70_000:]])):
+        problem(bed.http.put(f'{url}?in_place=1', data=data), 507, 'NOSPC')
+        assert bed.http.get(url).content == old
+    problem(bed.http.put(f'{folder}/new?in_place=1', data=large), 507, 'NOSPC')
+    problem(bed.http.get(f'{folder}/new'), 404)
+    fits = large[:free + len(old) // 2]
+    problem(bed.http.put(url, data=fits), 507, 'NOSPC')
+    assert bed.http.put(f'{url}?in_place=1', data=fits).status_code == 204
+    assert bed.http.get(url).content == fits
+
+
 def test_modification_times(bed, folder):
     url = f'{folder}/f'
     assert bed.http.put(url, data=b'x', headers={'X-Flashport-Mtime': '784111777.5'}).status_code == 201
@@ -213,6 +274,30 @@ def test_directories(bed, folder):
     problem(bed.http.get(f'{folder}/made/'), 404)
 
 
+@pytest.mark.parametrize('value', ['no', 'False', 'NO', 'off', '00', '2', 'maybe', '%00', '0%'])
+def test_what_is_no_yes_deletes_nothing(bed, folder, value):
+    assert bed.http.request('MKCOL', f'{folder}/dir/').ok and bed.http.put(f'{folder}/dir/f', data=b'').ok
+    bed.http.put(f'{folder}/old', data=b'old')
+    for done in (bed.http.delete(f'{folder}/dir?recursive={value}'), bed.http.put(f'{folder}/old?in_place={value}', data=b'new'),
+                 bed.http.get(f'{folder}/old?download={value}'), bed.http.post(f'{folder}/new?mkdir={value}')):
+        assert re.search('1, 0, true or false', problem(done, 400, 'INVAL')['detail'])
+    problem(bed.http.delete(f'{folder}/dir?recursive=0'), 409)
+    assert bed.http.get(f'{folder}/dir/f').ok and bed.http.get(f'{folder}/old').content == b'old'
+    assert bed.http.delete(f'{folder}/dir?recursive=true').status_code == 204
+
+
+def test_a_part_is_not_put_for_the_whole(bed, folder, curl, tmp_path):
+    (tmp_path / 'f').write_bytes(content(9000))
+    for url in (f'{folder}/f', bed.api('/devices/dev/storages/flash0/image')):
+        status, body = curl('-C', '4000', '-T', tmp_path / 'f', url)
+        assert status == 400 and b'Content-Range' in body
+    problem(bed.http.get(f'{folder}/f'), 404)
+    bed.http.put(f'{folder}/f', data=b'old')
+    doc = problem(bed.http.put(f'{folder}/f?in_place=1', data=b'x', headers={'Content-Range': 'bytes 5-5/9000'}), 400)
+    assert 'all of it' in doc['hint']
+    assert bed.http.get(f'{folder}/f').content == b'old'
+
+
 def test_a_listing_comes_in_pages(bed, folder):
     for i in range(7):
         bed.http.put(f'{folder}/f{i}', data=b'x' * i)
@@ -246,6 +331,35 @@ def test_move_and_copy(bed, folder):
     problem(bed.http.request('MOVE', f'{folder}/b'), 400)
     problem(bed.http.request('MOVE', f'{folder}/b', headers={'Destination': '/elsewhere'}), 400)
     problem(bed.http.request('COPY', f'{folder}/b', headers=to('b')), 403)
+
+
+def test_a_destination_is_on_the_same_device_of_the_same_server(bed, folder):
+    bed.http.put(f'{folder}/a', data=b'1')
+    url = urllib.parse.urlsplit(folder)
+
+    def moved(method, to, **headers):
+        return bed.http.request(method, f'{folder}/a', headers={'Destination': to, **headers})
+    for method in ('MOVE', 'COPY'):
+        for host in ('evil.example:9', '127.0.0.1:9', 'localhost', f'{url.netloc}@evil.example', f'evil.example@{url.netloc}', ''):
+            problem(moved(method, f'http://{host}{url.path}/b'), 502)
+        problem(moved(method, f'http://{url.netloc}{url.path.replace("/dev/", "/other/")}/b'), 502)
+        for path in (url.path.replace('/v1/', '/v7/'), url.path.replace('/devices/', '/nodes/'), url.path.replace('/fs/', '/volumes/')):
+            problem(moved(method, f'{path}/b'), 400)
+            problem(moved(method, f'http://{url.netloc}{path}/b'), 400)
+    assert [e['name'] for e in bed.http.get(f'{folder}/').json()['entries']] == ['a']
+    assert moved('COPY', f'https://{url.netloc}{url.path}/b').status_code == 201  # a proxy that speaks TLS
+    assert moved('MOVE', f'HTTP://LOCALHOST:1{url.path}/c', Host='localhost:1').status_code == 201
+
+
+def test_a_destination_by_the_name_of_a_proxy(fresh):
+    """The proxy puts its own address into Host and leaves Destination as the client wrote it."""
+    add_agent(fresh, 'dev', 'unix')
+    fresh.start_daemon('--host-name', 'flash.example')
+    fresh.online('dev')
+    url, path = fresh.api('/devices/dev/fs/flash/a'), '/api/v1/devices/dev/fs/flash/b'
+    assert fresh.http.put(url, data=b'1').status_code == 201
+    problem(fresh.http.request('MOVE', url, headers={'Destination': f'https://flash.example.org{path}'}), 502)
+    assert fresh.http.request('MOVE', url, headers={'Destination': f'https://flash.example{path}'}).status_code == 201
 
 
 # --- names -------------------------------------------------------------------
@@ -320,7 +434,8 @@ def connect(bed):
 
 
 def request_head(bed, method, url, *more):
-    path = urllib.parse.urlsplit(url).path
+    parts = urllib.parse.urlsplit(url)
+    path = parts.path + ('?' + parts.query if parts.query else '')
     lines = [f'{method} {path} HTTP/1.1', 'Host: localhost', f'Authorization: {bed.http.headers["Authorization"]}', *more, '', '']
     return '\r\n'.join(lines).encode()
 
@@ -372,6 +487,92 @@ def test_broken_requests(bed, raw, status):
     assert bed.http.get(f'{bed.url}/healthz').status_code == 200
 
 
+def test_a_byte_now_and_then_keeps_no_connection(fresh):
+    """Neither in the first line, nor in a header, nor in a body that is refused. A silent one is kept between two requests."""
+    fresh.start_daemon()
+    with connect(fresh) as idle:
+        idle.sendall(request_head(fresh, 'GET', '/healthz'))
+        assert idle.recv(4096).startswith(b'HTTP/1.1 200')
+        slow = {connect(fresh): begin for begin in (b'GET /', b'GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-A: ',
+                                                  b'PUT /api/v1/devices HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n\r\n')}
+        for s, begin in slow.items():
+            s.settimeout(0.01)
+            s.sendall(begin)
+
+        def all_ended():
+            for s in list(slow):
+                try:
+                    s.sendall(b'a')
+                    assert s.recv(4096) == b''
+                except TimeoutError:
+                    continue
+                except ConnectionError:
+                    pass
+                s.close()
+                del slow[s]
+            return not slow
+        wait_for('the end of them', all_ended, 45)
+        idle.sendall(request_head(fresh, 'GET', '/healthz'))
+        assert idle.recv(4096).startswith(b'HTTP/1.1 200')
+
+
+def test_one_host_takes_not_all_connections(fresh):
+    fresh.start_daemon()
+    held = []
+    try:
+        for _ in range(600):
+            held.append(connect(fresh))
+            held[-1].sendall(b'GET /healthz HTTP/1.1\r\n')
+    except OSError:
+        pass
+    url = urllib.parse.urlsplit(fresh.url)
+    with socket.create_connection((url.hostname, url.port), timeout=5, source_address=('127.0.0.2', 0)) as other:
+        other.sendall(request_head(fresh, 'GET', '/healthz'))
+        assert other.recv(4096).startswith(b'HTTP/1.1 200')
+    for s in held:
+        s.close()
+    wait_for('room', lambda: subprocess.run(['curl', '-sf', f'{fresh.url}/healthz'], capture_output=True).returncode == 0)
+
+
+def test_a_hundred_curls_at_once(bed, folder, tmp_path):
+    """From one host, as a build server does it; the device's queue is shorter, and says so."""
+    (tmp_path / 'f').write_bytes(content(1000))
+    args = ['curl', '-sf', '--retry', '30', '-T', tmp_path / 'f', '-H', f'Authorization: {bed.http.headers["Authorization"]}']
+    running = [subprocess.Popen([*args, f'{folder}/f{i}']) for i in range(100)]
+    assert [curl.wait(120) for curl in running] == [0] * 100
+    assert all(bed.http.get(f'{folder}/f{i}').content == content(1000) for i in range(100))
+
+
+AMBIGUOUS = {
+    'two lengths': (b'PUT', b'Content-Length: 5\r\nContent-Length: 50\r\n', b'hello'),
+    'the same length twice': (b'PUT', b'Content-Length: 5\r\nContent-Length: 5\r\n', b'hello'),
+    'a length and chunks': (b'PUT', b'Content-Length: 4\r\nTransfer-Encoding: chunked\r\n', b'5\r\nhello\r\n0\r\n\r\n'),
+    'chunks and a length': (b'PUT', b'Transfer-Encoding: chunked\r\nContent-Length: 4\r\n', b'5\r\nhello\r\n0\r\n\r\n'),
+    'chunks twice': (b'PUT', b'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n', b'5\r\nhello\r\n0\r\n\r\n'),
+    'no encoding': (b'PUT', b'Transfer-Encoding: identity\r\n', b'hello'), 'nearly chunked': (b'PUT', b'Transfer-Encoding: xchunked\r\n', b'hello'),
+    'a space before the colon': (b'PUT', b'Content-Length : 5\r\n', b'hello'),
+    'two hosts': (b'GET', b'Host: evil.example\r\n', b''), 'the same host twice': (b'GET', b'Host: localhost\r\n', b''),
+}
+
+
+@pytest.mark.parametrize('what', AMBIGUOUS)
+def test_what_can_be_read_in_two_ways_is_not_read_at_all(bed, folder, what):
+    """One answer, 400, and the end: what follows is no second request."""
+    method, headers, body = AMBIGUOUS[what]
+    with connect(bed) as s:
+        s.settimeout(20)
+        s.sendall(request_head(bed, method.decode(), f'{folder}/f')[:-2] + headers + b'\r\n' + body +
+                  b'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        answer = b''
+        try:
+            for part in iter(lambda: s.recv(65536), b''):
+                answer += part
+        except ConnectionResetError:
+            pass
+    assert answer.startswith(b'HTTP/1.1 400 ') and answer.count(b'HTTP/1.1') == 1, answer[:400]
+    problem(bed.http.get(f'{folder}/f'), 404)
+
+
 # --- who may -----------------------------------------------------------------
 
 
@@ -407,7 +608,8 @@ def test_scopes_and_devices_of_tokens(bed, folder):
     assert reader_id in [t['id'] for t in listed] and 'token' not in listed[0]
     assert bed.http.delete(bed.api(f'/tokens/{reader_id}')).status_code == 204
     problem(reader.get(f'{folder}/'), 401)
-    for bad in ({'name': 't', 'scope': 'root'}, {'scope': 'read'}, {'name': 't', 'scope': 'read', 'expires_in_s': 0}):
+    for bad in ({'name': 't', 'scope': 'root'}, {'scope': 'read'}, {'name': 't', 'scope': 'read', 'expires_in_s': 0},
+                {'name': 't', 'scope': 'admin', 'devices': []}, {'name': 't', 'scope': 'read', 'devices': ['']}):
         problem(bed.http.post(bed.api('/tokens'), json=bad), 400)
 
 
@@ -449,6 +651,70 @@ def test_a_token_for_one_device_stays_in_it(bed):
     whole = bed.http.post(bed.api('/store/verify'))
     problem(mine.delete(bed.url + whole.headers['Location']), 404)
     bed.job(whole)
+
+
+def test_a_device_that_takes_the_label_of_another_gets_nothing_of_it(fresh):
+    """A device chooses its id itself. Whoever sees only one of the two means that one."""
+    agents = {name: add_agent(fresh, name, 'unix') for name in ('ours', 'bench')}
+    agents['bench'].kill()
+    fresh.start_daemon()
+    fresh.online('ours')
+    assert fresh.http.patch(fresh.api('/devices/ours'), json={'label': 'bench'}).status_code == 200
+    assert fresh.http.put(fresh.api('/devices/bench/fs/flash/f'), data=b'ours').status_code == 201
+    agents['bench'].restart()
+    wait_for('the other', lambda: [d['id'] for d in fresh.http.get(fresh.api('/devices')).json()['devices']] == ['bench', 'ours'])
+    url = fresh.api('/devices/bench')
+    for reply in (fresh.http.get(url), fresh.http.put(f'{url}/fs/flash/g', data=b'secret'), fresh.http.get(f'{url}/fs/flash/f'),
+                  fresh.http.post(fresh.api('/snapshots'), json={'device': 'bench', 'storage': 'flash0'}),
+                  fresh.http.get(fresh.api('/snapshots?device=bench')), fresh.http.get(fresh.api('/jobs?device=bench'))):
+        doc = problem(reply, 409)
+        assert doc['type'] == '/errors/ambiguous-device' and doc['devices'] == ['bench', 'ours'], doc
+    taken = fresh.backup('ours')['result']['snapshot']
+    problem(fresh.http.post(fresh.api(f'/snapshots/{taken}/restore'), json={'device': 'bench', 'storage': 'flash0'}), 409)
+    assert as_token(fresh, scope='read', devices=['ours']).get(f'{url}/fs/flash/f').content == b'ours'
+    assert as_token(fresh, scope='read', devices=['bench']).get(url).json()['id'] == 'bench'
+    assert fresh.http.patch(fresh.api('/devices/ours'), json={'label': 'desk'}).status_code == 200
+    fresh.online('bench')
+    assert fresh.http.get(f'{url}/fs/flash/').json()['entries'] == []
+
+
+def test_logins_of_others_end_no_session(fresh):
+    fresh.start_daemon()
+    admin, reader, second = requests.Session(), as_token(fresh, scope='read'), requests.Session()
+    assert admin.get(f'{fresh.url}/?login', headers=fresh.http.headers).status_code == 204
+    first = reader.get(f'{fresh.url}/?login').headers['Set-Cookie'].split(';')[0]
+    for _ in range(70):
+        assert reader.get(f'{fresh.url}/?login').status_code == 204
+    assert second.get(f'{fresh.url}/?login', headers=fresh.http.headers).status_code == 204
+    for session in (admin, second):
+        assert session.get(fresh.api('/tokens')).status_code == 200
+    assert reader.get(fresh.api('/devices')).status_code == 200
+    problem(requests.get(fresh.api('/devices'), headers={'Cookie': first}), 401)
+
+
+def test_a_login_beside_the_end_of_its_token_leaves_no_session(fresh):
+    """Which of the two comes first is a race: many of them."""
+    fresh.start_daemon()
+    host = urllib.parse.urlsplit(fresh.url).netloc
+    clients = [http.client.HTTPConnection(host) for _ in range(8)]
+
+    def cookies(client, token, together):
+        together.wait()
+        while True:
+            client.request('GET', '/?login', headers={'Authorization': f'Bearer {token}'})
+            reply = client.getresponse()
+            reply.read()
+            if reply.status != 204:
+                return
+            yield reply.headers['Set-Cookie'].split(';')[0]
+    with concurrent.futures.ThreadPoolExecutor(len(clients)) as pool:
+        for _ in range(200):
+            made, together = fresh.http.post(fresh.api('/tokens'), json={'name': 't', 'scope': 'read'}).json(), threading.Barrier(len(clients) + 1)
+            got = [pool.submit(list, cookies(client, made['token'], together)) for client in clients]
+            together.wait()
+            assert fresh.http.delete(fresh.api(f'/tokens/{made["id"]}')).status_code == 204
+            for cookie in [cookie for one in got for cookie in one.result()[-1:]]:
+                problem(requests.get(fresh.api('/devices'), headers={'Cookie': cookie}), 401)
 
 
 def test_a_session_ends_with_its_token(bed):
@@ -591,6 +857,10 @@ def test_an_uploaded_image_is_restored(bed, folder):
     assert job['state'] == 'done', job
     assert bed.http.get(f'{folder}/f').content == b'one'
     problem(bed.http.put(url, data=image + b'x'), 413)
+    for short in (b'x', image[:-1]):
+        detail = problem(bed.http.put(url, data=short), 400, 'INVAL')['detail']
+        assert str(len(short)) in detail and str(len(image)) in detail
+    assert bed.http.get(url).content == image
     problem(bed.http.put(url, data=iter([b'x'])), 411)
     problem(bed.http.get(bed.api('/devices/dev/storages/none')), 404)
 

@@ -226,3 +226,23 @@ def test_a_region_is_taken_and_restored_alone(fresh):
     after = image(fresh, 'one')
     assert after[262144:262144 + 65536] == before[262144:262144 + 65536]
     assert after[:262144] == changed[:262144] and after[262144 + 65536:] == changed[262144 + 65536:]
+
+
+def test_a_smaller_image_is_restored_only_if_asked(fresh):
+    add_agent(fresh, 'small', 'unix', blocks=64)
+    add_agent(fresh, 'large', 'unix', blocks=128)
+    fresh.start_daemon()
+    for name in ('small', 'large'):
+        fresh.online(name)
+    put(fresh, 'large', 'f', content(300_000))
+    before = image(fresh, 'large')
+    snapshot = done(fresh, start_backup(fresh, 'small'))['snapshot']
+    reply = start_restore(fresh, snapshot, 'large')
+    assert reply.status_code == 409 and reply.json()['type'] == '/errors/size-differs', reply.text
+    assert str(64 * 4096) in reply.json()['detail'] and str(128 * 4096) in reply.json()['detail']
+    assert image(fresh, 'large') == before
+    asked = {'device': 'large', 'storage': 'flash0', 'smaller': True}
+    done(fresh, fresh.http.post(fresh.api(f'/snapshots/{snapshot}/restore'), json=asked))
+    assert image(fresh, 'large') == image(fresh, 'small') + before[64 * 4096:]
+    larger = done(fresh, start_backup(fresh, 'large'))['snapshot']
+    assert start_restore(fresh, larger, 'small').status_code == 413

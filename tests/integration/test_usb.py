@@ -4,6 +4,7 @@ import itertools
 import os
 import pathlib
 import random
+import re
 import shutil
 import subprocess
 import threading
@@ -157,6 +158,34 @@ def test_a_link_that_waits_opens_when_its_device_comes(usb):
         usb.offline('dev')
     assert usb.http.get(usb.api('/devices/other')).status_code == 404
     assert usb.ioctls('other') == 0
+    assert 'two devices' not in usb.daemon.output()     # it is its own successor
+
+
+def test_a_device_that_is_named_and_found_is_one_link(usb):
+    usb.plug('dev')
+    usb.plug('other')
+    usb.serve('usb:', 'usb:1209:0001:dev', 'usb:1209:0001')
+    usb.online('dev')
+    usb.online('other')
+    assert len(usb.http.get(usb.api('/devices')).json()['links']) == 2
+    assert 'error ' not in usb.daemon.output()
+
+
+def test_of_two_devices_with_one_serial_number_the_first_is_used(usb):
+    """Which that is is told when the second comes, and when both are there already."""
+    usb.plug('dev')
+    usb.serve('usb:')
+    usb.online('dev')
+    usb.do('plug', 'dev~twin', '1209:0001', OURS, usb.sockets['dev'])
+    wait_for('the twin', lambda: 'two devices have the serial number dev' in usb.daemon.output())
+    assert 'used=001/001 left_alone=001/002' in usb.daemon.output()
+    usb.there_and_back('dev')
+    assert usb.ioctls('dev~twin') == 0
+    usb.daemon.stop()
+    usb.restart_daemon()
+    usb.online('dev')
+    assert re.search(r'used=001/(00[12]) left_alone=001/(?!\1)00[12]', usb.daemon.output()[usb.seen:])
+    assert 'error ' not in usb.daemon.output()
 
 
 def test_strangers_are_never_opened(usb):

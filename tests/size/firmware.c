@@ -6,7 +6,7 @@
  *
  * Memory  static, all of it, so that the linker's map tells what it costs
  * Figures of each configuration come from tests/size/firmware.py: FRAME_MAX,
- *         RX_FRAMES and TX_FRAMES of it, BLOCK_SIZE, DRIVER, WORKSPACE, OPTIONS
+ *         RX_SIZE, TX_SIZE, BLOCK_SIZE, DRIVER, WORKSPACE, CACHE_SIZE, OPTIONS
  */
 #include "core/fs/littlefs/littlefs.h"
 #include "core/fs/minifs/minifs.h"
@@ -14,7 +14,6 @@
 
 #define BLOCK_COUNT (65536 / BLOCK_SIZE)
 #define FILES_MAX   (FP_AGENT_REQUESTS + FP_AGENT_UPLOADS)
-#define FRAME_SIZE  (FRAME_MAX + FP_FRAME_OVERHEAD)
 
 #define UART  ((volatile uint8_t *)0x40000000)
 #define CLOCK ((volatile uint32_t *)0x40001000)
@@ -80,7 +79,9 @@ static uint64_t workspace[WORKSPACE / sizeof(uint64_t)];
 static struct fp_agent_volume volumes[] = {
     { .path = "/flash",
       .storage = "flash0",
-      .cfg = { .max_files = FILES_MAX, .cache_size = 128, .options = OPTIONS },
+      .cfg = { .max_files = FILES_MAX,
+               .cache_size = CACHE_SIZE,
+               .options = OPTIONS },
       .ws = workspace,
       .ws_size = sizeof workspace },
 };
@@ -99,8 +100,7 @@ static uint32_t clock_ms(void *ctx)
     return *CLOCK;
 }
 
-static uint8_t rx_buf[RX_FRAMES * FRAME_SIZE], tx_buf[TX_FRAMES * FRAME_SIZE];
-static uint8_t scratch[256];
+static uint8_t rx_buf[RX_SIZE], tx_buf[TX_SIZE];
 
 static const struct fp_agent_config config = {
     .id = "0",
@@ -117,8 +117,7 @@ static const struct fp_agent_config config = {
     .tx_size = sizeof tx_buf,
     .rx_buf = rx_buf,
     .rx_size = sizeof rx_buf,
-    .scratch = scratch,
-    .scratch_size = sizeof scratch,
+    /* .scratch stays NULL: the memory of a message serves */
     /* A restore has unmounted the one volume there is. */
     .block_buf = (uint8_t *)workspace,
     .block_buf_size = sizeof workspace,

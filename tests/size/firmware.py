@@ -31,19 +31,19 @@ class Configuration:
     ram_goal: float
 
 
-# As on the micro:bit: docs/microbit.md says what each limit costs.
-SMALL = {'FP_AGENT_REQUESTS': 2, 'FP_AGENT_UPLOADS': 1, 'FP_AGENT_PARTITIONS': 1, 'FP_AGENT_DIGESTS': 8, 'FP_AGENT_LZ4_IN': 0,
-         'FP_AGENT_LZ4_OUT': 0,
-         'FP_LINK_STAGE': 128}
+# A device that is a few files and a line: docs/porting.md says what each costs.
+SMALL = {'FP_AGENT_REQUESTS': 2, 'FP_AGENT_UPLOADS': 1, 'FP_AGENT_ALL': 0, 'FP_FS_PROBE': 0, 'FP_FS_CHECK': 0, 'FP_LINK_STAGE': 32, 'FP_LINK_STATS': 0, 'FP_AGENT_OUTCOMES': 4,
+         'FP_MESSAGE_EXTRAS': 0, 'FP_MESSAGE_TEXT_MAX': 16, 'FP_MESSAGE_DIGESTS': 4, 'FP_MESSAGE_RUNS': 8}
 CONFIGURATIONS = {
     # Names of 12 bytes; a file is a block, and so is the workspace for each that is open.
     'with-minifs': Configuration('agent, link, protobuf and minifs', 'minifs', {
-        **SMALL, 'FP_NAME_MAX': 36, 'FP_PATH_MAX': 48, 'FP_AGENT_PATH_MAX': 48, 'FP_FILE_STATE': 40, 'FP_DIR_STATE': 16,
-        'FRAME_MAX': 512, 'RX_FRAMES': 2, 'TX_FRAMES': 2, 'BLOCK_SIZE': 256, 'WORKSPACE': 1152, 'OPTIONS': 'NULL'}, 20 * KB, 4 * KB),
+        **SMALL, 'FP_NAME_MAX': 36, 'FP_PATH_MAX': 48, 'FP_MESSAGE_PATH_MAX': 48, 'FP_MESSAGE_NAME_MAX': 36, 'FP_FILE_STATE': 32,
+        'FP_DIR_STATE': 16, 'FRAME_MAX': 512, 'RX_SIZE': 'FP_LINK_RX_MIN(512)', 'TX_SIZE': 'FP_LINK_TX_MIN(512)', 'BLOCK_SIZE': 256,
+        'WORKSPACE': 1112, 'CACHE_SIZE': 64, 'OPTIONS': 'NULL'}, 20 * KB, 4 * KB),
     'with-littlefs': Configuration('agent, link, protobuf and littlefs', 'littlefs', {
-        **SMALL, 'FP_NAME_MAX': 64, 'FP_PATH_MAX': 160, 'FP_AGENT_PATH_MAX': 160,
-        'FRAME_MAX': 1024, 'RX_FRAMES': 2, 'TX_FRAMES': 2, 'BLOCK_SIZE': 1024, 'WORKSPACE': 3200,
-        'OPTIONS': '"entries=24,addresses=4,lookahead=8"'}, 36 * KB, 8 * KB),
+        **SMALL, 'FP_NAME_MAX': 64, 'FP_PATH_MAX': 96, 'FP_MESSAGE_PATH_MAX': 96, 'FP_MESSAGE_NAME_MAX': 64, 'FP_FILE_STATE': 136,
+        'FP_DIR_STATE': 32, 'FRAME_MAX': 1024, 'RX_SIZE': 2 * (1024 + 48), 'TX_SIZE': 'FP_LINK_TX_MIN(1024)', 'BLOCK_SIZE': 1024,
+        'WORKSPACE': 2600, 'CACHE_SIZE': 64, 'OPTIONS': '"entries=16,addresses=4,lookahead=8"'}, 36 * KB, 8 * KB),
 }
 
 # What an object belongs to, by its path; the first that fits.
@@ -117,6 +117,7 @@ class Linked:
 def generate_messages(folder):
     os.makedirs(f'{folder}/generated', exist_ok=True)
     run('/usr/bin/python3', '/usr/bin/nanopb_generator.py', '--quiet', '-I', '.', '-D', f'{folder}/generated', 'proto/flashport.proto')
+    run('/usr/bin/python3', 'proto/bounds.py', f'{folder}/generated/proto/flashport.pb.h')
 
 
 def options_of(folder, name, nanopb):

@@ -3,8 +3,10 @@
 
 A board's UART is a unix socket, at which a daemon finds the agent. `cut()` is a
 power cut, which stops the machine between two instructions and throws away all
-but what its flash holds; `restart()` starts anew with that flash. A reset, which
-also is what a firmware does that faults, stops the machine, so that it is seen.
+but what its flash holds; `restart()` starts anew with that flash. `reset()` is
+what the button does: between two instructions, and what RAM, flash and the host
+hold stays. A reset that the firmware does, also when it faults, stops the
+machine, so that it is seen, unless `resets(True)` was called.
 """
 import json
 import os
@@ -23,27 +25,73 @@ class Qmp:
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.connect(str(path))
-        self.lines = self.socket.makefile('rw')
+        self.lines, self.events = self.socket.makefile('rw'), []
         self.lines.readline()   # its greeting
         self.run('qmp_capabilities')
+
+    def take(self):
+        """A reply, or None: it was an event."""
+        line = json.loads(self.lines.readline())
+        if 'event' not in line:
+            assert 'return' in line, line
+            return line
+        self.events.append(line['event'])
+        return None
 
     def run(self, command, **arguments):
         self.lines.write(json.dumps({'execute': command, 'arguments': arguments}) + '\n')
         self.lines.flush()
-        while True:
-            reply = json.loads(self.lines.readline())
-            if 'event' not in reply:
-                assert 'return' in reply, reply
-                return reply['return']
+        while not (reply := self.take()):
+            pass
+        return reply['return']
+
+    def run_until(self, event, command):
+        self.events.clear()
+        self.run(command)
+        while event not in self.events:
+            self.take()
+
+
+class Gdb:
+    """Its debugger's end. Source: the GDB manual, appendix E, Overview and Packets."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(path))
+        self.stream = self.socket.makefile('rwb')
+
+    def ask(self, text):
+        self.stream.write(b'$%s#%02x' % (text.encode(), sum(text.encode()) % 256))
+        self.stream.flush()
+        assert self.stream.read(1) == b'+', 'it came damaged'
+        answer = b''
+        while answer[-3:-2] != b'#':
+            answer += self.stream.read(1)
+        self.stream.write(b'+')
+        return answer[1:-3].decode()
+
+    def write(self, address, data, step=1024):
+        """Into RAM and flash alike."""
+        for at in range(0, len(data), step):
+            part = data[at:at + step]
+            assert self.ask(f'M{address + at:x},{len(part):x}:{part.hex()}') == 'OK'
+
+
+def connected(kind, path):
+    try:
+        return kind(path)
+    except OSError:
+        return None
 
 
 class Board(Process):
     """Subclasses say what the firmware is (NAME, ID and the figures of its flash) and what QEMU makes of it."""
 
     def __init__(self, folder, name, *machine):
-        self.uart, self.monitor = folder / f'{name}.unix', folder / f'{name}.qmp'
-        super().__init__(folder / f'{name}.log', QEMU, '-nographic', '-monitor', 'none', '-no-reboot', '-no-shutdown',
-                         '-serial', f'unix:{self.uart},server=on,wait=off', '-qmp', f'unix:{self.monitor},server=on,wait=off', *machine)
+        self.ends = self.uart, self.monitor, self.debugger = [folder / f'{name}.{end}' for end in ('unix', 'qmp', 'gdb')]
+        sockets = [f'unix:{end},server=on,wait=off' for end in self.ends]
+        super().__init__(folder / f'{name}.log', QEMU, '-nographic', '-monitor', 'none', '-S', '-no-shutdown',
+                         '-serial', sockets[0], '-qmp', sockets[1], '-gdb', sockets[2], *machine)
 
     @classmethod
     def built(cls, program, suffix):
@@ -52,14 +100,24 @@ class Board(Process):
 
     def start(self):
         super().start()
-        self.qmp = wait_for(self.monitor, self.connect)
+        self.qmp = wait_for(self.monitor, lambda: connected(Qmp, self.monitor))
+        self.load()
+        self.begin()
         return self
 
-    def connect(self):
-        try:
-            return Qmp(self.monitor)
-        except OSError:
-            return None
+    def load(self):
+        """What QEMU does not find by itself goes into the chip."""
+
+    def begin(self):
+        """The machine stands still, and does what a chip does first."""
+        self.resets(True)       # or it would stop at this one
+        self.qmp.run_until('RESET', 'system_reset')
+        self.resets(False)
+        self.qmp.run('cont')
+
+    def resets(self, goes_on):
+        """Does the machine begin anew at a reset, or stop?"""
+        self.qmp.run('set-action', reboot='reset' if goes_on else 'shutdown')
 
     def is_running(self):
         return self.qmp.run('query-status')['running']
@@ -68,18 +126,24 @@ class Board(Process):
         """files() is what flash holds now; the machine stands still from here on."""
         self.qmp.run('stop')    # a drive has it all when that is answered
 
+    def reset(self):
+        """files() is what flash held then."""
+        self.save()
+        self.begin()
+
     def cut(self):
         self.save()
         self.kill()
 
     def restart(self):
-        for path in (self.uart, self.monitor):
+        for path in self.ends:
             path.unlink(missing_ok=True)
         self.start()
 
 
 class Microbit(Board):
-    """QEMU does not keep its flash, so it is taken out of it and loaded again at the start."""
+    """QEMU does not keep its flash, so it is taken out of it and goes in again at the start: through the debugger's end, since
+    what QEMU loads itself it loads again at every reset, over what the firmware has written."""
     NAME = 'microbit'
     ID = 'microbit-1234567800000003'    # QEMU's chips have one DEVICEID, all of them
     SIZE, BLOCK, PROG = 144 * 1024, 1024, 4     # at the end of its flash, docs/firmware-ports.md
@@ -91,7 +155,12 @@ class Microbit(Board):
     def __init__(self, folder, name, program=None):
         self.flash = folder / f'{name}.flash'
         self.flash.write_bytes(self.built(program, 'bin').read_bytes().ljust(self.FLASH_SIZE, b'\xff'))
-        super().__init__(folder, name, '-M', 'microbit', '-device', f'loader,file={self.flash},addr=0,force-raw=on')
+        super().__init__(folder, name, '-M', 'microbit')
+
+    def load(self):
+        gdb = wait_for(self.debugger, lambda: connected(Gdb, self.debugger))
+        gdb.write(0, self.flash.read_bytes())
+        gdb.socket.close()
 
     def save(self):
         super().save()

@@ -9,15 +9,19 @@ counted on), so a program starts in seconds there.
 
 What it boots comes of tests/tools/guest_files.sh.
 """
+import os
 import pathlib
 import shlex
 import socket
 
-from bed import Process, wait_for
+from bed import BIN, Bed, Process, wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 QEMU = '/usr/bin/qemu-system-x86_64'
 ADDRESS = '10.0.2.15:8484'
+FILES = os.environ.get('FP_GUEST', '')
+PROGRAMS = BIN.resolve().relative_to(ROOT) if BIN.resolve().is_relative_to(ROOT) else BIN   # as the guest finds them
+SLOW = 120      # seconds that are few for a guest whose every instruction is computed
 
 
 class Guest(Process):
@@ -79,3 +83,50 @@ def shared(tag, path):
 def free_port():
     with socket.create_server(('127.0.0.1', 0)) as free:
         return free.getsockname()[1]
+
+
+class GuestBed(Bed):
+    """A bed whose daemon and devices run in a guest, which is `guest` and `run`."""
+
+    def __init__(self):
+        super().__init__()
+        self.guest = Guest(self.dir, FILES)
+        self.processes.append(self.guest)
+        try:
+            self.guest.start()
+        except BaseException:   # who made no bed does not close one
+            self.guest.kill()
+            raise
+        self.run = self.guest.run
+        self.url = f'http://127.0.0.1:{self.guest.port}'
+        self.pids = {}
+
+    def serve(self, *links):
+        self.pids['daemon'] = self.guest.spawn('daemon.log', PROGRAMS / 'flashportd', '--data', '/tmp/store', '--listen', ADDRESS,
+                                               *[part for link in links for part in ('--link', link)])
+        wait_for('the daemon', lambda: 'serving' in self.run('cat /tmp/daemon.log'), SLOW)
+        self.http.headers['Authorization'] = 'Bearer ' + self.run('cat /tmp/store/admin.token')
+
+    def gadget(self, name, *where, blocks=512):
+        """A device that is this program; its flash is a file that stays."""
+        words = (PROGRAMS / 'flashport-gadget', '--id', name, '--storage', f'flash0=/tmp/{name}.img,block=4096,count={blocks}',
+                 '--mount', '/flash=flash0:littlefs', '--format', 'littlefs', *where)
+        self.pids[name] = self.guest.spawn(f'{name}.log', *words)
+        wait_for(f'{name} serving', lambda: 'serves on' in self.run(f'cat /tmp/{name}.log'), SLOW)
+
+    def end(self, name, signal='TERM'):
+        pid = self.pids.pop(name)
+        self.run(f'kill -{signal} {pid}')
+        wait_for(f'the end of {name}', lambda: self.guest.ask(f'kill -0 {pid}')[0] != 0, SLOW)
+        self.run(f'rm /tmp/{name}.log')
+
+    def after_transfers(self, bus, count, then):
+        """Does `then` as soon as so many more transfers went to or came from the device on that bus."""
+        at = f'/sys/bus/usb/devices/{bus}-1/urbnum'
+        self.run(f'(end=$(($(cat {at}) + {count})); while [ $(cat {at}) -lt $end ]; do :; done; {then}) >/dev/null 2>&1 &')
+
+    def online(self, name, seconds=SLOW):
+        super().online(name, seconds)
+
+    def offline(self, name, seconds=SLOW):
+        return super().offline(name, seconds)

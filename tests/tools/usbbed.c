@@ -10,7 +10,8 @@
  *
  *   plug NAME IDS TRIPLE SOCKET   a device with the serial number NAME, VID:PID
  *                                 IDS and one interface of the class, subclass
- *                                 and protocol TRIPLE, six hex digits
+ *                                 and protocol TRIPLE, six hex digits. What is
+ *                                 behind a ~ in NAME is not in the number
  *   unplug NAME
  *   unplug-after NAME BYTES       as soon as it has been sent so many; then the
  *                                 line "unplugged NAME" comes
@@ -371,9 +372,9 @@ static void plug(struct device *d)
                     "E: BUSNUM=001\nE: DEVNUM=%03u\nE: DEVNAME=%s\n"
                     "E: DEVTYPE=usb_device\nA: bConfigurationValue=1\\n\n"
                     "A: busnum=1\\n\nA: devnum=%u\\n\nA: speed=480\\n\n"
-                    "A: serial=%s\\n\nH: descriptors=",
+                    "A: serial=%.*s\\n\nH: descriptors=",
                     d->syspath + 4, d->address, d->address, d->node,
-                    d->address, d->name);
+                    d->address, (int)strcspn(d->name, "~"), d->name);
     write_descriptors(d, text);
     g_string_append(text, "\n");
     if (!umockdev_testbed_attach_ioctl(testbed, d->node, d->handler, &error) ||

@@ -67,6 +67,9 @@ struct bench {
     struct pipe_end to_agent, to_host;
     uint32_t now_ms, nonce, next_id;
     uint32_t extra_flags; /* of the flash */
+    size_t tx_size;       /* the agent's; 0: all there is */
+    size_t line_bytes;    /* that the agent's line takes a turn; 0: any */
+    size_t line_taken;
     uint32_t rash_writes; /* while bytes might have been on their way */
     bool is_up;
     bool refuses; /* the firmware keeps its storage */
@@ -100,7 +103,12 @@ static inline size_t push(struct pipe_end *pipe, const uint8_t *buf,
 static inline size_t bench_agent_send(void *ctx, const uint8_t *buf,
                                       size_t size)
 {
-    return push(&((struct bench *)ctx)->to_host, buf, size);
+    struct bench *b = ctx;
+
+    if (b->line_bytes != 0 && size > b->line_bytes - b->line_taken)
+        size = b->line_bytes - b->line_taken;
+    b->line_taken += size;
+    return push(&b->to_host, buf, size);
 }
 
 static inline size_t bench_host_send(void *ctx, const uint8_t *buf, size_t size)
@@ -197,7 +205,7 @@ static inline void bench_start(struct bench *b)
         .send = bench_agent_send,
         .frame_max = FRAME,
         .tx_buf = b->tx,
-        .tx_size = sizeof b->tx,
+        .tx_size = b->tx_size != 0 ? b->tx_size : sizeof b->tx,
         .rx_buf = b->rx,
         .rx_size = sizeof b->rx,
         .scratch = b->scratch,
@@ -285,6 +293,7 @@ static inline void bench_turn(struct bench *b)
     struct fp_link_frame frame;
     struct pipe_end *pipe = &b->to_agent;
 
+    b->line_taken = 0;
     fp_link_poll(&b->host, b->now_ms);
     fp_agent_input(&b->agent, pipe->bytes, pipe->size, b->now_ms);
     pipe->size = 0;

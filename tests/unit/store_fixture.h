@@ -159,4 +159,17 @@ __attribute__((unused)) static int compare(struct fpd_store *store,
     return err;
 }
 
+/* Changes the databases behind the store's back. */
+static inline void damage(struct fixture *f, const char *file, const char *sql)
+{
+    sqlite3 *db;
+    char path[128];
+
+    snprintf(path, sizeof path, "%s/%s", f->dir, file);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 5000);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
 #endif

@@ -88,6 +88,33 @@ static void an_empty_storage_says_so_and_is_formatted_only_on_request(void **s)
     bench_free(b);
 }
 
+static int mount_again(struct bench *b)
+{
+    fp_Envelope *env = ask(b, fp_Envelope_mount_tag);
+
+    SET(env->body.mount.volume, "/flash");
+    return error_of(answer(b));
+}
+
+static void a_format_that_failed_tells_later_mounts_nothing(void **state)
+{
+    struct bench *b = bench_new(true);
+    fp_Envelope *env;
+    uint8_t nonce[8];
+
+    (void)state;
+    nonce_of(b, nonce);
+    env = ask(b, fp_Envelope_format_tag);
+    SET(env->body.format.volume, "/flash");
+    SET(env->body.format.fs, "littlefs");
+    SET(env->body.format.options, "block_size=24");
+    assert_true(FP_MESSAGE_SET(env->body.format.nonce, nonce, 8));
+    assert_int_not_equal(error_of(answer(b)), 0);
+    if (!b->volumes[0].mounted)
+        assert_int_equal(mount_again(b), 0);
+    bench_free(b);
+}
+
 static void volumes_and_storages_are_told(void **state)
 {
     struct bench *b = bench_new(true);
@@ -481,7 +508,7 @@ static void what_is_no_request_gets_a_failure(void **state)
         bench_turn(b);
     assert_int_equal(b->reply_count, 1);
     assert_int_equal(b->replies[0].id, 5);
-    assert_int_equal(error_of(&b->replies[0]), FP_ERR_PROTO);
+    assert_int_equal(error_of(&b->replies[0]), FP_ERR_NOTSUP);
 
     (void)ask(b, fp_Envelope_read_end_tag);
     assert_int_equal(error_of(answer(b)), FP_ERR_NOTSUP);
@@ -561,6 +588,7 @@ int main(void)
         cmocka_unit_test(a_host_of_another_version_is_refused),
         cmocka_unit_test(
             an_empty_storage_says_so_and_is_formatted_only_on_request),
+        cmocka_unit_test(a_format_that_failed_tells_later_mounts_nothing),
         cmocka_unit_test(volumes_and_storages_are_told),
         cmocka_unit_test(counters_come_page_by_page),
         cmocka_unit_test(a_restart_is_answered_before_it_happens),

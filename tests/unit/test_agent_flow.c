@@ -436,6 +436,48 @@ static void in_place_gives_the_old_file_up_for_room(void **state)
     bench_free(b);
 }
 
+static int put_in_place(struct bench *b, const char *path, const uint8_t *buf,
+                        uint32_t size)
+{
+    uint64_t off = 0;
+    int err = put_open(b, path, 'p', size, fp_PutMode_PUT_IN_PLACE, &off);
+
+    if (err)
+        return err;
+    put_bytes(b, 'p', buf, size);
+    (void)ask_commit(b, 'p', buf, size);
+    assert_int_equal(error_of(answer(b)), 0);
+    return 0;
+}
+
+/* At every size around the last that fits, too. */
+static void in_place_gives_nothing_up_for_what_does_not_fit(void **state)
+{
+    static uint8_t bytes[FLASH_SIZE], small[3 * BLOCK_SIZE];
+    struct bench *b = bench_new(true);
+    uint32_t fit = 0, refused = 0;
+
+    (void)state;
+    fill_random(bytes, sizeof bytes, 9);
+    fill_random(small, sizeof small, 10);
+    assert_int_equal(put(b, "/flash/a", 'a', bytes, FLASH_SIZE / 2), 0);
+    for (uint32_t size = 1; size < FLASH_SIZE; size += BLOCK_SIZE / 2) {
+        assert_int_equal(put_in_place(b, "/flash/b", small, sizeof small), 0);
+        if (put_in_place(b, "/flash/b", bytes, size) == 0) {
+            fit = size;
+            continue;
+        }
+        refused++;
+        assert_content(b, "/flash/b", small, sizeof small);
+        assert_int_equal(put_in_place(b, "/flash/n", bytes, size),
+                         FP_ERR_NOSPC);
+        assert_int_equal(get(b, "/flash/n"), FP_ERR_NOENT);
+    }
+    assert_in_range(fit, FLASH_SIZE / 3, FLASH_SIZE / 2);
+    assert_in_range(refused, 1, UINT32_MAX);
+    bench_free(b);
+}
+
 /* ---- requests sent twice ---- */
 
 static void a_retried_operation_answers_as_the_first_did(void **state)
@@ -570,6 +612,42 @@ static void flash_that_keeps_other_bytes_is_noticed_at_the_commit(void **state)
 
 /* ---- images ---- */
 
+/* With memory for one frame the bulk of a download, in halves, leaves no room
+ * for a whole one by itself. */
+static void a_request_is_answered_amid_a_download(void **state)
+{
+    struct bench *b = bench_new(true);
+    fp_Envelope *env;
+
+    (void)state;
+    fill_random(data, sizeof data, 40);
+    assert_int_equal(put(b, "/flash/a", 'a', data, sizeof data), 0);
+    fp_agent_deinit(&b->agent);
+    b->tx_size = FRAME + FP_FRAME_OVERHEAD;
+    b->line_bytes = 100;
+    bench_start(b);
+    bench_connect(b);
+    bench_forget(b);
+    env = ask(b, fp_Envelope_read_tag);
+    SET(env->body.read.path, "/flash/a");
+    env->body.read.stream = 1;
+    bench_send(b);
+    for (int i = 0; i < 50000 && b->bulk_size < 5000; i++)
+        bench_turn(b);
+    (void)ask(b, fp_Envelope_ping_tag);
+    bench_send(b);
+    for (int i = 0; i < 50000 && b->reply_count < 2; i++)
+        bench_turn(b);
+    assert_int_equal(b->replies[1].id, b->req.id);
+    assert_true(b->bulk_size < 10000);
+    for (int i = 0; i < 50000 && b->reply_count < 3; i++)
+        bench_turn(b);
+    assert_int_equal(b->replies[2].which_body, fp_Envelope_read_end_tag);
+    assert_int_equal(b->bulk_size, sizeof data);
+    assert_memory_equal(b->bulk, data, sizeof data);
+    bench_free(b);
+}
+
 static void digests_are_of_the_chunks_that_are_there(void **state)
 {
     static const struct fp_fault_block bad = { 9, FP_FAULT_READ_FAILS };
@@ -628,6 +706,39 @@ static void digests_are_of_the_chunks_that_are_there(void **state)
     reply = answer(b);
     assert_int_equal(reply->body.chunk_digest_reply.status.bytes[1],
                      fp_ChunkStatus_CHUNK_UNREADABLE);
+    bench_free(b);
+}
+
+/* Those of level 1 that are asked for side by side are made one after the
+ * other, and do not mix. */
+static void two_digests_of_digests_do_not_mix(void **state)
+{
+    struct bench *b = bench_new(true);
+    uint8_t one[16];
+
+    (void)state;
+    fill_random(b->flash, sizeof b->flash, 41);
+    for (int i = 0; i < 3; i++) {
+        fp_ChunkDigestRequest *request =
+            &ask(b, fp_Envelope_chunk_digest_tag)->body.chunk_digest;
+
+        SET(request->storage, "flash0");
+        request->count = request->level = 1;
+        if (i == 0) {
+            assert_int_equal(error_of(answer(b)), 0);
+            memcpy(one, b->replies[0].body.chunk_digest_reply.digests.bytes,
+                   16);
+            bench_forget(b);
+        } else {
+            bench_send(b);
+        }
+    }
+    for (int i = 0; i < 50000 && b->reply_count < 2; i++)
+        bench_turn(b);
+    assert_int_equal(b->reply_count, 2);
+    for (int i = 0; i < 2; i++)
+        assert_memory_equal(b->replies[i].body.chunk_digest_reply.digests.bytes,
+                            one, 16);
     bench_free(b);
 }
 
@@ -721,6 +832,13 @@ static void a_frozen_storage_waits_and_thaws_by_itself(void **state)
     assert_true(b->now_ms - start >= 400);
     assert_true(b->now_ms - start <= 600);
     assert_true(b->fault.writes > writes);
+
+    env = ask(b, fp_Envelope_freeze_tag); /* not before as much time again */
+    SET(env->body.freeze.storage, "flash0");
+    env->body.freeze.ms = 60000;
+    start = b->now_ms;
+    assert_int_equal(error_of(answer(b)), 0);
+    assert_true(b->now_ms - start >= 400);
     bench_free(b);
 }
 
@@ -801,6 +919,71 @@ static void a_restore_writes_only_what_differs(void **state)
     SET(env->body.restore_end.storage, "flash0");
     assert_int_equal(error_of(answer(b)), 0);
     assert_content(b, "/flash/a", data, 20000);
+    bench_free(b);
+}
+
+static void ask_chunk(struct bench *b, const char *storage, uint8_t stream,
+                      const uint8_t nonce[8])
+{
+    fp_Envelope *env = ask(b, fp_Envelope_chunk_write_tag);
+
+    SET(env->body.chunk_write.storage, storage);
+    env->body.chunk_write.count = 1;
+    env->body.chunk_write.stream = stream;
+    assert_true(FP_MESSAGE_SET(env->body.chunk_write.nonce, nonce, 8));
+    bench_send(b);
+    for (int i = 0; i < 50; i++)
+        bench_turn(b);
+}
+
+/* There is one buffer for blocks: of two storages one waits for it. */
+static void a_restore_ends_behind_writes_that_wait(void **state)
+{
+    static uint8_t other[FLASH_SIZE], block[BLOCK_SIZE], before[FLASH_SIZE];
+    static struct fp_agent_storage two[2];
+    struct fp_bdev_ram ram;
+    struct bench *b = bench_new(true);
+    fp_Envelope *env;
+    uint8_t nonce[8];
+
+    (void)state;
+    memset(other, 0xff, sizeof other);
+    fp_bdev_ram_init(&ram, 16, BLOCK_SIZE, BLOCK_COUNT, other);
+    two[0] = b->storages[0];
+    two[1] = (struct fp_agent_storage){ .name = "sd0", .dev = &ram.bdev };
+    b->cfg.storages = two;
+    b->cfg.storage_count = 2;
+    fp_agent_deinit(&b->agent);
+    assert_int_equal(fp_agent_init(&b->agent, &b->cfg, b->now_ms), FP_OK);
+    bench_connect(b);
+    memcpy(before, b->flash, sizeof before);
+    nonce_of(b, nonce);
+    for (size_t i = 0; i < 2; i++) {
+        env = ask(b, fp_Envelope_restore_begin_tag);
+        SET(env->body.restore_begin.storage, two[i].name);
+        assert_true(FP_MESSAGE_SET(env->body.restore_begin.nonce, nonce, 8));
+        assert_int_equal(error_of(answer(b)), 0);
+    }
+    ask_chunk(b, "sd0", 5, nonce);
+    ask_chunk(b, "flash0", 6, nonce);
+    env = ask(b, fp_Envelope_restore_end_tag);
+    SET(env->body.restore_end.storage, "flash0");
+    assert_int_equal(error_of(answer(b)), FP_ERR_BUSY);
+    assert_false(b->volumes[0].mounted);
+    put_bytes(b, 5, block, sizeof block);
+    for (int i = 0; i < 200; i++)
+        bench_turn(b);
+    put_bytes(b, 6, before, sizeof block);
+    for (int i = 0; i < 200; i++)
+        bench_turn(b);
+    env = ask(b, fp_Envelope_restore_end_tag);
+    SET(env->body.restore_end.storage, "flash0");
+    assert_int_equal(error_of(answer(b)), 0);
+    assert_true(b->volumes[0].mounted);
+    assert_memory_equal(b->flash, before, sizeof before);
+    fp_agent_deinit(&b->agent);
+    b->cfg.storages = b->storages;
+    b->cfg.storage_count = 1;
     bench_free(b);
 }
 
@@ -931,15 +1114,19 @@ int main(void)
         cmocka_unit_test(preconditions_are_looked_at_when_it_lands),
         cmocka_unit_test(an_append_lands_behind_and_fails_whole),
         cmocka_unit_test(in_place_gives_the_old_file_up_for_room),
+        cmocka_unit_test(in_place_gives_nothing_up_for_what_does_not_fit),
         cmocka_unit_test(a_retried_operation_answers_as_the_first_did),
         cmocka_unit_test(a_retried_commit_answers_as_the_first_did),
         cmocka_unit_test(power_cut_anywhere_leaves_the_old_file_or_the_new),
         cmocka_unit_test(flash_that_keeps_other_bytes_is_noticed_at_the_commit),
+        cmocka_unit_test(a_request_is_answered_amid_a_download),
         cmocka_unit_test(digests_are_of_the_chunks_that_are_there),
+        cmocka_unit_test(two_digests_of_digests_do_not_mix),
         cmocka_unit_test(an_image_is_read_and_names_what_could_not_be),
         cmocka_unit_test(what_changed_is_told_since_a_generation),
         cmocka_unit_test(a_frozen_storage_waits_and_thaws_by_itself),
         cmocka_unit_test(a_restore_writes_only_what_differs),
+        cmocka_unit_test(a_restore_ends_behind_writes_that_wait),
         cmocka_unit_test(a_lost_link_ends_a_restore_without_mounting),
         cmocka_unit_test(
             stalling_flash_is_written_only_without_credit_outstanding),

@@ -103,6 +103,66 @@ static void a_device_with_a_key_serves_nothing_before_the_proof(void **state)
     bench_free(b);
 }
 
+/* An upload waits for its host to come back; whoever comes instead has not
+ * proven anything. */
+static void bytes_without_a_proof_go_nowhere(void **state)
+{
+    static const char streams[] = { 0, 'A' };
+    struct bench *b = keyed();
+    uint8_t good[300], evil[200];
+    uint64_t off = 0;
+
+    (void)state;
+    memset(good, 'G', sizeof good);
+    memset(evil, 'E', sizeof evil);
+    hello(b);
+    assert_int_equal(prove(b, host_proof), FP_OK);
+    assert_int_equal(
+        put_open(b, "/flash/boot.py", 'A', 300, fp_PutMode_PUT_IN_PLACE, &off),
+        0);
+    put_bytes(b, 'A', good, 100);
+    for (int i = 0; i < 200; i++)
+        bench_turn(b);
+    bench_connect(b);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(ping(b), FP_ERR_ACCES);
+        put_bytes(b, streams[i], evil, sizeof evil);
+        for (int turn = 0; turn < 200; turn++)
+            bench_turn(b);
+    }
+    hello(b);
+    assert_int_equal(prove(b, host_proof), FP_OK);
+    put_bytes(b, 0, evil, sizeof evil); /* no stream at all */
+    for (int i = 0; i < 200; i++)
+        bench_turn(b);
+    assert_int_equal(
+        put_open(b, "/flash/boot.py", 'A', 300, fp_PutMode_PUT_IN_PLACE, &off),
+        0);
+    assert_int_equal(off, 100);
+    put_bytes(b, 'A', good + 100, 200);
+    (void)ask_commit(b, 'A', good, sizeof good);
+    assert_int_equal(error_of(answer(b)), 0);
+    assert_content(b, "/flash/boot.py", good, sizeof good);
+    bench_free(b);
+}
+
+static void the_zone_is_that_of_who_has_proven_its_key(void **state)
+{
+    struct bench *b = keyed();
+    const struct fp_fs_config *cfg = &b->volumes[0].vm.mnt.cfg;
+    fp_Envelope *env = ask(b, fp_Envelope_hello_tag);
+
+    (void)state;
+    env->body.hello.version_min = env->body.hello.version_max = 1;
+    env->body.hello.zone_min = 120;
+    assert_true(FP_MESSAGE_SET(env->body.hello.nonce, host_nonce, 8));
+    answer(b);
+    assert_int_equal(cfg->zone_min, 0);
+    assert_int_equal(prove(b, host_proof), FP_OK);
+    assert_int_equal(cfg->zone_min, 120);
+    bench_free(b);
+}
+
 static void a_proof_serves_once_and_in_its_session(void **state)
 {
     struct bench *b = keyed();
@@ -276,6 +336,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_device_with_a_key_serves_nothing_before_the_proof),
+        cmocka_unit_test(bytes_without_a_proof_go_nowhere),
+        cmocka_unit_test(the_zone_is_that_of_who_has_proven_its_key),
         cmocka_unit_test(a_proof_serves_once_and_in_its_session),
         cmocka_unit_test(a_device_without_a_key_asks_for_none),
         cmocka_unit_test(a_key_needs_length_and_random_numbers),

@@ -7,7 +7,8 @@
 #include "agent_bench.h"
 #include "device-agent/private.h"
 
-static const char *const protected[] = { "/flash/boot/main.py", "/flash/keep" };
+static const char *const protected[] = { "/flash/boot/main.py", "/flash/keep",
+                                         "/flash/k\xc3\xa9y.bin" };
 static const uint8_t old[] = "old", new[] = "new";
 
 static uint64_t worn(const struct bench *b)
@@ -27,7 +28,7 @@ static struct bench *guarded(void)
     assert_int_equal(put(b, "/flash/keep", 2, old, sizeof old), 0);
     assert_int_equal(put(b, "/flash/free", 3, old, sizeof old), 0);
     b->cfg.protected_paths = protected;
-    b->cfg.protected_count = 2;
+    b->cfg.protected_count = 3;
     return b;
 }
 
@@ -123,6 +124,10 @@ static void other_spellings_are_the_same_path(void **state)
         "/flash/%6beep",
         "/flash/keep%2E",
         "/flash/keep/.data",
+        "/flash/k\xc3\xa9y.bin",
+        "/flash/K\xc3\x89Y.BIN",
+        "/flash/K\xef\x82\x90Y.BIN", /* a short name's byte */
+        "/flash/K%EF%82%90Y.BIN",
         "/flash/KEEP~1",
         "/flash/boot/MAIN~1",
         "/flash/boot/M123~12.PY",

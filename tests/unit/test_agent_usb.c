@@ -304,6 +304,43 @@ static void a_busy_endpoint_holds_back_and_loses_nothing(void **state)
     assert_memory_equal(host.seen, bytes, sizeof bytes);
 }
 
+/* Empty packets without end, but for one that is not. */
+struct flood {
+    unsigned taken, until;
+};
+
+static int take_of_flood(void *ctx, uint8_t *packet)
+{
+    struct flood *flood = ctx;
+
+    assert_true(flood->taken < 1000);
+    packet[0] = 'x';
+    return ++flood->taken == flood->until;
+}
+
+static void a_flood_of_empty_packets_is_left_after_a_few(void **state)
+{
+    static const struct fp_agent_usb_ops flooded = { start, take_of_flood };
+    static struct fp_agent_usb usb;
+    struct flood flood = { .until = 100 };
+    unsigned calls = 0, most = 0;
+    uint8_t byte = 0;
+
+    (void)state;
+    fp_agent_usb_init(&usb, &flooded, &flood);
+    fp_agent_usb_reset(&usb, 64);
+    do {
+        unsigned before = flood.taken;
+
+        assert_true(++calls <= flood.until);
+        if (fp_agent_usb_recv(&usb, &byte, 1) == 1)
+            break;
+        most = flood.taken - before > most ? flood.taken - before : most;
+    } while (true);
+    assert_int_equal(byte, 'x');
+    assert_in_range(most, 2, 16); /* a transfer's end is not mistaken for one */
+}
+
 static void what_the_host_sends_comes_by_any_pieces(void **state)
 {
     static struct fp_agent_usb usb;
@@ -369,6 +406,7 @@ int main(void)
         cmocka_unit_test(an_answer_is_no_longer_than_asked_and_strangers_stall),
         cmocka_unit_test(the_host_sees_all_of_it_wherever_it_ends),
         cmocka_unit_test(a_busy_endpoint_holds_back_and_loses_nothing),
+        cmocka_unit_test(a_flood_of_empty_packets_is_left_after_a_few),
         cmocka_unit_test(what_the_host_sends_comes_by_any_pieces),
         cmocka_unit_test(a_cable_that_is_pulled),
     };

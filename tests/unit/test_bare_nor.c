@@ -3,9 +3,11 @@
  * SPI NOR chips on bare metal, against a chip that is played here as its
  * datasheet has it: it writes when it is deselected, wraps around at the end of
  * a page, takes time, hears nothing but status meanwhile, and forgets write
- * enable after each write.
+ * enable after each write. What is protected it does not write, and does not say
+ * so; its protection is changed as long as its pin allows that.
  *
- * Source: W25Q256JV datasheet, revision I, sections 7.1 and 8.2
+ * Source: W25Q256JV datasheet, revision I, sections 7.1 (status, and what locks
+ * it) and 8.2
  */
 #include "device-agent/ports/bare/nor.h"
 #include "device-agent/ports/bare/port.h"
@@ -25,8 +27,11 @@ static struct chip {
     uint8_t id[3];
     uint8_t *mem;
     uint32_t size;
-    bool protected;
-    uint32_t erase_ms, prog_ms;
+    bool is_deaf;    /* to write enable */
+    uint8_t status;  /* but for its two lowest bits */
+    bool pin_is_low; /* with bit 7 the status is locked */
+    uint32_t erase_ms, prog_ms, status_ms;
+    uint32_t status_writes;
 
     bool selected, may_write;
     uint32_t done_ms; /* when a write will be over */
@@ -49,6 +54,7 @@ static void insert(uint8_t size_log2)
         .size = 1u << size_log2,
         .erase_ms = 400,
         .prog_ms = 3,
+        .status_ms = 15,
     };
     chip.mem = malloc(chip.size);
     assert_non_null(chip.mem);
@@ -95,12 +101,29 @@ void fp_port_spi_select(void)
     chip.in_size = chip.out_size = 0;
 }
 
+static bool is_protected(void)
+{
+    return (chip.status & 0x3c) != 0;
+}
+
 static void write_if_allowed(void (*write)(uint32_t), uint32_t address_size)
 {
     assert_int_equal(address_size, chip.size > 16 * MIB ? 4 : 3);
-    if (chip.may_write)
+    if (chip.may_write && !is_protected())
         write(address_size);
     chip.may_write = false;
+}
+
+/* Where it is locked the command is not heard, and write enable stays. */
+static void write_status(void)
+{
+    assert_int_equal(chip.in_size, 2);
+    if (!chip.may_write || (chip.status & 0x80 && chip.pin_is_low))
+        return;
+    chip.status = chip.in[1] & 0xfc;
+    chip.status_writes++;
+    chip.may_write = false;
+    chip.done_ms = clock_ms + chip.status_ms;
 }
 
 void fp_port_spi_deselect(void)
@@ -110,8 +133,14 @@ void fp_port_spi_deselect(void)
     if (is_busy())
         return;
     switch (chip.in[0]) {
+    case 0x01:
+        write_status();
+        break;
+    case 0x04:
+        chip.may_write = false;
+        break;
     case 0x06:
-        chip.may_write = !chip.protected;
+        chip.may_write = !chip.is_deaf;
         break;
     case 0x02:
         write_if_allowed(prog, 3);
@@ -141,7 +170,7 @@ static uint8_t answer(void)
 
     if (chip.in[0] == 0x05) {
         clock_ms++; /* asking takes time, too */
-        return (uint8_t)(is_busy() | chip.may_write << 1);
+        return (uint8_t)(chip.status | is_busy() | chip.may_write << 1);
     }
     if (is_busy())
         return 0xff;
@@ -255,10 +284,84 @@ static void a_chip_that_takes_no_write_is_an_error(void **state)
     uint8_t data[16] = { 0 };
 
     (void)state;
-    chip.protected = true;
+    chip.is_deaf = true;
     assert_int_equal(fp_bdev_prog(dev, 0, data, sizeof data), FP_ERR_IO);
     assert_int_equal(fp_bdev_erase(dev, 0, 1), FP_ERR_IO);
     assert_int_equal(chip.mem[0], 0xff);
+}
+
+/* ---- protection ---- */
+
+static void assert_takes_a_write(struct fp_bdev *dev)
+{
+    uint8_t data[16] = { 0 };
+
+    assert_int_equal(fp_bdev_prog(dev, 4096, data, sizeof data), FP_OK);
+    assert_int_equal(chip.mem[4096], 0);
+    assert_int_equal(fp_bdev_erase(dev, 1, 1), FP_OK);
+    assert_int_equal(chip.mem[4096], 0xff);
+}
+
+static void a_status_that_protects_nothing_is_not_written(void **state)
+{
+    (void)state;
+    insert(20);
+    chip.status = 0xc0;
+    assert_takes_a_write(fp_bare_nor_init());
+    assert_int_equal(chip.status, 0xc0);
+    assert_int_equal(chip.status_writes, 0);
+}
+
+static void protection_is_taken_off_and_nothing_else(void **state)
+{
+    (void)state;
+    for (uint32_t bits = 0x04; bits <= 0x3c; bits += 0x04) {
+        insert(20);
+        chip.status = (uint8_t)(0xc0 | bits); /* locked only by the pin */
+        assert_takes_a_write(fp_bare_nor_init());
+        assert_int_equal(chip.status, 0xc0);
+        assert_int_equal(chip.status_writes, 1);
+        assert_takes_a_write(fp_bare_nor_init());
+        assert_int_equal(chip.status_writes, 1);
+    }
+}
+
+static void what_stays_protected_is_read_only(void **state)
+{
+    struct fp_bdev *dev;
+    uint8_t data[16] = { 0 };
+
+    (void)state;
+    insert(20);
+    chip.status = 0xbc;
+    chip.pin_is_low = true;
+    chip.mem[0] = 0x42;
+    dev = fp_bare_nor_init();
+    assert_non_null(dev);
+    assert_true(dev->flags & FP_BDEV_RDONLY);
+    assert_false(chip.may_write);
+    assert_int_equal(fp_bdev_prog(dev, 0, data, sizeof data), FP_ERR_ROFS);
+    assert_int_equal(fp_bdev_erase(dev, 0, 1), FP_ERR_ROFS);
+    assert_int_equal(fp_bdev_read(dev, 0, data, sizeof data), FP_OK);
+    assert_int_equal(data[0], 0x42);
+
+    insert(20);
+    chip.status = 0x04;
+    chip.is_deaf = true;
+    assert_true(fp_bare_nor_init()->flags & FP_BDEV_RDONLY);
+
+    insert(20); /* and the next is not */
+    assert_takes_a_write(fp_bare_nor_init());
+}
+
+static void a_status_that_is_never_written_ends(void **state)
+{
+    (void)state;
+    insert(20);
+    chip.status = 0x3c;
+    chip.status_ms = FOR_EVER_MS;
+    assert_null(fp_bare_nor_init());
+    assert_in_range(clock_ms, 100, 150);
 }
 
 static void a_chip_that_is_never_done_is_an_error(void **state)
@@ -300,6 +403,10 @@ int main(void)
         cmocka_unit_test(an_erase_takes_its_sectors_and_no_other),
         cmocka_unit_test(above_16_mib_addresses_have_four_bytes),
         cmocka_unit_test(a_chip_that_takes_no_write_is_an_error),
+        cmocka_unit_test(a_status_that_protects_nothing_is_not_written),
+        cmocka_unit_test(protection_is_taken_off_and_nothing_else),
+        cmocka_unit_test(what_stays_protected_is_read_only),
+        cmocka_unit_test(a_status_that_is_never_written_ends),
         cmocka_unit_test(a_chip_that_is_never_done_is_an_error),
         cmocka_unit_test(a_write_from_before_the_reset_is_waited_for),
     };

@@ -248,9 +248,34 @@ static void frozen_until_thawed_or_the_time_is_over(void **state)
     f.ms += 1;
     assert_int_equal(fp_bdev_prog(&f.gen.bdev, 0, buf, 1), FP_OK);
 
+    f.ms += 500;
     assert_int_equal(fp_bdev_gen_freeze(&f.gen, 500), FP_OK);
     fp_bdev_gen_thaw(&f.gen);
     assert_int_equal(fp_bdev_erase(&f.gen.bdev, 0, 1), FP_OK);
+}
+
+static void whoever_writes_has_as_long_a_time(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    set_up(&f);
+    assert_int_equal(fp_bdev_gen_freeze(&f.gen, 300), FP_OK);
+    f.ms += 200;
+    assert_int_equal(fp_bdev_gen_freeze(&f.gen, 500), FP_OK); /* adds none */
+    f.ms += 100;
+    assert_false(fp_bdev_gen_is_frozen(&f.gen));
+    f.ms += 299;
+    assert_int_equal(fp_bdev_gen_freeze(&f.gen, 500), FP_ERR_BUSY);
+    f.ms += 1;
+    assert_int_equal(fp_bdev_gen_freeze(&f.gen, 500), FP_OK);
+    f.ms += 20;
+    fp_bdev_gen_thaw(&f.gen);
+    f.ms += 10;
+    fp_bdev_gen_thaw(&f.gen); /* which it is already */
+    assert_int_equal(fp_bdev_gen_freeze(&f.gen, 500), FP_ERR_BUSY);
+    f.ms += 10;
+    assert_int_equal(fp_bdev_gen_freeze(&f.gen, 500), FP_OK);
 }
 
 static void no_generation_comes_twice(void **state)
@@ -310,6 +335,7 @@ int main(void)
         cmocka_unit_test(no_sequence_of_questions_misses_a_change),
         cmocka_unit_test(maps_may_be_absent_but_not_too_small),
         cmocka_unit_test(frozen_until_thawed_or_the_time_is_over),
+        cmocka_unit_test(whoever_writes_has_as_long_a_time),
         cmocka_unit_test(no_generation_comes_twice),
         cmocka_unit_test(another_medium_has_all_changed),
     };

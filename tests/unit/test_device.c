@@ -805,12 +805,17 @@ static void chunks_are_digested_and_read(void **state)
     struct fpd_request digest = { .op = FPD_OP_CHUNK_DIGESTS,
                                   .klass = FPD_BACKUP,
                                   .u.chunk = { .storage = "flash0",
+                                               .storage_size =
+                                                   PEER_STORAGE_SIZE,
+                                               .chunk_size = 4096,
                                                .count = 16,
                                                .digests = digests,
                                                .status = status } };
     struct fpd_request rd = { .op = FPD_OP_CHUNK_READ,
                               .klass = FPD_BACKUP,
                               .u.chunk = { .storage = "flash0",
+                                           .storage_size = PEER_STORAGE_SIZE,
+                                           .chunk_size = 4096,
                                            .first = 1,
                                            .count = 15,
                                            .data = data,
@@ -832,6 +837,40 @@ static void chunks_are_digested_and_read(void **state)
     assert_int_equal(run_op(&b, &rd), FP_ERR_INVAL);
     rd.u.chunk.storage = "flash1";
     assert_int_equal(run_op(&b, &rd), FP_ERR_NOENT);
+    close_bench(&b);
+}
+
+/* The sizes that the caller knows are no longer the device's: nothing is asked,
+ * for the buffers are of the caller's. */
+static void chunks_of_another_size_are_stale(void **state)
+{
+    uint8_t data[4096], digests[16], status[1];
+    struct fpd_chunk_run runs[4];
+    enum fpd_op ops[] = { FPD_OP_CHUNK_DIGESTS, FPD_OP_CHUNK_READ,
+                          FPD_OP_CHUNK_WRITE, FPD_OP_CHUNK_CHANGED };
+    struct fpd_request req;
+    struct bench b;
+
+    (void)state;
+    open_bench(&b, NULL);
+    wait_online(&b);
+    for (size_t i = 0; i < 2 * sizeof ops / sizeof ops[0]; i++) {
+        req = (struct fpd_request){
+            .op = ops[i / 2],
+            .u.chunk = { .storage = "flash0",
+                         .storage_size = PEER_STORAGE_SIZE + (i % 2 ? 4096 : 0),
+                         .chunk_size = i % 2 ? 4096 : 2048,
+                         .count = 1,
+                         .digests = digests,
+                         .data = data,
+                         .status = status,
+                         .runs = runs,
+                         .runs_max = 4 }
+        };
+        assert_int_equal(run_op(&b, &req), FP_ERR_STALE);
+        req.u.chunk.chunk_size = 0;
+        assert_int_equal(run_op(&b, &req), FP_ERR_INVAL);
+    }
     close_bench(&b);
 }
 
@@ -901,11 +940,17 @@ static void wild_answers_are_protocol_errors_and_harm_nobody(void **state)
         { .op = FPD_OP_REMOVE, .u.change.path = "/flash/d" },
         { .op = FPD_OP_CHUNK_DIGESTS,
           .u.chunk = { .storage = "flash0",
+                       .storage_size = PEER_STORAGE_SIZE,
+                       .chunk_size = 4096,
                        .count = 16,
                        .digests = digests,
                        .status = status } },
         { .op = FPD_OP_CHUNK_CHANGED,
-          .u.chunk = { .storage = "flash0", .runs = runs, .runs_max = 4 } },
+          .u.chunk = { .storage = "flash0",
+                       .storage_size = PEER_STORAGE_SIZE,
+                       .chunk_size = 4096,
+                       .runs = runs,
+                       .runs_max = 4 } },
     };
     struct fpd_request rd = { .u.read = { .off = 0 } };
     struct fpd_request ping = { .op = FPD_OP_PING };
@@ -1368,6 +1413,7 @@ int main(void)
         cmocka_unit_test(an_outcome_nobody_can_know_is_said_so),
         cmocka_unit_test(a_retry_carries_the_same_op_id),
         cmocka_unit_test(chunks_are_digested_and_read),
+        cmocka_unit_test(chunks_of_another_size_are_stale),
         cmocka_unit_test(wild_answers_are_protocol_errors_and_harm_nobody),
         cmocka_unit_test(an_endless_list_ends_at_what_was_asked),
         cmocka_unit_test(four_gibibytes_in_one_frame_are_refused),

@@ -556,19 +556,25 @@ static void chunks_are_those_of_the_image(void **state)
     struct fpd_request ask = { .op = FPD_OP_CHUNK_DIGESTS,
                                .klass = FPD_BACKUP,
                                .u.chunk = { .storage = "flash0",
+                                            .storage_size = IMAGE_SIZE,
+                                            .chunk_size = BLOCK_SIZE,
                                             .count = BLOCK_COUNT,
                                             .digests = digests,
                                             .status = status } };
     struct fpd_request fetch = { .op = FPD_OP_CHUNK_READ,
                                  .klass = FPD_BACKUP,
                                  .u.chunk = { .storage = "flash0",
+                                              .storage_size = IMAGE_SIZE,
+                                              .chunk_size = BLOCK_SIZE,
                                               .count = BLOCK_COUNT,
                                               .data = data,
                                               .status = status } };
-    struct fpd_request changed = {
-        .op = FPD_OP_CHUNK_CHANGED,
-        .u.chunk = { .storage = "flash0", .runs = runs, .runs_max = 64 }
-    };
+    struct fpd_request changed = { .op = FPD_OP_CHUNK_CHANGED,
+                                   .u.chunk = { .storage = "flash0",
+                                                .storage_size = IMAGE_SIZE,
+                                                .chunk_size = BLOCK_SIZE,
+                                                .runs = runs,
+                                                .runs_max = 64 } };
     uint8_t *content = some_bytes(100000, 11);
     uint32_t fills = 0;
     struct bench b;
@@ -635,11 +641,13 @@ static void an_image_is_written_back(void **state)
     static uint8_t image[IMAGE_SIZE];
     struct fpd_request begin = { .op = FPD_OP_RESTORE_BEGIN,
                                  .u.chunk.storage = "flash0" };
-    struct fpd_request write = {
-        .op = FPD_OP_CHUNK_WRITE,
-        .klass = FPD_BACKUP,
-        .u.chunk = { .storage = "flash0", .count = BLOCK_COUNT, .data = image }
-    };
+    struct fpd_request write = { .op = FPD_OP_CHUNK_WRITE,
+                                 .klass = FPD_BACKUP,
+                                 .u.chunk = { .storage = "flash0",
+                                              .storage_size = IMAGE_SIZE,
+                                              .chunk_size = BLOCK_SIZE,
+                                              .count = BLOCK_COUNT,
+                                              .data = image } };
     struct fpd_request end = { .op = FPD_OP_RESTORE_END,
                                .u.chunk.storage = "flash0" };
     uint8_t *first = some_bytes(70000, 12), *second = some_bytes(70000, 13);
@@ -675,12 +683,15 @@ static void a_cancelled_write_leaves_the_device_ready(void **state)
     (void)state;
     open_bench(&b, false, "littlefs");
     for (unsigned i = 0; i < 100; i++) {
-        struct upload write = { .req = { .op = FPD_OP_CHUNK_WRITE,
-                                         .klass = FPD_UPLOAD,
-                                         .done = upload_done,
-                                         .u.chunk = { .storage = "flash0",
-                                                      .count = BLOCK_COUNT,
-                                                      .data = image } } };
+        struct upload write = { .req = {
+                                    .op = FPD_OP_CHUNK_WRITE,
+                                    .klass = FPD_UPLOAD,
+                                    .done = upload_done,
+                                    .u.chunk = { .storage = "flash0",
+                                                 .storage_size = IMAGE_SIZE,
+                                                 .chunk_size = BLOCK_SIZE,
+                                                 .count = BLOCK_COUNT,
+                                                 .data = image } } };
 
         write.req.ctx = &write;
         assert_int_equal(run_op(&b, &begin), FP_OK);

@@ -215,6 +215,13 @@ static void a_spool_takes_neither_more_nor_less_than_announced(void **state)
     fpd_spool_unref(spool);
     assert_int_equal(fpd_spool_new("/nowhere", 3, &spool), FP_ERR_IO);
     assert_null(spool);
+    assert_int_equal(fpd_spool_new("/tmp", FPD_SPOOL_UNKNOWN, &spool), FP_OK);
+    fpd_spool_limit(spool, 3);
+    assert_int_equal(fpd_spool_write(spool, "ab", 2), FP_OK);
+    assert_int_equal(fpd_spool_write(spool, "cd", 2), FP_ERR_FBIG);
+    assert_int_equal(fpd_spool_write(spool, "c", 1), FP_OK);
+    assert_int_equal(fpd_spool_end(spool), FP_OK);
+    fpd_spool_unref(spool);
 }
 
 static void a_writer_far_ahead_waits_for_the_device(void **state)

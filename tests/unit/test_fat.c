@@ -801,6 +801,57 @@ static void an_alias_is_found_after_it_was_not_there(void **state)
     drop(&v);
 }
 
+static void put_bytes(struct vol *v, const char *path, const uint8_t *bytes,
+                      uint32_t size)
+{
+    struct fp_file file;
+
+    fat_ok(fp_fs_open(&v->mnt, &file, path, FP_O_WRITE | FP_O_CREATE), path);
+    assert_int_equal(fp_fs_write(&file, bytes, size), size);
+    fat_ok(fp_fs_close(&file), path);
+}
+
+/* A directory of two clusters goes. Its first becomes another one, its second a
+ * file which looks as the directory did: what it names is not there. Clusters
+ * are taken in order: 2 is the directory, 17 its second, behind 14 in it. */
+static void a_directory_is_not_found_where_it_was(void **state)
+{
+    const uint32_t size = 512, second = 17;
+    uint8_t look[512], *fill = calloc(1, 1 << 20);
+    struct fp_statfs st;
+    char path[20];
+    struct vol v;
+
+    (void)state;
+    assert_non_null(fill);
+    make(&v, 1 << 20, size, "cluster=512");
+    fat_ok(fp_fs_mkdir(&v.mnt, "/p"), "mkdir");
+    for (int i = 0; i < 20; i++) {
+        snprintf(path, sizeof path, "/p/d%02d", i);
+        fat_ok(fp_fs_mkdir(&v.mnt, path), path);
+    }
+    assert_false(has(&v, "/p/d19/x", ""));
+    fat_ok(fp_fs_sync(&v.mnt), "sync");
+    for (uint32_t at = 0; at < v.size; at += size)
+        if (memcmp(v.mem + at, "D14     ", 8) == 0)
+            memcpy(look, v.mem + at, size);
+    assert_memory_equal(look + 5 * 32, "D19     ", 8);
+
+    fat_ok(fp_fs_statfs(&v.mnt, &st), "statfs");
+    put_bytes(&v, "/rest", fill, (uint32_t)st.free);
+    for (int i = 0; i < 20; i++) {
+        snprintf(path, sizeof path, "/p/d%02d", i);
+        fat_ok(fp_fs_remove(&v.mnt, path), path);
+    }
+    fat_ok(fp_fs_remove(&v.mnt, "/p"), "rmdir");
+    fat_ok(fp_fs_mkdir(&v.mnt, "/q"), "mkdir");
+    put_bytes(&v, "/fill", fill, (second - 3) * size);
+    put_bytes(&v, "/look", look, size);
+    assert_int_equal(fp_fs_mkdir(&v.mnt, "/q/d19/y"), FP_ERR_NOENT);
+    drop(&v);
+    free(fill);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -827,6 +878,7 @@ int main(void)
         cmocka_unit_test(large_writes_are_programmed_in_runs),
         cmocka_unit_test(names_are_found_after_any_change),
         cmocka_unit_test(an_alias_is_found_after_it_was_not_there),
+        cmocka_unit_test(a_directory_is_not_found_where_it_was),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,6 +122,34 @@ static void globs_become_what_is_there(void **state)
     rmdir(dir);
 }
 
+/* Two patterns, and a SPEC that names one of the two ports that both find. */
+static void a_port_that_is_found_twice_is_one_link(void **state)
+{
+    char dir[] = "/tmp/fp-glob-XXXXXX", paths[2][64], all[96], some[96];
+    char named[128];
+    char *const given[] = { all, some, named };
+    size_t count;
+    char **specs;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    for (int i = 0; i < 2; i++) {
+        snprintf(paths[i], sizeof paths[i], "%s/tty%d", dir, i);
+        fclose(fopen(paths[i], "w"));
+    }
+    snprintf(all, sizeof all, "serial:%s/*", dir);
+    snprintf(some, sizeof some, "serial:%s/tty*", dir);
+    snprintf(named, sizeof named, "serial:%s,dtr=set", paths[0]);
+    assert_int_equal(fpd_link_expand(given, 3, 8, &specs, &count), FP_OK);
+    assert_int_equal(count, 2);
+    assert_string_equal(specs[0] + strlen("serial:"), paths[1]);
+    assert_string_equal(specs[1], named);
+    fpd_link_specs_free(specs, count);
+    for (int i = 0; i < 2; i++)
+        unlink(paths[i]);
+    rmdir(dir);
+}
+
 /* ---- a link and its far end ---- */
 
 static void carries_both_ways(struct fpd_link *link, int far)
@@ -316,6 +344,7 @@ int main(void)
         cmocka_unit_test(specs_are_taken_apart_or_refused_with_a_sentence),
         cmocka_unit_test(endless_specs_are_refused),
         cmocka_unit_test(globs_become_what_is_there),
+        cmocka_unit_test(a_port_that_is_found_twice_is_one_link),
         cmocka_unit_test(serial_is_raw_and_exclusive_and_notices_an_unplug),
         cmocka_unit_test(serial_says_what_is_no_port),
         cmocka_unit_test(unix_connects_and_notices_the_end),

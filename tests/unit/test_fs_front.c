@@ -404,10 +404,95 @@ static void options_are_found_by_their_whole_name(void **state)
     assert_int_equal(fp_fs_option(NULL, "a", 9), 9);
 }
 
+/* ---- blank ---- */
+
+/* Sixteen bytes of it took half a program, and answer with a bad check code. */
+#define TORN 32u
+
+static int torn_read(struct fp_bdev *dev, fp_addr off, void *buf, uint32_t size)
+{
+    struct fixture *f =
+        (struct fixture *)(void *)((uint8_t *)dev -
+                                   offsetof(struct fixture, ram));
+
+    if (off < TORN + 16 && off + size > TORN)
+        return FP_ERR_CORRUPT;
+    memcpy(buf, f->mem + off, size);
+    return FP_OK;
+}
+
+/* An erased device, in units of 8 bytes. */
+static struct fp_fs_blank begin_blank(struct fixture *f, bool is_torn)
+{
+    static const struct fp_bdev_ops torn = { .read = torn_read };
+
+    memset(f->mem, 0xff, sizeof f->mem);
+    fp_bdev_ram_init(&f->ram, 8, 128, 4, f->mem);
+    f->ram.bdev.read_size = 8;
+    if (is_torn)
+        f->ram.bdev.ops = &torn;
+    return (struct fp_fs_blank){
+        .dev = &f->ram.bdev, .buf = f->ws, .size = sizeof f->ws, .also = 0xff
+    };
+}
+
+static int blank_beside(struct fixture *f, struct fp_fs_blank *blank,
+                        fp_addr off, uint32_t size)
+{
+    (void)fp_fs_blank_to(blank, off, size);
+    return fp_fs_blank_to(blank, sizeof f->mem, 0);
+}
+
+static void blank_is_what_is_erased_but_for_what_is_passed_over(void **state)
+{
+    struct fixture f;
+    struct fp_fs_blank blank = begin_blank(&f, false);
+
+    (void)state;
+    assert_int_equal(blank_beside(&f, &blank, 0, 0), 1);
+    for (uint32_t at = 0; at < sizeof f.mem; at++) {
+        blank = begin_blank(&f, false);
+        f.mem[at] = 0x7f;
+        assert_int_equal(blank_beside(&f, &blank, at, 1), 1);
+        blank.at = 0;
+        assert_int_equal(blank_beside(&f, &blank, at + 1, 1), 0);
+    }
+}
+
+static void what_of_a_text_got_there_is_that_text(void **state)
+{
+    struct fixture f;
+    struct fp_fs_blank blank = begin_blank(&f, false);
+
+    (void)state;
+    memcpy(f.mem + 13, "te\xff", 3);
+    f.mem[16] = 't' | 0x80;
+    fp_fs_blank_but(&blank, 13, "text", 4);
+    assert_int_equal(blank_beside(&f, &blank, 13, 4), 1);
+    f.mem[15] = 'x' & ~8;
+    fp_fs_blank_but(&blank, 13, "text", 4);
+    assert_int_equal(blank_beside(&f, &blank, 13, 4), 0);
+}
+
+static void a_unit_without_a_good_check_code_may_be_passed_over(void **state)
+{
+    struct fixture f;
+    struct fp_fs_blank blank = begin_blank(&f, true);
+
+    (void)state;
+    fp_fs_blank_but(&blank, TORN + 8, "text", 4);
+    assert_int_equal(blank_beside(&f, &blank, TORN, 16), 1);
+    blank = begin_blank(&f, true);
+    assert_int_equal(blank_beside(&f, &blank, TORN, 8), FP_ERR_CORRUPT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(malformed_paths_stay_outside),
+        cmocka_unit_test(blank_is_what_is_erased_but_for_what_is_passed_over),
+        cmocka_unit_test(what_of_a_text_got_there_is_that_text),
+        cmocka_unit_test(a_unit_without_a_good_check_code_may_be_passed_over),
         cmocka_unit_test(stored_names_are_the_drivers_affair),
         cmocka_unit_test(names_and_paths_have_a_limit),
         cmocka_unit_test(flags_that_contradict_are_refused),

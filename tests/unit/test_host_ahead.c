@@ -97,6 +97,19 @@ static void what_is_near_is_read_once(void **state)
     assert_int_equal(medium.reads, 4);
 }
 
+/* A piece, and the sector behind it; what else there is comes in windows. */
+static void contents_are_read_as_they_are_asked_for(void **state)
+{
+    (void)state;
+    expect(WINDOW, 1024);
+    expect(WINDOW + 1024, 512);
+    assert_int_equal(medium.reads, 2);
+    expect(WINDOW + 1536, 512);
+    expect(WINDOW, 512);
+    expect(WINDOW, 2048);
+    assert_int_equal(medium.reads, 3);
+}
+
 /* Those of the start and of the end share places. */
 static void windows_that_share_a_place_take_turns(void **state)
 {
@@ -152,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(any_range_reads_as_it_is_below),
         TEST(what_is_near_is_read_once),
+        TEST(contents_are_read_as_they_are_asked_for),
         TEST(windows_that_share_a_place_take_turns),
         TEST(damage_is_told_to_who_asks_for_it),
         TEST(bounds_and_units_are_those_below),

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "daemon/http/url.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,6 +119,32 @@ static void query_values_are_found_by_whole_name(void **state)
     fpd_url_free(&url);
 }
 
+static void flags_are_yes_or_no_and_nothing_else(void **state)
+{
+    static const char *const bad[] = { "no",  "2",  "00",    "False",
+                                       "yes", "%1", "0%00x", "000000000" };
+    char raw[32];
+    struct fpd_url url;
+
+    (void)state;
+    assert_int_equal(parse(&url, "/?a=1&b=true&c=&d&e=0&f=false&g=%30"), FP_OK);
+    for (const char *name = "abcdefgh"; *name; name++) {
+        const char one[2] = { *name, 0 };
+
+        assert_false(fpd_url_flag_is_bad(&url, one));
+        assert_int_equal(fpd_url_flag(&url, one), *name <= 'd');
+        assert_int_equal(fpd_url_has(&url, one), *name < 'h');
+    }
+    fpd_url_free(&url);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        snprintf(raw, sizeof raw, "/?x&flag=%s", bad[i]);
+        assert_int_equal(parse(&url, raw), FP_OK);
+        assert_true(fpd_url_flag_is_bad(&url, "flag"));
+        assert_false(fpd_url_flag(&url, "flag"));
+        fpd_url_free(&url);
+    }
+}
+
 static void encoding_keeps_only_unreserved(void **state)
 {
     char out[64];
@@ -178,6 +205,7 @@ int main(void)
         cmocka_unit_test(dots_inside_names_are_names),
         cmocka_unit_test(what_is_too_long_or_deep_is_refused),
         cmocka_unit_test(query_values_are_found_by_whole_name),
+        cmocka_unit_test(flags_are_yes_or_no_and_nothing_else),
         cmocka_unit_test(encoding_keeps_only_unreserved),
         cmocka_unit_test(utf8_is_told_from_other_bytes),
         cmocka_unit_test(bad_utf8_becomes_replacement_characters),

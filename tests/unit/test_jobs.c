@@ -1060,8 +1060,10 @@ static void an_uploaded_image_is_restored(void **state)
     /* Ends within a chunk: that is filled up with 0xff, the rest is left. */
     spool = spool_of(b, dev_a.mem, 9 * CHUNK + 100);
     start_restore(b,
-                  &(struct fpd_restore_params){
-                      .device = "b", .storage = "flash0", .spool = spool },
+                  &(struct fpd_restore_params){ .device = "b",
+                                                .storage = "flash0",
+                                                .spool = spool,
+                                                .smaller = true },
                   id);
     until_state(b, id, "waiting"); /* the body is not whole yet */
     assert_int_equal(dev_b.ops, 0);
@@ -1098,6 +1100,46 @@ static void an_upload_lost_with_the_daemon_is_reported(void **state)
     fpd_spool_unref(spool);
 }
 
+static void a_smaller_image_is_refused_at_once(void **state)
+{
+    struct bench *b = *state;
+    char id[FPD_JOB_ID_SIZE], why[200] = "";
+    struct fpd_spool *spool;
+    struct fpd_restore_params p = { .device = "b", .storage = "flash0" };
+
+    assert_int_equal(fpd_spool_new(b->dir, SIZE - 1, &spool), FP_OK);
+    p.spool = spool;
+    assert_int_equal(fpd_jobs_restore(b->jobs, &p, id, why, sizeof(why)),
+                     FP_ERR_PRECOND);
+    assert_string_equal(why, "The image has 262143 bytes, flash0 has 262144.");
+    assert_int_equal(dev_b.ops, 0);
+    fpd_spool_unref(spool);
+}
+
+static void a_size_that_comes_last_is_looked_at_before_an_erase(void **state)
+{
+    struct bench *b = *state;
+    char id[FPD_JOB_ID_SIZE];
+    struct fpd_spool *spool;
+    json_t *job;
+
+    dev_fill(&dev_a, 3, CHUNKS);
+    assert_int_equal(fpd_spool_new(b->dir, FPD_SPOOL_UNKNOWN, &spool), FP_OK);
+    assert_int_equal(fpd_spool_write(spool, dev_a.mem, 3), FP_OK);
+    start_restore(b,
+                  &(struct fpd_restore_params){
+                      .device = "b", .storage = "flash0", .spool = spool },
+                  id);
+    assert_int_equal(fpd_spool_end(spool), FP_OK);
+    job = ended(b, id, "failed");
+    assert_string_equal(word(json_object_get(job, "error"), "detail"),
+                        "The image has 3 bytes, flash0 has 262144. Nothing was "
+                        "changed on the device.");
+    assert_int_equal(dev_b.written, 0);
+    json_decref(job);
+    fpd_spool_unref(spool);
+}
+
 static void too_large_an_image_is_refused_at_once(void **state)
 {
     struct bench *b = *state;
@@ -1115,6 +1157,52 @@ static void too_large_an_image_is_refused_at_once(void **state)
 }
 
 /* ---- the store's ---- */
+
+static int verify(struct bench *b, const char *snapshot,
+                  char id[FPD_JOB_ID_SIZE])
+{
+    char why[200];
+
+    return fpd_jobs_verify(b->jobs, snapshot, id, why, sizeof why);
+}
+
+/* Whoever may only read can ask for a verify, as often as they like. */
+static void verifies_leave_room_for_other_jobs(void **state)
+{
+    enum {
+        MANY = 100
+    };
+    struct fpd_jobs_config cfg = { .wait_ms = 60000, .threads = 1 };
+    static char ids[MANY][FPD_JOB_ID_SIZE];
+    struct bench *b = *state;
+    char id[FPD_JOB_ID_SIZE];
+
+    for (int i = 0; i < MANY; i++) {
+        json_t *taken = backup(b, "a");
+
+        strcpy(ids[i], word(taken, "snapshot"));
+        json_decref(taken);
+    }
+    fpd_jobs_free(b->jobs);
+    cfg.store = b->store;
+    assert_int_equal(fpd_jobs_new(&cfg, &b->jobs), FP_OK);
+    dev_a.offline = true; /* the one thread waits for it */
+    start_backup(b, "a", the_job);
+    until_state(b, the_job, "waiting");
+
+    assert_int_equal(verify(b, NULL, the_job), FP_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(verify(b, NULL, id), FP_OK);
+        assert_string_equal(id, the_job);
+    }
+    for (int i = 0; i < MANY - 1; i++) {
+        assert_int_equal(verify(b, ids[i], id), FP_OK);
+        assert_string_not_equal(id, the_job);
+    }
+    assert_int_equal(verify(b, ids[MANY - 1], id), FP_ERR_NFILE);
+    assert_int_equal(verify(b, ids[7], id), FP_OK);
+    start_backup(b, "b", id);
+}
 
 static void verify_and_prune_tell_what_they_did(void **state)
 {
@@ -1227,8 +1315,11 @@ int main(void)
         CASE(firmware_and_foreign_keys_are_left_alone),
         CASE(an_uploaded_image_is_restored),
         CASE(an_upload_lost_with_the_daemon_is_reported),
+        CASE(a_smaller_image_is_refused_at_once),
+        CASE(a_size_that_comes_last_is_looked_at_before_an_erase),
         CASE(too_large_an_image_is_refused_at_once),
         CASE(verify_and_prune_tell_what_they_did),
+        CASE(verifies_leave_room_for_other_jobs),
         CASE(a_prune_needs_no_room_to_be_stored),
     };
 

@@ -445,8 +445,9 @@ static void every_frame_comes_once_over_bad_lines(void **state)
         line->host.give_up_ms = line->device.give_up_ms = 60000;
         end_init(&line->host, true, 1024, tiny ? 2 * (1024 + 48) : 16384, 32768,
                  &line->to_device, line->now);
-        end_init(&line->device, false, max, 2u * (max + 48u),
-                 seed % 4 < 2 ? 2u * (max + 48u) : 5u * (max + 48u) + 7,
+        end_init(&line->device, false, max,
+                 seed % 3 ? seed % 3 * (max + 48u) : FP_LINK_TX_MIN(max),
+                 seed % 4 < 2 ? FP_LINK_RX_MIN(max) : 5u * (max + 48u) + 7,
                  &line->to_host, line->now);
         faults(line, rates[seed % 3] * (tiny ? 10 : 1));
         line->host.total = line->device.total = tiny ? 3000 : 400;
@@ -489,6 +490,27 @@ static void two_buffers_keep_the_line_at_work(void **state)
     }
 }
 
+/* In memory for one frame two of half its size take turns: 15 bytes of 535 are
+ * not payload. */
+static void one_buffer_each_way_keeps_the_line_at_work(void **state)
+{
+    (void)state;
+    for (int down = 0; down <= 1; down++) {
+        struct line *line = line_new(21);
+        struct end *from = down ? &line->device : &line->host;
+        double ms;
+
+        end_init(&line->host, true, 2048, 8192, 32768, &line->to_device,
+                 line->now);
+        end_init(&line->device, false, 1024, FP_LINK_TX_MIN(1024),
+                 FP_LINK_RX_MIN(1024), &line->to_host, line->now);
+        line_start(line);
+        ms = stream_ms(line, from, 262144);
+        assert_true(262144 / 92.16 / ms > 0.96);
+        line_free(line);
+    }
+}
+
 /* What small ones took tells nothing about large ones, of which each has the
  * line for 44 ms. */
 static void large_frames_after_small_ones_go_once(void **state)
@@ -507,6 +529,47 @@ static void large_frames_after_small_ones_go_once(void **state)
     (void)stream_ms(line, &line->host, 262144);
     fp_link_get_stats(&line->host.link, &st);
     assert_int_equal(st.retransmitted, 0);
+    line_free(line);
+}
+
+static bool send_one(struct line *line, struct end *end, size_t size)
+{
+    uint8_t *buf = fp_link_alloc(&end->link, size);
+
+    if (buf == NULL)
+        return false;
+    memset(buf, 'x', size);
+    fp_link_commit(&end->link, FP_FRAME_BULK, size);
+    do
+        tick(line);
+    while (end->out->size > 0);
+    return true;
+}
+
+/* With memory for two, one that has arrived makes room for a third while the
+ * first is sent again; also if it arrived when room had been given out, as to
+ * an agent that looks whether there is any. */
+static void room_that_is_not_used_is_not_in_the_way(void **state)
+{
+    struct line *line = line_new(25);
+    struct end *from = &line->device;
+
+    (void)state;
+    end_init(&line->host, true, 640, 8192, 32768, &line->to_device, line->now);
+    end_init(from, false, 640, 2 * (640 + 48), 2 * (640 + 48), &line->to_host,
+             line->now);
+    line_start(line);
+    for (int i = 0; i < 100; i++)
+        tick(line);
+    line->to_host.drop = 1;
+    assert_true(send_one(line, from, 600));
+    line->to_host.drop = 0;
+    assert_true(send_one(line, from, 600));
+    line->to_host.drop = 1; /* the first one is lost again */
+    assert_non_null(fp_link_alloc(&from->link, 16));
+    for (int i = 0; i < 50; i++)
+        tick(line);
+    assert_non_null(fp_link_alloc(&from->link, 600));
     line_free(line);
 }
 
@@ -567,21 +630,27 @@ static void frames_are_as_large_as_the_line_is_good(void **state)
 
 static void nothing_is_lost_while_flash_stalls_a_device(void **state)
 {
-    struct line *line = line_new(7);
-    struct fp_link_stats st;
+    static const size_t rx_sizes[] = { 3300, FP_LINK_RX_MIN(1024) };
 
     (void)state;
-    line->device.stall = true;
-    end_init(&line->host, true, 1024, 8192, 32768, &line->to_device, line->now);
-    end_init(&line->device, false, 1024, 4096, 3300, &line->to_host, line->now);
-    line->host.total = 1500;
-    line_start(line);
-    run(line, 3600000);
-    assert_true(line->device.stalls > 50);
-    assert_int_equal(line->device.lost_in_stall, 0);
-    fp_link_get_stats(&line->device.link, &st);
-    assert_int_equal(st.rx_damaged, 0);
-    line_free(line);
+    for (int i = 0; i < 2; i++) {
+        struct line *line = line_new(7);
+        struct fp_link_stats st;
+
+        line->device.stall = true;
+        end_init(&line->host, true, 1024, 8192, 32768, &line->to_device,
+                 line->now);
+        end_init(&line->device, false, 1024, 4096, rx_sizes[i], &line->to_host,
+                 line->now);
+        line->host.total = 1500;
+        line_start(line);
+        run(line, 3600000);
+        assert_true(line->device.stalls > 50);
+        assert_int_equal(line->device.lost_in_stall, 0);
+        fp_link_get_stats(&line->device.link, &st);
+        assert_int_equal(st.rx_damaged, 0);
+        line_free(line);
+    }
 }
 
 /* A device that erases is silent for longer than usual; nothing is lost, so
@@ -884,7 +953,7 @@ static void a_hostile_peer_only_gets_refused(void **state)
         bool host = seed % 4 == 0;
 
         end->stall = seed % 4 == 1;
-        end_init(end, host, 256, 700, 2 * (256 + 48) + rnd() % 2000,
+        end_init(end, host, 256, 700, FP_LINK_RX_MIN(256) + rnd() % 2000,
                  &line->to_host, line->now);
         for (int i = 0; i < 8000; i++) {
             uint8_t noise[300];
@@ -948,7 +1017,9 @@ int main(void)
         cmocka_unit_test(a_clean_line_never_retransmits),
         cmocka_unit_test(every_frame_comes_once_over_bad_lines),
         cmocka_unit_test(two_buffers_keep_the_line_at_work),
+        cmocka_unit_test(one_buffer_each_way_keeps_the_line_at_work),
         cmocka_unit_test(large_frames_after_small_ones_go_once),
+        cmocka_unit_test(room_that_is_not_used_is_not_in_the_way),
         cmocka_unit_test(two_buffers_do_well_on_a_bad_line),
         cmocka_unit_test(frames_are_as_large_as_the_line_is_good),
         cmocka_unit_test(nothing_is_lost_while_flash_stalls_a_device),

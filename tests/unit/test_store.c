@@ -284,19 +284,6 @@ static void fill_and_unreadable_take_no_chunk(void **state)
     fpd_store_snapshot_close(r);
 }
 
-/* Changes the databases behind the store's back. */
-static void damage(struct fixture *f, const char *file, const char *sql)
-{
-    sqlite3 *db;
-    char path[128];
-
-    snprintf(path, sizeof path, "%s/%s", f->dir, file);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    sqlite3_busy_timeout(db, 5000);
-    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-}
-
 /* A byte turned in one blob: reading says so, verify counts it, and the next
  * backup of the same content puts it right. */
 static void a_damaged_chunk_is_found_and_healed(void **state)

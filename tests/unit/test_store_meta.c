@@ -39,9 +39,9 @@ static void devices_are_remembered(void **state)
     assert_int_equal(fpd_store_device_label(store, "a", "\xe2\x82"),
                      FP_ERR_INVAL);
     assert_int_equal(fpd_store_device_label(store, "c", "z"), FP_ERR_NOENT);
-    assert_int_equal(fpd_store_device_resolve(store, "Küche", id), 0);
+    assert_int_equal(fpd_store_device_called(store, "Küche", id), 0);
     assert_string_equal(id, "b");
-    assert_int_equal(fpd_store_device_resolve(store, "kitchen", id),
+    assert_int_equal(fpd_store_device_called(store, "kitchen", id),
                      FP_ERR_NOENT);
     assert_int_equal(fpd_store_device_tag(store, "b", "{}"), 0);
     assert_int_equal(fpd_store_device_get(store, "b", &d), 0);
@@ -50,6 +50,38 @@ static void devices_are_remembered(void **state)
     assert_int_equal(fpd_store_device_forget(store, "b"), 0);
     assert_int_equal(fpd_store_device_get(store, "b", &d), FP_ERR_NOENT);
     assert_int_equal(fpd_store_device_label(store, "a", "Küche"), 0);
+}
+
+/* Whoever comes under a new name each time pushes out others like it, not what
+ * has a label, tags or a snapshot, nor what has been seen again. */
+static void strangers_are_bounded(void **state)
+{
+    static const char *const kept[] = { "backed", "labelled", "again",
+                                        "tagged" };
+    struct fixture *f = *state;
+    struct fpd_store_device d;
+    struct fpd_snapshot s;
+
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        assert_int_equal(fpd_store_device_seen(f->store, kept[i], "", "", ""),
+                         0);
+    assert_int_equal(take(f->store, "backed", "\1", 1, 4096, &s), 0);
+    assert_int_equal(fpd_store_device_label(f->store, "labelled", "mine"), 0);
+    assert_int_equal(fpd_store_device_tag(f->store, "tagged", "{}"), 0);
+    damage(f, "meta.db",
+           "UPDATE device SET first_seen_ms = 1, last_seen_ms = 1;"
+           "UPDATE device SET last_seen_ms = 2 WHERE id = 'again';"
+           "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n"
+           " WHERE i < 999) INSERT INTO device SELECT 's' || i, '', '', '', '',"
+           " 10 + i, 10 + i FROM n");
+    assert_int_equal(fpd_store_device_seen(f->store, "new1", "", "", ""), 0);
+    assert_int_equal(ask(f, "meta.db", "SELECT count(*) FROM device"), 1003);
+    assert_int_equal(fpd_store_device_get(f->store, "s1", &d), FP_ERR_NOENT);
+    assert_int_equal(fpd_store_device_seen(f->store, "new2", "", "", ""), 0);
+    assert_int_equal(fpd_store_device_get(f->store, "s2", &d), FP_ERR_NOENT);
+    assert_int_equal(fpd_store_device_get(f->store, "new2", &d), 0);
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
+        assert_int_equal(fpd_store_device_get(f->store, kept[i], &d), 0);
 }
 
 static void jobs_outlive_the_daemon(void **state)
@@ -255,13 +287,10 @@ static void codes_keep_their_meaning(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(devices_are_remembered),
-        TEST(jobs_outlive_the_daemon),
-        TEST(tokens_are_kept_as_hashes),
-        TEST(settings_come_back),
-        TEST(ids_ascend),
-        TEST(a_full_disk_loses_nothing),
-        TEST(codes_keep_their_meaning),
+        TEST(devices_are_remembered),    TEST(strangers_are_bounded),
+        TEST(jobs_outlive_the_daemon),   TEST(tokens_are_kept_as_hashes),
+        TEST(settings_come_back),        TEST(ids_ascend),
+        TEST(a_full_disk_loses_nothing), TEST(codes_keep_their_meaning),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

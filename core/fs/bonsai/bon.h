@@ -386,5 +386,7 @@ int fp_bon_step(struct fp_mount *mnt, struct fp_step *step);
 /* format.c */
 int fp_bon_format(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
                   size_t ws_size);
+int fp_bon_is_blank(struct fp_bdev *dev, const struct fp_fs_config *cfg,
+                    void *ws, size_t ws_size);
 
 #endif

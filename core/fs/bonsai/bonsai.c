@@ -32,8 +32,9 @@ const struct fp_fs_ops fp_fs_bonsai = {
     .name = "bonsai",
     .promise = FP_PROMISE_OLD_OR_NEW,
     .workspace = fp_bon_workspace,
-    .probe = fp_bon_probe,
+    .probe = FP_FS_PROBE ? fp_bon_probe : NULL,
     .format = fp_bon_format,
+    .is_blank = fp_bon_is_blank,
     .mount = fp_bon_mount,
     .unmount = fp_bon_unmount,
     .sync = fp_bon_sync,
@@ -54,5 +55,5 @@ const struct fp_fs_ops fp_fs_bonsai = {
     .remove = fp_bon_remove,
     .rename = fp_bon_rename,
     .blocks = fp_bon_blocks,
-    .step = fp_bon_step,
+    .step = FP_FS_CHECK ? fp_bon_step : NULL,
 };

@@ -42,3 +42,20 @@ int fp_bon_format(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
     err = put(fs, FP_BON_ROOT, "root", fp_bon_addr(fs, FP_BON_ROOT), false);
     return err ? err : put(fs, 0, "system_file", 0, true);
 }
+
+/* Files would have rows behind the root's. */
+int fp_bon_is_blank(struct fp_bdev *dev, const struct fp_fs_config *cfg,
+                    void *ws, size_t ws_size)
+{
+    struct fp_fs_blank blank = { .dev = dev, .also = 0xff };
+
+    (void)cfg;
+    if (!fp_bon_can_write(dev))
+        return FP_ERR_NOTSUP;
+    blank.buf = ws;
+    blank.size = (uint32_t)ws_size;
+    fp_fs_blank_but(&blank, FP_BON_HEAD, "system_file", 11);
+    fp_fs_blank_but(&blank, FP_BON_ROW + FP_BON_HEAD, "root", 4);
+    (void)fp_fs_blank_to(&blank, 0, (FP_BON_ROOT + 1) * FP_BON_ROW);
+    return fp_fs_blank_to(&blank, fp_bdev_size(dev), 0);
+}

@@ -9,7 +9,7 @@ const struct fp_fs_ops fp_fs_bonsai_ro = {
     .name = "bonsai",
     .promise = FP_PROMISE_OLD_OR_NEW,
     .workspace = fp_bon_workspace,
-    .probe = fp_bon_probe,
+    .probe = FP_FS_PROBE ? fp_bon_probe : NULL,
     .mount = fp_bon_mount,
     .stat = fp_bon_stat,
     .statfs = fp_bon_statfs,
@@ -21,5 +21,5 @@ const struct fp_fs_ops fp_fs_bonsai_ro = {
     .readdir = fp_bon_readdir,
     .closedir = fp_bon_closedir,
     .blocks = fp_bon_blocks,
-    .step = fp_bon_step_ro,
+    .step = FP_FS_CHECK ? fp_bon_step_ro : NULL,
 };

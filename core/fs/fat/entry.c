@@ -83,13 +83,17 @@ static const uint8_t *push_end(struct fp_fat *fs, struct gap *gap)
 /* Through all slots, and on until there is room. */
 static void scan(struct fp_fat *fs, struct gap *gap, struct fp_fat_place *place)
 {
+    const uint8_t *raw = NULL;
     bool is_end = false;
 
     gap->run = gap->digits = 0;
     fp_fat_cursor_start(&gap->at, place->dir);
     while (!fs->err && !(is_end && gap->run == place->slots)) {
-        const uint8_t *raw = fp_fat_slot(fs, &gap->at);
-
+        /* Within a sector of a cluster the next slot is behind this one. */
+        raw = !FP_FAT_SMALL && raw && !is_end && gap->at.head &&
+                      (raw + FP_FAT_SLOT - fs->win.buf) & (fs->sector_size - 1)
+                  ? raw + FP_FAT_SLOT
+                  : fp_fat_slot(fs, &gap->at);
         is_end = !raw || !raw[0];
         if (is_end) {
             if (gap->run == place->slots)
@@ -163,6 +167,9 @@ void fp_fat_entry_drop(struct fp_fat *fs, const struct fp_fat_place *place)
 {
     struct fp_fat_cursor at = place->first;
 
+#if !FP_FAT_SMALL
+    fp_fat_index_gone(fs);
+#endif
     *fp_fat_edit(fs, place->sector, place->off) = FP_FAT_FREE;
     for (uint32_t left = place->slots; left > 1; left--) {
         *fp_fat_slot_edit(fs, &at) = FP_FAT_FREE;

@@ -9,8 +9,9 @@ const struct fp_fs_ops fp_fs_fat = {
     .name = "fat",
     .promise = FP_PROMISE_OLD_OR_NEW,
     .workspace = fp_fat_workspace,
-    .probe = fp_fat_probe,
+    .probe = FP_FS_PROBE ? fp_fat_probe : NULL,
     .format = fp_fat_format,
+    .is_blank = fp_fat_is_blank,
     .mount = fp_fat_mount_rw,
     .unmount = fp_fat_sync, /* read-only it was never marked */
     .sync = fp_fat_sync,
@@ -33,5 +34,5 @@ const struct fp_fs_ops fp_fs_fat = {
     .rename = fp_fat_rename,
     .settime = fp_fat_settime,
     .blocks = fp_fat_blocks,
-    .step = fp_fat_step,
+    .step = FP_FS_CHECK ? fp_fat_step : NULL,
 };

@@ -13,7 +13,8 @@
 #define FAT12_MAX 4084u
 #define FAT16_MAX 65524u
 #define FAT32_MAX 0x0ffffff4u
-#define MARGIN    16u /* others count clusters wrongly by a few */
+#define MARGIN    16u         /* others count clusters wrongly by a few */
+#define LOOKED_AT (32u << 20) /* bytes behind the tables: there files begin */
 
 struct plan {
     uint32_t bits, sector, sectors, cluster; /* of a cluster: in sectors */
@@ -120,10 +121,17 @@ static int fit(struct plan *p, uint32_t stated)
 static int make_plan(struct plan *p, const struct fp_bdev *dev,
                      const struct fp_fs_config *cfg)
 {
+    const uint32_t need = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG;
     const char *options = cfg->options;
-    fp_addr blocks = fp_bdev_size(dev) / p->sector;
+    fp_addr blocks;
     uint64_t size;
 
+    *p = (struct plan){ .sector = cfg->block_size };
+    if (!p->sector)
+        p->sector = dev->prog_size > 512 ? dev->prog_size : 512;
+    if ((dev->flags & need) != need || p->sector % dev->prog_size)
+        return FP_ERR_NOTSUP;
+    blocks = fp_bdev_size(dev) / p->sector;
     p->sectors = blocks > 0xfffffff0 ? 0xfffffff0 : (uint32_t)blocks;
     if (cfg->block_count) {
         if (cfg->block_count > p->sectors)
@@ -151,6 +159,12 @@ static int make_plan(struct plan *p, const struct fp_bdev *dev,
         return FP_ERR_INVAL;
     p->serial = fp_fs_option(options, "serial", cfg->seed ^ p->sectors);
     return fit(p, fp_fs_option(options, "cluster", 0));
+}
+
+/* The sector behind the tables. */
+static uint32_t root_of(const struct plan *p)
+{
+    return p->reserved + p->fats * p->fat_sectors;
 }
 
 /* --- on the medium --- */
@@ -259,7 +273,7 @@ static int put_label(struct fp_bdev *dev, const struct plan *p, uint8_t *buf,
     fp_put_le16(label.raw + FP_FAT_AT_DATE, 0x21);
     memset(buf, 0, p->sector);
     memcpy(buf, label.raw, FP_FAT_SLOT);
-    return prog(dev, p, p->reserved + p->fats * p->fat_sectors, buf);
+    return prog(dev, p, root_of(p), buf);
 }
 
 /* FSInfo and the copies of it and of the boot sector. */
@@ -281,23 +295,17 @@ static int put_info(struct fp_bdev *dev, const struct plan *p, uint8_t *buf,
 int fp_fat_format(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
                   size_t ws_size)
 {
-    const uint32_t need = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG;
-    struct plan p = { .sector = cfg->block_size };
+    struct plan p;
     uint8_t *buf = ws;
-    int err;
+    int err = make_plan(&p, dev, cfg);
 
     (void)ws_size; /* more than a sector: fp_fs_format() has asked */
-    if (!p.sector)
-        p.sector = dev->prog_size > 512 ? dev->prog_size : 512;
-    if ((dev->flags & need) != need || p.sector % dev->prog_size)
-        return FP_ERR_NOTSUP;
-    err = make_plan(&p, dev, cfg);
     if (!err)
-        err = zero(
-            dev, &p, 0,
-            p.reserved + p.fats * p.fat_sectors +
-                (p.bits == 32 ? p.cluster : p.root * FP_FAT_SLOT / p.sector),
-            buf);
+        err =
+            zero(dev, &p, 0,
+                 root_of(&p) + (p.bits == 32 ? p.cluster
+                                             : p.root * FP_FAT_SLOT / p.sector),
+                 buf);
     if (!err)
         err = put_tables(dev, &p, buf);
     if (!err)
@@ -313,4 +321,34 @@ int fp_fat_format(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
     if (!err)
         err = prog(dev, &p, 0, buf);
     return err ? err : fp_bdev_sync(dev);
+}
+
+/* Not all of a large card is read, but as much as has the start of whatever was
+ * there in other partitions. What is erased reads as 0 on some. */
+int fp_fat_is_blank(struct fp_bdev *dev, const struct fp_fs_config *cfg,
+                    void *ws, size_t ws_size)
+{
+    struct fp_fs_blank blank = { .dev = dev,
+                                 .buf = ws,
+                                 .size = (uint32_t)ws_size };
+    uint8_t label[11];
+    fp_addr end;
+    struct plan p;
+    int err = make_plan(&p, dev, cfg);
+
+    if (err)
+        return err;
+    end = (fp_addr)p.sectors * p.sector;
+    if (p.bits == 32) { /* FSInfo, its copy and that of the boot sector */
+        (void)fp_fs_blank_to(&blank, p.sector, p.sector);
+        (void)fp_fs_blank_to(&blank, 6 * p.sector, 2 * p.sector);
+    }
+    for (uint32_t i = 0; i < p.fats; i++)
+        (void)fp_fs_blank_to(
+            &blank, (fp_addr)(p.reserved + i * p.fat_sectors) * p.sector, 12);
+    (void)fp_fs_blank_to(&blank, (fp_addr)root_of(&p) * p.sector,
+                         take_label(cfg->options, label) ? FP_FAT_SLOT : 0);
+    if (end - blank.at > LOOKED_AT)
+        end = blank.at + LOOKED_AT;
+    return fp_fs_blank_to(&blank, end, 0);
 }

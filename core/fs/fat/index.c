@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Finding names without reading a directory from its start each time, where
- * there is room for it (FP_FAT_SMALL). Two things are noted:
+ * there is room for it (FP_FAT_SMALL). Three things are noted:
  *
  * - Of one directory that was searched in vain, a bit for the hash of each name
  *   in it, and of each that comes to it. A name whose bit is clear is not there.
@@ -12,8 +12,11 @@
  *   as nothing has changed on the volume: who reads the files of a directory
  *   one after the other finds each at once.
  *
- * Only the last component of a path counts for either, or the directories on
- * the way would take turns.
+ * - Where directories on the way to others were found. The entry is still there
+ *   until one goes or a cluster is freed, so that it is looked at first.
+ *
+ * Only the last component of a path counts for the first two, or the
+ * directories on the way would take turns.
  */
 #include "core/fs/fat/vol.h"
 
@@ -38,6 +41,13 @@ static void add(struct fp_fat *fs, const struct fp_fat_place *place)
 void fp_fat_index_start(struct fp_fat *fs)
 {
     fs->index.dir = fs->index.at.head = FP_FAT_NONE;
+    fp_fat_index_gone(fs);
+}
+
+void fp_fat_index_gone(struct fp_fat *fs)
+{
+    for (uint32_t i = 0; i < FP_FAT_WAYS; i++)
+        fs->index.ways[i].head = FP_FAT_NONE;
 }
 
 void fp_fat_index_add(struct fp_fat *fs, const struct fp_fat_place *place)
@@ -83,13 +93,33 @@ static bool search_all(struct fp_fat *fs, bool is_last,
     return false;
 }
 
+/* The entry at the cursor alone, if there is one. */
+static bool is_at(struct fp_fat *fs, struct fp_fat_cursor at,
+                  struct fp_fat_place *place)
+{
+    return at.head == place->dir && fp_fat_entry(fs, &at, place) &&
+           fp_fat_name_is(fs, place->raw, place->name);
+}
+
+static bool search_way(struct fp_fat *fs, struct fp_fat_place *place)
+{
+    struct fp_fat_cursor *way = &fs->index.ways[place->dir % FP_FAT_WAYS];
+
+    if (is_at(fs, *way, place))
+        return true;
+    if (!search_all(fs, false, place))
+        return false;
+    *way = place->first;
+    return true;
+}
+
 bool fp_fat_find_name(struct fp_fat *fs, struct fp_fat_place *place)
 {
     struct fp_fat_index *index = &fs->index;
     bool is_last = !strchr(place->name, '/');
 
     if (!is_last)
-        return search_all(fs, false, place);
+        return search_way(fs, place);
     if (index->dir == place->dir && !has(index, fp_fat_name_hash(place->name)))
         return false;
     if (index->at.head == place->dir && index->changes == fs->changes &&

@@ -90,6 +90,10 @@ void fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value)
     if (fs->free > fs->last) /* FSInfo was wrong: below 0 */
         recount(fs);
     fs->changes++;
+#if !FP_FAT_SMALL
+    if (!value)
+        fp_fat_index_gone(fs);
+#endif
 }
 
 /* Sets or clears the mark: in the table's entry 1, of FAT12 in the boot

@@ -9,7 +9,7 @@ const struct fp_fs_ops fp_fs_fat_ro = {
     .name = "fat",
     .promise = FP_PROMISE_OLD_OR_NEW,
     .workspace = fp_fat_workspace,
-    .probe = fp_fat_probe,
+    .probe = FP_FS_PROBE ? fp_fat_probe : NULL,
     .mount = fp_fat_mount,
     .stat = fp_fat_stat,
     .statfs = fp_fat_statfs,
@@ -21,5 +21,5 @@ const struct fp_fs_ops fp_fs_fat_ro = {
     .readdir = fp_fat_readdir,
     .closedir = fp_fat_closedir,
     .blocks = fp_fat_blocks,
-    .step = fp_fat_step_ro,
+    .step = FP_FS_CHECK ? fp_fat_step_ro : NULL,
 };

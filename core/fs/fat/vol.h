@@ -145,12 +145,15 @@ struct fp_fat_piece {
 };
 
 #if !FP_FAT_SMALL
+#define FP_FAT_WAYS 4u
+
 /* What is known of directories without looking, see index.c. */
 struct fp_fat_index {
     uint32_t dir; /* whose names `bits` has; FP_FAT_NONE: nobody's */
     uint8_t bits[512];
     struct fp_fat_cursor at; /* behind the name that was found last ... */
     uint32_t changes;        /* ... and fs->changes then */
+    struct fp_fat_cursor ways[FP_FAT_WAYS]; /* at directories, by their own */
 };
 #endif
 
@@ -413,6 +416,8 @@ int fp_fat_sync(struct fp_mount *mnt);
 /* index.c */
 /* Nothing is known yet. */
 void fp_fat_index_start(struct fp_fat *fs);
+/* An entry goes, or a cluster is freed. */
+void fp_fat_index_gone(struct fp_fat *fs);
 /* An entry is going to be there: its names are in place->raw and fs->name. */
 void fp_fat_index_add(struct fp_fat *fs, const struct fp_fat_place *place);
 
@@ -506,6 +511,8 @@ int fp_fat_settime(struct fp_mount *mnt, const char *path, int64_t mtime_ns);
 /* format.c */
 int fp_fat_format(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
                   size_t ws_size);
+int fp_fat_is_blank(struct fp_bdev *dev, const struct fp_fs_config *cfg,
+                    void *ws, size_t ws_size);
 
 /* check_repair.c */
 int fp_fat_step(struct fp_mount *mnt, struct fp_step *step);

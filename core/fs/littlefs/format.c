@@ -7,6 +7,12 @@
 
 #include <string.h>
 
+/* The log that a format writes: revision, superblock, its record, FCRC and CRC.
+ * In a unit that one CRC tag does not span others follow, as far apart as one
+ * reaches. */
+#define LOG_SIZE 64u
+#define TAG_SPAN 1026u
+
 static int check_config(const struct fp_lfs *fs, const struct fp_fs_config *cfg)
 {
     if (cfg->version && cfg->version != 0x20000 && cfg->version != 0x20001)
@@ -20,19 +26,23 @@ static int check_config(const struct fp_lfs *fs, const struct fp_fs_config *cfg)
     return FP_OK;
 }
 
-/* The later of the two that are there; what cannot be read counts as 0. */
-static uint32_t old_revision(struct fp_lfs *fs)
+/* The later of the two that are there becomes m's first; what cannot be read
+ * counts as 0. */
+static void take_old(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
-    uint32_t rev[2] = { 0, 0 };
+    uint32_t rev[2] = { 0, 0 }, later;
 
     for (uint32_t i = 0; i < 2; i++)
         if (fp_lfs_words(fs, i, 0, &rev[i], 1))
             rev[i] = 0;
-    return (int32_t)(rev[1] - rev[0]) > 0 ? rev[1] : rev[0];
+    later = (int32_t)(rev[1] - rev[0]) > 0;
+    m->rev = rev[later];
+    fp_lfs_pair_set(m->pair, later, !later);
 }
 
 /* Writes the pair out twice, as a commit that does not fit its log would: each
- * time to the other block. */
+ * time to the other block. The earlier one goes first, for with the later one
+ * gone it would be a volume, of long ago. */
 static int write_super(struct fp_lfs *fs, const uint32_t record[6])
 {
     struct fp_lfs_mdir *m = &fs->slots[0];
@@ -41,8 +51,7 @@ static int write_super(struct fp_lfs *fs, const uint32_t record[6])
     (void)fp_lfs_op(fs, FP_LFS_NAME_SUPER, 0, "littlefs", 8);
     (void)fp_lfs_op(fs, FP_LFS_STRUCT_INLINE, 0, record, 24);
     fs->still = true;
-    m->rev = old_revision(fs);
-    fp_lfs_pair_set(m->pair, 0, 1);
+    take_old(fs, m);
     fp_lfs_pair_set(m->tail, FP_LFS_NULL, FP_LFS_NULL);
     for (int i = 0; i < 2 && !err; i++)
         err = fp_lfs_compact(fs, m, false);
@@ -70,4 +79,31 @@ int fp_lfs_format(struct fp_bdev *dev, const struct fp_fs_config *given,
     record[5] = 1022;
     fp_lfs_le(record, 6);
     return fp_lfs_finish(fs, write_super(fs, record));
+}
+
+/* Files would have made the log of the pair longer. */
+int fp_lfs_is_blank(struct fp_bdev *dev, const struct fp_fs_config *given,
+                    void *ws, size_t ws_size)
+{
+    struct fp_fs_config cfg = *given;
+    struct fp_lfs *fs = ws;
+    struct fp_fs_blank blank = { .dev = dev, .also = 0xff };
+    int err = fp_lfs_setup(dev, &cfg, ws, ws_size);
+    uint32_t count;
+
+    if (!err)
+        err = check_config(fs, &cfg);
+    if (err)
+        return err;
+    count = cfg.block_count ? cfg.block_count : fs->block_count;
+    blank.buf = fs->pcache;
+    blank.size = fs->cache_size;
+    for (uint32_t block = 0; block < 2; block++) {
+        fp_addr off = block * fs->block_size;
+
+        fp_fs_blank_but(&blank, off + 8, "littlefs", 8);
+        for (uint32_t at = 0; at < fs->prog_size; at += TAG_SPAN)
+            (void)fp_fs_blank_to(&blank, off + at, LOG_SIZE);
+    }
+    return fp_fs_blank_to(&blank, (fp_addr)count * fs->block_size, 0);
 }

@@ -697,6 +697,8 @@ int fp_lfs_compact_step(struct fp_lfs *fs, struct fp_step *step);
 /* format.c */
 int fp_lfs_format(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
                   size_t ws_size);
+int fp_lfs_is_blank(struct fp_bdev *dev, const struct fp_fs_config *cfg,
+                    void *ws, size_t ws_size);
 
 /* write.c */
 int fp_lfs_open(struct fp_mount *mnt, struct fp_file *file, const char *path,

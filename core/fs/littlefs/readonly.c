@@ -9,7 +9,7 @@ const struct fp_fs_ops fp_fs_littlefs_ro = {
     .name = "littlefs",
     .promise = FP_PROMISE_OLD_OR_NEW,
     .workspace = fp_lfs_workspace,
-    .probe = fp_lfs_probe,
+    .probe = FP_FS_PROBE ? fp_lfs_probe : NULL,
     .mount = fp_lfs_mount,
     .unmount = fp_lfs_unmount,
     .stat = fp_lfs_stat,
@@ -24,5 +24,5 @@ const struct fp_fs_ops fp_fs_littlefs_ro = {
     .getattr = fp_lfs_getattr,
     .listattr = fp_lfs_listattr,
     .blocks = fp_lfs_blocks,
-    .step = fp_lfs_step_ro,
+    .step = FP_FS_CHECK ? fp_lfs_step_ro : NULL,
 };

@@ -50,10 +50,9 @@ static int prog_mark(struct fp_mini *fs, uint32_t block, uint8_t mark)
                         fs->dev->prog_size);
 }
 
-/* What was metadata is none any more. Without its mark it is not, where that
- * can be programmed, whatever becomes of the bytes beside; the block is erased
- * when it is needed. */
-static int drop(struct fp_mini *fs, uint32_t block)
+/* Without its mark it is not, where that can be programmed, whatever becomes of
+ * the bytes beside; the block is erased when it is needed. */
+int fp_mini_drop(struct fp_mini *fs, uint32_t block)
 {
     return fs->once ? erase(fs, block) : prog_mark(fs, block, 0);
 }
@@ -65,7 +64,7 @@ int fp_mini_drop_rivals(struct fp_mini *fs)
         int err = block == fs->block ? 0 : fp_mini_is_marked(fs, block);
 
         if (err > 0)
-            err = drop(fs, block);
+            err = fp_mini_drop(fs, block);
         if (err)
             return err;
     }
@@ -122,7 +121,7 @@ int fp_mini_commit(struct fp_mini *fs)
         err = fp_mini_write_meta(fs);
     if (!err) {
         fs->block = fs->next;
-        err = drop(fs, old);
+        err = fp_mini_drop(fs, old);
     }
     if (!err)
         err = fp_bdev_sync(fs->dev);

@@ -151,6 +151,8 @@ int fp_mini_step_ro(struct fp_mount *mnt, struct fp_step *step);
 /* --- the writing half --- */
 
 /* commit.c */
+/* What was metadata is none any more; spoils meta. */
+int fp_mini_drop(struct fp_mini *fs, uint32_t block);
 /* Rivals that a power cut left are metadata no more. */
 int fp_mini_drop_rivals(struct fp_mini *fs);
 /* The next block that nothing refers to, behind `block`; NO_BLOCK. */
@@ -183,6 +185,8 @@ int fp_mini_rename(struct fp_mount *mnt, const char *from, const char *to,
 /* format.c */
 int fp_mini_format(struct fp_bdev *dev, const struct fp_fs_config *cfg,
                    void *ws, size_t ws_size);
+int fp_mini_is_blank(struct fp_bdev *dev, const struct fp_fs_config *cfg,
+                     void *ws, size_t ws_size);
 
 /* repair.c */
 int fp_mini_step(struct fp_mount *mnt, struct fp_step *step);

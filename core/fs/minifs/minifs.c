@@ -9,8 +9,9 @@ const struct fp_fs_ops fp_fs_minifs = {
     .name = "minifs",
     .promise = FP_PROMISE_OLD_OR_NEW,
     .workspace = fp_mini_workspace,
-    .probe = fp_mini_probe,
+    .probe = FP_FS_PROBE ? fp_mini_probe : NULL,
     .format = fp_mini_format,
+    .is_blank = fp_mini_is_blank,
     .mount = fp_mini_mount,
     .stat = fp_mini_stat,
     .statfs = fp_mini_statfs,
@@ -28,5 +29,5 @@ const struct fp_fs_ops fp_fs_minifs = {
     .remove = fp_mini_remove,
     .rename = fp_mini_rename,
     .blocks = fp_mini_blocks,
-    .step = fp_mini_step,
+    .step = FP_FS_CHECK ? fp_mini_step : NULL,
 };

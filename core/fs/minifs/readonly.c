@@ -9,7 +9,7 @@ const struct fp_fs_ops fp_fs_minifs_ro = {
     .name = "minifs",
     .promise = FP_PROMISE_OLD_OR_NEW,
     .workspace = fp_mini_workspace,
-    .probe = fp_mini_probe,
+    .probe = FP_FS_PROBE ? fp_mini_probe : NULL,
     .mount = fp_mini_mount,
     .stat = fp_mini_stat,
     .statfs = fp_mini_statfs,
@@ -20,5 +20,5 @@ const struct fp_fs_ops fp_fs_minifs_ro = {
     .opendir = fp_mini_opendir,
     .readdir = fp_mini_readdir,
     .blocks = fp_mini_blocks,
-    .step = fp_mini_step_ro,
+    .step = FP_FS_CHECK ? fp_mini_step_ro : NULL,
 };

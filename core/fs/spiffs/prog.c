@@ -74,21 +74,29 @@ int fp_spf_delete(struct fp_spf *fs, uint32_t page)
 /* A half-erased block must not keep its magic, which could be in the half that
  * is left: it is spoilt first. Without a magic, the erase count is, and no block
  * gets a count of 0 otherwise. */
-int fp_spf_erase(struct fp_spf *fs, uint32_t block)
+int fp_spf_spoil(struct fp_spf *fs, uint32_t block)
+{
+    fp_addr cells = fp_spf_magic_at(fs, block);
+
+    return prog_word(fs, fs->magic ? cells : cells + fs->w, 0);
+}
+
+int fp_spf_clear(struct fp_spf *fs, uint32_t block)
+{
+    uint32_t per_dev = fs->block_size / fs->dev->block_size;
+    int err = fp_bdev_erase(fs->dev, block * per_dev, per_dev);
+
+    fs->unit_at = (fp_addr)-1;
+    fs->held = FP_SPF_NONE;
+    return err ? fp_spf_failed(fs, err) : FP_OK;
+}
+
+int fp_spf_stamp(struct fp_spf *fs, uint32_t block)
 {
     fp_addr cells = fp_spf_magic_at(fs, block);
     uint32_t first = block * fs->ppb + fs->lookup;
-    uint32_t per_dev = fs->block_size / fs->dev->block_size;
-    int err = FP_OK;
+    int err;
 
-    if (block != fs->bad_block)
-        err = prog_word(fs, fs->magic ? cells : cells + fs->w, 0);
-    if (!err)
-        err = fp_bdev_erase(fs->dev, block * per_dev, per_dev);
-    fs->unit_at = (fp_addr)-1;
-    fs->held = FP_SPF_NONE;
-    if (err)
-        return fp_spf_failed(fs, err);
     fs->erase_max = (fs->erase_max + 1) % fp_spf_ix(fs);
     fs->erase_max += fs->erase_max == 0;
     /* The top bit first, by itself: half a count would have it set. */
@@ -101,6 +109,15 @@ int fp_spf_erase(struct fp_spf *fs, uint32_t block)
         fp_spf_set(fs, first + i, FP_SPF_FREE);
     fp_bdev_yield(fs->dev);
     return err;
+}
+
+int fp_spf_erase(struct fp_spf *fs, uint32_t block)
+{
+    int err = block != fs->bad_block ? fp_spf_spoil(fs, block) : FP_OK;
+
+    if (!err)
+        err = fp_spf_clear(fs, block);
+    return err ? err : fp_spf_stamp(fs, block);
 }
 
 int fp_spf_check_blank(struct fp_spf *fs, uint32_t page, bool *blank)

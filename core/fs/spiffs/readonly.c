@@ -14,7 +14,7 @@ const struct fp_fs_ops fp_fs_spiffs_ro = {
     .name = "spiffs",
     .promise = FP_PROMISE_OLD_OR_NEW,
     .workspace = fp_spf_workspace,
-    .probe = fp_spf_probe,
+    .probe = FP_FS_PROBE ? fp_spf_probe : NULL,
     .mount = fp_spf_mount,
     .stat = fp_spf_stat,
     .statfs = fp_spf_statfs,
@@ -25,5 +25,5 @@ const struct fp_fs_ops fp_fs_spiffs_ro = {
     .opendir = fp_spf_opendir,
     .readdir = fp_spf_readdir,
     .blocks = fp_spf_blocks,
-    .step = step_ro,
+    .step = FP_FS_CHECK ? step_ro : NULL,
 };

@@ -346,7 +346,12 @@ int fp_spf_prog(struct fp_spf *fs, fp_addr at, const void *buf, uint32_t size);
 int fp_spf_clear_flags(struct fp_spf *fs, uint32_t page, uint8_t mask);
 int fp_spf_delete(struct fp_spf *fs, uint32_t page);
 int fp_spf_check_blank(struct fp_spf *fs, uint32_t page, bool *blank);
+/* These three in turn: what makes the block known goes, its content, and it
+ * gets a new count and its magic. */
 int fp_spf_erase(struct fp_spf *fs, uint32_t block);
+int fp_spf_spoil(struct fp_spf *fs, uint32_t block);
+int fp_spf_clear(struct fp_spf *fs, uint32_t block);
+int fp_spf_stamp(struct fp_spf *fs, uint32_t block);
 int fp_spf_put_data(struct fp_spf *fs, uint8_t *image, uint32_t id,
                     uint32_t span, uint32_t *page);
 int fp_spf_put_index(struct fp_spf *fs, uint8_t *image, uint32_t id,
@@ -410,6 +415,8 @@ int fp_spf_sync(struct fp_mount *mnt);
 /* format.c, probe.c, check.c, advance.c */
 int fp_spf_format(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
                   size_t ws_size);
+int fp_spf_is_blank(struct fp_bdev *dev, const struct fp_fs_config *cfg,
+                    void *ws, size_t ws_size);
 int fp_spf_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score);
 int fp_spf_check(struct fp_mount *mnt, struct fp_step *step);
 int fp_spf_step(struct fp_mount *mnt, struct fp_step *step);

@@ -18,8 +18,9 @@ const struct fp_fs_ops fp_fs_spiffs = {
     .name = "spiffs",
     .promise = FP_PROMISE_OLD_OR_NEW,
     .workspace = fp_spf_workspace,
-    .probe = fp_spf_probe,
+    .probe = FP_FS_PROBE ? fp_spf_probe : NULL,
     .format = fp_spf_format,
+    .is_blank = fp_spf_is_blank,
     .mount = fp_spf_mount,
     .sync = fp_spf_sync,
     .stat = fp_spf_stat,
@@ -38,5 +39,5 @@ const struct fp_fs_ops fp_fs_spiffs = {
     .remove = fp_spf_remove,
     .rename = fp_spf_rename,
     .blocks = fp_spf_blocks,
-    .step = fp_spf_step,
+    .step = FP_FS_CHECK ? fp_spf_step : NULL,
 };

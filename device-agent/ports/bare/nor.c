@@ -5,6 +5,10 @@
  * progress. Each wait ends, so that a chip that went mad is an error and not a
  * device that hangs.
  *
+ * What bits of the status protect it takes like any other and leaves as it was.
+ * Many chips are delivered so: their protection is taken off, once, as it stays
+ * off without power.
+ *
  * Source: W25Q256JV datasheet, revision I, sections 7.1 (status) and 8.2
  * (commands); their longest times are those of section 9.6
  */
@@ -13,18 +17,24 @@
 
 #include <string.h>
 
-#define WRITE_ENABLE      0x06
+#define WRITE_STATUS      0x01
+#define WRITE_DISABLE     0x04
 #define READ_STATUS       0x05
+#define WRITE_ENABLE      0x06
 #define READ_ID           0x9f
 #define STATUS_WRITING    1u
-#define STATUS_WRITE_TRUE 2u /* write enable was taken */
+#define STATUS_WRITE_TRUE 2u    /* write enable was taken */
+#define STATUS_PROTECTED  0x3cu /* which blocks are; 0 none */
+#define STATUS_OTHERS     0xc0u /* four lines, for one; the maker's */
 
 #define PAGE_SIZE   256u
 #define SECTOR_SIZE 4096u
 
-/* Datasheets say 3 and 400; a millisecond may have been nearly over. */
-#define PROG_MS  5u
-#define ERASE_MS 401u
+/* Datasheets say 3, 400 and, of the status, 15, for which other makers take up
+ * to 100; a millisecond may have been nearly over. */
+#define PROG_MS   5u
+#define ERASE_MS  401u
+#define STATUS_MS 101u
 
 /* Sizes as powers of two. */
 #define SIZE_LEAST 16u
@@ -87,7 +97,7 @@ static int wait(uint32_t most_ms)
     }
 }
 
-/* A chip that is absent, protected or still at work does not confirm it. */
+/* A chip that is absent or still at work does not confirm it. */
 static int enable_write(void)
 {
     command(WRITE_ENABLE, NULL, 0);
@@ -173,7 +183,6 @@ static struct fp_bdev nor = {
     .read_size = 1,
     .prog_size = 16, /* littlefs fills up to that; a page would waste more */
     .block_size = SECTOR_SIZE,
-    .flags = FP_BDEV_ERASED_FF | FP_BDEV_REPROG,
 };
 
 /* ---- which chip it is ---- */
@@ -190,11 +199,34 @@ static uint32_t size_log2(void)
     return id[2];
 }
 
+/* FP_ERR_ROFS: it stays protected, by its pin for that or for ever. */
+static int unprotect(void)
+{
+    uint8_t status = read_status();
+    const uint8_t bytes[] = { WRITE_STATUS, status & STATUS_OTHERS };
+    int err;
+
+    if (!(status & STATUS_PROTECTED))
+        return FP_OK;
+    if (enable_write() != FP_OK)
+        return FP_ERR_ROFS;
+    fp_port_spi_select();
+    fp_port_spi_write(bytes, sizeof bytes);
+    fp_port_spi_deselect();
+    err = wait(STATUS_MS);
+    if (!err && read_status() & STATUS_PROTECTED)
+        err = FP_ERR_ROFS;
+    if (err) /* one that takes no status may keep its write enable */
+        command(WRITE_DISABLE, NULL, 0);
+    return err;
+}
+
 /* A chip hears only status while it writes, and may do so still from before we
  * were reset. */
 struct fp_bdev *fp_bare_nor_init(void)
 {
     uint32_t size;
+    int err;
 
     if (wait(ERASE_MS) != FP_OK)
         return NULL;
@@ -203,5 +235,9 @@ struct fp_bdev *fp_bare_nor_init(void)
         return NULL;
     commands = size > SIZE_SHORT ? &long_commands : &short_commands;
     nor.block_count = (1u << size) / SECTOR_SIZE;
-    return &nor;
+    nor.flags = FP_BDEV_ERASED_FF | FP_BDEV_REPROG;
+    err = unprotect();
+    if (err == FP_ERR_ROFS)
+        nor.flags |= FP_BDEV_RDONLY;
+    return err && err != FP_ERR_ROFS ? NULL : &nor;
 }

@@ -91,18 +91,22 @@ static int choose_controller(struct fp_port_gadget *gadget, const char *udc,
     struct path path;
     int count = list_controllers(all, sizeof all);
 
+    if (udc == NULL && count == 1)
+        udc = all;
+    if (udc != NULL && strlen(udc) > FP_PORT_UDC_MAX)
+        return fail(why, size,
+                    "--udc %.60s: it has %zu bytes; at most %d make names in "
+                    "configfs",
+                    udc, strlen(udc), FP_PORT_UDC_MAX);
     if (count == 0)
         return fail(why, size,
                     "--udc %s: this machine has no USB device controller (on a "
                     "Raspberry Pi: dtoverlay=dwc2,dr_mode=peripheral)",
                     udc ? udc : "NAME");
-    if (udc == NULL && count > 1)
-        return fail(why, size, "--udc NAME is missing: there are %s", all);
     if (udc == NULL)
-        udc = all;
+        return fail(why, size, "--udc NAME is missing: there are %s", all);
     snprintf(path.text, sizeof path.text, CONTROLLERS "/%s", udc);
-    if (strlen(udc) > FP_PORT_UDC_MAX || strchr(udc, '/') ||
-        access(path.text, F_OK) != 0)
+    if (strchr(udc, '/') || access(path.text, F_OK) != 0)
         return fail(why, size,
                     "--udc %s: there is none of that name; there are "
                     "%s",

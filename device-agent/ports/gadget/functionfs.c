@@ -12,6 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#define FULL_MS 20
+#define FFS_MAX (FP_PORT_PATH_MAX - 1) /* of a path */
+
 static struct fp_port_ffs *ffs_of(struct fp_port_wire *wire)
 {
     return (struct fp_port_ffs *)wire;
@@ -109,6 +112,21 @@ static int open_function(struct fp_port_ffs *ffs, const char *folder)
     return open_transfers(ffs, folder);
 }
 
+static int open_shared(struct fp_port_ffs *ffs, const char *folder)
+{
+    struct fp_port_wire *wire = &ffs->wire;
+
+    if (strlen(folder) > FFS_MAX) {
+        snprintf(wire->error, sizeof wire->error,
+                 "--ffs %.60s...: it has %zu bytes; a path has at most %d",
+                 folder, strlen(folder), FFS_MAX);
+        return -1;
+    }
+    snprintf(wire->where, sizeof wire->where, "%s", folder);
+    wire->is_shared = true;
+    return open_function(ffs, folder);
+}
+
 static int ffs_open(struct fp_port_wire *wire,
                     const struct fp_port_options *options)
 {
@@ -123,11 +141,8 @@ static int ffs_open(struct fp_port_wire *wire,
                  "another's: give the one or the other");
         return -1;
     }
-    if (folder != NULL) {
-        snprintf(wire->where, sizeof wire->where, "%s", folder);
-        wire->is_shared = true;
-        return open_function(ffs, folder);
-    }
+    if (folder != NULL)
+        return open_shared(ffs, folder);
     if (fp_port_gadget_make(gadget, udc, ids, options->id, wire->error,
                             sizeof wire->error) != 0 ||
         open_function(ffs, gadget->mount) != 0)
@@ -166,6 +181,19 @@ static void retry(struct fp_port_ffs *ffs)
     fp_port_transfers_retry(&ffs->transfers);
 }
 
+/* Who has more to send than the wire takes looks again every millisecond. Here
+ * the bell tells when there is room, and a host that reads no more never makes
+ * any. */
+static int patience_of(const struct fp_port_ffs *ffs, int timeout_ms)
+{
+    if (!fp_port_transfers_wait(&ffs->transfers))
+        return 0;
+    if (timeout_ms > 0 && timeout_ms < FULL_MS &&
+        fp_port_transfers_is_full(&ffs->transfers))
+        return FULL_MS;
+    return timeout_ms;
+}
+
 static void ffs_wait(struct fp_port_wire *wire, int timeout_ms)
 {
     struct fp_port_ffs *ffs = ffs_of(wire);
@@ -175,9 +203,7 @@ static void ffs_wait(struct fp_port_wire *wire, int timeout_ms)
     };
 
     fp_port_transfers_flush(&ffs->transfers);
-    if (poll(fds, 2, fp_port_transfers_wait(&ffs->transfers) ? timeout_ms : 0) >
-            0 &&
-        fds[0].revents != 0)
+    if (poll(fds, 2, patience_of(ffs, timeout_ms)) > 0 && fds[0].revents != 0)
         take_events(ffs);
     retry(ffs);
 }

@@ -30,6 +30,9 @@ static const struct fp_port_program program = {
         "and bind\n"
         "                        once \"serves on\" is printed\n",
     .own = { "udc", "usb-ids", "ffs" },
+    /* A machine with Linux has the memory, and USB waits for each answer. */
+    .frame = 4096,
+    .buffers = 16,
 };
 
 int main(int argc, char **argv)

@@ -224,3 +224,8 @@ bool fp_port_transfers_wait(const struct fp_port_transfers *t)
 
     return !t->is_on || t->out.is_dead || oldest->is_away;
 }
+
+bool fp_port_transfers_is_full(const struct fp_port_transfers *t)
+{
+    return t->is_on && !t->in.is_dead && t->in.transfers[t->in.head].is_away;
+}

@@ -74,5 +74,7 @@ size_t fp_port_transfers_take(struct fp_port_transfers *t, uint8_t *buf,
 void fp_port_transfers_flush(struct fp_port_transfers *t);
 /* False: there are bytes to be taken, of which the bell says nothing more. */
 bool fp_port_transfers_wait(const struct fp_port_transfers *t);
+/* Nothing more can be put into them until the bell rings. */
+bool fp_port_transfers_is_full(const struct fp_port_transfers *t);
 
 #endif

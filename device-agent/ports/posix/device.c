@@ -284,6 +284,8 @@ static void configure(void)
     size_t buf_size = (o->frame + (size_t)FP_FRAME_OVERHEAD) * o->buffers;
     size_t block = 0;
 
+    if (buf_size < FP_LINK_RX_MIN(o->frame))
+        buf_size = FP_LINK_RX_MIN(o->frame);
     for (uint32_t i = 0; i < o->storage_count; i++)
         if (app.storages[i].dev->block_size > block)
             block = app.storages[i].dev->block_size;
@@ -413,6 +415,8 @@ static void serve(void)
             print_console();
         if (app.options.console && wait > CONSOLE_MS)
             wait = CONSOLE_MS;
+        app.wire->has_proven =
+            app.options.key_file != NULL && fp_agent_is_trusting(&app.agent);
         app.wire->ops->wait(app.wire, wait < 1000 ? (int)wait : 1000);
         n = wire_recv(buf, sizeof buf);
         if (n > 0)

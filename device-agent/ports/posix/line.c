@@ -21,6 +21,9 @@
 
 #define DRAIN_MS 100
 
+/* A host says something each 3 s; one that is silent for longer is gone. */
+#define SILENT_MS 10000
+
 __attribute__((format(printf, 2, 3))) static int fail(struct fp_port_line *line,
                                                       const char *format, ...)
 {
@@ -224,14 +227,31 @@ static void drop_peer(struct fp_port_line *line)
     line->is_full = false;
 }
 
+static uint32_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint32_t)((uint64_t)now.tv_sec * 1000 +
+                      (uint64_t)now.tv_nsec / 1000000);
+}
+
+/* The last to come is the peer, for the one before may be gone unheard; but for
+ * one that has proven its key and is there. */
 static void accept_peer(struct fp_port_line *line)
 {
     int yes = 1, fd = accept(line->listen_fd, NULL, NULL);
 
     if (fd < 0)
         return;
+    if (line->fd >= 0 && line->wire.has_proven &&
+        now_ms() - line->heard_ms < SILENT_MS) {
+        close(fd);
+        return;
+    }
     if (line->fd >= 0)
         drop_peer(line);
+    line->wire.has_proven = false;
     (void)nonblocking(fd);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     line->fd = fd;
@@ -310,8 +330,10 @@ static size_t line_recv(struct fp_port_wire *wire, uint8_t *buf, size_t size)
     if (line->fd < 0 || size == 0)
         return 0;
     n = read(line->fd, buf, size);
-    if (n > 0)
+    if (n > 0) {
+        line->heard_ms = now_ms();
         return (size_t)n;
+    }
     if (n == 0 || (errno != EAGAIN && errno != EINTR))
         drop_peer(line);
     return 0;

@@ -18,7 +18,8 @@ struct fp_port_line {
     int fd;        /* bytes; -1 without a peer */
     int listen_fd; /* -1: a pty */
     int slave_fd;  /* of a pty, kept open so that clients come and go */
-    bool is_full;  /* the last send did not take all: wait for POLLOUT */
+    uint32_t heard_ms;
+    bool is_full; /* the last send did not take all: wait for POLLOUT */
     bool is_link;
     char path[512]; /* to be removed; "" none */
     char name[64];  /* of the slave */

@@ -53,8 +53,10 @@ static const char help[] =
     "  --timing MODEL        none, nor, internal or sd: take as long as such a "
     "part\n"
     "  --trace               tell every operation of the flash on stderr\n"
-    "  --frame N             largest frame, 640 to 16384 bytes (1024)\n"
-    "  --buffers N           frames that each buffer holds, 2 to 64 (8)\n"
+    "  --frame N             largest frame, 640 to 16384 bytes (1024; gadget "
+    "4096)\n"
+    "  --buffers N           frames that each buffer holds, 1 to 64 (8; gadget "
+    "16)\n"
     "  --lz4 WINDOW          how far back LZ4 may look either way, 256 to "
     "65535 "
     "bytes\n"
@@ -366,8 +368,6 @@ static void take(struct fp_port_options *o, int option, char *arg)
         break;
     case OPT_BUFFERS:
         o->buffers = (uint32_t)number("--buffers", arg, 64);
-        if (o->buffers < 2)
-            fp_port_usage("--buffers: 2 at least");
         break;
     case OPT_LZ4:
         o->lz4 = 0;
@@ -448,7 +448,10 @@ void fp_port_options(struct fp_port_options *o,
         longs[SHARED + (size_t)i] =
             (struct option){ of->own[i], required_argument, NULL, OPT_OWN + i };
     *o = (struct fp_port_options){
-        .program = of, .frame = 1024, .buffers = 8, .lz4 = FP_LZ4_WINDOW_MAX
+        .program = of,
+        .frame = of->frame > 0 ? of->frame : 1024,
+        .buffers = of->buffers > 0 ? of->buffers : 8,
+        .lz4 = FP_LZ4_WINDOW_MAX,
     };
     o->timing = fp_port_timing_find("none");
     while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1)

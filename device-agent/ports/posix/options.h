@@ -49,7 +49,8 @@ struct fp_port_program {
     const char *usage;      /* how --help begins */
     const char *wire_usage; /* of its own options */
     const char *own[FP_PORT_OWN];
-    bool is_own_needed; /* the first of them */
+    bool is_own_needed;      /* the first of them */
+    uint32_t frame, buffers; /* where none are given; 0: as a small device */
 };
 
 struct fp_port_options {

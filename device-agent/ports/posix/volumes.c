@@ -163,14 +163,29 @@ static void check_fs(const struct fp_port_volume_option *o)
         fp_port_usage("--mount %s: no driver is called '%s'", o->path, o->fs);
 }
 
-/* Does a volume lie on the region, or keep its reserve there? */
-static bool is_taken(const struct fp_port_volumes *v, const char *region)
+/* Does `name`, a region or all of the storage, have blocks of it? */
+static bool is_over(const struct fp_agent_storage *storage, const char *name,
+                    const struct fp_agent_region *region)
+{
+    const struct fp_agent_region *other = find_region(storage, name);
+
+    if (name == NULL || other == NULL)
+        return name != NULL && strcmp(name, storage->name) == 0;
+    return other->off < region->off + region->size &&
+           region->off < other->off + other->size;
+}
+
+/* Does a volume lie on some of the region, or keep its reserve there? */
+static bool is_taken(const struct fp_port_volumes *v,
+                     const struct fp_agent_storage *storage,
+                     const struct fp_agent_region *region)
 {
     for (uint32_t i = 0; i < v->options->volume_count; i++) {
         const struct fp_port_volume_option *o = &v->options->volumes[i];
+        bool is_raw = o->fs != NULL && strcmp(o->fs, "raw") == 0;
 
-        if (strcmp(o->on, region) == 0 ||
-            (o->reserve != NULL && strcmp(o->reserve, region) == 0))
+        if ((!is_raw && is_over(storage, o->on, region)) ||
+            is_over(storage, o->reserve, region))
             return true;
     }
     return false;
@@ -187,7 +202,7 @@ static const struct fp_raw_region *raw_table(struct fp_port_volumes *v,
     for (uint32_t i = 0; i < v->storages[at].region_count; i++) {
         const struct fp_agent_region *region = &v->storages[at].regions[i];
 
-        if (!is_taken(v, region->name) &&
+        if (!is_taken(v, &v->storages[at], region) &&
             !(region->flags & FP_AGENT_REGION_HIDDEN))
             v->raw[at][count++] = (struct fp_raw_region){
                 .name = region->name,
@@ -237,6 +252,10 @@ static struct fp_agent_volume *add(struct fp_port_volumes *v,
     check_fs(o);
     place(v, volume, o->on);
     volume->cfg.options = o->options;
+    if (o->fs != NULL && strcmp(o->fs, "raw") == 0 && volume->region != NULL)
+        fp_port_usage("--mount %s: raw shows the regions of a storage as "
+                      "files: give it %s, not a region of it",
+                      o->path, volume->storage);
     if (o->fs != NULL && strcmp(o->fs, "raw") == 0 && o->options == NULL)
         volume->cfg.table = raw_table(v, volume->storage);
     if (o->reserve != NULL)

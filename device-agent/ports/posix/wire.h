@@ -36,6 +36,8 @@ struct fp_port_wire_ops {
 
 struct fp_port_wire {
     const struct fp_port_wire_ops *ops;
+    bool has_proven; /* the peer has the key: no other one takes its place while
+                        it is heard. Set by whoever waits */
     bool is_shared;  /* closing takes it from others, too: no restart */
     char where[128]; /* for a person */
     char error[256];

@@ -58,8 +58,11 @@
 #endif
 #endif
 
-#ifndef FP_AGENT_PATH_MAX
-#define FP_AGENT_PATH_MAX FP_PATH_MAX
+#ifndef FP_MESSAGE_PATH_MAX
+#define FP_MESSAGE_PATH_MAX FP_PATH_MAX
+#endif
+#ifndef FP_MESSAGE_NAME_MAX
+#define FP_MESSAGE_NAME_MAX FP_NAME_MAX
 #endif
 
 #ifndef FP_AGENT_LZ4_OUT
@@ -79,8 +82,8 @@
 #ifndef FP_AGENT_PARTITIONS
 #define FP_AGENT_PARTITIONS 1
 #endif
-#ifndef FP_AGENT_DIGESTS
-#define FP_AGENT_DIGESTS 8
+#ifndef FP_MESSAGE_DIGESTS
+#define FP_MESSAGE_DIGESTS 8
 #endif
 #ifndef FP_LINK_STAGE
 #define FP_LINK_STAGE 128

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""A device with all left out that a firmware can leave out, memory for one frame
+each way and the least of each limit: what it has works as everywhere, and what
+it has not is refused in words that a person understands."""
+import os
+import random
+
+import pytest
+
+from bed import wait_for
+
+BLOCK, BLOCKS = 4096, 64
+
+
+def content(size, seed=1):
+    return random.Random(seed).randbytes(size)
+
+
+def start(bed, *options):
+    where = bed.dir / 'dev.unix'
+    bed.process('dev', 'flashport-agent-small', '--id', 'dev', '--storage', f'flash0={bed.dir / "dev.img"},block={BLOCK},count={BLOCKS},prog=256',
+                '--mount', '/flash=flash0:littlefs', '--listen', f'unix:{where}', '--frame', '640', '--buffers', '1', '--lz4', 'off', *options)
+    wait_for(where, lambda: os.path.lexists(where))
+    bed.links.append(f'unix:{where}')
+    bed.start_daemon()
+    bed.online('dev')
+    return bed
+
+
+@pytest.fixture(name='small')
+def small_of(fresh):
+    return start(fresh, '--format', 'littlefs')
+
+
+def url(bed, name=''):
+    return bed.api(f'/devices/dev/fs/flash/{name}')
+
+
+def refused(reply, status, code):
+    doc = reply.json()
+    assert (reply.status_code, doc['code']) == (status, code), reply.text
+    assert doc['detail'].endswith('.') and ' ' in doc['detail'], doc
+    return doc
+
+
+def volume(bed):
+    return bed.device('dev')['volumes'][0]
+
+
+def names(bed):
+    return sorted(entry['name'] for entry in bed.http.get(url(bed)).json()['entries'])
+
+
+def test_files(small):
+    http = small.http
+    for i in range(12):
+        assert http.put(url(small, f'file-{i}'), data=content(100 + 3000 * i, i)).status_code == 201
+    assert names(small) == sorted(f'file-{i}' for i in range(12))
+    for i in range(12):
+        assert http.get(url(small, f'file-{i}')).content == content(100 + 3000 * i, i)
+    assert http.put(url(small, 'file-3'), data=b'another').status_code == 204
+    assert http.get(url(small, 'file-3')).content == b'another'
+    moved = http.request('MOVE', url(small, 'file-3'), headers={'Destination': url(small, 'moved')})
+    assert moved.status_code in (201, 204), moved.text
+    assert http.request('MKCOL', url(small, 'folder/')).status_code == 201
+    assert http.delete(url(small, 'file-4')).status_code == 204
+    assert names(small) == sorted(['folder', 'moved', *(f'file-{i}' for i in range(12) if i not in (3, 4))])
+
+
+def test_snapshot_and_restore(small):
+    http, image = small.http, small.dir / 'dev.img'
+    assert http.put(url(small, 'kept'), data=content(50000)).status_code == 201
+    before = image.read_bytes()
+    taken = small.job(http.post(small.api('/snapshots'), json={'device': 'dev', 'storage': 'flash0'}))
+    assert taken['state'] == 'done', taken
+    assert http.put(url(small, 'kept'), data=b'gone').status_code == 204
+    back = small.job(http.post(small.api(f'/snapshots/{taken["result"]["snapshot"]}/restore'), json={'device': 'dev', 'storage': 'flash0'}))
+    assert back['state'] == 'done', back
+    assert image.read_bytes() == before
+    assert http.get(url(small, 'kept')).content == content(50000)
+
+
+def test_what_it_has_not_is_refused_in_words(small):
+    http = small.http
+    assert http.put(url(small, 'a'), data=b'a').status_code == 201
+    refused(http.get(url(small, 'none')), 404, 'NOENT')
+    doc = refused(http.put(url(small, 'x' * 60 + '/' + 'y' * 60 + '/' + 'z' * 60), data=b'a'), 422, 'NAMETOOLONG')
+    assert doc['limit'] == 160
+    refused(http.get(small.api('/devices/dev/stats')), 501, 'NOTSUP')
+    refused(http.post(small.api('/devices/dev/volumes/flash'), json={'action': 'check'}), 501, 'NOTSUP')
+    assert http.get(url(small, 'a')).content == b'a'
+
+
+def test_nothing_is_formatted_unasked(fresh):
+    """without a probe: one byte that is not erased is a filesystem that somebody may want back"""
+    (fresh.dir / 'dev.img').write_bytes(b'\xff' * (BLOCK * BLOCKS - 1) + b'\0')
+    start(fresh)
+    seen = volume(fresh)
+    assert not seen['mounted'] and ' ' in seen['reason'], seen
+    assert (fresh.dir / 'dev.img').read_bytes() == b'\xff' * (BLOCK * BLOCKS - 1) + b'\0'
+    done = fresh.http.post(fresh.api('/devices/dev/volumes/flash'), json={'action': 'format', 'fs': 'littlefs'})
+    job = fresh.job(done) if done.status_code == 202 else None
+    assert job is None or job['state'] == 'done', job
+    assert fresh.http.put(url(fresh, 'a'), data=b'a').status_code == 201
