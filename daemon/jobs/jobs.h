@@ -99,7 +99,8 @@ struct fpd_restore_params {
 /* Everything that can be refused without the device is refused here:
  * FP_ERR_NOENT; FP_ERR_PRECOND: an incomplete snapshot; FP_ERR_FBIG: larger
  * than the storage or region. The job refuses the rest before its first erase.
- * An image that is smaller leaves what lies behind it alone.
+ * An image that is smaller leaves what lies behind it alone. FP_ERR_NFILE also
+ * where four images wait for this device.
  * Its result: {"programmed":chunks,"same":chunks,"skipped":[regions]}.
  *
  * When it fails or is cancelled half-way, its error says what the device has
