@@ -551,6 +551,8 @@ AMBIGUOUS = {
     'chunks twice': (b'PUT', b'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n', b'5\r\nhello\r\n0\r\n\r\n'),
     'no encoding': (b'PUT', b'Transfer-Encoding: identity\r\n', b'hello'), 'nearly chunked': (b'PUT', b'Transfer-Encoding: xchunked\r\n', b'hello'),
     'a space before the colon': (b'PUT', b'Content-Length : 5\r\n', b'hello'),
+    'a folded length': (b'PUT', b'Content-Length:\r\n 5\r\n', b'hello'), 'a length and more': (b'PUT', b'Content-Length: 5\r\n 0\r\n', b'hello'),
+    'a folded encoding': (b'PUT', b'Transfer-Encoding:\r\n chunked\r\n', b'5\r\nhello\r\n0\r\n\r\n'),
     'two hosts': (b'GET', b'Host: evil.example\r\n', b''), 'the same host twice': (b'GET', b'Host: localhost\r\n', b''),
 }
 
