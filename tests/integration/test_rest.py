@@ -164,6 +164,23 @@ def test_conditions_guard_what_is_changed(bed, folder, method, headers, holds):
     assert bed.http.get(to).content == (b'old' if holds and method != 'DELETE' else b'target')
 
 
+@pytest.mark.parametrize('query', ['', '?in_place=1'])
+def test_a_put_may_name_several_tags(bed, folder, query):
+    old, small = content(30_000), b'small'
+    bed.http.put(f'{folder}/f', data=old)
+    tags = f'"none", {etag(b"x")}, {etag(old)},{etag(small)}'
+    for data in (b'new', content(30_000, 2), iter([b'chunk'])):
+        problem(bed.http.put(f'{folder}/f{query}', data=data, headers={'If-Match': f'"none", W/{etag(old)}, {etag(b"x")}'}), 412)
+        problem(bed.http.put(f'{folder}/f{query}', data=data, headers={'If-Match': f'{etag(b"y")}, {etag(b"x")}'}), 412)
+        problem(bed.http.put(f'{folder}/none{query}', data=data, headers={'If-Match': tags}), 412)
+        assert bed.http.get(f'{folder}/f').content == old
+    large = content(400_000, 3)
+    for was, data in ((old, small), (small, old), (old, large)):
+        assert bed.http.put(f'{folder}/f{query}', data=data, headers={'If-Match': tags}).status_code == 204, was
+        assert bed.http.get(f'{folder}/f').content == data
+    problem(bed.http.put(f'{folder}/f{query}', data=old, headers={'If-Match': tags}), 412)
+
+
 def test_what_is_not_there_matches_nothing(bed, folder):
     assert bed.http.request('MKCOL', f'{folder}/dir/').status_code == 201
     for method, name in (('DELETE', 'none'), ('MOVE', 'none'), ('COPY', 'none'), ('DELETE', 'dir/')):
