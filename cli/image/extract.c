@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * flashport image extract: files of an image become files here, or a tar
- * archive.
+ * archive. Into a directory it goes on past what is damaged, and names it; an
+ * archive is whole, or it is not there.
  *
  * The image may be an attacker's: a name is one component and never "." or
  * "..".
@@ -28,9 +29,22 @@ static bool is_safe(const char *path)
 static int extract_node(struct fpc_image *image, const struct fpc_node *node,
                         struct fpc_sink *sink, size_t skip)
 {
+    int status;
+
     if (!is_safe(node->path))
         return fpc_image_failed(image, node->path, FP_ERR_CORRUPT);
-    return sink->ops->put(sink, image, node, node->path + skip);
+    status = sink->ops->put(sink, image, node, node->path + skip);
+    return status == FPC_EXIT_OK && node->err
+               ? fpc_image_failed(image, node->path, node->err)
+               : status;
+}
+
+/* Of a file that ends early only that was said, once. */
+static void name_lost(const struct fpc_image *image,
+                      const struct fpc_node *node)
+{
+    if (image->told_cut)
+        fpc_error("%s: %.4000s: not there whole", image->path, node->path);
 }
 
 static int extract_tree(struct fpc_image *image, const struct fpc_tree *tree,
@@ -38,14 +52,21 @@ static int extract_tree(struct fpc_image *image, const struct fpc_tree *tree,
 {
     struct fpc_sink sink = { .ops = fpc_sink_of(to) };
     int status = sink.ops->open(&sink, to);
-    size_t files = 0;
+    size_t files = 0, lost = 0;
 
     if (status)
         return status;
     for (size_t i = 0; i < tree->count && status == FPC_EXIT_OK; i++) {
         status = extract_node(image, &tree->nodes[i], &sink, skip);
         files += tree->nodes[i].st.type == FP_TYPE_FILE;
+        if (status != FPC_EXIT_REFUSED || !sink.ops->goes_on)
+            continue;
+        name_lost(image, &tree->nodes[i]);
+        status = FPC_EXIT_OK;
+        lost++;
     }
+    if (lost && status == FPC_EXIT_OK)
+        status = FPC_EXIT_REFUSED;
     status = sink.ops->close(&sink, status);
     if (status == FPC_EXIT_OK && image->json)
         printf("{\"files\": %zu, \"dirs\": %zu}\n", files, tree->count - files);
@@ -63,7 +84,7 @@ static int extract(struct fpc_image *image, const char *root)
     err = fp_fs_stat(&image->host.vol.mnt, root, &one.st);
     is_dir = err == FP_OK && one.st.type == FP_TYPE_DIR;
     if (is_dir)
-        err = fpc_tree_read(&tree, &image->host.vol.mnt, root, true);
+        err = fpc_tree_read_past(&tree, &image->host.vol.mnt, root);
     else
         skip = (size_t)(strrchr(root, '/') - root);
     if (err)

@@ -19,6 +19,7 @@
 struct fpc_sink;
 
 struct fpc_sink_ops {
+    bool goes_on; /* after a put that was refused (FPC_EXIT_REFUSED) */
     int (*open)(struct fpc_sink *sink, const char *path);
     /* One file or directory of the image. `name`, "/sub/file", is a safe one,
      * and directories come before what they hold. */
@@ -46,7 +47,8 @@ extern const struct fpc_sink_ops fpc_sink_dir, fpc_sink_tar;
 const struct fpc_sink_ops *fpc_sink_of(const char *path);
 
 /* Writes a file of the image to `path` here, with its time. Nothing is written
- * through a symbolic link. */
+ * through a symbolic link. One that is damaged in the image is not there
+ * afterwards. */
 int fpc_sink_write_file(struct fpc_image *image, const struct fpc_node *node,
                         const char *path);
 

@@ -106,6 +106,8 @@ int fpc_sink_write_file(struct fpc_image *image, const struct fpc_node *node,
         set_time(out.fd, &node->st);
     if (close(out.fd) != 0 && status == FPC_EXIT_OK)
         status = fpc_failed(path);
+    if (status == FPC_EXIT_REFUSED)
+        unlink(path);
     return status;
 }
 
@@ -276,6 +278,7 @@ static int dir_close(struct fpc_sink *sink, int status)
 }
 
 const struct fpc_sink_ops fpc_sink_dir = {
+    .goes_on = true,
     .open = dir_open,
     .put = dir_put,
     .close = dir_close,

@@ -58,8 +58,8 @@ static int by_path(const void *a, const void *b)
                   ((const struct fpc_node *)b)->path);
 }
 
-int fpc_tree_read(struct fpc_tree *tree, struct fp_mount *mnt, const char *root,
-                  bool recurse)
+static int read_below(struct fpc_tree *tree, struct fp_mount *mnt,
+                      const char *root, bool recurse, bool past)
 {
     /* No format spends less than four bytes on an entry. */
     size_t limit = (size_t)(fp_bdev_size(mnt->dev) / 4) + 1;
@@ -68,9 +68,15 @@ int fpc_tree_read(struct fpc_tree *tree, struct fp_mount *mnt, const char *root,
     *tree = (struct fpc_tree){ 0 };
     err = read_dir(tree, mnt, root, limit);
     /* The nodes are the queue of directories still to be read. */
-    for (size_t i = 0; recurse && err == FP_OK && i < tree->count; i++)
-        if (tree->nodes[i].st.type == FP_TYPE_DIR)
-            err = read_dir(tree, mnt, tree->nodes[i].path, limit);
+    for (size_t i = 0; recurse && err == FP_OK && i < tree->count; i++) {
+        if (tree->nodes[i].st.type != FP_TYPE_DIR)
+            continue;
+        err = read_dir(tree, mnt, tree->nodes[i].path, limit);
+        if (!past || err != FP_ERR_CORRUPT || tree->count >= limit)
+            continue;
+        tree->nodes[i].err = err;
+        err = FP_OK;
+    }
     if (err) {
         fpc_tree_free(tree);
         return err;
@@ -78,6 +84,18 @@ int fpc_tree_read(struct fpc_tree *tree, struct fp_mount *mnt, const char *root,
     if (tree->count)
         qsort(tree->nodes, tree->count, sizeof *tree->nodes, by_path);
     return FP_OK;
+}
+
+int fpc_tree_read(struct fpc_tree *tree, struct fp_mount *mnt, const char *root,
+                  bool recurse)
+{
+    return read_below(tree, mnt, root, recurse, false);
+}
+
+int fpc_tree_read_past(struct fpc_tree *tree, struct fp_mount *mnt,
+                       const char *root)
+{
+    return read_below(tree, mnt, root, true, true);
 }
 
 void fpc_tree_free(struct fpc_tree *tree)

@@ -3,8 +3,8 @@
  * All files and directories of a mounted volume, or of one directory in it.
  *
  * Memory  the tree owns its nodes; fpc_tree_free() frees them
- * Errors  enum fp_error. FP_ERR_CORRUPT: more entries than the volume can
- *         hold, so that directories that contain each other end
+ * Errors  enum fp_error. FP_ERR_CORRUPT: also more entries than the volume
+ *         can hold, so that directories that contain each other end
  */
 #ifndef FPC_IMAGE_TREE_H
 #define FPC_IMAGE_TREE_H
@@ -16,6 +16,7 @@
 struct fpc_node {
     char *path; /* within the volume, "/a/b"; never "/" */
     struct fp_stat st;
+    int err; /* of a directory that could not be read to its end */
 };
 
 struct fpc_tree {
@@ -29,6 +30,9 @@ struct fpc_tree {
  * are sorted by the bytes of their paths, a directory before what it holds. */
 int fpc_tree_read(struct fpc_tree *tree, struct fp_mount *mnt, const char *root,
                   bool recurse);
+/* The same, past directories that are damaged: their nodes say so. */
+int fpc_tree_read_past(struct fpc_tree *tree, struct fp_mount *mnt,
+                       const char *root);
 void fpc_tree_free(struct fpc_tree *tree);
 
 #endif

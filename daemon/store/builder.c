@@ -311,14 +311,13 @@ static int flush_write(struct fpd_store *store, struct fpd_conn *conn,
 
     (void)store;
     flush->new_bytes = 0;
-    for (unsigned i = 0; i < flush->count; i++) {
-        const struct fpd_packed *chunk = &b->batch[flush->first + i];
-        int n = fpd_chunk_insert(conn, chunk);
+    for (unsigned i = flush->first; i < flush->first + flush->count; i++) {
+        int n = fpd_chunk_insert(conn, &b->batch[i]);
 
         if (n < 0)
             return n;
         if (n > 0)
-            flush->new_bytes += chunk->stored;
+            flush->new_bytes += b->batch[i].stored;
     }
     return FP_OK;
 }

@@ -61,6 +61,51 @@ def test_what_is_in_the_way_is_told_once(desk, where, what):
     assert victim.read_text() == 'mine'
 
 
+def free_chain(image, content):
+    """The chain of clusters of a file in a FAT16 image leads to a free one after the first."""
+    data = bytearray(image.read_bytes())
+    sector, per, reserved, fats, root, size = (int.from_bytes(data[a:b], 'little') for a, b in ((11, 13), (13, 14), (14, 16), (16, 17), (17, 19), (22, 24)))
+    start = (reserved + fats * size) * sector + root * 32
+    cluster = (data.index(content[:64]) - start) // (sector * per) + 2
+    for fat in range(fats):
+        at = (reserved + fat * size) * sector + 2 * cluster
+        data[at:at + 2] = bytes(2)
+    image.write_bytes(data)
+
+
+def test_past_a_damaged_file_it_goes_on(tmp_path):
+    files = {name: bytes(name * 5000, 'ascii') for name in ('a1', 'b2', 'c3', 'd4')}
+    (tmp_path / 'tree' / 'sub').mkdir(parents=True)
+    for name, data in files.items():
+        (tmp_path / 'tree' / ('sub' if name == 'c3' else '.') / name).write_bytes(data)
+    assert flashport('create', 'x.img', 'tree', '--fs', 'fat', '--size', '16M', '--opt', 'bits=16,cluster=2048', cwd=tmp_path).returncode == 0
+    for name in ('b2', 'c3'):
+        free_chain(tmp_path / 'x.img', files[name])
+    done = flashport('extract', 'x.img', 'out', cwd=tmp_path)
+    assert done.returncode == 3
+    assert [line.split(': ')[2] for line in done.stderr.splitlines()] == ['/b2', '/sub/c3'], done.stderr
+    there = {str(p.relative_to(tmp_path / 'out')): p.read_bytes() for p in (tmp_path / 'out').rglob('*') if p.is_file()}
+    assert there == {name: files[name] for name in ('a1', 'd4')}
+    done = flashport('extract', 'x.img', 'out.tar', cwd=tmp_path)
+    assert done.returncode == 3 and not (tmp_path / 'out.tar').exists()
+    done = flashport('extract', 'x.img', 'one', 'sub/c3', cwd=tmp_path)
+    assert done.returncode == 3 and done.stderr.count('\n') == 1
+
+
+def test_past_a_damaged_directory_it_goes_on(tmp_path):
+    """A hundred entries take two clusters; those of the first are there."""
+    (tmp_path / 'tree' / 'lostdir').mkdir(parents=True)
+    for path in 'before', 'last', *(f'lostdir/{i:08}.bin' for i in range(100)):
+        (tmp_path / 'tree' / path).write_text(path)
+    assert flashport('create', 'x.img', 'tree', '--fs', 'fat', '--size', '16M', '--opt', 'bits=16,cluster=2048', cwd=tmp_path).returncode == 0
+    data = (tmp_path / 'x.img').read_bytes()
+    free_chain(tmp_path / 'x.img', data[data.index(b'.          \x10'):][:64])
+    done = flashport('extract', 'x.img', 'out', cwd=tmp_path)
+    assert done.returncode == 3 and [line.split(': ')[2] for line in done.stderr.splitlines()] == ['/lostdir'], done.stderr
+    there = [str(p.relative_to(tmp_path / 'out')) for p in (tmp_path / 'out').rglob('*') if p.is_file()]
+    assert 'before' in there and 'last' in there and 2 < len(there) < 100
+
+
 def test_what_is_there_already_is_written_over(desk):
     for i in range(0, COUNT, 7):
         path = desk / 'out' / f'd{i % 3}' / f'f{i}'
