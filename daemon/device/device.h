@@ -394,7 +394,9 @@ struct fpd_request {
             bool has_if_gen;
             uint32_t if_gen;
             const uint8_t *if_sha256; /* 32 bytes or NULL */
-            bool created;             /* result: there was none before */
+            uint32_t if_count;  /* so many of 32 bytes, one of which the old
+                                  file has to have; 0: 1 */
+            bool created;       /* result: there was none before */
             bool unchanged;     /* result: it had this content, nothing was
                                   programmed for it */
             bool gave_up;       /* result: in_place, and it has begun */

@@ -16,7 +16,8 @@
  *
  * A write in place gives up the old file with OPEN. So it begins when the body
  * is whole and what was promised of it has been checked, and what is required
- * of the old file is looked at by COMPARE instead of by the device.
+ * of the old file is looked at by COMPARE instead of by the device; so is which
+ * of several digests it has.
  *
  * Each state asks, and goes on when the answer comes. After a lost link the op
  * goes on from OPEN with the same upload_id: what is staged is still there, or
@@ -52,13 +53,14 @@ struct put {
     uint8_t upload_id[16];
     struct fpd_stat old; /* valid if `exists` */
     bool exists;
-    bool opened;         /* the device may hold something staged */
-    bool whole;          /* WHOLE: it is open and the bytes go out */
-    bool committed;      /* a commit went out in this epoch */
-    bool recommits;      /* it is sent again: did the first arrive? */
-    unsigned wait_below; /* NFILE: open only when fewer others are */
-    uint8_t stream;      /* of this session, 0: none */
-    uint64_t off;        /* next byte to send */
+    bool opened;              /* the device may hold something staged */
+    bool whole;               /* WHOLE: it is open and the bytes go out */
+    bool committed;           /* a commit went out in this epoch */
+    bool recommits;           /* it is sent again: did the first arrive? */
+    const uint8_t *if_sha256; /* of the commit: 32 bytes or NULL */
+    unsigned wait_below;      /* NFILE: open only when fewer others are */
+    uint8_t stream;           /* of this session, 0: none */
+    uint64_t off;             /* next byte to send */
     uint64_t window_off; /* of the spool's bytes in window[0..window_size) */
     uint32_t window_size;
     uint8_t window[WINDOW_SIZE];
@@ -84,6 +86,7 @@ static int put_init(struct fpd_op_state *op)
     atomic_store(&op->req->u.put.sent, 0);
     op->req->u.put.created = op->req->u.put.unchanged = false;
     op->req->u.put.gave_up = false;
+    p->if_sha256 = op->req->u.put.if_sha256;
     p->spool = fpd_spool_ref(op->req->u.put.spool);
     fpd_spool_on_data(p->spool, wake, op->device);
     if (op->req->u.put.in_place)
@@ -162,6 +165,7 @@ static void set_commit(fp_PutCommitRequest *commit,
                        const struct fpd_spool_state *body)
 {
     const struct fpd_request *req = op->req;
+    const uint8_t *if_sha256 = ((const struct put *)op)->if_sha256;
 
     FPD_SET_BYTES(commit->sha256, body->sha256, 32);
     FPD_SET_BYTES(commit->op_id, op->op_id, sizeof op->op_id);
@@ -170,8 +174,8 @@ static void set_commit(fp_PutCommitRequest *commit,
     commit->has_if_gen = req->u.put.has_if_gen;
     commit->if_gen = req->u.put.if_gen;
     commit->if_absent = req->u.put.if_absent;
-    if (req->u.put.if_sha256)
-        FPD_SET_BYTES(commit->if_sha256, req->u.put.if_sha256, 32);
+    if (if_sha256)
+        FPD_SET_BYTES(commit->if_sha256, if_sha256, 32);
 }
 
 /* `whole`: with the commit. */
@@ -293,11 +297,13 @@ static bool body_failed(struct fpd_op_state *op,
     return op->finished;
 }
 
-/* Has the old file to be what the request says, before it is given up? */
+/* Has the old file to be looked at, before it is given up or to know which of
+ * several digests it has? */
 static bool is_guarded(const struct fpd_request *req)
 {
-    return req->u.put.in_place &&
-           (req->u.put.if_sha256 || req->u.put.has_if_gen);
+    return req->u.put.if_count > 1 ||
+           (req->u.put.in_place &&
+            (req->u.put.if_sha256 || req->u.put.has_if_gen));
 }
 
 /* May it go as a whole? What has to hold before is looked at by LOOK. */
@@ -393,7 +399,7 @@ static void looked(struct fpd_op_state *op)
     }
     alike = p->exists &&
             (body.size == FPD_SPOOL_UNKNOWN || body.size == p->old.size);
-    if (alike || body.size == FPD_SPOOL_UNKNOWN)
+    if (alike || body.size == FPD_SPOOL_UNKNOWN || is_guarded(req))
         fpd_spool_consumed(p->spool, UINT64_MAX); /* all of it, please */
     op->step = alike || (p->exists && is_guarded(req)) ? COMPARE : OPEN;
 }
@@ -443,6 +449,21 @@ static bool can_touch(struct fpd_session *s, const struct fpd_op_state *op)
     return false;
 }
 
+/* The old file has this digest: the commit requires it, if it is one of those
+ * that it may be. */
+static bool take_match(struct put *p, const struct fpd_request *req,
+                       const uint8_t *sha256)
+{
+    uint32_t count = req->u.put.if_count ? req->u.put.if_count : 1;
+
+    for (uint32_t i = 0; i < count; i++) {
+        p->if_sha256 = req->u.put.if_sha256 + 32 * i;
+        if (memcmp(p->if_sha256, sha256, 32) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void take_compare(struct fpd_session *s, struct fpd_op_state *op,
                          const fp_DigestReply *reply)
 {
@@ -456,7 +477,7 @@ static void take_compare(struct fpd_session *s, struct fpd_op_state *op,
         return;
     }
     if ((req->u.put.if_sha256 &&
-         memcmp(reply->sha256.bytes, req->u.put.if_sha256, 32) != 0) ||
+         !take_match(put(op), req, reply->sha256.bytes)) ||
         (req->u.put.has_if_gen && reply->fs_gen != req->u.put.if_gen)) {
         fpd_op_fail(op, FP_ERR_PRECOND, "the file has changed");
         return;

@@ -64,15 +64,11 @@ bool fpd_etags_have(const char *header, const char *etag, bool weak)
     return false;
 }
 
-bool fpd_etags_single(const char *header, uint8_t sha256[32])
+static bool parse_etag(const char *tag, size_t len, uint8_t sha256[32])
 {
-    const char *tag, *other;
-    size_t len, other_len;
-    bool weak, other_weak;
     char text[FPD_ETAG_SIZE];
 
-    header = next_etag(header, &tag, &len, &weak);
-    if (!header || weak || len != FPD_ETAG_SIZE - 1)
+    if (len != FPD_ETAG_SIZE - 1)
         return false;
     for (int i = 0; i < 32; i++) {
         unsigned byte;
@@ -83,8 +79,24 @@ bool fpd_etags_single(const char *header, uint8_t sha256[32])
         sha256[i] = (uint8_t)byte;
     }
     fpd_etag(sha256, text);
-    return memcmp(text, tag, len) == 0 &&
-           !next_etag(header, &other, &other_len, &other_weak);
+    return memcmp(text, tag, len) == 0;
+}
+
+size_t fpd_etags_ours(const char *header, uint8_t (*out)[32], size_t max)
+{
+    size_t count = 0, len;
+    uint8_t sha256[32];
+    const char *tag;
+    bool weak;
+
+    while ((header = next_etag(header, &tag, &len, &weak))) {
+        if (weak || !parse_etag(tag, len, sha256))
+            continue;
+        if (count < max)
+            memcpy(out[count], sha256, sizeof sha256);
+        count++;
+    }
+    return count;
 }
 
 /* ---- ranges ---- */

@@ -26,9 +26,9 @@ enum fpd_etag_match {
 enum fpd_etag_match fpd_etags_kind(const char *header);
 /* Is `etag` in the list? `weak`: W/"x" counts as "x" (If-None-Match). */
 bool fpd_etags_have(const char *header, const char *etag, bool weak);
-/* The only tag of the list as a SHA-256; false if there are several or it is
- * none of ours. */
-bool fpd_etags_single(const char *header, uint8_t sha256[32]);
+/* The strong tags of the list that are ours, as SHA-256s in out[0..max);
+ * returns how many there are, more than max too. */
+size_t fpd_etags_ours(const char *header, uint8_t (*out)[32], size_t max);
 
 enum fpd_range {
     FPD_RANGE_NONE,  /* no range, or one to be ignored: send all */

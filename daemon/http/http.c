@@ -135,29 +135,37 @@ struct framing {
     bool unknown;
 };
 
+/* Is it this header? libmicrohttpd 0.9.75 adds the second line of a folded one
+ * to its name: "Content-Length:", " 5" is "Content-Length5" without a value. */
+static bool is_framing(struct framing *f, const char *name, const char *what)
+{
+    size_t len = strlen(what);
+
+    if (strncasecmp(name, what, len) != 0)
+        return false;
+    f->unknown |= name[len] != 0;
+    return true;
+}
+
 static enum MHD_Result count_framing(void *cls, enum MHD_ValueKind kind,
                                      const char *name, const char *value)
 {
     struct framing *f = cls;
 
     (void)kind;
-    if (name[strcspn(name, " \t")])
-        f->unknown = true;
-    else if (strcasecmp(name, "Content-Length") == 0)
-        f->lengths++;
-    else if (strcasecmp(name, "Host") == 0)
-        f->hosts++;
-    else if (strcasecmp(name, "Transfer-Encoding") == 0) {
+    f->unknown |= name[strcspn(name, " \t")] != 0;
+    f->hosts += strcasecmp(name, "Host") == 0;
+    f->lengths += is_framing(f, name, "Content-Length");
+    if (is_framing(f, name, "Transfer-Encoding")) {
         f->encodings++;
-        if (!value || strcasecmp(value, "chunked") != 0)
-            f->unknown = true;
+        f->unknown |= !value || strcasecmp(value, "chunked") != 0;
     }
     return MHD_YES;
 }
 
 /* What two programs on the way may read in two ways: where this request ends
  * is then not known, so nothing behind it is heard.
- * Source: RFC 9112, 3.2, 5.1, 6.1 and 6.3. */
+ * Source: RFC 9112, 3.2, 5.1, 5.2, 6.1 and 6.3. */
 static void refuse_ambiguous(struct fpd_call *call)
 {
     struct framing f = { 0 };
@@ -166,10 +174,11 @@ static void refuse_ambiguous(struct fpd_call *call)
     if (f.lengths + f.encodings <= 1 && f.hosts <= 1 && !f.unknown)
         return;
     call->closes = true;
-    fpd_refuse(call, 400, "ambiguous-request", "Ambiguous request",
-               "A request has at most one Host, and one Content-Length or "
-               "\"Transfer-Encoding: chunked\", and no space in a header's "
-               "name.");
+    fpd_refuse(
+        call, 400, "ambiguous-request", "Ambiguous request",
+        "A request has at most one Host, and one Content-Length or "
+        "\"Transfer-Encoding: chunked\", and no header that is folded or "
+        "has a space in its name.");
 }
 
 static void read_headers(struct fpd_call *call, const char *method)

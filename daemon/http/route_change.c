@@ -31,7 +31,10 @@ struct change {
     struct fpd_ask read; /* COPY: runs beside the PUT in `ask` */
     struct fpd_pipe *pipe;
     struct fpd_spool *spool;
-    uint8_t if_sha256[32];
+    void (*then)(struct fpd_call *call); /* when the conditions hold */
+    bool guarded;                        /* sha256 is what If-Match named */
+    struct fpd_stat st;                  /* of what conditions are about */
+    uint8_t sha256[32];
     bool existed, overwrite, over;
 };
 
@@ -106,6 +109,93 @@ static void ask(struct fpd_call *call, struct change *c, enum fpd_op op,
         c->ask.req.u.change.path = path;
     }
     fpd_call_ask(call, call->device, &c->ask, next);
+}
+
+/* ---- conditions on what is deleted, moved or copied ---- */
+
+/* What does not hold, in the order of RFC 9110, 13.2.2; NULL. `etag` "": it has
+ * none. */
+static const char *unmet(struct fpd_call *call, const struct change *c,
+                         const char *etag)
+{
+    const char *match = fpd_call_header(call, "If-Match");
+    const char *none = fpd_call_header(call, "If-None-Match");
+    const char *date = fpd_call_header(call, "If-Unmodified-Since");
+    bool any = fpd_etags_kind(match) == FPD_ETAGS_ANY;
+    int64_t since;
+
+    if (match && !(any ? c->existed : fpd_etags_have(match, etag, false)))
+        return "It is not what If-Match names.";
+    /* What has no time can't have changed since one. */
+    if (!match && date && c->existed && c->st.has_mtime &&
+        fpd_date_parse(date, &since) && c->st.mtime_ns / 1000000000 > since)
+        return "It was changed after If-Unmodified-Since.";
+    any = fpd_etags_kind(none) == FPD_ETAGS_ANY;
+    if (none && (any ? c->existed : fpd_etags_have(none, etag, true)))
+        return "It is what If-None-Match names.";
+    return NULL;
+}
+
+static void judge(struct fpd_call *call, struct change *c, const char *etag)
+{
+    const char *why = unmet(call, c, etag);
+
+    if (why)
+        fpd_problem(call, FP_ERR_PRECOND, "%s", why);
+    else
+        c->then(call);
+}
+
+static void after_digest(struct fpd_call *call)
+{
+    struct change *c = call->state;
+    char etag[FPD_ETAG_SIZE];
+
+    if (c->ask.req.err) {
+        fpd_fs_fail(call, c->path, &c->ask);
+        return;
+    }
+    memcpy(c->sha256, c->ask.req.u.digest.sha256, sizeof c->sha256);
+    c->guarded =
+        fpd_etags_kind(fpd_call_header(call, "If-Match")) == FPD_ETAGS_LIST;
+    fpd_etag(c->sha256, etag);
+    judge(call, c, etag);
+}
+
+static void after_look(struct fpd_call *call)
+{
+    struct change *c = call->state;
+    int err = c->ask.req.err;
+
+    if (err && err != FP_ERR_NOENT) {
+        fpd_fs_fail(call, c->path, &c->ask);
+        return;
+    }
+    c->existed = !err;
+    c->st = c->ask.req.u.stat.st;
+    if (err || c->st.type == FPD_TYPE_DIR ||
+        (fpd_etags_kind(fpd_call_header(call, "If-Match")) != FPD_ETAGS_LIST &&
+         fpd_etags_kind(fpd_call_header(call, "If-None-Match")) !=
+             FPD_ETAGS_LIST)) {
+        judge(call, c, "");
+        return;
+    }
+    c->ask.req = (struct fpd_request){ .op = FPD_OP_DIGEST,
+                                       .u.digest = { .path = c->path } };
+    fpd_call_ask(call, call->device, &c->ask, after_digest);
+}
+
+/* Goes on with `then` if they hold. */
+static void check(struct fpd_call *call, struct change *c,
+                  void (*then)(struct fpd_call *call))
+{
+    c->then = then;
+    if (fpd_call_header(call, "If-Match") ||
+        fpd_call_header(call, "If-None-Match") ||
+        fpd_call_header(call, "If-Unmodified-Since"))
+        ask(call, c, FPD_OP_STAT, c->path, after_look);
+    else
+        then(call);
 }
 
 /* ---- directories ---- */
@@ -234,27 +324,15 @@ static void refuse_volume(struct fpd_call *call, const char *path)
     fpd_problem(call, FP_ERR_ROFS, "A volume can't be deleted.");
 }
 
-void fpd_route_fs_delete(struct fpd_call *call)
+static void start_delete(struct fpd_call *call)
 {
-    const char *match = fpd_call_header(call, "If-Match");
-    struct change *c = begin(call);
+    struct change *c = call->state;
 
-    if (!c)
-        return;
-    if (!strchr(c->path + 1, '/')) {
-        refuse_volume(call, c->path);
-        return;
-    }
-    strcpy(c->at, c->path);
-    if (fpd_etags_kind(match) == FPD_ETAGS_LIST) {
-        if (!fpd_etags_single(match, c->if_sha256)) {
-            fpd_problem(call, FP_ERR_PRECOND,
-                        "If-Match does not name one ETag of this server.");
-            return;
-        }
+    if (c->guarded) {
+        /* The device looks once more, in one step with the removal. */
         c->ask.req = (struct fpd_request){
             .op = FPD_OP_REMOVE,
-            .u.change = { .path = c->path, .if_sha256 = c->if_sha256 },
+            .u.change = { .path = c->path, .if_sha256 = c->sha256 },
         };
         fpd_call_ask(call, call->device, &c->ask, reply_changed);
     } else if (call->url.slash) {
@@ -265,6 +343,20 @@ void fpd_route_fs_delete(struct fpd_call *call)
     } else {
         ask(call, c, FPD_OP_REMOVE, c->path, reply_changed);
     }
+}
+
+void fpd_route_fs_delete(struct fpd_call *call)
+{
+    struct change *c = begin(call);
+
+    if (!c)
+        return;
+    if (!strchr(c->path + 1, '/')) {
+        refuse_volume(call, c->path);
+        return;
+    }
+    strcpy(c->at, c->path);
+    check(call, c, start_delete);
 }
 
 /* ---- Destination ---- */
@@ -413,14 +505,20 @@ static void after_target(struct fpd_call *call)
     fpd_call_ask(call, call->device, &c->ask, after_move);
 }
 
+static void start_move(struct fpd_call *call)
+{
+    struct change *c = call->state;
+
+    /* Whether it was there decides between 201 and 204, no more. */
+    ask(call, c, FPD_OP_STAT, c->to, after_target);
+}
+
 void fpd_route_fs_move(struct fpd_call *call)
 {
     struct change *c = begin(call);
 
-    if (!c || !take_destination(call, c))
-        return;
-    /* Whether it was there decides between 201 and 204, no more. */
-    ask(call, c, FPD_OP_STAT, c->to, after_target);
+    if (c && take_destination(call, c))
+        check(call, c, start_move);
 }
 
 /* ---- COPY: a READ into a PUT of the same device ---- */
@@ -567,17 +665,10 @@ static void after_copy_open(struct fpd_call *call)
     copy_more(call);
 }
 
-void fpd_route_fs_copy(struct fpd_call *call)
+static void start_copy(struct fpd_call *call)
 {
-    struct change *c = begin(call);
+    struct change *c = call->state;
 
-    if (!c || !take_destination(call, c))
-        return;
-    if (strcmp(c->path, c->to) == 0) {
-        fpd_refuse(call, 403, "same", "The same file",
-                   "Source and Destination are the same.");
-        return;
-    }
     c->pipe = fpd_pipe_new(0);
     if (!c->pipe) {
         fpd_problem(call, FP_ERR_NOMEM, "The daemon is out of memory.");
@@ -588,4 +679,17 @@ void fpd_route_fs_copy(struct fpd_call *call)
         .u.read = { .path = c->path, .pipe = c->pipe, .opened = copy_opened }
     };
     fpd_call_ask(call, call->device, &c->read, after_copy_open);
+}
+
+void fpd_route_fs_copy(struct fpd_call *call)
+{
+    struct change *c = begin(call);
+
+    if (!c || !take_destination(call, c))
+        return;
+    if (strcmp(c->path, c->to) == 0)
+        fpd_refuse(call, 403, "same", "The same file",
+                   "Source and Destination are the same.");
+    else
+        check(call, c, start_copy);
 }

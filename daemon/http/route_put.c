@@ -22,6 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TAGS_MAX 16 /* of an If-Match */
+
 struct put {
     char path[FPD_PATH_MAX + 1];
     struct fpd_ask ask;  /* PUT */
@@ -29,7 +31,7 @@ struct put {
     struct fpd_spool *spool;
     uint64_t room;    /* of the volume */
     EVP_MD_CTX *hash; /* of the body, when a digest was promised */
-    uint8_t promised[32], if_sha256[32];
+    uint8_t promised[32], if_sha256[TAGS_MAX][32];
     bool must_exist, has_since;
     int64_t since; /* seconds, of If-Unmodified-Since */
     bool done;     /* the spool has its end, or its failure */
@@ -128,14 +130,18 @@ static bool take_conditions(struct fpd_call *call, struct put *p)
     if (fpd_etags_kind(match) == FPD_ETAGS_ANY) {
         p->must_exist = true;
     } else if (match) {
+        size_t count = fpd_etags_ours(match, p->if_sha256, TAGS_MAX);
+
         /* A tag that is none of ours can match no file. */
-        if (!fpd_etags_single(match, p->if_sha256)) {
-            fpd_problem_hint(call, "One tag, as a GET with ?etag gives it.");
+        if (count == 0 || count > TAGS_MAX) {
+            fpd_problem_hint(call, "A tag, as a GET with ?etag gives it.");
             fpd_problem(call, FP_ERR_PRECOND,
-                        "If-Match does not name one ETag of this server.");
+                        count ? "If-Match names more ETags than are looked at."
+                              : "If-Match names no ETag of this server.");
             return false;
         }
-        p->ask.req.u.put.if_sha256 = p->if_sha256;
+        p->ask.req.u.put.if_sha256 = p->if_sha256[0];
+        p->ask.req.u.put.if_count = (uint32_t)count;
     } else if (since) {
         p->has_since = fpd_date_parse(since, &p->since);
     }

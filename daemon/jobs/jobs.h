@@ -100,8 +100,9 @@ struct fpd_restore_params {
 };
 /* Everything that can be refused without the device is refused here:
  * FP_ERR_NOENT; FP_ERR_PRECOND: an incomplete snapshot, or an image that is
- * smaller than the storage or region; FP_ERR_FBIG: larger. The job refuses the
- * rest before its first erase.
+ * smaller than the storage or region; FP_ERR_FBIG: larger; FP_ERR_NFILE also
+ * where four images wait for this device. The job refuses the rest before its
+ * first erase.
  * Its result: {"programmed":chunks,"same":chunks,"skipped":[regions]}.
  *
  * When it fails or is cancelled half-way, its error says what the device has

@@ -21,20 +21,23 @@
 #define PRUNE_MAX  1000u /* snapshots of one request */
 #define QUEUE_MAX  1000u /* jobs that have not ended */
 #define VERIFY_MAX 100u /* of these: who may only read leaves room for others */
+#define UPLOAD_MAX 4u   /* of one device: each keeps its image on the disk */
 
-/* Has the queue no room for one more of this kind? */
-static bool is_full(struct fpd_jobs *jobs, enum fpd_job_kind kind)
+/* Has the queue no room for one more like this? */
+static bool is_full(struct fpd_jobs *jobs, const struct fpd_job *more)
 {
-    uint32_t all = 0, verifies = 0;
+    uint32_t all = 0, verifies = 0, uploads = 0;
 
     pthread_mutex_lock(&jobs->lock);
     for (const struct fpd_job *job = jobs->first; job; job = job->next) {
         all++;
         verifies += job->kind == FPD_JOB_VERIFY;
+        uploads += job->spool && strcmp(job->device, more->device) == 0;
     }
     pthread_mutex_unlock(&jobs->lock);
     return all >= QUEUE_MAX ||
-           (kind == FPD_JOB_VERIFY && verifies >= VERIFY_MAX);
+           (more->kind == FPD_JOB_VERIFY && verifies >= VERIFY_MAX) ||
+           (more->spool && uploads >= UPLOAD_MAX);
 }
 
 static int refuse(char *why, size_t size, int err, const char *fmt, ...)
@@ -58,7 +61,7 @@ int fpd_jobs_submit(struct fpd_jobs *jobs, struct fpd_job *job,
 
     if (!job)
         return refuse(why, size, FP_ERR_NOMEM, "Out of memory.");
-    if (is_full(jobs, job->kind)) {
+    if (is_full(jobs, job)) {
         fpd_job_free(job);
         return refuse(why, size, FP_ERR_NFILE,
                       "Too many jobs wait already; try again when some have "

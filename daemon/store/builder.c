@@ -177,13 +177,33 @@ static int pin(struct fpd_store_builder *b, const uint8_t *ids,
     return err < 0 ? err : FP_OK;
 }
 
-/* 1: the store has it or is about to; 0: not. It is pinned already. */
-static int known(struct fpd_store_builder *b, struct fpd_conn *conn,
-                 const uint8_t id[16])
+static size_t size_of(const struct fpd_store_builder *b, uint32_t index)
 {
-    if (fpd_idset_has(&b->batch_ids, id))
-        return 1;
-    return fpd_chunk_present(conn, id);
+    uint64_t left = b->info.size - (uint64_t)index * b->info.chunk_size;
+
+    return left < b->info.chunk_size ? (size_t)left : b->info.chunk_size;
+}
+
+/* Is it in the batch, of `size` bytes? */
+static bool gathered(const struct fpd_store_builder *b, const uint8_t id[16],
+                     size_t size)
+{
+    for (unsigned i = 0; i < b->batch_count && fpd_idset_has(&b->batch_ids, id);
+         i++)
+        if (memcmp(b->batch[i].id, id, 16) == 0)
+            return b->batch[i].size == size;
+    return false;
+}
+
+/* 1: the store has it, in its size, or is about to; 0: not. It is pinned
+ * already. */
+static int known(struct fpd_store_builder *b, struct fpd_conn *conn,
+                 uint32_t index, const uint8_t id[16])
+{
+    size_t size = size_of(b, index);
+
+    return gathered(b, id, size) ? 1
+                                 : fpd_chunk_present(conn, id, (uint32_t)size);
 }
 
 static int offer_one(struct fpd_store_builder *b, struct fpd_conn *conn,
@@ -194,7 +214,7 @@ static int offer_one(struct fpd_store_builder *b, struct fpd_conn *conn,
 
     if (kind == FPD_KIND_CHUNK) {
         memcpy(entry.id, digest, 16);
-        have = known(b, conn, digest);
+        have = known(b, conn, index, digest);
         if (have < 0)
             return have;
     } else if (kind == FPD_KIND_FILL) {
@@ -386,13 +406,6 @@ static int put_chunk(struct fpd_store_builder *b, const uint8_t digest[32],
     if (n != 0)
         return n < 0 ? n : FP_OK;
     return gather(b, digest, data, size);
-}
-
-static size_t size_of(const struct fpd_store_builder *b, uint32_t index)
-{
-    uint64_t left = b->info.size - (uint64_t)index * b->info.chunk_size;
-
-    return left < b->info.chunk_size ? (size_t)left : b->info.chunk_size;
 }
 
 int fpd_store_builder_put(struct fpd_store_builder *b, uint32_t index,

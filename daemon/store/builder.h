@@ -45,8 +45,9 @@ int fpd_store_builder_new(struct fpd_store *store,
 void fpd_store_builder_free(struct fpd_store_builder *builder);
 
 /* What the device says chunks [first, first + count) are. kinds[i] is an
- * FPD_KIND_*, digests[16 * i] the id, or for FILL the byte. Settles fills, unreadable chunks and those the
- * store has; wanted[i] says which must be put, their number is returned.
+ * FPD_KIND_*, digests[16 * i] the id, or for FILL the byte. Settles fills,
+ * unreadable chunks and those that the store has in their size; wanted[i] says
+ * which must be put, their number is returned.
  * FP_ERR_INVAL: beyond the end, or a kind that is none. */
 int fpd_store_builder_offer(struct fpd_store_builder *builder, uint32_t first,
                             uint32_t count, const uint8_t *digests,

@@ -137,12 +137,14 @@ int fpd_chunk_insert(struct fpd_conn *conn, const struct fpd_packed *chunk)
                         (int64_t)chunk->stored, fpd_time_unix_ms(), loc);
 }
 
-int fpd_chunk_present(struct fpd_conn *conn, const uint8_t id[16])
+int fpd_chunk_present(struct fpd_conn *conn, const uint8_t id[16],
+                      uint32_t size)
 {
     int64_t one = 0;
     int err = fpd_conn_int(conn, &one,
-                           "SELECT 1 FROM chunk WHERE id = ?1 AND bad = 0", "b",
-                           id, (size_t)16);
+                           "SELECT 1 FROM chunk WHERE id = ?1 AND bad = 0"
+                           " AND (size = ?2 OR ?2 = 0)",
+                           "bi", id, (size_t)16, (int64_t)size);
 
     return err == FP_OK ? 1 : err == FP_ERR_NOENT ? 0 : err;
 }
@@ -178,11 +180,9 @@ static int unpack(sqlite3_stmt *stmt, struct ZSTD_DCtx_s *zstd,
 }
 
 int fpd_chunk_load(struct fpd_conn *conn, struct ZSTD_DCtx_s *zstd,
-                   const uint8_t id[16], uint32_t size, uint8_t *buf,
-                   uint32_t *out_size)
+                   const uint8_t id[16], uint8_t *buf, uint32_t *size)
 {
     sqlite3_stmt *stmt;
-    uint32_t n = 0;
     int err = fpd_stmt_bind(conn, &stmt,
                             "SELECT c.codec, c.size, b.rest, b.data FROM"
                             " chunk c LEFT JOIN blob b ON b.id = c.loc"
@@ -193,14 +193,10 @@ int fpd_chunk_load(struct fpd_conn *conn, struct ZSTD_DCtx_s *zstd,
         return err;
     err = fpd_stmt_step(stmt);
     if (err > 0)
-        err = unpack(stmt, zstd, id, buf, &n);
+        err = unpack(stmt, zstd, id, buf, size);
     else if (err == 0)
         err = FP_ERR_NOENT;
     fpd_stmt_done(stmt);
-    if (!err && size != 0 && n != size)
-        err = FP_ERR_CORRUPT;
-    if (!err && out_size)
-        *out_size = n;
     return err;
 }
 
@@ -252,7 +248,7 @@ int fpd_store_have(struct fpd_store *store,
     if (err)
         return err;
     for (size_t i = 0; i < count; i++) {
-        int n = fpd_chunk_present(conn, ids[i]);
+        int n = fpd_chunk_present(conn, ids[i], 0);
 
         if (n < 0) {
             err = n;

@@ -142,17 +142,17 @@ void fpd_chunk_pack(struct ZSTD_CCtx_s *zstd, const void *data, size_t size,
 /* On the writer. 1: it was new, or replaced a damaged one; 0: it was there;
  * FP_ERR_DIGEST: another content has this id. */
 int fpd_chunk_insert(struct fpd_conn *conn, const struct fpd_packed *chunk);
-/* 1: there and sound; 0: not. */
-int fpd_chunk_present(struct fpd_conn *conn, const uint8_t id[16]);
+/* 1: there, sound, and of `size` bytes (0: any); 0: not. */
+int fpd_chunk_present(struct fpd_conn *conn, const uint8_t id[16],
+                      uint32_t size);
 /* The same for content whose whole digest is known. FP_ERR_DIGEST: another
  * content has this id. */
 int fpd_chunk_check(struct fpd_conn *conn, const uint8_t id[16],
                     const uint8_t rest[16]);
-/* Reads, unpacks and hashes. FP_ERR_CORRUPT: not as it was stored, or not of
- * `size` bytes (0: any); FP_ERR_NOENT. buf has FPD_STORE_CHUNK_MAX bytes. */
+/* Reads, unpacks and hashes. FP_ERR_CORRUPT: not as it was stored;
+ * FP_ERR_NOENT. buf has FPD_STORE_CHUNK_MAX bytes. */
 int fpd_chunk_load(struct fpd_conn *conn, struct ZSTD_DCtx_s *zstd,
-                   const uint8_t id[16], uint32_t size, uint8_t *buf,
-                   uint32_t *out_size);
+                   const uint8_t id[16], uint8_t *buf, uint32_t *size);
 /* Says that chunk `id` is damaged: it is fetched anew when it comes by. */
 int fpd_chunk_mark_bad(struct fpd_store *store, const uint8_t id[16]);
 
@@ -193,6 +193,10 @@ struct fpd_snapshot_reader {
     uint32_t chunk_index; /* which one `chunk` holds */
     uint8_t chunk[FPD_STORE_CHUNK_MAX];
 };
+
+/* Bytes of a chunk: chunk_size, the last what is left. */
+uint32_t fpd_snapshot_size_of(const struct fpd_snapshot_reader *r,
+                              uint32_t chunk);
 
 /* ---- store.c ---- */
 

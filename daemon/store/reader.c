@@ -128,7 +128,8 @@ int fpd_store_snapshot_entries(struct fpd_snapshot_reader *r, uint32_t first,
     return err;
 }
 
-static uint32_t size_of(const struct fpd_snapshot_reader *r, uint32_t chunk)
+uint32_t fpd_snapshot_size_of(const struct fpd_snapshot_reader *r,
+                              uint32_t chunk)
 {
     uint64_t left = r->info.size - (uint64_t)chunk * r->info.chunk_size;
 
@@ -141,6 +142,7 @@ static int load_chunk(struct fpd_snapshot_reader *r, struct fpd_conn *conn,
                       uint32_t chunk, const uint8_t **damaged)
 {
     const struct fpd_snapshot_entry *entry;
+    uint32_t size = 0;
     int err;
 
     if (r->chunk_valid && r->chunk_index == chunk)
@@ -153,16 +155,17 @@ static int load_chunk(struct fpd_snapshot_reader *r, struct fpd_conn *conn,
     if (entry->kind == FPD_KIND_UNREADABLE)
         return FP_ERR_CORRUPT;
     if (entry->kind == FPD_KIND_FILL) {
-        memset(r->chunk, entry->fill, size_of(r, chunk));
+        memset(r->chunk, entry->fill, fpd_snapshot_size_of(r, chunk));
     } else {
-        err = fpd_chunk_load(conn, r->zstd, entry->id, size_of(r, chunk),
-                             r->chunk, NULL);
+        err = fpd_chunk_load(conn, r->zstd, entry->id, r->chunk, &size);
         if (err == FP_ERR_NOENT)
             err = FP_ERR_CORRUPT;
         if (err == FP_ERR_CORRUPT)
             *damaged = entry->id;
         if (err)
             return err;
+        if (size != fpd_snapshot_size_of(r, chunk))
+            return FP_ERR_CORRUPT; /* the chunk is sound, the snapshot not */
     }
     r->chunk_valid = true;
     r->chunk_index = chunk;
@@ -185,7 +188,7 @@ int fpd_store_snapshot_read(struct fpd_snapshot_reader *r, uint64_t off,
     while (size > 0) {
         uint32_t chunk = (uint32_t)(off / r->info.chunk_size);
         uint32_t at = (uint32_t)(off % r->info.chunk_size);
-        size_t n = size_of(r, chunk) - at;
+        size_t n = fpd_snapshot_size_of(r, chunk) - at;
 
         err = load_chunk(r, conn, chunk, &damaged);
         if (err) {

@@ -143,6 +143,55 @@ def test_if_unmodified_since_guards_a_put(bed, folder):
     assert bed.http.put(url, data=b'kept', headers={'If-Unmodified-Since': after}).status_code == 204
 
 
+UNMET = [({'If-Match': etag(b'other')}, False), ({'If-Match': f'"none", W/{etag(b"old")}'}, False), ({'If-None-Match': '*'}, False),
+         ({'If-None-Match': f'"none", {etag(b"old")}'}, False), ({'If-Unmodified-Since': 'Sun, 06 Nov 1994 08:49:36 GMT'}, False),
+         ({'If-Match': f'"none", {etag(b"old")}'}, True), ({'If-Match': '*'}, True), ({'If-None-Match': etag(b'other')}, True),
+         ({'If-Unmodified-Since': 'Sun, 06 Nov 1994 08:49:37 GMT'}, True)]
+
+
+@pytest.mark.parametrize('headers, holds', UNMET)
+@pytest.mark.parametrize('method', ['DELETE', 'MOVE', 'COPY'])
+def test_conditions_guard_what_is_changed(bed, folder, method, headers, holds):
+    url, to = f'{folder}/f', f'{folder}/to'
+    bed.http.put(url, data=b'old', headers={'Last-Modified': 'Sun, 06 Nov 1994 08:49:37 GMT'})
+    bed.http.put(to, data=b'target')
+    headers = {**headers, 'Destination': urllib.parse.urlsplit(to).path}
+    reply = bed.http.request(method, url, headers=headers)
+    if holds:
+        assert reply.status_code == 204, reply.text
+    else:
+        problem(reply, 412, 'PRECOND')
+    assert bed.http.get(url).ok == (not holds or method == 'COPY')
+    assert bed.http.get(to).content == (b'old' if holds and method != 'DELETE' else b'target')
+
+
+@pytest.mark.parametrize('query', ['', '?in_place=1'])
+def test_a_put_may_name_several_tags(bed, folder, query):
+    old, small = content(30_000), b'small'
+    bed.http.put(f'{folder}/f', data=old)
+    tags = f'"none", {etag(b"x")}, {etag(old)},{etag(small)}'
+    for data in (b'new', content(30_000, 2), iter([b'chunk'])):
+        problem(bed.http.put(f'{folder}/f{query}', data=data, headers={'If-Match': f'"none", W/{etag(old)}, {etag(b"x")}'}), 412)
+        problem(bed.http.put(f'{folder}/f{query}', data=data, headers={'If-Match': f'{etag(b"y")}, {etag(b"x")}'}), 412)
+        problem(bed.http.put(f'{folder}/none{query}', data=data, headers={'If-Match': tags}), 412)
+        assert bed.http.get(f'{folder}/f').content == old
+    large = content(400_000, 3)
+    for was, data in ((old, small), (small, old), (old, large)):
+        assert bed.http.put(f'{folder}/f{query}', data=data, headers={'If-Match': tags}).status_code == 204, was
+        assert bed.http.get(f'{folder}/f').content == data
+    problem(bed.http.put(f'{folder}/f{query}', data=old, headers={'If-Match': tags}), 412)
+
+
+def test_what_is_not_there_matches_nothing(bed, folder):
+    assert bed.http.request('MKCOL', f'{folder}/dir/').status_code == 201
+    for method, name in (('DELETE', 'none'), ('MOVE', 'none'), ('COPY', 'none'), ('DELETE', 'dir/')):
+        for value in [etag(b'')] + ['*'] * (name == 'none'):
+            headers = {'If-Match': value, 'Destination': urllib.parse.urlsplit(f'{folder}/to').path}
+            problem(bed.http.request(method, f'{folder}/{name}', headers=headers), 412, 'PRECOND')
+    problem(bed.http.delete(f'{folder}/dir/?recursive=1', headers={'If-None-Match': '*'}), 412)
+    assert bed.http.delete(f'{folder}/dir/', headers={'If-Match': '*'}).status_code == 204
+
+
 def test_digests_travel_both_ways(bed, folder):
     data = content(20_000)
     right = 'sha-256=:' + base64.b64encode(hashlib.sha256(data).digest()).decode() + ':'
@@ -551,6 +600,8 @@ AMBIGUOUS = {
     'chunks twice': (b'PUT', b'Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n', b'5\r\nhello\r\n0\r\n\r\n'),
     'no encoding': (b'PUT', b'Transfer-Encoding: identity\r\n', b'hello'), 'nearly chunked': (b'PUT', b'Transfer-Encoding: xchunked\r\n', b'hello'),
     'a space before the colon': (b'PUT', b'Content-Length : 5\r\n', b'hello'),
+    'a folded length': (b'PUT', b'Content-Length:\r\n 5\r\n', b'hello'), 'a length and more': (b'PUT', b'Content-Length: 5\r\n 0\r\n', b'hello'),
+    'a folded encoding': (b'PUT', b'Transfer-Encoding:\r\n chunked\r\n', b'5\r\nhello\r\n0\r\n\r\n'),
     'two hosts': (b'GET', b'Host: evil.example\r\n', b''), 'the same host twice': (b'GET', b'Host: localhost\r\n', b''),
 }
 

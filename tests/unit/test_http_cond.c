@@ -9,6 +9,7 @@
 #include "daemon/http/cond.h"
 #include "daemon/time.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void ranges_are_those_of_the_rfc(void **state)
@@ -68,23 +69,24 @@ static void weak_tags_match_only_where_they_may(void **state)
 
 static void a_tag_is_a_digest_and_back(void **state)
 {
-    uint8_t sha256[32], back[32];
-    char etag[FPD_ETAG_SIZE], two[2 * FPD_ETAG_SIZE + 2];
+    uint8_t sha256[32], back[2][32];
+    char etag[FPD_ETAG_SIZE], two[3 * FPD_ETAG_SIZE + 16];
 
     (void)state;
     for (int i = 0; i < 32; i++)
         sha256[i] = (uint8_t)(i * 7 + 1);
     fpd_etag(sha256, etag);
     assert_int_equal(strlen(etag), 66);
-    assert_true(fpd_etags_single(etag, back));
-    assert_memory_equal(sha256, back, 32);
-    assert_false(fpd_etags_single("\"abc\"", back));
-    strcpy(two, etag);
-    strcat(two, ", ");
-    strcat(two, etag);
-    assert_false(fpd_etags_single(two, back));
+    assert_int_equal(fpd_etags_ours(etag, back, 2), 1);
+    assert_memory_equal(sha256, back[0], 32);
+    assert_int_equal(fpd_etags_ours("\"abc\"", back, 2), 0);
+    memset(back, 0, sizeof back);
+    snprintf(two, sizeof two, "\"abc\", W/%s,%s , %s", etag, etag, etag);
+    assert_int_equal(fpd_etags_ours(two, back, 1), 2);
+    assert_memory_equal(sha256, back[0], 32);
+    assert_int_equal(back[1][0], 0);
     etag[5] = 'G';
-    assert_false(fpd_etags_single(etag, back));
+    assert_int_equal(fpd_etags_ours(etag, back, 2), 0);
 }
 
 /* Source: RFC 9110, 5.6.7: one moment in its three forms. */

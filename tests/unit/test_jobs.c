@@ -1156,6 +1156,28 @@ static void too_large_an_image_is_refused_at_once(void **state)
     fpd_spool_unref(spool);
 }
 
+static void few_images_wait_for_a_device(void **state)
+{
+    struct fpd_restore_params p = { .device = "a", .storage = "flash0" };
+    struct bench *b = *state;
+    char id[FPD_JOB_ID_SIZE], why[200] = "";
+    struct fpd_spool *spool = spool_of(b, dev_a.mem, CHUNK);
+
+    p.spool = spool;
+    assert_int_equal(fpd_spool_end(spool), FP_OK);
+    dev_a.offline = true;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(fpd_jobs_restore(b->jobs, &p, id, why, sizeof(why)),
+                         FP_OK);
+    assert_int_equal(fpd_jobs_restore(b->jobs, &p, id, why, sizeof(why)),
+                     FP_ERR_NFILE);
+    p.device = "b";
+    assert_int_equal(fpd_jobs_restore(b->jobs, &p, id, why, sizeof(why)),
+                     FP_OK);
+    start_backup(b, "a", id);
+    fpd_spool_unref(spool);
+}
+
 /* ---- the store's ---- */
 
 static int verify(struct bench *b, const char *snapshot,
@@ -1318,6 +1340,7 @@ int main(void)
         CASE(a_smaller_image_is_refused_at_once),
         CASE(a_size_that_comes_last_is_looked_at_before_an_erase),
         CASE(too_large_an_image_is_refused_at_once),
+        CASE(few_images_wait_for_a_device),
         CASE(verify_and_prune_tell_what_they_did),
         CASE(verifies_leave_room_for_other_jobs),
         CASE(a_prune_needs_no_room_to_be_stored),

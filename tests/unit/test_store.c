@@ -158,6 +158,37 @@ static void a_builder_pins_what_it_names(void **state)
     free(image);
 }
 
+static void a_digest_counts_in_its_size_only(void **state)
+{
+    struct fixture *f = *state;
+    struct fpd_store_builder_config cfg = { .device = "b",
+                                            .storage = "flash0",
+                                            .size = CHUNK + 512,
+                                            .chunk_size = CHUNK };
+    uint8_t *image = image_new(1, 3), digests[2 * 16], kinds[2] = { 0 };
+    struct fpd_store_builder *b;
+    struct fpd_snapshot a;
+    bool wanted[2];
+
+    assert_int_equal(take(f->store, "a", image, CHUNK, CHUNK, &a), 0);
+    for (int i = 0; i < 2; i++)
+        fpd_store_digest(image, CHUNK, digests + 16 * i);
+    assert_int_equal(fpd_store_builder_new(f->store, &cfg, &b), 0);
+    assert_int_equal(fpd_store_builder_offer(b, 0, 2, digests, kinds, wanted),
+                     1);
+    assert_true(wanted[1]); /* the last one is shorter */
+    /* One that waits in the batch has a size too. */
+    image[0] ^= 1;
+    fpd_store_digest(image, CHUNK, digests);
+    memcpy(digests + 16, digests, 16);
+    assert_int_equal(fpd_store_builder_put(b, 0, image, CHUNK), FP_OK);
+    assert_int_equal(fpd_store_builder_offer(b, 0, 2, digests, kinds, wanted),
+                     1);
+    assert_true(wanted[1]);
+    fpd_store_builder_free(b);
+    free(image);
+}
+
 struct meanwhile {
     struct fpd_store *store;
     uint8_t *image;
@@ -340,6 +371,32 @@ static void a_damaged_chunk_is_found_and_healed(void **state)
     free(image);
 }
 
+/* A snapshot that names a chunk of another size is what is wrong; the chunk is
+ * another's, and sound. */
+static void a_chunk_of_another_size_stays_sound(void **state)
+{
+    struct fixture *f = *state;
+    struct fpd_store_verify v;
+    struct fpd_snapshot a, b;
+    uint8_t *image = image_new(2, 4), byte;
+    struct fpd_snapshot_reader *r;
+
+    assert_int_equal(take(f->store, "a", image, 2 * CHUNK, CHUNK, &a), 0);
+    assert_int_equal(take(f->store, "b", image, 2 * CHUNK, CHUNK, &b), 0);
+    damage(f, "store.db",
+           "UPDATE snapshot SET chunk_size = 2048, size = 4096"
+           " WHERE device = 'b'");
+    assert_int_equal(fpd_store_verify(f->store, b.id, NULL, NULL, &v), 0);
+    assert_int_equal(v.bad, 2);
+    assert_int_equal(fpd_store_snapshot_open(f->store, b.id, &r), 0);
+    assert_int_equal(fpd_store_snapshot_read(r, 0, &byte, 1, NULL),
+                     FP_ERR_CORRUPT);
+    fpd_store_snapshot_close(r);
+    assert_int_equal(ask(f, "store.db", "SELECT sum(bad) FROM chunk"), 0);
+    assert_int_equal(compare(f->store, a.id, image, 2 * CHUNK), 0);
+    free(image);
+}
+
 /* 70,000 chunks make a tree of three levels: 274 leaves, 2 nodes, a root. */
 static void three_levels(void **state)
 {
@@ -508,6 +565,8 @@ int main(void)
         TEST(delete_and_sweep_free_what_is_not_shared),
         TEST(a_handle_outlives_its_snapshot),
         TEST(a_builder_pins_what_it_names),
+        TEST(a_digest_counts_in_its_size_only),
+        TEST(a_chunk_of_another_size_stays_sound),
         TEST(a_commit_during_a_sweep_is_kept),
         TEST(long_work_can_be_given_up),
         TEST(fill_and_unreadable_take_no_chunk),
