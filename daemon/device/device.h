@@ -399,7 +399,7 @@ struct fpd_request {
             bool created;       /* result: there was none before */
             bool unchanged;     /* result: it had this content, nothing was
                                   programmed for it */
-            bool gave_up;       /* result: in_place, and it has begun */
+            bool gave_up;       /* result: in_place, and it may have begun */
             uint8_t sha256[32]; /* result */
             uint64_t size;      /* result */
             uint32_t fs_gen;

@@ -54,6 +54,7 @@ struct put {
     struct fpd_stat old; /* valid if `exists` */
     bool exists;
     bool opened;              /* the device may hold something staged */
+    bool begun;               /* the device has opened the file */
     bool whole;               /* WHOLE: it is open and the bytes go out */
     bool committed;           /* a commit went out in this epoch */
     bool recommits;           /* it is sent again: did the first arrive? */
@@ -213,6 +214,7 @@ static bool ask_open(struct fpd_session *s, struct fpd_op_state *op,
     if (fpd_session_send(s)) {
         p->opened = true;
         p->whole = p->committed = whole;
+        op->req->u.put.gave_up = req->u.put.in_place;
         return true;
     }
     fpd_op_fail(op, FP_ERR_NAMETOOLONG,
@@ -500,7 +502,7 @@ static void take_open(struct fpd_op_state *op, const fp_PutOpenReply *reply)
         fpd_op_broken(op, "the device has more of the upload than was sent");
         return;
     }
-    op->req->u.put.gave_up = op->req->u.put.in_place;
+    p->begun = true;
     p->off = reply->off;
     atomic_store(&op->req->u.put.sent, p->off);
     fpd_spool_consumed(p->spool, p->off);
@@ -588,6 +590,8 @@ static void put_failed(struct fpd_session *s, struct fpd_op_state *op,
 {
     int err = fpd_info_error(failure->error);
 
+    if (op->step == OPEN)
+        op->req->u.put.gave_up &= put(op)->begun;
     if ((op->step == OPEN || op->step == WHOLE) && err == FP_ERR_NFILE &&
         others(s, op) > 0) {
         /* Its places are taken by uploads of ours: after them. */

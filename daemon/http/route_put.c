@@ -251,8 +251,8 @@ static void after_put(struct fpd_call *call)
     }
     if (req->err) {
         if (req->u.put.gave_up)
-            fpd_problem_also(call, "What the file held is gone, and what it "
-                                   "holds now is less than was sent.");
+            fpd_problem_also(call, "What the file held is given up: it may be "
+                                   "empty, or hold a part of what was sent.");
         if (req->err == FP_ERR_EXIST && req->u.put.if_absent)
             req->err = FP_ERR_PRECOND;
         if (req->err == FP_ERR_PRECOND && !req->failure.detail[0])

@@ -253,7 +253,7 @@ def test_in_place_gives_nothing_up_for_what_does_not_fit(bed, folder):
     large = content(free + len(old) + 8192, 3)
     assert len(large) < 1 << 20
     for data in (large, iter([large[:70_000], large[70_000:]])):
-        problem(bed.http.put(f'{url}?in_place=1', data=data), 507, 'NOSPC')
+        assert 'given up' not in problem(bed.http.put(f'{url}?in_place=1', data=data), 507, 'NOSPC')['detail']
         assert bed.http.get(url).content == old
     problem(bed.http.put(f'{folder}/new?in_place=1', data=large), 507, 'NOSPC')
     problem(bed.http.get(f'{folder}/new'), 404)
@@ -281,6 +281,22 @@ def test_free_space_is_that_of_now(bed, folder):
         before = free()
         assert bed.http.put(f'{folder}/f{i}', data=content(40_000, i)).status_code == 201
         assert before - free() >= 40_000
+
+
+def test_what_breaks_off_in_place_says_what_is_gone(fresh):
+    agent = fresh.agent('dev', blocks=256)
+    fresh.line('dev', 115200)
+    fresh.start_daemon()
+    fresh.online('dev')
+    url, flash = fresh.api('/devices/dev/fs/flash/f'), fresh.dir / 'dev.img'
+    assert fresh.http.put(url, data=content(3000)).status_code == 201
+    before = flash.read_bytes()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        put = pool.submit(fresh.http.put, url + '?in_place=1', data=content(600_000, 2))
+        wait_for('the first bytes', lambda: flash.read_bytes() != before)
+        agent.kill()
+        doc = problem(put.result(), 503, 'NODEV')
+    assert 'What the file held is given up' in doc['detail'], doc
 
 
 def test_a_volume_under_restore_is_busy_not_absent(fresh):
