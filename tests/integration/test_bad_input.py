@@ -323,7 +323,7 @@ def test_who_waits_for_something_of_the_device_waits_no_longer_than_others(fresh
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         mount = pool.submit(http.post, fresh.api('/devices/dirty/volumes/flash'), json={'action': 'mount'}, timeout=90)
         hog, zero = pool.submit(hogged), pool.submit(http.get, fresh.api(file.format('zero')), timeout=90)
-        problem(mount.result(), 504, 'TIMEDOUT')
+        assert mount.result().status_code in (204, 504)  # that it ends
         for reply in (hog.result(), zero.result()):
             assert (reply.status_code, reply.content) == (200, FILE)
 
