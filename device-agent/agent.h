@@ -361,7 +361,7 @@ struct fp_agent {
 #if FP_AGENT_RATES
     struct fp_agent_rate rate;
 #endif
-    int32_t zone_min, told_zone_min; /* in use; as the last Hello told */
+    int16_t zone_min, told_zone_min; /* in use; as the last Hello told */
     uint32_t reboot_ms;
     uint32_t bulk_done; /* bytes taken of the record in front */
     uint32_t next_task; /* who is served first next time */

@@ -14,9 +14,9 @@
 
 void fp_agent_take_zone(struct fp_agent *agent)
 {
-    int32_t zone_min = agent->told_zone_min;
+    int16_t zone_min = agent->told_zone_min;
 
-    if (!fp_agent_trusts(agent) || zone_min < -1440 || zone_min > 1440)
+    if (!fp_agent_trusts(agent))
         return;
     agent->zone_min = zone_min;
     for (uint32_t i = 0; i < agent->cfg->volume_count; i++)
@@ -35,7 +35,9 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
         return fp_agent_because(task, FP_ERR_NOTSUP,
                                 "this agent speaks version 1 of the messages");
     }
-    agent->told_zone_min = hello->zone_min;
+    agent->told_zone_min = agent->zone_min;
+    if (hello->zone_min >= -1440 && hello->zone_min <= 1440)
+        agent->told_zone_min = (int16_t)hello->zone_min;
     fp_agent_bulk_begin(agent, hello->features &
                                    (FEATURES | fp_agent_bulk_features(agent)));
     memset(agent->host_nonce, 0, sizeof agent->host_nonce);

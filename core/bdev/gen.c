@@ -238,35 +238,36 @@ int fp_bdev_gen_freeze(struct fp_bdev_gen *gen, uint32_t ms)
     if (fp_bdev_gen_is_frozen(gen))
         return FP_OK;
     now_ms = gen->cfg.clock_ms(gen->cfg.clock_ctx);
-    if (now_ms - gen->thawed_at_ms < gen->rest_ms)
+    if (now_ms - gen->since_ms < gen->for_ms)
         return FP_ERR_BUSY;
     gen->frozen = true;
-    gen->frozen_at_ms = now_ms;
-    gen->frozen_for_ms = ms;
+    gen->since_ms = now_ms;
+    gen->for_ms = ms;
     return FP_OK;
 }
 
-static void thaw_at(struct fp_bdev_gen *gen, uint32_t ms)
+/* After as many milliseconds, which whoever writes has now, too. */
+static void thaw_after(struct fp_bdev_gen *gen, uint32_t ms)
 {
     gen->frozen = false;
-    gen->thawed_at_ms = ms;
-    gen->rest_ms = ms - gen->frozen_at_ms;
+    gen->since_ms += ms;
+    gen->for_ms = ms;
+}
+
+static uint32_t passed_ms(const struct fp_bdev_gen *gen)
+{
+    return gen->cfg.clock_ms(gen->cfg.clock_ctx) - gen->since_ms;
 }
 
 void fp_bdev_gen_thaw(struct fp_bdev_gen *gen)
 {
     if (fp_bdev_gen_is_frozen(gen))
-        thaw_at(gen, gen->cfg.clock_ms(gen->cfg.clock_ctx));
+        thaw_after(gen, passed_ms(gen));
 }
 
 bool fp_bdev_gen_is_frozen(struct fp_bdev_gen *gen)
 {
-    uint32_t passed_ms;
-
-    if (!gen->frozen)
-        return false;
-    passed_ms = gen->cfg.clock_ms(gen->cfg.clock_ctx) - gen->frozen_at_ms;
-    if (passed_ms >= gen->frozen_for_ms)
-        thaw_at(gen, gen->frozen_at_ms + gen->frozen_for_ms);
+    if (gen->frozen && passed_ms(gen) >= gen->for_ms)
+        thaw_after(gen, gen->for_ms);
     return gen->frozen;
 }

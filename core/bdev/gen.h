@@ -50,8 +50,9 @@ struct fp_bdev_gen {
     uint8_t *answer;     /* map A: [since_gen, answer_gen) */
     uint8_t *fresh;      /* map B: [answer_gen, gen) */
     bool frozen;
-    uint32_t frozen_at_ms, frozen_for_ms;
-    uint32_t thawed_at_ms, rest_ms; /* not frozen again before */
+    /* Frozen: since when and for how long; else when that ended, and how long it
+     * is not frozen again. */
+    uint32_t since_ms, for_ms;
 };
 
 /* Bytes of both maps, one bit a chunk each. */

@@ -44,6 +44,7 @@ CALLS = {
     'device-agent/info:*': ['config[]'],
     'device-agent/media:*': ['config[]', 'storages[]'],
     'device-agent/mount:device_of': ['volumes[]'],
+    'device-agent/mount:as_told': ['device-agent/mount:mount_it', 'device-agent/mount:make'],
     'device-agent/rate:*': ['config[]'],
     'device-agent/reply:*': ['config[]'],
     'device-agent/restore:*': ['config[]'],

@@ -1161,7 +1161,7 @@ static void few_images_wait_for_a_device(void **state)
     struct fpd_restore_params p = { .device = "a", .storage = "flash0" };
     struct bench *b = *state;
     char id[FPD_JOB_ID_SIZE], why[200] = "";
-    struct fpd_spool *spool = spool_of(b, dev_a.mem, CHUNK);
+    struct fpd_spool *spool = spool_of(b, dev_a.mem, SIZE);
 
     p.spool = spool;
     assert_int_equal(fpd_spool_end(spool), FP_OK);
