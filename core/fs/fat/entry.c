@@ -91,7 +91,8 @@ static void scan(struct fp_fat *fs, struct gap *gap, struct fp_fat_place *place)
     while (!fs->err && !(is_end && gap->run == place->slots)) {
         /* Within a sector of a cluster the next slot is behind this one. */
         raw = !FP_FAT_SMALL && raw && !is_end && gap->at.head &&
-                      (raw + FP_FAT_SLOT - fs->win.buf) & (fs->sector_size - 1)
+                      (uint32_t)(raw + FP_FAT_SLOT - fs->win.buf) &
+                          (fs->sector_size - 1)
                   ? raw + FP_FAT_SLOT
                   : fp_fat_slot(fs, &gap->at);
         is_end = !raw || !raw[0];
