@@ -152,7 +152,7 @@ static int fits_in_place(struct fp_agent *agent, struct fp_agent_task *task,
                          struct fp_agent_upload *upload)
 {
     struct fp_file *file = &upload->file;
-    uint64_t size = upload->size;
+    fp_addr size = upload->size;
     struct fp_stat st;
     int err = fp_vfs_open(agent->cfg->vfs, file, upload->path,
                           open_flags(fp_PutMode_PUT_STAGED));
