@@ -57,9 +57,9 @@ def checker(path):
                           capture_output=True, text=True, timeout=120)
 
 
-def two(bed, timing='none'):
-    add_agent(bed, 'one', 'unix', blocks=128)
-    add_agent(bed, 'two', 'unix', blocks=128, timing=timing)
+def two(bed, timing='none', blocks=128):
+    add_agent(bed, 'one', 'unix', blocks=blocks)
+    add_agent(bed, 'two', 'unix', blocks=blocks, timing=timing)
     bed.start_daemon()
     bed.online('one')
     bed.online('two')
@@ -176,8 +176,8 @@ def waits_for(bed, reply, limit):
 
 
 def test_a_restore_to_slow_flash_says_that_it_waits_for_it(fresh):
-    two(fresh, timing='nor')
-    put(fresh, 'one', 'f', content(480_000))
+    two(fresh, timing='nor', blocks=256)    # the device is asked each 2 s, and may answer late
+    put(fresh, 'one', 'f', content(980_000))
     reply = start_restore(fresh, done(fresh, start_backup(fresh, 'one'))['snapshot'], 'two')
     waits_for(fresh, reply, 'flash')
     done(fresh, reply)
