@@ -1100,20 +1100,25 @@ static void an_upload_lost_with_the_daemon_is_reported(void **state)
     fpd_spool_unref(spool);
 }
 
-static void a_smaller_image_is_refused_at_once(void **state)
+static void assert_size_refused(struct bench *b, uint64_t size, int err,
+                                const char *want)
 {
-    struct bench *b = *state;
     char id[FPD_JOB_ID_SIZE], why[200] = "";
     struct fpd_spool *spool;
     struct fpd_restore_params p = { .device = "b", .storage = "flash0" };
 
-    assert_int_equal(fpd_spool_new(b->dir, SIZE - 1, &spool), FP_OK);
+    assert_int_equal(fpd_spool_new(b->dir, size, &spool), FP_OK);
     p.spool = spool;
-    assert_int_equal(fpd_jobs_restore(b->jobs, &p, id, why, sizeof(why)),
-                     FP_ERR_PRECOND);
-    assert_string_equal(why, "The image has 262143 bytes, flash0 has 262144.");
+    assert_int_equal(fpd_jobs_restore(b->jobs, &p, id, why, sizeof(why)), err);
+    assert_string_equal(why, want);
     assert_int_equal(dev_b.ops, 0);
     fpd_spool_unref(spool);
+}
+
+static void a_smaller_image_is_refused_at_once(void **state)
+{
+    assert_size_refused(*state, SIZE - 1, FP_ERR_PRECOND,
+                        "The image has 262143 bytes, flash0 has 262144.");
 }
 
 static void a_size_that_comes_last_is_looked_at_before_an_erase(void **state)
@@ -1142,18 +1147,8 @@ static void a_size_that_comes_last_is_looked_at_before_an_erase(void **state)
 
 static void too_large_an_image_is_refused_at_once(void **state)
 {
-    struct bench *b = *state;
-    char id[FPD_JOB_ID_SIZE], why[200] = "";
-    struct fpd_spool *spool;
-    struct fpd_restore_params p = { .device = "b", .storage = "flash0" };
-
-    assert_int_equal(fpd_spool_new(b->dir, SIZE + 1, &spool), FP_OK);
-    p.spool = spool;
-    assert_int_equal(fpd_jobs_restore(b->jobs, &p, id, why, sizeof(why)),
-                     FP_ERR_FBIG);
-    assert_string_equal(why, "The image has 262145 bytes, flash0 has 262144.");
-    assert_int_equal(dev_b.ops, 0);
-    fpd_spool_unref(spool);
+    assert_size_refused(*state, SIZE + 1, FP_ERR_FBIG,
+                        "The image has 262145 bytes, flash0 has 262144.");
 }
 
 static void few_images_wait_for_a_device(void **state)
