@@ -3,6 +3,8 @@
 #define _FILE_OFFSET_BITS 64
 #include "cli/image/blank.h"
 
+#include "cli/belt.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -16,11 +18,28 @@
 /* A page of this size is got in one step, not in 512. */
 #define LARGE_PAGE ((size_t)2 << 20)
 
-/* As much as is zero is left out of the file. */
-#define PIECE 4096u
+/* As much as is zero is left out of the file, and as much is written again
+ * where a byte of it has changed. */
+#define UNIT ((size_t)4096)
 
 /* As much is written in one call: a signal waits for its end. */
-#define WRITE_MAX ((size_t)1 << 20)
+#define PIECE_UNITS 64u
+#define PIECE       (PIECE_UNITS * UNIT)
+#define TRAYS       3
+
+/* What is in the file of a unit. */
+enum written {
+    NOT_YET,
+    ON_ITS_WAY, /* others read it: nobody may change it */
+    WRITTEN,
+    STALE, /* it has changed since */
+};
+
+struct tray {
+    const struct fpc_image_blank *blank;
+    size_t piece;
+    bool failed;
+};
 
 static struct fpc_image_blank *blank_of(struct fp_bdev *dev)
 {
@@ -47,18 +66,142 @@ static int blank_read(struct fp_bdev *dev, fp_addr off, void *buf,
     return FP_OK;
 }
 
+/* --- writing behind ------------------------------------------------------- */
+
+bool fpc_image_is_zero(const uint8_t *buf, size_t size)
+{
+    return size == 0 || (buf[0] == 0 && memcmp(buf, buf + 1, size - 1) == 0);
+}
+
+static bool write_all(int fd, const uint8_t *src, size_t size, size_t at)
+{
+    while (size > 0) {
+        ssize_t n = pwrite(fd, src, size, (off_t)at);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        src += n;
+        at += (size_t)n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
+/* Bytes from the start on, by units that are all zero, or of which none is. */
+static size_t run_of(const uint8_t *mem, size_t size, bool *zero)
+{
+    size_t run = 0, n;
+
+    for (; run < size && run < PIECE; run += n) {
+        bool is;
+
+        n = size - run < UNIT ? size - run : UNIT;
+        is = fpc_image_is_zero(mem + run, n);
+        if (run == 0)
+            *zero = is;
+        else if (is != *zero)
+            break;
+    }
+    return run;
+}
+
+/* Where the file has nothing yet, zeros are left out: holes read as zeros. */
+static bool write_first(int fd, const uint8_t *src, size_t size, size_t at)
+{
+    for (size_t done = 0, n; done < size; done += n) {
+        bool zero = false;
+
+        n = run_of(src + done, size - done, &zero);
+        if (!zero && !write_all(fd, src + done, n, at + done))
+            return false;
+    }
+    return true;
+}
+
+static void write_tray(void *tray)
+{
+    struct tray *t = tray;
+    const size_t at = t->piece * PIECE;
+
+    t->failed = !write_first(t->blank->fd, t->blank->mem + at, PIECE, at);
+}
+
+static void mark(struct fpc_image_blank *blank, size_t piece, enum written as)
+{
+    memset(blank->written + piece * PIECE_UNITS, (int)as, PIECE_UNITS);
+}
+
+/* What failed is tried again at the end, and told then. */
+static bool take_back(struct fpc_image_blank *blank)
+{
+    const struct tray *t = fpc_belt_take(blank->behind);
+
+    if (t)
+        mark(blank, t->piece, t->failed ? STALE : WRITTEN);
+    return t;
+}
+
+static void give(struct fpc_image_blank *blank, size_t piece)
+{
+    struct tray *t = fpc_belt_empty(blank->behind);
+
+    if (!t && take_back(blank))
+        t = fpc_belt_empty(blank->behind);
+    if (!t)
+        return;
+    *t = (struct tray){ .blank = blank, .piece = piece };
+    mark(blank, piece, ON_ITS_WAY);
+    fpc_belt_give(blank->behind);
+}
+
+/* [off, off + size), not empty, is going to be changed. */
+static void change(struct fpc_image_blank *blank, size_t off, size_t size)
+{
+    if (!blank->behind)
+        return;
+    for (size_t i = off / UNIT; i <= (off + size - 1) / UNIT; i++) {
+        while (blank->written[i] == ON_ITS_WAY)
+            take_back(blank);
+        if (blank->written[i] == WRITTEN)
+            blank->written[i] = STALE;
+    }
+}
+
+/* [off, off + size), not empty, was programmed: a piece whose last byte was so
+ * is thought to be full. */
+static void programmed(struct fpc_image_blank *blank, size_t off, size_t size)
+{
+    if (!blank->behind)
+        return;
+    for (size_t i = off / PIECE; (i + 1) * PIECE <= off + size; i++)
+        if (blank->written[(i + 1) * PIECE_UNITS - 1] == NOT_YET)
+            give(blank, i);
+}
+
+/* --- the device ----------------------------------------------------------- */
+
 static int blank_prog(struct fp_bdev *dev, fp_addr off, const void *buf,
                       uint32_t size)
 {
     struct fpc_image_blank *blank = blank_of(dev);
     const uint32_t n = touched(blank, off, size);
+    int err;
 
-    if (off > blank->end) /* what is skipped is erased */
+    if (size == 0)
+        return FP_OK;
+    if (off > blank->end) { /* what is skipped is erased */
+        change(blank, blank->end, (size_t)off - blank->end);
         memset(blank->mem + blank->end, blank->fill, (size_t)off - blank->end);
+    }
+    change(blank, off, size);
     if (off + size > blank->end)
         blank->end = (size_t)off + size;
     memcpy(blank->mem + off + n, (const uint8_t *)buf + n, size - n);
-    return blank->ram_ops->prog(dev, off, buf, n);
+    err = blank->ram_ops->prog(dev, off, buf, n);
+    programmed(blank, off, size);
+    return err;
 }
 
 static int blank_erase(struct fp_bdev *dev, uint32_t block, uint32_t count)
@@ -67,6 +210,8 @@ static int blank_erase(struct fp_bdev *dev, uint32_t block, uint32_t count)
     const size_t off = (size_t)block * dev->block_size;
     const size_t size = (size_t)count * dev->block_size;
 
+    if (size > 0)
+        change(blank, off, size);
     if (off + size >= blank->end)
         blank->end = off < blank->end ? off : blank->end;
     else
@@ -97,6 +242,7 @@ int fpc_image_blank_new(struct fpc_image_blank *blank, uint32_t prog_size,
     *blank = (struct fpc_image_blank){
         .fill = fill,
         .size = (size_t)block_size * block_count,
+        .fd = -1,
     };
     blank->mem = new_memory(blank->size);
     if (!blank->mem)
@@ -114,60 +260,58 @@ int fpc_image_blank_new(struct fpc_image_blank *blank, uint32_t prog_size,
 
 void fpc_image_blank_free(struct fpc_image_blank *blank)
 {
+    fpc_belt_free(blank->behind);
+    if (blank->fd >= 0)
+        close(blank->fd);
+    free(blank->written);
     free(blank->mem);
-    blank->mem = NULL;
+    *blank = (struct fpc_image_blank){ .fd = -1 };
 }
 
-bool fpc_image_is_zero(const uint8_t *buf, size_t size)
+int fpc_image_blank_open(struct fpc_image_blank *blank, const char *path)
 {
-    return size == 0 || (buf[0] == 0 && memcmp(buf, buf + 1, size - 1) == 0);
+    blank->fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    return blank->fd < 0 ? -1 : 0;
 }
 
-static bool write_all(int fd, const uint8_t *src, size_t size, size_t at)
+/* Without the memory for it, all is written at the end. */
+void fpc_image_blank_follow(struct fpc_image_blank *blank)
 {
-    while (size > 0) {
-        ssize_t n = pwrite(fd, src, size, (off_t)at);
+    blank->written =
+        calloc(blank->size / PIECE + 1, PIECE_UNITS * sizeof *blank->written);
+    if (blank->written)
+        blank->behind = fpc_belt_new(write_tray, sizeof(struct tray), TRAYS);
+}
 
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        src += n;
-        at += (size_t)n;
-        size -= (size_t)n;
+/* Up to where the units from that at `at` on are in the same state. */
+static size_t same_from(const struct fpc_image_blank *blank, size_t at)
+{
+    size_t to = at / UNIT;
+
+    if (!blank->written)
+        return blank->end;
+    while (to * UNIT < blank->end &&
+           blank->written[to] == blank->written[at / UNIT])
+        to++;
+    return to * UNIT < blank->end ? to * UNIT : blank->end;
+}
+
+/* Up to where something was written. */
+static bool save_units(struct fpc_image_blank *blank)
+{
+    bool saved = true;
+
+    for (size_t at = 0, to; at < blank->end && saved; at = to) {
+        const uint8_t *src = blank->mem + at;
+        enum written is = blank->written ? blank->written[at / UNIT] : NOT_YET;
+
+        to = same_from(blank, at);
+        if (is == NOT_YET)
+            saved = write_first(blank->fd, src, to - at, at);
+        else if (is == STALE)
+            saved = write_all(blank->fd, src, to - at, at);
     }
-    return true;
-}
-
-/* Bytes from the start on, in pieces, of which all are zero, or none is. */
-static size_t run_of(const uint8_t *mem, size_t size, bool *zero)
-{
-    size_t run = 0, n;
-
-    for (; run < size && run < WRITE_MAX; run += n) {
-        bool is;
-
-        n = size - run < PIECE ? size - run : PIECE;
-        is = fpc_image_is_zero(mem + run, n);
-        if (run == 0)
-            *zero = is;
-        else if (is != *zero)
-            break;
-    }
-    return run;
-}
-
-/* What is zero is left out of the file: holes read as zeros. */
-static bool write_bytes(int fd, const uint8_t *mem, size_t size)
-{
-    for (size_t at = 0, n; at < size; at += n) {
-        bool zero = false;
-
-        n = run_of(mem + at, size - at, &zero);
-        if (!zero && !write_all(fd, mem + at, n, at))
-            return false;
-    }
-    return true;
+    return saved;
 }
 
 static bool write_erased(int fd, uint8_t fill, size_t at, size_t end)
@@ -176,7 +320,7 @@ static bool write_erased(int fd, uint8_t fill, size_t at, size_t end)
     size_t n;
 
     memset(erased, fill, sizeof erased);
-    for (; at < end && fill != 0; at += n) {
+    for (; at < end; at += n) {
         n = end - at < sizeof erased ? end - at : sizeof erased;
         if (!write_all(fd, erased, n, at))
             return false;
@@ -184,15 +328,18 @@ static bool write_erased(int fd, uint8_t fill, size_t at, size_t end)
     return true;
 }
 
-int fpc_image_blank_save(const struct fpc_image_blank *blank, const char *path)
+/* Behind the end all is erased: zeros as a hole, that the file grows by. */
+static bool save_rest(struct fpc_image_blank *blank)
 {
-    const int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
-    bool saved;
+    return ftruncate(blank->fd, (off_t)blank->end) == 0 &&
+           (blank->fill == 0 ||
+            write_erased(blank->fd, blank->fill, blank->end, blank->size)) &&
+           ftruncate(blank->fd, (off_t)blank->size) == 0;
+}
 
-    if (fd < 0)
-        return -1;
-    saved = write_bytes(fd, blank->mem, blank->end) &&
-            write_erased(fd, blank->fill, blank->end, blank->size) &&
-            ftruncate(fd, (off_t)blank->size) == 0;
-    return close(fd) == 0 && saved ? 0 : -1;
+int fpc_image_blank_save(struct fpc_image_blank *blank)
+{
+    while (blank->behind && take_back(blank))
+        ;
+    return save_units(blank) && save_rest(blank) ? 0 : -1;
 }

@@ -162,8 +162,14 @@ static int make_in_memory(struct fpc_make *m, const char *path, uint32_t count)
         return err;
     if (card)
         blank.ram.bdev.flags = FP_BDEV_OVERWRITE | FP_BDEV_ATOMIC_PROG;
-    err = make_on(m, &blank.ram.bdev);
-    if (err == FP_OK && fpc_image_blank_save(&blank, path) != 0)
+    if (fpc_image_blank_open(&blank, path) != 0)
+        err = fpc_failed(m->image->path);
+    /* Where it is tried which size fits, most is written for nothing. */
+    if (err == FP_OK && m->image->cfg.block_count)
+        fpc_image_blank_follow(&blank);
+    if (err == FP_OK)
+        err = make_on(m, &blank.ram.bdev);
+    if (err == FP_OK && fpc_image_blank_save(&blank) != 0)
         err = fpc_failed(m->image->path);
     fpc_image_blank_free(&blank);
     return err;
