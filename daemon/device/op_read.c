@@ -20,8 +20,8 @@
 #include "daemon/device/op.h"
 
 #include "core/digest/crc32.h"
-#include "core/digest/sha256.h"
 #include "core/error.h"
+#include "daemon/hash.h"
 #include "daemon/log.h"
 
 #include <stdlib.h>
@@ -58,7 +58,7 @@ struct read {
     uint32_t fs_gen;
     bool opened;
     bool moved;           /* something changed: verify at the end */
-    struct fp_sha256 sha; /* of [off, given) and, at the end, all of it */
+    struct fpd_hash hash; /* of [off, given) and, at the end, all of it */
     struct slice slices[SLICES];
 };
 
@@ -76,9 +76,10 @@ static int read_init(struct fpd_op_state *op)
 {
     struct read *r = rd(op);
 
+    if (fpd_hash_begin(&r->hash) != FP_OK)
+        return FP_ERR_NOMEM;
     r->next = r->given = op->req->u.read.off;
     r->pipe = fpd_pipe_ref(op->req->u.read.pipe);
-    fp_sha256_init(&r->sha);
     fpd_pipe_on_room(r->pipe, wake, op->device);
     return FP_OK;
 }
@@ -109,6 +110,7 @@ static void read_end(struct fpd_session *s, struct fpd_op_state *op)
         fpd_pipe_finish(r->pipe, op->req->err);
     }
     fpd_pipe_unref(r->pipe);
+    fpd_hash_drop(&r->hash);
     for (int i = 0; i < SLICES; i++)
         free(r->slices[i].buf);
 }
@@ -305,7 +307,7 @@ static void deliver(struct fpd_op_state *op)
 
             if (!slice->used || !slice->ended || slice->off != r->given)
                 continue;
-            fp_sha256_update(&r->sha, slice->buf, slice->len);
+            fpd_hash_add(&r->hash, slice->buf, slice->len);
             if (must_verify(r, slice)) {
                 op->step = VERIFY;
                 return;
@@ -336,13 +338,13 @@ static void take_end(struct fpd_op_state *op, struct slice *slice,
     deliver(op);
 }
 
-/* The digest of the range, now: `sha` has what was read of it. */
+/* The digest of the range, now: `hash` has what was read of it. */
 static void take_digest(struct fpd_op_state *op, const fp_DigestReply *reply)
 {
     struct read *r = rd(op);
     uint8_t sha256[32];
 
-    fp_sha256_final(&r->sha, sha256);
+    fpd_hash_end(&r->hash, sha256);
     if (reply->size != r->size || reply->sha256.size != 32 ||
         memcmp(reply->sha256.bytes, sha256, 32) != 0) {
         fpd_op_fail(op, FP_ERR_STALE, "the file changed while it was read");

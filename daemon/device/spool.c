@@ -6,9 +6,9 @@
  */
 #include "daemon/device/spool.h"
 
-#include "core/digest/sha256.h"
 #include "core/error.h"
 #include "daemon/device/hook.h"
+#include "daemon/hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@
 struct fpd_spool {
     _Atomic unsigned refs;
     int fd;
-    struct fp_sha256 sha;   /* the writer's alone until the end */
+    struct fpd_hash hash;   /* the writer's alone, until its end */
     struct fpd_hook writer; /* wake_when_writable */
     struct fpd_hook reader; /* on_data */
     pthread_mutex_t lock;
@@ -77,9 +77,14 @@ int fpd_spool_new(const char *dir, uint64_t size, struct fpd_spool **out)
     *out = NULL;
     if (!spool)
         return FP_ERR_NOMEM;
+    if (fpd_hash_begin(&spool->hash) != FP_OK) {
+        free(spool);
+        return FP_ERR_NOMEM;
+    }
     spool->fd = open_unnamed(dir);
     if (spool->fd < 0) {
         err = error_of(errno);
+        fpd_hash_drop(&spool->hash);
         free(spool);
         return err;
     }
@@ -87,7 +92,6 @@ int fpd_spool_new(const char *dir, uint64_t size, struct fpd_spool **out)
     pthread_mutex_init(&spool->lock, NULL);
     fpd_hook_init(&spool->writer);
     fpd_hook_init(&spool->reader);
-    fp_sha256_init(&spool->sha);
     spool->st.size = size;
     spool->max = size;
     *out = spool;
@@ -105,6 +109,7 @@ void fpd_spool_unref(struct fpd_spool *spool)
     if (!spool || atomic_fetch_sub(&spool->refs, 1) != 1)
         return;
     close(spool->fd);
+    fpd_hash_drop(&spool->hash);
     pthread_mutex_destroy(&spool->lock);
     fpd_hook_deinit(&spool->writer);
     fpd_hook_deinit(&spool->reader);
@@ -158,7 +163,7 @@ int fpd_spool_write(struct fpd_spool *spool, const void *buf, size_t size)
         err = write_all(spool->fd, have, buf, size);
     if (err)
         return err;
-    fp_sha256_update(&spool->sha, buf, size);
+    fpd_hash_add(&spool->hash, buf, size);
     pthread_mutex_lock(&spool->lock);
     spool->st.have = have + size;
     pthread_mutex_unlock(&spool->lock);
@@ -195,6 +200,23 @@ void fpd_spool_no_wake(struct fpd_spool *spool)
     fpd_hook_set(&spool->writer, NULL, NULL);
 }
 
+static void end_hash(struct fpd_spool *spool)
+{
+    if (spool->hash.ctx)
+        fpd_hash_end(&spool->hash, spool->st.sha256);
+}
+
+bool fpd_spool_is(struct fpd_spool *spool, const uint8_t sha256[32])
+{
+    bool is;
+
+    pthread_mutex_lock(&spool->lock);
+    end_hash(spool);
+    is = memcmp(spool->st.sha256, sha256, sizeof spool->st.sha256) == 0;
+    pthread_mutex_unlock(&spool->lock);
+    return is;
+}
+
 int fpd_spool_end(struct fpd_spool *spool)
 {
     int err = FP_OK;
@@ -206,7 +228,7 @@ int fpd_spool_end(struct fpd_spool *spool)
                spool->st.have < spool->st.size) {
         err = spool->st.err = FP_ERR_INVAL;
     } else if (!spool->st.ended) {
-        fp_sha256_final(&spool->sha, spool->st.sha256);
+        end_hash(spool);
         spool->st.size = spool->st.have;
         spool->st.ended = true;
     }

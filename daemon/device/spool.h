@@ -48,6 +48,8 @@ void fpd_spool_wake_when_writable(struct fpd_spool *spool,
 /* Writer: takes back what wake_when_writable asked for. When it has returned
  * no callback runs any more. */
 void fpd_spool_no_wake(struct fpd_spool *spool);
+/* Writer: has all that was written this digest? No more may be written. */
+bool fpd_spool_is(struct fpd_spool *spool, const uint8_t sha256[32]);
 /* Writer: the body is whole. FP_ERR_INVAL: fewer bytes than `size` came; the
  * upload then fails with that. */
 int fpd_spool_end(struct fpd_spool *spool);

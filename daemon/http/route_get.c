@@ -11,6 +11,7 @@
  * next one has an ETag.
  */
 #include "core/error.h"
+#include "daemon/hash.h"
 #include "daemon/http/cond.h"
 #include "daemon/http/fspath.h"
 #include "daemon/http/hashes.h"
@@ -18,7 +19,6 @@
 #include "daemon/http/route.h"
 #include "daemon/http/server.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,7 @@ struct get {
     struct fpd_ask ask;  /* STAT and DIGEST */
     struct fpd_ask read; /* READ, which may outlive the answer's headers */
     struct fpd_pipe *pipe;
-    EVP_MD_CTX *hash; /* NULL: not the whole file */
+    struct fpd_hash hash; /* not begun: not the whole file */
     _Atomic bool opened;
     bool looked, wants_tag, has_tag, ranged, has_mtime;
     int tries;
@@ -45,7 +45,7 @@ static void get_free(void *state)
     struct get *g = state;
 
     fpd_pipe_unref(g->pipe);
-    EVP_MD_CTX_free(g->hash);
+    fpd_hash_drop(&g->hash);
     free(g);
 }
 
@@ -71,11 +71,9 @@ static void pipe_ready(void *ctx)
 
 static void hash_all(struct fpd_call *call, struct get *g)
 {
-    if (g->sent != g->size || !g->hash ||
-        EVP_DigestFinal_ex(g->hash, g->sha256, NULL) != 1)
+    if (g->sent != g->size || !g->hash.ctx)
         return;
-    EVP_MD_CTX_free(g->hash);
-    g->hash = NULL;
+    fpd_hash_end(&g->hash, g->sha256);
     fpd_hashes_put(call->http->hashes, fpd_device_id(call->device), g->epoch,
                    g->path, g->fs_gen, g->sha256);
 }
@@ -92,8 +90,8 @@ static ssize_t read_body(void *cls, uint64_t pos, char *buf, size_t max)
     switch (fpd_pipe_read(g->pipe, buf, max, &got)) {
     case FPD_PIPE_DATA:
         g->sent += got;
-        if (g->hash)
-            EVP_DigestUpdate(g->hash, buf, got);
+        if (g->hash.ctx)
+            fpd_hash_add(&g->hash, buf, got);
         hash_all(call, g);
         return (ssize_t)got;
     case FPD_PIPE_EMPTY:
@@ -195,11 +193,9 @@ static void after_open(struct fpd_call *call)
     g->len = req->u.read.send;
     current_epoch(call, g->epoch);
     remember(call, g, g->epoch);
-    if (!g->ranged && !g->has_tag) {
-        g->hash = EVP_MD_CTX_new();
-        if (g->hash)
-            EVP_DigestInit_ex(g->hash, EVP_sha256(), NULL);
-    }
+    /* Without the memory for it nothing is remembered. */
+    if (!g->ranged && !g->has_tag)
+        (void)fpd_hash_begin(&g->hash);
     fpd_reply_stream(call, g->ranged ? 206 : 200, fpd_fs_type(g->path), g->len,
                      read_body);
     file_headers(call, g);

@@ -17,7 +17,6 @@
 #include "daemon/http/route.h"
 #include "daemon/http/server.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,10 +28,9 @@ struct put {
     struct fpd_ask ask;  /* PUT */
     struct fpd_ask stat; /* for If-Match: * and If-Unmodified-Since */
     struct fpd_spool *spool;
-    uint64_t room;    /* of the volume */
-    EVP_MD_CTX *hash; /* of the body, when a digest was promised */
+    uint64_t room; /* of the volume */
     uint8_t promised[32], if_sha256[TAGS_MAX][32];
-    bool must_exist, has_since;
+    bool has_promised, must_exist, has_since;
     int64_t since; /* seconds, of If-Unmodified-Since */
     bool done;     /* the spool has its end, or its failure */
     int refused;   /* by us, after the body came; 0: not */
@@ -44,7 +42,6 @@ static void put_free(void *state)
     struct put *p = state;
 
     fpd_spool_unref(p->spool);
-    EVP_MD_CTX_free(p->hash);
     free(p);
 }
 
@@ -103,13 +100,9 @@ static bool take_digest(struct fpd_call *call, struct put *p)
                         names[i]);
             return false;
         }
-        if (found == 0)
-            continue;
-        p->hash = EVP_MD_CTX_new();
-        if (p->hash && EVP_DigestInit_ex(p->hash, EVP_sha256(), NULL) == 1)
-            return true;
-        fpd_problem(call, FP_ERR_NOMEM, "The daemon is out of memory.");
-        return false;
+        p->has_promised = found > 0;
+        if (found > 0)
+            break;
     }
     return true;
 }
@@ -210,8 +203,6 @@ void fpd_route_fs_put_data(struct fpd_call *call, const char *data, size_t size)
 
     if (!p || p->done)
         return;
-    if (p->hash)
-        EVP_DigestUpdate(p->hash, data, size);
     err = fpd_spool_write(p->spool, data, size);
     if (err) {
         /* The worker has said why, or the disk is full; the rest is read and
@@ -288,11 +279,8 @@ static void fail_spool(struct fpd_call *call, struct put *p, int err,
 static void finish(struct fpd_call *call)
 {
     struct put *p = call->state;
-    uint8_t sha256[32];
 
-    if (p->hash && !p->done &&
-        (EVP_DigestFinal_ex(p->hash, sha256, NULL) != 1 ||
-         memcmp(sha256, p->promised, sizeof sha256) != 0)) {
+    if (p->has_promised && !p->done && !fpd_spool_is(p->spool, p->promised)) {
         fail_spool(call, p, FP_ERR_DIGEST,
                    "The body does not have the digest that its header gives; "
                    "the old file is untouched.");
