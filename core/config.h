@@ -62,6 +62,16 @@
 #define FP_CRC32_SMALL 0
 #endif
 
+/* 1: SHA-256 in a quarter of the code and, on ARM, at less than half the speed:
+ * what is compiled to be small has it. */
+#ifndef FP_SHA256_SMALL
+#ifdef __OPTIMIZE_SIZE__
+#define FP_SHA256_SMALL 1
+#else
+#define FP_SHA256_SMALL 0
+#endif
+#endif
+
 /* 1: FAT looks for each name among all of its directory, for small devices.
  * Else it notes, in half a KiB more, which names a directory cannot have and
  * where the last one was: files made or read one after the other cost no search

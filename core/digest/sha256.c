@@ -10,6 +10,7 @@
 #include "core/digest/sha256.h"
 
 #include "core/bytes.h"
+#include "core/config.h"
 
 #include <string.h>
 
@@ -32,7 +33,7 @@ static uint32_t rotr(uint32_t x, unsigned n)
     return x >> n | x << (32 - n);
 }
 
-static uint32_t next_word(uint32_t w[16], unsigned t)
+static inline uint32_t next_word(uint32_t w[16], unsigned t)
 {
     uint32_t w2 = w[(t - 2) & 15], w15 = w[(t - 15) & 15];
     uint32_t s1 = rotr(w2, 17) ^ rotr(w2, 19) ^ w2 >> 10;
@@ -42,6 +43,7 @@ static uint32_t next_word(uint32_t w[16], unsigned t)
     return w[t & 15];
 }
 
+#if FP_SHA256_SMALL
 static void compress(uint32_t h[8], const uint8_t *block)
 {
     uint32_t a = h[0], b = h[1], c = h[2], d = h[3];
@@ -78,6 +80,48 @@ static void compress(uint32_t h[8], const uint8_t *block)
     h[6] += g;
     h[7] += i;
 }
+#else
+/* Round t, of which `word` is the word and the constant together. No variable
+ * takes another's value: v[-t & 7] is a in this round, the one behind it b. */
+static inline void round_of(uint32_t v[8], unsigned t, uint32_t word)
+{
+    uint32_t a = v[-t & 7], b = v[(1 - t) & 7], c = v[(2 - t) & 7];
+    uint32_t e = v[(4 - t) & 7], f = v[(5 - t) & 7], g = v[(6 - t) & 7];
+    uint32_t t1 = v[(7 - t) & 7] + word + (g ^ (e & (f ^ g))) +
+                  (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25));
+
+    v[(3 - t) & 7] += t1;
+    v[(7 - t) & 7] = t1 + ((a & b) | (c & (a | b))) +
+                     (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22));
+}
+
+/* Written out, so that the variables lie in registers and all that is counted
+ * from t is known beforehand. */
+#define FOUR(round, t) round(t) round((t) + 1) round((t) + 2) round((t) + 3)
+#define SIXTEEN(round) \
+    FOUR(round, 0u) FOUR(round, 4u) FOUR(round, 8u) FOUR(round, 12u)
+#define FIRST(t) round_of(v, t, k[t] + w[t]);
+#define LATER(t) round_of(v, t, k[from + (t)] + next_word(w, t));
+
+static void run(uint32_t v[8], uint32_t w[16])
+{
+    SIXTEEN(FIRST)
+    for (unsigned from = 16; from < 64; from += 16) {
+        SIXTEEN(LATER)
+    }
+}
+static void compress(uint32_t h[8], const uint8_t *block)
+{
+    uint32_t v[8], w[16];
+
+    for (unsigned i = 0; i < 16; i++)
+        w[i] = fp_get_be32(block + 4 * i);
+    memcpy(v, h, sizeof v);
+    run(v, w);
+    for (unsigned i = 0; i < 8; i++)
+        h[i] += v[i];
+}
+#endif
 
 void fp_sha256_init(struct fp_sha256 *sha)
 {
