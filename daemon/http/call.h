@@ -77,7 +77,7 @@ struct fpd_call {
     const char *also;  /* fpd_problem_also(), until then */
     int retry_after_s; /* of it; 0: as the table has it */
 
-    /* private to http.c */
+    /* private to call.c, request.c and threads.c */
     int refs;
     bool unix_socket;
     bool started, ended, queued;

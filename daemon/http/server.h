@@ -51,7 +51,35 @@ struct fpd_http {
     int64_t started_ms;
 };
 
-/* Ends a hold, and gives back the reference that came with it (call.c). */
+/* --- call.c --- */
+
+/* Ends a hold, and gives back the reference that came with it. */
 void fpd_call_release(struct fpd_call *call);
+
+/* --- request.c: what libmicrohttpd calls --- */
+
+/* The request line is there: its struct fpd_call, NULL without memory. */
+void *fpd_request_new(void *http, const char *uri, struct MHD_Connection *conn);
+/* More of it has come, or it was resumed. */
+enum MHD_Result fpd_request_handle(void *http, struct MHD_Connection *conn,
+                                   const char *url, const char *method,
+                                   const char *version, const char *data,
+                                   size_t *size, void **slot);
+/* It was answered, or its connection has ended. */
+void fpd_request_completed(void *http, struct MHD_Connection *conn, void **slot,
+                           enum MHD_RequestTerminationCode code);
+
+/* --- threads.c --- */
+
+/* FP_ERR_NOMEM: not all of them run; join those that do. */
+int fpd_threads_start(struct fpd_http *http);
+void fpd_threads_join(struct fpd_http *http);
+
+/* --- listen.c --- */
+
+/* Sockets that listen, by http->cfg; of TCP the address is left in http->host,
+ * port and url. -1, and why. */
+int fpd_listen_tcp(struct fpd_http *http, char *why, size_t size);
+int fpd_listen_unix(struct fpd_http *http, char *why, size_t size);
 
 #endif
