@@ -119,7 +119,6 @@ bool fp_mini_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg,
                    void *ws);
 int fp_mini_mount(struct fp_mount *mnt);
 int fp_mini_statfs(struct fp_mount *mnt, struct fp_statfs *st);
-int fp_mini_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx);
 
 /* --- dir.c --- */
 
@@ -142,11 +141,12 @@ int64_t fp_mini_seek(struct fp_file *file, int64_t off, enum fp_whence whence);
 /* Nothing is written. */
 int fp_mini_forget(struct fp_file *file);
 
-/* --- probe.c, check.c --- */
+/* --- probe.c, check.c, blocks.c --- */
 
 int fp_mini_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score);
 int fp_mini_check(struct fp_mini *fs, struct fp_step *step);
 int fp_mini_step_ro(struct fp_mount *mnt, struct fp_step *step);
+int fp_mini_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx);
 
 /* --- the writing half --- */
 
@@ -188,7 +188,7 @@ int fp_mini_format(struct fp_bdev *dev, const struct fp_fs_config *cfg,
 int fp_mini_is_blank(struct fp_bdev *dev, const struct fp_fs_config *cfg,
                      void *ws, size_t ws_size);
 
-/* repair.c */
+/* check_repair.c */
 int fp_mini_step(struct fp_mount *mnt, struct fp_step *step);
 
 #endif

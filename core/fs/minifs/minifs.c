@@ -28,6 +28,6 @@ const struct fp_fs_ops fp_fs_minifs = {
     .readdir = fp_mini_readdir,
     .remove = fp_mini_remove,
     .rename = fp_mini_rename,
-    .blocks = fp_mini_blocks,
+    .blocks = FP_FS_BLOCKS ? fp_mini_blocks : NULL,
     .step = FP_FS_CHECK ? fp_mini_step : NULL,
 };

@@ -186,17 +186,3 @@ int fp_mini_statfs(struct fp_mount *mnt, struct fp_statfs *st)
                    FP_CAP_APPEND | FP_CAP_HOLES | FP_CAP_WRITE;
     return fp_mini_look(fs);
 }
-
-int fp_mini_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx)
-{
-    struct fp_mini *fs = fp_mini_of(mnt);
-    int err = fp_mini_look(fs);
-    const uint8_t *entry = fp_mini_entry(fs, 0);
-
-    if (!err)
-        err = fn(ctx, fs->block, FP_BLOCK_METADATA);
-    for (; entry < fs->end && !err; entry += FP_MINI_SECTION)
-        if (fp_mini_is_sound(fs, entry))
-            err = fn(ctx, fp_mini_block(fs, entry), FP_BLOCK_DATA);
-    return err;
-}

@@ -19,6 +19,6 @@ const struct fp_fs_ops fp_fs_minifs_ro = {
     .close = fp_mini_forget,
     .opendir = fp_mini_opendir,
     .readdir = fp_mini_readdir,
-    .blocks = fp_mini_blocks,
+    .blocks = FP_FS_BLOCKS ? fp_mini_blocks : NULL,
     .step = FP_FS_CHECK ? fp_mini_step_ro : NULL,
 };
