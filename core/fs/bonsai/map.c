@@ -113,7 +113,6 @@ int fp_bon_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     st->block_size = FP_BON_ROW;
     st->block_count = fs->rows;
     st->blocks_used = fs->rows - 1 - fs->free;
-    st->size = fs->rows * FP_BON_ROW;
     if (fs->free > FP_BON_KEEP)
         st->free = (fs->free - FP_BON_KEEP) * FP_BON_ROW;
     st->name_max = FP_BON_NAME_MAX;
