@@ -56,6 +56,12 @@
 #define FP_FS_CHECK 1
 #endif
 
+/* 0: leaves out fp_fs_blocks(), which block is used for what: tools on a host
+ * ask it of images, the agent asks no device. */
+#ifndef FP_FS_BLOCKS
+#define FP_FS_BLOCKS 1
+#endif
+
 /* 1: CRC-32 with 64 bytes of table instead of 8 KiB, and at a ninth of the
  * speed, for small devices. */
 #ifndef FP_CRC32_SMALL

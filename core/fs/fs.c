@@ -18,31 +18,33 @@ static bool is_root(const char *path)
     return path[0] == '/' && path[1] == '\0';
 }
 
-static bool is_dots(const char *name, size_t size)
+size_t fp_fs_name_size(const char *name)
 {
-    return name[0] == '.' && (size == 1 || (size == 2 && name[1] == '.'));
+    size_t size = 0;
+
+    while (name[size] != '\0' && name[size] != '/')
+        size++;
+    if (name[0] == '.' && (size == 1 || (size == 2 && name[1] == '.')))
+        return 0;
+    return size;
 }
 
 /* Absolute, single slashes between, none at the end, no "." or "..". */
 static int check_path(const char *path)
 {
-    size_t at = 0;
+    const char *at = path;
 
     if (path == NULL || path[0] != '/')
         return FP_ERR_INVAL;
     if (is_root(path))
         return FP_OK;
-    while (path[at] == '/') {
-        const char *name = &path[++at];
-        size_t size = 0;
+    while (*at == '/') {
+        size_t size = fp_fs_name_size(at + 1);
 
-        while (name[size] != '\0' && name[size] != '/')
-            if (++size > FP_NAME_MAX)
-                return FP_ERR_NAMETOOLONG;
-        if (size == 0 || is_dots(name, size))
+        if (size == 0)
             return FP_ERR_INVAL;
-        at += size;
-        if (at > FP_PATH_MAX)
+        at += 1 + size;
+        if (size > FP_NAME_MAX || at - path > FP_PATH_MAX)
             return FP_ERR_NAMETOOLONG;
     }
     return FP_OK;
@@ -181,6 +183,7 @@ int fp_fs_mount(struct fp_mount *mnt, const struct fp_fs_ops *ops,
         .dev = dev,
         .ws = ws,
         .ws_size = ws_size,
+        .file_max = (fp_addr)-1,
     };
     if (cfg != NULL)
         mnt->cfg = *cfg;
@@ -189,6 +192,8 @@ int fp_fs_mount(struct fp_mount *mnt, const struct fp_fs_ops *ops,
     if (dev->flags & FP_BDEV_RDONLY || ops->write == NULL ||
         mnt->cfg.flags & FP_MOUNT_STORED)
         mnt->cfg.flags |= FP_MOUNT_RDONLY;
+    if (fp_fs_option(mnt->cfg.options, "raw", 0))
+        mnt->cfg.flags |= FP_MOUNT_STORED;
     if (ops->mount == NULL)
         return FP_ERR_NOTSUP;
     err = find_block_size(mnt);
@@ -238,20 +243,48 @@ int fp_fs_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st)
 
     if (err)
         return err;
+    *st = (struct fp_stat){ .type = FP_TYPE_FILE };
+    if (is_root(path)) { /* also where a power cut took it */
+        st->type = FP_TYPE_DIR;
+        return FP_OK;
+    }
     if (mnt->ops->stat == NULL)
         return FP_ERR_NOTSUP;
-    *st = (struct fp_stat){ 0 };
     return mnt->ops->stat(mnt, path, st);
 }
 
 int fp_fs_statfs(struct fp_mount *mnt, struct fp_statfs *st)
 {
+    int err;
+
     if (!mnt->mounted)
         return FP_ERR_INVAL;
     if (mnt->ops->statfs == NULL)
         return FP_ERR_NOTSUP;
     *st = (struct fp_statfs){ 0 };
-    return mnt->ops->statfs(mnt, st);
+    st->caps = mnt->ops->caps;
+    st->file_max = mnt->file_max;
+    err = mnt->ops->statfs(mnt, st);
+    st->size = (fp_addr)st->block_count * st->block_size;
+    return err;
+}
+
+int fp_fs_claim(struct fp_file **files, uint32_t count, struct fp_file *file)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (files[i] == NULL) {
+            files[i] = file;
+            return (int)i;
+        }
+    return FP_ERR_NFILE;
+}
+
+int fp_fs_release(struct fp_file **files, const struct fp_file *file)
+{
+    while (*files != file)
+        files++;
+    *files = NULL;
+    return FP_OK;
 }
 
 static bool flags_fit(uint32_t flags)
@@ -304,6 +337,26 @@ static int check_file(const struct fp_file *file, uint32_t flag)
     return file->mnt->mounted ? FP_OK : FP_ERR_STALE;
 }
 
+/* Are its position and size the front end's? */
+static bool is_counted(const struct fp_file *file)
+{
+    return file->mnt->ops->seek == NULL;
+}
+
+static int check_size(const struct fp_file *file, uint64_t size)
+{
+    return size > file->mnt->file_max ? FP_ERR_FBIG : FP_OK;
+}
+
+/* The driver has moved `size` bytes, or answers err. */
+static int32_t move_on(struct fp_file *file, int32_t err, uint32_t size)
+{
+    if (err || !is_counted(file))
+        return err;
+    file->pos += size;
+    return (int32_t)size;
+}
+
 int32_t fp_fs_read(struct fp_file *file, void *buf, uint32_t size)
 {
     int err = check_file(file, FP_O_READ);
@@ -312,7 +365,13 @@ int32_t fp_fs_read(struct fp_file *file, void *buf, uint32_t size)
         return err ? err : FP_ERR_INVAL;
     if (file->mnt->ops->read == NULL)
         return FP_ERR_NOTSUP;
-    return file->mnt->ops->read(file, buf, size);
+    if (is_counted(file)) {
+        uint32_t left = file->pos < file->size ? file->size - file->pos : 0;
+
+        if (size > left)
+            size = left;
+    }
+    return move_on(file, file->mnt->ops->read(file, buf, size), size);
 }
 
 int32_t fp_fs_write(struct fp_file *file, const void *buf, uint32_t size)
@@ -321,20 +380,35 @@ int32_t fp_fs_write(struct fp_file *file, const void *buf, uint32_t size)
 
     if (err || size > INT32_MAX)
         return err ? err : FP_ERR_INVAL;
-    if (file->mnt->ops->write == NULL)
-        return FP_ERR_NOTSUP;
-    return size == 0 ? 0 : file->mnt->ops->write(file, buf, size);
+    if (size == 0)
+        return 0;
+    if (file->flags & FP_O_APPEND)
+        file->pos = file->size;
+    err = check_size(file, (uint64_t)file->pos + size);
+    if (err)
+        return err;
+    err = move_on(file, file->mnt->ops->write(file, buf, size), size);
+    if (file->size < file->pos)
+        file->size = file->pos;
+    return err;
 }
 
+/* In unsigned numbers all that is out of range is too large. */
 int64_t fp_fs_seek(struct fp_file *file, int64_t off, enum fp_whence whence)
 {
     int err = check_file(file, 0);
+    uint64_t pos = (uint64_t)off;
 
     if (err || (uint32_t)whence > FP_SEEK_END)
         return err ? err : FP_ERR_INVAL;
-    if (file->mnt->ops->seek == NULL)
-        return FP_ERR_NOTSUP;
-    return file->mnt->ops->seek(file, off, whence);
+    if (!is_counted(file))
+        return file->mnt->ops->seek(file, off, whence);
+    if (whence != FP_SEEK_SET)
+        pos += whence == FP_SEEK_CUR ? file->pos : file->size;
+    if (pos > UINT32_MAX)
+        return FP_ERR_INVAL;
+    file->pos = (uint32_t)pos;
+    return file->pos;
 }
 
 int fp_fs_truncate(struct fp_file *file, uint64_t size)
@@ -345,7 +419,12 @@ int fp_fs_truncate(struct fp_file *file, uint64_t size)
         return err;
     if (file->mnt->ops->truncate == NULL)
         return FP_ERR_NOTSUP;
-    return file->mnt->ops->truncate(file, size);
+    err = check_size(file, size);
+    if (!err)
+        err = file->mnt->ops->truncate(file, size);
+    if (!err)
+        file->size = (uint32_t)size;
+    return err;
 }
 
 int fp_fs_fsync(struct fp_file *file)
@@ -367,7 +446,8 @@ int fp_fs_reserve(struct fp_file *file, uint64_t size)
         return err;
     if (file->mnt->ops->reserve == NULL)
         return FP_ERR_NOTSUP;
-    return file->mnt->ops->reserve(file, size);
+    err = check_size(file, size);
+    return err ? err : file->mnt->ops->reserve(file, size);
 }
 
 int fp_fs_commit(struct fp_file *file, const struct fp_commit_meta *meta)
@@ -380,18 +460,41 @@ int fp_fs_commit(struct fp_file *file, const struct fp_commit_meta *meta)
     return file->mnt->ops->commit(file, meta != NULL ? meta : &none);
 }
 
+/* What a file that is closed has to do first. Was it removed, then so is its
+ * content. */
+static int settle(struct fp_file *file)
+{
+    int err = FP_OK;
+
+    if (is_counted(file) && !(file->flags & FP_O_STAGE))
+        err = fp_fs_fsync(file);
+    return err == FP_ERR_NOENT ? FP_OK : err;
+}
+
 int fp_fs_close(struct fp_file *file)
 {
     struct fp_mount *mnt = file->mnt;
-    int err = FP_OK;
+    int err = FP_OK, closed = FP_OK;
 
     if (mnt == NULL)
         return FP_ERR_INVAL;
-    if (mnt->mounted && mnt->ops->close != NULL)
-        err = mnt->ops->close(file);
+    if (mnt->mounted) {
+        err = settle(file);
+        if (mnt->ops->close != NULL)
+            closed = mnt->ops->close(file);
+    }
     file->mnt = NULL;
     mnt->open_count--;
-    return err;
+    return err ? err : closed;
+}
+
+/* Where there are no directories but "/". */
+static int open_root(struct fp_mount *mnt, const char *path)
+{
+    struct fp_stat st;
+    int err = fp_fs_stat(mnt, path, &st);
+
+    return !err && st.type != FP_TYPE_DIR ? FP_ERR_NOTDIR : err;
 }
 
 int fp_fs_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
@@ -401,11 +504,12 @@ int fp_fs_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
     dir->mnt = NULL;
     if (err)
         return err;
-    if (mnt->ops->opendir == NULL)
+    if (mnt->ops->readdir == NULL)
         return FP_ERR_NOTSUP;
 
     *dir = (struct fp_dir){ .mnt = mnt };
-    err = mnt->ops->opendir(mnt, dir, path);
+    err = mnt->ops->opendir == NULL ? open_root(mnt, path)
+                                    : mnt->ops->opendir(mnt, dir, path);
     if (err) {
         dir->mnt = NULL;
         return err;
@@ -414,16 +518,30 @@ int fp_fs_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
     return FP_OK;
 }
 
+/* A name that no path can hold is one that nobody can open: left out. */
+static bool is_told(const struct fp_mount *mnt, const struct fp_dirent *entry)
+{
+    size_t size = entry->name_len;
+
+    if (!(mnt->cfg.flags & FP_MOUNT_STORED) &&
+        fp_fs_name_size(entry->name) != size)
+        return false;
+    return size > 0;
+}
+
 int fp_fs_readdir(struct fp_dir *dir, struct fp_dirent *entry)
 {
+    int got;
+
     if (dir->mnt == NULL)
         return FP_ERR_INVAL;
     if (!dir->mnt->mounted)
         return FP_ERR_STALE;
-    if (dir->mnt->ops->readdir == NULL)
-        return FP_ERR_NOTSUP;
-    entry->st = (struct fp_stat){ 0 };
-    return dir->mnt->ops->readdir(dir, entry);
+    do {
+        entry->st = (struct fp_stat){ .type = FP_TYPE_FILE };
+        got = dir->mnt->ops->readdir(dir, entry);
+    } while (got > 0 && !is_told(dir->mnt, entry));
+    return got;
 }
 
 int fp_fs_closedir(struct fp_dir *dir)

@@ -76,7 +76,8 @@ enum {
     FP_MOUNT_RDONLY = 1, /* never program or erase, not even to repair */
     /* For the tools that show what is stored: a path is '/' and the stored
      * name, whatever that holds, and only the driver looks at it. For volumes
-     * without directories, mounted read-only with the option raw=1. */
+     * without directories, mounted read-only. The option raw=1 is the same for
+     * a mount that may write. */
     FP_MOUNT_STORED = 2,
 };
 
@@ -195,6 +196,7 @@ enum fp_promise {
 struct fp_fs_ops {
     const char *name; /* "littlefs" */
     enum fp_promise promise;
+    uint32_t caps; /* FP_CAP_*: what statfs says unless it says more */
 
     /* Bytes of workspace that a mount (or a format) on dev with cfg needs, 0
      * if it cannot be mounted there. Reads nothing. */
@@ -220,13 +222,23 @@ struct fp_fs_ops {
     int (*unmount)(struct fp_mount *mnt);
     int (*sync)(struct fp_mount *mnt);
 
+    /* *st is that of an empty file so far; "/" is the front end's. */
     int (*stat)(struct fp_mount *mnt, const char *path, struct fp_stat *st);
+    /* Zeroed but for caps and file_max. The size is that of all blocks. */
     int (*statfs)(struct fp_mount *mnt, struct fp_statfs *st);
 
     /* file->mnt and file->flags are set, file->state is zeroed. */
     int (*open)(struct fp_mount *mnt, struct fp_file *file, const char *path,
                 uint32_t flags);
-    /* Bytes read, fewer than `size` only at the end of the file. */
+    /* A driver without seek has files below 4 GiB and leaves it to the front
+     * end where they are read and written, and how much of them there is: it
+     * sets file->size with open, and mnt->file_max with mount; read and write
+     * find file->pos as it is to be, `size` within the file or its bounds, and
+     * answer 0 for all of it. What reaches beyond file->size makes the file
+     * longer, after write or truncate answered 0. With an error write and
+     * truncate leave file->size as it is then.
+     *
+     * Others: bytes read, fewer than `size` only at the end of the file. */
     int32_t (*read)(struct fp_file *file, void *buf, uint32_t size);
     /* `size`, or an error after which the file has what it had at its last
      * fsync. */
@@ -243,12 +255,16 @@ struct fp_fs_ops {
     int (*reserve)(struct fp_file *file, uint64_t size);
     /* A staged file takes its name, in one step. The file stays open. */
     int (*commit)(struct fp_file *file, const struct fp_commit_meta *meta);
-    /* Also fsyncs, a staged file aside. Whatever it returns, the handle is
+    /* Also fsyncs, a staged file aside; for a driver without seek the front end
+     * has done that, and takes FP_ERR_NOENT for no error. Whatever it returns, the handle is
      * free afterwards. */
     int (*close)(struct fp_file *file);
 
+    /* NULL: there is no directory but "/", which needs no more than that
+     * dir->state is zeroed. */
     int (*opendir)(struct fp_mount *mnt, struct fp_dir *dir, const char *path);
-    /* 1 and an entry, 0 at the end. "." and ".." are not listed. */
+    /* 1 and an entry, 0 at the end. The front end leaves out what cannot stand
+     * in a path, "." and ".." among it. */
     int (*readdir)(struct fp_dir *dir, struct fp_dirent *entry);
     int (*closedir)(struct fp_dir *dir);
     int (*mkdir)(struct fp_mount *mnt, const char *path);
@@ -281,6 +297,7 @@ struct fp_mount {
     struct fp_fs_config cfg; /* as in use: what was 0 is filled in */
     void *ws;                /* aligned as malloc aligns */
     size_t ws_size;
+    fp_addr file_max; /* largest file, if the driver told */
     /* private */
     uint32_t open_count; /* files and directories open */
     bool mounted;        /* false with some open: abandoned */
@@ -289,6 +306,7 @@ struct fp_mount {
 struct fp_file {
     struct fp_mount *mnt; /* NULL when closed */
     uint32_t flags;       /* FP_O_* */
+    uint32_t pos, size;   /* of a driver without seek */
     /* private to the driver */
     uint64_t state[FP_FILE_STATE / 8];
 };
@@ -346,6 +364,15 @@ int fp_fs_probe(const struct fp_fs_ops *const *drivers, struct fp_bdev *dev,
  * or 0x, a '-' before it negates; `without` where they (NULL: there are none)
  * do not name it. */
 uint32_t fp_fs_option(const char *options, const char *name, uint32_t without);
+
+/* Bytes of the name that a path goes on with, up to a '/' or its end; 0 of one
+ * that no path can have, "." and ".." among them. */
+size_t fp_fs_name_size(const char *name);
+
+/* For drivers: the list of a mount's open files, files[0..count), NULL between
+ * them. claim() gives the index that file has got, or FP_ERR_NFILE. */
+int fp_fs_claim(struct fp_file **files, uint32_t count, struct fp_file *file);
+int fp_fs_release(struct fp_file **files, const struct fp_file *file);
 
 /* For drivers' is_blank: a device that is looked through from its start. Set
  * what comes first, zero the rest. */

@@ -14,22 +14,11 @@ void fp_vfs_init(struct fp_vfs *vfs, const struct fp_fs_ops *const *drivers)
     *vfs = (struct fp_vfs){ .drivers = drivers };
 }
 
-static bool is_dots(const char *name, size_t size)
-{
-    return name[0] == '.' && (size == 1 || (size == 2 && name[1] == '.'));
-}
-
 /* Bytes of the first component behind the leading slash; 0 if there is none or
  * it is "." or "..". */
 static size_t first_size(const char *path)
 {
-    size_t size = 0;
-
-    if (path[0] != '/')
-        return 0;
-    while (path[1 + size] != '\0' && path[1 + size] != '/')
-        size++;
-    return is_dots(path + 1, size) ? 0 : size;
+    return path[0] == '/' ? fp_fs_name_size(path + 1) : 0;
 }
 
 static struct fp_vfs_mount *find(const struct fp_vfs *vfs, const char *path,

@@ -27,11 +27,11 @@ CALLS = {
     'core/fs/fat/check:*': ['device-agent/volume:on_finding', 'core/fs/fat/check_repair:fix'],
     'core/fs/fat/io:fp_fat_load': ['core/fs/fat/prog:fp_fat_flush'],
     # blocks in use: besides the driver an application asks for them, the agent does not
-    'core/fs/minifs/mount:fp_mini_blocks': [],
+    'core/fs/minifs/blocks:fp_mini_blocks': [],
     'core/fs/fat/blocks:fp_fat_blocks': [],
     'core/fs/raw/*:*': ['core/fs/raw/write:write_back', 'core/fs/raw/read:copy_out', 'core/fs/raw/write:copy_in'],
     'core/fs/spiffs/mount:fp_spf_blocks': ['core/fs/spiffs/mount:count_block'],
-    'core/fs/bonsai/map:fp_bon_blocks': [],
+    'core/fs/bonsai/blocks:fp_bon_blocks': [],
     'core/fs/littlefs/blocks:report': ['core/fs/littlefs/blocks:fp_lfs_tally', 'core/fs/littlefs/check:own'],
     'core/fs/littlefs/alloc:fp_lfs_file_walk': GIVEN,
     'core/fs/littlefs/ctz:fp_lfs_ctz_walk': GIVEN,

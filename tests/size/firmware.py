@@ -32,14 +32,14 @@ class Configuration:
 
 
 # A device that is a few files and a line: docs/porting.md says what each costs.
-SMALL = {'FP_AGENT_REQUESTS': 2, 'FP_AGENT_UPLOADS': 1, 'FP_AGENT_ALL': 0, 'FP_FS_PROBE': 0, 'FP_FS_CHECK': 0, 'FP_LINK_STAGE': 32, 'FP_LINK_STATS': 0, 'FP_AGENT_OUTCOMES': 4,
+SMALL = {'FP_AGENT_REQUESTS': 2, 'FP_AGENT_UPLOADS': 1, 'FP_AGENT_ALL': 0, 'FP_FS_PROBE': 0, 'FP_FS_CHECK': 0, 'FP_FS_BLOCKS': 0, 'FP_LINK_STAGE': 32, 'FP_LINK_STATS': 0, 'FP_AGENT_OUTCOMES': 4,
          'FP_MESSAGE_EXTRAS': 0, 'FP_MESSAGE_TEXT_MAX': 16, 'FP_MESSAGE_DIGESTS': 4, 'FP_MESSAGE_RUNS': 8}
 CONFIGURATIONS = {
     # Names of 12 bytes; a file is a block, and so is the workspace for each that is open.
     'with-minifs': Configuration('agent, link, protobuf and minifs', 'minifs', {
-        **SMALL, 'FP_NAME_MAX': 36, 'FP_PATH_MAX': 48, 'FP_MESSAGE_PATH_MAX': 48, 'FP_MESSAGE_NAME_MAX': 36, 'FP_FILE_STATE': 32,
+        **SMALL, 'FP_NAME_MAX': 36, 'FP_PATH_MAX': 48, 'FP_MESSAGE_PATH_MAX': 48, 'FP_MESSAGE_NAME_MAX': 36, 'FP_FILE_STATE': 24,
         'FP_DIR_STATE': 16, 'FRAME_MAX': 512, 'RX_SIZE': 'FP_LINK_RX_MIN(512)', 'TX_SIZE': 'FP_LINK_TX_MIN(512)', 'BLOCK_SIZE': 256,
-        'WORKSPACE': 1112, 'CACHE_SIZE': 64, 'OPTIONS': 'NULL'}, 20 * KB, 4 * KB),
+        'WORKSPACE': 1104, 'CACHE_SIZE': 64, 'OPTIONS': 'NULL'}, 20 * KB, 4 * KB),
     'with-littlefs': Configuration('agent, link, protobuf and littlefs', 'littlefs', {
         **SMALL, 'FP_NAME_MAX': 64, 'FP_PATH_MAX': 96, 'FP_MESSAGE_PATH_MAX': 96, 'FP_MESSAGE_NAME_MAX': 64, 'FP_FILE_STATE': 136,
         'FP_DIR_STATE': 32, 'FRAME_MAX': 1024, 'RX_SIZE': 2 * (1024 + 48), 'TX_SIZE': 'FP_LINK_TX_MIN(1024)', 'BLOCK_SIZE': 1024,

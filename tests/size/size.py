@@ -48,11 +48,11 @@ class Driver:
 DRIVERS = [
     # Measured as the reference is: format in, the probe out.
     Driver('littlefs', 15 * KB, 5 * KB, {'check': 'check*', 'probe': 'probe'}),
-    Driver('fat', 9 * KB, 0, {'check': 'check*', 'format': 'format*', 'probe': 'probe'}),
+    Driver('fat', 9 * KB, 0, {'check': 'check*', 'blocks': 'blocks', 'format': 'format*', 'probe': 'probe'}),
     Driver('spiffs', 16 * KB, 0, {'check': 'check*', 'format': 'format*', 'probe': 'probe'}),
     # these two have but one size of block, or are told it: the probe is left out, too
-    Driver('minifs', 2.5 * KB, 0, {'check': 'check', 'format': 'format', 'probe': 'probe'}),
-    Driver('bonsai', 5 * KB, 0, {'check': 'check', 'format': 'format', 'probe': 'probe', 'raw view': 'raw'}),
+    Driver('minifs', 2.5 * KB, 0, {'check': 'check*', 'blocks': 'blocks', 'format': 'format', 'probe': 'probe'}),
+    Driver('bonsai', 5 * KB, 0, {'check': 'check*', 'blocks': 'blocks', 'format': 'format', 'probe': 'probe', 'raw view': 'raw'}),
     # a firmware gives a table of regions; a text of them is what hosts have
     Driver('raw', 1 * KB, 0, {'text': 'options', 'content': 'content'}),
 ]

@@ -214,7 +214,7 @@ bool fp_bon_is_same(struct fp_bon *fs, uint32_t row, const uint8_t *want);
 void fp_bon_load_journal(struct fp_bon *fs);
 uint32_t fp_bon_journal_crc(struct fp_bon *fs);
 
-/* --- map.c --- */
+/* --- map.c, blocks.c --- */
 
 /* A row's bit in one of the maps. */
 bool fp_bon_bit(const uint8_t *bits, uint32_t row);
@@ -378,7 +378,7 @@ int fp_bon_remove_all(struct fp_mount *mnt, const char *path);
 int fp_bon_rename(struct fp_mount *mnt, const char *from, const char *to,
                   uint32_t flags);
 
-/* sync.c */
+/* sync.c, check_repair.c */
 int fp_bon_sync(struct fp_mount *mnt);
 int fp_bon_unmount(struct fp_mount *mnt);
 int fp_bon_step(struct fp_mount *mnt, struct fp_step *step);

@@ -54,6 +54,6 @@ const struct fp_fs_ops fp_fs_bonsai = {
     .closedir = fp_bon_closedir,
     .remove = fp_bon_remove,
     .rename = fp_bon_rename,
-    .blocks = fp_bon_blocks,
+    .blocks = FP_FS_BLOCKS ? fp_bon_blocks : NULL,
     .step = FP_FS_CHECK ? fp_bon_step : NULL,
 };

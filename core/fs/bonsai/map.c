@@ -113,7 +113,6 @@ int fp_bon_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     st->block_size = FP_BON_ROW;
     st->block_count = fs->rows;
     st->blocks_used = fs->rows - 1 - fs->free;
-    st->size = fs->rows * FP_BON_ROW;
     if (fs->free > FP_BON_KEEP)
         st->free = (fs->free - FP_BON_KEEP) * FP_BON_ROW;
     st->name_max = FP_BON_NAME_MAX;
@@ -121,18 +120,4 @@ int fp_bon_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     memcpy(st->version, "0.1", 4);
     st->needs_repair = fs->is_committed;
     return fp_bon_result(fs);
-}
-
-int fp_bon_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx)
-{
-    struct fp_bon *fs = fp_bon_of(mnt);
-    int err;
-
-    fp_bon_map(fs);
-    err = fp_bon_result(fs);
-    for (uint32_t row = 0; row < fp_bon_head(fs) && !err; row++)
-        if (fp_bon_bit(fs->used, row))
-            err = fn(ctx, row,
-                     row > FP_BON_ROOT ? FP_BLOCK_DATA : FP_BLOCK_METADATA);
-    return err;
 }

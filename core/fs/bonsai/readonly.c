@@ -20,6 +20,6 @@ const struct fp_fs_ops fp_fs_bonsai_ro = {
     .opendir = fp_bon_opendir,
     .readdir = fp_bon_readdir,
     .closedir = fp_bon_closedir,
-    .blocks = fp_bon_blocks,
+    .blocks = FP_FS_BLOCKS ? fp_bon_blocks : NULL,
     .step = FP_FS_CHECK ? fp_bon_step_ro : NULL,
 };

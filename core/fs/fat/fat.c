@@ -33,6 +33,6 @@ const struct fp_fs_ops fp_fs_fat = {
     .remove = fp_fat_remove,
     .rename = fp_fat_rename,
     .settime = fp_fat_settime,
-    .blocks = fp_fat_blocks,
+    .blocks = FP_FS_BLOCKS ? fp_fat_blocks : NULL,
     .step = FP_FS_CHECK ? fp_fat_step : NULL,
 };

@@ -156,7 +156,6 @@ int fp_fat_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     st->block_count = fs->sectors;
     /* What has not been counted is taken for used. */
     st->blocks_used = fs->sectors - (fs->free << fs->spc_shift);
-    st->size = (uint64_t)fs->sectors << fs->sector_shift;
     st->free = (uint64_t)fs->free << fs->cluster_shift;
     st->caps = FP_CAP_DIRS | FP_CAP_MTIME;
     if (fs->flush)

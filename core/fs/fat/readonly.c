@@ -20,6 +20,6 @@ const struct fp_fs_ops fp_fs_fat_ro = {
     .opendir = fp_fat_opendir,
     .readdir = fp_fat_readdir,
     .closedir = fp_fat_closedir,
-    .blocks = fp_fat_blocks,
+    .blocks = FP_FS_BLOCKS ? fp_fat_blocks : NULL,
     .step = FP_FS_CHECK ? fp_fat_step_ro : NULL,
 };

@@ -45,6 +45,6 @@ const struct fp_fs_ops fp_fs_littlefs = {
     .setattr = fp_lfs_setattr,
     .listattr = fp_lfs_listattr,
     .settime = fp_lfs_settime,
-    .blocks = fp_lfs_blocks,
+    .blocks = FP_FS_BLOCKS ? fp_lfs_blocks : NULL,
     .step = FP_FS_CHECK ? fp_lfs_step : NULL,
 };

@@ -359,7 +359,6 @@ int fp_lfs_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     st->block_size = fs->block_size;
     st->block_count = fs->block_count;
     st->blocks_used = used;
-    st->size = (uint64_t)fs->block_count * fs->block_size;
     /* A file's blocks hold two pointers on average, and its entry may need a
      * pair of its own. */
     data = used + 2 < fs->block_count ? fs->block_count - used - 2 : 0;

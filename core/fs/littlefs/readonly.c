@@ -23,6 +23,6 @@ const struct fp_fs_ops fp_fs_littlefs_ro = {
     .closedir = fp_lfs_closedir,
     .getattr = fp_lfs_getattr,
     .listattr = fp_lfs_listattr,
-    .blocks = fp_lfs_blocks,
+    .blocks = FP_FS_BLOCKS ? fp_lfs_blocks : NULL,
     .step = FP_FS_CHECK ? fp_lfs_step_ro : NULL,
 };

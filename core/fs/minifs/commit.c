@@ -84,7 +84,8 @@ static bool is_used(const struct fp_mini *fs, uint32_t block)
         if (fp_mini_block(fs, entry) == block)
             return true;
     for (uint32_t i = 0; i < fs->max_files; i++)
-        if (fs->files[i] != NULL && fs->files[i]->block == block)
+        if (fs->files[i] != NULL &&
+            fp_mini_file_of(fs->files[i])->block == block)
             return true;
     return false;
 }

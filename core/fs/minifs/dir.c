@@ -63,34 +63,16 @@ int fp_mini_find(struct fp_mini *fs, const char *path, bool is_made)
 int fp_mini_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st)
 {
     struct fp_mini *fs = fp_mini_of(mnt);
-    int err;
+    int err = fp_mini_find(fs, path, false);
 
-    st->type = FP_TYPE_DIR;
-    if (path[1] == '\0')
-        return FP_OK;
-    err = fp_mini_find(fs, path, false);
     if (err)
         return err;
-    st->type = FP_TYPE_FILE;
     st->size = fp_mini_size(fs, fs->found);
     return FP_OK;
 }
 
-/* An image may have a name that cannot stand in a path: none, dots alone, one
- * with a NUL. */
-static bool is_fit(const struct fp_mini *fs, const struct fp_dirent *entry)
-{
-    uint32_t len = entry->name_len;
-
-    if (fs->is_raw)
-        return len > 0;
-    return strlen(entry->name) == len &&
-           (len > 2 || strspn(entry->name, ".") < len);
-}
-
-/* "%25" also stands for a '%' before a '2': it might begin an escape. False
- * where the name cannot be shown. */
-static bool show(const struct fp_mini *fs, const uint8_t *stored,
+/* "%25" also stands for a '%' before a '2': it might begin an escape. */
+static void show(const struct fp_mini *fs, const uint8_t *stored,
                  struct fp_dirent *entry)
 {
     char *out = entry->name;
@@ -108,39 +90,25 @@ static bool show(const struct fp_mini *fs, const uint8_t *stored,
     }
     *out = '\0';
     entry->name_len = (uint16_t)(out - entry->name);
-    return is_fit(fs, entry);
 }
 
-/* Where the next entry to tell ends. */
-static uint8_t **at_of(struct fp_dir *dir)
-{
-    return (uint8_t **)(void *)dir->state;
-}
-
-int fp_mini_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
-{
-    struct fp_stat st;
-    int err = fp_mini_stat(mnt, path, &st);
-
-    *at_of(dir) = fp_mini_of(mnt)->limit;
-    return !err && st.type != FP_TYPE_DIR ? FP_ERR_NOTDIR : err;
-}
-
+/* A directory's state is where the entry ends that is told next, NULL before
+ * the first. */
 int fp_mini_readdir(struct fp_dir *dir, struct fp_dirent *entry)
 {
     struct fp_mini *fs = fp_mini_of(dir->mnt);
-    uint8_t *at = *at_of(dir);
+    uint8_t **end = (uint8_t **)(void *)dir->state, *at = *end;
     int err = fp_mini_look(fs);
 
     if (err)
         return err;
-    do {
-        at -= FP_MINI_SECTION;
-        if (at == fs->meta)
-            return 0;
-    } while (at >= fs->end || !show(fs, at, entry));
-    *at_of(dir) = at;
-    entry->st.type = FP_TYPE_FILE;
+    if (at == NULL || at > fs->end)
+        at = fs->end;
+    at -= FP_MINI_SECTION;
+    if (at == fs->meta)
+        return 0;
+    *end = at;
+    show(fs, at, entry);
     entry->st.size = fp_mini_size(fs, at);
     return 1;
 }

@@ -30,12 +30,10 @@ enum fp_mini_state {
 };
 
 struct fp_mini_file {
-    uint8_t state; /* enum fp_mini_state */
-    bool is_staged;
+    uint8_t state;              /* enum fp_mini_state */
     uint8_t name[FP_MINI_NAME]; /* begins with 0xff: removed or replaced */
-    uint32_t pos, size;
-    uint32_t block; /* of the content, or NO_BLOCK */
-    uint8_t *buf;   /* its block of the workspace */
+    uint32_t block;             /* of the content, or NO_BLOCK */
+    uint8_t *buf;               /* its block of the workspace */
 };
 
 /* Small fields come first: Thumb reaches bytes at small offsets only. */
@@ -48,18 +46,17 @@ struct fp_mini {
     uint8_t name[FP_MINI_NAME]; /* the last that find() was given */
     struct fp_bdev *dev;
     uint32_t block_size, block_count;
-    uint32_t block;    /* of the metadata */
-    uint32_t next;     /* to be written, or NO_BLOCK */
-    uint32_t each;     /* blocks of the device in one */
-    uint32_t once;     /* bytes at a block's start that take one program only */
-    uint32_t file_max; /* largest size a file may have */
-    uint8_t *meta;     /* the metadata block: its header, then entries */
-    uint8_t *end;      /* of the entries there are */
-    uint8_t *limit;    /* of those that it has room for; a block for each of
+    uint32_t block; /* of the metadata */
+    uint32_t next;  /* to be written, or NO_BLOCK */
+    uint32_t each;  /* blocks of the device in one */
+    uint32_t once;  /* bytes at a block's start that take one program only */
+    uint8_t *meta;  /* the metadata block: its header, then entries */
+    uint8_t *end;   /* of the entries there are */
+    uint8_t *limit; /* of those that it has room for; a block for each of
                           files follows */
-    uint8_t *found;    /* the entry of name, or end */
+    uint8_t *found; /* the entry of name, or end */
     uint32_t max_files;
-    struct fp_mini_file **files; /* those open, NULL between them */
+    struct fp_file *files[]; /* those open, NULL between them */
 };
 
 _Static_assert(sizeof(struct fp_mini_file) <= FP_FILE_STATE, "fp_file");
@@ -119,7 +116,6 @@ bool fp_mini_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg,
                    void *ws);
 int fp_mini_mount(struct fp_mount *mnt);
 int fp_mini_statfs(struct fp_mount *mnt, struct fp_statfs *st);
-int fp_mini_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx);
 
 /* --- dir.c --- */
 
@@ -130,7 +126,6 @@ int fp_mini_find(struct fp_mini *fs, const char *path, bool is_made);
 /* The same for a stored name, found is end where it is not there. */
 int fp_mini_find_name(struct fp_mini *fs, const uint8_t name[FP_MINI_NAME]);
 int fp_mini_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st);
-int fp_mini_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path);
 int fp_mini_readdir(struct fp_dir *dir, struct fp_dirent *entry);
 
 /* --- file.c --- */
@@ -138,15 +133,15 @@ int fp_mini_readdir(struct fp_dir *dir, struct fp_dirent *entry);
 int fp_mini_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
                  uint32_t flags);
 int32_t fp_mini_read(struct fp_file *file, void *buf, uint32_t size);
-int64_t fp_mini_seek(struct fp_file *file, int64_t off, enum fp_whence whence);
 /* Nothing is written. */
 int fp_mini_forget(struct fp_file *file);
 
-/* --- probe.c, check.c --- */
+/* --- probe.c, check.c, blocks.c --- */
 
 int fp_mini_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score);
 int fp_mini_check(struct fp_mini *fs, struct fp_step *step);
 int fp_mini_step_ro(struct fp_mount *mnt, struct fp_step *step);
+int fp_mini_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx);
 
 /* --- the writing half --- */
 
@@ -175,7 +170,6 @@ int fp_mini_fsync(struct fp_file *file);
 int fp_mini_reserve(struct fp_file *file, uint64_t size);
 int fp_mini_file_commit(struct fp_file *file,
                         const struct fp_commit_meta *meta);
-int fp_mini_close(struct fp_file *file);
 
 /* tree.c */
 int fp_mini_remove(struct fp_mount *mnt, const char *path);
@@ -188,7 +182,7 @@ int fp_mini_format(struct fp_bdev *dev, const struct fp_fs_config *cfg,
 int fp_mini_is_blank(struct fp_bdev *dev, const struct fp_fs_config *cfg,
                      void *ws, size_t ws_size);
 
-/* repair.c */
+/* check_repair.c */
 int fp_mini_step(struct fp_mount *mnt, struct fp_step *step);
 
 #endif

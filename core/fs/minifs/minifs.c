@@ -8,6 +8,8 @@
 const struct fp_fs_ops fp_fs_minifs = {
     .name = "minifs",
     .promise = FP_PROMISE_OLD_OR_NEW,
+    .caps = FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE | FP_CAP_SEEKWRITE |
+            FP_CAP_APPEND | FP_CAP_HOLES | FP_CAP_WRITE,
     .workspace = fp_mini_workspace,
     .probe = FP_FS_PROBE ? fp_mini_probe : NULL,
     .format = fp_mini_format,
@@ -18,16 +20,14 @@ const struct fp_fs_ops fp_fs_minifs = {
     .open = fp_mini_open,
     .read = fp_mini_read,
     .write = fp_mini_write,
-    .seek = fp_mini_seek,
     .truncate = fp_mini_truncate,
     .fsync = fp_mini_fsync,
     .reserve = fp_mini_reserve,
     .commit = fp_mini_file_commit,
-    .close = fp_mini_close,
-    .opendir = fp_mini_opendir,
+    .close = fp_mini_forget,
     .readdir = fp_mini_readdir,
     .remove = fp_mini_remove,
     .rename = fp_mini_rename,
-    .blocks = fp_mini_blocks,
+    .blocks = FP_FS_BLOCKS ? fp_mini_blocks : NULL,
     .step = FP_FS_CHECK ? fp_mini_step : NULL,
 };

@@ -32,14 +32,10 @@ int fp_mini_is_marked(const struct fp_mini *fs, uint32_t block)
            memcmp(header, FP_MINI_MAGIC, FP_MINI_MAGIC_SIZE) == 0;
 }
 
-static bool take_count(struct fp_mini *fs)
+/* Bytes of the metadata, by its count of entries. */
+static uint32_t size_of(const struct fp_mini *fs)
 {
-    uint32_t count = fp_mini_get16(fs, fs->meta + 14);
-    uint32_t size = FP_MINI_SECTION * (count + 1);
-
-    if (size <= fs->block_size)
-        fs->end = fs->meta + size;
-    return size <= fs->block_size;
+    return FP_MINI_SECTION * (fp_mini_get16(fs, fs->meta + 14) + 1);
 }
 
 /* Reads the block to meta, in the byte order that its count can be in: 2, 1 if an entry cannot be that of a file, or an
@@ -53,11 +49,11 @@ static int load(struct fp_mini *fs, uint32_t block)
     if (err)
         return err;
     fs->block = block;
-    if (!take_count(fs)) {
+    if (size_of(fs) > fs->block_size)
         fs->is_big = !fs->is_big;
-        if (!take_count(fs))
-            return FP_ERR_CORRUPT;
-    }
+    if (size_of(fs) > fs->block_size)
+        return FP_ERR_CORRUPT;
+    fs->end = fs->meta + size_of(fs);
     for (; entry < fs->end; entry += FP_MINI_SECTION)
         if (!fp_mini_is_sound(fs, entry))
             return 1;
@@ -114,8 +110,8 @@ size_t fp_mini_workspace(const struct fp_bdev *dev,
         size > fp_bdev_size(dev) || dev->read_size != 1)
         return 0;
     return sizeof(struct fp_mini) + size +
-           files * (sizeof(struct fp_mini_file *) +
-                    (size_t)(FP_READONLY ? 0 : size));
+           files *
+               (sizeof(struct fp_file *) + (size_t)(FP_READONLY ? 0 : size));
 }
 
 static uint32_t at_most(uint32_t n)
@@ -135,17 +131,14 @@ bool fp_mini_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg,
     fs->dev = dev;
     fs->block_size = size;
     fs->block_count = at_most((uint32_t)(fp_bdev_size(dev) / size));
-    fs->file_max = at_most(size);
     fs->each = size / dev->block_size;
     if (!(dev->flags & (FP_BDEV_REPROG | FP_BDEV_OVERWRITE)))
         fs->once = dev->prog_size;
     fs->max_files = cfg->max_files;
-    fs->files = (struct fp_mini_file **)(void *)(fs + 1);
     fs->meta = (uint8_t *)(fs->files + cfg->max_files);
     fs->limit = fs->meta + size;
     fs->version = (uint8_t)fp_fs_option(cfg->options, "version", 1);
     fs->is_big = fp_fs_option(cfg->options, "big", 0);
-    fs->is_raw = fp_fs_option(cfg->options, "raw", 0);
     return dev->flags & FP_BDEV_ERASED_FF &&
            (!fs->once || dev->flags & FP_BDEV_ATOMIC_PROG) &&
            fs->each * dev->block_size == size && fs->block_count > 1;
@@ -158,6 +151,8 @@ int fp_mini_mount(struct fp_mount *mnt)
     if (!fp_mini_setup(mnt->dev, &mnt->cfg, fs))
         mnt->cfg.flags |= FP_MOUNT_RDONLY;
     mnt->cfg.block_size = fs->block_size;
+    mnt->file_max = at_most(fs->block_size);
+    fs->is_raw = mnt->cfg.flags & FP_MOUNT_STORED;
     return fp_mini_look(fs);
 }
 
@@ -174,29 +169,10 @@ int fp_mini_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     st->block_size = fs->block_size;
     st->block_count = fs->block_count;
     st->blocks_used = used;
-    st->size = fp_mini_addr(fs, fs->block_count);
     st->free = fp_mini_addr(fs, files);
     st->name_max = FP_MINI_NAME;
-    st->file_max = fs->file_max;
     st->files_max = used - 1 + files;
     st->version[0] = (char)('0' + fs->version % 10);
     st->needs_repair = fs->has_rival;
-    if (mnt->ops->write != NULL)
-        st->caps = FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE | FP_CAP_SEEKWRITE |
-                   FP_CAP_APPEND | FP_CAP_HOLES | FP_CAP_WRITE;
     return fp_mini_look(fs);
-}
-
-int fp_mini_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx)
-{
-    struct fp_mini *fs = fp_mini_of(mnt);
-    int err = fp_mini_look(fs);
-    const uint8_t *entry = fp_mini_entry(fs, 0);
-
-    if (!err)
-        err = fn(ctx, fs->block, FP_BLOCK_METADATA);
-    for (; entry < fs->end && !err; entry += FP_MINI_SECTION)
-        if (fp_mini_is_sound(fs, entry))
-            err = fn(ctx, fp_mini_block(fs, entry), FP_BLOCK_DATA);
-    return err;
 }

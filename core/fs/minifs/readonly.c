@@ -15,10 +15,8 @@ const struct fp_fs_ops fp_fs_minifs_ro = {
     .statfs = fp_mini_statfs,
     .open = fp_mini_open,
     .read = fp_mini_read,
-    .seek = fp_mini_seek,
     .close = fp_mini_forget,
-    .opendir = fp_mini_opendir,
     .readdir = fp_mini_readdir,
-    .blocks = fp_mini_blocks,
+    .blocks = FP_FS_BLOCKS ? fp_mini_blocks : NULL,
     .step = FP_FS_CHECK ? fp_mini_step_ro : NULL,
 };

@@ -9,10 +9,12 @@
 static void tell_files(const struct fp_mini *fs, const uint8_t *old)
 {
     for (uint32_t i = 0; i < fs->max_files; i++) {
-        struct fp_mini_file *f = fs->files[i];
+        struct fp_file *file = fs->files[i];
+        struct fp_mini_file *f;
 
-        if (f == NULL || f->is_staged)
+        if (file == NULL || file->flags & FP_O_STAGE)
             continue;
+        f = fp_mini_file_of(file);
         if (memcmp(f->name, fs->name, FP_MINI_NAME) == 0)
             f->name[0] = 0xff;
         else if (memcmp(f->name, old, FP_MINI_NAME) == 0)

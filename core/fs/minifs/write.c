@@ -8,56 +8,49 @@
 
 /* The content comes to the buffer, zeros behind it up to `end`, to which it
  * may grow. */
-static int make_dirty(struct fp_mini *fs, struct fp_mini_file *f, uint64_t end)
+static int make_dirty(struct fp_file *file, uint32_t end)
 {
-    int err = FP_OK;
+    struct fp_mini *fs = fp_mini_of(file->mnt);
+    struct fp_mini_file *f = fp_mini_file_of(file);
+    uint32_t size = file->size;
 
-    if (end > fs->file_max)
-        return FP_ERR_FBIG;
-    if (f->state != FP_MINI_DIRTY && f->size > 0)
-        err =
-            fp_bdev_read(fs->dev, fp_mini_addr(fs, f->block), f->buf, f->size);
-    if (err)
-        return err;
+    if (f->state != FP_MINI_DIRTY && size > 0) {
+        int err =
+            fp_bdev_read(fs->dev, fp_mini_addr(fs, f->block), f->buf, size);
+
+        if (err)
+            return err;
+    }
     f->state = FP_MINI_DIRTY;
-    if ((uint32_t)end > f->size)
-        memset(f->buf + f->size, 0, (uint32_t)end - f->size);
+    if (end > size)
+        memset(f->buf + size, 0, end - size);
     return FP_OK;
 }
 
 int32_t fp_mini_write(struct fp_file *file, const void *buf, uint32_t size)
 {
-    struct fp_mini_file *f = fp_mini_file_of(file);
-    uint32_t pos = file->flags & FP_O_APPEND ? f->size : f->pos;
-    uint32_t end = pos + size; /* both are at most INT32_MAX */
-    int err = make_dirty(fp_mini_of(file->mnt), f, end);
+    int err = make_dirty(file, file->pos + size);
 
-    if (err)
-        return err;
-    memcpy(f->buf + pos, buf, size);
-    f->pos = end;
-    if (f->size < end)
-        f->size = end;
-    return (int32_t)size;
+    if (!err)
+        memcpy(fp_mini_file_of(file)->buf + file->pos, buf, size);
+    return err;
 }
 
 int fp_mini_truncate(struct fp_file *file, uint64_t size)
 {
-    struct fp_mini_file *f = fp_mini_file_of(file);
-    int err = make_dirty(fp_mini_of(file->mnt), f, size);
-
-    if (!err)
-        f->size = (uint32_t)size;
-    return err;
+    return make_dirty(file, (uint32_t)size);
 }
 
 /* Is there an entry for the file, which becomes fs->found, and unless its
  * content is there already a block for it, fs->next, with another for the
- * metadata? */
-static int find_room(struct fp_mini *fs, const struct fp_mini_file *f)
+ * metadata? A name that is there gives its block back, but only afterwards. */
+int fp_mini_reserve(struct fp_file *file, uint64_t size)
 {
+    struct fp_mini *fs = fp_mini_of(file->mnt);
+    struct fp_mini_file *f = fp_mini_file_of(file);
     int err = fp_mini_find_name(fs, f->name);
 
+    (void)size;
     fs->next = fp_mini_next_free(fs, fs->block);
     if (!err && (fs->found == fs->limit ||
                  (f->state != FP_MINI_FLUSHED &&
@@ -66,13 +59,15 @@ static int find_room(struct fp_mini *fs, const struct fp_mini_file *f)
     return err;
 }
 
-static int flush(struct fp_mini *fs, struct fp_mini_file *f)
+static int flush(struct fp_file *file)
 {
-    int err = find_room(fs, f);
+    struct fp_mini *fs = fp_mini_of(file->mnt);
+    struct fp_mini_file *f = fp_mini_file_of(file);
+    int err = fp_mini_reserve(file, 0);
 
     if (err || f->state != FP_MINI_DIRTY)
         return err;
-    err = fp_mini_store(fs, f->buf, 0, f->size);
+    err = fp_mini_store(fs, f->buf, 0, file->size);
     if (err)
         return err;
     f->block = fs->next;
@@ -91,13 +86,13 @@ int fp_mini_fsync(struct fp_file *file)
         return FP_OK;
     if (f->name[0] == 0xff)
         return FP_ERR_NOENT;
-    err = flush(fs, f);
-    if (err || f->is_staged)
+    err = flush(file);
+    if (err || file->flags & FP_O_STAGE)
         return err;
     fs->next = fp_mini_next_free(fs, f->block);
     entry = fs->found;
     memcpy(entry, f->name, FP_MINI_NAME);
-    fp_mini_put16(fs, entry + 12, f->size);
+    fp_mini_put16(fs, entry + 12, file->size);
     fp_mini_put16(fs, entry + 14, f->block);
     if (entry == fs->end)
         fs->end += FP_MINI_SECTION;
@@ -107,35 +102,15 @@ int fp_mini_fsync(struct fp_file *file)
     return err;
 }
 
-/* A name that is there gives its block back, but only afterwards. */
-int fp_mini_reserve(struct fp_file *file, uint64_t size)
-{
-    struct fp_mini *fs = fp_mini_of(file->mnt);
-
-    return size > fs->file_max ? FP_ERR_FBIG
-                               : find_room(fs, fp_mini_file_of(file));
-}
-
 /* There is no place for a time. What is written from now on waits for another
  * commit. */
 int fp_mini_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
 {
-    struct fp_mini_file *f = fp_mini_file_of(file);
     int err;
 
     (void)meta;
-    f->is_staged = false;
+    file->flags &= ~(uint32_t)FP_O_STAGE;
     err = fp_mini_fsync(file);
-    f->is_staged = true;
+    file->flags |= FP_O_STAGE;
     return err;
-}
-
-int fp_mini_close(struct fp_file *file)
-{
-    int err = FP_OK;
-
-    if (!fp_mini_file_of(file)->is_staged)
-        err = fp_mini_fsync(file);
-    fp_mini_forget(file);
-    return err == FP_ERR_NOENT ? FP_OK : err; /* it is gone */
 }

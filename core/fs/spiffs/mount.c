@@ -85,7 +85,6 @@ int fp_spf_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     st->block_size = fs->block_size;
     st->block_count = fs->block_count;
     st->blocks_used = used;
-    st->size = (uint64_t)fs->block_count * fs->block_size;
     /* One page goes to the header, and one in so many to the index. */
     live = fp_spf_min(room, live + 2);
     st->free =

@@ -24,6 +24,6 @@ const struct fp_fs_ops fp_fs_spiffs_ro = {
     .close = fp_spf_close_ro,
     .opendir = fp_spf_opendir,
     .readdir = fp_spf_readdir,
-    .blocks = fp_spf_blocks,
+    .blocks = FP_FS_BLOCKS ? fp_spf_blocks : NULL,
     .step = FP_FS_CHECK ? step_ro : NULL,
 };

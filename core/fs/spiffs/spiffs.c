@@ -38,6 +38,6 @@ const struct fp_fs_ops fp_fs_spiffs = {
     .readdir = fp_spf_readdir,
     .remove = fp_spf_remove,
     .rename = fp_spf_rename,
-    .blocks = fp_spf_blocks,
+    .blocks = FP_FS_BLOCKS ? fp_spf_blocks : NULL,
     .step = FP_FS_CHECK ? fp_spf_step : NULL,
 };
