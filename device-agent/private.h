@@ -170,6 +170,8 @@ int fp_agent_find_storage(struct fp_agent *agent, struct fp_agent_task *task,
 bool fp_agent_is_rdonly(const struct fp_agent_volume *volume);
 uint32_t fp_agent_gen(const struct fp_agent_storage *storage);
 uint32_t fp_agent_chunk_size(const struct fp_agent_storage *storage);
+/* The last may be shorter. */
+uint32_t fp_agent_chunk_count(const struct fp_agent_storage *storage);
 fp_addr fp_agent_storage_size(const struct fp_agent_storage *storage);
 
 /* ---- policy.c ---- */

@@ -379,18 +379,16 @@ struct in {
 
 static bool take_varint(struct in *in)
 {
-    in->value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        uint8_t byte;
+    const uint8_t *first = in->at, *at = first;
 
-        if (in->at == in->level->end)
-            return false;
-        byte = *in->at++;
-        in->value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return shift < 63 || byte <= 1;
-    }
-    return false;
+    while (at < in->level->end && *at >= 0x80)
+        at++;
+    if (at == in->level->end || at - first > 9 || (at - first == 9 && *at > 1))
+        return false;
+    in->at = at + 1;
+    for (in->value = 0; at >= first; at--)
+        in->value = in->value << 7 | (*at & 0x7f);
+    return true;
 }
 
 /* The key of a field, and its number or the length of it; the tag, or 0: that
@@ -441,11 +439,12 @@ static bool store(uint8_t *to, unsigned room, uint64_t value)
         memcpy(to, &value, sizeof value);
         return true;
     }
-    if (room == 1)
+    if (room == 1) {
         *to = (uint8_t)word;
-    else
-        memcpy(to, &word, sizeof word);
-    return value >> 8 * room == 0;
+        return value <= UINT8_MAX;
+    }
+    memcpy(to, &word, sizeof word);
+    return value <= UINT32_MAX;
 }
 
 static bool take_number(const struct in *in, uint32_t field, uint8_t *to)

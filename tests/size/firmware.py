@@ -48,7 +48,7 @@ CONFIGURATIONS = {
 
 # What an object belongs to, by its path; the first that fits.
 PARTS = [('firmware', 'tests/size/*'), ('agent', 'device-agent/*'), ('messages', 'proto/message.*'), ('messages', 'proto/codec.*'), ('link', 'proto/*'), ('minifs', 'core/fs/minifs/*'), ('littlefs', 'core/fs/littlefs/*'),
-         ('core', 'core/*'), ('compiler and C library', '*')]
+         ('compiler and C library', 'core/freestanding/*'), ('core', 'core/*'), ('compiler and C library', '*')]
 
 
 def run(*command):
