@@ -14,6 +14,8 @@
 
 #include <string.h>
 
+#if FP_AGENT_RESTORE
+
 /* ---- RestoreBegin, RestoreEnd ---- */
 
 static int restore_begin_start(struct fp_agent *agent,
@@ -320,3 +322,5 @@ const struct fp_agent_job fp_agent_job_chunk_write = {
     .step = chunk_write_step,
     .end = chunk_write_end,
 };
+
+#endif

@@ -12,7 +12,8 @@ NESTED  functions that come back to themselves, and how often one is on a chain 
 DEVICES = ('*_ops',)  # beside fp_fs_*, no other table is named so
 GIVEN = ('core/fs/littlefs/*:fp_lfs_tally', 'core/fs/littlefs/blocks:report', 'core/fs/littlefs/check:own',
          'core/fs/littlefs/repair:stay_below')
-OTHERS = ('core/fs/*:fp_*_listattr', 'core/fs/*:fp_*_blocks', 'core/fs/*:fp_*_getattr', 'core/fs/*:fp_*_setattr', 'core/fs/*:fp_*_sync')
+OTHERS = ('core/fs/*:fp_*_listattr', 'core/fs/*:fp_*_blocks', 'core/fs/*:fp_*_getattr', 'core/fs/*:fp_*_setattr', 'core/fs/*:fp_*_sync',
+          'core/fs/*:fp_*_settime', 'core/fs/*:fp_*_truncate')
 
 CALLS = {
     'core/bdev/bdev:*': ['*_ops[]'],
