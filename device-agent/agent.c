@@ -598,7 +598,7 @@ static void watch_volumes(struct fp_agent *agent)
 
 static void watch_reboot(struct fp_agent *agent)
 {
-    if (!agent->reboot_due ||
+    if (!FP_AGENT_REBOOT || !agent->reboot_due ||
         (!fp_link_idle(&agent->link) &&
          agent->now_ms - agent->reboot_ms < REBOOT_AFTER_MS))
         return;

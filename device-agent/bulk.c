@@ -262,7 +262,7 @@ static struct fp_agent_task *blocks_of(struct fp_agent *agent, uint8_t stream)
 {
     for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
         if (agent->tasks[i].id != 0 && agent->tasks[i].stream == stream &&
-            agent->tasks[i].job == &fp_agent_job_chunk_write)
+            fp_agent_takes_blocks(&agent->tasks[i]))
             return &agent->tasks[i];
     return NULL;
 }

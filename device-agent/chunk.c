@@ -20,14 +20,6 @@
 #define DIGEST_SIZE    16
 #define REPLY_OVERHEAD 48
 
-static uint32_t chunk_count(const struct fp_agent_storage *storage)
-{
-    fp_addr size = fp_agent_storage_size(storage);
-    uint32_t chunk_size = fp_agent_chunk_size(storage);
-
-    return (uint32_t)(size / chunk_size + (size % chunk_size != 0));
-}
-
 /* Bytes of one chunk; the last may be shorter. */
 static uint32_t chunk_bytes(const struct fp_agent_storage *storage,
                             uint32_t chunk)
@@ -72,7 +64,7 @@ static int chunk_digest_start(struct fp_agent *agent,
         return err;
     if (request->level > (FP_AGENT_LEVELS ? 1 : 0))
         return fp_agent_because(task, FP_ERR_NOTSUP, "levels are 0 and 1");
-    limit = chunk_count(task->storage);
+    limit = fp_agent_chunk_count(task->storage);
     c->level = request->level;
     if (FP_AGENT_LEVELS && c->level == 1)
         limit = limit / FANOUT + (limit % FANOUT != 0);
@@ -171,7 +163,7 @@ static void end_chunk(struct fp_agent *agent,
     if (c->level == 0)
         keep_entry(c, digest, status);
     else
-        add_entry(agent, chunk_count(storage), c, digest);
+        add_entry(agent, fp_agent_chunk_count(storage), c, digest);
 }
 
 /* By rot, or by what the firmware hides. */
@@ -326,7 +318,7 @@ static int chunk_read_start(struct fp_agent *agent, struct fp_agent_task *task,
 
     if (!err)
         err = check_range(task, request->first, request->count,
-                          chunk_count(task->storage));
+                          fp_agent_chunk_count(task->storage));
     if (!err && request->count > FP_AGENT_CHUNKS) {
         task->limit = FP_AGENT_CHUNKS;
         err = fp_agent_because(task, FP_ERR_INVAL, "too many chunks at once");

@@ -51,8 +51,9 @@ static void begin(struct fp_agent_commit *commit)
 {
     struct fp_agent_upload *upload = commit->upload;
 
-    commit->phase =
-        upload->mode == fp_PutMode_PUT_APPEND ? PHASE_APPEND_PRE : PHASE_SYNC;
+    commit->phase = fp_agent_mode(upload) == fp_PutMode_PUT_APPEND
+                        ? PHASE_APPEND_PRE
+                        : PHASE_SYNC;
     upload->committing = true;
 }
 
@@ -161,15 +162,17 @@ static int commit_verify(struct fp_agent *agent, struct fp_agent_task *task)
     if (memcmp(digest, commit->terms.want, sizeof digest) != 0)
         return give_up(agent, task, FP_ERR_DIGEST,
                        "what is on flash has another SHA-256");
-    commit->phase =
-        commit->upload->mode == fp_PutMode_PUT_STAGED ? PHASE_PRE : PHASE_LAND;
+    commit->phase = fp_agent_mode(commit->upload) == fp_PutMode_PUT_STAGED
+                        ? PHASE_PRE
+                        : PHASE_LAND;
     return FP_AGENT_MORE;
 }
 
 static void after_pre(struct fp_agent_commit *commit)
 {
-    commit->phase =
-        commit->upload->mode == fp_PutMode_PUT_APPEND ? PHASE_SYNC : PHASE_LAND;
+    commit->phase = fp_agent_mode(commit->upload) == fp_PutMode_PUT_APPEND
+                        ? PHASE_SYNC
+                        : PHASE_LAND;
 }
 
 static int commit_pre(struct fp_agent *agent, struct fp_agent_task *task)
@@ -242,13 +245,14 @@ static int commit_land(struct fp_agent *agent, struct fp_agent_task *task)
                                          .mtime_ns = upload->mtime_ns };
     int err = FP_OK;
 
-    if (upload->mode == fp_PutMode_PUT_STAGED)
+    if (fp_agent_mode(upload) == fp_PutMode_PUT_STAGED)
         err = fp_fs_commit(&upload->file, &meta);
     if (err)
         return give_up(agent, task, err, NULL);
     err = fp_fs_close(&upload->file);
     upload->stream = 0;
-    if (upload->mode != fp_PutMode_PUT_STAGED && upload->has_mtime && !err) {
+    if (fp_agent_mode(upload) != fp_PutMode_PUT_STAGED && upload->has_mtime &&
+        !err) {
         struct fp_vfs_mount *vm = &upload->volume->vm;
 
         /* The path is this volume's own: behind its mount point. */

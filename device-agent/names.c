@@ -156,3 +156,11 @@ uint32_t fp_agent_chunk_size(const struct fp_agent_storage *storage)
         return storage->chunk_size;
     return fp_agent_storage_size(storage) > 256u * 1024 * 1024 ? 65536 : 4096;
 }
+
+uint32_t fp_agent_chunk_count(const struct fp_agent_storage *storage)
+{
+    fp_addr size = fp_agent_storage_size(storage);
+    uint32_t chunk_size = fp_agent_chunk_size(storage);
+
+    return (uint32_t)(size / chunk_size + (size % chunk_size != 0));
+}

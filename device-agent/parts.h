@@ -73,6 +73,38 @@
 #define FP_AGENT_CHECK FP_AGENT_EXTRA
 #endif
 
+/* Storages as images: chunks, their digests, which have changed, and holding a
+ * storage still; what a snapshot is made of. */
+#ifndef FP_AGENT_IMAGES
+#define FP_AGENT_IMAGES FP_AGENT_ALL
+#endif
+
+/* Writing an image back. */
+#ifndef FP_AGENT_RESTORE
+#define FP_AGENT_RESTORE FP_AGENT_ALL
+#endif
+
+/* Mount, Unmount and Format on request: volumes are as the firmware begins
+ * them, and it still may format what was never written (format_erased). */
+#ifndef FP_AGENT_MOUNTS
+#define FP_AGENT_MOUNTS FP_AGENT_ALL
+#endif
+
+/* Uploads that are appended, or written in place of the old file. */
+#ifndef FP_AGENT_PUT_MODES
+#define FP_AGENT_PUT_MODES FP_AGENT_ALL
+#endif
+
+/* Making a file shorter or longer. */
+#ifndef FP_AGENT_TRUNCATE
+#define FP_AGENT_TRUNCATE FP_AGENT_ALL
+#endif
+
+/* Reboot: config.reboot is not looked at. */
+#ifndef FP_AGENT_REBOOT
+#define FP_AGENT_REBOOT FP_AGENT_ALL
+#endif
+
 /* Attributes of files. */
 #ifndef FP_AGENT_ATTRS
 #define FP_AGENT_ATTRS FP_AGENT_EXTRA
@@ -90,6 +122,10 @@
 #endif
 #ifndef FP_AGENT_LZ4_OUT
 #define FP_AGENT_LZ4_OUT FP_AGENT_ALL
+#endif
+
+#if FP_AGENT_RESTORE && !FP_AGENT_IMAGES
+#error "a restore compares chunks: it takes FP_AGENT_IMAGES"
 #endif
 
 #if !FP_MESSAGE_EXTRAS &&                                                     \

@@ -67,6 +67,10 @@ const struct fp_agent_job *fp_agent_job_of(pb_size_t tag);
 #define fp_agent_pack(agent) ((struct fp_lz4_encoder *)NULL)
 #endif
 
+/* How an upload is written. */
+#define fp_agent_mode(put) \
+    (FP_AGENT_PUT_MODES ? (put)->mode : fp_PutMode_PUT_STAGED)
+
 /* Of a request, a task or an upload: do bytes and commit come with it? */
 #define fp_agent_is_whole(put) (FP_AGENT_WHOLE_PUT && (put)->is_whole)
 
@@ -170,6 +174,8 @@ int fp_agent_find_storage(struct fp_agent *agent, struct fp_agent_task *task,
 bool fp_agent_is_rdonly(const struct fp_agent_volume *volume);
 uint32_t fp_agent_gen(const struct fp_agent_storage *storage);
 uint32_t fp_agent_chunk_size(const struct fp_agent_storage *storage);
+/* The last may be shorter. */
+uint32_t fp_agent_chunk_count(const struct fp_agent_storage *storage);
 fp_addr fp_agent_storage_size(const struct fp_agent_storage *storage);
 
 /* ---- policy.c ---- */
@@ -385,6 +391,9 @@ int fp_agent_send_committed(struct fp_agent *agent, struct fp_agent_task *task,
 
 /* ---- restore.c ---- */
 
+#if FP_AGENT_RESTORE
+/* Is it a ChunkWrite, which takes bytes? */
+#define fp_agent_takes_blocks(task) ((task)->job == &fp_agent_job_chunk_write)
 /* Bytes that complete the block being collected: a piece is no larger, since
  * writing a block uses scratch, where the piece may lie. */
 uint32_t fp_agent_blocks_room(const struct fp_agent_task *task);
@@ -392,6 +401,12 @@ int fp_agent_blocks_write(struct fp_agent *agent, struct fp_agent_task *task,
                           const uint8_t *buf, uint32_t size);
 /* A lost link ends it, without mounting. */
 void fp_agent_restore_drop(struct fp_agent *agent);
+#else
+#define fp_agent_takes_blocks(task)                   false
+#define fp_agent_blocks_room(task)                    0
+#define fp_agent_blocks_write(agent, task, buf, size) FP_ERR_NOTSUP
+#define fp_agent_restore_drop(agent)                  ((void)0)
+#endif
 
 /* ---- outcome.c ---- */
 

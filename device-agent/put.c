@@ -34,14 +34,14 @@
  * what it was; of one that was empty nobody knows whether it was there. */
 static bool close_file(struct fp_agent_upload *upload)
 {
-    bool is_append = upload->mode == fp_PutMode_PUT_APPEND;
+    bool is_append = fp_agent_mode(upload) == fp_PutMode_PUT_APPEND;
     bool is_cut =
         !is_append || fp_fs_truncate(&upload->file, upload->base) == 0;
     bool is_closed = fp_fs_close(&upload->file) == FP_OK;
 
     if (is_append)
         return !is_cut || !is_closed || upload->base == 0;
-    return upload->mode == fp_PutMode_PUT_IN_PLACE;
+    return fp_agent_mode(upload) == fp_PutMode_PUT_IN_PLACE;
 }
 
 void fp_agent_upload_free(const struct fp_agent *agent,
@@ -142,7 +142,7 @@ static bool replaces(struct fp_agent *agent,
 {
     struct fp_stat st;
 
-    return upload->mode == fp_PutMode_PUT_STAGED &&
+    return fp_agent_mode(upload) == fp_PutMode_PUT_STAGED &&
            fp_vfs_stat(agent->cfg->vfs, upload->path, &st) == FP_OK;
 }
 
@@ -178,17 +178,17 @@ static int fits_in_place(struct fp_agent *agent, struct fp_agent_task *task,
 static int open_file(struct fp_agent *agent, struct fp_agent_task *task,
                      struct fp_agent_upload *upload)
 {
-    bool in_place = upload->mode == fp_PutMode_PUT_IN_PLACE;
+    bool in_place = fp_agent_mode(upload) == fp_PutMode_PUT_IN_PLACE;
     int err = in_place ? fits_in_place(agent, task, upload) : FP_OK;
     int64_t base = 0;
 
     if (!err)
         err = fp_vfs_open(agent->cfg->vfs, &upload->file, upload->path,
-                          open_flags(upload->mode));
+                          open_flags(fp_agent_mode(upload)));
     if (err)
         return err;
     upload->replaces = replaces(agent, upload);
-    if (upload->mode == fp_PutMode_PUT_APPEND)
+    if (fp_agent_mode(upload) == fp_PutMode_PUT_APPEND)
         base = fp_fs_seek(&upload->file, 0, FP_SEEK_END);
     if (base < 0)
         return (int)base;
@@ -226,6 +226,8 @@ static int put_open_start(struct fp_agent *agent, struct fp_agent_task *task,
             "an upload_id is 16 bytes, and none with a commit");
     if ((uint32_t)request->mode > fp_PutMode_PUT_IN_PLACE)
         return fp_agent_because(task, FP_ERR_INVAL, "no such way to write");
+    if (!FP_AGENT_PUT_MODES && request->mode != fp_PutMode_PUT_STAGED)
+        return FP_ERR_NOTSUP;
     put->size = (fp_addr)request->size;
     if (request->size > INT64_MAX || put->size != request->size)
         return FP_ERR_FBIG;

@@ -14,6 +14,8 @@
 
 #include <string.h>
 
+#if FP_AGENT_RESTORE
+
 /* ---- RestoreBegin, RestoreEnd ---- */
 
 static int restore_begin_start(struct fp_agent *agent,
@@ -149,7 +151,7 @@ static int chunk_write_start(struct fp_agent *agent, struct fp_agent_task *task,
 {
     const fp_ChunkWriteRequest *request = &in->body.chunk_write;
     struct fp_agent_blocks *blocks = &task->u.blocks;
-    uint64_t chunk_size, size, off, end;
+    uint32_t chunk_size, chunks, count = request->count;
     int err = fp_agent_find_storage(agent, task, request->storage.bytes,
                                     request->storage.size);
 
@@ -160,19 +162,19 @@ static int chunk_write_start(struct fp_agent *agent, struct fp_agent_task *task,
         return fp_agent_because(task, FP_ERR_PRECOND,
                                 "ChunkWrite needs RestoreBegin and its nonce");
     chunk_size = fp_agent_chunk_size(task->storage);
-    size = fp_agent_storage_size(task->storage);
-    off = request->first * chunk_size;
-    end = (request->first + (uint64_t)request->count) * chunk_size;
-    end = end < size ? end : size;
-    if (request->count == 0 || off >= end ||
-        (fp_addr)off % task->storage->dev->block_size != 0 ||
-        (fp_addr)end % task->storage->dev->block_size != 0) {
+    chunks = fp_agent_chunk_count(task->storage);
+    if (request->first >= chunks)
+        count = 0;
+    blocks->off = (fp_addr)request->first * chunk_size;
+    blocks->left = (fp_addr)count * chunk_size;
+    if (count != 0 && count >= chunks - request->first)
+        blocks->left = fp_agent_storage_size(task->storage) - blocks->off;
+    if (count == 0 || blocks->off % task->storage->dev->block_size != 0 ||
+        blocks->left % task->storage->dev->block_size != 0) {
         task->limit = task->storage->dev->block_size;
         return fp_agent_because(task, FP_ERR_INVAL,
                                 "chunks to write make whole erase blocks");
     }
-    blocks->off = (fp_addr)off;
-    blocks->left = (fp_addr)(end - off);
     if (fp_agent_is_guarded(task->storage, blocks->off, blocks->left,
                             FP_AGENT_REGION_RDONLY | FP_AGENT_REGION_HIDDEN))
         return fp_agent_because(task, FP_ERR_ACCES,
@@ -320,3 +322,5 @@ const struct fp_agent_job fp_agent_job_chunk_write = {
     .step = chunk_write_step,
     .end = chunk_write_end,
 };
+
+#endif

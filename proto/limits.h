@@ -40,6 +40,11 @@
 #define FP_MESSAGE_EXTRAS 1
 #endif
 
+/* 1: a message is read and written by codec.c instead of nanopb. */
+#ifndef FP_MESSAGE_SMALL
+#define FP_MESSAGE_SMALL 0
+#endif
+
 #if FP_MESSAGE_EXTRAS
 #define FP_MESSAGE_EXTRA(...) __VA_ARGS__
 #define FP_MESSAGE_ANY(count) (count)

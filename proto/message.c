@@ -1,14 +1,30 @@
 /* SPDX-License-Identifier: MIT
  *
- * nanopb does the parsing; here are the rules that it does not know: the whole
- * payload is one message, and it has a body.
+ * nanopb does the parsing, or codec.c where that is to be small; here are the
+ * rules that nanopb does not know: the whole payload is one message, and it
+ * has a body.
  */
 #include "proto/message.h"
 
+#include "proto/codec.h"
+
+#if !FP_MESSAGE_SMALL
 #include <pb_decode.h>
 #include <pb_encode.h>
+#endif
 #include <string.h>
 
+#if FP_MESSAGE_SMALL
+int fp_message_encode(const fp_Envelope *env, uint8_t *buf, size_t size)
+{
+    return fp_codec_encode(env, buf, size);
+}
+
+int fp_message_decode(fp_Envelope *env, const uint8_t *buf, size_t size)
+{
+    return fp_codec_decode(env, buf, size);
+}
+#else
 int fp_message_encode(const fp_Envelope *env, uint8_t *buf, size_t size)
 {
     pb_ostream_t out = pb_ostream_from_buffer(buf, size);
@@ -33,6 +49,7 @@ int fp_message_decode(fp_Envelope *env, const uint8_t *buf, size_t size)
     env->which_body = 0; /* half a body is none */
     return -fp_Error_ERROR_PROTO;
 }
+#endif
 
 bool fp_message_set_bytes(pb_size_t *size, pb_byte_t *bytes, size_t capacity,
                           const void *src, size_t n)

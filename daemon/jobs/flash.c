@@ -167,10 +167,23 @@ static const char *ask_name(enum fpd_op op)
     }
 }
 
+/* A small firmware is built without some of it, and without its words too. */
+static const char *lacks(enum fpd_op op)
+{
+    return op == FPD_OP_RESTORE_BEGIN
+               ? "cannot restore it: it was built without that, or has no "
+                 "memory for an erase block"
+               : "cannot read it as an image: it was built without snapshots";
+}
+
 static int ask_failed(struct fpd_flash *flash, const struct ask *ask, int err)
 {
     if (err == FP_ERR_CANCELED || err == FP_ERR_STALE)
         return err;
+    if (err == FP_ERR_NOTSUP && !ask->detail[0])
+        return fpd_job_fail(flash->job, err,
+                            "%s stays as it is: the device's firmware %s.",
+                            flash->storage, lacks(ask->op));
     return fpd_job_fail(flash->job, err,
                         "Asked for %s of %s, the device "
                         "answered: %s%s%s.",

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A device with all left out that a firmware can leave out, memory for one frame
-each way and the least of each limit: what it has works as everywhere, and what
-it has not is refused in words that a person understands."""
+"""A device with all left out that a firmware can leave out but snapshots, memory
+for one frame each way and the least of each limit, and one without snapshots:
+what they have works as everywhere, and what they have not is refused in words
+that a person understands."""
 import os
 import random
 
@@ -16,9 +17,9 @@ def content(size, seed=1):
     return random.Random(seed).randbytes(size)
 
 
-def start(bed, *options):
+def start(bed, *options, program='flashport-agent-small'):
     where = bed.dir / 'dev.unix'
-    bed.process('dev', 'flashport-agent-small', '--id', 'dev', '--storage', f'flash0={bed.dir / "dev.img"},block={BLOCK},count={BLOCKS},prog=256',
+    bed.process('dev', program, '--id', 'dev', '--storage', f'flash0={bed.dir / "dev.img"},block={BLOCK},count={BLOCKS},prog=256',
                 '--mount', '/flash=flash0:littlefs', '--listen', f'unix:{where}', '--frame', '640', '--buffers', '1', '--lz4', 'off', *options)
     wait_for(where, lambda: os.path.lexists(where))
     bed.links.append(f'unix:{where}')
@@ -30,6 +31,11 @@ def start(bed, *options):
 @pytest.fixture(name='small')
 def small_of(fresh):
     return start(fresh, '--format', 'littlefs')
+
+
+@pytest.fixture(name='least')
+def least_of(fresh):
+    return start(fresh, '--format', 'littlefs', program='flashport-agent-least')
 
 
 def url(bed, name=''):
@@ -98,7 +104,26 @@ def test_nothing_is_formatted_unasked(fresh):
     seen = volume(fresh)
     assert not seen['mounted'] and ' ' in seen['reason'], seen
     assert (fresh.dir / 'dev.img').read_bytes() == b'\xff' * (BLOCK * BLOCKS - 1) + b'\0'
-    done = fresh.http.post(fresh.api('/devices/dev/volumes/flash'), json={'action': 'format', 'fs': 'littlefs'})
-    job = fresh.job(done) if done.status_code == 202 else None
-    assert job is None or job['state'] == 'done', job
-    assert fresh.http.put(url(fresh, 'a'), data=b'a').status_code == 201
+    refused(fresh.http.post(fresh.api('/devices/dev/volumes/flash'), json={'action': 'format', 'fs': 'littlefs'}), 501, 'NOTSUP')
+    assert (fresh.dir / 'dev.img').read_bytes() == b'\xff' * (BLOCK * BLOCKS - 1) + b'\0'
+
+
+def test_volumes_are_as_the_firmware_has_them(small):
+    http, volumes = small.http, small.api('/devices/dev/volumes/flash')
+    assert http.put(url(small, 'a'), data=b'a').status_code == 201
+    for action in ({'action': 'unmount'}, {'action': 'mount'}, {'action': 'format', 'fs': 'littlefs'}):
+        refused(http.post(volumes, json=action), 501, 'NOTSUP')
+    assert volume(small)['mounted'] and http.get(url(small, 'a')).content == b'a'
+
+
+def test_files_without_snapshots(least):
+    test_files(least)
+
+
+def test_a_device_without_snapshots_says_so(least):
+    http = least.http
+    assert http.put(url(least, 'a'), data=b'a').status_code == 201
+    taken = least.job(http.post(least.api('/snapshots'), json={'device': 'dev', 'storage': 'flash0'}))
+    assert (taken['state'], taken['error']['code']) == ('failed', 'NOTSUP'), taken
+    assert 'built without snapshots' in taken['error']['detail'], taken
+    assert http.get(url(least, 'a')).content == b'a'

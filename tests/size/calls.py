@@ -7,12 +7,13 @@ CALLS   callers, by file:function (the first that fits counts), and what they re
 DEVICES tables of block devices: they stack, each of them once
 OTHERS  functions in tables that only an application calls
 GIVEN   callbacks that are called only while the function that gave them has not returned
-NESTED  functions that come back to themselves, and how often one is on a chain at most: LEVELS, as messages lie within messages
+NESTED  functions that come back to themselves, and how often one is on a chain at most
 """
 DEVICES = ('*_ops',)  # beside fp_fs_*, no other table is named so
 GIVEN = ('core/fs/littlefs/*:fp_lfs_tally', 'core/fs/littlefs/blocks:report', 'core/fs/littlefs/check:own',
          'core/fs/littlefs/repair:stay_below')
-OTHERS = ('core/fs/*:fp_*_listattr', 'core/fs/*:fp_*_blocks', 'core/fs/*:fp_*_getattr', 'core/fs/*:fp_*_setattr', 'core/fs/*:fp_*_sync')
+OTHERS = ('core/fs/*:fp_*_listattr', 'core/fs/*:fp_*_blocks', 'core/fs/*:fp_*_getattr', 'core/fs/*:fp_*_setattr', 'core/fs/*:fp_*_sync',
+          'core/fs/*:fp_*_settime', 'core/fs/*:fp_*_truncate')
 
 CALLS = {
     'core/bdev/bdev:*': ['*_ops[]'],
@@ -51,16 +52,6 @@ CALLS = {
     'proto/frame:*': ['core/digest/crc32:fp_crc32'],
     'proto/link_rx:*': [],  # the console, which the agent does not take
     'proto/link_tx:flush': ['device-agent/agent:wire_send'],
-    'nanopb/pb_decode:*': ['nanopb/pb_decode:buf_read', 'nanopb/pb_common:pb_default_field_callback'],
-    'nanopb/pb_encode:*': ['nanopb/pb_encode:buf_write', 'nanopb/pb_common:pb_default_field_callback'],
-    'nanopb/pb_common:pb_default_field_callback': [],  # no message has a field with a callback
 }
 
-LEVELS = 0
-NESTED = {
-    'nanopb/pb_decode:pb_decode_inner': LEVELS,
-    'nanopb/pb_decode:pb_message_set_to_defaults': LEVELS,
-    'nanopb/pb_decode:pb_read': 2,  # skips by reading into a buffer of its own
-    'nanopb/pb_encode:pb_encode': LEVELS,
-    'nanopb/pb_encode:pb_check_proto3_default_value': LEVELS,
-}
+NESTED = {}

@@ -32,8 +32,8 @@ class Configuration:
 
 
 # A device that is a few files and a line: docs/porting.md says what each costs.
-SMALL = {'FP_AGENT_REQUESTS': 2, 'FP_AGENT_UPLOADS': 1, 'FP_AGENT_ALL': 0, 'FP_FS_PROBE': 0, 'FP_FS_CHECK': 0, 'FP_FS_BLOCKS': 0, 'FP_LINK_STAGE': 32, 'FP_LINK_STATS': 0, 'FP_AGENT_OUTCOMES': 4,
-         'FP_MESSAGE_EXTRAS': 0, 'FP_MESSAGE_TEXT_MAX': 16, 'FP_MESSAGE_DIGESTS': 4, 'FP_MESSAGE_RUNS': 8}
+SMALL = {'FP_AGENT_REQUESTS': 2, 'FP_AGENT_UPLOADS': 1, 'FP_AGENT_ALL': 0, 'FP_AGENT_IMAGES': 1, 'FP_AGENT_RESTORE': 1, 'FP_FS_PROBE': 0, 'FP_FS_CHECK': 0, 'FP_FS_BLOCKS': 0, 'FP_LINK_STAGE': 32, 'FP_LINK_STATS': 0, 'FP_AGENT_OUTCOMES': 4,
+         'FP_MESSAGE_SMALL': 1, 'FP_MESSAGE_EXTRAS': 0, 'FP_MESSAGE_TEXT_MAX': 16, 'FP_MESSAGE_DIGESTS': 4, 'FP_MESSAGE_RUNS': 8}
 CONFIGURATIONS = {
     # Names of 12 bytes; a file is a block, and so is the workspace for each that is open.
     'with-minifs': Configuration('agent, link, protobuf and minifs', 'minifs', {
@@ -47,9 +47,8 @@ CONFIGURATIONS = {
 }
 
 # What an object belongs to, by its path; the first that fits.
-PARTS = [('firmware', 'tests/size/*'), ('agent', 'device-agent/*'), ('messages', 'proto/message.*'), ('messages', 'proto/*.pb.*'),
-         ('messages', 'nanopb/*'), ('link', 'proto/*'), ('minifs', 'core/fs/minifs/*'), ('littlefs', 'core/fs/littlefs/*'),
-         ('core', 'core/*'), ('compiler and C library', '*')]
+PARTS = [('firmware', 'tests/size/*'), ('agent', 'device-agent/*'), ('messages', 'proto/message.*'), ('messages', 'proto/codec.*'), ('link', 'proto/*'), ('minifs', 'core/fs/minifs/*'), ('littlefs', 'core/fs/littlefs/*'),
+         ('compiler and C library', 'core/freestanding/*'), ('core', 'core/*'), ('compiler and C library', '*')]
 
 
 def run(*command):
@@ -134,8 +133,6 @@ def build(folder, name, nanopb):
             for s in sorted(glob.glob(pattern)) if not s.startswith('core/host/')]
     where = f'{folder}/{name}'
     jobs = [(where, source, options, None) for source in [*ours, 'tests/size/firmware.c']]
-    jobs.append((where, f'{folder}/generated/proto/flashport.pb.c', options, 'proto/flashport.pb'))
-    jobs += [(where, f'{nanopb}/pb_{part}.c', options, f'nanopb/pb_{part}') for part in ('common', 'decode', 'encode')]
     return Linked(f'{where}/firmware.elf', compile_all(jobs), 'main', ['--specs=nano.specs'])
 
 

@@ -120,21 +120,6 @@ class Function:
         return any(fnmatch.fnmatchcase(str(self), pattern) for pattern in patterns)
 
 
-def levels_of_messages(elf, objects):
-    """How deep messages lie in messages: nanopb's fp_X_submsg_info points to the fp_Y_msg that X holds."""
-    inside = collections.defaultdict(set)
-    named = {start: name for start, _, name in objects}
-    for where, value in elf.pointers():
-        holder = next((name for start, end, name in objects if start <= where < end), '')
-        if holder.endswith('_submsg_info') and value in named:
-            inside[holder.removesuffix('_submsg_info') + '_msg'].add(named[value])
-
-    def level(message):
-        return 1 + max((level(m) for m in inside[message]), default=0)
-
-    return max((level(m) for m in list(inside)), default=1)
-
-
 class Program:
     """linked: as firmware.Linked; calls: {pattern of callers: [what they reach]}, as calls.py; externals: calls to what is not
     linked are allowed, and cost nothing."""
@@ -213,7 +198,6 @@ class Program:
             else:
                 self.taken.add(value & ~1)
                 self.functions[self.containing(where)].gives.add(value & ~1)
-        self.levels = levels_of_messages(elf, objects)
 
     def reachable(self, function, offset):
         """{(table or None, address)} that a call through a pointer in it may lead to; offset None: any of a table"""
@@ -247,7 +231,7 @@ class Program:
         """(bytes, the functions) of the deepest chain from the function at `start` on, as far as it stays within"""
         path = []
 
-        # passed: the devices, levels of messages and givers of callbacks that the chain went through
+        # passed: the devices, functions that nest and givers of callbacks that the chain went through
         @functools.lru_cache(maxsize=None)
         def depth(address, passed):
             function = self.functions[address]
@@ -269,7 +253,7 @@ class Program:
 
     def _enter(self, function, address, passed):
         """What is passed with this function; None: it is not called another time."""
-        for most in (most or self.levels for pattern, most in self.nested.items() if function.is_one_of([pattern])):
+        for most in (most for pattern, most in self.nested.items() if function.is_one_of([pattern])):
             level = sum(p[0] == 'level' and p[1] == address for p in passed)
             return None if level == most else passed | {('level', address, level)}
         return passed | {('given', callback) for callback in function.gives if self.functions[callback].is_one_of(self.given)}

@@ -85,6 +85,9 @@
 #ifndef FP_MESSAGE_DIGESTS
 #define FP_MESSAGE_DIGESTS 8
 #endif
+#ifndef FP_MESSAGE_SMALL
+#define FP_MESSAGE_SMALL 1
+#endif
 #ifndef FP_LINK_STAGE
 #define FP_LINK_STAGE 128
 #endif
