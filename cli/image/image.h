@@ -79,6 +79,10 @@ void fpc_image_close(struct fpc_image *image);
  * off where that is why; its exit code. */
 int fpc_image_failed(struct fpc_image *image, const char *path, int err);
 
+/* Of FP_ERR_INVAL and FP_ERR_NAMETOOLONG: which name in `path` the volume cannot
+ * hold and why, until the next call; NULL where it is something else. */
+const char *fpc_image_name_why(struct fp_mount *mnt, const char *path, int err);
+
 /* Prints the document that --json asks for, and frees it. */
 void fpc_image_answer(struct fpc_image *image, json_t *doc);
 

@@ -5,6 +5,7 @@
 #include "cli/image/kinds.h"
 #include "cli/image/opts.h"
 #include "cli/out.h"
+#include "core/host/name.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -392,12 +393,27 @@ void fpc_image_close(struct fpc_image *image)
 
 /* In words that say whose fault it is where the phrase for all layers does
  * not. */
-static const char *why(const struct fpc_image *image, int err)
+const char *fpc_image_name_why(struct fp_mount *mnt, const char *path, int err)
+{
+    static char text[FP_HOST_NAME_WHY];
+    struct fp_statfs st = { 0 };
+
+    if (err != FP_ERR_INVAL && err != FP_ERR_NAMETOOLONG)
+        return NULL;
+    fp_fs_statfs(mnt, &st);
+    return fp_host_name_refused(mnt->ops->name, st.name_max, path, text) ? text
+                                                                         : NULL;
+}
+
+static const char *why(struct fpc_image *image, const char *path, int err)
 {
     static char text[80];
-    const struct fp_fs_ops *ops = image->host.vol.mnt.ops;
-    const char *fs = ops ? ops->name : "volume";
+    struct fp_mount *mnt = &image->host.vol.mnt;
+    const char *fs = mnt->ops ? mnt->ops->name : "volume";
+    const char *fault = mnt->ops ? fpc_image_name_why(mnt, path, err) : NULL;
 
+    if (fault)
+        return fault;
     if (err == FP_ERR_NOTSUP)
         snprintf(text, sizeof text, "a %s cannot do that", fs);
     else if (err == FP_ERR_INVAL)
@@ -411,7 +427,7 @@ int fpc_image_failed(struct fpc_image *image, const char *path, int err)
 {
     if (err == FP_ERR_CORRUPT && fpc_image_say_cut(image))
         return FPC_EXIT_REFUSED;
-    fpc_error("%s: %.4000s: %s", image->path, path, why(image, err));
+    fpc_error("%s: %.4000s: %s", image->path, path, why(image, path, err));
     return (int)fpc_exit_of(err);
 }
 

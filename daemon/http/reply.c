@@ -395,9 +395,12 @@ void fpd_problem_failure(struct fpd_call *call, const char *device,
     }
     sentence(failure->detail, sizeof failure->detail, words, sizeof words);
     /* Of a full volume both its words and the numbers are worth having. */
-    fpd_problem(call, err, "%s%s%s", words,
-                err == FP_ERR_NOSPC && detail[0] ? " " : "",
-                err == FP_ERR_NOSPC ? detail : "");
+    if (err == FP_ERR_NAMETOOLONG && failure->limit)
+        snprintf(detail, sizeof detail, "%llu bytes are the most.",
+                 (unsigned long long)failure->limit);
+    else if (err != FP_ERR_NOSPC)
+        detail[0] = 0;
+    fpd_problem(call, err, "%s%s%s", words, detail[0] ? " " : "", detail);
 }
 
 void fpd_reply_content_range(struct fpd_call *call, uint64_t off, uint64_t len,

@@ -19,8 +19,8 @@ from conftest import add_agent
 class Shell:
     """shell(*args) runs flashport to its end; shell.start(*args) leaves it running."""
 
-    def __init__(self, bed):
-        self.bed, self.agent = bed, add_agent(bed, 'harbour', 'unix', blocks=64)
+    def __init__(self, bed, agent=None):
+        self.bed, self.agent = bed, agent or add_agent(bed, 'harbour', 'unix', blocks=64)
         bed.start_daemon()
         bed.online('harbour')
         self.env = {**os.environ, 'FLASHPORT_URL': bed.url, 'FLASHPORT_TOKEN': bed.http.headers['Authorization'].split()[1],

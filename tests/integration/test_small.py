@@ -102,3 +102,11 @@ def test_nothing_is_formatted_unasked(fresh):
     job = fresh.job(done) if done.status_code == 202 else None
     assert job is None or job['state'] == 'done', job
     assert fresh.http.put(url(fresh, 'a'), data=b'a').status_code == 201
+
+
+def test_a_path_that_is_too_long_says_how_long_it_may_be(small):
+    doc = refused(small.http.put(url(small, '/'.join(['d' * 60] * 3)), data=b'x'), 422, 'NAMETOOLONG')
+    assert doc['detail'] == f'The path is longer than this device takes. {doc["limit"]} bytes are the most.', doc
+    assert 120 < doc['limit'] < len('/flash/') + 3 * 61, doc
+    doc = refused(small.http.put(url(small, 'n' * 65), data=b'x'), 422, 'NAMETOOLONG')
+    assert doc['limit'] == 64 and 'it has 65 bytes, and 64 are the most' in doc['detail'], doc

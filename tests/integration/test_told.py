@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: MIT
+"""What is said when something cannot be: in the shell, and over HTTP.
+
+`harbour` has a card with FAT, /sd, and an empty chip, /flash.
+"""
+import pytest
+
+from bed import Bed
+from test_cli import Shell
+
+
+@pytest.fixture(scope='module')
+def shell():
+    with Bed() as bed:
+        where = bed.place('harbour', 'unix')
+        agent = bed.process('harbour', 'flashport-agent', '--id', 'harbour', '--storage', f'sd={bed.dir}/card.img,kind=card,count=4096',
+                            '--storage', f'chip={bed.dir}/chip.img,block=4096,count=64,prog=256', '--mount', '/sd=sd:fat',
+                            '--mount', '/flash=chip', '--format', 'fat', '--listen', f'unix:{where}')
+        yield Shell(bed, bed.listens(agent, 'unix', where))
+
+
+@pytest.fixture
+def hello(tmp_path):
+    path = tmp_path / 'hello.txt'
+    path.write_text('hello')
+    return path
+
+
+# --- names that a volume cannot hold ------------------------------------------
+
+NAMES = [('a:b', "it cannot have ':', nor any of"), ('a\\b', 'it cannot have a backslash'), ('dot.', 'end with a dot or a blank; "dot" would do'),
+         ('blank ', '"blank" would do'), ('bell\x07', 'it cannot have control characters'), ('n' * 256, 'it has 256 bytes, and 255 are the most')]
+
+
+@pytest.mark.parametrize('name, words', NAMES, ids=[n[:8] for n, _ in NAMES])
+def test_a_name_that_fat_cannot_hold_is_told_why(shell, hello, name, words):
+    shell('cp', hello, 'harbour:/sd/fine')
+    for command in (['cp', hello], ['mkdir'], ['mv', 'harbour:/sd/fine']):
+        said = shell(*command, f'harbour:/sd/{name}', code=1).err
+        assert ' is no name on fat: ' in said and words in said and said.count('\n') == 1, said
+    files = shell.bed.api('/devices/harbour/fs/sd/')
+    quoted = ''.join(f'%{b:02X}' for b in name.encode())
+    for reply in (shell.bed.http.put(files + quoted, data=b'x'),
+                  shell.bed.http.request('COPY', files + 'fine', headers={'Destination': files + quoted})):
+        told = reply.json()
+        assert words in told['detail'] and told['path'] == f'/sd/{name}' and told['device'] == 'harbour', told
+        if len(name) > 255:
+            assert (reply.status_code, told['type'], told['limit']) == (422, '/errors/name-too-long', 255), told
+        else:
+            assert (reply.status_code, told['type'], told['code']) == (400, '/errors/bad-name', 'INVAL'), told
+    assert shell('ls', 'harbour:/sd').out == 'fine\n'
