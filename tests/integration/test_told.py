@@ -49,3 +49,16 @@ def test_a_name_that_fat_cannot_hold_is_told_why(shell, hello, name, words):
         else:
             assert (reply.status_code, told['type'], told['code']) == (400, '/errors/bad-name', 'INVAL'), told
     assert shell('ls', 'harbour:/sd').out == 'fine\n'
+
+
+# --- another filesystem than the one that is there ------------------------------
+
+
+def test_a_mount_by_the_wrong_name_tells_what_is_there(shell):
+    shell('unmount', 'harbour:/sd')
+    said = shell('mount', '--fs', 'littlefs', 'harbour:/sd', code=1).err
+    assert said == 'flashport: harbour:/sd: No such filesystem on sd, which holds fat.\n'
+    reply = shell.bed.http.post(shell.bed.api('/devices/harbour/volumes/sd'), json={'action': 'mount', 'fs': 'littlefs'})
+    assert reply.status_code == 400 and 'which holds fat' in reply.json()['detail'], reply.text
+    shell('mount', '--fs', 'fat', 'harbour:/sd')
+    assert 'no filesystem on chip, it is erased' in shell('mount', '--fs', 'fat', 'harbour:/flash', code=4).err.replace('No', 'no')
