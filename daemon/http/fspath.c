@@ -124,7 +124,7 @@ bool fpd_fs_fits(struct fpd_call *call, const char *path, uint64_t size,
 {
     struct fpd_device_info *info = malloc(sizeof *info);
     bool in_place = fpd_url_flag(&call->url, "in_place");
-    struct fpd_failure why = { 0 };
+    struct fpd_failure why = { .told = true }; /* it would be */
     int err = FP_ERR_NOENT;
 
     if (!info) {
