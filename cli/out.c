@@ -68,6 +68,21 @@ void fpc_print_name(FILE *out, const char *name, size_t len)
     }
 }
 
+int fpc_name_width(const char *name, size_t len)
+{
+    const unsigned char *s = (const unsigned char *)name;
+    int width = 0;
+
+    while (len > 0) {
+        size_t n = printable(s, len);
+
+        width += n ? 1 : 4; /* \xNN */
+        s += n ? n : 1;
+        len -= n ? n : 1;
+    }
+    return width;
+}
+
 /* Bytes of the sequence at s that is left out; 0: none; len + 1: it may become
  * one. */
 static size_t left_out(const char *s, size_t len)

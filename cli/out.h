@@ -16,6 +16,9 @@
 /* name[0..len) with everything unprintable escaped. */
 void fpc_print_name(FILE *out, const char *name, size_t len);
 
+/* How many columns of a terminal that takes. */
+int fpc_name_width(const char *name, size_t len);
+
 /* Lines of text, where newline and tab are as they are, a carriage return
  * before a newline is left out, and so are colours (ESC [ ... m). Returns how
  * much of it was printed: at its end a beginning of such a sequence is left for

@@ -62,3 +62,34 @@ def test_a_mount_by_the_wrong_name_tells_what_is_there(shell):
     assert reply.status_code == 400 and 'which holds fat' in reply.json()['detail'], reply.text
     shell('mount', '--fs', 'fat', 'harbour:/sd')
     assert 'no filesystem on chip, it is erased' in shell('mount', '--fs', 'fat', 'harbour:/flash', code=4).err.replace('No', 'no')
+
+
+# --- lists ----------------------------------------------------------------------
+
+
+def test_a_list_of_snapshots_says_of_what_they_are(fresh):
+    where = fresh.place('board', 'unix')
+    agent = fresh.process('board', 'flashport-agent', '--id', 'board', '--storage', f'flash0={fresh.dir}/b.img,block=4096,count=16,prog=256',
+                          '--region', 'model=flash0@32K+32K', '--mount', '/flash=flash0:littlefs', '--format', 'littlefs', '--listen', f'unix:{where}')
+    fresh.listens(agent, 'unix', where)
+    fresh.links.append(f'unix:{fresh.dir}/harbour.unix')
+    fresh.agent('harbour', listen='unix')
+    shell = Shell(fresh, agent)
+    fresh.online('board')
+    whole, part = shell('backup', 'board').out.strip(), shell('backup', 'board', 'flash0/model').out.strip()
+    lines = {line.split()[0]: line.split()[1] for line in shell('snapshots').out.splitlines()}
+    assert lines == {whole: 'board:flash0', part: 'board:flash0/model'}
+
+
+def test_columns_hold_with_long_names(fresh):
+    long = 'a-board-with-quite-a-long-name-on-it'
+    for name in ('harbour', long):
+        fresh.agent(name, listen='unix')
+    shell = Shell(fresh, fresh.processes[0])
+    fresh.online(long)
+    fresh.http.patch(fresh.api('/devices/harbour'), json={'label': 'grüner Hafen am Meer'})
+    for command, column in (('devices', 'STATE'), ('devices', 'VOLUMES'), ('df', 'FS')):
+        head, *rows = shell(command).out.splitlines()
+        at = head.index(column)
+        word = {'STATE': 'online', 'VOLUMES': '/flash(littlefs)', 'FS': 'littlefs'}[column]
+        assert [row[at:].split()[0] for row in rows] == [word] * 2, (head, rows)
