@@ -266,7 +266,7 @@ static int accept(struct fpc_make *make)
     const struct fpc_image *image = make->image;
 
     if (image->json)
-        fpc_image_answer(make->image, report(c));
+        fpc_image_answer(report(c));
     else
         fpc_losses_print(&c->losses, image->fs);
     fflush(stdout);

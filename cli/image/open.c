@@ -5,6 +5,7 @@
 #include "cli/image/kinds.h"
 #include "cli/image/opts.h"
 #include "cli/out.h"
+#include "cli/say.h"
 #include "core/host/name.h"
 
 #include <inttypes.h>
@@ -315,10 +316,10 @@ static void say_which(struct fpc_image *image)
         strcmp(image->verb, "info") == 0)
         return;
     image->told_which = true;
-    fprintf(stderr,
-            "flashport: %s: there are several volumes; this is the first, %s "
-            "at 0x%" PRIx64 ". All: image info; another: --volume N\n",
-            image->path, image->found->ops->name, image->found->offset);
+    fpc_note(
+        "%s: there are several volumes; this is the first, %s at 0x%" PRIx64
+        ". All: image info; another: --volume N",
+        image->path, image->found->ops->name, image->found->offset);
 }
 
 int fpc_image_open_found(struct fpc_image *image)
@@ -431,9 +432,8 @@ int fpc_image_failed(struct fpc_image *image, const char *path, int err)
     return (int)fpc_exit_of(err);
 }
 
-void fpc_image_answer(struct fpc_image *image, json_t *doc)
+void fpc_image_answer(json_t *doc)
 {
-    image->answered = true;
     json_dumpf(doc, stdout, JSON_INDENT(1));
     putchar('\n');
     json_decref(doc);

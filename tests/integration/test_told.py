@@ -3,9 +3,13 @@
 
 `harbour` has a card with FAT, /sd, and an empty chip, /flash.
 """
+import json
+import os
+import subprocess
+
 import pytest
 
-from bed import Bed
+from bed import BIN, Bed
 from test_cli import Shell
 
 
@@ -93,3 +97,36 @@ def test_columns_hold_with_long_names(fresh):
         at = head.index(column)
         word = {'STATE': 'online', 'VOLUMES': '/flash(littlefs)', 'FS': 'littlefs'}[column]
         assert [row[at:].split()[0] for row in rows] == [word] * 2, (head, rows)
+
+
+# --- errors for programs ----------------------------------------------------------
+
+ERRORS = [('ls nope:/sd', 4, 'unknown-device', 'No device has'), ('ls harbour:/sd/none', 4, 'not-found', 'There is nothing of this name'),
+          ('cp /nonexistent harbour:/sd/', 4, None, '/nonexistent: '), ('cp one', 2, None, 'a source and a target'),
+          ('ls --frob harbour:/sd', 2, None, '--frob'), ('--frob ls', 2, None, '--frob'), ('frob', 2, None, 'no such command: frob'), ('', 2, None, 'which command'),
+          ('mount --fs', 2, None, '--fs'), ('snapshots rm', 2, None, 'no such form'), ('snapshots ls zzzz', 4, None, 'zzzz'),
+          ('devices --url http://127.0.0.1:1', 9, None, 'cannot reach'), ('devices --token wrong', 8, 'unauthorized', 'unknown or expired'),
+          ('image ls /nonexistent', 4, None, '/nonexistent'), ('image frob x', 2, None, 'frob'), ('rm harbour:/sd', 8, 'volume-root', "can't be deleted"),
+          ('backup harbour none', 4, 'not-found', 'none'), ('jobs show 00000000', 4, None, 'job')]
+
+
+@pytest.mark.parametrize('typed, code, kind, words', ERRORS, ids=[e[0] for e in ERRORS])
+def test_after_json_an_error_is_one_document_of_one_shape(shell, typed, code, kind, words):
+    done = subprocess.run([BIN / 'flashport', '--json', *typed.split()], capture_output=True, text=True, env=shell.env, stdin=subprocess.DEVNULL)
+    assert (done.returncode, done.stdout) == (code, ''), done
+    doc = json.loads(done.stderr)
+    assert done.stderr.count('\n') == 1 and list(doc) == ['error'] and set(doc['error']) <= {'exit', 'text', 'problem'}, done.stderr
+    assert doc['error']['exit'] == code and words in doc['error']['text'], doc
+    assert doc['error'].get('problem', {}).get('type') == (kind and f'/errors/{kind}'), doc
+
+
+def test_several_sentences_are_one_document(shell, tmp_path):
+    source = tmp_path / 'some'
+    source.mkdir()
+    for i in range(12):
+        (source / f'f{i}').write_text('x')
+    os.mkfifo(source / 'pipe')
+    done = subprocess.run([BIN / 'flashport', 'cp', '-r', source, 'harbour:/sd/', '--json'], capture_output=True, text=True, env=shell.env)
+    text = json.loads(done.stderr)['error']['text']
+    assert done.returncode == 1 and 'pipe: not a regular file. ' in text and 'copied before that' in text, text
+    shell('rm', '-r', 'harbour:/sd/some')
