@@ -34,11 +34,6 @@ const char *fpc_plural(uint64_t count);
 /* "2026-11-21 07:00", local time; "-" when there is none. */
 const char *fpc_time_text(bool known, int64_t seconds, char text[24]);
 
-/* Asks the question, "[y/N]" behind it. Where nobody can answer it says that
- * --yes is wanted. */
-bool fpc_confirmed(const char *format, ...)
-    __attribute__((format(printf, 1, 2)));
-
 /* One line on a terminal's stderr, rewritten at most ten times a second;
  * nothing when stderr is no terminal. */
 struct fpc_progress {

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SAID_MAX 16384
 
@@ -100,6 +101,26 @@ void fpc_note(const char *format, ...)
     else
         print_line(text);
     pthread_mutex_unlock(&lock);
+}
+
+int fpc_confirm(const char *format, ...)
+{
+    char question[400], line[16] = "";
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(question, sizeof question, format, args);
+    va_end(args);
+    if (!isatty(STDIN_FILENO)) {
+        fpc_error("%s There is no terminal to answer at: say --yes.", question);
+        return FPC_EXIT_USAGE;
+    }
+    /* What is named in it came from a command line, or from a device. */
+    fpc_print_name(stderr, question, strlen(question));
+    fputs(" [y/N] ", stderr);
+    return fgets(line, sizeof line, stdin) && (line[0] == 'y' || line[0] == 'Y')
+               ? FPC_EXIT_OK
+               : FPC_EXIT_FAILED;
 }
 
 bool fpc_says_json(void)

@@ -24,6 +24,11 @@ void fpc_error_more(const char *format, ...)
 /* What is good to know and no error. */
 void fpc_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Asks the question, "[y/N]" behind it. FPC_EXIT_OK: yes; FPC_EXIT_FAILED: no;
+ * FPC_EXIT_USAGE: nobody is there to answer, and it has said that --yes is
+ * wanted. */
+int fpc_confirm(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 bool fpc_says_json(void);
 void fpc_say_json(bool as_json);
 /* The command ends with this exit code. */

@@ -5,6 +5,7 @@
 """
 import json
 import os
+import pty
 import subprocess
 
 import pytest
@@ -130,3 +131,29 @@ def test_several_sentences_are_one_document(shell, tmp_path):
     text = json.loads(done.stderr)['error']['text']
     assert done.returncode == 1 and 'pipe: not a regular file. ' in text and 'copied before that' in text, text
     shell('rm', '-r', 'harbour:/sd/some')
+
+
+# --- what asks first --------------------------------------------------------------
+
+
+def test_nobody_to_ask_is_wrong_usage(shell):
+    snapshot = shell('backup', 'harbour').out.strip()
+    before = shell.bed.http.get(shell.bed.api('/jobs')).json()
+    for command in (['restore', snapshot, 'harbour'], ['format', '--fs', 'fat', 'harbour:/sd']):
+        assert 'no terminal to answer at: say --yes' in shell(*command, code=2).err
+        done = subprocess.run([BIN / 'flashport', *command, '--json'], capture_output=True, env=shell.env, stdin=subprocess.DEVNULL)
+        assert json.loads(done.stderr)['error']['exit'] == done.returncode == 2, done
+    assert shell.bed.http.get(shell.bed.api('/jobs')).json() == before
+
+
+def test_who_says_no_changes_nothing(shell):
+    near, far = pty.openpty()
+    os.write(near, b'n\n')
+    done = subprocess.run([BIN / 'flashport', 'format', '--fs', 'fat', 'harbour:/sd'], capture_output=True, text=True, env=shell.env, stdin=far)
+    os.close(near), os.close(far)
+    assert done.returncode == 1 and done.stderr == 'Format harbour:/sd, which loses all that is on it? [y/N] ', done
+
+
+def test_a_restore_goes_to_the_socket_that_is_named(shell, tmp_path):
+    """Its letter was that of --smaller."""
+    assert str(tmp_path) in shell('restore', '-y', '--socket', tmp_path / 'none', 'x' * 36, 'harbour', code=9).err
