@@ -167,6 +167,7 @@ static size_t on_upload(char *buf, size_t unit, size_t count, void *ctx)
     struct transfer *t = ctx;
     size_t n = fread(buf, unit, count, t->call->upload);
 
+    t->call->sent += (int64_t)(n * unit);
     return n == 0 && ferror(t->call->upload) ? CURL_READFUNC_ABORT : n * unit;
 }
 
@@ -174,9 +175,11 @@ static int on_seek(void *ctx, curl_off_t off, int whence)
 {
     struct transfer *t = ctx;
 
-    return fseeko(t->call->upload, (off_t)off, whence) == 0
-               ? CURL_SEEKFUNC_OK
-               : CURL_SEEKFUNC_FAIL;
+    /* It asks for its start only. */
+    if (fseeko(t->call->upload, (off_t)off, whence) != 0)
+        return CURL_SEEKFUNC_FAIL;
+    t->call->sent = off;
+    return CURL_SEEKFUNC_OK;
 }
 
 static int on_progress(void *ctx, curl_off_t down_total, curl_off_t down,

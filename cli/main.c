@@ -57,7 +57,9 @@ static const struct fpc_command commands[] = {
       "  -r, --recursive    directories with all they hold\n"
       "      --in-place     give up the old content first, as volumes without "
       "staged\n"
-      "                     writes do, or where there is no room for both\n",
+      "                     writes do, or where there is no room for both\n\n"
+      "- as SOURCE is what comes on stdin, and as TARGET goes to stdout: cp - "
+      "DEVICE:/f\n",
       fpc_cmd_cp },
     { "mv", "DEVICE:/FROM DEVICE:/TO", "rename, replacing the target",
       "  -n, --no-clobber   fail when the target exists\n", fpc_cmd_mv },

@@ -157,3 +157,28 @@ def test_who_says_no_changes_nothing(shell):
 def test_a_restore_goes_to_the_socket_that_is_named(shell, tmp_path):
     """Its letter was that of --smaller."""
     assert str(tmp_path) in shell('restore', '-y', '--socket', tmp_path / 'none', 'x' * 36, 'harbour', code=9).err
+
+
+# --- streams ----------------------------------------------------------------------
+
+
+def run(shell, *args, **how):
+    return subprocess.run([BIN / 'flashport', *args], capture_output=True, env=shell.env, timeout=60, **how)
+
+
+def test_cp_from_stdin_and_to_stdout(shell):
+    content = os.urandom(200_000)
+    done = run(shell, 'cp', '-', 'harbour:/sd/piped', '--json', input=content)
+    assert done.returncode == 0 and json.loads(done.stdout) == {'files': 1, 'bytes': 200_000}, done
+    for args in (['harbour:/sd/piped', '-'], ['harbour:/sd/piped', '-', '--json']):
+        assert run(shell, 'cp', *args).stdout == content
+    assert run(shell, 'cp', '-', 'harbour:/sd/piped', input=b'').returncode == 0
+    assert run(shell, 'cp', 'harbour:/sd/piped', '-').stdout == b''
+    shell('rm', 'harbour:/sd/piped')
+    for args, code, words in (('- harbour:/sd', 2, 'needs a name in it'), ('- harbour:/sd/', 2, 'needs a name in it'), ('- -', 2, 'one side'),
+                              ('- x', 2, 'one side'), ('-r harbour:/sd -', 2, 'one file'), ('- - harbour:/sd/x', 2, 'one file'),
+                              ('harbour:/sd/none -', 4, 'nothing of this name'), ('harbour:/sd -', 6, 'cp -r copies all')):
+        done = run(shell, 'cp', *args.split(), input=b'x')
+        assert done.returncode == code and words in done.stderr.decode() and not done.stdout, (args, done)
+    big = run(shell, 'cp', '-', 'harbour:/sd/big', input=bytes(3 << 20))
+    assert big.returncode == 7 and b'bytes free' in big.stderr, big
