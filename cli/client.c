@@ -3,6 +3,7 @@
 #include "cli/client.h"
 
 #include "cli/curl.h"
+#include "cli/say.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -166,6 +167,7 @@ static size_t on_upload(char *buf, size_t unit, size_t count, void *ctx)
     struct transfer *t = ctx;
     size_t n = fread(buf, unit, count, t->call->upload);
 
+    t->call->sent += (int64_t)(n * unit);
     return n == 0 && ferror(t->call->upload) ? CURL_READFUNC_ABORT : n * unit;
 }
 
@@ -173,9 +175,11 @@ static int on_seek(void *ctx, curl_off_t off, int whence)
 {
     struct transfer *t = ctx;
 
-    return fseeko(t->call->upload, (off_t)off, whence) == 0
-               ? CURL_SEEKFUNC_OK
-               : CURL_SEEKFUNC_FAIL;
+    /* It asks for its start only. */
+    if (fseeko(t->call->upload, (off_t)off, whence) != 0)
+        return CURL_SEEKFUNC_FAIL;
+    t->call->sent = off;
+    return CURL_SEEKFUNC_OK;
 }
 
 static int on_progress(void *ctx, curl_off_t down_total, curl_off_t down,
@@ -319,11 +323,24 @@ static const char *hint_of(const char *type)
     return NULL;
 }
 
+static void say(json_t *problem, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void say(json_t *problem, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    fpc_say(problem, format, args);
+    va_end(args);
+}
+
 /* A problem document as a sentence or two. */
 void fpc_client_say(struct fpc_client *c, const struct fpc_call *call)
 {
     const char *title = NULL, *detail = NULL, *hint = hint_of(type_of(call));
     const char *device = NULL, *path = NULL;
+    char where[FPC_URL_MAX] = "";
     size_t n;
 
     (void)c;
@@ -331,23 +348,15 @@ void fpc_client_say(struct fpc_client *c, const struct fpc_call *call)
                 &detail, "device", &device, "path", &path);
     detail = detail ? detail : title;
     n = detail ? strlen(detail) : 0;
-    fputs("flashport: ", stderr);
-    if (device && path) {
-        fpc_print_name(stderr, device, strlen(device));
-        fputc(':', stderr);
-        fpc_print_name(stderr, path, strlen(path));
-        fputs(": ", stderr);
-    }
+    if (device && path)
+        snprintf(where, sizeof where, "%s:%s: ", device, path);
     if (n)
-        fpc_print_name(stderr, detail, n);
+        say(call->json, "%s%s%s%s%s", where, detail,
+            strchr(".!?", detail[n - 1]) ? "" : ".", hint ? " " : "",
+            hint ? hint : "");
     else
-        fprintf(stderr, "the daemon answered %ld to %s %s.", call->status,
-                call->method, call->path);
-    if (n && !strchr(".!?", detail[n - 1]))
-        fputc('.', stderr);
-    if (hint)
-        fprintf(stderr, " %s", hint);
-    fputc('\n', stderr);
+        say(call->json, "%sthe daemon answered %ld to %s %s.", where,
+            call->status, call->method, call->path);
 }
 
 static int say_unreached(struct fpc_client *c, CURLcode code,

@@ -26,8 +26,8 @@ struct fpc_call {
     const char *headers[4]; /* more of them, "Name: value" */
     json_t *body;           /* sent as JSON, or NULL */
     FILE *upload;           /* sent as it is, or NULL */
-    int64_t upload_size;
-    FILE *download; /* takes the body of a success; NULL: it is JSON */
+    int64_t upload_size;    /* -1: whatever comes until its end */
+    FILE *download;         /* takes the body of a success; NULL: it is JSON */
     struct fpc_progress *progress; /* or NULL */
     bool silent;                   /* say nothing of a refusal */
 
@@ -38,6 +38,7 @@ struct fpc_call {
     char content_type[64];
     int64_t modified; /* seconds; -1 when not told */
     int64_t length;   /* Content-Length; -1 when not told */
+    int64_t sent;     /* bytes of `upload` */
 };
 
 /* FPC_EXIT_NO_DAEMON when there is no way to one. */

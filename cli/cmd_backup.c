@@ -4,6 +4,7 @@
  */
 #define _POSIX_C_SOURCE 200809L
 #include "cli/job.h"
+#include "cli/say.h"
 #include "cli/snapshot.h"
 
 #include <getopt.h>
@@ -203,7 +204,7 @@ int fpc_cmd_restore(struct fpc_context *ctx, int argc, char **argv)
     static const struct option options[] = {
         FPC_COMMON_OPTIONS,
         { "yes", no_argument, NULL, 'y' },
-        { "smaller", no_argument, NULL, 'S' },
+        { "smaller", no_argument, NULL, 'm' },
         { "no-wait", no_argument, NULL, 'W' },
         { "timeout", required_argument, NULL, 'X' },
         { 0 },
@@ -218,7 +219,7 @@ int fpc_cmd_restore(struct fpc_context *ctx, int argc, char **argv)
     while ((opt = getopt_long(argc, argv, "y", options, NULL)) != -1) {
         if (opt == 'y')
             yes = true;
-        else if (opt == 'S')
+        else if (opt == 'm')
             smaller = true;
         else if (!wait_option(&wait, opt, optarg, &status) &&
                  !fpc_common_option(ctx, opt, optarg))
@@ -238,9 +239,8 @@ int fpc_cmd_restore(struct fpc_context *ctx, int argc, char **argv)
         snprintf(storage, sizeof storage, "%s", argv[optind + 2]);
     else if (status == FPC_EXIT_OK)
         status = own_storage(client, url, storage);
-    if (status == FPC_EXIT_OK && !yes &&
-        !fpc_confirmed("Overwrite %s of %s?", storage, argv[optind + 1]))
-        status = FPC_EXIT_FAILED;
+    if (status == FPC_EXIT_OK && !yes)
+        status = fpc_confirm("Overwrite %s of %s?", storage, argv[optind + 1]);
     if (status == FPC_EXIT_OK) {
         strcat(url, "/restore");
         body = json_pack("{s:s,s:s,s:b}", "device", argv[optind + 1], "storage",

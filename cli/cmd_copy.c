@@ -5,6 +5,8 @@
  * Several files travel at once, each worker of a crew with a connection of its
  * own: on a serial line the answers to small files take longer than their bytes.
  *
+ * "-" is what comes on stdin, or goes to stdout; its length is known at its end.
+ *
  * Here a file appears under its name only when it is whole: it is written
  * beside it and renamed. On a device the daemon and the agent see to the same.
  */
@@ -137,7 +139,7 @@ static int send_file(struct copy *copy, FILE *file, int64_t size, int64_t mtime,
     fpc_call_free(&call);
     if (status == FPC_EXIT_OK) {
         copy->files++;
-        copy->bytes += (uint64_t)size;
+        copy->bytes += (uint64_t)call.sent;
     }
     return status;
 }
@@ -419,6 +421,60 @@ static int copy_operand(struct copy *copy, const char *source,
     return copy_any(copy, &from, &to);
 }
 
+static bool is_stream(const char *operand)
+{
+    return strcmp(operand, "-") == 0;
+}
+
+static int copy_stdin(struct copy *copy, const char *target)
+{
+    size_t n = strlen(target);
+    struct place to;
+    bool exists, dir = false;
+    int status = place_of(target, &to);
+
+    if (status == FPC_EXIT_OK)
+        status = look(copy, &to, &exists, &dir);
+    if (status)
+        return status;
+    if (dir || target[n - 1] == '/') {
+        fpc_error("%s: is a directory; what comes on stdin needs a name in it",
+                  target);
+        return FPC_EXIT_USAGE;
+    }
+    return send_file(copy, stdin, -1, -1, &to.remote);
+}
+
+static int copy_stdout(struct copy *copy, const char *source)
+{
+    struct place from;
+    int64_t mtime;
+    int status = place_of(source, &from);
+
+    return status ? status : fetch(copy, &from.remote, stdout, &mtime);
+}
+
+/* One operand is "-". */
+static int copy_stream(struct copy *copy, int argc, char **argv)
+{
+    if (argc != 2 || copy->recursive)
+        return fpc_usage("cp", "- stands for one file: cp - DEVICE:/path, or "
+                               "cp DEVICE:/path -");
+    if (!fpc_remote_is(argv[is_stream(argv[0])]))
+        return fpc_usage("cp", "one side must be on a device: DEVICE:/path");
+    return is_stream(argv[0]) ? copy_stdin(copy, argv[1])
+                              : copy_stdout(copy, argv[0]);
+}
+
+static bool has_stream(int argc, char **argv)
+{
+    bool has = false;
+
+    for (int i = 0; i < argc; i++)
+        has |= is_stream(argv[i]);
+    return has;
+}
+
 static int copy_operands(struct copy *copy, int argc, char **argv)
 {
     int status = FPC_EXIT_OK;
@@ -474,7 +530,7 @@ int fpc_cmd_cp(struct fpc_context *ctx, int argc, char **argv)
         { 0 },
     };
     struct copy copy = { .ctx = ctx };
-    bool many;
+    bool many, streams;
     int opt, status;
 
     while ((opt = getopt_long(argc, argv, "r", options, NULL)) != -1) {
@@ -488,15 +544,18 @@ int fpc_cmd_cp(struct fpc_context *ctx, int argc, char **argv)
     if (argc - optind < 2)
         return fpc_usage("cp", "a source and a target");
     many = copy.recursive || argc - optind > 2;
+    streams = has_stream(argc - optind, argv + optind);
     status = fpc_client_new(ctx, &copy.client);
-    if (status == FPC_EXIT_OK && many)
+    if (status == FPC_EXIT_OK && streams)
+        status = copy_stream(&copy, argc - optind, argv + optind);
+    else if (status == FPC_EXIT_OK && many)
         status = copy_with_crew(&copy, argc - optind, argv + optind);
     else if (status == FPC_EXIT_OK)
         status = copy_operands(&copy, argc - optind, argv + optind);
     fpc_client_free(copy.client);
     if (status != FPC_EXIT_OK && many && copy.files > 0)
         say_how_far(&copy);
-    if (status == FPC_EXIT_OK && ctx->json)
+    if (status == FPC_EXIT_OK && ctx->json && !is_stream(argv[argc - 1]))
         printf("{\"files\": %" PRIu64 ", \"bytes\": %" PRIu64 "}\n", copy.files,
                copy.bytes);
     return status;

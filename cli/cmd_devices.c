@@ -11,72 +11,124 @@
 
 static void print_cell(const char *text, int width)
 {
-    int n = (int)strlen(text);
+    size_t len = strlen(text);
+    int n = fpc_name_width(text, len);
 
-    fpc_print_name(stdout, text, strlen(text));
+    fpc_print_name(stdout, text, len);
     printf("%*s", n < width ? width - n + 2 : 2, "");
 }
 
-static void print_device_line(const json_t *device)
+static void widen(int *width, const char *text)
+{
+    int n = fpc_name_width(text, strlen(text));
+
+    if (n > *width)
+        *width = n;
+}
+
+/* Columns of `flashport devices`, as wide as the longest in them. */
+struct device_columns {
+    int id, label, state, link;
+};
+
+static struct device_columns columns_of(const json_t *devices)
+{
+    struct device_columns w = { 16, 12, 10, 24 };
+    const json_t *device;
+    size_t i;
+
+    json_array_foreach(devices, i, device)
+    {
+        widen(&w.id, fpc_text(device, "id"));
+        widen(&w.label, fpc_text(device, "label"));
+        widen(&w.state, fpc_text(device, "state"));
+        widen(&w.link, fpc_text(json_object_get(device, "link"), "name"));
+    }
+    return w;
+}
+
+static void print_word(const char *before, const char *text)
+{
+    if (!*text)
+        return;
+    fputs(before, stdout);
+    fpc_print_name(stdout, text, strlen(text));
+}
+
+static void print_device_line(const json_t *device,
+                              const struct device_columns *w)
 {
     const json_t *link = json_object_get(device, "link"), *volume;
     size_t i;
 
-    print_cell(fpc_text(device, "id"), 16);
-    print_cell(fpc_text(device, "label"), 12);
-    print_cell(fpc_text(device, "state"), 10);
-    print_cell(fpc_text(link, "name"), 24);
+    print_cell(fpc_text(device, "id"), w->id);
+    print_cell(fpc_text(device, "label"), w->label);
+    print_cell(fpc_text(device, "state"), w->state);
+    print_cell(fpc_text(link, "name"), w->link);
     json_array_foreach(json_object_get(device, "volumes"), i, volume)
     {
         const char *fs = fpc_text(volume, "fs");
 
-        printf("%s%s", i ? " " : "", fpc_text(volume, "path"));
-        printf("(%s)", *fs ? fs : "not mounted");
+        print_word(i ? " " : "", fpc_text(volume, "path"));
+        print_word("(", *fs ? fs : "not mounted");
+        putchar(')');
     }
-    if (*fpc_text(device, "reason")) {
-        fputs("  ", stdout);
-        fpc_print_name(stdout, fpc_text(device, "reason"),
-                       strlen(fpc_text(device, "reason")));
-    }
-    if (*fpc_text(device, "conflict")) {
-        fputs("  in conflict with ", stdout);
-        fpc_print_name(stdout, fpc_text(device, "conflict"),
-                       strlen(fpc_text(device, "conflict")));
-    }
+    print_word("  ", fpc_text(device, "reason"));
+    print_word("  in conflict with ", fpc_text(device, "conflict"));
     putchar('\n');
 }
 
 static void print_device_list(const json_t *doc)
 {
-    const json_t *device;
+    const json_t *devices = json_object_get(doc, "devices"), *device;
+    struct device_columns w = columns_of(devices);
     size_t i;
 
-    printf("%-18s%-14s%-12s%-26s%s\n", "DEVICE", "LABEL", "STATE", "LINK",
-           "VOLUMES");
-    json_array_foreach(json_object_get(doc, "devices"), i, device)
-        print_device_line(device);
+    print_cell("DEVICE", w.id);
+    print_cell("LABEL", w.label);
+    print_cell("STATE", w.state);
+    print_cell("LINK", w.link);
+    puts("VOLUMES");
+    json_array_foreach(devices, i, device) print_device_line(device, &w);
 }
 
-static void print_volume(const char *device, const json_t *volume)
+/* Columns of volumes; no device: they are all of one. */
+struct volume_columns {
+    int device, path, fs;
+};
+
+static void widen_for(struct volume_columns *w, const json_t *device)
+{
+    const json_t *volume;
+    size_t i;
+
+    if (w->device)
+        widen(&w->device, fpc_text(device, "id"));
+    json_array_foreach(json_object_get(device, "volumes"), i, volume)
+    {
+        widen(&w->path, fpc_text(volume, "path"));
+        widen(&w->fs, fpc_text(volume, "fs"));
+    }
+}
+
+static void print_volume(const char *device, const json_t *volume,
+                         const struct volume_columns *w)
 {
     json_int_t size = json_integer_value(json_object_get(volume, "size"));
     json_int_t avail = json_integer_value(json_object_get(volume, "free"));
     char a[16], b[16];
     const char *fs = fpc_text(volume, "fs");
 
-    print_cell(device, 16);
-    print_cell(fpc_text(volume, "path"), 8);
-    print_cell(*fs ? fs : "-", 10);
+    if (w->device)
+        print_cell(device, w->device);
+    print_cell(fpc_text(volume, "path"), w->path);
+    print_cell(*fs ? fs : "-", w->fs);
     if (*fs)
         printf("%7s %7s %4d %%  %s", fpc_size_text((uint64_t)size, a),
                fpc_size_text((uint64_t)avail, b),
                size ? (int)((size - avail) * 100 / size) : 0,
                json_is_true(json_object_get(volume, "writable")) ? "rw" : "ro");
-    if (*fpc_text(volume, "reason")) {
-        fputs("  ", stdout);
-        fpc_print_name(stdout, fpc_text(volume, "reason"),
-                       strlen(fpc_text(volume, "reason")));
-    }
+    print_word("  ", fpc_text(volume, "reason"));
     putchar('\n');
 }
 
@@ -119,7 +171,8 @@ static void print_storage(const json_t *storage)
     char a[16], b[16];
     size_t i;
 
-    printf("  %-10s ", fpc_text(storage, "name"));
+    fputs("  ", stdout);
+    print_cell(fpc_text(storage, "name"), 9);
     if (json_is_false(json_object_get(storage, "medium"))) {
         puts("no medium");
         return;
@@ -128,8 +181,10 @@ static void print_storage(const json_t *storage)
            fpc_size_text(number(storage, "block_size"), b));
     json_array_foreach(json_object_get(storage, "regions"), i, region)
     {
-        printf("    %-10s %7s at 0x%" PRIx64, fpc_text(region, "name"),
-               fpc_size_text(number(region, "size"), a), number(region, "off"));
+        fputs("    ", stdout);
+        print_cell(fpc_text(region, "name"), 9);
+        printf("%7s at 0x%" PRIx64, fpc_size_text(number(region, "size"), a),
+               number(region, "off"));
         print_flags(region);
         putchar('\n');
     }
@@ -169,6 +224,7 @@ static void print_link(const json_t *link)
 
 static void print_device(const json_t *device)
 {
+    struct volume_columns w = { 0, 8, 10 };
     const json_t *item;
     size_t i;
     static const struct {
@@ -195,11 +251,12 @@ static void print_device(const json_t *device)
         putchar('\n');
     }
     print_link(json_object_get(device, "link"));
+    widen_for(&w, device);
     puts("volumes");
     json_array_foreach(json_object_get(device, "volumes"), i, item)
     {
         fputs("  ", stdout);
-        print_volume("", item);
+        print_volume("", item, &w);
         print_limits(item);
     }
     puts("storages");
@@ -280,13 +337,28 @@ int fpc_cmd_devices(struct fpc_context *ctx, int argc, char **argv)
     return FPC_EXIT_OK;
 }
 
-static void print_volumes_of(const json_t *device)
+static void print_volumes_of(const json_t *device,
+                             const struct volume_columns *w)
 {
     const json_t *volume;
     size_t i;
 
     json_array_foreach(json_object_get(device, "volumes"), i, volume)
-        print_volume(fpc_text(device, "id"), volume);
+        print_volume(fpc_text(device, "id"), volume, w);
+}
+
+static void print_volume_list(const json_t *devices)
+{
+    struct volume_columns w = { 16, 8, 10 };
+    const json_t *device;
+    size_t i;
+
+    json_array_foreach(devices, i, device) widen_for(&w, device);
+    print_cell("DEVICE", w.device);
+    print_cell("VOLUME", w.path);
+    print_cell("FS", w.fs);
+    printf("%7s %7s %6s\n", "SIZE", "FREE", "USED");
+    json_array_foreach(devices, i, device) print_volumes_of(device, &w);
 }
 
 /* The volumes of all devices as one array, each with its device. */
@@ -311,10 +383,9 @@ static json_t *volumes_json(json_t *devices)
 int fpc_cmd_df(struct fpc_context *ctx, int argc, char **argv)
 {
     static const struct option options[] = { FPC_COMMON_OPTIONS, { 0 } };
-    json_t *doc = NULL, *devices, *device, *all;
+    json_t *doc = NULL, *devices, *all;
     bool stats = false;
     int status = fetch(ctx, argc, argv, options, &stats, &doc);
-    size_t i;
 
     if (status)
         return status;
@@ -325,9 +396,7 @@ int fpc_cmd_df(struct fpc_context *ctx, int argc, char **argv)
         fpc_print_json(all);
         json_decref(all);
     } else {
-        printf("%-18s%-10s%-12s%7s %7s %6s  %s\n", "DEVICE", "VOLUME", "FS",
-               "SIZE", "FREE", "USED", "");
-        json_array_foreach(devices, i, device) print_volumes_of(device);
+        print_volume_list(devices);
     }
     json_decref(devices);
     json_decref(doc);

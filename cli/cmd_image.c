@@ -6,6 +6,7 @@
 #include "cli/image/image.h"
 #include "cli/image/kinds.h"
 #include "cli/image/opts.h"
+#include "cli/say.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -242,7 +243,7 @@ static const struct verb *find(const char *name)
 static int usage(const char *why)
 {
     fpc_error("%s", why);
-    fputs("try: flashport image --help\n", stderr);
+    fpc_error_more("try: flashport image --help");
     return FPC_EXIT_USAGE;
 }
 
@@ -554,26 +555,6 @@ static bool helped(int argc, char **argv)
     return asked;
 }
 
-static bool wants_json(int argc, char **argv)
-{
-    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (strcmp(argv[i], "--json") == 0)
-            return true;
-    return false;
-}
-
-/* Where a verb has no document, for it ended before it had one. */
-static void answer_error(int status)
-{
-    json_t *text = json_string(fpc_last_error());
-    json_t *doc = json_pack("{s:{s:i,s:o}}", "error", "exit", status, "text",
-                            text ? text : json_null());
-
-    json_dumpf(doc, stdout, 0);
-    putchar('\n');
-    json_decref(doc);
-}
-
 int fpc_cmd_image(struct fpc_context *ctx, int argc, char **argv)
 {
     struct fpc_image *image;
@@ -584,8 +565,7 @@ int fpc_cmd_image(struct fpc_context *ctx, int argc, char **argv)
     image = calloc(1, sizeof *image);
     if (!image)
         return fpc_error("out of memory"), FPC_EXIT_FAILED;
-    /* Also for what is wrong with the options before it. */
-    ctx->json |= wants_json(argc, argv);
+    ctx->json |= fpc_says_json();
     status = parse(ctx, image, argc, argv);
     operands = argc - optind;
     if (status == FPC_EXIT_OK && operands < 2)
@@ -599,8 +579,6 @@ int fpc_cmd_image(struct fpc_context *ctx, int argc, char **argv)
         image->arg_count = operands - 2;
         status = run_named(image);
     }
-    if (status && ctx->json && !image->answered)
-        answer_error(status);
     free(image);
     return status;
 }

@@ -10,6 +10,7 @@
 #include "cli/child.h"
 #include "cli/client.h"
 #include "cli/remote.h"
+#include "cli/say.h"
 
 #include <getopt.h>
 #include <stdlib.h>
@@ -168,9 +169,9 @@ static int release(struct loan *loan, const struct fpc_context *ctx,
     fpc_print_name(stdout, loan->port, strlen(loan->port));
     putchar('\n');
     if (!ctx->quiet)
-        fpc_error("%s is lent until %s; flashport release %s --end takes it "
-                  "back sooner",
-                  loan->device, loan->until, loan->device);
+        fpc_note("%s is lent until %s; flashport release %s --end takes it "
+                 "back sooner",
+                 loan->device, loan->until, loan->device);
     return FPC_EXIT_OK;
 }
 

@@ -18,6 +18,23 @@ static json_int_t number_of(const json_t *object, const char *key)
 
 /* --- what there is ------------------------------------------------------- */
 
+/* "board-7:flash0/model", of which part of what device it is. */
+static void print_origin(const json_t *s)
+{
+    static const char *const parts[][2] = { { "", "device" },
+                                            { ":", "storage" },
+                                            { "/", "region" } };
+
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        const char *text = fpc_text(s, parts[i][1]);
+
+        if (!*text)
+            continue;
+        fputs(parts[i][0], stdout);
+        fpc_print_name(stdout, text, strlen(text));
+    }
+}
+
 static void print_snapshot(const json_t *s)
 {
     char size[16], added[16];
@@ -25,10 +42,8 @@ static void print_snapshot(const json_t *s)
     size_t i;
 
     printf("%-38s", fpc_text(s, "id"));
-    fpc_print_name(stdout, fpc_text(s, "device"),
-                   strlen(fpc_text(s, "device")));
-    printf(":%s  %s  %6s  +%-6s  %s", fpc_text(s, "storage"),
-           fpc_text(s, "taken"),
+    print_origin(s);
+    printf("  %s  %6s  +%-6s  %s", fpc_text(s, "taken"),
            fpc_size_text((uint64_t)number_of(s, "size"), size),
            fpc_size_text((uint64_t)number_of(s, "new_bytes"), added),
            fpc_text(s, "fs"));

@@ -4,6 +4,7 @@
  */
 #include "cli/client.h"
 #include "cli/remote.h"
+#include "cli/say.h"
 
 #include <getopt.h>
 #include <string.h>
@@ -111,9 +112,10 @@ int fpc_cmd_format(struct fpc_context *ctx, int argc, char **argv)
         return status;
     if (!flags.fs)
         return fpc_usage("format", "say which filesystem: --fs littlefs");
-    if (!flags.yes &&
-        !fpc_confirmed("Format %s, which loses all that is on it?",
-                       argv[optind]))
-        return FPC_EXIT_FAILED;
+    if (!flags.yes)
+        status = fpc_confirm("Format %s, which loses all that is on it?",
+                             argv[optind]);
+    if (status)
+        return status;
     return act(ctx, argv[optind], "format", &flags);
 }

@@ -58,11 +58,9 @@ bool fpc_common_option(struct fpc_context *ctx, int opt, char *value);
  * be NULL. */
 int fpc_usage(const char *command, const char *why);
 
-/* "flashport: " and the sentence, on stderr. */
+/* "flashport: " and the sentence, on stderr; with --json it becomes part of the
+ * document that is printed there when the command ends (say.h). */
 void fpc_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* The last of these sentences, "" before the first. */
-const char *fpc_last_error(void);
 
 /* Says that `path`, here, failed as errno tells; the exit code for it. */
 int fpc_failed(const char *path);

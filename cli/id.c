@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cli/id.h"
 
+#include "cli/say.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -73,15 +75,13 @@ static void name_candidates(const json_t *all, const char *text)
     {
         if (!is_part(fpc_text(item, "id"), text) || shown++ >= SHOWN_MAX)
             continue;
-        fprintf(stderr, "  %s  ", fpc_text(item, "id"));
-        fpc_print_name(stderr, fpc_text(item, "device"),
-                       strlen(fpc_text(item, "device")));
-        fprintf(stderr, "  %s\n",
-                *fpc_text(item, "taken") ? fpc_text(item, "taken")
-                                         : fpc_text(item, "created"));
+        fpc_error_more("  %s  %s  %s", fpc_text(item, "id"),
+                       fpc_text(item, "device"),
+                       *fpc_text(item, "taken") ? fpc_text(item, "taken")
+                                                : fpc_text(item, "created"));
     }
     if (shown > SHOWN_MAX)
-        fprintf(stderr, "  and %zu more\n", shown - SHOWN_MAX);
+        fpc_error_more("  and %zu more", shown - SHOWN_MAX);
 }
 
 int fpc_id_find(struct fpc_client *client, const char *path, const char *key,

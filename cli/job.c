@@ -2,6 +2,7 @@
 #define _XOPEN_SOURCE 700
 #include "cli/job.h"
 
+#include "cli/say.h"
 #include "core/error.h"
 
 #include <signal.h>
@@ -60,6 +61,7 @@ static void end_interrupted(struct watch *w, const json_t *job)
               "%s waits for it, flashport jobs cancel %s ends it",
               fpc_text(job, "kind"), fpc_text(job, "id"), fpc_text(job, "id"),
               fpc_text(job, "id"));
+    fpc_say_end(128 + SIGINT);
     signal(SIGINT, SIG_DFL);
     raise(SIGINT); /* a shell's loop ends only by the signal itself */
 }
@@ -90,7 +92,7 @@ static void look_at_device(struct watch *w, const char *device)
                 state = "absent";
             fpc_progress_clear(&w->progress);
             if (!w->how->quiet)
-                fpc_error("waiting for %s, which is %s", device, state);
+                fpc_note("waiting for %s, which is %s", device, state);
         }
         w->away = away;
     }
@@ -114,8 +116,8 @@ static void look(struct watch *w, const json_t *job, const char *state)
         w->away = false;
         fpc_progress_clear(&w->progress);
         if (!w->how->quiet)
-            fpc_error("%s is back: the %s goes on", device,
-                      fpc_text(job, "kind"));
+            fpc_note("%s is back: the %s goes on", device,
+                     fpc_text(job, "kind"));
     }
 }
 

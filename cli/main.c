@@ -5,6 +5,7 @@
  */
 #include "cli/command.h"
 #include "cli/out.h"
+#include "cli/say.h"
 #include "core/error.h"
 
 #include <errno.h>
@@ -56,7 +57,9 @@ static const struct fpc_command commands[] = {
       "  -r, --recursive    directories with all they hold\n"
       "      --in-place     give up the old content first, as volumes without "
       "staged\n"
-      "                     writes do, or where there is no room for both\n",
+      "                     writes do, or where there is no room for both\n\n"
+      "- as SOURCE is what comes on stdin, and as TARGET goes to stdout: cp - "
+      "DEVICE:/f\n",
       fpc_cmd_cp },
     { "mv", "DEVICE:/FROM DEVICE:/TO", "rename, replacing the target",
       "  -n, --no-clobber   fail when the target exists\n", fpc_cmd_mv },
@@ -120,27 +123,6 @@ static const struct fpc_command commands[] = {
       "  see: flashport image --help\n", fpc_cmd_image },
 };
 
-static char last_error[8192];
-
-void fpc_error(const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(last_error, sizeof last_error, format, args);
-    va_end(args);
-    /* Paths come from devices and are hostile: the whole of it is printed as a
-     * name, so that none of it can move the cursor. */
-    fputs("flashport: ", stderr);
-    fpc_print_name(stderr, last_error, strlen(last_error));
-    fputc('\n', stderr);
-}
-
-const char *fpc_last_error(void)
-{
-    return last_error;
-}
-
 int fpc_failed(const char *path)
 {
     int err = errno;
@@ -150,6 +132,9 @@ int fpc_failed(const char *path)
            : err == ENOSPC ? FPC_EXIT_NO_SPACE
                            : FPC_EXIT_FAILED;
 }
+
+/* Of the command that runs, for what getopt stopped at. */
+static char **words;
 
 static const struct fpc_command *find(const char *name)
 {
@@ -167,7 +152,9 @@ static void print_help(FILE *out)
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
     fputs("\nOptions of every command, before it or behind it:\n"
-          "      --json         print JSON\n"
+          "      --json         print JSON; an error on stderr: {\"error\": "
+          "{\"exit\",\n"
+          "                     \"text\", \"problem\"}}\n"
           "      --quiet        no progress\n"
           "      --url URL      the daemon (FLASHPORT_URL; "
           "http://127.0.0.1:8484)\n"
@@ -200,7 +187,13 @@ int fpc_usage(const char *command, const char *why)
 
     if (why)
         fpc_error("%s", why);
-    print_command_help(cmd, stderr);
+    else if (fpc_says_json()) /* getopt has kept silent */
+        fpc_error("no such option, or one that lacks its value: %s",
+                  words[optind - 1]);
+    if (fpc_says_json())
+        fpc_error("try: flashport %s --help", command);
+    else
+        print_command_help(cmd, stderr);
     return FPC_EXIT_USAGE;
 }
 
@@ -209,6 +202,7 @@ bool fpc_common_option(struct fpc_context *ctx, int opt, char *value)
     switch (opt) {
     case 'J':
         ctx->json = true;
+        fpc_say_json(true);
         return true;
     case 'Q':
         ctx->quiet = true;
@@ -250,6 +244,15 @@ enum fpc_exit fpc_exit_of(int err)
     }
 }
 
+/* Also for what is wrong with the words before it. */
+static bool wants_json(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--json") == 0)
+            return true;
+    return false;
+}
+
 static bool wants_help(int argc, char **argv)
 {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
@@ -275,12 +278,19 @@ static int before_command(struct fpc_context *ctx, int argc, char **argv)
             print_help(stdout);
         else if (opt == 'V')
             puts("flashport " FP_VERSION);
-        else
+        else if (!fpc_says_json())
             fputs("try: flashport --help\n", stderr);
+        else
+            fpc_error("no such option, or one that lacks its value: %s; try: "
+                      "flashport --help",
+                      words[optind - 1]);
         return opt == '?' ? FPC_EXIT_USAGE : FPC_EXIT_OK;
     }
     if (optind == argc) {
-        print_help(stderr);
+        if (fpc_says_json())
+            fpc_error("which command? try: flashport --help");
+        else
+            print_help(stderr);
         return FPC_EXIT_USAGE;
     }
     return -1;
@@ -302,6 +312,7 @@ static int run(struct fpc_context *ctx, int argc, char **argv)
         print_command_help(cmd, stdout);
         return FPC_EXIT_OK;
     }
+    words = argv;
     optind = 0; /* the command's own options are read from the start */
     return cmd->run(ctx, argc, argv);
 }
@@ -324,8 +335,13 @@ int main(int argc, char **argv)
     int status;
 
     setlocale(LC_CTYPE, "");
+    words = argv;
+    fpc_say_json(wants_json(argc, argv));
+    opterr = !fpc_says_json();
     status = before_command(&ctx, argc, argv);
     if (status < 0)
         status = run(&ctx, argc - optind, argv + optind);
-    return end_output(status);
+    status = end_output(status);
+    fpc_say_end(status);
+    return status;
 }

@@ -3,7 +3,6 @@
 #include "cli/out.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -66,6 +65,21 @@ void fpc_print_name(FILE *out, const char *name, size_t len)
         s += n;
         len -= n;
     }
+}
+
+int fpc_name_width(const char *name, size_t len)
+{
+    const unsigned char *s = (const unsigned char *)name;
+    int width = 0;
+
+    while (len > 0) {
+        size_t n = printable(s, len);
+
+        width += n ? 1 : 4; /* \xNN */
+        s += n ? n : 1;
+        len -= n ? n : 1;
+    }
+    return width;
 }
 
 /* Bytes of the sequence at s that is left out; 0: none; len + 1: it may become
@@ -192,23 +206,4 @@ void fpc_progress_end(struct fpc_progress *p)
 {
     fpc_progress_clear(p);
     p->on = false;
-}
-
-bool fpc_confirmed(const char *format, ...)
-{
-    char question[400], line[16] = "";
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(question, sizeof question, format, args);
-    va_end(args);
-    /* What is named in it came from a command line, or from a device. */
-    fpc_print_name(stderr, question, strlen(question));
-    if (!isatty(STDIN_FILENO)) {
-        fputs(" Say --yes.\n", stderr);
-        return false;
-    }
-    fputs(" [y/N] ", stderr);
-    return fgets(line, sizeof line, stdin) &&
-           (line[0] == 'y' || line[0] == 'Y');
 }

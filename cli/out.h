@@ -16,6 +16,9 @@
 /* name[0..len) with everything unprintable escaped. */
 void fpc_print_name(FILE *out, const char *name, size_t len);
 
+/* How many columns of a terminal that takes. */
+int fpc_name_width(const char *name, size_t len);
+
 /* Lines of text, where newline and tab are as they are, a carriage return
  * before a newline is left out, and so are colours (ESC [ ... m). Returns how
  * much of it was printed: at its end a beginning of such a sequence is left for
@@ -30,11 +33,6 @@ const char *fpc_plural(uint64_t count);
 
 /* "2026-11-21 07:00", local time; "-" when there is none. */
 const char *fpc_time_text(bool known, int64_t seconds, char text[24]);
-
-/* Asks the question, "[y/N]" behind it. Where nobody can answer it says that
- * --yes is wanted. */
-bool fpc_confirmed(const char *format, ...)
-    __attribute__((format(printf, 1, 2)));
 
 /* One line on a terminal's stderr, rewritten at most ten times a second;
  * nothing when stderr is no terminal. */

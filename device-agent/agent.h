@@ -161,7 +161,10 @@ struct fp_agent_volume {
 #endif
     struct fp_agent_storage *on;
     bool mounted;
-    bool erased;   /* where a filesystem would begin there is nothing */
+    bool erased; /* where a filesystem would begin there is nothing */
+#if FP_FS_PROBE && FP_AGENT_TEXTS
+    const struct fp_fs_ops *found; /* is there, where another was named */
+#endif
     int mount_err; /* why it is not: 0 when it was unmounted on request */
 #if FP_AGENT_OPTIONS
     struct fp_agent_told told;

@@ -264,17 +264,43 @@ static bool begins_erased(struct fp_agent *agent, struct fp_bdev *dev)
     return size > 0;
 }
 
-/* With a driver named, an empty storage looks to it like a damaged volume: ask
- * the probes whether there is anything at all. */
+#if FP_FS_PROBE && FP_AGENT_TEXTS
+
+/* Another filesystem than the one that was named; NULL: none is known. */
+static const struct fp_fs_ops *other_found(const struct fp_agent_volume *volume)
+{
+    return volume->found;
+}
+
+static void note_found(const struct fp_agent *agent,
+                       struct fp_agent_volume *volume,
+                       const struct fp_fs_ops *found)
+{
+    const struct fp_fs_ops *named;
+
+    volume->found = NULL;
+    if (found != NULL && driver_of(agent, volume, &named) == FP_OK &&
+        named != NULL && named != found)
+        volume->found = found;
+}
+
+#else
+#define other_found(volume)              ((const struct fp_fs_ops *)NULL)
+#define note_found(agent, volume, found) ((void)0)
+#endif
+
+/* With a driver named, an empty storage looks to it like a damaged volume, and
+ * so does another filesystem: ask the probes what there is. */
 static int explain(struct fp_agent *agent, struct fp_agent_volume *volume,
                    int err)
 {
-    const struct fp_fs_ops *ops;
+    const struct fp_fs_ops *ops = NULL;
     struct fp_bdev_window window;
     struct fp_bdev *dev, *by_byte;
     struct fp_fs_config found;
 
     volume->erased = false;
+    note_found(agent, volume, NULL);
     if ((err != FP_ERR_CORRUPT && err != FP_ERR_NOENT) ||
         device_of(agent, volume, &dev) != FP_OK)
         return err;
@@ -287,6 +313,8 @@ static int explain(struct fp_agent *agent, struct fp_agent_volume *volume,
         by_byte = fp_bdev_window_init(&window, dev, agent->scratch,
                                       agent->scratch_size);
         err = fp_fs_probe(agent->cfg->vfs->drivers, by_byte, &ops, &found);
+        if (err == FP_OK)
+            note_found(agent, volume, ops);
         if (err != FP_ERR_NOENT)
             return FP_ERR_CORRUPT;
     }
@@ -378,7 +406,8 @@ int fp_agent_volume_mount(struct fp_agent *agent,
     agent->volumes_changed |= volume->mounted;
     if (volume->mounted)
         fp_agent_tell_changed(agent, volume->path);
-    return err;
+    /* Nothing is damaged: another filesystem was asked for. */
+    return err == FP_ERR_CORRUPT && other_found(volume) ? FP_ERR_INVAL : err;
 }
 
 bool fp_agent_volume_in_use(struct fp_agent *agent,
@@ -614,6 +643,8 @@ static struct why why_unmounted(const struct fp_agent_volume *volume)
     case FP_ERR_INVAL:
         return (struct why){ "its options do not fit what is on ", "" };
     case FP_ERR_CORRUPT:
+        if (other_found(volume) != NULL)
+            return (struct why){ "no such filesystem on ", ", which holds " };
         return (struct why){ "the filesystem is damaged, check or format it: ",
                              "" };
     case FP_ERR_NOTSUP:
@@ -658,4 +689,6 @@ void fp_agent_volume_reason(const struct fp_agent_volume *volume, char *dst,
         return;
     fp_agent_append(dst, size, place_name(volume));
     fp_agent_append(dst, size, why.after);
+    if (volume->mount_err == FP_ERR_CORRUPT && other_found(volume) != NULL)
+        fp_agent_append(dst, size, other_found(volume)->name);
 }

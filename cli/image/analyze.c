@@ -341,7 +341,6 @@ static int analyze(struct fpc_image *image)
     }
     if (err)
         return fpc_image_failed(image, "/", err);
-    image->answered = image->json;
     status = show(&(struct fpc_analysis){ .image = image,
                                           .fs = mnt->ops->name,
                                           .version = st.version,

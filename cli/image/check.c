@@ -10,7 +10,7 @@
 static void tell(struct fpc_image *image, const struct fpc_findings *findings)
 {
     if (image->json)
-        fpc_image_answer(image, fpc_findings_json(findings));
+        fpc_image_answer(fpc_findings_json(findings));
     else
         fpc_findings_sum(findings);
 }

@@ -38,10 +38,11 @@ struct converting {
 
 /* Why the target does not take it, for a sentence; NULL: it is no matter of
  * what it can keep. */
-static const char *why_not(struct fp_mount *mnt, int err, char text[120])
+static const char *why_not(struct fp_mount *mnt, const char *path, int err,
+                           char text[120])
 {
     struct fp_statfs st = { 0 };
-    const char *fs = mnt->ops->name;
+    const char *fs = mnt->ops->name, *fault;
 
     fp_fs_statfs(mnt, &st);
     switch (err) {
@@ -59,6 +60,9 @@ static const char *why_not(struct fp_mount *mnt, int err, char text[120])
         snprintf(text, 120, "%s does not tell its name from another's", fs);
         break;
     case FP_ERR_INVAL:
+        fault = fpc_image_name_why(mnt, path, err);
+        if (fault)
+            return fault;
         snprintf(text, 120, "%s cannot store this name", fs);
         break;
     case FP_ERR_NOENT:
@@ -99,7 +103,8 @@ static int store_all(struct converting *c, struct fp_mount *mnt)
         const struct fpc_source *source = &c->files.items[i];
         int err = store(c, mnt, source);
         char text[120];
-        const char *why = err < 0 ? why_not(mnt, err, text) : NULL;
+        const char *why =
+            err < 0 ? why_not(mnt, source->path, err, text) : NULL;
 
         if (why && !fpc_losses_add(&c->losses, source->path, "%s", why))
             err = FP_ERR_NOMEM;
@@ -261,7 +266,7 @@ static int accept(struct fpc_make *make)
     const struct fpc_image *image = make->image;
 
     if (image->json)
-        fpc_image_answer(make->image, report(c));
+        fpc_image_answer(report(c));
     else
         fpc_losses_print(&c->losses, image->fs);
     fflush(stdout);

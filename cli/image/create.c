@@ -50,9 +50,9 @@ static int accept(struct fpc_make *make)
     struct fpc_image *image = make->image;
 
     if (image->json)
-        fpc_image_answer(image, json_pack("{s:I,s:o}", "entries",
-                                          (json_int_t)c->files.count, "lost",
-                                          fpc_losses_json(&c->losses)));
+        fpc_image_answer(json_pack("{s:I,s:o}", "entries",
+                                   (json_int_t)c->files.count, "lost",
+                                   fpc_losses_json(&c->losses)));
     else
         fpc_losses_print(&c->losses, image->fs);
     fflush(stdout);

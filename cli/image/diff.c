@@ -328,7 +328,7 @@ static void print_json(const struct diff *d)
             json_array_append_new(list, entry_json(&d->entries[i]));
     doc = json_pack("{s:b,s:o}", "same", json_array_size(list) == 0, "changes",
                     list);
-    fpc_image_answer(d->images[0], doc);
+    fpc_image_answer(doc);
 }
 
 static void print_path(const struct fpc_node *node)

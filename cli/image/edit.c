@@ -21,6 +21,7 @@
 #include "cli/image/kinds.h"
 #include "cli/image/medium.h"
 #include "cli/image/replace.h"
+#include "cli/say.h"
 #include "core/bdev/sector.h"
 
 #include <inttypes.h>
@@ -218,8 +219,7 @@ static int edit_disk(struct fpc_image *image, change_fn change, void *ctx)
     if (status)
         return status;
     if (!image->quiet)
-        fprintf(stderr, "flashport: %s: a disk: changed in place\n",
-                image->path);
+        fpc_note("%s: a disk: changed in place", image->path);
     status = close_written(image, change(image, ctx));
     return status == FPC_IMAGE_UNCHANGED ? FPC_EXIT_OK : status;
 }

@@ -55,7 +55,6 @@ struct fpc_image {
     bool stored;  /* names are shown as stored, byte for byte: --raw on a volume
                     without directories */
     bool slashed; /* yet with a slash before them: they are paths */
-    bool answered;   /* --json has its document */
     bool told_cut;   /* that the file ends early was said */
     bool told_which; /* that it is the first of several volumes was said */
 };
@@ -79,8 +78,12 @@ void fpc_image_close(struct fpc_image *image);
  * off where that is why; its exit code. */
 int fpc_image_failed(struct fpc_image *image, const char *path, int err);
 
+/* Of FP_ERR_INVAL and FP_ERR_NAMETOOLONG: which name in `path` the volume cannot
+ * hold and why, until the next call; NULL where it is something else. */
+const char *fpc_image_name_why(struct fp_mount *mnt, const char *path, int err);
+
 /* Prints the document that --json asks for, and frees it. */
-void fpc_image_answer(struct fpc_image *image, json_t *doc);
+void fpc_image_answer(json_t *doc);
 
 /* Bytes that the file lacks of the volume, as it states its size; UINT64_MAX:
  * it lacks some, and how many is not known. */

@@ -184,7 +184,7 @@ static int tell(struct fpc_image *image, json_t *doc)
     if (status == FPC_EXIT_OK)
         status = tell_volume(image, doc);
     if (image->json && (is_scanned || status == FPC_EXIT_OK))
-        fpc_image_answer(image, json_incref(doc));
+        fpc_image_answer(json_incref(doc));
     return status;
 }
 

@@ -93,7 +93,7 @@ static int list(struct fpc_image *image, const struct fpc_tree *tree)
             print_node(image, node, digest);
     }
     if (image->json)
-        fpc_image_answer(image, all);
+        fpc_image_answer(all);
     else
         json_decref(all);
     return status;

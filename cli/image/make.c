@@ -114,6 +114,7 @@ int fpc_make_put_all(struct fpc_make *m, struct fp_mount *mnt)
                         : store(m, s, mnt, name);
         if (err) {
             m->failed_at = s;
+            m->name_why = fpc_image_name_why(mnt, name, err);
             m->root_full =
                 err == FP_ERR_NOSPC && fpc_place_root_full(mnt, name, s->size);
         }
@@ -126,6 +127,7 @@ static int fill(struct fpc_make *m)
     int err;
 
     m->failed_at = NULL;
+    m->name_why = NULL;
     err = m->put ? m->put(m, &m->vol.mnt) : fpc_make_put_all(m, &m->vol.mnt);
     return err ? err : fp_fs_sync(&m->vol.mnt);
 }
@@ -334,6 +336,8 @@ static int told(const struct fpc_make *m, int err)
     else if (err == FP_ERR_NOENT && m->kind->no_folders)
         return fpc_error("%s: %s has no folders", at, m->image->fs),
                FPC_EXIT_FAILED;
+    else if (m->failed_at && m->name_why)
+        fpc_error("%s: %s", at, m->name_why);
     else if (err == FP_ERR_INVAL || err == FP_ERR_NOTSUP)
         fpc_error("%s: %s cannot store this name", at, m->image->fs);
     else

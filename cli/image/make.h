@@ -27,6 +27,7 @@ struct fpc_make {
     /* The last word, when it is whole and has no name yet. NULL: it may. */
     int (*accept)(struct fpc_make *make);
     const struct fpc_source *failed_at;
+    const char *name_why; /* what is wrong with its name, or NULL */
     /* private */
     const struct fpc_image_kind *kind;
     uint64_t root;  /* names that its root is made for; 0: the usual */

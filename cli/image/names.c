@@ -101,8 +101,7 @@ int fpc_image_rm(struct fpc_image *image)
     if (status == FPC_EXIT_OK)
         status = fpc_image_edit(image, remove_all, &gone);
     if (status == FPC_EXIT_OK && image->json)
-        fpc_image_answer(image,
-                         json_pack("{s:I,s:I}", "files", (json_int_t)gone.files,
+        fpc_image_answer(json_pack("{s:I,s:I}", "files", (json_int_t)gone.files,
                                    "dirs", (json_int_t)gone.dirs));
     return status;
 }
@@ -219,8 +218,7 @@ int fpc_image_mv(struct fpc_image *image)
     if (status == FPC_EXIT_OK)
         status = fpc_image_edit(image, move, &moving);
     if (status == FPC_EXIT_OK && image->json)
-        fpc_image_answer(image,
-                         json_pack("{s:b}", "moved", (int)!moving.is_kept));
+        fpc_image_answer(json_pack("{s:b}", "moved", (int)!moving.is_kept));
     return status;
 }
 
@@ -285,6 +283,6 @@ int fpc_image_mkdir(struct fpc_image *image)
     if (status == FPC_EXIT_OK)
         status = fpc_image_edit(image, make_dirs, NULL);
     if (status == FPC_EXIT_OK && image->json)
-        fpc_image_answer(image, json_pack("{s:i}", "dirs", image->arg_count));
+        fpc_image_answer(json_pack("{s:i}", "dirs", image->arg_count));
     return status;
 }

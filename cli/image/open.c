@@ -5,6 +5,8 @@
 #include "cli/image/kinds.h"
 #include "cli/image/opts.h"
 #include "cli/out.h"
+#include "cli/say.h"
+#include "core/host/name.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -314,10 +316,10 @@ static void say_which(struct fpc_image *image)
         strcmp(image->verb, "info") == 0)
         return;
     image->told_which = true;
-    fprintf(stderr,
-            "flashport: %s: there are several volumes; this is the first, %s "
-            "at 0x%" PRIx64 ". All: image info; another: --volume N\n",
-            image->path, image->found->ops->name, image->found->offset);
+    fpc_note(
+        "%s: there are several volumes; this is the first, %s at 0x%" PRIx64
+        ". All: image info; another: --volume N",
+        image->path, image->found->ops->name, image->found->offset);
 }
 
 int fpc_image_open_found(struct fpc_image *image)
@@ -392,12 +394,27 @@ void fpc_image_close(struct fpc_image *image)
 
 /* In words that say whose fault it is where the phrase for all layers does
  * not. */
-static const char *why(const struct fpc_image *image, int err)
+const char *fpc_image_name_why(struct fp_mount *mnt, const char *path, int err)
+{
+    static char text[FP_HOST_NAME_WHY];
+    struct fp_statfs st = { 0 };
+
+    if (err != FP_ERR_INVAL && err != FP_ERR_NAMETOOLONG)
+        return NULL;
+    fp_fs_statfs(mnt, &st);
+    return fp_host_name_refused(mnt->ops->name, st.name_max, path, text) ? text
+                                                                         : NULL;
+}
+
+static const char *why(struct fpc_image *image, const char *path, int err)
 {
     static char text[80];
-    const struct fp_fs_ops *ops = image->host.vol.mnt.ops;
-    const char *fs = ops ? ops->name : "volume";
+    struct fp_mount *mnt = &image->host.vol.mnt;
+    const char *fs = mnt->ops ? mnt->ops->name : "volume";
+    const char *fault = mnt->ops ? fpc_image_name_why(mnt, path, err) : NULL;
 
+    if (fault)
+        return fault;
     if (err == FP_ERR_NOTSUP)
         snprintf(text, sizeof text, "a %s cannot do that", fs);
     else if (err == FP_ERR_INVAL)
@@ -411,13 +428,12 @@ int fpc_image_failed(struct fpc_image *image, const char *path, int err)
 {
     if (err == FP_ERR_CORRUPT && fpc_image_say_cut(image))
         return FPC_EXIT_REFUSED;
-    fpc_error("%s: %.4000s: %s", image->path, path, why(image, err));
+    fpc_error("%s: %.4000s: %s", image->path, path, why(image, path, err));
     return (int)fpc_exit_of(err);
 }
 
-void fpc_image_answer(struct fpc_image *image, json_t *doc)
+void fpc_image_answer(json_t *doc)
 {
-    image->answered = true;
     json_dumpf(doc, stdout, JSON_INDENT(1));
     putchar('\n');
     json_decref(doc);

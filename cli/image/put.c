@@ -11,6 +11,7 @@
 #include "cli/image/place.h"
 #include "cli/image/source.h"
 #include "cli/out.h"
+#include "cli/say.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -58,10 +59,8 @@ static int not_put(struct fpc_image *image, const char *name, uint64_t size,
     }
     if (err == FP_ERR_NOSPC &&
         fp_fs_statfs(&image->host.vol.mnt, &st) == FP_OK) {
-        fprintf(stderr, "flashport: %s: ", image->path);
-        fpc_print_name(stderr, name, strlen(name));
-        fprintf(stderr, ": does not fit: %s free\n",
-                fpc_size_text(st.free, text));
+        fpc_error("%s: %s: does not fit: %s free", image->path, name,
+                  fpc_size_text(st.free, text));
         return FPC_EXIT_NO_SPACE;
     }
     if (err == FP_ERR_NOENT && fpc_place_is_flat(mnt)) {
@@ -71,8 +70,8 @@ static int not_put(struct fpc_image *image, const char *name, uint64_t size,
     }
     fpc_image_failed(image, name, err);
     if (err == FP_ERR_NOENT)
-        fputs("a directory on the way is missing: image mkdir -p makes it\n",
-              stderr);
+        fpc_error_more(
+            "a directory on the way is missing: image mkdir -p makes it");
     return (int)fpc_exit_of(err);
 }
 
@@ -209,7 +208,7 @@ static int check_losses(struct fpc_image *image, struct putting *p)
     if (fpc_losses_none(&p->losses) || image->lossy)
         return FPC_EXIT_OK;
     if (image->json)
-        fpc_image_answer(image, report(p));
+        fpc_image_answer(report(p));
     fflush(stdout);
     fpc_error("%s: not changed: %s cannot keep all of it, as listed; --lossy "
               "puts in what it can",
@@ -247,7 +246,7 @@ int fpc_image_put(struct fpc_image *image)
     if (status == FPC_EXIT_OK)
         status = fpc_image_edit(image, put_all, &p);
     if (status == FPC_EXIT_OK && image->json)
-        fpc_image_answer(image, report(&p));
+        fpc_image_answer(report(&p));
     fpc_losses_clear(&p.losses);
     for (int i = 0; i < p.count; i++)
         fpc_sources_free(&p.lists[i]);

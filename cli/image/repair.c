@@ -124,7 +124,7 @@ int fpc_image_repair(struct fpc_image *image)
         status = repair(image, &m);
     if (is_seen && image->json &&
         (status == FPC_EXIT_OK || status == FPC_EXIT_REFUSED))
-        fpc_image_answer(image, report(&m));
+        fpc_image_answer(report(&m));
     fpc_findings_free(&m.before);
     fpc_findings_free(&m.after);
     return status;

@@ -7,6 +7,7 @@
 #include "cli/image/shell.h"
 
 #include "cli/image/editline.h"
+#include "cli/say.h"
 
 #include <errno.h>
 #include <locale.h>
@@ -284,6 +285,7 @@ int fpc_image_shell(struct fpc_image *image)
         status = look(&shell);
     if (status)
         return status;
+    fpc_say_json(false); /* each of its commands says at once what failed */
     /* Names are UTF-8 whatever the locale says, or says nothing. */
     if (MB_CUR_MAX == 1)
         setlocale(LC_CTYPE, "C.UTF-8");

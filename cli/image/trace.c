@@ -190,19 +190,16 @@ static void begin(struct tracing *t, const struct fpc_step *step)
 static int failed(const struct tracing *t, int err)
 {
     const struct fpc_step *step = t->step;
+    char line[32] = "";
 
     fflush(stdout);
-    fprintf(stderr, "flashport: %s: ", t->image->path);
     if (step->line)
-        fprintf(stderr, "line %u: ", step->line);
-    fputs(fpc_step_name(step->kind), stderr);
-    if (step->path) {
-        fputc(' ', stderr);
-        fpc_print_name(stderr, step->path, strlen(step->path));
-    }
-    fprintf(stderr, ": %s\n",
-            err == FP_ERR_NOTSUP ? "a volume of this kind cannot do that"
-                                 : fp_strerror(err));
+        snprintf(line, sizeof line, "line %u: ", step->line);
+    fpc_error("%s: %s%s%s%s: %s", t->image->path, line,
+              fpc_step_name(step->kind), step->path ? " " : "",
+              step->path ? step->path : "",
+              err == FP_ERR_NOTSUP ? "a volume of this kind cannot do that"
+                                   : fp_strerror(err));
     return (int)fpc_exit_of(err);
 }
 
@@ -359,10 +356,8 @@ static int trace(struct tracing *t)
     if (err)
         return fpc_error("out of memory"), FPC_EXIT_FAILED;
     status = run_on_overlay(t);
-    if (t->costs[FPC_STEP_MOUNT].times) {
-        image->answered = image->json;
+    if (t->costs[FPC_STEP_MOUNT].times)
         print_summary(t);
-    }
     if (status == FPC_EXIT_OK && image->save)
         status = save(t);
     fp_host_overlay_free(&t->overlay);

@@ -8,6 +8,7 @@
 #include "daemon/device/op.h"
 #include "daemon/device/worker.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -255,6 +256,8 @@ static int enqueue(struct fpd_device *device, struct fpd_request *req)
     } else if (device->info.path_max &&
                path_size(req) > device->info.path_max) {
         /* a device need not be able to read such a message */
+        snprintf(req->failure.detail, sizeof req->failure.detail,
+                 "the path is longer than this device takes");
         req->failure.limit = device->info.path_max;
         err = FP_ERR_NAMETOOLONG;
     } else if (device->accepted >= devices->cfg.queue_max) {

@@ -2,6 +2,7 @@
 #include "daemon/http/fspath.h"
 #include "core/error.h"
 #include "core/fs/fs.h"
+#include "core/host/name.h"
 #include "daemon/http/cond.h"
 #include "daemon/http/reply.h"
 
@@ -34,35 +35,71 @@ char *fpd_fs_href(const char *prefix, const char *path)
     return href;
 }
 
-/* How long a name may be in the volume at `path`; 0: not known. */
-static uint64_t name_max(struct fpd_device *device, const char *path)
+/* The volume at `path`: what is in it and how long a name may be there, and
+ * where the path goes on in it. NULL: none is. */
+static const char *find_volume(struct fpd_device *device, const char *path,
+                               struct fpd_volume_info *volume)
 {
     struct fpd_device_info *info = malloc(sizeof *info);
-    uint64_t max = 0;
+    const char *rest = NULL;
 
     if (!info)
-        return 0;
+        return NULL;
     fpd_device_describe(device, info);
     for (uint32_t i = 0; i < info->volume_count; i++) {
         const struct fpd_volume_info *v = &info->volumes[i];
         size_t len = strlen(v->path);
 
-        if (strncmp(v->path, path, len) == 0 && path[len] == '/')
-            max = v->name_max;
+        if (strncmp(v->path, path, len) != 0 || path[len] != '/')
+            continue;
+        *volume = *v;
+        rest = path + len;
     }
     free(info);
-    return max;
+    return rest;
+}
+
+bool fpd_fs_name_refused(struct fpd_call *call, const char *path)
+{
+    struct fpd_volume_info volume;
+    const char *rest = find_volume(call->device, path, &volume);
+    char why[FP_HOST_NAME_WHY];
+
+    return rest && fp_host_name_refused(volume.fs, volume.name_max, rest, why);
+}
+
+/* The answer where a name is what is wrong; false: it is something else. */
+static bool fail_name(struct fpd_call *call, const char *path, int err,
+                      const struct fpd_failure *failure)
+{
+    const char *device = fpd_device_id(call->device), *rest;
+    struct fpd_volume_info volume;
+    char why[FP_HOST_NAME_WHY];
+
+    if ((err != FP_ERR_INVAL && err != FP_ERR_NAMETOOLONG) ||
+        fpd_failure_speaks(failure, err))
+        return false;
+    rest = find_volume(call->device, path, &volume);
+    if (!rest || !fp_host_name_refused(volume.fs, volume.name_max, rest, why))
+        return false;
+    if (err == FP_ERR_INVAL) {
+        fpd_problem_type(call, "bad-name");
+        fpd_problem_member(call, "title", json_string("Not a possible name"));
+    } else {
+        fpd_problem_member(call, "limit", json_integer(volume.name_max));
+    }
+    fpd_problem_member(call, "device", fpd_json_bytes(device, strlen(device)));
+    fpd_problem_member(call, "path", fpd_json_bytes(path, strlen(path)));
+    fpd_problem(call, err, "%s.", why);
+    return true;
 }
 
 void fpd_fs_fail(struct fpd_call *call, const char *path,
                  const struct fpd_ask *ask)
 {
-    struct fpd_failure failure = ask->req.failure;
-
-    if (ask->req.err == FP_ERR_NAMETOOLONG && !failure.limit)
-        failure.limit = name_max(call->device, path);
-    fpd_problem_failure(call, fpd_device_id(call->device), path, ask->req.err,
-                        &failure);
+    if (!fail_name(call, path, ask->req.err, &ask->req.failure))
+        fpd_problem_failure(call, fpd_device_id(call->device), path,
+                            ask->req.err, &ask->req.failure);
 }
 
 void fpd_fs_fail_new(struct fpd_call *call, const char *path,
@@ -87,7 +124,7 @@ bool fpd_fs_fits(struct fpd_call *call, const char *path, uint64_t size,
 {
     struct fpd_device_info *info = malloc(sizeof *info);
     bool in_place = fpd_url_flag(&call->url, "in_place");
-    struct fpd_failure why = { 0 };
+    struct fpd_failure why = { .told = true }; /* it would be */
     int err = FP_ERR_NOENT;
 
     if (!info) {

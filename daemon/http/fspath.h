@@ -14,13 +14,16 @@ bool fpd_fs_path(struct fpd_call *call, char *out);
 /* The absolute URL path of a directory's listing, with its trailing slash;
  * malloc'd. prefix ends with "/fs". */
 char *fpd_fs_href(const char *prefix, const char *path);
-/* Answers with what an ask of this device failed with. */
+/* Answers with what an ask of this device failed with; of a name that its
+ * volume cannot hold, which and why. */
 void fpd_fs_fail(struct fpd_call *call, const char *path,
                  const struct fpd_ask *ask);
 /* As that, of a request that was to make `path`: what is not there then is the
  * directory that it should be in. */
 void fpd_fs_fail_new(struct fpd_call *call, const char *path,
                      const struct fpd_ask *ask);
+/* Can its volume give no file this path, for a name in it? */
+bool fpd_fs_name_refused(struct fpd_call *call, const char *path);
 /* Could its volume ever take a file of `size` bytes (FPD_SIZE_UNKNOWN: not said
  * yet)? Else answered, before a byte travels. `room`: how large it may become
  * at most; UINT64_MAX where nothing is mounted. */

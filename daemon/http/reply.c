@@ -74,6 +74,22 @@ static const struct problem {
       "Another client has the device for itself.", 0 },
 };
 
+/* What the daemon itself is short of, not a device. */
+static const struct problem own_problems[] = {
+    { FP_ERR_NOSPC, 507, "daemon-full", "The daemon's disk is full",
+      "There is no room for it in the data directory.", 0 },
+    { FP_ERR_NOMEM, 503, "daemon-memory", "The daemon is out of memory",
+      "The daemon did not have enough memory for this.", 2 },
+};
+
+static const struct problem *find_own_problem(int err)
+{
+    for (size_t i = 0; i < sizeof own_problems / sizeof own_problems[0]; i++)
+        if (own_problems[i].err == err)
+            return &own_problems[i];
+    return NULL;
+}
+
 static const struct problem *find_problem(int err)
 {
     static const struct problem other = {
@@ -284,22 +300,28 @@ static void reply_problem(struct fpd_call *call, const struct problem *p,
         fpd_reply_header(call, "Retry-After", seconds);
 }
 
+static void problem(struct fpd_call *call, const struct problem *p, int err,
+                    const char *detail)
+{
+    detail = detail ? detail : p->detail;
+    if (p->status == 500)
+        fpd_log(FPD_LOG_ERROR, "http", "%s: err=%d path=%s", detail, err,
+                call->url.raw);
+    reply_problem(call, p, p->err ? fp_error_name(err) : "INTERNAL", detail);
+}
+
 void fpd_problem(struct fpd_call *call, int err, const char *fmt, ...)
 {
-    const struct problem *p = find_problem(err);
+    const struct problem *own = find_own_problem(err);
     char detail[800];
     va_list ap;
 
-    snprintf(detail, sizeof detail, "%s", p->detail);
     if (fmt) {
         va_start(ap, fmt);
         vsnprintf(detail, sizeof detail, fmt, ap);
         va_end(ap);
     }
-    if (p->status == 500)
-        fpd_log(FPD_LOG_ERROR, "http", "%s: err=%d path=%s", detail, err,
-                call->url.raw);
-    reply_problem(call, p, p->err ? fp_error_name(err) : "INTERNAL", detail);
+    problem(call, own ? own : find_problem(err), err, fmt ? detail : NULL);
 }
 
 void fpd_refuse(struct fpd_call *call, unsigned status, const char *type,
@@ -374,7 +396,10 @@ void fpd_problem_failure(struct fpd_call *call, const char *device,
                          const char *path, int err,
                          const struct fpd_failure *failure)
 {
-    char detail[200], words[200];
+    const struct problem *own = failure->told ? NULL : find_own_problem(err);
+    const struct problem *p = own ? own : find_problem(err);
+    char detail[200], words[400];
+    size_t n;
 
     if (device)
         fpd_problem_member(call, "device",
@@ -390,14 +415,18 @@ void fpd_problem_failure(struct fpd_call *call, const char *device,
         fpd_problem_hint(call, "A directory is listed by its name with a "
                                "trailing slash.");
     if (!fpd_failure_speaks(failure, err)) {
-        fpd_problem(call, err, detail[0] ? "%s" : NULL, detail);
+        problem(call, p, err, detail[0] ? detail : NULL);
         return;
     }
-    sentence(failure->detail, sizeof failure->detail, words, sizeof words);
+    sentence(failure->detail, sizeof failure->detail, words, 200);
     /* Of a full volume both its words and the numbers are worth having. */
-    fpd_problem(call, err, "%s%s%s", words,
-                err == FP_ERR_NOSPC && detail[0] ? " " : "",
-                err == FP_ERR_NOSPC ? detail : "");
+    n = strlen(words);
+    if (err == FP_ERR_NAMETOOLONG && failure->limit)
+        snprintf(words + n, sizeof words - n, " %llu bytes are the most.",
+                 (unsigned long long)failure->limit);
+    else if (err == FP_ERR_NOSPC && detail[0])
+        snprintf(words + n, sizeof words - n, " %s", detail);
+    problem(call, p, err, words);
 }
 
 void fpd_reply_content_range(struct fpd_call *call, uint64_t off, uint64_t len,

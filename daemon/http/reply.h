@@ -52,14 +52,16 @@ void fpd_problem_retry(struct fpd_call *call, int seconds);
 void fpd_problem_type(struct fpd_call *call, const char *type);
 
 /* A failure with a number: status, type and title of the table, and the
- * detail, a sentence. fmt NULL: the table's own. */
+ * detail, a sentence. fmt NULL: the table's own. FP_ERR_NOSPC and FP_ERR_NOMEM
+ * are the daemon's here, its disk and its memory. */
 void fpd_problem(struct fpd_call *call, int err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* What only HTTP knows. `type` is the last part of "/errors/unauthorized". */
 void fpd_refuse(struct fpd_call *call, unsigned status, const char *type,
                 const char *title, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
-/* What a device answered, with its own words, needed, free and limit. */
+/* What a device answered, with its own words, needed, free and limit. What it
+ * has not `told` the daemon has found, as that its disk is full. */
 void fpd_problem_failure(struct fpd_call *call, const char *device,
                          const char *path, int err,
                          const struct fpd_failure *failure);

@@ -482,7 +482,8 @@ static void after_move(struct fpd_call *call)
         return;
     }
     if (c->ask.req.err)
-        fpd_fs_fail(call, c->path, &c->ask);
+        fpd_fs_fail(call, fpd_fs_name_refused(call, c->to) ? c->to : c->path,
+                    &c->ask);
     else
         fpd_reply_empty(call, c->existed ? 204 : 201);
 }

@@ -178,11 +178,10 @@ void fpd_route_fs_put_begin(struct fpd_call *call)
         !fpd_fs_fits(call, p->path, call->content_size, &p->room))
         return;
     err = submit(call, p);
-    if (err == FP_ERR_NOSPC)
-        fpd_refuse(call, 507, "daemon-full", "The daemon's disk is full",
-                   "There is no room for the upload in the data directory.");
-    else if (err)
-        fpd_problem(call, err, "The upload can't be buffered.");
+    if (err)
+        fpd_problem(call, err,
+                    err == FP_ERR_NOSPC ? NULL
+                                        : "The upload can't be buffered.");
     else
         call->on_gone = put_gone;
 }

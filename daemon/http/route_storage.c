@@ -416,10 +416,7 @@ void fpd_route_image_put(struct fpd_call *call)
     if (!up->err)
         up->err = fpd_jobs_restore(call->http->cfg.jobs, &params, id, why,
                                    sizeof why);
-    if (up->err == FP_ERR_NOSPC)
-        fpd_refuse(call, 507, "daemon-full", "The daemon's disk is full",
-                   "There is no room for the upload in the data directory.");
-    else if (up->err)
+    if (up->err)
         fpd_problem(call, up->err, why[0] ? "%s" : NULL, why);
     else
         fpd_reply_job(call, id);

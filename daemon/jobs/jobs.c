@@ -386,6 +386,41 @@ static json_t *list_rows(struct fpd_jobs *jobs, struct fpd_store_job *rows,
     return array;
 }
 
+/* Where in an array, newest first, a job of this id belongs; SIZE_MAX: there it
+ * is. */
+static size_t place_of(const json_t *array, const char *id)
+{
+    size_t i = 0;
+
+    for (; i < json_array_size(array); i++) {
+        json_t *other = json_object_get(json_array_get(array, i), "id");
+        int order = strcmp(json_string_value(other), id);
+
+        if (order <= 0)
+            return order ? i : SIZE_MAX;
+    }
+    return i;
+}
+
+/* Adds those that the store has not taken, as it does not when its disk is
+ * full. */
+static void add_unstored(struct fpd_jobs *jobs, json_t *array,
+                         const char *device, const char *before, size_t limit)
+{
+    pthread_mutex_lock(&jobs->lock);
+    for (struct fpd_job *job = jobs->first; job; job = job->next) {
+        size_t at = place_of(array, job->row.id);
+
+        if (at >= limit || (device && strcmp(job->row.device, device) != 0) ||
+            (before && strcmp(job->row.id, before) >= 0))
+            continue;
+        json_array_insert_new(array, at, fpd_job_json(&job->row, job));
+        if (json_array_size(array) > limit)
+            json_array_remove(array, limit);
+    }
+    pthread_mutex_unlock(&jobs->lock);
+}
+
 json_t *fpd_jobs_list(struct fpd_jobs *jobs, const char *device,
                       const char *before, size_t limit)
 {
@@ -403,6 +438,8 @@ json_t *fpd_jobs_list(struct fpd_jobs *jobs, const char *device,
     if (!fpd_store_job_list(jobs->cfg.store, device, before, rows, limit,
                             &count))
         array = list_rows(jobs, rows, count);
+    if (array)
+        add_unstored(jobs, array, device, before, limit);
     for (size_t i = 0; i < count; i++)
         fpd_store_job_deinit(&rows[i]);
     free(rows);

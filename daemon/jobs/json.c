@@ -77,9 +77,11 @@ static json_t *sentence(const char *text)
 json_t *fpd_job_json(const struct fpd_store_job *row,
                      const struct fpd_job *live)
 {
-    json_t *obj = json_pack("{ss ss ss ss so}", "id", row->id, "kind",
-                            row->kind, "state", row->state, "phase", row->phase,
-                            "progress", progress(row, live));
+    /* One that has ended is in no phase any more. */
+    json_t *obj =
+        json_pack("{ss ss ss ss so}", "id", row->id, "kind", row->kind, "state",
+                  row->state, "phase", row->ended_ms ? row->state : row->phase,
+                  "progress", progress(row, live));
 
     if (!obj)
         return NULL;

@@ -19,8 +19,8 @@ from conftest import add_agent
 class Shell:
     """shell(*args) runs flashport to its end; shell.start(*args) leaves it running."""
 
-    def __init__(self, bed):
-        self.bed, self.agent = bed, add_agent(bed, 'harbour', 'unix', blocks=64)
+    def __init__(self, bed, agent=None):
+        self.bed, self.agent = bed, agent or add_agent(bed, 'harbour', 'unix', blocks=64)
         bed.start_daemon()
         bed.online('harbour')
         self.env = {**os.environ, 'FLASHPORT_URL': bed.url, 'FLASHPORT_TOKEN': bed.http.headers['Authorization'].split()[1],
@@ -173,7 +173,7 @@ def test_options_of_every_command_may_come_first(shell):
     env = {'FLASHPORT_URL': 'http://127.0.0.1:1', 'FLASHPORT_TOKEN': 'wrong'}
     done = shell('--url', shell.bed.url, f'--token={shell.env["FLASHPORT_TOKEN"]}', '--json', 'devices', **env)
     assert json.loads(done.out)['devices'][0]['id'] == 'harbour'
-    assert 'no such command: frob' in shell('--json', 'frob', code=2).err
+    assert 'no such command: frob' in shell('--quiet', 'frob', code=2).err
     assert 'usage: flashport COMMAND' in shell('--help').out
     assert 'usage: flashport ls' in shell('--json', 'ls', '--help').out
     for bad in (['--timeout', '0'], ['--timeout', 'soon'], ['--timeout', '5', '--no-wait'], ['--no-wait', '-o', 'x']):

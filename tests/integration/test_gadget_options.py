@@ -41,6 +41,8 @@ def test_what_the_kernel_is_told(tmp_path):
     (['--ffs', '/tmp/' + 123 * 'x'], 'it has 128 bytes; a path has at most 127'),
     (['--ffs', '/nonexistent'], '/nonexistent/ep0: No such file or directory'),
     (['--ffs', '/tmp', '--udc', 'x'], 'give the one or the other'),
+    (['--frame', '16384'], '--frame: 16384 is not from 640 bytes, which the largest message takes, to the 4096 that a frame may have'),
+    (['--frame', '639'], '--frame: 639 is not from 640 bytes'),
     (['--listen', 'pty:x'], "unrecognized option '--listen'"),
 ])
 def test_wrong_options_are_named(tmp_path, options, why):

@@ -127,3 +127,11 @@ def test_a_device_without_snapshots_says_so(least):
     assert (taken['state'], taken['error']['code']) == ('failed', 'NOTSUP'), taken
     assert 'built without snapshots' in taken['error']['detail'], taken
     assert http.get(url(least, 'a')).content == b'a'
+
+
+def test_a_path_that_is_too_long_says_how_long_it_may_be(small):
+    doc = refused(small.http.put(url(small, '/'.join(['d' * 60] * 3)), data=b'x'), 422, 'NAMETOOLONG')
+    assert doc['detail'] == f'The path is longer than this device takes. {doc["limit"]} bytes are the most.', doc
+    assert 120 < doc['limit'] < len('/flash/') + 3 * 61, doc
+    doc = refused(small.http.put(url(small, 'n' * 65), data=b'x'), 422, 'NAMETOOLONG')
+    assert doc['limit'] == 64 and 'it has 65 bytes, and 64 are the most' in doc['detail'], doc

@@ -125,3 +125,20 @@ def test_on_a_full_disk_snapshots_are_read_and_deleted(small_disk):
     assert image_of(bed, good) == image
     (bed.dir / 'store' / 'ballast').unlink()
     assert bed.backup('a1')['state'] == 'done'
+
+
+def test_a_full_daemon_is_not_a_full_device(small_disk):
+    bed = small_disk
+    noise = os.urandom(900_000)
+    for i in range(2):
+        assert bed.http.put(bed.api(f'/devices/a1/fs/flash/{i}'), data=noise).status_code == 201
+    fill(bed)
+    for url in ('/devices/a1/fs/flash/little', '/devices/a1/storages/flash0/image'):
+        body = noise[:300_000] if url.endswith('little') else bytes(2 * MIB)
+        full = bed.http.put(bed.api(url), data=body)
+        assert (full.status_code, full.json()['type']) == (507, '/errors/daemon-full'), full.text
+        assert 'volume' not in full.json()['detail'] and "daemon's disk" in full.json()['detail'] + full.json()['title'], full.text
+    (bed.dir / 'store' / 'ballast').unlink()
+    full = bed.http.put(bed.api('/devices/a1/fs/flash/2'), data=noise)
+    assert (full.status_code, full.json()['type']) == (507, '/errors/volume-full'), full.text
+    assert 'bytes free' in full.json()['detail'], full.text

@@ -1263,6 +1263,23 @@ static int limit_pages(struct fpd_store *store, struct fpd_conn *conn,
     return fpd_conn_exec(conn, arg);
 }
 
+/* The newest of all, and of those that begin behind it none. */
+static void assert_listed_first(struct bench *b, const char *id)
+{
+    json_t *list = fpd_jobs_list(b->jobs, NULL, NULL, 2);
+
+    assert_int_equal(json_array_size(list), 2);
+    assert_string_equal(word(json_array_get(list, 0), "id"), id);
+    assert_string_equal(word(json_array_get(list, 0), "phase"), "done");
+    json_decref(list);
+    list = fpd_jobs_list(b->jobs, "a", NULL, 0);
+    assert_string_equal(word(json_array_get(list, 0), "kind"), "backup");
+    json_decref(list);
+    list = fpd_jobs_list(b->jobs, NULL, id, 1);
+    assert_string_not_equal(word(json_array_get(list, 0), "id"), id);
+    json_decref(list);
+}
+
 /* SQLite's own limit is the full disk. */
 static void a_prune_needs_no_room_to_be_stored(void **state)
 {
@@ -1290,6 +1307,7 @@ static void a_prune_needs_no_room_to_be_stored(void **state)
     result = result_of(b, id);
     assert_int_equal(number(result, "freed_chunks"), 40);
     assert_int_equal(fpd_store_job_get(b->store, id, &row), FP_ERR_NOENT);
+    assert_listed_first(b, id);
     assert_int_equal(fpd_store_write(b->store, FPD_DB_META, limit_pages,
                                      "PRAGMA max_page_count = 10000"),
                      FP_OK);

@@ -3,6 +3,7 @@
 
 #include "device-agent/agent.h"
 #include "device-agent/ports/posix/line.h"
+#include "proto/frame.h"
 #include "proto/lz4.h"
 
 #include <errno.h>
@@ -53,7 +54,7 @@ static const char help[] =
     "  --timing MODEL        none, nor, internal or sd: take as long as such a "
     "part\n"
     "  --trace               tell every operation of the flash on stderr\n"
-    "  --frame N             largest frame, 640 to 16384 bytes (1024; gadget "
+    "  --frame N             largest frame, 640 to 4096 bytes (1024; gadget "
     "4096)\n"
     "  --buffers N           frames that each buffer holds, 1 to 64 (8; gadget "
     "16)\n"
@@ -361,10 +362,12 @@ static void take(struct fp_port_options *o, int option, char *arg)
         o->trace = true;
         break;
     case OPT_FRAME:
-        o->frame = (uint32_t)number("--frame", arg, 16384);
-        if (o->frame < 640)
-            fp_port_usage("--frame: 640 bytes at least, for the largest "
-                          "message");
+        o->frame = (uint32_t)number("--frame", arg, UINT32_MAX);
+        if (o->frame < 640 || o->frame > FP_FRAME_MAX_MAX)
+            fp_port_usage("--frame: %s is not from 640 bytes, which the "
+                          "largest message takes, to the %d that a frame may "
+                          "have",
+                          arg, FP_FRAME_MAX_MAX);
         break;
     case OPT_BUFFERS:
         o->buffers = (uint32_t)number("--buffers", arg, 64);
