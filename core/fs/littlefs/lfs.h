@@ -34,8 +34,10 @@
 #define FP_LFS_OVERHEAD    40u /* revision, tail, move state, CRC */
 /* Within the driver: this block does not take what it is given, go elsewhere
  * with it. No caller of the driver ever sees it. */
-#define FP_LFS_BAD  (-1000)
-#define FP_LFS_NEAR 16u /* a power of two */
+#define FP_LFS_BAD (-1000)
+/* Is there a bitmap of blocks? */
+#define FP_LFS_LOOKS (FP_LFS_EXTRAS || FP_FS_CHECK || !FP_READONLY)
+#define FP_LFS_NEAR  16u /* a power of two */
 
 /* Where a tag's data lies: bits 0..18 its offset in the block, bit 19 "not on
  * flash but operation number offset of the running commit", bits 20..29 its

@@ -67,7 +67,7 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
     size = fp_lfs_min(cfg->cache_size ? cfg->cache_size : CACHE_DEFAULT, size);
     l->cache_size = fp_lfs_align_up(size, dev->prog_size);
     l->look_size = 0;
-    if (FP_LFS_EXTRAS || !FP_READONLY)
+    if (FP_LFS_LOOKS)
         l->look_size =
             clamp(fp_fs_option(cfg->options, "lookahead",
                                clamp(l->cache_size / 4, 16, FP_LFS_NULL)),
@@ -116,7 +116,7 @@ static void place(struct fp_lfs *fs, const struct layout *l)
     }
     if (!FP_READONLY)
         fs->files = at;
-    if (FP_LFS_EXTRAS || !FP_READONLY)
+    if (FP_LFS_LOOKS)
         fs->look = at + (size_t)l->files * l->file_stride;
 }
 
@@ -147,7 +147,7 @@ int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
         fs->far = l.far;
     if (!FP_READONLY)
         fs->file_stride = l.file_stride;
-    if (FP_LFS_EXTRAS || !FP_READONLY)
+    if (FP_LFS_LOOKS)
         fs->look_size = l.look_size;
     fs->ent_max = l.ents;
     cfg->max_files = l.files;
