@@ -86,6 +86,22 @@
 #define FP_FAT_SMALL FP_READONLY
 #endif
 
+/* 1: littlefs is slower and takes less, for small devices: it compares names on
+ * flash, and of a file it remembers no places but where it stands. Else its
+ * index has a hash of each name, and an open file the places of many blocks. */
+#ifndef FP_LFS_SMALL
+#define FP_LFS_SMALL FP_READONLY
+#endif
+
+/* 0: leaves out of littlefs what few devices need: times of files, the list of a
+ * file's attributes, fp_fs_reserve(), another block count at mount, what a cut
+ * left of a first format told from damage, directories of a damaged volume that
+ * lead to each other noticed, the option mdirs; and where it only reads, how much
+ * is in use. */
+#ifndef FP_LFS_EXTRAS
+#define FP_LFS_EXTRAS 1
+#endif
+
 /* Mistakes of our own stop here; nothing a cable, a chip or an image causes
  * may reach one. A firmware may define its own. */
 #ifndef FP_ASSERT

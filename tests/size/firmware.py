@@ -16,7 +16,8 @@ import sys
 GCC = 'arm-none-eabi-gcc'
 CPU = ['-mcpu=cortex-m0', '-mthumb']
 FLAGS = [*CPU, '-std=c11', '-Os', '-ffreestanding', '-ffunction-sections', '-fdata-sections', '-fstack-usage',
-         '-DFP_ADDR32=1', '-DFP_CRC32_SMALL=1', '-DFP_FAT_SMALL=1', '-DFP_ASSERT(c)=((void)0)', '-I.']
+         '-DFP_ADDR32=1', '-DFP_CRC32_SMALL=1', '-DFP_FAT_SMALL=1', '-DFP_LFS_SMALL=1',
+         '-DFP_ASSERT(c)=((void)0)', '-I.']
 ALONE = ['-isystem', 'core/freestanding']  # no libc at all
 KB = 1024
 

@@ -3,8 +3,8 @@
 
 Drivers      core/fs/<name>, compiled as a firmware would (32-bit addresses, assertions out) and linked alone with unused sections
              dropped: text with read-only data, which is all there is. The read-only one is compiled with FP_READONLY=1 from the
-             first list of sources in its CMakeLists.txt. What a firmware may leave out, by a table of its own, is counted by
-             itself. So are adapters between a filesystem and its medium, and each way of the link's LZ4.
+             first list of sources in its CMakeLists.txt. What a firmware may leave out, by a table of its own or by a macro
+             of core/config.h, is counted by itself. So are adapters between a filesystem and its medium, and each way of the link's LZ4.
 Firmware     what main() in firmware.c needs, linked as a firmware is: the program and what its variables begin with are flash, the
              variables static RAM; by the linker's map, part by part.
 Stack        of the deepest chain of calls, by stack.py: for a driver or adapter what itself takes of it; for a part of a firmware
@@ -41,13 +41,14 @@ class Driver:
     name: str
     goal: float
     read_only_goal: float = 0
-    # what does not count, by the files that it is
+    # what does not count, by the files that it is, or by the macro that leaves it out
     extras: dict = dataclasses.field(default_factory=lambda: {'check': 'check*', 'format': 'format*'})
 
 
 DRIVERS = [
-    # Measured as the reference is: format in, the probe out.
-    Driver('littlefs', 15 * KB, 5 * KB, {'check': 'check*', 'probe': 'probe'}),
+    # Measured as the reference is: format in, the probe out, and what it does not have either.
+    Driver('littlefs', 15 * KB, 5 * KB, {'extras': 'FP_LFS_EXTRAS', 'blocks': 'FP_FS_BLOCKS', 'check': 'FP_FS_CHECK',
+                                         'probe': 'FP_FS_PROBE'}),
     Driver('fat', 9 * KB, 0, {'check': 'check*', 'blocks': 'blocks', 'format': 'format*', 'probe': 'probe'}),
     Driver('spiffs', 16 * KB, 0, {'check': 'check*', 'format': 'format*', 'probe': 'probe'}),
     # these two have but one size of block, or are told it: the probe is left out, too
@@ -84,6 +85,15 @@ def name_of(path):
     return os.path.splitext(os.path.basename(path))[0]
 
 
+def without(driver, but=None):
+    """the options that leave out what has a macro, but this one"""
+    return [f'-D{macro}={int(macro == but)}' for macro in driver.extras.values() if is_macro(macro)]
+
+
+def is_macro(extra):
+    return extra.startswith('FP_')
+
+
 def is_extra(path, patterns):
     return any(fnmatch.fnmatch(name_of(path), pattern) for pattern in patterns)
 
@@ -112,21 +122,31 @@ def size_alone(folder, objects, symbol):
     return flash
 
 
+def size_without(driver, objects, symbol, but=None):
+    """of these objects, or where macros leave extras out, of others; but one extra is in"""
+    if without(driver):
+        with tempfile.TemporaryDirectory() as folder:
+            sources = sorted(glob.glob(f'core/fs/{driver.name}/*.c'))
+            return size_alone(folder, compile_alone(folder, sources, without(driver, but)), symbol)
+    with tempfile.TemporaryDirectory() as folder:
+        most = [o for o in objects if not is_extra(o, driver.extras.values())]
+        return size_alone(folder, [*most, *(o for o in objects if but and is_extra(o, [but]))], symbol)
+
+
 def add_driver(figures, driver):
     with tempfile.TemporaryDirectory() as folder:
         objects = compile_alone(folder, sorted(glob.glob(f'core/fs/{driver.name}/*.c')))
-        most = [o for o in objects if not is_extra(o, driver.extras.values())]
         symbol = f'fp_fs_{driver.name}'
-        size = size_alone(folder, most, symbol)
+        size = size_without(driver, objects, symbol)
         figures.add(driver.name, size, driver.goal)
-        for what, pattern in driver.extras.items():
-            more = [o for o in objects if is_extra(o, [pattern])]
-            figures.add(f'{driver.name} with {what}', size_alone(folder, [*most, *more], symbol) - size)
+        for what, extra in driver.extras.items():
+            figures.add(f'{driver.name} with {what}', size_without(driver, objects, symbol, extra) - size)
         program = stack.Program(link_alone(folder, objects, [symbol]), calls, externals=True)
         program.check(entered=symbol)
         figures.add_stack(f'{driver.name} stack', program.deepest_within(lambda f: f.where), STACK_GOAL)
     with tempfile.TemporaryDirectory() as folder:
-        objects = compile_alone(folder, [s for s in reading_sources(driver.name) if not is_extra(s, driver.extras.values())], ['-DFP_READONLY=1'])
+        sources = [s for s in reading_sources(driver.name) if not is_extra(s, driver.extras.values())]
+        objects = compile_alone(folder, sources, ['-DFP_READONLY=1', *without(driver)])
         figures.add(f'{driver.name} read-only', size_alone(folder, objects, f'fp_fs_{driver.name}_ro'), driver.read_only_goal)
 
 

@@ -126,6 +126,12 @@ static inline json_t *lfs_attrs(struct fp_mount *mnt, const char *path)
     int count = fp_fs_listattr(mnt, path, types, sizeof types);
     json_t *attrs = NULL;
 
+    if (count == FP_ERR_NOTSUP) { /* a build without FP_LFS_EXTRAS */
+        count = 0;
+        for (int type = 0; type < 256; type++)
+            if (fp_fs_getattr(mnt, path, (uint8_t)type, value, 0) >= 0)
+                types[count++] = (uint8_t)type;
+    }
     assert_true(count >= 0);
     if (count > 0)
         attrs = json_object();

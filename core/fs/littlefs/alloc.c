@@ -170,3 +170,36 @@ int fp_lfs_alloc_flight(struct fp_lfs *fs, uint32_t *block)
         fs->flight[fs->flight_count++] = *block;
     return err;
 }
+
+/* --- room --- */
+
+/* Blocks of open files that flash does not refer to, at most. */
+static int count_open(struct fp_lfs *fs, struct fp_lfs_tally *t)
+{
+    int err = FP_OK;
+
+    for (const struct fp_lfs_node *n = fs->nodes; n && !err; n = n->next) {
+        const struct fp_lfs_file *f = (const void *)n;
+
+        if (n->what == FP_LFS_NODE_FILE &&
+            (f->dirty || fp_lfs_pair_is_null(n->pair)))
+            err = fp_lfs_file_walk(fs, f, fp_lfs_tally, t);
+    }
+    return err;
+}
+
+int fp_lfs_alloc_has(struct fp_lfs *fs, uint32_t size)
+{
+    struct fp_lfs_tally t = { .size = fs->block_count };
+    uint32_t used, off, need = 2; /* for metadata */
+    int err = fp_lfs_count_used(fs, &used);
+
+    if (!err)
+        err = count_open(fs, &t);
+    if (err)
+        return err;
+    if (size > fs->inline_max)
+        need += fp_lfs_ctz_index(fs->block_size, size - 1, &off) + 1;
+    used = fs->block_count - used;
+    return need > used || t.count > used - need ? FP_ERR_NOSPC : FP_OK;
+}

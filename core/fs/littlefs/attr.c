@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * User attributes, reading. The index keeps the place of an entry's one
- * attribute. An entry with several has them looked up in the log: a pass that
+ * attribute. An entry with several, or with one and FP_LFS_SMALL, has them looked up in the log: a pass that
  * follows the entry from its NAME, whose place identifies it, through the
  * CREATEs and DELETEs that move its id.
  *
@@ -89,20 +89,18 @@ int fp_lfs_attr_next(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     const struct fp_lfs_ent *ent = &m->ents[id];
     struct fp_lfs_at name = { m->pair[0], fp_lfs_rec_off(ent->name), m->off };
 
-    switch (fp_lfs_rec_kind(ent->attr)) {
-    case FP_LFS_ONE:
-        if (ent->attr_type < from)
-            return FP_ERR_NODATA;
+    if (fp_lfs_rec_kind(ent->attr) == FP_LFS_SEVERAL)
+        return fp_lfs_attr_scan(fs, &name, from, attr);
+#if !FP_LFS_SMALL
+    if (fp_lfs_rec_kind(ent->attr) == FP_LFS_ONE && ent->attr_type >= from) {
         attr->type = ent->attr_type;
         attr->len = (uint16_t)fp_lfs_rec_len(ent->attr);
         attr->block = m->pair[0];
         attr->off = fp_lfs_rec_off(ent->attr);
         return FP_OK;
-    case FP_LFS_SEVERAL:
-        return fp_lfs_attr_scan(fs, &name, from, attr);
-    default:
-        return FP_ERR_NODATA;
     }
+#endif
+    return FP_ERR_NODATA;
 }
 
 int fp_lfs_attr_get(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,

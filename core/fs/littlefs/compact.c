@@ -48,7 +48,7 @@ static bool apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t number)
         ent->attr = fp_lfs_rec_make(rec, 0, FP_LFS_SEVERAL);
         return true;
     }
-    if (op->type >> 8 == 0)
+    if (!FP_LFS_SMALL && op->type >> 8 == 0)
         hash = fp_lfs_hash(0, op->buf, op->len);
     if (!fp_lfs_apply(fs, m, fp_lfs_tag(op->type, op->id, op->len), rec, hash))
         return false;
@@ -81,9 +81,15 @@ static void put_attrs(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     struct fp_lfs_at name = { m->pair[0], fp_lfs_rec_off(ent->name), m->off };
     uint32_t what = fp_lfs_rec_off(ent->attr);
 
-    if (fp_lfs_rec_kind(ent->attr) != FP_LFS_SEVERAL)
+    if (!fp_lfs_rec_kind(ent->attr))
+        return;
+#if !FP_LFS_SMALL
+    if (fp_lfs_rec_kind(ent->attr) == FP_LFS_ONE) {
         put_rec(fs, m, FP_LFS_ATTR | (uint32_t)ent->attr_type, id, ent->attr);
-    else if (ent->attr & FP_LFS_REC_OP)
+        return;
+    }
+#endif
+    if (ent->attr & FP_LFS_REC_OP)
         fp_lfs_log_attrs(fs, &fs->ops[what].at, id, false);
     else
         fp_lfs_log_attrs(fs, &name, id, what == SETS_SOME);
@@ -353,7 +359,8 @@ static int put_self(struct fp_lfs *fs, struct fp_lfs_mdir *m, bool wear,
         return err == FP_LFS_BAD ? FP_ERR_IO : err;
     err = fp_lfs_parse(fs, m, target);
     m->pair[1] = keep;
-    m->fallback = false;
+    if (FP_FS_CHECK)
+        m->fallback = false;
     return err || m->off != fs->log.off ? FP_ERR_IO : FP_OK;
 }
 

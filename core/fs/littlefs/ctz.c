@@ -12,7 +12,8 @@
  * those near its target, which serve a sequential reader (half a read a block),
  * and those at equal distances of a power of two over the whole file, which
  * serve a random one. A walk starts from the nearest known block at or behind
- * its target.
+ * its target. With FP_LFS_SMALL it remembers none, and each walk is from the
+ * last block.
  *
  * Source: the format page, section 7.
  */
@@ -39,12 +40,49 @@ uint32_t fp_lfs_ctz_index(uint32_t block_size, uint32_t pos, uint32_t *off)
     return i;
 }
 
+#if FP_LFS_SMALL
+
+/* From the last block on, each time by the pointer that goes farthest and not
+ * beyond. */
+int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t index,
+                    uint32_t *block)
+{
+    uint32_t off, at = fp_lfs_ctz_index(fs->block_size, f->body.size - 1, &off);
+
+    *block = f->body.head;
+    while (at > index) {
+        uint32_t k = 0;
+        int err;
+
+        while (!(at >> k & 1) && at - index >= 2u << k)
+            k++;
+        err = fp_lfs_words(fs, *block, 4 * k, block, 1);
+        if (err)
+            return err;
+        at -= 1u << k;
+    }
+    return *block < fs->block_count ? FP_OK : FP_ERR_CORRUPT;
+}
+
+#else
+
 /* --- what is known of a file --- */
 
 enum {
     NEAR,
     FAR
 };
+
+void fp_lfs_ctz_begin(const struct fp_lfs *fs, struct fp_lfs_file *f)
+{
+    uint32_t *blocks = (uint32_t *)(void *)f->buf;
+
+    f->known[NEAR] = (struct fp_lfs_known){ 0, 0, FP_LFS_NEAR, blocks };
+    blocks += FP_LFS_NEAR;
+    f->known[FAR] = (struct fp_lfs_known){ 0, 0, fs->far, blocks };
+    f->buf = (uint8_t *)(blocks + fs->far);
+    fp_lfs_ctz_forget(fs, f);
+}
 
 void fp_lfs_ctz_forget(const struct fp_lfs *fs, struct fp_lfs_file *f)
 {
@@ -135,6 +173,8 @@ int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t index,
     }
     return *block < fs->block_count ? FP_OK : FP_ERR_CORRUPT;
 }
+
+#endif
 
 /* --- the whole list --- */
 

@@ -52,7 +52,7 @@ int fp_lfs_stat_ent(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
             st->size = list[1];
         }
     }
-    return fp_lfs_mtime(fs, m, id, st);
+    return FP_LFS_EXTRAS ? fp_lfs_mtime(fs, m, id, st) : FP_OK;
 }
 
 int fp_lfs_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st)

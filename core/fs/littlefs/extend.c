@@ -98,7 +98,7 @@ static int put(struct fp_lfs *fs, struct fp_lfs_file *f, const uint8_t *buf,
             fp_lfs_min(fs->cache_size, fs->block_size - f->cache_off);
         uint32_t n = fp_lfs_min(size, cap - f->cache_size);
 
-        if (n == cap) {
+        if (!FP_LFS_SMALL && n == cap) {
             n = size - size % fs->prog_size;
             err = prog_next(fs, f, buf, n);
         } else {

@@ -11,9 +11,70 @@
 _Static_assert(sizeof(struct fp_lfs_file) <= FP_FILE_STATE,
                "FP_FILE_STATE is too small for littlefs");
 
+#if FP_READONLY
+
+/* Nothing changes, so that a place in a log stays good, and the common cache
+ * serves for all: a file has nothing of its own in the workspace. */
+int fp_lfs_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
+                   uint32_t flags)
+{
+    struct fp_lfs *fs = fp_lfs_of(mnt);
+    struct fp_lfs_file *f = fp_lfs_file_of(file);
+    struct fp_lfs_mdir *m;
+    uint32_t id;
+    fp_lfs_rec rec;
+    int err = fp_lfs_find(fs, path, &m, &id);
+
+    (void)flags; /* to read: the volume is read-only */
+    if (err)
+        return err;
+    rec = m->ents[id].strct;
+    if (fp_lfs_rec_kind(m->ents[id].name) != FP_LFS_FILE)
+        return FP_ERR_ISDIR;
+    f->body.kind = fp_lfs_rec_kind(rec);
+    if (f->body.kind == FP_LFS_CTZ)
+        return fp_lfs_rec_words(fs, m, rec, &f->body.head, 2);
+    f->wblock = m->pair[0];
+    f->body.head = fp_lfs_rec_off(rec);
+    f->body.size = fp_lfs_rec_len(rec);
+    return FP_OK;
+}
+
+int32_t fp_lfs_read_ro(struct fp_file *file, void *buf, uint32_t size)
+{
+    struct fp_lfs *fs = fp_lfs_of(file->mnt);
+    struct fp_lfs_file *f = fp_lfs_file_of(file);
+    uint32_t pos = f->pos, n;
+
+    if (pos >= f->body.size)
+        return 0;
+    size = fp_lfs_min(size, f->body.size - pos);
+    for (uint32_t end = pos + size; pos < end; pos += n) {
+        uint32_t block = f->wblock, off = f->body.head + pos;
+        int err = FP_OK;
+
+        n = end - pos;
+        if (f->body.kind == FP_LFS_CTZ) {
+            uint32_t index = fp_lfs_ctz_index(fs->block_size, pos, &off);
+
+            n = fp_lfs_min(n, fs->block_size - off);
+            err = fp_lfs_ctz_find(fs, f, index, &block);
+        }
+        if (!err)
+            err =
+                fp_lfs_read(fs, block, off, (uint8_t *)buf + (pos - f->pos), n);
+        if (err)
+            return err;
+    }
+    f->pos = pos;
+    return (int32_t)size;
+}
+
+#else
+
 int fp_lfs_file_claim(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
-    uint32_t i = 0, *blocks;
+    uint32_t i = 0;
 
     while (i < fs->mnt->cfg.max_files && fs->files_used >> i & 1)
         i++;
@@ -21,12 +82,8 @@ int fp_lfs_file_claim(struct fp_lfs *fs, struct fp_lfs_file *f)
         return FP_ERR_NFILE;
     fs->files_used |= 1u << i;
     f->slot = (uint8_t)i;
-    blocks = (uint32_t *)(void *)(fs->files + (size_t)i * fs->file_stride);
-    f->known[0] = (struct fp_lfs_known){ 0, 0, FP_LFS_NEAR, blocks };
-    blocks += FP_LFS_NEAR;
-    f->known[1] = (struct fp_lfs_known){ 0, 0, fs->far, blocks };
-    f->buf = (uint8_t *)(blocks + fs->far);
-    fp_lfs_ctz_forget(fs, f);
+    f->buf = fs->files + (size_t)i * fs->file_stride;
+    fp_lfs_ctz_begin(fs, f);
     f->node.what = FP_LFS_NODE_FILE;
     f->body.kind = FP_LFS_INLINE;
     f->cache_block = f->wblock = FP_LFS_NULL;
@@ -104,7 +161,7 @@ static int locate(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
 
 /* The caller keeps pos + size within the body. The common cache serves while
  * the file's own holds what is being written, and for what may be rewritten;
- * whole windows of either go straight to the caller. */
+ * whole windows of either go straight to the caller, but with FP_LFS_SMALL. */
 int32_t fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f,
                             uint32_t pos, uint8_t *buf, uint32_t size)
 {
@@ -124,7 +181,7 @@ int32_t fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f,
         if (err)
             return err;
         part = off % fs->cache_size;
-        if (part || n < fs->cache_size) {
+        if (FP_LFS_SMALL || part || n < fs->cache_size) {
             n = fp_lfs_min(n, fs->cache_size - part);
             fs->via = cache;
             err = fp_lfs_read(fs, block, off, buf + done, n);
@@ -175,6 +232,14 @@ int32_t fp_lfs_read_ro(struct fp_file *file, void *buf, uint32_t size)
     return n;
 }
 
+int fp_lfs_close_ro(struct fp_file *file)
+{
+    fp_lfs_file_release(fp_lfs_of(file->mnt), fp_lfs_file_of(file));
+    return FP_OK;
+}
+
+#endif
+
 int64_t fp_lfs_seek_ro(struct fp_file *file, int64_t off, enum fp_whence whence)
 {
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
@@ -188,10 +253,4 @@ int64_t fp_lfs_seek_ro(struct fp_file *file, int64_t off, enum fp_whence whence)
         return FP_ERR_INVAL;
     f->pos = (uint32_t)pos;
     return f->pos;
-}
-
-int fp_lfs_close_ro(struct fp_file *file)
-{
-    fp_lfs_file_release(fp_lfs_of(file->mnt), fp_lfs_file_of(file));
-    return FP_OK;
 }

@@ -6,7 +6,8 @@
  * of a block is dropped when that is programmed or erased (prog.c).
  *
  * While a log is read (fs->scan), its windows follow each other without a gap,
- * and each goes into the CRC as a whole when the next one takes its place.
+ * and each goes into the CRC as a whole when the next one takes its place. With
+ * FP_LFS_SMALL every window is that long, and none goes into a CRC.
  */
 #include "core/digest/crc32.h"
 #include "core/fs/littlefs/lfs.h"
@@ -30,6 +31,66 @@ int fp_lfs_read_raw(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
                         size);
 }
 
+/* Puts the window that has byte `off` in the cache. */
+static int fill(struct fp_lfs *fs, struct fp_lfs_cache *cache, uint32_t block,
+                uint32_t off, uint32_t window)
+{
+    int err;
+
+    if (off >= fs->block_size)
+        return FP_ERR_CORRUPT;
+    cache->block = FP_LFS_NULL;
+    cache->off = off - off % window;
+    cache->size = fp_lfs_min(window, fs->block_size - cache->off);
+    err = fp_bdev_read(fs->dev, (fp_addr)block * fs->block_size + cache->off,
+                       cache->buf, cache->size);
+    if (!err)
+        cache->block = block;
+    return err;
+}
+
+static bool holds(const struct fp_lfs_cache *cache, uint32_t block,
+                  uint32_t off)
+{
+    return cache->block == block && off - cache->off < cache->size;
+}
+
+#if FP_LFS_SMALL
+
+int fp_lfs_load(struct fp_lfs *fs, uint32_t block, uint32_t off)
+{
+    struct fp_lfs_cache *cache = FP_READONLY ? &fs->rcache : fs->via;
+
+    if (holds(cache, block, off))
+        return FP_OK;
+    if (block >= fs->block_count)
+        return FP_ERR_CORRUPT;
+    return fill(fs, cache, block, off, fs->cache_size);
+}
+
+int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
+                uint32_t size)
+{
+    const struct fp_lfs_cache *cache = FP_READONLY ? &fs->rcache : fs->via;
+    uint8_t *to = buf;
+
+    while (size > 0) {
+        int err = fp_lfs_load(fs, block, off);
+        uint32_t at = off - cache->off;
+        uint32_t n = fp_lfs_min(cache->size - at, size);
+
+        if (err)
+            return err;
+        memcpy(to, cache->buf + at, n);
+        to += n;
+        off += n;
+        size -= n;
+    }
+    return FP_OK;
+}
+
+#else
+
 void fp_lfs_fold(struct fp_lfs *fs, uint32_t to)
 {
     const struct fp_lfs_cache *cache = &fs->rcache;
@@ -41,32 +102,6 @@ void fp_lfs_fold(struct fp_lfs *fs, uint32_t to)
     to = fp_lfs_min(to, cache->off + cache->size);
     s->crc = fp_crc32(s->crc, cache->buf + at, to - s->folded);
     s->folded = to;
-}
-
-/* Puts the window that has byte `off` in the cache. */
-static int fill(struct fp_lfs *fs, struct fp_lfs_cache *cache, uint32_t block,
-                uint32_t off, uint32_t window)
-{
-    uint32_t start = off - off % window;
-    uint32_t size = fp_lfs_min(window, fs->block_size - start);
-    int err;
-
-    if (off >= fs->block_size)
-        return FP_ERR_CORRUPT;
-    cache->block = FP_LFS_NULL;
-    err = fp_lfs_read_raw(fs, block, start, cache->buf, size);
-    if (err)
-        return err;
-    cache->block = block;
-    cache->off = start;
-    cache->size = size;
-    return FP_OK;
-}
-
-static bool holds(const struct fp_lfs_cache *cache, uint32_t block,
-                  uint32_t off)
-{
-    return cache->block == block && off - cache->off < cache->size;
 }
 
 /* Up to size bytes by way of the cache; or how an attempt failed. */
@@ -113,6 +148,8 @@ int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
     }
     return FP_OK;
 }
+
+#endif
 
 void fp_lfs_le(uint32_t *words, uint32_t count)
 {

@@ -34,8 +34,10 @@
 #define FP_LFS_OVERHEAD    40u /* revision, tail, move state, CRC */
 /* Within the driver: this block does not take what it is given, go elsewhere
  * with it. No caller of the driver ever sees it. */
-#define FP_LFS_BAD  (-1000)
-#define FP_LFS_NEAR 16u /* a power of two */
+#define FP_LFS_BAD (-1000)
+/* Is there a bitmap of blocks? */
+#define FP_LFS_LOOKS (FP_LFS_EXTRAS || FP_FS_CHECK || !FP_READONLY)
+#define FP_LFS_NEAR  16u /* a power of two */
 
 /* Where a tag's data lies: bits 0..18 its offset in the block, bit 19 "not on
  * flash but operation number offset of the running commit", bits 20..29 its
@@ -89,9 +91,11 @@ static inline uint32_t fp_lfs_rec_kind(fp_lfs_rec rec)
 struct fp_lfs_ent {
     fp_lfs_rec name;
     fp_lfs_rec strct;
-    fp_lfs_rec attr;   /* the one attribute, if there is one */
+    fp_lfs_rec attr; /* the one attribute, if there is one */
+#if !FP_LFS_SMALL
     uint16_t hash;     /* of the name */
     uint8_t attr_type; /* of that one attribute */
+#endif
 };
 
 struct fp_lfs_gstate {
@@ -178,9 +182,11 @@ struct fp_lfs_file {
     uint32_t pos;
     struct fp_lfs_body body;  /* as seen through this handle */
     struct fp_lfs_body saved; /* as of the last sync */
+#if !FP_LFS_SMALL
     /* Where blocks of the body are (ctz.c): near the last target, and over the
      * whole of it. */
     struct fp_lfs_known known[2];
+#endif
     uint32_t wblock, woff;  /* block being written and where in it, flushed
                               and buffered bytes together */
     uint32_t wpos;          /* the same place as a position in the file */
@@ -256,14 +262,17 @@ struct fp_lfs_part {
 
 /* A log being read. */
 struct fp_lfs_scan {
-    uint32_t block;       /* FP_LFS_NULL: none is */
-    uint32_t tag;         /* the last one, */
-    uint32_t off, end;    /* and where its data is; then the next one comes */
-    uint32_t limit;       /* the log does not reach further */
-    uint32_t base;        /* XOR base of the next tag */
-    uint32_t crc, folded; /* of the running commit, up to there */
-    int wrong;            /* what it is when an entry contradicts the index */
-    uint32_t fcrc_size;   /* 0: the running commit says nothing of the rest */
+    uint32_t block;    /* FP_LFS_NULL: none is */
+    uint32_t tag;      /* the last one, */
+    uint32_t off, end; /* and where its data is; then the next one comes */
+    uint32_t limit;    /* the log does not reach further */
+    uint32_t base;     /* XOR base of the next tag */
+    uint32_t crc; /* of the running commit, up to its last tag or `folded` */
+#if !FP_LFS_SMALL
+    uint32_t folded;
+#endif
+    int wrong;        /* what it is when an entry contradicts the index */
+    uint32_t fcrc[2]; /* 0: the running commit says nothing of the rest */
 };
 
 /* A place in the tree. */
@@ -391,6 +400,10 @@ static inline bool fp_lfs_has_move(const struct fp_lfs_gstate *g)
 
 int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
                 uint32_t size);
+#if FP_LFS_SMALL
+/* Puts that byte in the cache, with as many behind it as there are. */
+int fp_lfs_load(struct fp_lfs *fs, uint32_t block, uint32_t off);
+#endif
 /* Turns integers into what flash has, four bytes with the lowest first, and
  * back. */
 void fp_lfs_le(uint32_t *words, uint32_t count);
@@ -398,7 +411,15 @@ int fp_lfs_words(struct fp_lfs *fs, uint32_t block, uint32_t off,
                  uint32_t *words, uint32_t count);
 /* Takes what the window holds of the log being read, at most up to `to`, into
  * its CRC. */
+#if FP_LFS_SMALL
+static inline void fp_lfs_fold(struct fp_lfs *fs, uint32_t to)
+{
+    (void)fs;
+    (void)to;
+}
+#else
 void fp_lfs_fold(struct fp_lfs *fs, uint32_t to);
+#endif
 /* Past every cache; block and off are known to be good. */
 int fp_lfs_read_raw(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
                     uint32_t size);
@@ -530,7 +551,6 @@ bool fp_lfs_gstate_is_zero(const struct fp_lfs_gstate *g);
 size_t fp_lfs_workspace(const struct fp_bdev *dev,
                         const struct fp_fs_config *cfg);
 int fp_lfs_mount(struct fp_mount *mnt);
-int fp_lfs_unmount(struct fp_mount *mnt);
 int fp_lfs_statfs(struct fp_mount *mnt, struct fp_statfs *st);
 /* Lays the workspace out, with a struct fp_lfs at its front. */
 int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
@@ -546,8 +566,27 @@ int fp_lfs_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score);
 uint32_t fp_lfs_ctz_index(uint32_t block_size, uint32_t pos, uint32_t *off);
 int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *file, uint32_t index,
                     uint32_t *block);
+#if FP_LFS_SMALL
+static inline void fp_lfs_ctz_begin(const struct fp_lfs *fs,
+                                    struct fp_lfs_file *f)
+{
+    (void)fs;
+    (void)f;
+}
+
+static inline void fp_lfs_ctz_forget(const struct fp_lfs *fs,
+                                     struct fp_lfs_file *f)
+{
+    (void)fs;
+    (void)f;
+}
+#else
+/* The file's part of the workspace, at f->buf, begins with where its blocks
+ * are: nothing is known yet. */
+void fp_lfs_ctz_begin(const struct fp_lfs *fs, struct fp_lfs_file *f);
 /* The body is another: forget where its blocks are. */
 void fp_lfs_ctz_forget(const struct fp_lfs *fs, struct fp_lfs_file *f);
+#endif
 
 /* Calls fn for every block of the list. */
 int fp_lfs_ctz_walk(struct fp_lfs *fs, uint32_t head, uint32_t size,
@@ -620,6 +659,8 @@ int fp_lfs_alloc_fill(struct fp_lfs *fs);
 /* The blocks of an open file, and of the run of writes on it. */
 int fp_lfs_file_walk(struct fp_lfs *fs, const struct fp_lfs_file *f,
                      fp_fs_block_fn fn, void *ctx);
+/* FP_ERR_NOSPC: there is no room for a file of that size. */
+int fp_lfs_alloc_has(struct fp_lfs *fs, uint32_t size);
 /* The volume has another number of blocks from now on. */
 void fp_lfs_alloc_resize(struct fp_lfs *fs, uint32_t block_count);
 

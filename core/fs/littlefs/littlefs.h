@@ -10,7 +10,7 @@
  * Options "mdirs=N" metadata pairs kept indexed (2 at least, the default),
  *         "addresses=N" of its blocks that each open file may remember (4
  *         bytes each, 16 the default): random reads of a file of up to N
- *         blocks then need no walk along its list,
+ *         blocks then need no walk along its list; with FP_LFS_SMALL none,
  *         "entries=N" of a pair that an index has room for (16 bytes each; the
  *         default is what a block may hold, 256 at most): smaller directories
  *         in more pairs. A volume written with more is FP_ERR_NOMEM,
@@ -45,7 +45,8 @@
  *   reader finds.
  *
  * Open files
- * - As many as cfg->max_files, then FP_ERR_NFILE; listings do not count.
+ * - As many as cfg->max_files, then FP_ERR_NFILE; listings do not count. With
+ *   FP_READONLY a file takes nothing of the workspace, and there is no limit.
  * - A handle sees the file as it was when opened, plus its own writes. What
  *   another handle writes becomes visible to files opened after its fsync or
  *   close; when two handles write, the one that syncs last wins as a whole.

@@ -2,7 +2,7 @@
  *
  * From a path to an entry: component by component, each searched through the
  * pairs of its directory by the hash of the name, which the index holds (with
- * FP_READONLY it has none, and names as long as it are compared).
+ * FP_LFS_SMALL it has none, and names are compared).
  *
  * Entries are sorted by unsigned bytes, and a longer name comes before its own
  * prefix. A search that is about to create stops at the first pair whose last
@@ -44,16 +44,54 @@ int fp_lfs_name_cmp(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
     return FP_OK;
 }
 
+#if FP_LFS_SMALL
+
+/* The id is that of the name, or what it would get. The superblock entry is no
+ * name and stays first. */
+int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], const char *name,
+                   uint32_t len, bool for_create, struct fp_lfs_place *place)
+{
+    struct fp_lfs_chain dir = { .next = { head[0], head[1] } };
+    int err, order;
+
+    fp_lfs_pair_set(place->dir, head[0], head[1]);
+    do {
+        const struct fp_lfs_mdir *m;
+
+        err = fp_lfs_chain_next(fs, &dir);
+        if (err)
+            return err;
+        m = dir.m;
+        fp_lfs_pair_set(place->pair, m->pair[0], m->pair[1]);
+        place->id = 0;
+        for (uint16_t id = 0; id < m->count; id++) {
+            err = fp_lfs_name_cmp(fs, m, id, name, len, &order);
+            if (err)
+                return err;
+            if (!order && fp_lfs_ent_visible(fs, m, id)) {
+                place->id = id;
+                place->kind = (uint8_t)fp_lfs_rec_kind(m->ents[id].name);
+                return FP_OK;
+            }
+            if (!FP_READONLY && (order >= 0 || is_super(m, id)))
+                place->id = (uint16_t)(id + 1);
+        }
+    } while (dir.m->hard &&
+             (FP_READONLY || !for_create || place->id == dir.m->count));
+    return FP_ERR_NOENT;
+}
+
+#else
+
 /* The id that `name` has in m; m->count: it has none. */
 static int search(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                   const char *name, uint32_t len, uint32_t *id)
 {
-    uint32_t hash =
-        FP_READONLY ? 0 : fp_lfs_hash(0, (const uint8_t *)name, len);
+    uint32_t hash = fp_lfs_hash(0, (const uint8_t *)name, len);
     int order, err;
 
     for (*id = 0; *id < m->count; ++*id) {
-        if ((!FP_READONLY && m->ents[*id].hash != fp_lfs_hash16(hash)) ||
+        if (m->ents[*id].hash != fp_lfs_hash16(hash) ||
             fp_lfs_rec_len(m->ents[*id].name) != len ||
             !fp_lfs_ent_visible(fs, m, *id))
             continue;
@@ -101,7 +139,7 @@ static int look(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     int err = search(fs, m, t->name, t->len, id);
 
     *found = *id < m->count;
-    if (FP_READONLY || err || *found || !t->for_create)
+    if (err || *found || !t->for_create)
         return err;
     return insertion(fs, m, t->name, t->len, id);
 }
@@ -111,7 +149,7 @@ static int look(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 static int nearest(struct fp_lfs *fs, const struct target *t, uint32_t pair[2])
 {
     fp_lfs_pair_set(pair, t->head[0], t->head[1]);
-    for (uint32_t i = 0; !FP_READONLY && i < fs->slot_count; i++) {
+    for (uint32_t i = 0; i < fs->slot_count; i++) {
         const struct fp_lfs_mdir *m = &fs->slots[i];
         uint32_t id;
         bool found;
@@ -160,6 +198,8 @@ int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], const char *name,
     return err;
 }
 
+#endif
+
 int fp_lfs_enter(struct fp_lfs *fs, const struct fp_lfs_place *place,
                  uint32_t pair[2])
 {
@@ -176,7 +216,7 @@ int fp_lfs_enter(struct fp_lfs *fs, const struct fp_lfs_place *place,
     err = fp_lfs_get(fs, place->pair, &m);
     if (!err)
         err = fp_lfs_ent_pair(fs, m, place->id, pair);
-    if (err || !fs->doubted)
+    if (err || !FP_LFS_EXTRAS || !fs->doubted)
         return err;
     /* Is this the entry that the directory belongs to? */
     err = fp_lfs_find_parent(fs, pair, &parent);

@@ -22,7 +22,8 @@
 #include <string.h>
 
 #define CRC_INIT 0xffffffffu
-#define MEANT    1 /* an answer of take_crc() */
+#define MEANT    1                       /* an answer of take_crc() */
+#define NOTHING  fp_lfs_tag(0x700, 0, 0) /* a tag that says nothing */
 
 uint32_t fp_lfs_hash(uint32_t hash, const uint8_t *bytes, uint32_t size)
 {
@@ -49,15 +50,23 @@ static bool apply_name(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
     else if (type == FP_LFS_NAME_SUPER)
         rec |= (uint32_t)FP_LFS_SUPER << 30;
     m->ents[id].name = rec;
-    if (!FP_READONLY)
-        m->ents[id].hash = fp_lfs_hash16(hash);
+#if FP_LFS_SMALL
+    (void)hash;
+#else
+    m->ents[id].hash = fp_lfs_hash16(hash);
+#endif
     return true;
 }
 
 /* Attributes are kept by place only while there is one: a second number makes
- * the entry SEVERAL, for good. */
+ * the entry SEVERAL, for good. With FP_LFS_SMALL the first does. */
 static void apply_attr(struct fp_lfs_ent *ent, uint32_t tag, fp_lfs_rec rec)
 {
+#if FP_LFS_SMALL
+    (void)tag;
+    (void)rec;
+    ent->attr = fp_lfs_rec_make(0, 0, FP_LFS_SEVERAL);
+#else
     uint8_t type = (uint8_t)fp_lfs_tag_type(tag);
     uint32_t kind = fp_lfs_rec_kind(ent->attr);
     bool removed = fp_lfs_tag_len(tag) == FP_LFS_REMOVED;
@@ -69,6 +78,7 @@ static void apply_attr(struct fp_lfs_ent *ent, uint32_t tag, fp_lfs_rec rec)
     ent->attr = removed ? 0
                 : other ? fp_lfs_rec_make(0, 0, FP_LFS_SEVERAL)
                         : rec | (uint32_t)FP_LFS_ONE << 30;
+#endif
 }
 
 /* On an entry that is there. */
@@ -118,17 +128,89 @@ void fp_lfs_scan_begin(struct fp_lfs *fs, uint32_t block, uint32_t start,
                        uint32_t limit)
 {
     fs->scan = (struct fp_lfs_scan){ .block = block,
+                                     .tag = NOTHING,
+                                     .off = start + 4,
                                      .end = start,
                                      .limit = limit,
                                      .base = 0xffffffffu,
-                                     .crc = CRC_INIT,
-                                     .folded = start };
+                                     .crc = CRC_INIT };
+#if !FP_LFS_SMALL
+    fs->scan.folded = start;
+#endif
 }
 
 void fp_lfs_scan_end(struct fp_lfs *fs)
 {
-    fs->scan.block = FP_LFS_NULL;
+    if (!FP_LFS_SMALL)
+        fs->scan.block = FP_LFS_NULL;
 }
+
+#if FP_LFS_SMALL
+
+/* Takes the bytes up to `end` into the CRC, as many at a time as the cache has.
+ */
+static int add_crc(struct fp_lfs *fs, uint32_t off, uint32_t end)
+{
+    const struct fp_lfs_cache *cache = &fs->rcache;
+    struct fp_lfs_scan *s = &fs->scan;
+
+    while (off < end) {
+        int err = fp_lfs_load(fs, s->block, off);
+        uint32_t at = off - cache->off, n;
+
+        if (err)
+            return err;
+        n = fp_lfs_min(end - off, cache->size - at);
+        s->crc = fp_crc32(s->crc, cache->buf + at, n);
+        off += n;
+    }
+    return FP_OK;
+}
+
+/* From the last tag on into the CRC, but for the checksum itself. */
+static int fold_tag(struct fp_lfs *fs)
+{
+    const struct fp_lfs_scan *s = &fs->scan;
+
+    return add_crc(fs, s->off - 4, fp_lfs_tag_is_crc(s->tag) ? s->off : s->end);
+}
+
+int fp_lfs_crc_at(struct fp_lfs *fs, uint32_t block, uint32_t off,
+                  uint32_t size, uint32_t *crc)
+{
+    int err;
+
+    fp_lfs_scan_begin(fs, block, off, off + size);
+    err = add_crc(fs, off, off + size);
+    *crc = fs->scan.crc;
+    return err;
+}
+
+#else
+
+/* What is read is folded by the window. */
+static int fold_tag(struct fp_lfs *fs)
+{
+    (void)fs;
+    return FP_OK;
+}
+
+int fp_lfs_crc_at(struct fp_lfs *fs, uint32_t block, uint32_t off,
+                  uint32_t size, uint32_t *crc)
+{
+    uint8_t last;
+    int err;
+
+    /* On the way to the last byte all before it are folded. */
+    fp_lfs_scan_begin(fs, block, off, off + size);
+    err = fp_lfs_read(fs, block, off + size - 1, &last, 1);
+    fp_lfs_fold(fs, off + size);
+    *crc = fs->scan.crc;
+    fp_lfs_scan_end(fs);
+    return err;
+}
+
+#endif
 
 /* The base of the tag behind a CRC tag has bit 31 as that says. */
 static uint32_t base_behind(uint32_t tag)
@@ -137,26 +219,35 @@ static uint32_t base_behind(uint32_t tag)
                                   : tag;
 }
 
+/* Nearly always it is at hand: this is where a mount spends its time. */
+static int next_word(struct fp_lfs *fs, uint32_t *word)
+{
+    const struct fp_lfs_scan *s = &fs->scan;
+    const struct fp_lfs_cache *cache = &fs->rcache;
+    const uint8_t *raw = (const uint8_t *)word;
+    uint32_t at = s->end - cache->off;
+    int err = FP_OK;
+
+    if (!FP_LFS_SMALL && cache->block == s->block && at < cache->size &&
+        cache->size - at >= 4)
+        raw = cache->buf + at;
+    else
+        err = fp_lfs_read(fs, s->block, s->end, word, 4);
+    *word = fp_get_be32(raw);
+    return err;
+}
+
 int fp_lfs_scan_next(struct fp_lfs *fs)
 {
     struct fp_lfs_scan *s = &fs->scan;
-    const struct fp_lfs_cache *cache = &fs->rcache;
-    uint32_t at = s->end - cache->off;
-    uint8_t raw[4];
-    const uint8_t *word = raw;
+    int err;
 
     if (s->end + 4 > s->limit)
         return FP_ERR_NODATA;
-    /* Nearly always it is at hand: this is where a mount spends its time. */
-    if (cache->block == s->block && at < cache->size && cache->size - at >= 4) {
-        word = cache->buf + at;
-    } else {
-        int err = fp_lfs_read(fs, s->block, s->end, raw, 4);
-
-        if (err)
-            return err;
-    }
-    s->tag = fp_get_be32(word) ^ s->base;
+    err = next_word(fs, &s->tag);
+    if (err)
+        return err;
+    s->tag ^= s->base;
     if (s->tag & FP_LFS_TAG_INVALID)
         return FP_ERR_NODATA;
     s->base = base_behind(s->tag);
@@ -169,7 +260,11 @@ static void reset(struct fp_lfs_mdir *m)
 {
     m->count = 0;
     m->off = 0;
-    m->hard = m->erased = m->trailing = false;
+    m->hard = false;
+    if (!FP_READONLY)
+        m->erased = false;
+    if (FP_FS_CHECK)
+        m->trailing = false;
     m->tail[0] = FP_LFS_NULL;
     m->delta = (struct fp_lfs_gstate){ 0 };
     m->fcrc_size = 0;
@@ -179,28 +274,24 @@ static void reset(struct fp_lfs_mdir *m)
 static int take_global(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
     struct fp_lfs_scan *s = &fs->scan;
-    uint32_t type = fp_lfs_tag_type(s->tag), words[3];
-    uint32_t count = type == FP_LFS_MOVESTATE ? 3 : 2;
+    uint32_t type = fp_lfs_tag_type(s->tag), count = 2, *to = m->tail;
     int err;
 
-    if (type != FP_LFS_MOVESTATE && (FP_READONLY || type != FP_LFS_FCRC) &&
-        type >> 1 != FP_LFS_SOFTTAIL >> 1)
+    if (type == FP_LFS_MOVESTATE) {
+        to = &m->delta.tag;
+        count = 3;
+    } else if (!FP_READONLY && type == FP_LFS_FCRC) {
+        to = s->fcrc;
+    } else if (type >> 1 != FP_LFS_SOFTTAIL >> 1) {
         return FP_OK;
+    }
     if (s->end - s->off < 4 * count) {
         s->wrong = FP_ERR_CORRUPT;
         return FP_OK;
     }
-    err = fp_lfs_words(fs, s->block, s->off, words, count);
-    if (type == FP_LFS_MOVESTATE) {
-        m->delta.tag = words[0];
-        fp_lfs_pair_set(m->delta.pair, words[1], words[2]);
-    } else if (!FP_READONLY && type == FP_LFS_FCRC) {
-        s->fcrc_size = words[0];
-        m->fcrc = words[1];
-    } else {
-        fp_lfs_pair_set(m->tail, words[0], words[1]);
-        m->hard = type == FP_LFS_HARDTAIL && !fp_lfs_pair_is_null(words);
-    }
+    err = fp_lfs_words(fs, s->block, s->off, to, count);
+    if (to == m->tail)
+        m->hard = type == FP_LFS_HARDTAIL && !fp_lfs_pair_is_null(to);
     return err;
 }
 
@@ -223,11 +314,16 @@ static int take_crc(struct fp_lfs *fs, struct fp_lfs_mdir *m)
         return FP_ERR_NODATA;
     if (s->wrong)
         return MEANT;
-    m->off = s->folded = s->end;
+    m->off = s->end;
+#if !FP_LFS_SMALL
+    s->folded = s->end;
+#endif
     m->etag = s->base;
-    if (!FP_READONLY)
-        m->fcrc_size = s->fcrc_size;
-    s->fcrc_size = 0;
+    if (!FP_READONLY) {
+        m->fcrc_size = s->fcrc[0];
+        m->fcrc = s->fcrc[1];
+        s->fcrc[0] = 0;
+    }
     s->crc = CRC_INIT;
     return FP_OK;
 }
@@ -268,7 +364,7 @@ static int take_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 
     if (kind >= 5)
         return take_global(fs, m);
-    if (!FP_READONLY && kind == 0 && !fs->mounting)
+    if (!FP_LFS_SMALL && kind == 0 && !fs->mounting)
         err = hash_name(fs, &hash);
     if (!fp_lfs_apply(fs, m, s->tag, s->off, hash) && !s->wrong)
         s->wrong = contradiction(fs, m);
@@ -291,8 +387,14 @@ static int scan_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t start,
         s->end = 4;
         err = fp_lfs_words(fs, s->block, 0, &m->rev, 1);
     }
-    while (!err && !(err = fp_lfs_scan_next(fs)))
-        err = fp_lfs_tag_is_crc(s->tag) ? take_crc(fs, m) : take_entry(fs, m);
+    while (!err) {
+        err = fold_tag(fs);
+        if (!err)
+            err =
+                fp_lfs_tag_is_crc(s->tag) ? take_crc(fs, m) : take_entry(fs, m);
+        if (!err)
+            err = fp_lfs_scan_next(fs);
+    }
     fp_lfs_scan_end(fs);
     if (err == MEANT)
         return s->wrong;
@@ -301,28 +403,14 @@ static int scan_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t start,
     return err == FP_ERR_CORRUPT || err == FP_ERR_NODATA ? FP_OK : err;
 }
 
-int fp_lfs_crc_at(struct fp_lfs *fs, uint32_t block, uint32_t off,
-                  uint32_t size, uint32_t *crc)
-{
-    uint8_t last;
-    int err;
-
-    /* On the way to the last byte all before it are folded. */
-    fp_lfs_scan_begin(fs, block, off, off + size);
-    err = fp_lfs_read(fs, block, off + size - 1, &last, 1);
-    fp_lfs_fold(fs, off + size);
-    *crc = fs->scan.crc;
-    fp_lfs_scan_end(fs);
-    return err;
-}
-
 /* May the area behind the last commit be programmed? */
 static int judge_erased(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
     uint32_t crc, left = fs->block_size - m->off;
     int err;
 
-    if (FP_READONLY || fs->mounting || m->off % fs->prog_size || left < 4)
+    if (FP_READONLY || (!FP_LFS_SMALL && fs->mounting) ||
+        m->off % fs->prog_size || left < 4)
         return FP_OK;
     if (!m->fcrc_size) {
         /* Version 2.1 writes no commit without it, except where it ends less
@@ -345,7 +433,8 @@ static int read_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t start)
     int err = scan_log(fs, m, start, fs->block_size);
     uint32_t end = m->off;
 
-    m->erased = false;
+    if (!FP_READONLY)
+        m->erased = false;
     if (err)
         return err;
     if (end == 0)
@@ -353,7 +442,8 @@ static int read_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t start)
     if (fs->scan.end == end) /* nothing follows the last good commit */
         return judge_erased(fs, m);
     err = scan_log(fs, m, 0, end);
-    m->trailing = true;
+    if (FP_FS_CHECK)
+        m->trailing = true;
     /* It may have read differently a moment ago. */
     return !err && m->off != end ? FP_ERR_IO : err;
 }
@@ -397,7 +487,8 @@ static int fetch(struct fp_lfs *fs, uint32_t pair[2], struct fp_lfs_mdir *m)
         swap(rev);
     }
     for (int i = 0; i < 2; i++) {
-        m->fallback = i > 0;
+        if (FP_FS_CHECK)
+            m->fallback = i > 0;
         err = fp_lfs_parse(fs, m, pair[0]);
         m->pair[1] = pair[1];
         /* A revision that now reads differently decided wrongly. */

@@ -58,19 +58,28 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
     l->ents =
         fp_lfs_min(l->ents, fp_fs_option(cfg->options, "entries", l->ents));
     l->files = cfg->max_files ? cfg->max_files : FILES_DEFAULT;
-    if (blocks < 2 || l->ents < ENTRIES_MIN || l->files > FP_LFS_FILES_MAX)
+    if (blocks < 2 || l->ents < ENTRIES_MIN ||
+        (!FP_READONLY && l->files > FP_LFS_FILES_MAX))
         return 0;
-    l->slots = clamp(fp_fs_option(cfg->options, "mdirs", 2), 2, 64);
+    l->slots = FP_LFS_EXTRAS
+                   ? clamp(fp_fs_option(cfg->options, "mdirs", 2), 2, 64)
+                   : 2;
     size = fp_lfs_min(cfg->cache_size ? cfg->cache_size : CACHE_DEFAULT, size);
     l->cache_size = fp_lfs_align_up(size, dev->prog_size);
-    l->look_size =
-        clamp(fp_fs_option(cfg->options, "lookahead",
-                           clamp(l->cache_size / 4, 16, FP_LFS_NULL)),
-              1, (l->device_blocks + 7) / 8);
-    l->far =
-        clamp(fp_fs_option(cfg->options, "addresses", FAR_DEFAULT), 1, 65536);
-    l->file_stride = round_up(4 * (FP_LFS_NEAR + l->far) + l->cache_size +
-                              (FP_READONLY ? 0 : FP_NAME_MAX + 1));
+    l->look_size = 0;
+    if (FP_LFS_LOOKS)
+        l->look_size =
+            clamp(fp_fs_option(cfg->options, "lookahead",
+                               clamp(l->cache_size / 4, 16, FP_LFS_NULL)),
+                  1, (l->device_blocks + 7) / 8);
+    l->far = FP_LFS_SMALL
+                 ? 0
+                 : clamp(fp_fs_option(cfg->options, "addresses", FAR_DEFAULT),
+                         1, 65536);
+    l->file_stride =
+        FP_READONLY ? 0
+                    : round_up((FP_LFS_SMALL ? 0 : 4 * (FP_LFS_NEAR + l->far)) +
+                               l->cache_size + FP_NAME_MAX + 1);
     return round_up(sizeof(struct fp_lfs)) +
            (size_t)l->slots * (round_up(sizeof(struct fp_lfs_mdir)) +
                                l->ents * sizeof(struct fp_lfs_ent)) +
@@ -105,8 +114,10 @@ static void place(struct fp_lfs *fs, const struct layout *l)
         fs->pcache = at;
         at += round_up(l->cache_size);
     }
-    fs->files = at;
-    fs->look = at + (size_t)l->files * l->file_stride;
+    if (!FP_READONLY)
+        fs->files = at;
+    if (FP_LFS_LOOKS)
+        fs->look = at + (size_t)l->files * l->file_stride;
 }
 
 int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
@@ -126,13 +137,18 @@ int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
     fs->block_size = cfg->block_size = l.block_size;
     fs->block_count = l.device_blocks;
     fs->cache_size = cfg->cache_size = l.cache_size;
-    fs->alone_size =
-        fp_lfs_min(fp_lfs_align_up(ALONE, dev->read_size), l.cache_size);
-    fs->via = &fs->rcache;
+    if (!FP_LFS_SMALL)
+        fs->alone_size =
+            fp_lfs_min(fp_lfs_align_up(ALONE, dev->read_size), l.cache_size);
+    if (!FP_READONLY)
+        fs->via = &fs->rcache;
     fs->scan.block = fs->rcache.block = FP_LFS_NULL;
-    fs->far = l.far;
-    fs->file_stride = l.file_stride;
-    fs->look_size = l.look_size;
+    if (!FP_LFS_SMALL)
+        fs->far = l.far;
+    if (!FP_READONLY)
+        fs->file_stride = l.file_stride;
+    if (FP_LFS_LOOKS)
+        fs->look_size = l.look_size;
     fs->ent_max = l.ents;
     cfg->max_files = l.files;
     if (!FP_READONLY) {
@@ -160,7 +176,7 @@ static int judge(struct fp_lfs *fs, uint32_t record[6])
     if (record[2] < 2)
         return FP_ERR_CORRUPT;
     fs->minor = record[0] & 0xffff;
-    if (!FP_READONLY && fs->stated && fs->stated != record[2])
+    if (!FP_READONLY && FP_LFS_EXTRAS && fs->stated && fs->stated != record[2])
         fs->uneven = true;
     fs->stated = record[2];
     for (int i = 0; i < 3; i++) {
@@ -185,7 +201,8 @@ static int settle_count(struct fp_lfs *fs)
     uint32_t device = fs->block_count, want = fs->stated;
 
     fs->block_count = fp_lfs_min(want, device);
-    if (!FP_READONLY && fp_fs_option(cfg->options, "resize", 0)) {
+    if (!FP_READONLY && FP_LFS_EXTRAS &&
+        fp_fs_option(cfg->options, "resize", 0)) {
         want = cfg->block_count ? cfg->block_count : device;
         if (want < 2 || want > device)
             return FP_ERR_INVAL;
@@ -194,7 +211,7 @@ static int settle_count(struct fp_lfs *fs)
     } else if (want > device) {
         cfg->flags |= FP_MOUNT_RDONLY;
     }
-    if (!FP_READONLY && (want != fs->stated || fs->uneven))
+    if (!FP_READONLY && FP_LFS_EXTRAS && (want != fs->stated || fs->uneven))
         fs->resize = want;
     return FP_OK;
 }
@@ -273,18 +290,20 @@ static int walk_thread(struct fp_lfs *fs)
 
         if (in_supers)
             err = take_superblock(fs, m, &in_supers);
-        if (!hard)
+        if (FP_LFS_EXTRAS && !hard)
             fs->doubted -= mix(m->pair);
         hard = m->hard;
         fp_lfs_gstate_xor(&fs->gdisk, &m->delta);
-        fs->random ^= m->crc;
-        if (!err)
+        if (!FP_READONLY)
+            fs->random ^= m->crc;
+        if (FP_LFS_EXTRAS && !err)
             err = sum_children(fs, m);
         if (err)
             return err;
     }
     fs->gwant = fs->gdisk;
-    fs->mdir_count = thread.hops;
+    if (FP_FS_CHECK)
+        fs->mdir_count = thread.hops;
     return err == FP_ERR_NOENT ? FP_OK : err;
 }
 
@@ -334,36 +353,38 @@ int fp_lfs_mount(struct fp_mount *mnt)
     if (!FP_READONLY && !(mnt->cfg.flags & FP_MOUNT_RDONLY) &&
         fs->block_size % mnt->dev->block_size)
         return FP_ERR_INVAL;
-    fs->mounting = !FP_READONLY;
+    if (!FP_LFS_SMALL)
+        fs->mounting = true;
     err = mount_found(fs);
-    fs->mounting = false;
+    if (!FP_LFS_SMALL)
+        fs->mounting = false;
+    /* These indexes are without hashes, and the first was read before the
+     * version was known, which tells what is erased. */
     if (!FP_READONLY)
-        fp_lfs_drop_all(fs); /* these indexes are without hashes */
+        fp_lfs_drop_all(fs);
     return err;
-}
-
-int fp_lfs_unmount(struct fp_mount *mnt)
-{
-    (void)mnt;
-    return FP_OK;
 }
 
 int fp_lfs_statfs(struct fp_mount *mnt, struct fp_statfs *st)
 {
     struct fp_lfs *fs = fp_lfs_of(mnt);
-    uint32_t used = 0, data;
-    int err = fp_lfs_count_used(fs, &used);
+    uint32_t used = fs->block_count, data;
 
-    if (err)
-        return err;
+    if (FP_LFS_EXTRAS || !FP_READONLY) {
+        int err = fp_lfs_count_used(fs, &used);
+
+        if (err)
+            return err;
+    }
     st->block_size = fs->block_size;
     st->block_count = fs->block_count;
     st->blocks_used = used;
     /* A file's blocks hold two pointers on average, and its entry may need a
      * pair of its own. */
     data = used + 2 < fs->block_count ? fs->block_count - used - 2 : 0;
-    st->free = (uint64_t)data * (fs->block_size - 8);
-    st->caps = FP_CAP_DIRS | FP_CAP_MTIME | FP_CAP_ATTRS;
+    if (FP_LFS_EXTRAS || !FP_READONLY)
+        st->free = (uint64_t)data * (fs->block_size - 8);
+    st->caps = FP_CAP_DIRS | FP_CAP_ATTRS | (FP_LFS_EXTRAS ? FP_CAP_MTIME : 0);
     st->name_max = fs->name_max;
     st->file_max = fs->file_max;
     st->version[0] = '2';

@@ -178,7 +178,7 @@ int fp_lfs_repair(struct fp_lfs *fs)
         err = repair_orphans(fs);
     if (!err)
         err = upgrade(fs);
-    if (!err)
+    if (!err && FP_LFS_EXTRAS)
         err = resize(fs);
     fs->still = false;
     return err;

@@ -190,9 +190,11 @@ static int build_ops(struct fp_lfs *fs, bool replaces)
     fp_lfs_op_create(fs, fs->from.kind, to->id, to->name, to->name_len);
     add_copy(fs, FP_LFS_STRUCT_DIR - 1 + fp_lfs_rec_kind(ent->strct), m,
              ent->strct);
+#if !FP_LFS_SMALL
     if (fp_lfs_rec_kind(ent->attr) == FP_LFS_ONE)
         add_copy(fs, FP_LFS_ATTR | (uint32_t)ent->attr_type, m, ent->attr);
-    else if (fp_lfs_rec_kind(ent->attr) == FP_LFS_SEVERAL)
+#endif
+    if (fp_lfs_rec_kind(ent->attr) == FP_LFS_SEVERAL)
         add_copy(fs, FP_LFS_OP_ATTRS, m, ent->name);
     return FP_OK;
 }

@@ -163,7 +163,7 @@ static int build_ops(struct fp_lfs *fs, struct fp_lfs_file *f, bool make,
         (void)fp_lfs_op(fs, FP_LFS_STRUCT_INLINE, id, f->buf, f->body.size);
     else
         fp_lfs_op_pair(fs, FP_LFS_STRUCT_CTZ, id, ref);
-    if (!err && meta)
+    if (FP_LFS_EXTRAS && !err && meta)
         err = fp_lfs_time_ops(fs, m, id, meta->mtime_ns);
     /* Attribute 1 holds something else: content goes without a time. */
     return err == FP_ERR_NOTSUP ? FP_OK : err;
@@ -297,39 +297,13 @@ int fp_lfs_truncate(struct fp_file *file, uint64_t size)
     return fp_lfs_body_truncate(fs, f, (uint32_t)size);
 }
 
-/* --- room --- */
-
-/* Blocks of open files that flash does not refer to, at most. */
-static int count_open(struct fp_lfs *fs, struct fp_lfs_tally *t)
-{
-    int err = FP_OK;
-
-    for (struct fp_lfs_node *n = fs->nodes; n && !err; n = n->next) {
-        const struct fp_lfs_file *f = file_at(n);
-
-        if (f && (f->dirty || fp_lfs_pair_is_null(n->pair)))
-            err = fp_lfs_file_walk(fs, f, fp_lfs_tally, t);
-    }
-    return err;
-}
-
 int fp_lfs_reserve(struct fp_file *file, uint64_t size)
 {
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
-    struct fp_lfs_tally t = { .size = fs->block_count };
-    uint32_t used, off, need = 2; /* for metadata */
     int err = fp_lfs_prepare(fs);
 
-    if (!err && size > fs->file_max)
-        err = FP_ERR_FBIG;
-    if (!err)
-        err = fp_lfs_count_used(fs, &used);
-    if (!err)
-        err = count_open(fs, &t);
     if (err)
         return err;
-    if (size > fs->inline_max)
-        need += fp_lfs_ctz_index(fs->block_size, (uint32_t)size - 1, &off) + 1;
-    used = fs->block_count - used;
-    return need > used || t.count > used - need ? FP_ERR_NOSPC : FP_OK;
+    return size > fs->file_max ? FP_ERR_FBIG
+                               : fp_lfs_alloc_has(fs, (uint32_t)size);
 }

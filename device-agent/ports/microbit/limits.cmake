@@ -4,6 +4,7 @@
 target_compile_definitions(fp_flags INTERFACE
     FP_ADDR32=1
     FP_CRC32_SMALL=1
+    FP_LFS_SMALL=1
     FP_NAME_MAX=64
     FP_PATH_MAX=160
     FP_MESSAGE_PATH_MAX=160
