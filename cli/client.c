@@ -314,6 +314,8 @@ static const char *hint_of(const char *type)
         { "volume-root", "Name what is in it instead." },
         { "not-empty", "rm -r deletes it with all it holds." },
         { "size-differs", "--smaller writes it at the start of a larger one." },
+        { "daemon-full", "On its machine; flashport snapshots rm makes room "
+                         "in the store." },
         { "snapshot-pinned", "flashport snapshots unpin lets it go." },
     };
 

@@ -3,60 +3,12 @@
  * flashport backup, restore: a snapshot is taken, or written back.
  */
 #define _POSIX_C_SOURCE 200809L
-#include "cli/job.h"
 #include "cli/say.h"
 #include "cli/snapshot.h"
+#include "cli/wait.h"
 
 #include <getopt.h>
-#include <stdlib.h>
 #include <string.h>
-
-struct waiting {
-    bool no; /* --no-wait */
-    unsigned timeout_s;
-};
-
-/* --no-wait or --timeout? False: neither. *status is the exit code of a value
- * that is none. */
-static bool wait_option(struct waiting *wait, int opt, const char *value,
-                        int *status)
-{
-    char *end;
-    unsigned long n;
-
-    if (opt == 'W')
-        wait->no = true;
-    if (opt != 'X')
-        return opt == 'W';
-    n = strtoul(value, &end, 10);
-    if (end == value || *end || n == 0 || n > 86400 || value[0] == '-') {
-        fpc_error("--timeout %s: not a number of seconds from 1 to 86400",
-                  value);
-        *status = FPC_EXIT_USAGE;
-    }
-    wait->timeout_s = (unsigned)n;
-    return true;
-}
-
-/* Starts a job and, unless told not to, waits for its end. */
-static int run_job(struct fpc_context *ctx, struct fpc_client *client,
-                   const char *url, json_t *body, const struct waiting *wait,
-                   json_t **job)
-{
-    struct fpc_call call = { .method = "POST", .path = url, .body = body };
-    struct fpc_job_watch how = { .location = call.location,
-                                 .quiet = ctx->quiet,
-                                 .timeout_s = wait->timeout_s };
-    int status = fpc_client_call(client, &call);
-
-    *job = NULL;
-    if (status == FPC_EXIT_OK && !wait->no && call.location[0])
-        status = fpc_job_watch(client, &how, job);
-    else if (status == FPC_EXIT_OK)
-        *job = json_incref(call.json);
-    fpc_call_free(&call);
-    return status;
-}
 
 static const char *snapshot_of(const json_t *job)
 {
@@ -111,23 +63,15 @@ static void print_job(struct fpc_context *ctx, const json_t *job)
         puts(*snapshot_of(job) ? snapshot_of(job) : fpc_text(job, "id"));
 }
 
-static int check_wait(const char *command, const struct waiting *wait)
-{
-    return wait->no && wait->timeout_s
-               ? fpc_usage(command, "--timeout is for waiting: it cannot go "
-                                    "with --no-wait")
-               : FPC_EXIT_OK;
-}
-
 static int check_backup(int operands, const char *output,
-                        const struct waiting *wait)
+                        const struct fpc_wait *wait)
 {
     if (operands < 1 || operands > 2)
         return fpc_usage("backup", "a device, and at most a storage");
     if (output && wait->no)
         return fpc_usage("backup", "--output needs the snapshot: it cannot go "
                                    "with --no-wait");
-    return check_wait("backup", wait);
+    return fpc_wait_check("backup", wait);
 }
 
 int fpc_cmd_backup(struct fpc_context *ctx, int argc, char **argv)
@@ -136,15 +80,14 @@ int fpc_cmd_backup(struct fpc_context *ctx, int argc, char **argv)
         FPC_COMMON_OPTIONS,
         { "output", required_argument, NULL, 'o' },
         { "tag", required_argument, NULL, 't' },
-        { "no-wait", no_argument, NULL, 'W' },
-        { "timeout", required_argument, NULL, 'X' },
+        FPC_WAIT_OPTIONS,
         { 0 },
     };
     json_t *tags = json_array(), *body, *job = NULL;
     const char *output = NULL;
     char storage[64] = "";
     struct fpc_client *client;
-    struct waiting wait = { 0 };
+    struct fpc_wait wait = { 0 };
     int opt, status = FPC_EXIT_OK;
 
     while ((opt = getopt_long(argc, argv, "o:t:", options, NULL)) != -1) {
@@ -152,7 +95,7 @@ int fpc_cmd_backup(struct fpc_context *ctx, int argc, char **argv)
             output = optarg;
         else if (opt == 't')
             json_array_append_new(tags, json_string(optarg));
-        else if (!wait_option(&wait, opt, optarg, &status) &&
+        else if (!fpc_wait_option(&wait, opt, optarg, &status) &&
                  !fpc_common_option(ctx, opt, optarg))
             status = fpc_usage("backup", NULL);
     }
@@ -172,7 +115,7 @@ int fpc_cmd_backup(struct fpc_context *ctx, int argc, char **argv)
         body = json_pack("{s:s,s:s,s:o}", "device", argv[optind], "storage",
                          storage, "tags", tags);
         take_region(body, storage);
-        status = run_job(ctx, client, FPC_SNAPSHOTS, body, &wait, &job);
+        status = fpc_wait_run(ctx, client, FPC_SNAPSHOTS, body, &wait, &job);
         json_decref(body);
     } else {
         json_decref(tags);
@@ -205,11 +148,10 @@ int fpc_cmd_restore(struct fpc_context *ctx, int argc, char **argv)
         FPC_COMMON_OPTIONS,
         { "yes", no_argument, NULL, 'y' },
         { "smaller", no_argument, NULL, 'm' },
-        { "no-wait", no_argument, NULL, 'W' },
-        { "timeout", required_argument, NULL, 'X' },
+        FPC_WAIT_OPTIONS,
         { 0 },
     };
-    struct waiting wait = { 0 };
+    struct fpc_wait wait = { 0 };
     bool yes = false, smaller = false;
     json_t *body, *job = NULL;
     char url[FPC_URL_MAX], storage[32] = "";
@@ -221,7 +163,7 @@ int fpc_cmd_restore(struct fpc_context *ctx, int argc, char **argv)
             yes = true;
         else if (opt == 'm')
             smaller = true;
-        else if (!wait_option(&wait, opt, optarg, &status) &&
+        else if (!fpc_wait_option(&wait, opt, optarg, &status) &&
                  !fpc_common_option(ctx, opt, optarg))
             return fpc_usage("restore", NULL);
     }
@@ -229,7 +171,7 @@ int fpc_cmd_restore(struct fpc_context *ctx, int argc, char **argv)
         return status;
     if (argc - optind < 2 || argc - optind > 3)
         return fpc_usage("restore", "a snapshot, a device, at most a storage");
-    status = check_wait("restore", &wait);
+    status = fpc_wait_check("restore", &wait);
     if (status == FPC_EXIT_OK)
         status = fpc_client_new(ctx, &client);
     if (status)
@@ -245,7 +187,7 @@ int fpc_cmd_restore(struct fpc_context *ctx, int argc, char **argv)
         strcat(url, "/restore");
         body = json_pack("{s:s,s:s,s:b}", "device", argv[optind + 1], "storage",
                          storage, "smaller", smaller);
-        status = run_job(ctx, client, url, body, &wait, &job);
+        status = fpc_wait_run(ctx, client, url, body, &wait, &job);
         json_decref(body);
     }
     if (status == FPC_EXIT_OK)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * flashport devices, flashport df.
+ * flashport devices, df, label.
  */
 #include "cli/client.h"
 #include "cli/remote.h"
@@ -401,4 +401,39 @@ int fpc_cmd_df(struct fpc_context *ctx, int argc, char **argv)
     json_decref(devices);
     json_decref(doc);
     return FPC_EXIT_OK;
+}
+
+int fpc_cmd_label(struct fpc_context *ctx, int argc, char **argv)
+{
+    static const struct option options[] = {
+        FPC_COMMON_OPTIONS,
+        { "remove", no_argument, NULL, 'r' },
+        { 0 },
+    };
+    char url[FPC_URL_MAX] = "/api/v1/devices/";
+    struct fpc_call call = { .method = "PATCH", .path = url };
+    struct fpc_client *client;
+    bool removes = false;
+    int opt, status;
+
+    while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (opt == 'r')
+            removes = true;
+        else if (!fpc_common_option(ctx, opt, optarg))
+            return fpc_usage("label", NULL);
+    }
+    if (argc - optind != (removes ? 1 : 2))
+        return fpc_usage("label", "a device, and its label or --remove");
+    status = fpc_client_new(ctx, &client);
+    if (status)
+        return status;
+    fpc_url_append(url, argv[optind], false);
+    call.body = json_pack("{s:s?}", "label", removes ? NULL : argv[optind + 1]);
+    status = fpc_client_call(client, &call);
+    if (status == FPC_EXIT_OK && ctx->json)
+        fpc_print_json(call.json);
+    json_decref(call.body);
+    fpc_call_free(&call);
+    fpc_client_free(client);
+    return status;
 }

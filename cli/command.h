@@ -85,6 +85,10 @@ int fpc_cmd_restore(struct fpc_context *ctx, int argc, char **argv);
 int fpc_cmd_console(struct fpc_context *ctx, int argc, char **argv);
 int fpc_cmd_release(struct fpc_context *ctx, int argc, char **argv);
 int fpc_cmd_jobs(struct fpc_context *ctx, int argc, char **argv);
+int fpc_cmd_label(struct fpc_context *ctx, int argc, char **argv);
+int fpc_cmd_verify(struct fpc_context *ctx, int argc, char **argv);
+int fpc_cmd_prune(struct fpc_context *ctx, int argc, char **argv);
+int fpc_cmd_tokens(struct fpc_context *ctx, int argc, char **argv);
 int fpc_cmd_image(struct fpc_context *ctx, int argc, char **argv);
 
 #endif

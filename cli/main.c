@@ -19,16 +19,20 @@
 #define FP_VERSION "unknown"
 #endif
 
+#define NO_WAIT_HELP "      --no-wait      print the job and return\n"
+
+#define CTRL_C_HELP                                                         \
+    "Ctrl-C ends the waiting, not the job: flashport jobs lists it, waits " \
+    "for "                                                                  \
+    "it again\nor cancels it.\n"
+
 #define WAIT_HELP                                                             \
-    "      --no-wait      print the job and return\n"                         \
+    NO_WAIT_HELP                                                              \
     "      --timeout N    when the device stays away for N seconds, cancel "  \
     "the job and\n"                                                           \
     "                     end with exit code 5 (without it the daemon gives " \
     "up after\n"                                                              \
-    "                     600)\n\n"                                           \
-    "Ctrl-C ends the waiting, not the job: flashport jobs lists it, waits "   \
-    "for "                                                                    \
-    "it again\nor cancels it.\n"
+    "                     600)\n\n" CTRL_C_HELP
 
 #define MOUNT_HELP                                                          \
     "      --fs FS        the filesystem; mount: auto is what is found "    \
@@ -118,6 +122,19 @@ static const struct fpc_command commands[] = {
     { "jobs", "[list [DEVICE] | show ID | wait ID | cancel ID]",
       "look at, wait for or end what the daemon works on", ID_HELP,
       fpc_cmd_jobs },
+    { "verify", "[SNAPSHOT]",
+      "check that the store has all of it, or one snapshot, whole",
+      NO_WAIT_HELP "\n" CTRL_C_HELP "\n" ID_HELP, fpc_cmd_verify },
+    { "prune", "", "give back the room of what no snapshot needs any more",
+      NO_WAIT_HELP "\n" CTRL_C_HELP, fpc_cmd_prune },
+    { "label", "DEVICE LABEL", "give a device a name of your own",
+      "      --remove       take it away; without LABEL\n", fpc_cmd_label },
+    { "tokens", "[list | add NAME | rm ID]", "who may do what with the daemon",
+      "add prints the token, this once. NAME says what it is for.\n\n"
+      "      --scope S      read, write or admin (read)\n"
+      "      --device ID    good for this device only; may be repeated\n"
+      "      --expires N    ends in N seconds\n\n" ID_HELP,
+      fpc_cmd_tokens },
     { "image", "info|ls|cat|extract|check|create IMAGE ...",
       "flash images, without daemon or device",
       "  see: flashport image --help\n", fpc_cmd_image },

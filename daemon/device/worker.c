@@ -17,6 +17,8 @@
 #define BACKOFF_MAX_MS 5000
 #define STATS_MS       500
 #define BUSY_MS        1000
+#define LINES_MS       60000 /* in which a link has */
+#define LINES_MAX      30    /* lines of who is there and who is not */
 
 /* ---- what others see ---- */
 
@@ -34,6 +36,23 @@ static void sum_stats(struct fpd_worker *w)
     info->retransmitted = w->past.retransmitted + st.retransmitted;
     if (w->device && w->device->owner == w)
         w->device->info.link = *info;
+}
+
+/* May it be logged? A line that says another name at each turn fills no log. */
+static bool may_log(struct fpd_worker *w)
+{
+    int64_t now = fpd_now_ms();
+
+    if (w->lines == 0 || now - w->lines_ms >= LINES_MS) {
+        w->lines_ms = now;
+        w->lines = 0;
+    }
+    if (w->lines == LINES_MAX)
+        fpd_log(FPD_LOG_WARN, "device",
+                "comes and goes too often to be told: link=%s", w->link.spec);
+    if (w->lines <= LINES_MAX)
+        w->lines++;
+    return w->lines <= LINES_MAX;
 }
 
 /* The session is over: its counts join those of the ones before. */
@@ -259,8 +278,9 @@ void fpd_worker_publish(struct fpd_worker *w)
     }
     s->state = FPD_SESSION_READY;
     fpd_sched_online(w->device, s->info.epoch);
-    fpd_log(FPD_LOG_INFO, "device", "online: id=%s link=%s", w->device->id,
-            w->link.spec);
+    if (may_log(w))
+        fpd_log(FPD_LOG_INFO, "device", "online: id=%s link=%s", w->device->id,
+                w->link.spec);
     set_state(w, FPD_ONLINE, "");
 }
 
@@ -296,7 +316,7 @@ static void session_ended(struct fpd_worker *w)
         pthread_mutex_lock(&s->device->work);
         fpd_sched_lost(s->device, s->verdict == FPD_REFUSED);
         pthread_mutex_unlock(&s->device->work);
-        if (s->state == FPD_SESSION_READY)
+        if (s->state == FPD_SESSION_READY && may_log(w))
             fpd_log(FPD_LOG_INFO, "device", "lost: id=%s link=%s reason=%s",
                     s->device->id, w->link.spec, s->reason);
     }
@@ -307,7 +327,8 @@ static void session_ended(struct fpd_worker *w)
     if (!s->err)
         return;
     if (s->verdict >= FPD_CONFLICT &&
-        strcmp(w->told, s->reason) != 0) /* once, not at each try */
+        strcmp(w->told, s->reason) != 0 && /* once, not at each try */
+        may_log(w))
         fpd_log(FPD_LOG_WARN, "device", "%s: link=%s reason=%s",
                 fpd_device_state_name(s->verdict), w->link.spec, s->reason);
     snprintf(w->told, sizeof w->told, "%s",

@@ -40,7 +40,9 @@ struct fpd_worker {
                                  board does that starts */
     int backoff_ms;
     bool is_open;
-    char told[160]; /* the refusal last logged */
+    char told[160];   /* the refusal last logged */
+    int64_t lines_ms; /* when the first of the lines was logged, */
+    int lines;        /* that a minute may have so many of */
     struct fpd_session session;
 };
 

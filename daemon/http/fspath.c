@@ -11,6 +11,10 @@
 #include <string.h>
 #include <strings.h>
 
+#define ENTRY_MIN     8u /* bytes; the least is littlefs's, of 13 */
+#define ENTRIES_LEAST 1000u
+#define ENTRIES_MOST  1000000u /* whatever size it tells */
+
 bool fpd_fs_path(struct fpd_call *call, char *out)
 {
     if (fpd_url_join(&call->url, call->rest, out, FPD_PATH_MAX + 1) == FP_OK)
@@ -66,6 +70,18 @@ bool fpd_fs_name_refused(struct fpd_call *call, const char *path)
     char why[FP_HOST_NAME_WHY];
 
     return rest && fp_host_name_refused(volume.fs, volume.name_max, rest, why);
+}
+
+uint32_t fpd_fs_entries_max(struct fpd_call *call, const char *path)
+{
+    struct fpd_volume_info volume;
+    uint64_t max = 0;
+
+    if (find_volume(call->device, path, &volume))
+        max = volume.size / ENTRY_MIN;
+    return max < ENTRIES_LEAST  ? ENTRIES_LEAST
+           : max > ENTRIES_MOST ? ENTRIES_MOST
+                                : (uint32_t)max;
 }
 
 /* The answer where a name is what is wrong; false: it is something else. */

@@ -24,6 +24,8 @@ void fpd_fs_fail_new(struct fpd_call *call, const char *path,
                      const struct fpd_ask *ask);
 /* Can its volume give no file this path, for a name in it? */
 bool fpd_fs_name_refused(struct fpd_call *call, const char *path);
+/* More entries than this its volume has no room for, in any format. */
+uint32_t fpd_fs_entries_max(struct fpd_call *call, const char *path);
 /* Could its volume ever take a file of `size` bytes (FPD_SIZE_UNKNOWN: not said
  * yet)? Else answered, before a byte travels. `room`: how large it may become
  * at most; UINT64_MAX where nothing is mounted. */

@@ -5,7 +5,8 @@
  * Deleting a directory with what is in it is many small steps of the device,
  * so that everything else goes between them; a cut in the middle leaves the
  * rest. The walk keeps no list: it asks for one entry of the deepest directory
- * it is in, again and again, until there is none.
+ * it is in, again and again, until there is none; or, of a device that lists
+ * without end, until it has met more than the volume can have.
  */
 #include "core/error.h"
 #include "daemon/http/auth.h"
@@ -27,6 +28,7 @@ struct change {
     char path[FPD_PATH_MAX + 1];
     char to[FPD_PATH_MAX + 1];
     char at[FPD_PATH_MAX + 1]; /* recursive: where the walk is */
+    uint32_t left;             /* and how many entries it may still meet */
     struct fpd_ask ask;
     struct fpd_ask read; /* COPY: runs beside the PUT in `ask` */
     struct fpd_pipe *pipe;
@@ -273,6 +275,13 @@ static void after_first(struct fpd_call *call)
         fpd_fs_fail(call, c->at, &c->ask);
         return;
     }
+    if (c->left-- == 0) {
+        fpd_problem(call, FP_ERR_PROTO,
+                    "The device lists entries without end: %u were deleted, "
+                    "and there are more.",
+                    fpd_fs_entries_max(call, c->path));
+        return;
+    }
     if (len + e->name_len + 2 > sizeof c->at) {
         fpd_problem(call, FP_ERR_NAMETOOLONG, NULL);
         return;
@@ -328,6 +337,7 @@ static void start_delete(struct fpd_call *call)
 {
     struct change *c = call->state;
 
+    c->left = fpd_fs_entries_max(call, c->path);
     if (c->guarded) {
         /* The device looks once more, in one step with the removal. */
         c->ask.req = (struct fpd_request){

@@ -5,7 +5,11 @@
  *
  * Mounting and walking run on the pool; a call has a mount of its own, so no
  * two threads share one. A file's bytes are read as they are sent.
+ *
+ * Where there is no volume at the start but a table of partitions, the root has
+ * a directory for each, part1 and so on, as a device calls them.
  */
+#include "core/bdev/mbr.h"
 #include "core/error.h"
 #include "core/host/drivers.h"
 #include "core/host/volume.h"
@@ -25,11 +29,16 @@
 
 #define LIMIT_DEFAULT 1000
 #define LIMIT_MAX     4096
+#define SECTOR        512
 
 struct look {
     char path[FPD_PATH_MAX + 1];
+    const char *inner; /* of the path, what is in the volume */
     struct fpd_snapshot_reader *reader;
     struct fpd_store_bdev dev;
+    struct fp_bdev_mbr mbr; /* count 0: no partitions */
+    struct fp_bdev_slice part;
+    uint8_t sector[SECTOR];
     struct fp_host_volume vol;
     struct fp_file file;
     bool mounted, open;
@@ -66,6 +75,44 @@ static int32_t zone_min(void)
     return localtime_r(&now, &tm) ? (int32_t)(tm.tm_gmtoff / 60) : 0;
 }
 
+static bool has_parts(struct look *l)
+{
+    if (fpd_store_bdev_init(&l->dev, l->reader, SECTOR) != FP_OK ||
+        fp_bdev_mbr_read(&l->mbr, &l->dev.bdev, l->sector, SECTOR) != FP_OK)
+        return false;
+    fp_bdev_mbr_read_logical(&l->mbr, &l->dev.bdev, l->sector);
+    return l->mbr.count > 0;
+}
+
+static void part_name(const struct fp_bdev_part *part, char name[16])
+{
+    snprintf(name, 16, "part%u", part->number);
+}
+
+/* Mounts that of "/part2/dir/file"; of "/" none. */
+static int open_part(struct look *l, const struct fp_host_volume_config *cfg)
+{
+    size_t len = strcspn(l->path + 1, "/");
+    char name[16];
+    int err = FP_ERR_NOENT;
+
+    if (l->path[1] == 0)
+        return FP_OK;
+    l->step = "path";
+    for (uint32_t i = 0; i < l->mbr.count; i++) {
+        part_name(&l->mbr.parts[i], name);
+        if (strlen(name) != len || memcmp(name, l->path + 1, len) != 0)
+            continue;
+        l->step = "partition";
+        err = fp_bdev_mbr_slice(&l->mbr, i, &l->dev.bdev, &l->part);
+        if (!err)
+            err = fp_host_volume_open(&l->vol, &l->part.bdev, cfg);
+        l->mounted = !err;
+    }
+    l->inner = l->path[1 + len] ? l->path + 1 + len : "/";
+    return err;
+}
+
 static int mount_it(struct fpd_call *call, struct look *l)
 {
     struct fp_host_volume_config cfg = {
@@ -86,8 +133,25 @@ static int mount_it(struct fpd_call *call, struct look *l)
     err = fpd_store_bdev_init(&l->dev, l->reader, 0);
     if (!err)
         err = fp_host_volume_open(&l->vol, &l->dev.bdev, &cfg);
+    if (err == FP_ERR_NOENT && has_parts(l))
+        return open_part(l, &cfg);
     l->mounted = !err;
     return err;
+}
+
+static int list_parts(struct fpd_call *call, struct look *l)
+{
+    char prefix[128], name[16];
+
+    snprintf(prefix, sizeof prefix, "/api/v1/snapshots/%s/fs/", call->param[0]);
+    l->entries = json_array();
+    for (uint32_t i = 0; i < l->mbr.count; i++) {
+        part_name(&l->mbr.parts[i], name);
+        json_array_append_new(
+            l->entries,
+            fpd_json_entry(prefix, name, strlen(name), true, 0, false, 0));
+    }
+    return FP_OK;
 }
 
 static int list_dir(struct fpd_call *call, struct look *l)
@@ -101,7 +165,7 @@ static int list_dir(struct fpd_call *call, struct look *l)
     snprintf(prefix, sizeof prefix, "/api/v1/snapshots/%s/fs", call->param[0]);
     href = fpd_fs_href(prefix, l->path);
     l->entries = json_array();
-    err = e && href ? fp_fs_opendir(&l->vol.mnt, &dir, l->path) : FP_ERR_NOMEM;
+    err = e && href ? fp_fs_opendir(&l->vol.mnt, &dir, l->inner) : FP_ERR_NOMEM;
     if (err)
         goto out;
     while ((err = fp_fs_readdir(&dir, e)) == 1 && !fpd_call_over(call)) {
@@ -127,11 +191,16 @@ static void work(struct fpd_call *call)
 {
     struct look *l = call->state;
 
+    l->inner = l->path;
     l->err = mount_it(call, l);
     if (l->err)
         return;
     l->step = "path";
-    l->err = fp_fs_stat(&l->vol.mnt, l->path, &l->st);
+    if (!l->mounted) {
+        l->err = list_parts(call, l);
+        return;
+    }
+    l->err = fp_fs_stat(&l->vol.mnt, l->inner, &l->st);
     if (l->err)
         return;
     if (call->url.slash || l->path[1] == 0) {
@@ -142,12 +211,33 @@ static void work(struct fpd_call *call)
         l->err = FP_ERR_ISDIR;
         return;
     }
-    l->err = fp_fs_open(&l->vol.mnt, &l->file, l->path, FP_O_READ);
+    l->err = fp_fs_open(&l->vol.mnt, &l->file, l->inner, FP_O_READ);
     l->open = !l->err;
     l->len = l->st.size;
 }
 
 /* ---- the answer ---- */
+
+/* The partition of the path has no volume that can be read. */
+static void refuse_part(struct fpd_call *call, const struct look *l)
+{
+    char name[16];
+
+    for (uint32_t i = 0; i < l->mbr.count; i++) {
+        const struct fp_bdev_part *part = &l->mbr.parts[i];
+
+        part_name(part, name);
+        if (strncmp(name, l->path + 1, strlen(name)) == 0 && part->why) {
+            fpd_problem(call, FP_ERR_NOTSUP, "Partition %u: %s.", part->number,
+                        fp_bdev_mbr_text(part->why));
+            return;
+        }
+    }
+    fpd_problem(call, l->err,
+                l->err == FP_ERR_NOENT
+                    ? "There is no filesystem in this partition that is known."
+                    : NULL);
+}
 
 static void refuse(struct fpd_call *call, struct look *l)
 {
@@ -161,9 +251,11 @@ static void refuse(struct fpd_call *call, struct look *l)
     else if (strcmp(l->step, "mount") == 0 && l->err == FP_ERR_NOENT)
         fpd_problem(call, FP_ERR_NOENT,
                     "There is no filesystem at the start of this snapshot. "
-                    "What lies in a region or behind a partition table is seen "
-                    "in a snapshot of that region or partition alone, or in an "
-                    "exported image, by flashport image.");
+                    "What lies in a region is seen in a snapshot of that "
+                    "region alone, or in an exported image, by flashport "
+                    "image.");
+    else if (strcmp(l->step, "partition") == 0)
+        refuse_part(call, l);
     else
         fpd_problem_failure(call, NULL, l->path, l->err, &none);
 }

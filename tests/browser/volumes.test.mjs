@@ -101,7 +101,7 @@ test('a name that is too long is refused with the limit', async () => {
   // The view before this one has an upload too, into another volume.
   await page.locator('.foot').getByText('Names up to 12 bytes').waitFor();
   await page.locator('#upload-files').setInputFiles({ name: 'thirteenbytes', mimeType: 'text/plain', buffer: Buffer.from('x') });
-  await page.locator('.tray').getByText('A name may have 12 bytes here').waitFor();
+  await page.locator('.tray').getByText('12 are the most').waitFor();
   await bed.shot(page, 'volumes-limit');
 });
 

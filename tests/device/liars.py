@@ -769,6 +769,48 @@ class ChunkStatus(Honest):
         yield fp.ChunkReadReply(gen=7, status=b'\x63' * self.random.randrange(64), gen_first=7)
 
 
+class NewNames(Honest):
+    """Another device at each turn, gone as soon as it was there."""
+
+    hellos, turns_left = 0, None
+
+    def do_hello(self, ask):
+        self.hellos += 1
+        for reply in super().do_hello(ask):
+            reply.device_id = b'name-%d' % self.hellos
+            yield reply
+
+    def do_storages(self, ask):
+        yield from super().do_storages(ask)
+        self.turns_left = 5     # in which all of that arrives
+
+    def turn(self):
+        super().turn()
+        if self.turns_left is not None:
+            self.turns_left -= 1
+            if self.turns_left == 0:
+                self.turns_left = None
+                raise Gone
+
+
+class EndlessDirectory(Honest):
+    """Lists a new file whenever one was removed."""
+
+    listings = 0
+
+    def do_volumes(self, ask):
+        for reply in super().do_volumes(ask):
+            reply.size = 16 << 10
+            yield reply
+
+    def do_list(self, ask):
+        self.listings += 1
+        yield fp.ListReply(entries=[self.entry(b'f%d' % self.listings, b'')], last=True, next=1)
+
+    def do_remove(self, _):
+        yield fp.Done(fs_gen=1)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--id', required=True)

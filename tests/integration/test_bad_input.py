@@ -203,6 +203,22 @@ def ask_liar(bed, name):
     return name
 
 
+def test_a_directory_without_end_is_not_emptied_for_ever(fresh):
+    """It has 16 KiB: no room for more than 2048 entries of 8 bytes."""
+    Liars(fresh, {'endless': ('EndlessDirectory',)})
+    fresh.online('endless')
+    reply = fresh.http.delete(fresh.api('/devices/endless/fs/flash/dir?recursive=1'), timeout=120)
+    assert problem(reply, 502, 'PROTO')['detail'] == 'The device lists entries without end: 2048 were deleted, and there are more.'
+
+
+def test_a_line_with_a_new_name_at_each_turn_fills_no_log(fresh):
+    Liars(fresh, {'names': ('NewNames',)})
+    seen = wait_for('forty names', lambda: (ids := {d['id'] for d in fresh.http.get(fresh.api('/devices')).json()['devices']}) and len(ids) > 40 and ids, 60)
+    lines = [line for line in fresh.daemon.output().splitlines() if 'names.unix' in line]
+    [last] = [line for line in lines if 'comes and goes too often to be told' in line][:1]
+    assert lines.index(last) == 30 and len(lines) < 2 * len(seen), lines
+
+
 def test_liars_are_caught_and_nobody_else_waits(fresh):
     Liars(fresh, {name: case for name, (case, _, _) in LIARS.items()})
     for name in LIARS:

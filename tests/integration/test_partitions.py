@@ -9,6 +9,7 @@ import random
 import subprocess
 
 import pytest
+from bed import Bed
 
 pytestmark = pytest.mark.images
 
@@ -138,3 +139,25 @@ def test_regions_are_files(tmp_path):
     assert flashport('ls', image, *regions, '--raw').stdout.split() == [b'firmware', b'model']
     for opt in ['model=4096+100000'], []:
         assert 'NAME=OFFSET+SIZE' in refusal('ls', image, '--fs', 'raw', *(['--opt', *opt] if opt else []))
+
+
+def test_a_snapshot_of_a_card_shows_its_partitions(card, tmp_path):
+    partition(card, '1 : start=2048,size=1000,type=1\n2 : start=63,size=1000,type=1\n4 : start=5000,size=1000,type=83\n')
+    put_volume(card, 2048, 1000, 'SECOND.TXT')
+    put_volume(card, 63, 1000, 'FIRST.TXT')
+    with Bed() as bed:
+        where = bed.place('reader', 'unix')
+        agent = bed.process('reader', 'flashport-agent', '--id', 'reader', '--storage', f'sd={card},kind=card', '--mount', '/sd=sd:fat', '--listen',
+                            f'unix:{where}')
+        bed.listens(agent, 'unix', where)
+        bed.start_daemon()
+        bed.online('reader')
+        files = bed.api(f'/snapshots/{bed.backup("reader", "sd")["result"]["snapshot"]}/fs')
+        listed = {path: [e['name'] for e in bed.http.get(files + path).json()['entries']] for path in ('/', '/part1/', '/part2/')}
+        assert listed == {'/': ['part1', 'part2', 'part4'], '/part1/': ['SECOND.TXT'], '/part2/': ['FIRST.TXT']}
+        for entry in bed.http.get(files + '/part1/').json()['entries']:
+            assert bed.http.get(bed.url + entry['href']).text == 'SECOND.TXT'
+        assert bed.http.get(bed.url + bed.http.get(files + '/').json()['entries'][1]['href']).json()['entries'][0]['name'] == 'FIRST.TXT'
+        for path, status in (('/part3/', 404), ('/part', 404), ('/part1x/', 404), ('/part4/', 404), ('/part1/none', 404), ('/part1', 409),
+                             ('/part1/SECOND.TXT/', 409), ('/FIRST.TXT', 404)):
+            assert bed.http.get(files + path).status_code == status, path

@@ -6,12 +6,13 @@
 import json
 import os
 import pty
+import re
 import subprocess
 
 import pytest
 
 from bed import BIN, Bed
-from test_cli import Shell
+from test_cli import UNKNOWN, Shell
 
 
 @pytest.fixture(scope='module')
@@ -182,3 +183,46 @@ def test_cp_from_stdin_and_to_stdout(shell):
         assert done.returncode == code and words in done.stderr.decode() and not done.stdout, (args, done)
     big = run(shell, 'cp', '-', 'harbour:/sd/big', input=bytes(3 << 20))
     assert big.returncode == 7 and b'bytes free' in big.stderr, big
+
+
+# --- the store, labels, tokens --------------------------------------------------------
+
+
+def test_verify_and_prune(shell):
+    snapshot = shell('backup', 'harbour', 'sd').out.strip()
+    assert re.fullmatch(r'[1-9]\d* chunks?, [0-9.]+[KM]?: whole\n', shell('verify', snapshot[-12:]).out)
+    assert json.loads(shell('verify', '--json').out)['result']['bad'] == 0
+    shell('snapshots', 'rm', snapshot)
+    assert re.fullmatch(r'freed [0-9.]+[KM]? in \d+ chunks?\n', shell('prune').out)
+    job = shell('prune', '--no-wait').out.strip()
+    assert 'prune' in shell('jobs', 'wait', job).out
+    assert json.loads(shell('prune', '--json').out)['result']['freed_chunks'] == 0
+    for args, code in (('verify a b', 2), ('prune a', 2), ('verify zzzz', 4)):
+        shell(*args.split(), code=code)
+
+
+def test_labels(shell):
+    shell('label', 'harbour', 'gate, left')
+    assert shell.bed.device('harbour')['label'] == 'gate, left'
+    assert shell('ls', 'gate, left:/sd').out == shell('ls', 'harbour:/sd').out
+    assert json.loads(shell('label', 'harbour', '--remove', '--json').out)['label'] is None
+    assert shell('label', 'nope', 'x', code=4).err == f'flashport: {UNKNOWN}\n'
+    assert 'without control' in shell('label', 'harbour', 'a/b', code=1).err
+    for args in (['harbour'], ['harbour', 'x', '--remove'], []):
+        shell('label', *args, code=2)
+
+
+def test_tokens(shell):
+    secret = shell('tokens', 'add', 'bench', '--scope', 'write', '--device', 'harbour', '--expires', '3600').out.strip()
+    shell('mkdir', 'harbour:/sd/by-token', '--token', secret)
+    shell('rm', 'harbour:/sd/by-token', '--token', secret)
+    assert 'of scope "admin"' in shell('tokens', '--token', secret, code=8).err
+    [line] = [line for line in shell('tokens').out.splitlines() if 'bench' in line]
+    assert ' write ' in line and line.endswith('  for harbour') and '  until ' in line, line
+    shell('tokens', 'rm', line.split()[0][-12:])
+    assert 'unknown or expired' in shell('ls', 'harbour:/sd', '--token', secret, code=8).err
+    assert secret not in shell('tokens').out
+    made = json.loads(shell('tokens', 'add', 'looker', '--json').out)
+    assert made['scope'] == 'read' and made['devices'] == [] and made['token']
+    for args, code in (('add', 2), ('add a b', 2), ('rm', 2), ('rm zzzz', 4), ('list --scope write', 2), ('add x --scope all', 1), ('add x --expires soon', 2)):
+        shell('tokens', *args.split(), code=code)

@@ -17,6 +17,8 @@ import time
 
 import requests
 
+import spec
+
 BIN = pathlib.Path(os.environ.get('FP_BIN', pathlib.Path(__file__).resolve().parents[2] / 'build' / 'debug' / 'bin'))
 DEVICE = pathlib.Path(__file__).resolve().parents[1] / 'device'
 SANITIZER = re.compile(r'ERROR: \w+Sanitizer|runtime error:|Assertion .* failed|WARNING: ThreadSanitizer')
@@ -89,6 +91,7 @@ class Bed:
         self.folder = tempfile.TemporaryDirectory(prefix='fp-')
         self.dir = pathlib.Path(self.folder.name)
         self.processes, self.links, self.daemon, self.http = [], [], None, requests.Session()
+        self.http.hooks['response'].append(spec.check)
 
     def process(self, name, program, *args, **options):
         made = Process(self.dir / f'{name}.log', program, *args, **options).start()
