@@ -336,6 +336,7 @@ int fp_lfs_mount(struct fp_mount *mnt)
         return FP_ERR_INVAL;
     fs->mounting = !FP_READONLY;
     err = mount_found(fs);
+    mnt->file_max = fs->file_max;
     fs->mounting = false;
     if (!FP_READONLY)
         fp_lfs_drop_all(fs); /* these indexes are without hashes */
@@ -363,9 +364,8 @@ int fp_lfs_statfs(struct fp_mount *mnt, struct fp_statfs *st)
      * pair of its own. */
     data = used + 2 < fs->block_count ? fs->block_count - used - 2 : 0;
     st->free = (uint64_t)data * (fs->block_size - 8);
-    st->caps = FP_CAP_DIRS | FP_CAP_MTIME | FP_CAP_ATTRS;
+    st->caps |= FP_CAP_DIRS | FP_CAP_MTIME | FP_CAP_ATTRS;
     st->name_max = fs->name_max;
-    st->file_max = fs->file_max;
     st->version[0] = '2';
     st->version[1] = '.';
     st->version[2] = (char)('0' + fs->minor);

@@ -16,7 +16,6 @@ const struct fp_fs_ops fp_fs_littlefs_ro = {
     .statfs = fp_lfs_statfs,
     .open = fp_lfs_open_ro,
     .read = fp_lfs_read_ro,
-    .seek = fp_lfs_seek_ro,
     .close = fp_lfs_close_ro,
     .opendir = fp_lfs_opendir,
     .readdir = fp_lfs_readdir,
