@@ -244,7 +244,7 @@ int fp_fs_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st)
     if (err)
         return err;
     *st = (struct fp_stat){ .type = FP_TYPE_FILE };
-    if (is_root(path)) { /* also where a power cut took it */
+    if (is_root(path) && mnt->ops->listattr == NULL) {
         st->type = FP_TYPE_DIR;
         return FP_OK;
     }
@@ -388,7 +388,7 @@ int32_t fp_fs_write(struct fp_file *file, const void *buf, uint32_t size)
     if (err)
         return err;
     err = move_on(file, file->mnt->ops->write(file, buf, size), size);
-    if (file->size < file->pos)
+    if (err > 0 && file->size < file->pos)
         file->size = file->pos;
     return err;
 }

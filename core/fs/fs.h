@@ -222,7 +222,8 @@ struct fp_fs_ops {
     int (*unmount)(struct fp_mount *mnt);
     int (*sync)(struct fp_mount *mnt);
 
-    /* *st is that of an empty file so far; "/" is the front end's. */
+    /* *st is that of an empty file so far. "/" is the front end's, but where
+     * it may have attributes. */
     int (*stat)(struct fp_mount *mnt, const char *path, struct fp_stat *st);
     /* Zeroed but for caps and file_max. The size is that of all blocks. */
     int (*statfs)(struct fp_mount *mnt, struct fp_statfs *st);

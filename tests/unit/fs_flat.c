@@ -91,11 +91,7 @@ static int flat_open(struct fp_mount *mnt, struct fp_file *file,
 
 static int32_t flat_write(struct fp_file *file, const void *buf, uint32_t size)
 {
-    int64_t end = under->seek(file, 0, FP_SEEK_CUR);
-
-    if (end < 0)
-        return (int32_t)end;
-    if (end + size > FILE_LIMIT)
+    if (file->pos + size > FILE_LIMIT)
         return FP_ERR_FBIG;
     return under->write(file, buf, size);
 }
@@ -103,12 +99,6 @@ static int32_t flat_write(struct fp_file *file, const void *buf, uint32_t size)
 static int32_t flat_read(struct fp_file *file, void *buf, uint32_t size)
 {
     return under->read(file, buf, size);
-}
-
-static int64_t flat_seek(struct fp_file *file, int64_t off,
-                         enum fp_whence whence)
-{
-    return under->seek(file, off, whence);
 }
 
 static int flat_fsync(struct fp_file *file)
@@ -172,7 +162,6 @@ const struct fp_fs_ops fs_flat = {
     .open = flat_open,
     .read = flat_read,
     .write = flat_write,
-    .seek = flat_seek,
     .fsync = flat_fsync,
     .commit = flat_commit,
     .close = flat_close,

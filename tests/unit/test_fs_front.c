@@ -486,10 +486,46 @@ static void a_unit_without_a_good_check_code_may_be_passed_over(void **state)
     assert_int_equal(blank_beside(&f, &blank, TORN, 8), FP_ERR_CORRUPT);
 }
 
+/* Where a driver has no seek: neither what failed nor where it was to be makes
+ * the file longer, and an end goes with what was written. */
+static void a_position_is_kept_for_the_driver(void **state)
+{
+    struct fp_fs_ops ops = rec_ops;
+    struct fixture f;
+    char buf[8] = { 0 };
+
+    (void)state;
+    set_up(&f, 0);
+    ops.seek = NULL;
+    f.mnt.ops = &ops;
+    f.mnt.file_max = 110;
+    assert_int_equal(
+        fp_fs_open(&f.mnt, &f.file, "/a", FP_O_READ | FP_O_WRITE | FP_O_CREATE),
+        FP_OK);
+    assert_int_equal(fp_fs_seek(&f.file, 100, FP_SEEK_SET), 100);
+    rec_answer = FP_ERR_IO;
+    assert_int_equal(fp_fs_write(&f.file, buf, 8), FP_ERR_IO);
+    assert_int_equal(fp_fs_truncate(&f.file, 8), FP_ERR_IO);
+    rec_answer = FP_OK;
+    assert_int_equal(fp_fs_read(&f.file, buf, 8), 0);
+    assert_int_equal(fp_fs_seek(&f.file, 0, FP_SEEK_END), 0);
+    assert_int_equal(fp_fs_seek(&f.file, 100, FP_SEEK_CUR), 100);
+    assert_int_equal(fp_fs_write(&f.file, buf, 8), 8);
+    assert_int_equal(fp_fs_write(&f.file, buf, 3), FP_ERR_FBIG);
+    assert_int_equal(fp_fs_truncate(&f.file, 111), FP_ERR_FBIG);
+    assert_int_equal(fp_fs_seek(&f.file, -3, FP_SEEK_END), 105);
+    assert_int_equal(fp_fs_read(&f.file, buf, 8), 3);
+    assert_int_equal(fp_fs_seek(&f.file, 0, FP_SEEK_CUR), 108);
+    assert_int_equal(fp_fs_truncate(&f.file, 50), FP_OK);
+    assert_int_equal(fp_fs_seek(&f.file, 0, FP_SEEK_END), 50);
+    assert_int_equal(fp_fs_close(&f.file), FP_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(malformed_paths_stay_outside),
+        cmocka_unit_test(a_position_is_kept_for_the_driver),
         cmocka_unit_test(blank_is_what_is_erased_but_for_what_is_passed_over),
         cmocka_unit_test(what_of_a_text_got_there_is_that_text),
         cmocka_unit_test(a_unit_without_a_good_check_code_may_be_passed_over),

@@ -82,13 +82,6 @@ int fp_lfs_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
     return FP_OK;
 }
 
-/* A name that a path cannot hold is one that nobody can open: left out. */
-static bool name_usable(const struct fp_dirent *entry)
-{
-    return strcspn(entry->name, "/") == entry->name_len &&
-           (entry->name_len > 2 || strspn(entry->name, ".") < entry->name_len);
-}
-
 static int take(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
                 struct fp_dirent *entry)
 {
@@ -121,10 +114,7 @@ int fp_lfs_readdir(struct fp_dir *dir, struct fp_dirent *entry)
             if (!fp_lfs_ent_visible(fs, m, id))
                 continue;
             err = take(fs, m, id, entry);
-            if (err)
-                return err;
-            if (name_usable(entry))
-                return 1;
+            return err ? err : 1;
         }
         if (!m->hard) {
             d->node.ended = true;

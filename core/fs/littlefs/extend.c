@@ -255,48 +255,43 @@ static int load_inline(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t size)
     return FP_OK;
 }
 
-static int write_inline(struct fp_lfs *fs, struct fp_lfs_file *f,
+static int write_inline(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
                         const uint8_t *buf, uint32_t size)
 {
     int err = f->foreign ? load_inline(fs, f, f->body.size) : FP_OK;
 
     if (err)
         return err;
-    if (f->pos > f->body.size)
-        memset(f->buf + f->body.size, 0, f->pos - f->body.size);
-    memcpy(f->buf + f->pos, buf, size);
-    if (f->pos + size > f->body.size)
-        f->body.size = f->pos + size;
+    if (pos > f->body.size)
+        memset(f->buf + f->body.size, 0, pos - f->body.size);
+    memcpy(f->buf + pos, buf, size);
+    if (pos + size > f->body.size)
+        f->body.size = pos + size;
     return FP_OK;
 }
 
-static int write_blocks(struct fp_lfs *fs, struct fp_lfs_file *f,
+static int write_blocks(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
                         const uint8_t *buf, uint32_t size)
 {
     int err = FP_OK;
 
-    if (f->writing && f->wpos > f->pos)
+    if (f->writing && f->wpos > pos)
         err = finish(fs, f);
     if (!err)
-        err = f->writing ? put_old(fs, f, f->pos) : begin(fs, f, f->pos);
+        err = f->writing ? put_old(fs, f, pos) : begin(fs, f, pos);
     return err ? err : put_content(fs, f, buf, size);
 }
 
-int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f,
+int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
                       const uint8_t *buf, uint32_t size)
 {
-    uint32_t end = f->pos + size;
     bool stays = !f->writing && f->body.kind == FP_LFS_INLINE &&
-                 end <= fs->inline_max && f->body.size <= fs->inline_max;
+                 pos + size <= fs->inline_max && f->body.size <= fs->inline_max;
     int err;
 
-    if (size > fs->file_max || f->pos > fs->file_max - size)
-        return FP_ERR_FBIG;
     f->dirty = true;
-    err =
-        stays ? write_inline(fs, f, buf, size) : write_blocks(fs, f, buf, size);
-    if (!err)
-        f->pos = end;
+    err = stays ? write_inline(fs, f, pos, buf, size)
+                : write_blocks(fs, f, pos, buf, size);
     return fp_lfs_body_settle(fs, f, err);
 }
 
@@ -323,17 +318,6 @@ static int shrink(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t size)
     return err ? err : finish(fs, f);
 }
 
-static int grow(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t size)
-{
-    uint32_t pos = f->pos;
-    int err;
-
-    f->pos = size - 1; /* the hole before it is filled with zeros */
-    err = fp_lfs_body_write(fs, f, (const uint8_t *)"", 1);
-    f->pos = pos;
-    return err;
-}
-
 int fp_lfs_body_truncate(struct fp_lfs *fs, struct fp_lfs_file *f,
                          uint32_t size)
 {
@@ -343,6 +327,7 @@ int fp_lfs_body_truncate(struct fp_lfs *fs, struct fp_lfs_file *f,
         return err;
     f->dirty = true;
     if (size > f->body.size)
-        return grow(fs, f, size);
+        /* the hole before the last byte is filled with zeros */
+        return fp_lfs_body_write(fs, f, size - 1, (const uint8_t *)"", 1);
     return fp_lfs_body_settle(fs, f, shrink(fs, f, size));
 }

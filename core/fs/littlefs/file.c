@@ -213,6 +213,7 @@ int fp_lfs_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
     if (err)
         return err;
     err = fp_lfs_file_load(fs, f, &place);
+    file->size = f->body.size;
     if (err)
         fp_lfs_file_release(fs, f);
     return err;
@@ -220,16 +221,10 @@ int fp_lfs_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
 
 int32_t fp_lfs_read_ro(struct fp_file *file, void *buf, uint32_t size)
 {
-    struct fp_lfs_file *f = fp_lfs_file_of(file);
-    int32_t n;
+    int32_t n = fp_lfs_file_read_at(fp_lfs_of(file->mnt), fp_lfs_file_of(file),
+                                    file->pos, buf, size);
 
-    if (f->pos >= f->body.size)
-        return 0;
-    size = fp_lfs_min(size, f->body.size - f->pos);
-    n = fp_lfs_file_read_at(fp_lfs_of(file->mnt), f, f->pos, buf, size);
-    if (n > 0)
-        f->pos += (uint32_t)n;
-    return n;
+    return n < 0 ? n : FP_OK;
 }
 
 int fp_lfs_close_ro(struct fp_file *file)
@@ -237,20 +232,4 @@ int fp_lfs_close_ro(struct fp_file *file)
     fp_lfs_file_release(fp_lfs_of(file->mnt), fp_lfs_file_of(file));
     return FP_OK;
 }
-
 #endif
-
-int64_t fp_lfs_seek_ro(struct fp_file *file, int64_t off, enum fp_whence whence)
-{
-    struct fp_lfs *fs = fp_lfs_of(file->mnt);
-    struct fp_lfs_file *f = fp_lfs_file_of(file);
-    uint32_t base = whence == FP_SEEK_SET   ? 0
-                    : whence == FP_SEEK_CUR ? f->pos
-                                            : f->body.size;
-    uint64_t pos = base + (uint64_t)off;
-
-    if (pos > fs->file_max) /* so is one below 0 */
-        return FP_ERR_INVAL;
-    f->pos = (uint32_t)pos;
-    return f->pos;
-}

@@ -179,7 +179,6 @@ struct fp_lfs_file {
             uint8_t *buf; /* [fs->cache_size], then the name */
         };
     };
-    uint32_t pos;
     struct fp_lfs_body body;  /* as seen through this handle */
     struct fp_lfs_body saved; /* as of the last sync */
 #if !FP_LFS_SMALL
@@ -619,8 +618,6 @@ int32_t fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f,
 int fp_lfs_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
                    uint32_t flags);
 int32_t fp_lfs_read_ro(struct fp_file *file, void *buf, uint32_t size);
-int64_t fp_lfs_seek_ro(struct fp_file *file, int64_t off,
-                       enum fp_whence whence);
 int fp_lfs_close_ro(struct fp_file *file);
 
 /* --- blocks.c --- */
@@ -746,7 +743,6 @@ int fp_lfs_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
                 uint32_t flags);
 int32_t fp_lfs_read_rw(struct fp_file *file, void *buf, uint32_t size);
 int32_t fp_lfs_write(struct fp_file *file, const void *buf, uint32_t size);
-int64_t fp_lfs_seek(struct fp_file *file, int64_t off, enum fp_whence whence);
 int fp_lfs_truncate(struct fp_file *file, uint64_t size);
 int fp_lfs_fsync(struct fp_file *file);
 int fp_lfs_reserve(struct fp_file *file, uint64_t size);
@@ -755,7 +751,7 @@ int fp_lfs_close(struct fp_file *file);
 int fp_lfs_sync(struct fp_mount *mnt);
 
 /* extend.c: the content of a file being written */
-int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f,
+int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
                       const uint8_t *buf, uint32_t size);
 int fp_lfs_body_flush(struct fp_lfs *fs, struct fp_lfs_file *f);
 int fp_lfs_body_truncate(struct fp_lfs *fs, struct fp_lfs_file *f,

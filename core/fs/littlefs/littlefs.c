@@ -5,18 +5,11 @@
 #include "core/fs/littlefs/littlefs.h"
 #include "core/fs/littlefs/lfs.h"
 
-static int statfs_rw(struct fp_mount *mnt, struct fp_statfs *st)
-{
-    int err = fp_lfs_statfs(mnt, st);
-
-    st->caps |= FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE | FP_CAP_SEEKWRITE |
-                FP_CAP_APPEND | FP_CAP_RENAME_DIR | FP_CAP_HOLES | FP_CAP_WRITE;
-    return err;
-}
-
 const struct fp_fs_ops fp_fs_littlefs = {
     .name = "littlefs",
     .promise = FP_PROMISE_OLD_OR_NEW,
+    .caps = FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE | FP_CAP_SEEKWRITE |
+            FP_CAP_APPEND | FP_CAP_RENAME_DIR | FP_CAP_HOLES | FP_CAP_WRITE,
     .workspace = fp_lfs_workspace,
     .probe = FP_FS_PROBE ? fp_lfs_probe : NULL,
     .mount = fp_lfs_mount,
@@ -24,11 +17,10 @@ const struct fp_fs_ops fp_fs_littlefs = {
     .is_blank = FP_LFS_EXTRAS ? fp_lfs_is_blank : NULL,
     .sync = fp_lfs_sync,
     .stat = fp_lfs_stat,
-    .statfs = statfs_rw,
+    .statfs = fp_lfs_statfs,
     .open = fp_lfs_open,
     .read = fp_lfs_read_rw,
     .write = fp_lfs_write,
-    .seek = fp_lfs_seek,
     .truncate = fp_lfs_truncate,
     .fsync = fp_lfs_fsync,
     .reserve = FP_LFS_EXTRAS ? fp_lfs_reserve : NULL,

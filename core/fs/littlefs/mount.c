@@ -358,6 +358,7 @@ int fp_lfs_mount(struct fp_mount *mnt)
     err = mount_found(fs);
     if (!FP_LFS_SMALL)
         fs->mounting = false;
+    mnt->file_max = fs->file_max;
     /* These indexes are without hashes, and the first was read before the
      * version was known, which tells what is erased. */
     if (!FP_READONLY)
@@ -384,9 +385,8 @@ int fp_lfs_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     data = used + 2 < fs->block_count ? fs->block_count - used - 2 : 0;
     if (FP_LFS_EXTRAS || !FP_READONLY)
         st->free = (uint64_t)data * (fs->block_size - 8);
-    st->caps = FP_CAP_DIRS | FP_CAP_ATTRS | (FP_LFS_EXTRAS ? FP_CAP_MTIME : 0);
+    st->caps |= FP_CAP_DIRS | FP_CAP_ATTRS | (FP_LFS_EXTRAS ? FP_CAP_MTIME : 0);
     st->name_max = fs->name_max;
-    st->file_max = fs->file_max;
     st->version[0] = '2';
     st->version[1] = '.';
     st->version[2] = (char)('0' + fs->minor);

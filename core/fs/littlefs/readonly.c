@@ -15,7 +15,6 @@ const struct fp_fs_ops fp_fs_littlefs_ro = {
     .statfs = fp_lfs_statfs,
     .open = fp_lfs_open_ro,
     .read = fp_lfs_read_ro,
-    .seek = fp_lfs_seek_ro,
 #if !FP_READONLY
     .close = fp_lfs_close_ro,
     .closedir = fp_lfs_closedir,

@@ -15,11 +15,6 @@ static char *name_of(const struct fp_lfs *fs, const struct fp_lfs_file *f)
     return (char *)f->buf + fs->cache_size;
 }
 
-static uint32_t size_of(const struct fp_lfs_file *f)
-{
-    return f->writing && f->wpos > f->body.size ? f->wpos : f->body.size;
-}
-
 static struct fp_lfs_file *file_at(struct fp_lfs_node *n)
 {
     return n->what == FP_LFS_NODE_FILE ? (struct fp_lfs_file *)(void *)n : NULL;
@@ -107,12 +102,21 @@ int fp_lfs_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     if (err)
         return err;
     err = attach(fs, f, found, flags);
+    file->size = f->body.size;
     if (err)
         fp_lfs_file_release(fs, f);
     return err;
 }
 
 /* --- syncing --- */
+
+/* After a failure there is what was synced. */
+static int settle(struct fp_file *file, int err)
+{
+    if (err)
+        file->size = fp_lfs_file_of(file)->body.size;
+    return err;
+}
 
 /* Handles on the same entry that read their content from the log can't any
  * more. */
@@ -218,9 +222,9 @@ int fp_lfs_fsync(struct fp_file *file)
     struct fp_lfs_file *f = fp_lfs_file_of(file);
     int err = f->staged || f->dirty ? get_ready(fs, f) : FP_OK;
 
-    if (err || !(f->staged || f->dirty))
-        return err;
-    return f->staged ? settle_stage(fs, f) : save(fs, f, NULL);
+    if (!err && (f->staged || f->dirty))
+        err = f->staged ? settle_stage(fs, f) : save(fs, f, NULL);
+    return settle(file, err);
 }
 
 int fp_lfs_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
@@ -229,7 +233,9 @@ int fp_lfs_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
     struct fp_lfs_file *f = fp_lfs_file_of(file);
     int err = f->staged ? get_ready(fs, f) : FP_ERR_INVAL;
 
-    return err ? err : save(fs, f, meta->has_mtime ? meta : NULL);
+    if (!err)
+        err = save(fs, f, meta->has_mtime ? meta : NULL);
+    return settle(file, err);
 }
 
 int fp_lfs_close(struct fp_file *file)
@@ -248,13 +254,13 @@ int fp_lfs_sync(struct fp_mount *mnt)
     return fp_bdev_sync(fp_lfs_of(mnt)->dev);
 }
 
-/* --- reading, writing, seeking --- */
+/* --- reading and writing --- */
 
 int32_t fp_lfs_read_rw(struct fp_file *file, void *buf, uint32_t size)
 {
     int err = fp_lfs_body_flush(fp_lfs_of(file->mnt), fp_lfs_file_of(file));
 
-    return err ? err : fp_lfs_read_ro(file, buf, size);
+    return err ? settle(file, err) : fp_lfs_read_ro(file, buf, size);
 }
 
 int32_t fp_lfs_write(struct fp_file *file, const void *buf, uint32_t size)
@@ -263,25 +269,9 @@ int32_t fp_lfs_write(struct fp_file *file, const void *buf, uint32_t size)
     struct fp_lfs_file *f = fp_lfs_file_of(file);
     int err = prepare(fs, f);
 
-    if (err)
-        return err;
-    if (file->flags & FP_O_APPEND)
-        f->pos = size_of(f);
-    err = fp_lfs_body_write(fs, f, buf, size);
-    return err ? err : (int32_t)size;
-}
-
-int64_t fp_lfs_seek(struct fp_file *file, int64_t off, enum fp_whence whence)
-{
-    struct fp_lfs_file *f = fp_lfs_file_of(file);
-
-    if (whence == FP_SEEK_END) {
-        if (off < -(int64_t)INT32_MAX || off > INT32_MAX)
-            return FP_ERR_INVAL;
-        off += size_of(f);
-        whence = FP_SEEK_SET;
-    }
-    return fp_lfs_seek_ro(file, off, whence);
+    if (!err)
+        err = fp_lfs_body_write(fs, f, file->pos, buf, size);
+    return settle(file, err);
 }
 
 int fp_lfs_truncate(struct fp_file *file, uint64_t size)
@@ -290,11 +280,9 @@ int fp_lfs_truncate(struct fp_file *file, uint64_t size)
     struct fp_lfs_file *f = fp_lfs_file_of(file);
     int err = prepare(fs, f);
 
-    if (err)
-        return err;
-    if (size > fs->file_max)
-        return FP_ERR_FBIG;
-    return fp_lfs_body_truncate(fs, f, (uint32_t)size);
+    if (!err)
+        err = fp_lfs_body_truncate(fs, f, (uint32_t)size);
+    return settle(file, err);
 }
 
 int fp_lfs_reserve(struct fp_file *file, uint64_t size)
@@ -302,8 +290,5 @@ int fp_lfs_reserve(struct fp_file *file, uint64_t size)
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
     int err = fp_lfs_prepare(fs);
 
-    if (err)
-        return err;
-    return size > fs->file_max ? FP_ERR_FBIG
-                               : fp_lfs_alloc_has(fs, (uint32_t)size);
+    return err ? err : fp_lfs_alloc_has(fs, (uint32_t)size);
 }

@@ -22,12 +22,12 @@
 #define LIKELY     60
 
 struct guess {
-    struct fp_mini fs; /* as far as a section needs it */
-    fp_addr at;        /* of the metadata */
-    uint32_t count;    /* of its entries */
+    fp_addr at;     /* of the metadata */
+    uint32_t count; /* of its entries */
     uint32_t smallest, largest;
     uint32_t best_size;
     int best;
+    struct fp_mini fs; /* as far as a section needs it; its files are none */
 };
 
 /* Are all bytes erased? 1, 0, or an error. */
