@@ -5,6 +5,7 @@ what they have works as everywhere, and what they have not is refused in words
 that a person understands."""
 import os
 import random
+import subprocess
 
 import pytest
 
@@ -127,3 +128,11 @@ def test_a_device_without_snapshots_says_so(least):
     assert (taken['state'], taken['error']['code']) == ('failed', 'NOTSUP'), taken
     assert 'built without snapshots' in taken['error']['detail'], taken
     assert http.get(url(least, 'a')).content == b'a'
+
+
+def test_flash_that_stalls_is_refused(tmp_path):
+    program = os.path.join(os.environ['FP_BIN'], 'flashport-agent-small')
+    with subprocess.Popen([program, '--id', 'dev', '--storage', f'flash0={tmp_path / "dev.img"},block={BLOCK},count={BLOCKS}',
+                           '--timing', 'internal', '--listen', f'unix:{tmp_path / "dev.unix"}', '--frame', '640', '--buffers', '1', '--lz4', 'off'],
+                          stderr=subprocess.DEVNULL) as device:
+        assert device.wait(timeout=60) != 0
