@@ -80,6 +80,7 @@ bool fp_agent_storage_is_sane(const struct fp_agent_config *cfg,
     uint32_t chunk_size = fp_agent_chunk_size(storage);
 
     if ((!FP_AGENT_MEDIA && storage->dev->flags & FP_BDEV_REMOVABLE) ||
+        (!FP_LINK_STALL && storage->dev->flags & FP_BDEV_XIP) ||
         (!FP_AGENT_REGIONS && storage->region_count > 0))
         return false;
     if (!is_short(storage->name, 16) || storage->dev == NULL ||
@@ -277,7 +278,7 @@ bool fp_agent_may_write(struct fp_agent *agent,
         return true;
     if (storage->gen != NULL && fp_bdev_gen_is_frozen(storage->gen))
         return false;
-    if (!storage->stalls)
+    if (!FP_LINK_STALL || !storage->stalls)
         return true;
     agent->wants_hold = true;
     if (!agent->holding) {
@@ -632,7 +633,7 @@ static bool serve(struct fp_agent *agent)
     agent->wants_room = false;
     progress = take_frames(agent, &wrote);
     progress |= run_tasks(agent, &wrote);
-    if (agent->holding && !agent->wants_hold) {
+    if (FP_LINK_STALL && agent->holding && !agent->wants_hold) {
         agent->holding = false;
         fp_link_resume(&agent->link);
         progress = true;

@@ -51,7 +51,7 @@ void fp_link_init(struct fp_link *link, const struct fp_link_config *cfg,
     link->now_ms = now_ms;
     link->syn_ms = now_ms - NOTICE_MS;
     link->frame_max = cfg->frame_max;
-    link->state = cfg->host ? FP_LINK_DOWN : FP_LINK_SYNCING;
+    link->state = fp_link_is_host(link) ? FP_LINK_DOWN : FP_LINK_SYNCING;
     reset(link);
 }
 
@@ -78,7 +78,7 @@ void fp_link_up(struct fp_link *link, uint16_t peer_frame_max)
 
 void fp_link_down(struct fp_link *link)
 {
-    link->state = link->cfg.host ? FP_LINK_DOWN : FP_LINK_SYNCING;
+    link->state = fp_link_is_host(link) ? FP_LINK_DOWN : FP_LINK_SYNCING;
     reset(link);
 }
 
@@ -128,9 +128,9 @@ void fp_link_on_handshake(struct fp_link *link, const struct fp_frame *frame)
     memcpy(nonce, frame->payload + 3, sizeof nonce);
     if (frame_max < FP_FRAME_MAX_MIN)
         return;
-    if (frame->kind == FP_FRAME_SYN && !link->cfg.host)
+    if (frame->kind == FP_FRAME_SYN && !fp_link_is_host(link))
         on_syn(link, frame, frame_max, nonce);
-    else if (frame->kind == FP_FRAME_SYNACK && link->cfg.host)
+    else if (frame->kind == FP_FRAME_SYNACK && fp_link_is_host(link))
         on_synack(link, frame, frame_max, nonce);
 }
 
@@ -149,7 +149,8 @@ static bool due(const struct fp_link *link, uint32_t from_ms, uint32_t wait_ms,
 
 static void syn_timer(struct fp_link *link, uint32_t *next_ms)
 {
-    if (!link->cfg.host || link->state != FP_LINK_SYNCING || link->send_syn)
+    if (!fp_link_is_host(link) || link->state != FP_LINK_SYNCING ||
+        link->send_syn)
         return;
     if (due(link, link->syn_ms, link->syn_wait_ms, next_ms)) {
         link->send_syn = true;
@@ -186,7 +187,7 @@ uint32_t fp_link_poll(struct fp_link *link, uint32_t now_ms)
     link->now_ms = now_ms;
     waiting = link->state == FP_LINK_UP
                   ? link->tx_una != link->tx_next || fp_link_tx_starved(link)
-                  : link->cfg.host && link->state == FP_LINK_SYNCING;
+                  : fp_link_is_host(link) && link->state == FP_LINK_SYNCING;
     if (!waiting) {
         if (fp_link_since(now_ms, link->quiet_ms) > 0)
             link->quiet_ms = now_ms;
@@ -226,7 +227,7 @@ uint16_t fp_link_frame_max(const struct fp_link *link)
 
 bool fp_link_may_stall(const struct fp_link *link)
 {
-    if (!link->cfg.rx_stall || link->state != FP_LINK_UP)
+    if (!FP_LINK_STALL || !link->cfg.rx_stall || link->state != FP_LINK_UP)
         return true;
     /* Had the other end not heard of what came, it would send it again. */
     return link->rx_edge == link->rx_units &&
@@ -236,7 +237,7 @@ bool fp_link_may_stall(const struct fp_link *link)
 
 void fp_link_hold(struct fp_link *link)
 {
-    if (!link->cfg.rx_stall || link->held)
+    if (!FP_LINK_STALL || !link->cfg.rx_stall || link->held)
         return;
     link->held = true;
     link->hold_no++;
@@ -247,7 +248,7 @@ void fp_link_hold(struct fp_link *link)
 
 void fp_link_resume(struct fp_link *link)
 {
-    if (!link->held)
+    if (!fp_link_is_held(link))
         return;
     link->held = false;
     link->ack_now = true;

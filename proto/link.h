@@ -95,6 +95,23 @@ struct fp_link_stats {
 #define FP_LINK_STATS 1
 #endif
 
+/* 0: this end is a device's, which never begins and has no use for text. */
+#ifndef FP_LINK_HOST
+#define FP_LINK_HOST 1
+#endif
+
+/* 0: rx_stall is not looked at. */
+#ifndef FP_LINK_STALL
+#define FP_LINK_STALL 1
+#endif
+
+/* 0: how long an answer takes and how much of the line is damaged are not
+ * measured. The timer that sends again what nothing was heard of has rto_ms,
+ * and frames of bulk are as large as memory for two at each end allows. */
+#ifndef FP_LINK_ADAPTS
+#define FP_LINK_ADAPTS 1
+#endif
+
 /* Complete, so that a caller can place one. */
 struct fp_link {
     /* private */

@@ -58,9 +58,20 @@ static inline int32_t fp_link_since(uint32_t now_ms, uint32_t then_ms)
     return (int32_t)(now_ms - then_ms);
 }
 
+static inline bool fp_link_is_host(const struct fp_link *link)
+{
+    return FP_LINK_HOST && link->cfg.host;
+}
+
+/* Is credit withdrawn? */
+static inline bool fp_link_is_held(const struct fp_link *link)
+{
+    return FP_LINK_STALL && link->held;
+}
+
 static inline bool fp_link_holding(const struct fp_link *link)
 {
-    return link->held && (link->rx_edge != link->rx_units);
+    return fp_link_is_held(link) && (link->rx_edge != link->rx_units);
 }
 
 /* link.c */

@@ -162,7 +162,7 @@ void fp_link_rx_grant(struct fp_link *link)
     uint8_t kept = (uint8_t)(link->rx_next - link->rx_deliver);
     uint16_t edge, told, grown, come;
 
-    if (!link->held && kept < KEPT_MAX / 2) {
+    if (!fp_link_is_held(link) && kept < KEPT_MAX / 2) {
         if (free > UNITS_MAX)
             free = UNITS_MAX;
         edge = (uint16_t)(link->rx_units + link->rx_ahead_units + free);
@@ -178,7 +178,7 @@ void fp_link_rx_grant(struct fp_link *link)
     come = (uint16_t)(link->rx_units - link->told_units);
     if (grown >= all / 4 || come >= all / 4 ||
         (uint8_t)(link->rx_next - link->told_next) >= ACK_FRAMES ||
-        (told < frame && told + grown >= frame) || link->held)
+        (told < frame && told + grown >= frame) || fp_link_is_held(link))
         link->ack_now = true;
     ack_within(link, ACK_DELAY_MS);
 }
@@ -267,14 +267,14 @@ static void on_ack(struct fp_link *link, const struct fp_frame *frame)
     fp_link_tx_acked(link, frame->ack, frame->credit, bitmap);
     if (flags & FP_LINK_POKE)
         link->ack_now = true;
-    if (flags & FP_LINK_AGAIN)
+    if (FP_LINK_ADAPTS && flags & FP_LINK_AGAIN)
         fp_link_tx_again(link);
     if (flags & FP_LINK_HOLD) {
         link->yield = true;
         link->yield_no = p[5];
     }
-    if (flags & FP_LINK_YIELD && link->held && p[5] == link->hold_no &&
-        frame->seq == link->rx_next) {
+    if (flags & FP_LINK_YIELD && fp_link_is_held(link) &&
+        p[5] == link->hold_no && frame->seq == link->rx_next) {
         link->rx_edge = link->rx_units;
         link->told_edge = link->rx_edge;
     }
@@ -283,7 +283,7 @@ static void on_ack(struct fp_link *link, const struct fp_frame *frame)
 static void console(struct fp_link *link, const uint8_t *buf, size_t size)
 {
     FP_LINK_COUNT(link, console_bytes, size);
-    if (link->cfg.console != NULL && size > 0)
+    if (FP_LINK_HOST && link->cfg.console != NULL && size > 0)
         link->cfg.console(link->cfg.ctx, buf, size);
 }
 
@@ -299,7 +299,7 @@ static void on_frame(struct fp_link *link, const struct fp_frame *frame)
         return;
     }
     if (link->state != FP_LINK_UP) {
-        link->send_notice = !link->cfg.host;
+        link->send_notice = !fp_link_is_host(link);
         return;
     }
     link->quiet_ms = link->now_ms;
@@ -339,7 +339,7 @@ static bool is_text(const uint8_t *buf, size_t size)
 
 static void text(struct fp_link *link, const uint8_t *buf, size_t size)
 {
-    if (is_text(buf, size)) {
+    if (FP_LINK_HOST && is_text(buf, size)) {
         console(link, buf, size);
     } else {
         FP_LINK_COUNT(link, rx_damaged, 1);
@@ -379,7 +379,7 @@ static void segment(struct fp_link *link, const uint8_t *buf, size_t size)
             link->in_mode = IN_SKIP;
         }
     }
-    if (link->in_mode == IN_TEXT && size > 0)
+    if (FP_LINK_HOST && link->in_mode == IN_TEXT && size > 0)
         text(link, buf, size);
 }
 

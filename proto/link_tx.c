@@ -225,6 +225,8 @@ static void reap(struct fp_link *link)
 
 static void count_line(struct fp_link *link, size_t bytes)
 {
+    if (!FP_LINK_ADAPTS)
+        return;
     link->line_bytes += (uint32_t)bytes;
     if (link->line_bytes < LINE_BYTES)
         return;
@@ -248,7 +250,7 @@ static uint32_t payload_for_line(const struct fp_link *link)
 {
     uint32_t bytes = link->line_bytes;
 
-    if (link->line_lost8 == 0)
+    if (!FP_LINK_ADAPTS || link->line_lost8 == 0)
         return FP_FRAME_MAX_MAX;
     return square_root(LINE_FRAME * (bytes / link->line_lost8 * 8));
 }
@@ -267,7 +269,7 @@ uint16_t fp_link_payload(const struct fp_link *link)
 
     /* Memory at either end holds two; where the line damages them, four, or
      * there is nothing to send while one is sent again. */
-    if (n < lesser(link->frame_max, most / 2))
+    if (FP_LINK_ADAPTS && n < lesser(link->frame_max, most / 2))
         frames = 4;
     each = lesser((size_t)(link->tx_credit_max / frames) * FP_LINK_UNIT,
                   link->cfg.tx_size / frames);
@@ -301,7 +303,7 @@ static void arrived(struct fp_link *link, uint8_t *rec)
 {
     uint16_t order = fp_link_get16(rec + 6);
 
-    if (rec[4] & TX_TIMED)
+    if (FP_LINK_ADAPTS && rec[4] & TX_TIMED)
         link->silence_ms = link->now_ms - link->silent_ms;
     if (rec[4] & TX_LOST)
         link->tx_lost--;
@@ -356,6 +358,8 @@ uint32_t fp_link_tx_patience(const struct fp_link *link)
     uint32_t rto_ms = link->rto_ms, least = link->rto_min8 / 8;
     uint32_t most = rto_ms > link->cfg.rto_ms ? rto_ms : link->cfg.rto_ms;
 
+    if (!FP_LINK_ADAPTS)
+        return link->cfg.rto_ms << link->backoff;
     if (link->tx_aloft > 0 && link->rto_flight > 0)
         rto_ms = rto_ms * link->tx_aloft / link->rto_flight;
     if (rto_ms < link->rto_ms) {
@@ -388,7 +392,8 @@ static void find_lost(struct fp_link *link)
             !(rec[4] & (TX_ARRIVED | TX_LOST)) && at != link->enc_rec &&
             (int16_t)(link->tx_seen - fp_link_get16(rec + 6)) > 0) {
             lose(link, rec);
-            link->line_lost8 += 8;
+            if (FP_LINK_ADAPTS)
+                link->line_lost8 += 8;
         }
         at = record_next(link, at);
     }
@@ -419,7 +424,8 @@ void fp_link_tx_acked(struct fp_link *link, uint8_t ack, uint16_t credit,
         }
         at = record_next(link, at);
     }
-    if (link->timing && (uint8_t)(link->timed_seq - link->tx_una) < step)
+    if (FP_LINK_ADAPTS && link->timing &&
+        (uint8_t)(link->timed_seq - link->tx_una) < step)
         measure(link);
     link->tx_una = ack;
     link->tx_credit = credit;
@@ -435,7 +441,7 @@ void fp_link_tx_timeout(struct fp_link *link)
 {
     size_t at = link->tx.head;
 
-    if (link->backoff == 0)
+    if (FP_LINK_ADAPTS && link->backoff == 0)
         link->silent_ms = link->rto_from_ms;
     link->rto_from_ms = link->now_ms;
     if (link->backoff < BACKOFF_MAX &&
@@ -492,7 +498,7 @@ static void begin(struct fp_link *link, uint8_t kind, uint8_t seq,
         .size = size,
     };
 
-    if (link->held)
+    if (fp_link_is_held(link))
         frame.credit = 0;
     fp_frame_encode_begin(&link->enc, link->cfg.crc32, &frame);
     link->encoding = true;
@@ -514,7 +520,8 @@ static void begin_syn(struct fp_link *link, bool notice)
         memset(p + 3, 0, 8);
     else
         memcpy(p + 3, link->nonce, 8);
-    begin(link, link->cfg.host ? FP_FRAME_SYN : FP_FRAME_SYNACK, 0, p, 11);
+    begin(link, fp_link_is_host(link) ? FP_FRAME_SYN : FP_FRAME_SYNACK, 0, p,
+          11);
 }
 
 static void begin_ack(struct fp_link *link)
@@ -567,7 +574,7 @@ static void begin_lost(struct fp_link *link)
     rec[4] = (uint8_t)(TX_SENT | TX_AGAIN | (rec[4] & TX_TIMED));
     link->tx_lost--;
     FP_LINK_COUNT(link, retransmitted, 1);
-    if (link->timing && rec[3] == link->timed_seq)
+    if (FP_LINK_ADAPTS && link->timing && rec[3] == link->timed_seq)
         link->timing = false;
     begin_record(link, at);
 }
@@ -633,7 +640,7 @@ static void encoded(struct fp_link *link)
     if (link->enc_rec != FP_LINK_NONE) {
         const uint8_t *rec = record(link, link->enc_rec);
 
-        if (!link->timing && !(rec[4] & TX_AGAIN)) {
+        if (FP_LINK_ADAPTS && !link->timing && !(rec[4] & TX_AGAIN)) {
             link->timing = true;
             link->timed_seq = rec[3];
             link->timed_ms = link->now_ms;

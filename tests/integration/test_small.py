@@ -5,6 +5,7 @@ what they have works as everywhere, and what they have not is refused in words
 that a person understands."""
 import os
 import random
+import subprocess
 
 import pytest
 
@@ -135,3 +136,11 @@ def test_a_path_that_is_too_long_says_how_long_it_may_be(small):
     assert 120 < doc['limit'] < len('/flash/') + 3 * 61, doc
     doc = refused(small.http.put(url(small, 'n' * 65), data=b'x'), 422, 'NAMETOOLONG')
     assert doc['limit'] == 64 and 'it has 65 bytes, and 64 are the most' in doc['detail'], doc
+
+
+def test_flash_that_stalls_is_refused(tmp_path):
+    program = os.path.join(os.environ['FP_BIN'], 'flashport-agent-small')
+    with subprocess.Popen([program, '--id', 'dev', '--storage', f'flash0={tmp_path / "dev.img"},block={BLOCK},count={BLOCKS}',
+                           '--timing', 'internal', '--listen', f'unix:{tmp_path / "dev.unix"}', '--frame', '640', '--buffers', '1', '--lz4', 'off'],
+                          stderr=subprocess.DEVNULL) as device:
+        assert device.wait(timeout=60) != 0

@@ -573,6 +573,8 @@ static void room_that_is_not_used_is_not_in_the_way(void **state)
     line_free(line);
 }
 
+#if FP_LINK_ADAPTS
+
 /* Least shares of the line that payload has where it damages one byte in so
  * many. In 100,000: a frame in 100 is sent twice, and header, CRC, COBS and
  * zeros are 1.5 %. In 10,000: a frame in 24 is, and its header is one in 24. */
@@ -627,6 +629,8 @@ static void frames_are_as_large_as_the_line_is_good(void **state)
 }
 
 /* --- a device that goes deaf ----------------------------------------------- */
+
+#endif
 
 static void nothing_is_lost_while_flash_stalls_a_device(void **state)
 {
@@ -1020,8 +1024,10 @@ int main(void)
         cmocka_unit_test(one_buffer_each_way_keeps_the_line_at_work),
         cmocka_unit_test(large_frames_after_small_ones_go_once),
         cmocka_unit_test(room_that_is_not_used_is_not_in_the_way),
+#if FP_LINK_ADAPTS
         cmocka_unit_test(two_buffers_do_well_on_a_bad_line),
         cmocka_unit_test(frames_are_as_large_as_the_line_is_good),
+#endif
         cmocka_unit_test(nothing_is_lost_while_flash_stalls_a_device),
         cmocka_unit_test(a_busy_device_is_waited_for),
         cmocka_unit_test(stalls_and_damage_together_still_deliver),

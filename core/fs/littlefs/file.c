@@ -32,28 +32,28 @@ int fp_lfs_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
     if (fp_lfs_rec_kind(m->ents[id].name) != FP_LFS_FILE)
         return FP_ERR_ISDIR;
     f->body.kind = fp_lfs_rec_kind(rec);
-    if (f->body.kind == FP_LFS_CTZ)
-        return fp_lfs_rec_words(fs, m, rec, &f->body.head, 2);
-    f->wblock = m->pair[0];
-    f->body.head = fp_lfs_rec_off(rec);
-    f->body.size = fp_lfs_rec_len(rec);
-    return FP_OK;
+    if (f->body.kind == FP_LFS_CTZ) {
+        err = fp_lfs_rec_words(fs, m, rec, &f->body.head, 2);
+    } else {
+        f->wblock = m->pair[0];
+        f->body.head = fp_lfs_rec_off(rec);
+        f->body.size = fp_lfs_rec_len(rec);
+    }
+    file->size = f->body.size;
+    return err;
 }
 
 int32_t fp_lfs_read_ro(struct fp_file *file, void *buf, uint32_t size)
 {
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
-    uint32_t pos = f->pos, n;
 
-    if (pos >= f->body.size)
-        return 0;
-    size = fp_lfs_min(size, f->body.size - pos);
-    for (uint32_t end = pos + size; pos < end; pos += n) {
+    for (uint32_t done = 0, n; done < size; done += n) {
+        const uint32_t pos = (uint32_t)file->pos + done;
         uint32_t block = f->wblock, off = f->body.head + pos;
         int err = FP_OK;
 
-        n = end - pos;
+        n = size - done;
         if (f->body.kind == FP_LFS_CTZ) {
             uint32_t index = fp_lfs_ctz_index(fs->block_size, pos, &off);
 
@@ -61,13 +61,11 @@ int32_t fp_lfs_read_ro(struct fp_file *file, void *buf, uint32_t size)
             err = fp_lfs_ctz_find(fs, f, index, &block);
         }
         if (!err)
-            err =
-                fp_lfs_read(fs, block, off, (uint8_t *)buf + (pos - f->pos), n);
+            err = fp_lfs_read(fs, block, off, (uint8_t *)buf + done, n);
         if (err)
             return err;
     }
-    f->pos = pos;
-    return (int32_t)size;
+    return FP_OK;
 }
 
 #else
