@@ -88,7 +88,8 @@
 
 /* 1: littlefs is slower and takes less, for small devices: it compares names on
  * flash, and of a file it remembers no places but where it stands. Else its
- * index has a hash of each name, and an open file the places of many blocks. */
+ * index has a hash of each name, and an open file the places of many blocks.
+ * What only reads is always so. */
 #ifndef FP_LFS_SMALL
 #define FP_LFS_SMALL FP_READONLY
 #endif

@@ -12,8 +12,7 @@
  * those near its target, which serve a sequential reader (half a read a block),
  * and those at equal distances of a power of two over the whole file, which
  * serve a random one. A walk starts from the nearest known block at or behind
- * its target. With FP_LFS_SMALL it remembers none, and each walk is from the
- * last block.
+ * its target. With FP_LFS_SMALL it remembers the one found last.
  *
  * Source: the format page, section 7.
  */
@@ -42,14 +41,18 @@ uint32_t fp_lfs_ctz_index(uint32_t block_size, uint32_t pos, uint32_t *off)
 
 #if FP_LFS_SMALL
 
-/* From the last block on, each time by the pointer that goes farthest and not
- * beyond. */
+/* From the last block on, or from the one found last if that is not before it,
+ * each time by the pointer that goes farthest and not beyond. */
 int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t index,
                     uint32_t *block)
 {
-    uint32_t off, at = fp_lfs_ctz_index(fs->block_size, f->body.size - 1, &off);
+    uint32_t at = f->found_index, next;
 
-    *block = f->body.head;
+    *block = f->found;
+    if (!*block || at < index) {
+        at = fp_lfs_ctz_index(fs->block_size, f->body.size - 1, &next);
+        *block = f->body.head;
+    }
     while (at > index) {
         uint32_t k = 0;
         int err;
@@ -61,6 +64,8 @@ int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t index,
             return err;
         at -= 1u << k;
     }
+    f->found_index = at;
+    f->found = *block;
     return *block < fs->block_count ? FP_OK : FP_ERR_CORRUPT;
 }
 

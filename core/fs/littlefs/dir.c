@@ -74,7 +74,8 @@ int fp_lfs_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
 
     if (err)
         return err;
-    d->node.what = FP_LFS_NODE_DIR;
+    if (!FP_READONLY)
+        d->node.what = FP_LFS_NODE_DIR;
     err = fp_lfs_enter(fs, &place, d->node.pair);
     if (err)
         return err;

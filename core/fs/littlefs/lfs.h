@@ -23,6 +23,10 @@
 #include "core/fs/fs.h"
 #include "core/fs/littlefs/tag.h"
 
+#if FP_READONLY && !FP_LFS_SMALL
+#error "FP_READONLY needs FP_LFS_SMALL: a reader has no room for more"
+#endif
+
 #define FP_LFS_NULL        0xffffffffu
 #define FP_LFS_ENTRIES_MAX 256     /* no driver writes more than 254 a pair */
 #define FP_LFS_BLOCK_MIN   104     /* below it the format cannot work */
@@ -181,7 +185,9 @@ struct fp_lfs_file {
     };
     struct fp_lfs_body body;  /* as seen through this handle */
     struct fp_lfs_body saved; /* as of the last sync */
-#if !FP_LFS_SMALL
+#if FP_LFS_SMALL
+    uint32_t found, found_index; /* block of the body (ctz.c); 0: none is */
+#else
     /* Where blocks of the body are (ctz.c): near the last target, and over the
      * whole of it. */
     struct fp_lfs_known known[2];
@@ -577,7 +583,7 @@ static inline void fp_lfs_ctz_forget(const struct fp_lfs *fs,
                                      struct fp_lfs_file *f)
 {
     (void)fs;
-    (void)f;
+    f->found = 0;
 }
 #else
 /* The file's part of the workspace, at f->buf, begins with where its blocks

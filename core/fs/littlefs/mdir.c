@@ -563,7 +563,7 @@ bool fp_lfs_ent_moved(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 {
     return (fs->gdisk.tag & ~FP_LFS_G_ORPHANS) ==
                fp_lfs_tag(FP_LFS_DELETE, id, 0) &&
-           fp_lfs_has_move(&fs->gwant) &&
+           (FP_READONLY || fp_lfs_has_move(&fs->gwant)) &&
            fp_lfs_pair_shares(fs->gdisk.pair, m->pair);
 }
 

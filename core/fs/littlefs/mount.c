@@ -301,7 +301,8 @@ static int walk_thread(struct fp_lfs *fs)
         if (err)
             return err;
     }
-    fs->gwant = fs->gdisk;
+    if (!FP_READONLY)
+        fs->gwant = fs->gdisk;
     if (FP_FS_CHECK)
         fs->mdir_count = thread.hops;
     return err == FP_ERR_NOENT ? FP_OK : err;
