@@ -42,7 +42,7 @@ CONFIGURATIONS = {
         'FP_DIR_STATE': 16, 'FRAME_MAX': 512, 'RX_SIZE': 'FP_LINK_RX_MIN(512)', 'TX_SIZE': 'FP_LINK_TX_MIN(512)', 'BLOCK_SIZE': 256,
         'WORKSPACE': 1104, 'CACHE_SIZE': 64, 'OPTIONS': 'NULL'}, 20 * KB, 4 * KB),
     'with-littlefs': Configuration('agent, link, protobuf and littlefs', 'littlefs', {
-        **SMALL, 'FP_NAME_MAX': 64, 'FP_PATH_MAX': 96, 'FP_MESSAGE_PATH_MAX': 96, 'FP_MESSAGE_NAME_MAX': 64, 'FP_FILE_STATE': 136,
+        **SMALL, 'FP_NAME_MAX': 64, 'FP_PATH_MAX': 96, 'FP_MESSAGE_PATH_MAX': 96, 'FP_MESSAGE_NAME_MAX': 64, 'FP_FILE_STATE': 112,
         'FP_DIR_STATE': 32, 'FRAME_MAX': 1024, 'RX_SIZE': 2 * (1024 + 48), 'TX_SIZE': 'FP_LINK_TX_MIN(1024)', 'BLOCK_SIZE': 1024,
         'WORKSPACE': 2600, 'CACHE_SIZE': 64, 'OPTIONS': '"entries=16,addresses=4,lookahead=8"'}, 36 * KB, 8 * KB),
 }
