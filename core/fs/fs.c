@@ -55,12 +55,13 @@ static bool is_rdonly(const struct fp_mount *mnt)
     return mnt->cfg.flags & FP_MOUNT_RDONLY;
 }
 
-/* What holds for every call that looks a path up. */
+/* What holds for every call that looks a path up. What nobody writes may have
+ * any name. */
 static int check_look(const struct fp_mount *mnt, const char *path)
 {
     if (!mnt->mounted)
         return FP_ERR_INVAL;
-    if (mnt->cfg.flags & FP_MOUNT_STORED)
+    if (mnt->cfg.flags & FP_MOUNT_STORED && is_rdonly(mnt))
         return path != NULL && path[0] == '/' ? FP_OK : FP_ERR_INVAL;
     return check_path(path);
 }
