@@ -77,11 +77,12 @@ static json_t *sentence(const char *text)
 json_t *fpd_job_json(const struct fpd_store_job *row,
                      const struct fpd_job *live)
 {
-    /* One that has ended is in no phase any more. */
+    const bool ended = row->ended_ms != 0;
+    /* One that has ended is in no phase any more, and has no rate. */
     json_t *obj =
         json_pack("{ss ss ss ss so}", "id", row->id, "kind", row->kind, "state",
-                  row->state, "phase", row->ended_ms ? row->state : row->phase,
-                  "progress", progress(row, live));
+                  row->state, "phase", ended ? row->state : row->phase,
+                  "progress", progress(row, ended ? NULL : live));
 
     if (!obj)
         return NULL;
