@@ -134,7 +134,7 @@ def test_a_full_daemon_is_not_a_full_device(small_disk):
         assert bed.http.put(bed.api(f'/devices/a1/fs/flash/{i}'), data=noise).status_code == 201
     fill(bed)
     for url in ('/devices/a1/fs/flash/little', '/devices/a1/storages/flash0/image'):
-        body = noise[:300_000] if url.endswith('little') else bytes(2 * MIB)
+        body = noise[:200_000] if url.endswith('little') else bytes(2 * MIB)
         full = bed.http.put(bed.api(url), data=body)
         assert (full.status_code, full.json()['type']) == (507, '/errors/daemon-full'), full.text
         assert 'volume' not in full.json()['detail'] and "daemon's disk" in full.json()['detail'] + full.json()['title'], full.text
