@@ -12,18 +12,6 @@
 
 #include <cmocka.h>
 
-#undef memcpy
-#undef memmove
-#undef memset
-#undef memcmp
-#undef memchr
-#undef strlen
-#undef strncmp
-#undef strcmp
-#undef strchr
-#undef strrchr
-#undef strspn
-#undef strcspn
 #define memcpy  small_memcpy
 #define memmove small_memmove
 #define memset  small_memset
