@@ -74,6 +74,14 @@ static struct usbdevfs_urb *urb_of(UMockdevIoctlData *data)
     return (struct usbdevfs_urb *)data->data;
 }
 
+/* What an ioctl points to at `offset`, or NULL: its program was killed before
+ * it was asked. */
+static UMockdevIoctlData *resolve(UMockdevIoctlData *data, gsize offset,
+                                  gsize size)
+{
+    return umockdev_ioctl_data_resolve(data, offset, size, NULL);
+}
+
 /* ---- the agent's end ---- */
 
 static void finish(struct device *d, GQueue *queue, int status)
@@ -163,14 +171,16 @@ static void stall(struct device *d)
         finish(d, &d->in, -EPIPE);
 }
 
-static void clear_halt(struct device *d, UMockdevIoctlData *arg)
+static int clear_halt(struct device *d, UMockdevIoctlData *arg)
 {
     unsigned endpoint;
-    g_autoptr(UMockdevIoctlData) data =
-        umockdev_ioctl_data_resolve(arg, 0, sizeof endpoint, NULL);
+    g_autoptr(UMockdevIoctlData) data = resolve(arg, 0, sizeof endpoint);
 
+    if (!data)
+        return EFAULT;
     memcpy(&endpoint, data->data, sizeof endpoint);
     *(endpoint & 0x80 ? &d->halted_in : &d->halted_out) = false;
+    return 0;
 }
 
 static void move_bytes(struct device *d)
@@ -213,13 +223,15 @@ static void join_agent(struct device *d)
 static int submit(struct device *d, UMockdevIoctlData *arg)
 {
     g_autoptr(UMockdevIoctlData) data =
-        umockdev_ioctl_data_resolve(arg, 0, sizeof(struct usbdevfs_urb), NULL);
-    struct usbdevfs_urb *urb = urb_of(data);
-    g_autoptr(UMockdevIoctlData) buffer = umockdev_ioctl_data_resolve(
-        data, offsetof(struct usbdevfs_urb, buffer),
-        (gsize)urb->buffer_length, NULL);
+        resolve(arg, 0, sizeof(struct usbdevfs_urb));
+    struct usbdevfs_urb *urb = data ? urb_of(data) : NULL;
+    g_autoptr(UMockdevIoctlData) buffer =
+        data ? resolve(data, offsetof(struct usbdevfs_urb, buffer),
+                       (gsize)urb->buffer_length)
+             : NULL;
 
-    (void)buffer; /* it belongs to `data` now, as urb->buffer */
+    if (!buffer) /* which belongs to `data` now, as urb->buffer */
+        return EFAULT;
     if (d->gone)
         return ENODEV;
     if (urb->type != USBDEVFS_URB_TYPE_BULK)
@@ -247,11 +259,11 @@ static int reap(struct device *d, UMockdevIoctlData *arg)
     data = g_queue_pop_head(&d->done);
     if (!data)
         return d->gone ? ENODEV : EAGAIN;
-    g_autoptr(UMockdevIoctlData) where =
-        umockdev_ioctl_data_resolve(arg, 0, sizeof(gpointer), NULL);
-    umockdev_ioctl_data_set_ptr(where, 0, data);
+    g_autoptr(UMockdevIoctlData) where = resolve(arg, 0, sizeof(gpointer));
+    if (where)
+        umockdev_ioctl_data_set_ptr(where, 0, data);
     umockdev_ioctl_data_unref(data);
-    return 0;
+    return where ? 0 : EFAULT;
 }
 
 static bool discard_from(struct device *d, GQueue *queue, gulong urb)
@@ -290,9 +302,10 @@ static int answer(struct device *d, gulong request, UMockdevIoctlData *arg)
 
     switch (request) {
     case USBDEVFS_GET_CAPABILITIES: {
-        g_autoptr(UMockdevIoctlData) data =
-            umockdev_ioctl_data_resolve(arg, 0, sizeof caps, NULL);
+        g_autoptr(UMockdevIoctlData) data = resolve(arg, 0, sizeof caps);
 
+        if (!data)
+            return EFAULT;
         memcpy(data->data, &caps, sizeof caps);
         return 0;
     }
@@ -307,8 +320,7 @@ static int answer(struct device *d, gulong request, UMockdevIoctlData *arg)
         d->agent = -1;
         return 0;
     case USBDEVFS_CLEAR_HALT:
-        clear_halt(d, arg);
-        return 0;
+        return clear_halt(d, arg);
     case USBDEVFS_SUBMITURB:
         return submit(d, arg);
     case USBDEVFS_REAPURB:
