@@ -169,13 +169,14 @@ static void change(struct fpc_image_blank *blank, size_t off, size_t size)
     }
 }
 
-/* [off, off + size), not empty, was programmed: a piece whose last byte was so
- * is thought to be full. */
+/* [off, off + size), not empty, was programmed: a piece is thought to be full
+ * when its last byte was so, or something behind it. */
 static void programmed(struct fpc_image_blank *blank, size_t off, size_t size)
 {
     if (!blank->behind)
         return;
-    for (size_t i = off / PIECE; (i + 1) * PIECE <= off + size; i++)
+    for (size_t i = off / PIECE - (off >= PIECE); (i + 1) * PIECE <= off + size;
+         i++)
         if (blank->written[(i + 1) * PIECE_UNITS - 1] == NOT_YET)
             give(blank, i);
 }

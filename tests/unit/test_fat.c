@@ -801,6 +801,86 @@ static void an_alias_is_found_after_it_was_not_there(void **state)
     drop(&v);
 }
 
+#if !FP_FAT_SMALL
+static int (*ram_read)(struct fp_bdev *, fp_addr, void *, uint32_t);
+static unsigned reads;
+
+static int count_read(struct fp_bdev *dev, fp_addr off, void *buf,
+                      uint32_t size)
+{
+    reads++;
+    return ram_read(dev, off, buf, size);
+}
+
+static unsigned reads_of_new_names(struct vol *v, int from, int count)
+{
+    char path[40];
+
+    reads = 0;
+    for (int i = from; i < from + count; i++) {
+        sprintf(path, "/d/A long name %d.text", i);
+        fat_ok(put(v, path, ""), path);
+    }
+    return reads;
+}
+
+/* 100 names later the directory is ten times as long, and all of them begin
+ * alike; still neither the name nor room for it is looked for in all of it. */
+static void the_last_name_costs_what_the_first_did(void **state)
+{
+    struct fp_bdev_ops ops;
+    unsigned first, last;
+    struct vol v;
+
+    (void)state;
+    make(&v, 1 << 20, 512, NULL);
+    ops = *v.ram.bdev.ops;
+    ram_read = ops.read;
+    ops.read = count_read;
+    v.ram.bdev.ops = &ops;
+    fat_ok(fp_fs_mkdir(&v.mnt, "/d"), "mkdir");
+    reads_of_new_names(&v, 100, 10);
+    first = reads_of_new_names(&v, 110, 10);
+    reads_of_new_names(&v, 120, 80);
+    last = reads_of_new_names(&v, 200, 10);
+    assert_true(first > 0);
+    assert_in_range(last, 0, 2 * first);
+    drop(&v);
+}
+#endif
+
+static uint64_t free_blocks(struct vol *v)
+{
+    struct fp_statfs st;
+
+    fat_ok(fp_fs_statfs(&v->mnt, &st), "statfs");
+    return st.free / 512;
+}
+
+/* Sixteen slots are a cluster, and "." and ".." have two of them: the directory
+ * is full with fourteen names, and stays as long when one goes and one comes. */
+static void room_that_a_name_leaves_is_taken_again(void **state)
+{
+    char path[20];
+    uint64_t before;
+    struct vol v;
+
+    (void)state;
+    make(&v, 1 << 18, 512, "cluster=512");
+    fat_ok(fp_fs_mkdir(&v.mnt, "/D"), "mkdir");
+    for (int i = 0; i < 14; i++) {
+        sprintf(path, "/D/F%d", i);
+        fat_ok(put(&v, path, ""), path);
+    }
+    before = free_blocks(&v);
+    fat_ok(fp_fs_remove(&v.mnt, "/D/F7"), "remove");
+    fat_ok(put(&v, "/D/G", ""), "put");
+    assert_int_equal(free_blocks(&v), before);
+    fat_ok(put(&v, "/D/H", ""), "put");
+    assert_int_equal(free_blocks(&v), before - 1);
+    drop(&v);
+}
+
 static void put_bytes(struct vol *v, const char *path, const uint8_t *bytes,
                       uint32_t size)
 {
@@ -878,6 +958,10 @@ int main(void)
         cmocka_unit_test(large_writes_are_programmed_in_runs),
         cmocka_unit_test(names_are_found_after_any_change),
         cmocka_unit_test(an_alias_is_found_after_it_was_not_there),
+#if !FP_FAT_SMALL
+        cmocka_unit_test(the_last_name_costs_what_the_first_did),
+#endif
+        cmocka_unit_test(room_that_a_name_leaves_is_taken_again),
         cmocka_unit_test(a_directory_is_not_found_where_it_was),
     };
 

@@ -80,15 +80,29 @@ static const uint8_t *push_end(struct fp_fat *fs, struct gap *gap)
     return raw;
 }
 
-/* Through all slots, and on until there is room. */
+/* Where there can be room, or else an alias that is taken. */
+static void start(const struct fp_fat *fs, struct gap *gap,
+                  const struct fp_fat_place *place)
+{
+    gap->run = gap->digits = 0;
+    fp_fat_cursor_start(&gap->at, place->dir);
+#if !FP_FAT_SMALL
+    if (!gap->digit && gap->aligned)
+        fp_fat_index_start_room(&fs->index, place->slots, &gap->at);
+#else
+    (void)fs;
+#endif
+}
+
+/* Through all slots that an alias may be in, and on until there is room. */
 static void scan(struct fp_fat *fs, struct gap *gap, struct fp_fat_place *place)
 {
     const uint8_t *raw = NULL;
     bool is_end = false;
 
-    gap->run = gap->digits = 0;
-    fp_fat_cursor_start(&gap->at, place->dir);
-    while (!fs->err && !(is_end && gap->run == place->slots)) {
+    start(fs, gap, place);
+    while (!fs->err &&
+           !((is_end || !gap->digit) && gap->run == place->slots)) {
         /* Within a sector of a cluster the next slot is behind this one. */
         raw = !FP_FAT_SMALL && raw && !is_end && gap->at.head &&
                       (uint32_t)(raw + FP_FAT_SLOT - fs->win.buf) &
@@ -110,6 +124,21 @@ static void scan(struct fp_fat *fs, struct gap *gap, struct fp_fat_place *place)
     }
 }
 
+/* Where the digit of an alias goes, if only a look can tell which. */
+static uint8_t *alias_of(struct fp_fat *fs, struct fp_fat_place *place,
+                         uint32_t round)
+{
+#if !FP_FAT_SMALL
+    uint32_t known = place->dir == fs->index.dir ? ROUNDS_MAX : 0;
+
+    for (uint32_t i = 0; i < known; i++)
+        if (fp_fat_index_digit(
+                fs, place->raw, fp_fat_alias_make(fs, place->raw, i)))
+            return NULL;
+#endif
+    return fp_fat_alias_make(fs, place->raw, round);
+}
+
 void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place)
 {
     uint32_t digit, round = 0;
@@ -119,7 +148,7 @@ void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place)
     place->slots = 1 + (fs->units + 12) / 13;
     gap.aligned = place->slots <= fs->sector_size / FP_FAT_SLOT;
     do {
-        gap.digit = fs->units ? fp_fat_alias_make(fs, place->raw, round) : NULL;
+        gap.digit = fs->units ? alias_of(fs, place, round) : NULL;
         scan(fs, &gap, place);
         if (fs->err == FP_ERR_NOSPC && gap.aligned) {
             fs->err = FP_OK;
@@ -134,6 +163,8 @@ void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place)
     if (gap.digit)
         *gap.digit = (uint8_t)('0' + digit);
 #if !FP_FAT_SMALL
+    if (gap.aligned && !fs->err)
+        fp_fat_index_room(&fs->index, place);
     fp_fat_index_add(fs, place);
 #endif
 }
@@ -170,6 +201,7 @@ void fp_fat_entry_drop(struct fp_fat *fs, const struct fp_fat_place *place)
 
 #if !FP_FAT_SMALL
     fp_fat_index_gone(fs);
+    fp_fat_index_freed(fs);
 #endif
     *fp_fat_edit(fs, place->sector, place->off) = FP_FAT_FREE;
     for (uint32_t left = place->slots; left > 1; left--) {

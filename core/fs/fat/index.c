@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
  * Finding names without reading a directory from its start each time, where
- * there is room for it (FP_FAT_SMALL). Three things are noted:
+ * there is room for it (FP_FAT_SMALL). Four things are noted:
  *
  * - Of one directory that was searched in vain, a bit for the hash of each name
  *   in it, and of each that comes to it. A name whose bit is clear is not there.
  *   That stays right whatever is removed, moved away or made of its clusters,
  *   for a bit too many only costs a search; and every name that comes goes by
- *   fp_fat_room().
+ *   fp_fat_room(). An alias whose bit is clear is nobody's yet, either.
  * - Where the last name was found. The next search starts behind it, as long
  *   as nothing has changed on the volume: who reads the files of a directory
  *   one after the other finds each at once.
- *
  * - Where directories on the way to others were found. The entry is still there
  *   until one goes or a cluster is freed, so that it is looked at first.
+ * - Where a directory last had room for an entry, the first that there was. Up
+ *   to there none of as many slots comes to be before an entry goes; so who
+ *   makes many files in a directory does not look through all of it for each.
  *
  * Only the last component of a path counts for the first two, or the
  * directories on the way would take turns.
@@ -42,6 +44,26 @@ void fp_fat_index_start(struct fp_fat *fs)
 {
     fs->index.dir = fs->index.at.head = FP_FAT_NONE;
     fp_fat_index_gone(fs);
+    fp_fat_index_freed(fs);
+}
+
+void fp_fat_index_room(struct fp_fat_index *index,
+                       const struct fp_fat_place *place)
+{
+    index->room = place->first;
+    index->room_slots = place->slots;
+}
+
+void fp_fat_index_start_room(const struct fp_fat_index *index, uint32_t slots,
+                             struct fp_fat_cursor *at)
+{
+    if (index->room.head == at->head && index->room_slots <= slots)
+        *at = index->room;
+}
+
+void fp_fat_index_freed(struct fp_fat *fs)
+{
+    fs->index.room.head = FP_FAT_NONE;
 }
 
 void fp_fat_index_gone(struct fp_fat *fs)
@@ -54,6 +76,19 @@ void fp_fat_index_add(struct fp_fat *fs, const struct fp_fat_place *place)
 {
     if (place->dir == fs->index.dir)
         add(fs, place);
+}
+
+bool fp_fat_index_digit(const struct fp_fat *fs, const uint8_t *raw,
+                        uint8_t *digit)
+{
+    uint32_t hashes[2];
+
+    for (*digit = '1'; *digit <= '9'; ++*digit) {
+        fp_fat_name_hashes(fs, raw, hashes);
+        if (!has(&fs->index, hashes[0]))
+            return true;
+    }
+    return false;
 }
 
 /* From `at` to the end. */

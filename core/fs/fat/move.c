@@ -23,6 +23,9 @@ static void drop_peer(struct fp_fat *fs, uint8_t *raw)
     uint8_t sum = fp_fat_checksum(raw);
     uint32_t off = (uint32_t)(raw - fs->win.buf);
 
+#if !FP_FAT_SMALL
+    fp_fat_index_freed(fs);
+#endif
     for (;;) {
         *fp_fat_edit(fs, fs->win.sector, off) = FP_FAT_FREE;
         if (!off)

@@ -55,14 +55,24 @@ bool fp_fat_time_get(const struct fp_fat *fs, const uint8_t *raw, int64_t *ns)
 }
 
 #if !FP_READONLY
+/* The fields of the time of day, which are no more than divisions. */
+static uint32_t clock_of(uint32_t s)
+{
+    return s / 3600 << 11 | s / 60 % 60 << 5 | s % 60 / 2;
+}
+
 void fp_fat_time_set(const struct fp_fat *fs, uint8_t *raw, int64_t ns)
 {
     int64_t since = ns / NS_PER_S + ahead(fs);
-    uint32_t s = since < 0 ? 0 : (uint32_t)since, stamp = 0;
+    uint32_t s = since < 0 ? 0 : (uint32_t)since, stamp = 0, least = 1;
 
     if (since >= (int64_t)DAYS_MAX * DAY_S)
         s = DAYS_MAX * DAY_S - 1;
-    for (uint32_t bit = 1u << 31; bit; bit >>= 1)
+    if (!FP_FAT_SMALL) { /* where these are at hand, half of the bits */
+        stamp = clock_of(s % DAY_S);
+        least = 1u << 16;
+    }
+    for (uint32_t bit = 1u << 31; bit >= least; bit >>= 1)
         if (seconds_of(stamp | bit) <= s)
             stamp |= bit;
     fp_fat_put32(raw + FP_FAT_AT_TIME, stamp + STAMP_1980);

@@ -154,6 +154,8 @@ struct fp_fat_index {
     struct fp_fat_cursor at; /* behind the name that was found last ... */
     uint32_t changes;        /* ... and fs->changes then */
     struct fp_fat_cursor ways[FP_FAT_WAYS]; /* at directories, by their own */
+    struct fp_fat_cursor room; /* before it no sector of its directory has ... */
+    uint32_t room_slots;       /* ... so many free slots in a row */
 };
 #endif
 
@@ -414,12 +416,27 @@ int fp_fat_mount_rw(struct fp_mount *mnt);
 int fp_fat_sync(struct fp_mount *mnt);
 
 /* index.c */
+#if !FP_FAT_SMALL
 /* Nothing is known yet. */
 void fp_fat_index_start(struct fp_fat *fs);
 /* An entry goes, or a cluster is freed. */
 void fp_fat_index_gone(struct fp_fat *fs);
 /* An entry is going to be there: its names are in place->raw and fs->name. */
 void fp_fat_index_add(struct fp_fat *fs, const struct fp_fat_place *place);
+/* The first slots of a directory that are free, so many in a row in a sector,
+ * are those of place. */
+void fp_fat_index_room(struct fp_fat_index *index,
+                       const struct fp_fat_place *place);
+/* From where on there may be so many; `at` is at the directory's start. */
+void fp_fat_index_start_room(const struct fp_fat_index *index, uint32_t slots,
+                             struct fp_fat_cursor *at);
+/* A slot is going to be free. */
+void fp_fat_index_freed(struct fp_fat *fs);
+/* Gives the alias in raw, of the directory that is known, a digit that makes it
+ * nobody's. False: none may. */
+bool fp_fat_index_digit(const struct fp_fat *fs, const uint8_t *raw,
+                        uint8_t *digit);
+#endif
 
 /* alloc.c */
 /* A free cluster, behind `near` if that can be, now the end of a chain. */
