@@ -101,8 +101,7 @@ static void scan(struct fp_fat *fs, struct gap *gap, struct fp_fat_place *place)
     bool is_end = false;
 
     start(fs, gap, place);
-    while (!fs->err &&
-           !((is_end || !gap->digit) && gap->run == place->slots)) {
+    while (!fs->err && !((is_end || !gap->digit) && gap->run == place->slots)) {
         /* Within a sector of a cluster the next slot is behind this one. */
         raw = !FP_FAT_SMALL && raw && !is_end && gap->at.head &&
                       (uint32_t)(raw + FP_FAT_SLOT - fs->win.buf) &
@@ -132,8 +131,8 @@ static uint8_t *alias_of(struct fp_fat *fs, struct fp_fat_place *place,
     uint32_t known = place->dir == fs->index.dir ? ROUNDS_MAX : 0;
 
     for (uint32_t i = 0; i < known; i++)
-        if (fp_fat_index_digit(
-                fs, place->raw, fp_fat_alias_make(fs, place->raw, i)))
+        if (fp_fat_index_digit(fs, place->raw,
+                               fp_fat_alias_make(fs, place->raw, i)))
             return NULL;
 #endif
     return fp_fat_alias_make(fs, place->raw, round);
