@@ -20,38 +20,47 @@
 /* More would queue up at the folder that they make files in. */
 #define THREADS_MAX 2
 
+/* The owner's hand is the first, those of the threads are behind it. */
+#define HANDS (1 + THREADS_MAX)
+
+struct worker {
+    struct fpc_belt *belt;
+    void *hand;
+    pthread_t thread;
+};
+
 struct fpc_belt {
-    void (*work)(void *tray);
-    size_t tray_size;
-    unsigned count;
-    pthread_mutex_t lock; /* all below */
-    pthread_cond_t waits; /* trays, for a thread */
-    pthread_cond_t back;  /* the first tray is, and the owner waits for it */
+    struct fpc_belt_kind kind; /* its sizes rounded up */
+    pthread_mutex_t lock;      /* all below */
+    pthread_cond_t waits;      /* trays, for a thread */
+    pthread_cond_t back; /* the first tray is, and the owner waits for it */
     uint64_t taken, begun, given;
     bool owner_waits, ends;
     unsigned idle, thread_count;
-    pthread_t threads[THREADS_MAX];
+    struct worker workers[HANDS];
     uint8_t *trays;
     bool done[]; /* of each tray */
 };
 
 static void *tray_at(struct fpc_belt *belt, uint64_t number)
 {
-    return belt->trays + (size_t)(number % belt->count) * belt->tray_size;
+    return belt->trays +
+           (size_t)(number % belt->kind.count) * belt->kind.tray_size;
 }
 
 static bool *done_at(struct fpc_belt *belt, uint64_t number)
 {
-    return &belt->done[number % belt->count];
+    return &belt->done[number % belt->kind.count];
 }
 
 /* On the next one, which there is. Locked, but for the work. */
-static void work_on_next(struct fpc_belt *belt)
+static void work_on_next(struct worker *worker)
 {
+    struct fpc_belt *belt = worker->belt;
     const uint64_t number = belt->begun++;
 
     pthread_mutex_unlock(&belt->lock);
-    belt->work(tray_at(belt, number));
+    belt->kind.work(tray_at(belt, number), worker->hand);
     pthread_mutex_lock(&belt->lock);
     *done_at(belt, number) = true;
     if (belt->owner_waits && number == belt->taken)
@@ -60,12 +69,13 @@ static void work_on_next(struct fpc_belt *belt)
 
 static void *run(void *ctx)
 {
-    struct fpc_belt *belt = ctx;
+    struct worker *worker = ctx;
+    struct fpc_belt *belt = worker->belt;
 
     pthread_mutex_lock(&belt->lock);
     while (!belt->ends) {
         if (belt->begun < belt->given) {
-            work_on_next(belt);
+            work_on_next(worker);
             continue;
         }
         belt->idle++;
@@ -77,17 +87,17 @@ static void *run(void *ctx)
 }
 
 /* Signals that end the process are for the thread that makes them wait. */
-static bool start(struct fpc_belt *belt, pthread_t *thread)
+static bool start(struct worker *worker)
 {
 #ifdef _WIN32
-    return pthread_create(thread, NULL, run, belt) == 0;
+    return pthread_create(&worker->thread, NULL, run, worker) == 0;
 #else
     sigset_t all, was;
     bool started;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &was);
-    started = pthread_create(thread, NULL, run, belt) == 0;
+    started = pthread_create(&worker->thread, NULL, run, worker) == 0;
     pthread_sigmask(SIG_SETMASK, &was, NULL);
     return started;
 #endif
@@ -98,27 +108,40 @@ static void get_help(struct fpc_belt *belt)
     if (belt->idle > 0)
         pthread_cond_signal(&belt->waits);
     else if (belt->thread_count < THREADS_MAX &&
-             start(belt, &belt->threads[belt->thread_count]))
+             start(&belt->workers[1 + belt->thread_count]))
         belt->thread_count++;
 }
 
-struct fpc_belt *fpc_belt_new(void (*work)(void *tray), size_t tray_size,
-                              unsigned count)
+static size_t round_up(size_t size)
 {
     const size_t unit = _Alignof(max_align_t);
+
+    return (size + unit - 1) / unit * unit;
+}
+
+struct fpc_belt *fpc_belt_new(const struct fpc_belt_kind *kind)
+{
     struct fpc_belt *belt =
-        calloc(1, sizeof *belt + count * sizeof belt->done[0]);
+        calloc(1, sizeof *belt + kind->count * sizeof belt->done[0]);
+    uint8_t *hands;
 
     if (!belt)
         return NULL;
-    belt->work = work;
-    belt->tray_size = (tray_size + unit - 1) / unit * unit;
-    belt->count = count;
-    belt->trays = calloc(count, belt->tray_size);
+    belt->kind = *kind;
+    belt->kind.tray_size = round_up(kind->tray_size);
+    belt->kind.hand_size = round_up(kind->hand_size);
+    belt->trays = calloc(1, kind->count * belt->kind.tray_size +
+                                HANDS * belt->kind.hand_size);
     if (!belt->trays) {
         free(belt);
         return NULL;
     }
+    hands = belt->trays + kind->count * belt->kind.tray_size;
+    for (unsigned i = 0; i < HANDS; i++)
+        belt->workers[i] = (struct worker){
+            .belt = belt,
+            .hand = hands + i * belt->kind.hand_size,
+        };
     pthread_mutex_init(&belt->lock, NULL);
     pthread_cond_init(&belt->waits, NULL);
     pthread_cond_init(&belt->back, NULL);
@@ -128,15 +151,16 @@ struct fpc_belt *fpc_belt_new(void (*work)(void *tray), size_t tray_size,
 /* given and taken are changed by the owner alone. */
 void *fpc_belt_empty(struct fpc_belt *belt)
 {
-    return belt->given - belt->taken < belt->count ? tray_at(belt, belt->given)
-                                                   : NULL;
+    return belt->given - belt->taken < belt->kind.count
+               ? tray_at(belt, belt->given)
+               : NULL;
 }
 
 void fpc_belt_give(struct fpc_belt *belt)
 {
     pthread_mutex_lock(&belt->lock);
     *done_at(belt, belt->given++) = false;
-    if (belt->given - belt->begun > belt->count / 2)
+    if (belt->given - belt->begun > belt->kind.count / 2)
         get_help(belt);
     pthread_mutex_unlock(&belt->lock);
 }
@@ -148,7 +172,7 @@ void *fpc_belt_take(struct fpc_belt *belt)
     pthread_mutex_lock(&belt->lock);
     while (belt->taken < belt->given && !*done_at(belt, belt->taken)) {
         if (belt->begun < belt->given) {
-            work_on_next(belt);
+            work_on_next(&belt->workers[0]);
             continue;
         }
         belt->owner_waits = true;
@@ -177,7 +201,9 @@ void fpc_belt_free(struct fpc_belt *belt)
     pthread_cond_broadcast(&belt->waits);
     pthread_mutex_unlock(&belt->lock);
     for (unsigned i = 0; i < belt->thread_count; i++)
-        pthread_join(belt->threads[i], NULL);
+        pthread_join(belt->workers[1 + i].thread, NULL);
+    for (unsigned i = 0; i < HANDS && belt->kind.leave; i++)
+        belt->kind.leave(belt->workers[i].hand);
     pthread_cond_destroy(&belt->back);
     pthread_cond_destroy(&belt->waits);
     pthread_mutex_destroy(&belt->lock);

@@ -13,7 +13,9 @@
  *
  * Memory  all trays from _new to _free, zeroed at first; the belt looks at
  *         nothing in them. One is its owner's from _empty to _give, and from
- *         _take to the next _empty; between _give and _take it is `work`'s
+ *         _take to the next _empty; between _give and _take it is `work`'s.
+ *         A hand is what one who works keeps from tray to tray, zeroed at
+ *         first, too: each has its own
  * Errors  are left in the tray, for whoever takes it
  * Thread  one owner; `work` runs in several, its signals blocked, on a tray
  *         each
@@ -25,9 +27,16 @@
 
 struct fpc_belt;
 
+struct fpc_belt_kind {
+    void (*work)(void *tray, void *hand);
+    size_t tray_size;
+    unsigned count;            /* of trays */
+    size_t hand_size;          /* 0: work is given nothing that counts */
+    void (*leave)(void *hand); /* of each in _free; NULL: nothing is to do */
+};
+
 /* NULL: out of memory. */
-struct fpc_belt *fpc_belt_new(void (*work)(void *tray), size_t tray_size,
-                              unsigned count);
+struct fpc_belt *fpc_belt_new(const struct fpc_belt_kind *kind);
 /* A tray to fill; NULL: all are on the belt. */
 void *fpc_belt_empty(struct fpc_belt *belt);
 /* What _empty last answered goes on the belt. */

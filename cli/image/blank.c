@@ -120,11 +120,12 @@ static bool write_first(int fd, const uint8_t *src, size_t size, size_t at)
     return true;
 }
 
-static void write_tray(void *tray)
+static void write_tray(void *tray, void *hand)
 {
     struct tray *t = tray;
     const size_t at = t->piece * PIECE;
 
+    (void)hand;
     t->failed = !write_first(t->blank->fd, t->blank->mem + at, PIECE, at);
 }
 
@@ -278,10 +279,16 @@ int fpc_image_blank_open(struct fpc_image_blank *blank, const char *path)
 /* Without the memory for it, all is written at the end. */
 void fpc_image_blank_follow(struct fpc_image_blank *blank)
 {
+    const struct fpc_belt_kind kind = {
+        .work = write_tray,
+        .tray_size = sizeof(struct tray),
+        .count = TRAYS,
+    };
+
     blank->written =
         calloc(blank->size / PIECE + 1, PIECE_UNITS * sizeof *blank->written);
     if (blank->written)
-        blank->behind = fpc_belt_new(write_tray, sizeof(struct tray), TRAYS);
+        blank->behind = fpc_belt_new(&kind);
 }
 
 /* Up to where the units from that at `at` on are in the same state. */

@@ -5,6 +5,7 @@
 
 #include "cli/belt.h"
 #include "cli/command.h"
+#include "cli/image/folder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -66,10 +67,10 @@ static int read_small(struct tray *t, int fd)
     return n < 0 ? errno : 0;
 }
 
-static void read_tray(void *tray)
+static void read_tray(void *tray, void *folder)
 {
     struct tray *t = tray;
-    const int fd = open(t->path, O_RDONLY | O_CLOEXEC);
+    const int fd = fpc_folder_open(folder, t->path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0) {
         t->error = errno;
@@ -147,8 +148,16 @@ static struct tray *fetch(struct fpc_reader *reader,
 
 static bool make_belt(struct fpc_reader *reader)
 {
+    const struct fpc_belt_kind kind = {
+        .work = read_tray,
+        .tray_size = sizeof(struct tray),
+        .count = TRAYS,
+        .hand_size = sizeof(struct fpc_folder),
+        .leave = fpc_folder_close,
+    };
+
     if (!reader->belt)
-        reader->belt = fpc_belt_new(read_tray, sizeof(struct tray), TRAYS);
+        reader->belt = fpc_belt_new(&kind);
     return reader->belt;
 }
 

@@ -6,6 +6,7 @@
  */
 #define _XOPEN_SOURCE 700
 #include "cli/belt.h"
+#include "cli/image/folder.h"
 #include "cli/image/sink.h"
 #include "core/host/name.h"
 
@@ -31,9 +32,10 @@ struct tray {
 /* --- bytes ---------------------------------------------------------------- */
 
 /* Never through a symbolic link. */
-static int open_new(const char *path, int how)
+static int open_new(struct fpc_folder *folder, const char *path, int how)
 {
-    return open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | how, 0666);
+    return fpc_folder_open(folder, path,
+                           O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | how);
 }
 
 static bool write_all(int fd, const void *buf, size_t size)
@@ -65,9 +67,9 @@ static void set_time(int fd, const struct fp_stat *st)
 }
 
 /* Whole, into a file that `how` opens. 0, or an errno. */
-static int write_file(const struct tray *t, int how)
+static int write_file(const struct tray *t, struct fpc_folder *folder, int how)
 {
-    const int fd = open_new(t->path, how);
+    const int fd = open_new(folder, t->path, how);
     int error = 0;
 
     if (fd < 0)
@@ -96,7 +98,7 @@ static int take(void *ctx, const void *buf, size_t size)
 int fpc_sink_write_file(struct fpc_image *image, const struct fpc_node *node,
                         const char *path)
 {
-    struct output out = { .path = path, .fd = open_new(path, O_TRUNC) };
+    struct output out = { .path = path, .fd = open_new(NULL, path, O_TRUNC) };
     int status;
 
     if (out.fd < 0)
@@ -116,11 +118,11 @@ int fpc_sink_write_file(struct fpc_image *image, const struct fpc_node *node,
 /* One that is there already is left alone here, and written over by the owner
  * of the belt when it comes back: two names of the image that are one to this
  * host are written one after the other that way. */
-static void write_tray(void *tray)
+static void write_tray(void *tray, void *folder)
 {
     struct tray *t = tray;
 
-    t->error = write_file(t, O_EXCL);
+    t->error = write_file(t, folder, O_EXCL);
 }
 
 /* What became of the next one on the belt. After a failure nobody asks. */
@@ -132,7 +134,7 @@ static int take_back(struct fpc_sink *sink, bool *none)
     if (!t || sink->failed)
         return FPC_EXIT_OK;
     if (t->error == EEXIST)
-        t->error = write_file(t, O_TRUNC);
+        t->error = write_file(t, NULL, O_TRUNC);
     if (t->error == 0)
         return FPC_EXIT_OK;
     sink->failed = true;
@@ -241,12 +243,19 @@ static int refuse_name(const char *path)
 
 static int dir_open(struct fpc_sink *sink, const char *path)
 {
+    const struct fpc_belt_kind kind = {
+        .work = write_tray,
+        .tray_size = sizeof(struct tray),
+        .count = TRAYS,
+        .hand_size = sizeof(struct fpc_folder),
+        .leave = fpc_folder_close,
+    };
     int status = make_dir(path);
 
     if (status)
         return status;
     sink->path = path;
-    sink->belt = fpc_belt_new(write_tray, sizeof(struct tray), TRAYS);
+    sink->belt = fpc_belt_new(&kind);
     return sink->belt ? FPC_EXIT_OK
                       : (fpc_error("out of memory"), FPC_EXIT_FAILED);
 }

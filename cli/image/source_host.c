@@ -95,28 +95,34 @@ static bool is_file(const struct dirent *entry)
 #endif
 }
 
+static int add_entry(struct fpc_sources *list, const char *dir,
+                     const struct dirent *entry)
+{
+    const size_t size = strlen(dir), n = strlen(entry->d_name);
+    char path[PATH_MAX];
+
+    if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+        return FPC_EXIT_OK;
+    if (size + 1 + n >= sizeof path) {
+        errno = ENAMETOOLONG;
+        return fpc_failed(dir);
+    }
+    memcpy(path, dir, size);
+    path[size] = '/';
+    memcpy(path + size + 1, entry->d_name, n + 1);
+    return is_file(entry) ? add_file(list, path) : add(list, path);
+}
+
 static int add_entries(struct fpc_sources *list, const char *dir)
 {
     struct dirent **names;
-    char path[PATH_MAX];
     int status = FPC_EXIT_OK, count = scandir(dir, &names, NULL, alphasort);
 
     if (count < 0)
         return fpc_failed(dir);
     for (int i = 0; i < count; i++) {
-        const char *name = names[i]->d_name;
-
-        if (status == FPC_EXIT_OK && strcmp(name, ".") != 0 &&
-            strcmp(name, "..") != 0) {
-            if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >=
-                sizeof path) {
-                errno = ENAMETOOLONG;
-                status = fpc_failed(dir);
-            } else {
-                status =
-                    is_file(names[i]) ? add_file(list, path) : add(list, path);
-            }
-        }
+        if (status == FPC_EXIT_OK)
+            status = add_entry(list, dir, names[i]);
         free(names[i]);
     }
     free(names);

@@ -20,6 +20,11 @@ struct tray {
     bool signals_wait, is_owner;
 };
 
+/* Changed without a lock. */
+struct hand {
+    unsigned worked;
+};
+
 static struct fpc_belt *belt;
 static pthread_t owner;
 static atomic_uint worked;
@@ -27,9 +32,10 @@ static atomic_uint worked;
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static bool shut; /* and the owner opens it */
 
-static void work(void *ctx)
+static void work(void *ctx, void *hand)
 {
     struct tray *t = ctx;
+    struct hand *h = hand;
     sigset_t blocked;
 
     t->is_owner = pthread_equal(pthread_self(), owner);
@@ -43,16 +49,36 @@ static void work(void *ctx)
     pthread_sigmask(SIG_BLOCK, NULL, &blocked);
     t->signals_wait = sigismember(&blocked, SIGINT);
     t->square = t->number * t->number;
+    h->worked++;
     worked++;
+}
+
+static unsigned left, hands; /* what all of them worked, how many did */
+
+static void leave(void *hand)
+{
+    const struct hand *h = hand;
+
+    left += h->worked;
+    hands += h->worked > 0;
 }
 
 static int setup(void **state)
 {
+    const struct fpc_belt_kind kind = {
+        .work = work,
+        .tray_size = sizeof(struct tray),
+        .count = COUNT,
+        .hand_size = sizeof(struct hand),
+        .leave = leave,
+    };
+
     (void)state;
     owner = pthread_self();
     worked = 0;
     shut = false;
-    belt = fpc_belt_new(work, sizeof(struct tray), COUNT);
+    left = hands = 0;
+    belt = fpc_belt_new(&kind);
     assert_non_null(belt);
     return 0;
 }
@@ -61,6 +87,8 @@ static int teardown(void **state)
 {
     (void)state;
     fpc_belt_free(belt);
+    assert_int_equal(left, worked); /* each tray in somebody's hand */
+    assert_in_range(hands, 0, 3);
     return 0;
 }
 
