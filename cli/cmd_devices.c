@@ -222,6 +222,17 @@ static void print_link(const json_t *link)
     putchar('\n');
 }
 
+static void print_left_out(const json_t *parts)
+{
+    const json_t *part;
+    size_t i;
+
+    json_array_foreach(parts, i, part)
+        printf("%s%s", i ? ", " : "without   ", json_string_value(part));
+    if (json_array_size(parts))
+        putchar('\n');
+}
+
 static void print_device(const json_t *device)
 {
     struct volume_columns w = { 0, 8, 10 };
@@ -250,6 +261,7 @@ static void print_device(const json_t *device)
         fpc_print_name(stdout, text, strlen(text));
         putchar('\n');
     }
+    print_left_out(json_object_get(device, "left_out"));
     print_link(json_object_get(device, "link"));
     widen_for(&w, device);
     puts("volumes");

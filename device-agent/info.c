@@ -10,6 +10,14 @@
     (FP_AGENT_WHOLE_PUT ? (uint32_t)fp_Feature_FEATURE_WHOLE_PUT : 0)
 #define VERSION 1
 
+#define UNLESS(has, part) ((has) ? 0u : (uint32_t)fp_Part_PART_##part)
+#define LEFT_OUT                                                              \
+    (UNLESS(FP_AGENT_IMAGES, SNAPSHOTS) | UNLESS(FP_AGENT_RESTORE, RESTORE) | \
+     UNLESS(FP_AGENT_MOUNTS, VOLUMES) | UNLESS(FP_AGENT_CHECK, CHECK) |       \
+     UNLESS(FP_AGENT_PUT_MODES, PUT_MODES) |                                  \
+     UNLESS(FP_AGENT_TRUNCATE, TRUNCATE) | UNLESS(FP_AGENT_REBOOT, REBOOT) |  \
+     UNLESS(FP_AGENT_ATTRS, ATTRS) | UNLESS(FP_AGENT_STATS, STATS))
+
 /* ---- Hello ---- */
 
 void fp_agent_take_zone(struct fp_agent *agent)
@@ -98,6 +106,9 @@ static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
     hello->busy_max_ms = BUSY_MAX_MS;
     hello->rx_stall = agent->rx_stall;
     hello->features = agent->features;
+    hello->left_out = LEFT_OUT;
+    if (FP_AGENT_REBOOT && cfg->reboot == NULL)
+        hello->left_out |= fp_Part_PART_REBOOT;
     if (FP_AGENT_LZ4_IN && agent->features & fp_Feature_FEATURE_LZ4_IN)
         hello->lz4_window = fp_agent_unpack(agent)->size;
     if (vm != NULL)

@@ -142,8 +142,9 @@ struct fpd_device_info {
     char conflict[256];   /* the link that tells the same id; "" */
     uint32_t boot_reason; /* 0 unknown, 1 power, 2 reset, 3 watchdog, 4 sw */
     uint32_t path_max;
-    uint32_t features;         /* enum fp_Feature: what both ends use */
-    char link_features[49];    /* the same in words, "lz4_in,whole_put" */
+    char left_out[73];      /* what its firmware has not, "snapshots,restore" */
+    uint32_t features;      /* enum fp_Feature: what both ends use */
+    char link_features[49]; /* the same in words, "lz4_in,whole_put" */
     int64_t online_since_ms;   /* unix; 0 when offline */
     int64_t last_seen_ms;      /* unix */
     int64_t released_until_ms; /* unix; 0: the port is ours */
@@ -153,6 +154,9 @@ struct fpd_device_info {
     uint32_t storage_count;
     struct fpd_storage_info storages[FPD_STORAGES_MAX];
 };
+
+/* Was its firmware built without that part, a word as in left_out? */
+bool fpd_device_lacks(const struct fpd_device_info *info, const char *part);
 
 struct fpd_devices_config {
     /* Something to be seen changed about this device: state, volumes, a new

@@ -59,27 +59,69 @@ static bool is_volume(const uint8_t *bytes, size_t size)
            is_component(bytes + 1, size - 1, 15);
 }
 
+struct word {
+    uint32_t bit;
+    const char *text;
+};
+
+/* Those of the bits that are set, with commas. */
+static void put_words(char *text, size_t size, uint32_t bits,
+                      const struct word *words, size_t count)
+{
+    size_t n = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < count; i++)
+        if (bits & words[i].bit)
+            n += (size_t)snprintf(text + n, size - n, "%s%s", n ? "," : "",
+                                  words[i].text);
+}
+
 void fpd_info_features(struct fpd_device_info *info, uint32_t features)
 {
-    static const struct {
-        uint32_t bit;
-        const char *word;
-    } all[] = {
+    static const struct word all[] = {
         { fp_Feature_FEATURE_LZ4_IN, "lz4_in" },
         { fp_Feature_FEATURE_LZ4_OUT, "lz4_out" },
         { fp_Feature_FEATURE_WHOLE_PUT, "whole_put" },
         { fp_Feature_FEATURE_SET_RATE, "set_rate" },
         { fp_Feature_FEATURE_AUTH, "auth" },
     };
-    size_t n = 0;
 
     info->features = features;
-    info->link_features[0] = '\0';
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (features & all[i].bit)
-            n += (size_t)snprintf(info->link_features + n,
-                                  sizeof info->link_features - n, "%s%s",
-                                  n ? "," : "", all[i].word);
+    put_words(info->link_features, sizeof info->link_features, features, all,
+              sizeof all / sizeof all[0]);
+}
+
+static void take_left_out(struct fpd_device_info *info, uint32_t parts)
+{
+    static const struct word all[] = {
+        { fp_Part_PART_SNAPSHOTS, "snapshots" },
+        { fp_Part_PART_RESTORE, "restore" },
+        { fp_Part_PART_VOLUMES, "volumes" },
+        { fp_Part_PART_CHECK, "check" },
+        { fp_Part_PART_PUT_MODES, "put-modes" },
+        { fp_Part_PART_TRUNCATE, "truncate" },
+        { fp_Part_PART_REBOOT, "reboot" },
+        { fp_Part_PART_ATTRS, "attrs" },
+        { fp_Part_PART_STATS, "stats" },
+    };
+
+    put_words(info->left_out, sizeof info->left_out, parts, all,
+              sizeof all / sizeof all[0]);
+}
+
+bool fpd_device_lacks(const struct fpd_device_info *info, const char *part)
+{
+    const size_t n = strlen(part);
+    const char *at = info->left_out;
+
+    while ((at = strstr(at, part)) != NULL) {
+        if ((at == info->left_out || at[-1] == ',') &&
+            (at[n] == ',' || at[n] == '\0'))
+            return true;
+        at += n;
+    }
+    return false;
 }
 
 int fpd_info_hello(const fp_HelloReply *reply, struct fpd_device_info *info,
@@ -107,6 +149,7 @@ int fpd_info_hello(const fp_HelloReply *reply, struct fpd_device_info *info,
     memcpy(info->epoch, reply->epoch.bytes, sizeof info->epoch);
     info->boot_reason = reply->boot_reason;
     info->path_max = reply->path_max;
+    take_left_out(info, reply->left_out);
     return FP_OK;
 }
 

@@ -264,6 +264,7 @@ void fpd_worker_publish(struct fpd_worker *w)
     info->boot_reason = s->info.boot_reason;
     info->path_max = s->info.path_max;
     info->features = s->info.features;
+    memcpy(info->left_out, s->info.left_out, sizeof info->left_out);
     memcpy(info->link_features, s->info.link_features,
            sizeof info->link_features);
     if (s->state == FPD_SESSION_ASKING) {

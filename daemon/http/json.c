@@ -196,6 +196,7 @@ static void add_live(json_t *o, const struct fpd_device_info *info)
     set(o, "link", link);
     set(o, "default_volume", text(info->default_volume));
     set(o, "filesystems", fpd_json_words(info->filesystems));
+    set(o, "left_out", fpd_json_words(info->left_out));
     for (uint32_t i = 0; i < info->volume_count && i < FPD_VOLUMES_MAX; i++)
         json_array_append_new(volumes, volume(&info->volumes[i]));
     for (uint32_t i = 0; i < info->storage_count && i < FPD_STORAGES_MAX; i++)

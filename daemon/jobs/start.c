@@ -96,7 +96,8 @@ int fpd_jobs_submit(struct fpd_jobs *jobs, struct fpd_job *job,
 /* ---- where ---- */
 
 struct place {
-    bool known; /* the device told its storages since this daemon runs */
+    const char *needs; /* the part of a firmware that does it; the caller's */
+    bool known;        /* the device told its storages since this daemon runs */
     struct fpd_flash flash;
 };
 
@@ -109,7 +110,6 @@ static int find_place(struct fpd_jobs *jobs, struct place *place,
     struct fpd_device *dev;
     int err = FP_OK;
 
-    memset(place, 0, sizeof(*place));
     if (strlen(device) > FPD_ID_MAX || strlen(storage) > 16 ||
         strlen(region) > 16)
         return refuse(why, size, FP_ERR_NOENT, "No device has that name.");
@@ -132,6 +132,10 @@ static int find_place(struct fpd_jobs *jobs, struct place *place,
         snprintf(place->flash.region, sizeof(place->flash.region), "%s",
                  region);
         err = fpd_flash_locate(&place->flash, device, info, why, size);
+        if (!err && fpd_device_lacks(info, place->needs))
+            err = refuse(why, size, FP_ERR_NOTSUP,
+                         "The firmware of %s was built without %s.", device,
+                         place->needs);
     }
     free(info);
     fpd_device_unref(dev);
@@ -144,7 +148,7 @@ int fpd_jobs_backup(struct fpd_jobs *jobs, const struct fpd_backup_params *p,
                     char id[FPD_JOB_ID_SIZE], char *why, size_t size)
 {
     const char *region = p->region ? p->region : "";
-    struct place place;
+    struct place place = { .needs = "snapshots" };
     json_t *params;
     int err =
         find_place(jobs, &place, p->device, p->storage, region, why, size);
@@ -243,7 +247,7 @@ int fpd_jobs_restore(struct fpd_jobs *jobs, const struct fpd_restore_params *p,
     const char *region = p->region ? p->region : "";
     struct fpd_spool_state spool = { .size = 0 };
     struct fpd_snapshot snap = { .size = 0 };
-    struct place place;
+    struct place place = { .needs = "restore" };
     struct fpd_job *job;
     int err;
 

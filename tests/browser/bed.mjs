@@ -73,6 +73,14 @@ export class Bed {
     return `unix:${this.path('board.sock')}`;
   }
 
+  /** An agent that was built without snapshots, and without changing volumes on request. */
+  shed() {
+    this.start('flashport-agent-least', ['--id', 'shed', '--storage', `flash0=${this.path('shed.img')},block=4096,count=64,prog=256`,
+      '--mount', '/flash=flash0:littlefs', '--format', 'littlefs', '--frame', '640', '--buffers', '1', '--lz4', 'off',
+      '--listen', `unix:${this.path('shed.sock')}`]);
+    return `unix:${this.path('shed.sock')}`;
+  }
+
   /** The daemon, and a page of a browser that has not opened anything yet. */
   async daemon(...links) {
     this.daemonProcess = this.start('flashportd', ['--data', this.path('store'), '--listen', '127.0.0.1:0', '--socket', this.path('d.sock'),

@@ -14,7 +14,7 @@ const open = (path) => page.goto(`${bed.origin}/#/devices/board/files${path}`);
 
 before(async () => {
   bed = new Bed();
-  await bed.daemon(bed.board());
+  await bed.daemon(bed.board(), bed.shed());
   page = await bed.page();
   await page.goto(bed.url);
 });
@@ -120,4 +120,14 @@ test('on a narrow screen nothing is cut off', async () => {
   assert.ok(await narrow.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth));
   await bed.shot(narrow, 'volumes-narrow');
   await narrow.close();
+});
+
+test('what a firmware was built without is not offered', async () => {
+  await page.goto(`${bed.origin}/#/devices/shed/files/`);
+  await row('flash').locator('a.dir').waitFor();
+  assert.equal(await row('flash').locator('button').count(), 0);
+  await page.getByRole('navigation', { name: 'shed' }).getByRole('link', { name: 'Snapshots' }).click();
+  await page.getByText('The firmware of shed was built without snapshots and restore.').waitFor();
+  assert.equal(await page.locator('.toolbar button').count(), 0);
+  await bed.shot(page, 'left-out');
 });

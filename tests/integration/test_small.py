@@ -124,10 +124,30 @@ def test_files_without_snapshots(least):
 def test_a_device_without_snapshots_says_so(least):
     http = least.http
     assert http.put(url(least, 'a'), data=b'a').status_code == 201
-    taken = least.job(http.post(least.api('/snapshots'), json={'device': 'dev', 'storage': 'flash0'}))
-    assert (taken['state'], taken['error']['code']) == ('failed', 'NOTSUP'), taken
-    assert 'built without snapshots' in taken['error']['detail'], taken
+    doc = refused(http.post(least.api('/snapshots'), json={'device': 'dev', 'storage': 'flash0'}), 501, 'NOTSUP')
+    assert doc['detail'] == 'The firmware of dev was built without snapshots.', doc
+    doc = refused(http.put(least.api('/devices/dev/storages/flash0/image'), data=bytes(BLOCK * BLOCKS)), 501, 'NOTSUP')
+    assert doc['detail'] == 'The firmware of dev was built without restore.', doc
     assert http.get(url(least, 'a')).content == b'a'
+
+
+def test_what_a_firmware_was_built_without_is_known_before_it_is_asked(small):
+    left_out = ['volumes', 'check', 'put-modes', 'truncate', 'reboot', 'attrs', 'stats']
+    assert small.device('dev')['left_out'] == left_out
+    told = subprocess.run([os.path.join(os.environ['FP_BIN'], 'flashport'), 'devices', 'dev'], capture_output=True, text=True, check=True,
+                          env={**os.environ, 'FLASHPORT_SOCKET': str(small.dir / 'd.sock')}).stdout
+    assert f'without   {", ".join(left_out)}\n' in told, told
+
+
+def test_one_with_all_parts_lacks_none(fresh):
+    fresh.agent('dev', listen='unix')
+    fresh.start_daemon()
+    fresh.online('dev')
+    assert fresh.device('dev')['left_out'] == []
+
+
+def test_a_device_without_snapshots_is_known_to_be(least):
+    assert least.device('dev')['left_out'][:2] == ['snapshots', 'restore']
 
 
 def test_a_path_that_is_too_long_says_how_long_it_may_be(small):

@@ -9,6 +9,9 @@ import { isFixed } from './volumes.js';
 /** Does the device answer? @param {{state: string}} device */
 export const serves = (device) => device.state === 'online' || device.state === 'busy';
 
+/** Has its firmware that part? @param {{left_out?: string[]}} device @param {string} part a word of the API */
+export const hasPart = (device, part) => !(device.left_out || []).includes(part);
+
 /** Where its files begin: in its only volume, or at the list of them. @param {object} device */
 export function filesHome(device) {
   const volumes = (device.volumes || []).filter((volume) => volume.fs);

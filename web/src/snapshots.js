@@ -3,7 +3,7 @@
 import { api } from './api.js';
 import { browseLink, filesLink, snapshotsLink, trailOf } from './address.js';
 import { confirm, trying } from './dialog.js';
-import { filesHome, serves, tabs } from './devices.js';
+import { filesHome, hasPart, serves, tabs } from './devices.js';
 import { el, shownName, sizeText, timeText } from './dom.js';
 import { lastPart, table } from './listing.js';
 import { follow } from './tray.js';
@@ -57,7 +57,7 @@ function row(device, snapshot, online, reload) {
     el('td.actions', {},
       el('a.button', { href: api.snapshotImage(snapshot.id), download: `${device.id}-${snapshot.storage}.img`,
         'aria-label': `Download image of ${when}` }, 'Image'),
-      el('button', { disabled: !online, onclick: () => restore(device, snapshot, reload), 'aria-label': `Restore ${when}` }, 'Restore'),
+      el('button', { disabled: !online || !hasPart(device, 'restore'), onclick: () => restore(device, snapshot, reload), 'aria-label': `Restore ${when}` }, 'Restore'),
       el('button', { onclick: () => remove(snapshot, reload), 'aria-label': `Delete snapshot of ${when}` }, 'Delete')));
 }
 
@@ -75,11 +75,13 @@ function takeButtons(device, storage, online, reload) {
 export async function snapshotsView(id, { reload }) {
   const [device, snapshots] = await Promise.all([api.device(id), api.snapshots(id)]);
   const online = serves(device);
+  const left = ['snapshots', 'restore'].filter((part) => !hasPart(device, part));
   const heads = ['Taken', 'Storage', 'Filesystem', 'Size', 'New', 'State'];
   const node = el('main.device', {}, tabs(device, 'snapshots'), crumbs(device),
-    el('div.toolbar', {}, ...(device.storages || []).flatMap((storage) => takeButtons(device, storage, online, reload))),
+    el('div.toolbar', {}, ...(hasPart(device, 'snapshots') && device.storages || []).flatMap((storage) => takeButtons(device, storage, online, reload))),
     online ? null : el('p.notice', { role: 'status' },
       `${device.id} is not there (${device.state}); snapshots are taken and restored when it is back.`),
+    left.length ? el('p.notice', { role: 'status' }, `The firmware of ${device.id} was built without ${left.join(' and ')}.`) : null,
     snapshots.length
       ? el('table.files.snapshots', {}, el('thead', {}, el('tr', {}, ...heads.map((h) => el('th', { scope: 'col' }, h)), el('th', {}))),
         el('tbody', {}, ...snapshots.map((snapshot) => row(device, snapshot, online, reload))))

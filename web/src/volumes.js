@@ -4,6 +4,7 @@
 // regions.
 import { api } from './api.js';
 import { encodePath, filesLink } from './address.js';
+import { hasPart } from './devices.js';
 import { askFormat, trying } from './dialog.js';
 import { el, meter, shownName, sizeText } from './dom.js';
 
@@ -60,7 +61,7 @@ const hasMedium = (device, volume) => (device.storages || []).every((s) => s.nam
 
 function buttons(device, volume, live, done) {
   const button = (text, run) => el('button', { disabled: !live, 'aria-label': `${text} ${volume.path}`, onclick: run }, text);
-  if (!hasMedium(device, volume)) return [];
+  if (!hasMedium(device, volume) || !hasPart(device, 'volumes')) return [];
   return [volume.mounted ? button('Unmount', () => act(device, volume, 'unmount', done)) : button('Mount', () => act(device, volume, 'mount', done)),
     ...(isFixed(volume) && volume.mounted ? [] : [button('Format…', () => format(device, volume, done))])];
 }
