@@ -95,6 +95,8 @@ def test_what_it_has_not_is_refused_in_words(small):
     assert doc['limit'] == 160
     refused(http.get(small.api('/devices/dev/stats')), 501, 'NOTSUP')
     refused(http.post(small.api('/devices/dev/volumes/flash'), json={'action': 'check'}), 501, 'NOTSUP')
+    refused(http.post(small.api('/devices/dev/reboot')), 501, 'NOTSUP')
+    refused(http.put(url(small, 'a'), params={'in_place': 1}, data=b'b'), 501, 'NOTSUP')
     assert http.get(url(small, 'a')).content == b'a'
 
 
