@@ -23,7 +23,7 @@ struct fpc_image_kind {
     bool slashed;     /* a stored name is a path that only lacks its slash */
     const char *empty_needs; /* what a volume without files does not show of
                                 its layout, and who writes must state */
-    const char *check_opts;  /* what a check goes faster with on a host */
+    const char *host_opts;   /* the memory that a host has for it */
     const char *mends;       /* what its repair can put right, in words; NULL:
                                there is nothing to repair */
 };

@@ -72,6 +72,8 @@ int fpc_make_check(struct fpc_make *m)
         image->cfg.block_size = m->kind->block_size;
     if (!image->prog_size)
         image->prog_size = m->kind->prog_size;
+    if (!image->cfg.options)
+        image->cfg.options = m->kind->host_opts;
     ops = fp_host_volume_driver(fp_host_drivers, image->fs);
     if (!ops) {
         fpc_image_kinds_told("--fs", image->fs);

@@ -113,7 +113,7 @@ static struct fpc_medium medium_of(struct fpc_image *image,
     medium.volume.cfg.block_size = mnt->cfg.block_size;
     medium.volume.cfg.page_size = mnt->cfg.page_size;
     medium.volume.cfg.options =
-        mnt->cfg.options ? mnt->cfg.options : kind->check_opts;
+        mnt->cfg.options ? mnt->cfg.options : kind->host_opts;
     return medium;
 }
 

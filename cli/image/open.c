@@ -26,7 +26,7 @@ static int open_with(struct fpc_image *image,
     volume->drivers = fp_host_drivers;
     volume->cfg.flags |= FP_MOUNT_RDONLY;
     if (volume->fs && !volume->cfg.options)
-        volume->cfg.options = fpc_image_kind(volume->fs)->check_opts;
+        volume->cfg.options = fpc_image_kind(volume->fs)->host_opts;
     image->found_at = file->offset;
     return fp_host_image_open(&image->host, image->path, file, volume);
 }

@@ -824,28 +824,34 @@ static unsigned reads_of_new_names(struct vol *v, int from, int count)
     return reads;
 }
 
-/* 100 names later the directory is ten times as long, and all of them begin
- * alike; still neither the name nor room for it is looked for in all of it. */
-static void the_last_name_costs_what_the_first_did(void **state)
+/* After `count` names that all begin alike neither a new one nor room for it is
+ * looked for in all of the directory. */
+static void expect_cheap_names(const char *options, int count)
 {
     struct fp_bdev_ops ops;
     unsigned first, last;
     struct vol v;
 
-    (void)state;
-    make(&v, 1 << 20, 512, NULL);
+    make(&v, 1 << 20, 512, options);
     ops = *v.ram.bdev.ops;
     ram_read = ops.read;
     ops.read = count_read;
     v.ram.bdev.ops = &ops;
     fat_ok(fp_fs_mkdir(&v.mnt, "/d"), "mkdir");
-    reads_of_new_names(&v, 100, 10);
-    first = reads_of_new_names(&v, 110, 10);
-    reads_of_new_names(&v, 120, 80);
-    last = reads_of_new_names(&v, 200, 10);
+    reads_of_new_names(&v, 1000, 10);
+    first = reads_of_new_names(&v, 1010, 10);
+    reads_of_new_names(&v, 1020, count - 20);
+    last = reads_of_new_names(&v, 1000 + count, 10);
     assert_true(first > 0);
     assert_in_range(last, 0, 2 * first);
     drop(&v);
+}
+
+static void the_last_name_costs_what_the_first_did(void **state)
+{
+    (void)state;
+    expect_cheap_names(NULL, 100);
+    expect_cheap_names("names=8192", 1000);
 }
 #endif
 

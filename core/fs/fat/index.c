@@ -24,11 +24,14 @@
 
 #if !FP_FAT_SMALL
 
-#define BITS (8u * sizeof((struct fp_fat_index *)NULL)->bits)
-
-static bool has(const struct fp_fat_index *index, uint32_t hash)
+static uint32_t byte_of(const struct fp_fat *fs, uint32_t hash)
 {
-    return index->bits[hash % BITS / 8] >> hash % 8 & 1;
+    return hash / 8 % fs->layout.names;
+}
+
+static bool has(const struct fp_fat *fs, uint32_t hash)
+{
+    return fs->index.bits[byte_of(fs, hash)] >> hash % 8 & 1;
 }
 
 static void add(struct fp_fat *fs, const struct fp_fat_place *place)
@@ -37,7 +40,8 @@ static void add(struct fp_fat *fs, const struct fp_fat_place *place)
 
     fp_fat_name_hashes(fs, place->raw, hashes);
     for (uint32_t i = 0; i < 2; i++)
-        fs->index.bits[hashes[i] % BITS / 8] |= (uint8_t)(1u << hashes[i] % 8);
+        fs->index.bits[byte_of(fs, hashes[i])] |=
+            (uint8_t)(1u << hashes[i] % 8);
 }
 
 void fp_fat_index_start(struct fp_fat *fs)
@@ -85,7 +89,7 @@ bool fp_fat_index_digit(const struct fp_fat *fs, const uint8_t *raw,
 
     for (*digit = '1'; *digit <= '9'; ++*digit) {
         fp_fat_name_hashes(fs, raw, hashes);
-        if (!has(&fs->index, hashes[0]))
+        if (!has(fs, hashes[0]))
             return true;
     }
     return false;
@@ -113,7 +117,7 @@ static bool search_all(struct fp_fat *fs, bool is_last,
 
     if (learns) {
         index->dir = FP_FAT_NONE;
-        memset(index->bits, 0, sizeof index->bits);
+        memset(index->bits, 0, fs->layout.names);
     }
     fp_fat_cursor_start(&at, place->dir);
     if (search(fs, &at, learns, place)) {
@@ -155,7 +159,7 @@ bool fp_fat_find_name(struct fp_fat *fs, struct fp_fat_place *place)
 
     if (!is_last)
         return search_way(fs, place);
-    if (index->dir == place->dir && !has(index, fp_fat_name_hash(place->name)))
+    if (index->dir == place->dir && !has(fs, fp_fat_name_hash(place->name)))
         return false;
     if (index->at.head == place->dir && index->changes == fs->changes &&
         search(fs, &index->at, false, place))

@@ -3,13 +3,15 @@
  * Laying out the workspace, mounting to read, what a volume says of itself.
  *
  *     struct fp_fat | window onto the table | window onto the rest |
- *     runs and name of each file | bitmap of a check
+ *     runs and name of each file | bitmap of a check | bits of names
  */
 #include "core/fs/fat/vol.h"
 
 #define FILES_DEFAULT 4u
 #define RUNS_DEFAULT  8u
 #define CHECK_DEFAULT 512u
+#define NAMES_DEFAULT 512u
+#define BYTES_MAX     0x1000000u /* of these two */
 #define ALIGN         16u
 /* Sectors of the table that one call of statfs counts at most. */
 #define COUNT_SLICE 1024u
@@ -23,6 +25,8 @@ static uint32_t round_up(uint32_t v)
 static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
                       struct fp_fat_layout *l)
 {
+    size_t size;
+
     l->sector = cfg->block_size;
     if (!l->sector)
         l->sector = dev->prog_size > 512 ? dev->prog_size : 512;
@@ -33,13 +37,18 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
     l->runs = fp_fs_option(cfg->options, "runs", RUNS_DEFAULT);
     l->bitmap = fp_fs_option(cfg->options, "check", CHECK_DEFAULT);
     if (l->files > FP_FAT_FILES_MAX || l->runs - 1 > 0x1000 ||
-        l->bitmap - 1 > 0x1000000)
+        l->bitmap - 1 > BYTES_MAX)
         return 0;
     l->bitmap = round_up(l->bitmap);
     l->file_stride = round_up(l->runs * (uint32_t)sizeof(struct fp_fat_run) +
                               (FP_READONLY ? 0 : FP_NAME_MAX + 1));
-    return round_up(sizeof(struct fp_fat)) + 2 * l->sector +
+    size = round_up(sizeof(struct fp_fat)) + 2 * l->sector +
            (size_t)l->files * l->file_stride + l->bitmap;
+#if !FP_FAT_SMALL
+    l->names = fp_fs_option(cfg->options, "names", NAMES_DEFAULT);
+    size = l->names - 1 > BYTES_MAX ? 0 : size + l->names;
+#endif
+    return size;
 }
 
 size_t fp_fat_workspace(const struct fp_bdev *dev,
@@ -63,6 +72,7 @@ static void place(struct fp_fat *fs, const struct fp_fat_layout *l)
     fs->fat.sector = fs->win.sector = FP_FAT_NONE;
     fs->counted = fs->next = 2;
 #if !FP_FAT_SMALL
+    fs->index.bits = fs->bitmap + l->bitmap;
     fp_fat_index_start(fs);
 #endif
 }

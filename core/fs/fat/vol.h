@@ -149,8 +149,8 @@ struct fp_fat_piece {
 
 /* What is known of directories without looking, see index.c. */
 struct fp_fat_index {
-    uint32_t dir; /* whose names `bits` has; FP_FAT_NONE: nobody's */
-    uint8_t bits[512];
+    uint32_t dir;            /* whose names `bits` has; FP_FAT_NONE: nobody's */
+    uint8_t *bits;           /* layout.names bytes */
     struct fp_fat_cursor at; /* behind the name that was found last ... */
     uint32_t changes;        /* ... and fs->changes then */
     struct fp_fat_cursor ways[FP_FAT_WAYS]; /* at directories, by their own */
@@ -163,6 +163,9 @@ struct fp_fat_index {
 /* How the workspace is divided, in bytes, files and runs aside. */
 struct fp_fat_layout {
     uint32_t sector, files, runs, file_stride, bitmap;
+#if !FP_FAT_SMALL
+    uint32_t names;
+#endif
 };
 
 /* Bytes first, and then what is used most: small processors reach that in one
