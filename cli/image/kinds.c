@@ -21,7 +21,7 @@ static const struct fpc_image_kind kinds[] = {
       .card = true,
       .states_size = true,
       .sized_root = true,
-      .host_opts = "check=1048576,names=65536",
+      .host_opts = "check=1048576,names=131072",
       .mends = "lost clusters, chains longer than their files, moves left half "
                "done, copies of the table that differ and the count of free "
                "clusters" },
