@@ -61,6 +61,7 @@ static const struct option {
     { "fat", "serial", FORMAT, NUMBER, .least = 0, .most = UINT32_MAX },
     { "fat", "zone", BOTH, NUMBER, .least = -1439, .most = 1439 },
     { "fat", "runs", BOTH, NUMBER, .least = 1, .most = 4096 },
+    { "fat", "names", BOTH, NUMBER, .least = 1, .most = 16777216 },
     { "fat", "check", BOTH, NUMBER, .least = 1, .most = 16777216 },
     { "spiffs", "name_len", BOTH, NUMBER, .least = 2, .most = 256 },
     { "spiffs", "meta_len", BOTH, NUMBER, .least = 0, .most = 4096 },

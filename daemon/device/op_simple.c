@@ -465,7 +465,7 @@ static void simple_reply(struct fpd_session *s, struct fpd_op_state *op,
 static void simple_failed(struct fpd_session *s, struct fpd_op_state *op,
                           struct fpd_call *call, const fp_Failure *failure)
 {
-    (void)s;
+    s->volumes_dirty |= moves_volumes(op->req->op); /* why it is not there */
     if (call->tag == fp_Envelope_stat_tag && op->req->op != FPD_OP_STAT &&
         fpd_info_error(failure->error) == FP_ERR_NOENT)
         take_recall(op, false, NULL);

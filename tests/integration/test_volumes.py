@@ -232,6 +232,10 @@ def test_unmount_and_mount_with_options(board):
     assert board.act('/flash', 'mount', fs='auto').status_code == 204
     assert board.put('/flash/b.txt', b'b').status_code == 201
     board.act('/flash', 'unmount')
+    why = board.act('/flash', 'mount', fs='fat')
+    assert why.status_code >= 400, why.text
+    told = wait_for('another reason', lambda: board.volume('/flash')['reason'] != 'unmounted on request' and board.volume('/flash')['reason'])
+    assert 'littlefs' in told, told
     problem(board.act('/flash', 'mount', fs='ext4'), 501, 'not-supported')
     problem(board.act('/flash', 'mount', fs='x' * 17), 400, 'invalid')
     problem(board.act('/flash', 'mount', options='k=' + 'v' * 63), 400, 'invalid')
