@@ -52,7 +52,7 @@ static int report_mdir(struct walk *w, const struct fp_lfs_mdir *m)
         if (fp_lfs_rec_kind(rec) != FP_LFS_CTZ || fp_lfs_rec_len(rec) < 8 ||
             fp_lfs_ent_moved(fs, m, id))
             continue;
-        err = fp_lfs_rec_words(fs, m, rec, list, 2);
+        err = fp_lfs_ent_pair(fs, m, id, list);
         if (!err)
             err = fp_lfs_ctz_walk(fs, list[0], list[1], report, w);
     }

@@ -155,7 +155,7 @@ static void put_ops(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
     if (fp_lfs_gstate_is_zero(&delta))
         return;
     fp_lfs_gstate_xor(&delta, &m->delta);
-    fp_lfs_log_words(fs, FP_LFS_MOVESTATE, &delta.tag, 3);
+    fp_lfs_log_words(fs, FP_LFS_TAG_MOVESTATE, &delta.tag);
 }
 
 static bool fits(struct fp_lfs *fs, const struct fp_lfs_mdir *m)

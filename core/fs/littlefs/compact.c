@@ -130,7 +130,7 @@ uint32_t fp_lfs_live_size(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 static int put_part(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                     uint32_t block)
 {
-    const struct fp_lfs_part *part = &fs->part;
+    struct fp_lfs_part *part = &fs->part;
     int err = fp_lfs_erase(fs, block);
 
     if (err)
@@ -138,10 +138,12 @@ static int put_part(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     fp_lfs_log_begin(fs, block, part->rev);
     put_entries(fs, m, part->from, part->to);
     if (!fp_lfs_pair_is_null(part->tail))
-        fp_lfs_log_words(fs, part->hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL,
-                         part->tail, 2);
+        fp_lfs_log_words(fs,
+                         fp_lfs_tag(FP_LFS_SOFTTAIL + part->hard, FP_LFS_NO_ID,
+                                    sizeof part->tail),
+                         part->tail);
     if (!fp_lfs_gstate_is_zero(&part->delta))
-        fp_lfs_log_words(fs, FP_LFS_MOVESTATE, &part->delta.tag, 3);
+        fp_lfs_log_words(fs, FP_LFS_TAG_MOVESTATE, &part->delta.tag);
     return fp_lfs_log_end(fs);
 }
 

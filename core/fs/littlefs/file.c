@@ -119,7 +119,7 @@ int fp_lfs_file_load(struct fp_lfs *fs, struct fp_lfs_file *f,
             err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(rec), f->buf,
                               f->body.size);
     } else {
-        err = fp_lfs_rec_words(fs, m, rec, list, 2);
+        err = fp_lfs_ent_pair(fs, m, place->id, list);
         f->body.head = list[0];
         f->body.size = list[1];
         f->body.kind = f->body.size ? FP_LFS_CTZ : FP_LFS_INLINE;
@@ -178,9 +178,10 @@ int32_t fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f,
         err = locate(fs, f, pos + done, &block, &off, &n);
         if (err)
             return err;
-        part = off % fs->cache_size;
+        part = FP_LFS_SMALL ? 0 : off % fs->cache_size;
         if (FP_LFS_SMALL || part || n < fs->cache_size) {
-            n = fp_lfs_min(n, fs->cache_size - part);
+            if (!FP_LFS_SMALL)
+                n = fp_lfs_min(n, fs->cache_size - part);
             fs->via = cache;
             err = fp_lfs_read(fs, block, off, buf + done, n);
             fs->via = &fs->rcache;

@@ -151,12 +151,6 @@ int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
 
 #endif
 
-void fp_lfs_le(uint32_t *words, uint32_t count)
-{
-    for (; count > 0; count--, words++)
-        *words = fp_get_le32((const uint8_t *)words);
-}
-
 int fp_lfs_words(struct fp_lfs *fs, uint32_t block, uint32_t off,
                  uint32_t *words, uint32_t count)
 {

@@ -411,7 +411,12 @@ int fp_lfs_load(struct fp_lfs *fs, uint32_t block, uint32_t off);
 #endif
 /* Turns integers into what flash has, four bytes with the lowest first, and
  * back. */
-void fp_lfs_le(uint32_t *words, uint32_t count);
+static inline void fp_lfs_le(uint32_t *words, uint32_t count)
+{
+    for (; count > 0; count--, words++)
+        *words = fp_get_le32((const uint8_t *)words);
+}
+
 int fp_lfs_words(struct fp_lfs *fs, uint32_t block, uint32_t off,
                  uint32_t *words, uint32_t count);
 /* Takes what the window holds of the log being read, at most up to `to`, into
@@ -543,10 +548,16 @@ int fp_lfs_chain_next(struct fp_lfs *fs, struct fp_lfs_chain *chain);
 /* These search along the thread, FP_ERR_NOENT at its end. */
 int fp_lfs_find_parent(struct fp_lfs *fs, const uint32_t pair[2],
                        struct fp_lfs_place *place);
+/* The pair whose tail shares a block with `pair`, and whether that is a hard
+ * one. With hard NULL, the pair that does so itself. */
 int fp_lfs_find_pred(struct fp_lfs *fs, const uint32_t pair[2],
-                     uint32_t pred[2], bool *hard);
-int fp_lfs_find_in_thread(struct fp_lfs *fs, const uint32_t pair[2],
-                          uint32_t found[2]);
+                     uint32_t found[2], bool *hard);
+static inline int fp_lfs_find_in_thread(struct fp_lfs *fs,
+                                        const uint32_t pair[2],
+                                        uint32_t found[2])
+{
+    return fp_lfs_find_pred(fs, pair, found, NULL);
+}
 void fp_lfs_gstate_xor(struct fp_lfs_gstate *to,
                        const struct fp_lfs_gstate *by);
 bool fp_lfs_gstate_is_zero(const struct fp_lfs_gstate *g);
@@ -676,8 +687,8 @@ void fp_lfs_log_count(struct fp_lfs *fs);
  * block fs->log.source. FP_ERR_NOSPC: it does not fit. */
 void fp_lfs_log_put(struct fp_lfs *fs, uint32_t tag, const void *buf,
                     uint32_t off);
-void fp_lfs_log_words(struct fp_lfs *fs, uint32_t type, const uint32_t *words,
-                      uint32_t count);
+/* A tag whose data is these integers. */
+void fp_lfs_log_words(struct fp_lfs *fs, uint32_t tag, uint32_t *words);
 void fp_lfs_log_op(struct fp_lfs *fs, uint32_t tag, const struct fp_lfs_op *op);
 /* All attributes of the entry whose NAME lies there, for entry `id`; those that
  * operations set as these say, if `overruled`. */

@@ -155,7 +155,8 @@ int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
         cfg->block_cycles = cycles;
         fs->prog_size = dev->prog_size;
         fs->cycles = cycles < 0 ? 0 : ((uint32_t)cycles + 1) | 1;
-        fs->upgrade = fp_fs_option(cfg->options, "upgrade", 0) != 0;
+        if (FP_LFS_EXTRAS)
+            fs->upgrade = fp_fs_option(cfg->options, "upgrade", 0) != 0;
     }
     return FP_OK;
 }
@@ -334,7 +335,8 @@ static int mount_found(struct fp_lfs *fs)
         fs->inline_max = fp_lfs_min(fs->inline_max, fs->attr_max);
         fs->random ^= cfg->seed;
         fs->look_start = fs->random % fs->block_count;
-        fs->upgrade = fs->upgrade && fs->minor == 0;
+        if (FP_LFS_EXTRAS)
+            fs->upgrade = fs->upgrade && fs->minor == 0;
     }
     cfg->block_count = fs->block_count;
     cfg->name_max = fs->name_max;

@@ -176,7 +176,7 @@ int fp_lfs_repair(struct fp_lfs *fs)
     err = repair_move(fs);
     if (!err)
         err = repair_orphans(fs);
-    if (!err)
+    if (!err && FP_LFS_EXTRAS)
         err = upgrade(fs);
     if (!err && FP_LFS_EXTRAS)
         err = resize(fs);

@@ -51,6 +51,9 @@ static inline uint32_t fp_lfs_tag_id(uint32_t tag)
     return tag >> 10 & 0x3ff;
 }
 
+/* Of the global state's three words. */
+#define FP_LFS_TAG_MOVESTATE fp_lfs_tag(FP_LFS_MOVESTATE, FP_LFS_NO_ID, 12)
+
 /* The length field as it stands; FP_LFS_REMOVED is no length. */
 static inline uint32_t fp_lfs_tag_len(uint32_t tag)
 {
