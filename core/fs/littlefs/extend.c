@@ -24,7 +24,7 @@
 
 #define BAD_TRIES 16
 
-static uint32_t header_size(uint32_t index)
+static FP_LFS_APART uint32_t header_size(uint32_t index)
 {
     uint32_t size = 0;
 
@@ -60,17 +60,19 @@ static int prog_next(struct fp_lfs *fs, struct fp_lfs_file *f,
                      const uint8_t *buf, uint32_t size)
 {
     uint32_t block = f->wblock;
-    int err = fp_lfs_prog(fs, block, f->cache_off, buf, size);
+    int err = FP_OK, tries = 0;
 
-    for (int i = 0; i < BAD_TRIES && err == FP_LFS_BAD; i++) {
+    for (;;) {
+        if (!err)
+            err = fp_lfs_prog(fs, block, f->cache_off, buf, size);
+        if (err != FP_LFS_BAD || tries++ == BAD_TRIES)
+            break;
         err = fp_lfs_alloc_erased(fs, &block);
         if (!err)
             err = copy_block(fs, f->wblock, block, f->cache_off);
-        if (!err)
-            err = fp_lfs_prog(fs, block, f->cache_off, buf, size);
     }
     if (err)
-        return err == FP_LFS_BAD ? FP_ERR_IO : err;
+        return err;
     f->wblock = block;
     f->cache_off += size;
     return FP_OK;
@@ -132,7 +134,7 @@ static int open_block(struct fp_lfs *fs, struct fp_lfs_file *f)
         fp_put_le32(raw, to);
         err = put(fs, f, raw, 4);
         if (!err && off + 4 < size)
-            err = fp_lfs_words(fs, to, off, &to, 1);
+            err = fp_lfs_word(fs, to, off, &to);
     }
     return err;
 }
@@ -233,7 +235,7 @@ int fp_lfs_body_settle(const struct fp_lfs *fs, struct fp_lfs_file *f, int err)
     fp_lfs_ctz_forget(fs, f);
     f->cache_block = FP_LFS_NULL;
     f->foreign = f->body.kind == FP_LFS_INLINE && f->body.size > 0;
-    return err;
+    return fp_lfs_shown(err);
 }
 
 int fp_lfs_body_flush(struct fp_lfs *fs, struct fp_lfs_file *f)
@@ -299,7 +301,8 @@ int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
 
 /* The head becomes the block that holds the last byte; what is inline, though
  * too long for it, goes to blocks. */
-static int shrink(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t size)
+static FP_LFS_APART int shrink(struct fp_lfs *fs, struct fp_lfs_file *f,
+                               uint32_t size)
 {
     uint32_t off, head;
     int err;

@@ -160,6 +160,11 @@ int fp_lfs_words(struct fp_lfs *fs, uint32_t block, uint32_t off,
     return err;
 }
 
+int fp_lfs_word(struct fp_lfs *fs, uint32_t block, uint32_t off, uint32_t *word)
+{
+    return fp_lfs_words(fs, block, off, word, 1);
+}
+
 void fp_lfs_forget(struct fp_lfs *fs, uint32_t block)
 {
     if (fs->rcache.block == block)

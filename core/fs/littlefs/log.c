@@ -73,8 +73,8 @@ static void put(struct fp_lfs *fs, const uint8_t *buf, uint32_t off,
 
 /* --- tags --- */
 
-static void start(struct fp_lfs *fs, uint32_t block, uint32_t off,
-                  uint32_t ptag)
+static FP_LFS_APART void start(struct fp_lfs *fs, uint32_t block, uint32_t off,
+                               uint32_t ptag)
 {
     fs->log = (struct fp_lfs_log){
         .block = block, .off = off, .ptag = ptag, .crc = CRC_INIT
@@ -195,8 +195,9 @@ static uint32_t look_ahead(struct fp_lfs *fs, uint32_t end)
 {
     uint32_t block = fs->log.block, words[2] = { fs->prog_size };
     uint8_t first = 0xff;
-    int err = fp_lfs_crc_at(fs, block, end, fs->prog_size, &words[1]);
+    int err = fp_lfs_crc_at(fs, block, end, fs->prog_size);
 
+    words[1] = fs->scan.crc;
     if (!err)
         err = fp_lfs_read(fs, block, end, &first, 1);
     if (!err && fs->minor >= 1)

@@ -57,9 +57,10 @@ static int find_child(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 int fp_lfs_find_parent(struct fp_lfs *fs, const uint32_t pair[2],
                        struct fp_lfs_place *place)
 {
-    struct fp_lfs_chain thread = FP_LFS_THREAD;
+    struct fp_lfs_chain thread;
     int err, found = FP_ERR_NOENT;
 
+    fp_lfs_chain_begin(&thread, 0, 1);
     while (found == FP_ERR_NOENT) {
         err = fp_lfs_chain_next(fs, &thread);
         if (err)
@@ -72,10 +73,11 @@ int fp_lfs_find_parent(struct fp_lfs *fs, const uint32_t pair[2],
 int fp_lfs_find_pred(struct fp_lfs *fs, const uint32_t pair[2],
                      uint32_t found[2], bool *hard)
 {
-    struct fp_lfs_chain thread = FP_LFS_THREAD;
+    struct fp_lfs_chain thread;
     const uint32_t *at;
     int err;
 
+    fp_lfs_chain_begin(&thread, 0, 1);
     do {
         err = fp_lfs_chain_next(fs, &thread);
         if (err)
