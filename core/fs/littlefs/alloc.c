@@ -108,6 +108,12 @@ int fp_lfs_alloc_fill(struct fp_lfs *fs)
     return fs->look_next < fs->look_bits ? FP_OK : fill(fs);
 }
 
+/* Behind the last of `count` comes the first; i is less than twice that. */
+static uint32_t within(uint32_t i, uint32_t count)
+{
+    return i < count ? i : i - count;
+}
+
 int fp_lfs_alloc(struct fp_lfs *fs, uint32_t *block)
 {
     uint32_t seen = 0;
@@ -116,13 +122,14 @@ int fp_lfs_alloc(struct fp_lfs *fs, uint32_t *block)
         int err;
 
         while (fs->look_next < fs->look_bits) {
-            uint32_t i = (fs->look_first + fs->look_next++) % fs->look_bits;
+            uint32_t i =
+                within(fs->look_first + fs->look_next++, fs->look_bits);
 
             seen++;
             if (is_used(fs, i))
                 continue;
             fs->look[i / 8] |= (uint8_t)(1u << i % 8);
-            *block = (fs->look_start + i) % fs->block_count;
+            *block = within(fs->look_start + i, fs->block_count);
             fs->used_known = false;
             return FP_OK;
         }

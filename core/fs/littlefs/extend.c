@@ -166,20 +166,20 @@ static int put_content(struct fp_lfs *fs, struct fp_lfs_file *f,
 /* Goes on with the old version up to `to`, and with zeros behind its end. */
 static int put_old(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t to)
 {
-    int32_t n = 0;
+    int err = FP_OK;
 
-    while (f->wpos < to && n >= 0) {
+    while (f->wpos < to && !err) {
         uint8_t part[64] = { 0 };
+        uint32_t n = fp_lfs_min(to - f->wpos, sizeof part);
 
-        n = (int32_t)fp_lfs_min(to - f->wpos, sizeof part);
-        if (f->wpos < f->body.size)
-            n = fp_lfs_file_read_at(
-                fs, f, f->wpos, part,
-                fp_lfs_min((uint32_t)n, f->body.size - f->wpos));
-        if (n > 0)
-            n = put_content(fs, f, part, (uint32_t)n);
+        if (f->wpos < f->body.size) {
+            n = fp_lfs_min(n, f->body.size - f->wpos);
+            err = fp_lfs_file_read_at(fs, f, f->wpos, part, n);
+        }
+        if (!err)
+            err = put_content(fs, f, part, n);
     }
-    return n < 0 ? n : FP_OK;
+    return err;
 }
 
 /* --- runs --- */
@@ -246,10 +246,10 @@ int fp_lfs_body_flush(struct fp_lfs *fs, struct fp_lfs_file *f)
 /* Brings a body into the cache as an inline one of `size` bytes. */
 static int load_inline(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t size)
 {
-    int32_t n = fp_lfs_file_read_at(fs, f, 0, fs->pcache, size);
+    int err = fp_lfs_file_read_at(fs, f, 0, fs->pcache, size);
 
-    if (n < 0)
-        return n;
+    if (err)
+        return err;
     memcpy(f->buf, fs->pcache, size);
     f->body = (struct fp_lfs_body){ FP_LFS_INLINE, 0, size };
     f->foreign = false;

@@ -161,8 +161,10 @@ struct fp_lfs_node {
     uint32_t dir[2];  /* file without an entry yet: its directory's head */
     uint16_t id;
     uint8_t what;
-    bool ended;  /* directory: nothing follows */
-    bool parked; /* goes where the entry goes that the next commit creates */
+    bool ended;   /* directory: nothing follows */
+    bool parked;  /* goes where the entry goes that the next commit creates */
+    bool stale;   /* file: foreign, and overwritten meanwhile */
+    uint8_t slot; /* file: which part of fs->files it has */
 };
 
 /* Where a file's content is. */
@@ -185,6 +187,7 @@ struct fp_lfs_file {
     bool staged;
     bool writing;
     bool foreign; /* inline, but too long for buf: read from the log */
+    uint16_t name_len;
     /* buf: bytes [cache_off, +cache_size) of block cache_block; an inline
      * body that fits lies in buf as a whole. */
     union {
@@ -208,9 +211,6 @@ struct fp_lfs_file {
     uint32_t wpos;          /* the same place as a position in the file */
     uint32_t windex, wprev; /* index of wblock, the block before it */
     uint32_t wstart;        /* position in the file where wblock begins */
-    uint16_t name_len;
-    uint8_t slot;
-    bool stale; /* foreign, and overwritten meanwhile */
 };
 
 struct fp_lfs_dir {
@@ -676,8 +676,8 @@ int fp_lfs_file_claim(struct fp_lfs *fs, struct fp_lfs_file *f);
 void fp_lfs_file_release(struct fp_lfs *fs, struct fp_lfs_file *f);
 int fp_lfs_file_load(struct fp_lfs *fs, struct fp_lfs_file *f,
                      const struct fp_lfs_place *place);
-int32_t fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f,
-                            uint32_t pos, uint8_t *buf, uint32_t size);
+int fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
+                        uint8_t *buf, uint32_t size);
 int fp_lfs_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
                    uint32_t flags);
 int32_t fp_lfs_read_ro(struct fp_file *file, void *buf, uint32_t size);

@@ -122,12 +122,9 @@ static int settle(struct fp_file *file, int err)
  * more. */
 static void make_stale(struct fp_lfs *fs, const struct fp_lfs_node *at)
 {
-    for (struct fp_lfs_node *n = fs->nodes; n; n = n->next) {
-        struct fp_lfs_file *f = file_at(n);
-
-        if (f && n->id == at->id && fp_lfs_pair_shares(n->pair, at->pair))
-            f->stale = true;
-    }
+    for (struct fp_lfs_node *n = fs->nodes; n; n = n->next)
+        if (n->id == at->id && fp_lfs_pair_shares(n->pair, at->pair))
+            n->stale = true;
 }
 
 /* Where the entry of a file is to be found, or made: fs->to. FP_ERR_NOENT:
@@ -206,7 +203,7 @@ static int save(struct fp_lfs *fs, struct fp_lfs_file *f,
         return err;
     make_stale(fs, &f->node);
     f->saved = f->body;
-    f->dirty = f->staged = f->stale = false;
+    f->dirty = f->staged = f->node.stale = false;
     fp_lfs_pair_set(f->node.dir, FP_LFS_NULL, FP_LFS_NULL);
     return FP_OK;
 }
