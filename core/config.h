@@ -97,8 +97,8 @@
 /* 0: leaves out of littlefs what few devices need: times of files, the list of a
  * file's attributes, fp_fs_reserve(), another block count at mount, what a cut
  * left of a first format told from damage, directories of a damaged volume that
- * lead to each other noticed, the option mdirs; and where it only reads, how much
- * is in use. */
+ * lead to each other noticed, the options mdirs and upgrade; and where it only
+ * reads, how much is in use. */
 #ifndef FP_LFS_EXTRAS
 #define FP_LFS_EXTRAS 1
 #endif

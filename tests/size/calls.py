@@ -10,8 +10,7 @@ GIVEN   callbacks that are called only while the function that gave them has not
 NESTED  functions that come back to themselves, and how often one is on a chain at most
 """
 DEVICES = ('*_ops',)  # beside fp_fs_*, no other table is named so
-GIVEN = ('core/fs/littlefs/*:fp_lfs_tally', 'core/fs/littlefs/blocks:report', 'core/fs/littlefs/check:own',
-         'core/fs/littlefs/repair:stay_below')
+GIVEN = ('core/fs/littlefs/check:own', 'core/fs/littlefs/repair:stay_below')
 OTHERS = ('core/fs/*:fp_*_listattr', 'core/fs/*:fp_*_blocks', 'core/fs/*:fp_*_getattr', 'core/fs/*:fp_*_setattr', 'core/fs/*:fp_*_sync',
           'core/fs/*:fp_*_settime', 'core/fs/*:fp_*_truncate')
 
@@ -33,9 +32,7 @@ CALLS = {
     'core/fs/raw/*:*': ['core/fs/raw/write:write_back', 'core/fs/raw/read:copy_out', 'core/fs/raw/write:copy_in'],
     'core/fs/spiffs/mount:fp_spf_blocks': ['core/fs/spiffs/mount:count_block'],
     'core/fs/bonsai/blocks:fp_bon_blocks': [],
-    'core/fs/littlefs/blocks:report': ['core/fs/littlefs/blocks:fp_lfs_tally', 'core/fs/littlefs/check:own'],
-    'core/fs/littlefs/alloc:fp_lfs_file_walk': GIVEN,
-    'core/fs/littlefs/ctz:fp_lfs_ctz_walk': GIVEN,
+    'core/fs/littlefs/blocks:fp_lfs_visit': GIVEN,
     'device-agent/agent:close_task': ['fp_agent_job_*[]'],
     'device-agent/agent:fp_agent_poll': ['fp_agent_job_*[]', 'config[]'],
     'device-agent/bulk:fp_agent_bulk_send': ['source.*[]', 'device-agent/chunk:image_read'],

@@ -20,38 +20,37 @@
 #define BAD_TRIES 32
 #define DRAWS     32
 
-static int walk_body(struct fp_lfs *fs, const struct fp_lfs_body *body,
-                     fp_fs_block_fn fn, void *ctx)
+static int walk_body(struct fp_lfs_walk *w, const struct fp_lfs_body *body)
 {
-    return body->kind == FP_LFS_CTZ
-               ? fp_lfs_ctz_walk(fs, body->head, body->size, fn, ctx)
-               : FP_OK;
+    w->left = FP_LFS_NULL; /* other handles may have visited the same */
+    return body->kind == FP_LFS_CTZ ? fp_lfs_ctz_walk(w, body->head, body->size)
+                                    : FP_OK;
 }
 
-int fp_lfs_file_walk(struct fp_lfs *fs, const struct fp_lfs_file *f,
-                     fp_fs_block_fn fn, void *ctx)
+/* The blocks of an open file, and of the run of writes on it. */
+static int walk_file(struct fp_lfs_walk *w, const struct fp_lfs_file *f)
 {
-    int err = walk_body(fs, &f->body, fn, ctx);
+    int err = walk_body(w, &f->body);
 
     if (err || !f->writing)
         return err;
     if (f->wblock != FP_LFS_NULL)
-        err = fn(ctx, f->wblock, FP_BLOCK_DATA);
-    return err ? err : fp_lfs_ctz_walk(fs, f->wprev, f->wstart, fn, ctx);
+        err = fp_lfs_visit(w, f->wblock);
+    return err ? err : fp_lfs_ctz_walk(w, f->wprev, f->wstart);
 }
 
-static int mark_files(struct fp_lfs *fs, struct fp_lfs_tally *t)
+static int mark_files(struct fp_lfs_walk *w)
 {
     int err = FP_OK;
 
-    for (const struct fp_lfs_node *n = fs->nodes; n && !err; n = n->next) {
+    for (const struct fp_lfs_node *n = w->fs->nodes; n && !err; n = n->next) {
         const struct fp_lfs_file *f = (const void *)n;
 
         if (n->what != FP_LFS_NODE_FILE)
             continue;
-        err = fp_lfs_file_walk(fs, f, fp_lfs_tally, t);
+        err = walk_file(w, f);
         if (!err && f->saved.head != f->body.head)
-            err = walk_body(fs, &f->saved, fp_lfs_tally, t);
+            err = walk_body(w, &f->saved);
     }
     return err;
 }
@@ -72,14 +71,10 @@ static void draw_first(struct fp_lfs *fs)
     }
 }
 
-static void mark(struct fp_lfs_tally *t, uint32_t block)
-{
-    (void)fp_lfs_tally(t, block, FP_BLOCK_METADATA);
-}
-
 static int fill(struct fp_lfs *fs)
 {
-    struct fp_lfs_tally t = {
+    struct fp_lfs_walk w = {
+        .fs = fs,
         .bits = fs->look,
         .start = (fs->look_start + fs->look_bits) % fs->block_count,
         .size = fp_lfs_min(fs->look_size * 8, fs->block_count),
@@ -89,20 +84,21 @@ static int fill(struct fp_lfs *fs)
 
     fs->look_bits = fs->look_next = 0;
     memset(fs->look, 0, fs->look_size);
-    err = fp_lfs_traverse(fs, fp_lfs_tally, &t);
+    err = fp_lfs_traverse(&w);
     if (!err)
-        err = mark_files(fs, &t);
+        err = mark_files(&w);
+    w.left = FP_LFS_NULL; /* none of these may be left out */
     for (uint32_t i = 0; i < fs->flight_count; i++)
-        mark(&t, fs->flight[i]);
+        (void)fp_lfs_visit(&w, fs->flight[i]);
     /* Until all its links are new, flash still leads to the old pair. */
     for (uint32_t i = 0; i < fs->moved_count; i++) {
-        mark(&t, fs->moved[i].old[0]);
-        mark(&t, fs->moved[i].old[1]);
+        (void)fp_lfs_visit(&w, fs->moved[i].old[0]);
+        (void)fp_lfs_visit(&w, fs->moved[i].old[1]);
     }
-    fs->look_start = t.start;
+    fs->look_start = w.start;
     if (err)
         return err; /* half marked is worse than not at all */
-    fs->look_bits = t.size;
+    fs->look_bits = w.size;
     draw_first(fs);
     return FP_OK;
 }
@@ -110,6 +106,12 @@ static int fill(struct fp_lfs *fs)
 int fp_lfs_alloc_fill(struct fp_lfs *fs)
 {
     return fs->look_next < fs->look_bits ? FP_OK : fill(fs);
+}
+
+/* Behind the last of `count` comes the first; i is less than twice that. */
+static uint32_t within(uint32_t i, uint32_t count)
+{
+    return i < count ? i : i - count;
 }
 
 int fp_lfs_alloc(struct fp_lfs *fs, uint32_t *block)
@@ -120,13 +122,14 @@ int fp_lfs_alloc(struct fp_lfs *fs, uint32_t *block)
         int err;
 
         while (fs->look_next < fs->look_bits) {
-            uint32_t i = (fs->look_first + fs->look_next++) % fs->look_bits;
+            uint32_t i =
+                within(fs->look_first + fs->look_next++, fs->look_bits);
 
             seen++;
             if (is_used(fs, i))
                 continue;
             fs->look[i / 8] |= (uint8_t)(1u << i % 8);
-            *block = (fs->look_start + i) % fs->block_count;
+            *block = within(fs->look_start + i, fs->block_count);
             fs->used_known = false;
             return FP_OK;
         }
@@ -148,15 +151,14 @@ void fp_lfs_alloc_resize(struct fp_lfs *fs, uint32_t block_count)
 
 int fp_lfs_alloc_erased(struct fp_lfs *fs, uint32_t *block)
 {
-    for (int i = 0; i < BAD_TRIES; i++) {
-        int err = fp_lfs_alloc(fs, block);
+    int err = FP_LFS_BAD;
 
+    for (int i = 0; err == FP_LFS_BAD && i < BAD_TRIES; i++) {
+        err = fp_lfs_alloc(fs, block);
         if (!err)
             err = fp_lfs_erase(fs, *block);
-        if (err != FP_LFS_BAD)
-            return err;
     }
-    return FP_ERR_IO;
+    return err;
 }
 
 int fp_lfs_alloc_flight(struct fp_lfs *fs, uint32_t *block)
@@ -174,32 +176,32 @@ int fp_lfs_alloc_flight(struct fp_lfs *fs, uint32_t *block)
 /* --- room --- */
 
 /* Blocks of open files that flash does not refer to, at most. */
-static int count_open(struct fp_lfs *fs, struct fp_lfs_tally *t)
+static int count_open(struct fp_lfs_walk *w)
 {
     int err = FP_OK;
 
-    for (const struct fp_lfs_node *n = fs->nodes; n && !err; n = n->next) {
+    for (const struct fp_lfs_node *n = w->fs->nodes; n && !err; n = n->next) {
         const struct fp_lfs_file *f = (const void *)n;
 
         if (n->what == FP_LFS_NODE_FILE &&
             (f->dirty || fp_lfs_pair_is_null(n->pair)))
-            err = fp_lfs_file_walk(fs, f, fp_lfs_tally, t);
+            err = walk_file(w, f);
     }
     return err;
 }
 
 int fp_lfs_alloc_has(struct fp_lfs *fs, uint32_t size)
 {
-    struct fp_lfs_tally t = { .size = fs->block_count };
+    struct fp_lfs_walk w = { .fs = fs, .size = fs->block_count };
     uint32_t used, off, need = 2; /* for metadata */
     int err = fp_lfs_count_used(fs, &used);
 
     if (!err)
-        err = count_open(fs, &t);
+        err = count_open(&w);
     if (err)
         return err;
     if (size > fs->inline_max)
         need += fp_lfs_ctz_index(fs->block_size, size - 1, &off) + 1;
     used = fs->block_count - used;
-    return need > used || t.count > used - need ? FP_ERR_NOSPC : FP_OK;
+    return need > used || w.count > used - need ? FP_ERR_NOSPC : FP_OK;
 }

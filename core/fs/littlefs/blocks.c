@@ -16,34 +16,46 @@
 
 #include <string.h>
 
-struct walk {
-    struct fp_lfs *fs;
-    fp_fs_block_fn fn;
-    void *ctx;
-    uint32_t left;
-};
-
-static int report(void *ctx, uint32_t block, enum fp_block_use use)
+int fp_lfs_visit(struct fp_lfs_walk *w, uint32_t block)
 {
-    struct walk *w = ctx;
+    uint32_t i = block - w->start + (block < w->start ? w->wrap : 0);
 
-    if (w->left-- == 0)
+    if (block >= w->fs->block_count || w->left-- == 0)
         return FP_ERR_CORRUPT;
-    return w->fn(w->ctx, block, use);
+    if (FP_LFS_TELLS && w->fn)
+        return w->fn(w->ctx, block, w->use);
+    if (i >= w->size)
+        return FP_OK;
+    if (w->bits) {
+        uint8_t *byte = &w->bits[i / 8], bit = (uint8_t)(1u << i % 8);
+
+        if (*byte & bit)
+            return FP_OK;
+        *byte |= bit;
+    }
+    w->count++;
+    return FP_OK;
 }
 
-static int report_pair(struct walk *w, const uint32_t pair[2])
+static int visit_pair(struct fp_lfs_walk *w, const uint32_t pair[2])
 {
-    int err = report(w, pair[0], FP_BLOCK_METADATA);
+    int err;
 
-    return err ? err : report(w, pair[1], FP_BLOCK_METADATA);
+    if (FP_LFS_TELLS)
+        w->use = FP_BLOCK_METADATA;
+    err = fp_lfs_visit(w, pair[0]);
+    if (!err)
+        err = fp_lfs_visit(w, pair[1]);
+    if (FP_LFS_TELLS)
+        w->use = FP_BLOCK_DATA;
+    return err;
 }
 
 /* The pair itself and the files in it. */
-static int report_mdir(struct walk *w, const struct fp_lfs_mdir *m)
+static int visit_mdir(struct fp_lfs_walk *w, const struct fp_lfs_mdir *m)
 {
     struct fp_lfs *fs = w->fs;
-    int err = report_pair(w, m->pair);
+    int err = visit_pair(w, m->pair);
 
     for (uint32_t id = 0; id < m->count && !err; id++) {
         fp_lfs_rec rec = m->ents[id].strct;
@@ -52,29 +64,29 @@ static int report_mdir(struct walk *w, const struct fp_lfs_mdir *m)
         if (fp_lfs_rec_kind(rec) != FP_LFS_CTZ || fp_lfs_rec_len(rec) < 8 ||
             fp_lfs_ent_moved(fs, m, id))
             continue;
-        err = fp_lfs_rec_words(fs, m, rec, list, 2);
+        err = fp_lfs_ent_pair(fs, m, id, list);
         if (!err)
-            err = fp_lfs_ctz_walk(fs, list[0], list[1], report, w);
+            err = fp_lfs_ctz_walk(w, list[0], list[1]);
     }
     return err;
 }
 
 /* A directory's pairs from its head on. */
-static int report_chain(struct walk *w, struct fp_lfs_chain *dir)
+static int visit_chain(struct fp_lfs_walk *w, struct fp_lfs_chain *dir)
 {
     int err;
 
     do {
         err = fp_lfs_chain_next(w->fs, dir);
         if (!err)
-            err = report_mdir(w, dir->m);
+            err = visit_mdir(w, dir->m);
     } while (!err && dir->m->hard);
     return err;
 }
 
 /* The directories named in the pair at `pair`, which is read again after each:
  * following them takes the slots. */
-static int report_children(struct walk *w, const uint32_t pair[2])
+static int visit_children(struct fp_lfs_walk *w, const uint32_t pair[2])
 {
     struct fp_lfs *fs = w->fs;
 
@@ -89,25 +101,27 @@ static int report_children(struct walk *w, const uint32_t pair[2])
             continue;
         err = fp_lfs_ent_pair(fs, m, id, dir.next);
         if (!err)
-            err = report_chain(w, &dir);
+            err = visit_chain(w, &dir);
         if (err)
             return err;
     }
 }
 
-int fp_lfs_traverse(struct fp_lfs *fs, fp_fs_block_fn fn, void *ctx)
+int fp_lfs_traverse(struct fp_lfs_walk *w)
 {
-    struct walk w = { fs, fn, ctx,
-                      fp_lfs_min(fs->block_count, 1u << 29) * 4 + 64 };
-    struct fp_lfs_chain thread = FP_LFS_THREAD;
+    struct fp_lfs_chain thread;
+    struct fp_lfs *fs = w->fs;
     int err;
+
+    fp_lfs_chain_begin(&thread, 0, 1);
+    w->left = fp_lfs_min(fs->block_count, 1u << 29) * 4 + 64;
 
     while (!(err = fp_lfs_chain_next(fs, &thread))) {
         uint32_t pair[2] = { thread.m->pair[0], thread.m->pair[1] };
 
-        err = report_mdir(&w, thread.m);
+        err = visit_mdir(w, thread.m);
         if (!err && fs->gdisk.tag & FP_LFS_G_ORPHANS)
-            err = report_children(&w, pair);
+            err = visit_children(w, pair);
         if (err)
             return err;
     }
@@ -116,42 +130,25 @@ int fp_lfs_traverse(struct fp_lfs *fs, fp_fs_block_fn fn, void *ctx)
 
 /* --- counting --- */
 
-int fp_lfs_tally(void *ctx, uint32_t block, enum fp_block_use use)
-{
-    struct fp_lfs_tally *t = ctx;
-    uint32_t i = block - t->start + (block < t->start ? t->wrap : 0);
-    uint32_t bit = 1u << i % 8;
-
-    (void)use;
-    if (i >= t->size)
-        return FP_OK;
-    if (t->bits && t->bits[i / 8] & bit)
-        return FP_OK;
-    if (t->bits)
-        t->bits[i / 8] |= (uint8_t)bit;
-    t->count++;
-    return FP_OK;
-}
-
 /* A sound volume names each block once, so that counting is enough. With the
  * orphan flag it takes a bitmap, window by window; the allocator's, which
  * then has to look afresh. */
 int fp_lfs_count_used(struct fp_lfs *fs, uint32_t *used)
 {
-    struct fp_lfs_tally t = { .size = fs->block_count };
+    struct fp_lfs_walk w = { .fs = fs, .size = fs->block_count };
     int err = FP_OK;
 
     if (!fs->used_known) {
         if (fs->gdisk.tag & FP_LFS_G_ORPHANS) {
-            t.bits = fs->look;
-            t.size = fs->look_size * 8;
+            w.bits = fs->look;
+            w.size = fs->look_size * 8;
             fs->look_bits = 0;
         }
-        for (; t.start < fs->block_count && !err; t.start += t.size) {
-            memset(fs->look, 0, t.bits ? fs->look_size : 0);
-            err = fp_lfs_traverse(fs, fp_lfs_tally, &t);
+        for (; w.start < fs->block_count && !err; w.start += w.size) {
+            memset(fs->look, 0, w.bits ? fs->look_size : 0);
+            err = fp_lfs_traverse(&w);
         }
-        fs->used = fp_lfs_min(t.count, fs->block_count);
+        fs->used = fp_lfs_min(w.count, fs->block_count);
         fs->used_known = !err;
     }
     *used = fs->used;
@@ -160,5 +157,7 @@ int fp_lfs_count_used(struct fp_lfs *fs, uint32_t *used)
 
 int fp_lfs_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx)
 {
-    return fp_lfs_traverse(fp_lfs_of(mnt), fn, ctx);
+    struct fp_lfs_walk w = { .fs = fp_lfs_of(mnt), .fn = fn, .ctx = ctx };
+
+    return fp_lfs_traverse(&w);
 }

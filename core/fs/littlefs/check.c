@@ -739,6 +739,7 @@ static int slice_owners(struct fp_lfs *fs, struct fp_step *step,
                         struct check *c)
 {
     struct owners o = { fs, step, c->window };
+    struct fp_lfs_walk w = { .fs = fs, .fn = own, .ctx = &o };
     int err;
 
     if (step->errors || fs->gdisk.tag & FP_LFS_G_ORPHANS ||
@@ -748,7 +749,7 @@ static int slice_owners(struct fp_lfs *fs, struct fp_step *step,
     }
     fs->look_bits = 0;
     memset(fs->look, 0, fs->look_size);
-    err = fp_lfs_traverse(fs, own, &o);
+    err = fp_lfs_traverse(&w);
     if (err == FP_ERR_CORRUPT) {
         fp_lfs_say(step, FP_FINDING_ERROR, UINT32_MAX,
                    "lists of blocks run into each other");

@@ -74,11 +74,13 @@ static void follow_ops(const struct fp_lfs *fs, struct fp_lfs_node *n,
          * behind a removed one. */
         bool here = id == n->id && n->what != FP_LFS_NODE_DIR;
 
-        if (type == FP_LFS_CREATE && (id < n->id || here))
+        if (type >> 8 != FP_LFS_DELETE >> 8 || (id >= n->id && !here))
+            continue;
+        if (type == FP_LFS_CREATE)
             n->id++;
-        if (type == FP_LFS_DELETE && here)
+        else if (here)
             fp_lfs_pair_set(n->pair, FP_LFS_NULL, FP_LFS_NULL);
-        if (type == FP_LFS_DELETE && id < n->id)
+        else
             n->id--;
     }
 }
@@ -105,15 +107,15 @@ static uint32_t unpark(const struct fp_lfs *fs, struct fp_lfs_node *n)
 
     while (fs->ops[i].type != FP_LFS_CREATE)
         i++;
-    fp_lfs_pair_set(n->pair, fs->out.old[0], fs->out.old[1]);
+    fp_lfs_pair_set(n->pair, fs->out->old[0], fs->out->old[1]);
     n->id = fs->ops[i].id;
     n->parked = false;
     return i + 1;
 }
 
-static void follow_all(struct fp_lfs *fs)
+static FP_LFS_APART void follow_all(struct fp_lfs *fs)
 {
-    const struct fp_lfs_outcome *out = &fs->out;
+    const struct fp_lfs_outcome *out = fs->out;
     const uint32_t *head = out->expanded ? out->splits[0].pair : out->now;
 
     for (struct fp_lfs_node *n = fs->nodes; n; n = n->next) {
@@ -155,7 +157,7 @@ static void put_ops(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
     if (fp_lfs_gstate_is_zero(&delta))
         return;
     fp_lfs_gstate_xor(&delta, &m->delta);
-    fp_lfs_log_words(fs, FP_LFS_MOVESTATE, &delta.tag, 3);
+    fp_lfs_log_words(fs, FP_LFS_TAG_MOVESTATE, &delta.tag);
 }
 
 static bool fits(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
@@ -170,7 +172,7 @@ static bool fits(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
         return false;
     /* An entry that does not fit a block of its own could never be written out
      * afresh: writing it out now tells. */
-    fs->part.bare = false;
+    fs->part->bare = false;
     if (id < m->count && fs->ops[0].type >> 8 != FP_LFS_CREATE >> 8)
         size += fp_lfs_live_size(fs, m, id, id + 1);
     return size <= fs->block_size - FP_LFS_OVERHEAD;
@@ -199,7 +201,7 @@ static int append(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 
 static int write_pair(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
-    struct fp_lfs_outcome *out = &fs->out;
+    struct fp_lfs_outcome *out = fs->out;
     int err = FP_ERR_NOSPC;
 
     out->expanded = false;
@@ -217,15 +219,18 @@ static int write_pair(struct fp_lfs *fs, struct fp_lfs_mdir *m)
  * that was relocated waits for its links, and the global state for them. */
 static void settle(struct fp_lfs *fs)
 {
-    const struct fp_lfs_outcome *out = &fs->out;
+    const struct fp_lfs_outcome *out = fs->out;
 
-    if (fp_lfs_pair_equal(out->old, out->now))
+    if (fp_lfs_pair_equal(out->old, out->now)) {
         fs->gdisk = fs->gwant;
-    else
-        fs->moved[fs->moved_count++] = (struct fp_lfs_moved){
-            .old = { out->old[0], out->old[1] },
-            .now = { out->now[0], out->now[1] },
-        };
+    } else {
+        struct fp_lfs_moved *moved = &fs->moved[fs->moved_count++];
+
+        fp_lfs_pair_set(moved->old, out->old[0], out->old[1]);
+        fp_lfs_pair_set(moved->now, out->now[0], out->now[1]);
+        moved->flagged = false;
+        moved->step = 0;
+    }
     fs->absorb = (struct fp_lfs_gstate){ 0 };
     fs->used_known = false;
     fs->changes++;
@@ -246,7 +251,7 @@ static int commit_one(struct fp_lfs *fs, const uint32_t pair[2])
     m->pins++;
     err = write_pair(fs, m);
     m->pins--;
-    fp_lfs_drop_slots(fs, fs->out.old);
+    fp_lfs_drop_slots(fs, fs->out->old);
     m->valid = !err;
     if (!err)
         settle(fs);
@@ -294,9 +299,9 @@ static int relink(struct fp_lfs *fs, const uint32_t pair[2], uint32_t type,
 
 /* The next link of a relocated pair: the parent's, if there is one, then the
  * predecessor's. */
-static int link_next(struct fp_lfs *fs, struct fp_lfs_moved *moved)
+static FP_LFS_APART int link_next(struct fp_lfs *fs, struct fp_lfs_moved *moved)
 {
-    struct fp_lfs_place *parent = &fs->parent;
+    struct fp_lfs_place *parent = fs->parent;
     uint32_t pred[2];
     bool hard;
     int err = fp_lfs_find_pred(fs, moved->old, pred, &hard);

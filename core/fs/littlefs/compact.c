@@ -31,10 +31,11 @@
 
 /* --- operations applied to the index --- */
 
-static bool apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t number)
+static FP_LFS_APART bool apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m,
+                                  uint32_t number)
 {
     const struct fp_lfs_op *op = &fs->ops[number];
-    uint32_t rec = FP_LFS_REC_OP | number, hash = 0;
+    uint32_t rec = FP_LFS_REC_OP | number;
     struct fp_lfs_ent *ent;
 
     if (op->type >> 8 == FP_LFS_SOFTTAIL >> 8) {
@@ -48,9 +49,11 @@ static bool apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t number)
         ent->attr = fp_lfs_rec_make(rec, 0, FP_LFS_SEVERAL);
         return true;
     }
-    if (!FP_LFS_SMALL && op->type >> 8 == 0)
-        hash = fp_lfs_hash(0, op->buf, op->len);
-    if (!fp_lfs_apply(fs, m, fp_lfs_tag(op->type, op->id, op->len), rec, hash))
+#if !FP_LFS_SMALL
+    if (op->type >> 8 == 0)
+        fs->hash = fp_lfs_hash(0, op->buf, op->len);
+#endif
+    if (!fp_lfs_apply(fs, m, fp_lfs_tag(op->type, op->id, op->len), rec))
         return false;
     if (op->type >> 8 == 3 && fp_lfs_rec_kind(ent->attr) == FP_LFS_SEVERAL)
         ent->attr = fp_lfs_rec_make(SETS_SOME, 0, FP_LFS_SEVERAL);
@@ -99,20 +102,20 @@ static void put_attrs(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 static void put_entries(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                         uint32_t from, uint32_t to)
 {
-    static const uint16_t names[] = { 0, FP_LFS_NAME_FILE, FP_LFS_NAME_DIR,
-                                      FP_LFS_NAME_SUPER };
-
     for (uint32_t i = from; i < to; i++) {
         const struct fp_lfs_ent *ent = &m->ents[i];
-        uint32_t id = i - from;
+        uint32_t id = i - from, type = fp_lfs_rec_kind(ent->name);
 
         /* An entry without a name we know is damage: not ours to lose. */
-        if (!fp_lfs_rec_kind(ent->name))
+        if (!type)
             fs->log.err = FP_ERR_CORRUPT;
-        put_rec(fs, m, names[fp_lfs_rec_kind(ent->name)], id, ent->name);
+        /* But for the superblock's, a name's kind is its type. */
+        if (type == FP_LFS_SUPER)
+            type = FP_LFS_NAME_SUPER;
+        put_rec(fs, m, type, id, ent->name);
         put_rec(fs, m, FP_LFS_STRUCT_DIR - 1 + fp_lfs_rec_kind(ent->strct), id,
                 ent->strct);
-        if (!fs->part.bare)
+        if (!fs->part->bare)
             put_attrs(fs, m, ent, id);
     }
 }
@@ -130,7 +133,7 @@ uint32_t fp_lfs_live_size(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 static int put_part(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                     uint32_t block)
 {
-    const struct fp_lfs_part *part = &fs->part;
+    struct fp_lfs_part *part = fs->part;
     int err = fp_lfs_erase(fs, block);
 
     if (err)
@@ -138,10 +141,12 @@ static int put_part(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     fp_lfs_log_begin(fs, block, part->rev);
     put_entries(fs, m, part->from, part->to);
     if (!fp_lfs_pair_is_null(part->tail))
-        fp_lfs_log_words(fs, part->hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL,
-                         part->tail, 2);
+        fp_lfs_log_words(fs,
+                         fp_lfs_tag(FP_LFS_SOFTTAIL + part->hard, FP_LFS_NO_ID,
+                                    sizeof part->tail),
+                         part->tail);
     if (!fp_lfs_gstate_is_zero(&part->delta))
-        fp_lfs_log_words(fs, FP_LFS_MOVESTATE, &part->delta.tag, 3);
+        fp_lfs_log_words(fs, FP_LFS_TAG_MOVESTATE, &part->delta.tag);
     return fp_lfs_log_end(fs);
 }
 
@@ -155,7 +160,7 @@ static int put_fresh(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
         if (!err)
             err = put_part(fs, m, *block);
     }
-    return err == FP_LFS_BAD ? FP_ERR_IO : err;
+    return err;
 }
 
 /* The revision that a block holds, as read twice: with a bit wrong in it what
@@ -164,11 +169,11 @@ static int put_fresh(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 static int old_revision(struct fp_lfs *fs, uint32_t block, uint32_t *rev)
 {
     uint32_t again = 0;
-    int err = fp_lfs_words(fs, block, 0, rev, 1);
+    int err = fp_lfs_word(fs, block, 0, rev);
 
     fp_lfs_forget(fs, block);
     if (!err)
-        err = fp_lfs_words(fs, block, 0, &again, 1);
+        err = fp_lfs_word(fs, block, 0, &again);
     if (err == FP_ERR_CORRUPT)
         *rev = again = 0; /* nobody will read more of it than we */
     else if (err)
@@ -190,17 +195,17 @@ static int put_new_pair(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
             err = old_revision(fs, pair[0], &rev);
     }
     if (err)
-        return err == FP_LFS_BAD ? FP_ERR_IO : err;
+        return err;
     if (fs->cycles)
         rev += fs->cycles - rev % fs->cycles;
-    fs->part.rev = rev + 1;
+    fs->part->rev = rev + 1;
     return put_fresh(fs, m, &pair[1]);
 }
 
 int fp_lfs_new_pair(struct fp_lfs *fs, const uint32_t tail[2], uint32_t pair[2])
 {
-    fs->part = (struct fp_lfs_part){ .tail = { tail[0], tail[1] } };
-    return put_new_pair(fs, NULL, pair);
+    *fs->part = (struct fp_lfs_part){ .tail = { tail[0], tail[1] } };
+    return fp_lfs_shown(put_new_pair(fs, NULL, pair));
 }
 
 /* --- splitting --- */
@@ -209,8 +214,8 @@ int fp_lfs_new_pair(struct fp_lfs *fs, const uint32_t tail[2], uint32_t pair[2])
 static int split_off(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                      uint32_t cut)
 {
-    struct fp_lfs_part *part = &fs->part;
-    struct fp_lfs_split *split = &fs->out.splits[fs->out.split_count];
+    struct fp_lfs_part *part = fs->part;
+    struct fp_lfs_split *split = &fs->out->splits[fs->out->split_count];
     int err;
 
     part->from = cut;
@@ -219,7 +224,7 @@ static int split_off(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     if (err)
         return err;
     split->id = cut;
-    fs->out.split_count++;
+    fs->out->split_count++;
     part->to = cut;
     fp_lfs_pair_set(part->tail, split->pair[0], split->pair[1]);
     part->hard = true;
@@ -238,7 +243,7 @@ static bool adds_last(const struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 static uint32_t choose_cut(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                            uint32_t most)
 {
-    uint32_t end = fs->part.to, cut = end - 1,
+    uint32_t end = fs->part->to, cut = end - 1,
              sum = fp_lfs_live_size(fs, m, cut, end);
 
     while (cut > 1 && end - cut < fp_lfs_entries_ok(fs) / 2) {
@@ -264,17 +269,18 @@ static int split(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 
     limit = fp_lfs_min(limit, room);
     for (;;) {
-        uint32_t total = fp_lfs_live_size(fs, m, 0, fs->part.to), cut;
-        bool few = fs->part.to <= fp_lfs_entries_ok(fs);
+        uint32_t total = fp_lfs_live_size(fs, m, 0, fs->part->to), cut;
+        bool few = fs->part->to <= fp_lfs_entries_ok(fs);
 
         if (fs->log.err)
             return fs->log.err;
         if (total <= limit && few)
             return FP_OK;
-        if (err || fs->part.to < 2 || fs->out.split_count == FP_LFS_SPLITS_MAX)
+        if (err || fs->part->to < 2 ||
+            fs->out->split_count == FP_LFS_SPLITS_MAX)
             return total <= room && (few || !err) ? FP_OK : FP_ERR_NOSPC;
         cut = choose_cut(fs, m, last ? 0 : fp_lfs_min(total / 2, room));
-        if (fp_lfs_live_size(fs, m, cut, fs->part.to) > room)
+        if (fp_lfs_live_size(fs, m, cut, fs->part->to) > room)
             return FP_ERR_NOSPC; /* one entry that could not go on */
         err = split_off(fs, m, cut);
         if (err && err != FP_ERR_NOSPC)
@@ -304,8 +310,8 @@ static int expand(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
     err = split_off(fs, m, 0);
     if (err)
         return err == FP_ERR_NOSPC ? FP_OK : err;
-    fs->out.expanded = fs->part.bare = true;
-    fs->part.to = 1;
+    fs->out->expanded = fs->part->bare = true;
+    fs->part->to = 1;
     return FP_OK;
 }
 
@@ -318,8 +324,8 @@ static int put_home(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
     int err;
 
-    fs->part.delta = m->delta;
-    fp_lfs_gstate_change(fs, &fs->part.delta);
+    fs->part->delta = m->delta;
+    fp_lfs_gstate_change(fs, &fs->part->delta);
     err = put_part(fs, m, m->pair[1]);
     if (err == FP_LFS_BAD)
         (void)fp_lfs_erase(fs, m->pair[1]);
@@ -332,8 +338,8 @@ static int put_elsewhere(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 {
     int err;
 
-    fs->part.delta = m->delta;
-    fp_lfs_gstate_xor(&fs->part.delta, &fs->absorb);
+    fs->part->delta = m->delta;
+    fp_lfs_gstate_xor(&fs->part->delta, &fs->absorb);
     err = put_fresh(fs, m, block);
     if (err != FP_ERR_NOSPC || !wear)
         return err;
@@ -344,19 +350,19 @@ static int put_elsewhere(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 /* Writes what is left to a block of the pair, or to a fresh one where that is
  * due or needed, and reads it into the index. The superblock cannot go
  * elsewhere. */
-static int put_self(struct fp_lfs *fs, struct fp_lfs_mdir *m, bool wear,
-                    bool bad)
+static FP_LFS_APART int put_self(struct fp_lfs *fs, struct fp_lfs_mdir *m,
+                                 bool wear, bool bad)
 {
     uint32_t target = m->pair[1], keep = m->pair[bad];
     int err = FP_LFS_BAD;
 
-    fs->part.rev = m->rev + 1;
+    fs->part->rev = m->rev + 1;
     if (!wear && !bad)
         err = put_home(fs, m);
     if (err == FP_LFS_BAD && !is_anchor(m))
         err = put_elsewhere(fs, m, wear && !bad, &target);
     if (err)
-        return err == FP_LFS_BAD ? FP_ERR_IO : err;
+        return err;
     err = fp_lfs_parse(fs, m, target);
     m->pair[1] = keep;
     if (FP_FS_CHECK)
@@ -371,7 +377,7 @@ static bool wear_is_due(const struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 
 int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m, bool bad)
 {
-    struct fp_lfs_outcome *out = &fs->out;
+    struct fp_lfs_outcome *out = fs->out;
     bool wear = wear_is_due(fs, m), anchor = is_anchor(m);
     int err = FP_OK;
 
@@ -381,9 +387,9 @@ int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m, bool bad)
     for (uint32_t i = 0; i < fs->op_count; i++)
         if (!apply_op(fs, m, i))
             return FP_ERR_CORRUPT;
-    fs->part = (struct fp_lfs_part){ .to = m->count,
-                                     .hard = m->hard,
-                                     .tail = { m->tail[0], m->tail[1] } };
+    *fs->part = (struct fp_lfs_part){ .to = m->count,
+                                      .hard = m->hard,
+                                      .tail = { m->tail[0], m->tail[1] } };
     if (wear && anchor && m->count > 1)
         err = expand(fs, m);
     if (!err && !out->expanded)
@@ -392,5 +398,5 @@ int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m, bool bad)
         err = put_self(fs, m, wear && !anchor && !out->split_count,
                        bad && !anchor);
     fp_lfs_pair_set(out->now, m->pair[0], m->pair[1]);
-    return err;
+    return fp_lfs_shown(err);
 }

@@ -59,7 +59,7 @@ int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t index,
 
         while (!(at >> k & 1) && at - index >= 2u << k)
             k++;
-        err = fp_lfs_words(fs, *block, 4 * k, block, 1);
+        err = fp_lfs_word(fs, *block, 4 * k, block);
         if (err)
             return err;
         at -= 1u << k;
@@ -148,7 +148,7 @@ static int follow(struct fp_lfs *fs, const struct fp_lfs_file *f,
 
     for (uint32_t k = 0;; k++) {
         uint32_t named = from - (1u << k), to;
-        int err = fp_lfs_words(fs, source, 4 * k, &to, 1);
+        int err = fp_lfs_word(fs, source, 4 * k, &to);
 
         if (err)
             return err;
@@ -183,18 +183,11 @@ int fp_lfs_ctz_find(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t index,
 
 /* --- the whole list --- */
 
-static int visit(const struct fp_lfs *fs, uint32_t block, fp_fs_block_fn fn,
-                 void *ctx)
-{
-    return block < fs->block_count ? fn(ctx, block, FP_BLOCK_DATA)
-                                   : FP_ERR_CORRUPT;
-}
-
 /* Blocks with an even index name the two before them, so every second need
  * not be read. */
-int fp_lfs_ctz_walk(struct fp_lfs *fs, uint32_t head, uint32_t size,
-                    fp_fs_block_fn fn, void *ctx)
+int fp_lfs_ctz_walk(struct fp_lfs_walk *w, uint32_t head, uint32_t size)
 {
+    struct fp_lfs *fs = w->fs;
     uint32_t off, at, named[2];
     int err;
 
@@ -204,13 +197,13 @@ int fp_lfs_ctz_walk(struct fp_lfs *fs, uint32_t head, uint32_t size,
     if (at >= fs->block_count)
         return FP_ERR_CORRUPT;
     for (;; at--) {
-        err = visit(fs, head, fn, ctx);
+        err = fp_lfs_visit(w, head);
         if (err || !at)
             return err;
         err = fp_lfs_words(fs, head, 0, named, 2);
         head = named[0];
         if (!err && at % 2 == 0) {
-            err = visit(fs, head, fn, ctx);
+            err = fp_lfs_visit(w, head);
             head = named[1];
             at--;
         }

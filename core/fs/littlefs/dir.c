@@ -46,7 +46,7 @@ int fp_lfs_stat_ent(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
         st->type = FP_TYPE_FILE;
         st->size = fp_lfs_rec_len(rec);
         if (fp_lfs_rec_kind(rec) == FP_LFS_CTZ) {
-            err = fp_lfs_rec_words(fs, m, rec, list, 2);
+            err = fp_lfs_ent_pair(fs, m, id, list);
             if (err)
                 return err;
             st->size = list[1];

@@ -24,7 +24,7 @@
 
 #define BAD_TRIES 16
 
-static uint32_t header_size(uint32_t index)
+static FP_LFS_APART uint32_t header_size(uint32_t index)
 {
     uint32_t size = 0;
 
@@ -60,17 +60,19 @@ static int prog_next(struct fp_lfs *fs, struct fp_lfs_file *f,
                      const uint8_t *buf, uint32_t size)
 {
     uint32_t block = f->wblock;
-    int err = fp_lfs_prog(fs, block, f->cache_off, buf, size);
+    int err = FP_OK, tries = 0;
 
-    for (int i = 0; i < BAD_TRIES && err == FP_LFS_BAD; i++) {
+    for (;;) {
+        if (!err)
+            err = fp_lfs_prog(fs, block, f->cache_off, buf, size);
+        if (err != FP_LFS_BAD || tries++ == BAD_TRIES)
+            break;
         err = fp_lfs_alloc_erased(fs, &block);
         if (!err)
             err = copy_block(fs, f->wblock, block, f->cache_off);
-        if (!err)
-            err = fp_lfs_prog(fs, block, f->cache_off, buf, size);
     }
     if (err)
-        return err == FP_LFS_BAD ? FP_ERR_IO : err;
+        return err;
     f->wblock = block;
     f->cache_off += size;
     return FP_OK;
@@ -132,7 +134,7 @@ static int open_block(struct fp_lfs *fs, struct fp_lfs_file *f)
         fp_put_le32(raw, to);
         err = put(fs, f, raw, 4);
         if (!err && off + 4 < size)
-            err = fp_lfs_words(fs, to, off, &to, 1);
+            err = fp_lfs_word(fs, to, off, &to);
     }
     return err;
 }
@@ -164,20 +166,20 @@ static int put_content(struct fp_lfs *fs, struct fp_lfs_file *f,
 /* Goes on with the old version up to `to`, and with zeros behind its end. */
 static int put_old(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t to)
 {
-    int32_t n = 0;
+    int err = FP_OK;
 
-    while (f->wpos < to && n >= 0) {
+    while (f->wpos < to && !err) {
         uint8_t part[64] = { 0 };
+        uint32_t n = fp_lfs_min(to - f->wpos, sizeof part);
 
-        n = (int32_t)fp_lfs_min(to - f->wpos, sizeof part);
-        if (f->wpos < f->body.size)
-            n = fp_lfs_file_read_at(
-                fs, f, f->wpos, part,
-                fp_lfs_min((uint32_t)n, f->body.size - f->wpos));
-        if (n > 0)
-            n = put_content(fs, f, part, (uint32_t)n);
+        if (f->wpos < f->body.size) {
+            n = fp_lfs_min(n, f->body.size - f->wpos);
+            err = fp_lfs_file_read_at(fs, f, f->wpos, part, n);
+        }
+        if (!err)
+            err = put_content(fs, f, part, n);
     }
-    return n < 0 ? n : FP_OK;
+    return err;
 }
 
 /* --- runs --- */
@@ -233,7 +235,7 @@ int fp_lfs_body_settle(const struct fp_lfs *fs, struct fp_lfs_file *f, int err)
     fp_lfs_ctz_forget(fs, f);
     f->cache_block = FP_LFS_NULL;
     f->foreign = f->body.kind == FP_LFS_INLINE && f->body.size > 0;
-    return err;
+    return fp_lfs_shown(err);
 }
 
 int fp_lfs_body_flush(struct fp_lfs *fs, struct fp_lfs_file *f)
@@ -244,10 +246,10 @@ int fp_lfs_body_flush(struct fp_lfs *fs, struct fp_lfs_file *f)
 /* Brings a body into the cache as an inline one of `size` bytes. */
 static int load_inline(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t size)
 {
-    int32_t n = fp_lfs_file_read_at(fs, f, 0, fs->pcache, size);
+    int err = fp_lfs_file_read_at(fs, f, 0, fs->pcache, size);
 
-    if (n < 0)
-        return n;
+    if (err)
+        return err;
     memcpy(f->buf, fs->pcache, size);
     f->body = (struct fp_lfs_body){ FP_LFS_INLINE, 0, size };
     f->foreign = false;
@@ -299,7 +301,8 @@ int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
 
 /* The head becomes the block that holds the last byte; what is inline, though
  * too long for it, goes to blocks. */
-static int shrink(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t size)
+static FP_LFS_APART int shrink(struct fp_lfs *fs, struct fp_lfs_file *f,
+                               uint32_t size)
 {
     uint32_t off, head;
     int err;

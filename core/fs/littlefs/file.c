@@ -79,7 +79,7 @@ int fp_lfs_file_claim(struct fp_lfs *fs, struct fp_lfs_file *f)
     if (i == fs->mnt->cfg.max_files)
         return FP_ERR_NFILE;
     fs->files_used |= 1u << i;
-    f->slot = (uint8_t)i;
+    f->node.slot = (uint8_t)i;
     f->buf = fs->files + (size_t)i * fs->file_stride;
     fp_lfs_ctz_begin(fs, f);
     f->node.what = FP_LFS_NODE_FILE;
@@ -95,7 +95,7 @@ int fp_lfs_file_claim(struct fp_lfs *fs, struct fp_lfs_file *f)
 void fp_lfs_file_release(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
     fp_lfs_node_del(fs, &f->node);
-    fs->files_used &= ~(1u << f->slot);
+    fs->files_used &= ~(1u << f->node.slot);
 }
 
 /* Takes over the content of the entry at `place`. */
@@ -119,7 +119,7 @@ int fp_lfs_file_load(struct fp_lfs *fs, struct fp_lfs_file *f,
             err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(rec), f->buf,
                               f->body.size);
     } else {
-        err = fp_lfs_rec_words(fs, m, rec, list, 2);
+        err = fp_lfs_ent_pair(fs, m, place->id, list);
         f->body.head = list[0];
         f->body.size = list[1];
         f->body.kind = f->body.size ? FP_LFS_CTZ : FP_LFS_INLINE;
@@ -147,7 +147,7 @@ static int locate(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
         *n = fp_lfs_min(*n, fs->block_size - *off);
         return fp_lfs_ctz_find(fs, f, index, block);
     }
-    if (!FP_READONLY && (f->stale || fp_lfs_pair_is_null(f->node.pair)))
+    if (!FP_READONLY && (f->node.stale || fp_lfs_pair_is_null(f->node.pair)))
         return FP_ERR_STALE;
     err = fp_lfs_get(fs, f->node.pair, &m);
     if (err)
@@ -160,38 +160,40 @@ static int locate(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
 /* The caller keeps pos + size within the body. The common cache serves while
  * the file's own holds what is being written, and for what may be rewritten;
  * whole windows of either go straight to the caller, but with FP_LFS_SMALL. */
-int32_t fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f,
-                            uint32_t pos, uint8_t *buf, uint32_t size)
+int fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
+                        uint8_t *buf, uint32_t size)
 {
     struct fp_lfs_cache *cache =
         (!FP_READONLY && f->writing) || f->foreign ? &fs->rcache : &f->cache;
 
     if (f->body.kind == FP_LFS_INLINE && !f->foreign) {
         memcpy(buf, f->buf + pos, size);
-        return (int32_t)size;
+        return FP_OK;
     }
-    for (uint32_t done = 0, n; done < size; done += n) {
-        uint32_t block, off, part;
-        int err;
+    while (size > 0) {
+        uint32_t block, off, part, n = size;
+        int err = locate(fs, f, pos, &block, &off, &n);
 
-        n = size - done;
-        err = locate(fs, f, pos + done, &block, &off, &n);
         if (err)
             return err;
-        part = off % fs->cache_size;
+        part = FP_LFS_SMALL ? 0 : off % fs->cache_size;
         if (FP_LFS_SMALL || part || n < fs->cache_size) {
-            n = fp_lfs_min(n, fs->cache_size - part);
+            if (!FP_LFS_SMALL)
+                n = fp_lfs_min(n, fs->cache_size - part);
             fs->via = cache;
-            err = fp_lfs_read(fs, block, off, buf + done, n);
+            err = fp_lfs_read(fs, block, off, buf, n);
             fs->via = &fs->rcache;
         } else {
             n -= n % fs->cache_size;
-            err = fp_lfs_read_raw(fs, block, off, buf + done, n);
+            err = fp_lfs_read_raw(fs, block, off, buf, n);
         }
         if (err)
             return err;
+        pos += n;
+        buf += n;
+        size -= n;
     }
-    return (int32_t)size;
+    return FP_OK;
 }
 
 int fp_lfs_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
@@ -219,10 +221,8 @@ int fp_lfs_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
 
 int32_t fp_lfs_read_ro(struct fp_file *file, void *buf, uint32_t size)
 {
-    int32_t n = fp_lfs_file_read_at(fp_lfs_of(file->mnt), fp_lfs_file_of(file),
-                                    file->pos, buf, size);
-
-    return n < 0 ? n : FP_OK;
+    return fp_lfs_file_read_at(fp_lfs_of(file->mnt), fp_lfs_file_of(file),
+                               file->pos, buf, size);
 }
 
 int fp_lfs_close_ro(struct fp_file *file)

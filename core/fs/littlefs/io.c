@@ -151,12 +151,6 @@ int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
 
 #endif
 
-void fp_lfs_le(uint32_t *words, uint32_t count)
-{
-    for (; count > 0; count--, words++)
-        *words = fp_get_le32((const uint8_t *)words);
-}
-
 int fp_lfs_words(struct fp_lfs *fs, uint32_t block, uint32_t off,
                  uint32_t *words, uint32_t count)
 {
@@ -164,6 +158,11 @@ int fp_lfs_words(struct fp_lfs *fs, uint32_t block, uint32_t off,
 
     fp_lfs_le(words, count);
     return err;
+}
+
+int fp_lfs_word(struct fp_lfs *fs, uint32_t block, uint32_t off, uint32_t *word)
+{
+    return fp_lfs_words(fs, block, off, word, 1);
 }
 
 void fp_lfs_forget(struct fp_lfs *fs, uint32_t block)

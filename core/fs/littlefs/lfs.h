@@ -23,6 +23,15 @@
 #include "core/fs/fs.h"
 #include "core/fs/littlefs/tag.h"
 
+/* A function that stays one by itself even where it is called but once: within
+ * its caller, the variables of both do not fit a small processor's registers,
+ * which makes them larger. */
+#if FP_LFS_SMALL
+#define FP_LFS_APART __attribute__((noinline))
+#else
+#define FP_LFS_APART
+#endif
+
 #if FP_READONLY && !FP_LFS_SMALL
 #error "FP_READONLY needs FP_LFS_SMALL: a reader has no room for more"
 #endif
@@ -38,9 +47,11 @@
 #define FP_LFS_OVERHEAD    40u /* revision, tail, move state, CRC */
 /* Within the driver: this block does not take what it is given, go elsewhere
  * with it. No caller of the driver ever sees it. */
-#define FP_LFS_BAD (-1000)
+#define FP_LFS_BAD (-255)
 /* Is there a bitmap of blocks? */
 #define FP_LFS_LOOKS (FP_LFS_EXTRAS || FP_FS_CHECK || !FP_READONLY)
+/* Does anyone ask for every block in use, and not only how many there are? */
+#define FP_LFS_TELLS (FP_LFS_EXTRAS || FP_FS_CHECK || FP_FS_BLOCKS)
 #define FP_LFS_NEAR  16u /* a power of two */
 
 /* Where a tag's data lies: bits 0..18 its offset in the block, bit 19 "not on
@@ -150,8 +161,10 @@ struct fp_lfs_node {
     uint32_t dir[2];  /* file without an entry yet: its directory's head */
     uint16_t id;
     uint8_t what;
-    bool ended;  /* directory: nothing follows */
-    bool parked; /* goes where the entry goes that the next commit creates */
+    bool ended;   /* directory: nothing follows */
+    bool parked;  /* goes where the entry goes that the next commit creates */
+    bool stale;   /* file: foreign, and overwritten meanwhile */
+    uint8_t slot; /* file: which part of fs->files it has */
 };
 
 /* Where a file's content is. */
@@ -174,6 +187,7 @@ struct fp_lfs_file {
     bool staged;
     bool writing;
     bool foreign; /* inline, but too long for buf: read from the log */
+    uint16_t name_len;
     /* buf: bytes [cache_off, +cache_size) of block cache_block; an inline
      * body that fits lies in buf as a whole. */
     union {
@@ -197,9 +211,6 @@ struct fp_lfs_file {
     uint32_t wpos;          /* the same place as a position in the file */
     uint32_t windex, wprev; /* index of wblock, the block before it */
     uint32_t wstart;        /* position in the file where wblock begins */
-    uint16_t name_len;
-    uint8_t slot;
-    bool stale; /* foreign, and overwritten meanwhile */
 };
 
 struct fp_lfs_dir {
@@ -294,73 +305,89 @@ struct fp_lfs_place {
 
 /* What is used most comes first: small processors reach it in one step. */
 struct fp_lfs {
-    uint32_t root[2];
-    uint32_t clock;
     bool mounting; /* indexes are for this only: no hashes, nor what is
                       erased */
     bool used_known;
     bool uneven; /* superblocks state different block counts */
     bool still;  /* no moving for wear now */
+    bool failed; /* a relocation broke off: no more writing */
+    bool upgrade;
     uint32_t block_size;
-    struct fp_lfs_mdir *slots;
+    uint32_t block_count;
     uint32_t cache_size;
+    uint32_t prog_size;
+    struct fp_bdev *dev;
+    struct fp_lfs_part *part;
+    struct fp_lfs_outcome *out; /* of the last commit to a pair */
+    uint32_t moved_count, flight_count, op_count;
+    uint32_t clock;
+    struct fp_lfs_place *to; /* of the running operation (tree.c) */
+    struct fp_lfs_op *ops;   /* of the commit to come */
+    uint8_t *pcache;         /* [cache_size] */
+    struct fp_lfs_node *nodes;
+    struct fp_lfs_mdir *slots;
     uint32_t slot_count;
     struct fp_lfs_cache *via; /* rcache, but while a file's content is read */
-    uint32_t ent_max;         /* the latter two of them stay free */
-    uint32_t prog_size;
-    uint32_t block_count;
-    struct fp_lfs_log log;
-    uint32_t minor;
-    uint32_t stated; /* the block count by the last superblock */
-    uint32_t name_max;
-    struct fp_lfs_cache rcache;
-    uint32_t doubted;    /* other than 0: parents and thread do not match */
-    uint8_t *pcache;     /* [cache_size] */
-    uint32_t alone_size; /* of a window for what is read by itself */
-    struct fp_bdev *dev;
-    uint32_t attr_max;
-    uint32_t moved_count;
     struct fp_mount *mnt;
-    uint32_t file_max;
-    struct fp_lfs_gstate gwant; /* as the next commit shall leave it */
-    bool failed;                /* a relocation broke off: no more writing */
-    bool upgrade;
-    uint32_t resize; /* the one they all shall state; 0: as they do */
-    uint32_t cycles; /* metadata moves when revision + 1 divides; 0 never */
-    struct fp_lfs_place to;      /* of the running operation (tree.c) */
-    uint32_t unlinked;           /* relocations whose predecessor is pending */
-    uint32_t mdir_count;         /* of the thread, at mount */
-    struct fp_lfs_gstate absorb; /* delta of a pair about to be dropped */
-    struct fp_lfs_place from;    /* of a rename */
-    struct fp_lfs_scan scan;
-    struct fp_lfs_node *nodes;
-    uint8_t *files; /* cfg.max_files times file_stride */
-    uint32_t far;   /* addresses a file, besides those near */
-    uint32_t file_stride;
-    struct fp_lfs_gstate gdisk; /* as on flash */
-    uint32_t files_used;        /* bit a file */
-    uint32_t inline_max;
-    uint32_t flight_count, op_count;
-
+    uint32_t minor;
+    uint32_t root[2];
+    struct fp_lfs_log log;
+    struct fp_lfs_place *from;   /* of a rename */
+    struct fp_lfs_place *parent; /* of a pair whose links are mended */
     uint8_t *look; /* one bit a block of the window, set: in use */
     uint32_t look_size, look_start, look_bits, look_next;
     uint32_t look_first; /* bit that the order starts at */
     uint32_t random;
-    struct fp_lfs_part part;
-    uint32_t victim[2];         /* directory that the running operation takes
-                                   out; FP_LFS_NULL: none */
-    struct fp_lfs_place parent; /* of a pair whose links are mended */
-    uint32_t changes;           /* commits so far */
-    uint32_t used;              /* blocks in use, if used_known */
-    struct fp_lfs_outcome out;  /* of the last commit to a pair */
-    uint32_t flight[FP_LFS_FLIGHT_MAX]; /* allocated, referred to by nobody */
+    struct fp_lfs_gstate gdisk;  /* as on flash */
+    struct fp_lfs_gstate gwant;  /* as the next commit shall leave it */
+    struct fp_lfs_gstate absorb; /* delta of a pair about to be dropped */
+    struct fp_lfs_scan scan;
+    struct fp_lfs_cache rcache;
+    uint32_t ent_max;   /* the latter two of them stay free */
+    uint32_t unlinked;  /* relocations whose predecessor is pending */
+    uint32_t victim[2]; /* directory that the running operation takes out;
+                           FP_LFS_NULL: none */
+    uint32_t inline_max;
+    uint32_t stated; /* the block count by the last superblock */
+    uint32_t name_max;
+    uint32_t attr_max;
+    uint32_t file_max;
+    uint32_t cycles; /* metadata moves when revision + 1 divides; 0 never */
+    uint8_t *files;  /* cfg.max_files times file_stride */
+    uint32_t file_stride;
+    uint32_t files_used; /* bit a file */
+    uint32_t used;       /* blocks in use, if used_known */
+    uint32_t changes;    /* commits so far */
+    uint32_t doubted;    /* other than 0: parents and thread do not match */
+    uint32_t resize;     /* the one they all shall state; 0: as they do */
+    uint32_t mdir_count; /* of the thread, at mount */
+#if !FP_LFS_SMALL
+    uint32_t hash; /* of the name being taken into an index */
+#endif
+    uint32_t alone_size; /* of a window for what is read by itself */
+    uint32_t far;        /* addresses a file, besides those near */
     struct fp_lfs_moved moved[FP_LFS_MOVES_MAX];
-    struct fp_lfs_op ops[FP_LFS_OPS_MAX]; /* of the commit to come */
+    uint32_t flight[FP_LFS_FLIGHT_MAX]; /* allocated, referred to by nobody */
+};
+
+/* Where pointers in struct fp_lfs lead: as part of that these would be out of
+ * reach for a load with an offset. */
+struct fp_lfs_rooms {
+    struct fp_lfs_place to, from, parent;
+    struct fp_lfs_part part;
+    struct fp_lfs_outcome out;
+    struct fp_lfs_op ops[FP_LFS_OPS_MAX];
 };
 
 static inline struct fp_lfs *fp_lfs_of(const struct fp_mount *mnt)
 {
     return mnt->ws;
+}
+
+/* An error as callers of the driver see it. */
+static inline int fp_lfs_shown(int err)
+{
+    return err == FP_LFS_BAD ? FP_ERR_IO : err;
 }
 
 static inline uint32_t fp_lfs_min(uint32_t a, uint32_t b)
@@ -411,9 +438,16 @@ int fp_lfs_load(struct fp_lfs *fs, uint32_t block, uint32_t off);
 #endif
 /* Turns integers into what flash has, four bytes with the lowest first, and
  * back. */
-void fp_lfs_le(uint32_t *words, uint32_t count);
+static inline void fp_lfs_le(uint32_t *words, uint32_t count)
+{
+    for (; count > 0; count--, words++)
+        *words = fp_get_le32((const uint8_t *)words);
+}
+
 int fp_lfs_words(struct fp_lfs *fs, uint32_t block, uint32_t off,
                  uint32_t *words, uint32_t count);
+int fp_lfs_word(struct fp_lfs *fs, uint32_t block, uint32_t off,
+                uint32_t *word);
 /* Takes what the window holds of the log being read, at most up to `to`, into
  * its CRC. */
 #if FP_LFS_SMALL
@@ -451,14 +485,15 @@ void fp_lfs_scan_begin(struct fp_lfs *fs, uint32_t block, uint32_t start,
 /* The next tag, with all its data within the limit. FP_ERR_NODATA: none. */
 int fp_lfs_scan_next(struct fp_lfs *fs);
 void fp_lfs_scan_end(struct fp_lfs *fs);
-/* Of bytes in one block, as FCRC has it. */
+/* Of bytes in one block, as FCRC has it: into fs->scan. */
 int fp_lfs_crc_at(struct fp_lfs *fs, uint32_t block, uint32_t off,
-                  uint32_t size, uint32_t *crc);
+                  uint32_t size);
 void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2]);
 void fp_lfs_drop_all(struct fp_lfs *fs);
-/* What a tag does to the index. False: it contradicts the index. */
+/* What a tag does to the index; the hash of a name is in fs->hash. False: it
+ * contradicts the index. */
 bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
-                  uint32_t off, uint32_t hash);
+                  uint32_t off);
 /* Of a name, from 0; a piece goes on from the hash of those before it. */
 uint32_t fp_lfs_hash(uint32_t hash, const uint8_t *bytes, uint32_t size);
 
@@ -512,8 +547,9 @@ int fp_lfs_lookup(struct fp_lfs *fs, const char *path, bool for_create,
 /* The pair and the id of what is there. */
 int fp_lfs_find(struct fp_lfs *fs, const char *path, struct fp_lfs_mdir **m,
                 uint32_t *id);
-int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], const char *name,
-                   uint32_t len, bool for_create, struct fp_lfs_place *place);
+/* The name that `place` has. */
+int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], bool for_create,
+                   struct fp_lfs_place *place);
 /* The head of the directory that the entry at `place` is. */
 int fp_lfs_enter(struct fp_lfs *fs, const struct fp_lfs_place *place,
                  uint32_t pair[2]);
@@ -531,10 +567,13 @@ struct fp_lfs_chain {
     uint32_t hops;
 };
 
-#define FP_LFS_THREAD    \
-    {                    \
-        .next = { 0, 1 } \
-    }
+/* Before the first pair: with {0,1} it is the thread. */
+static inline void fp_lfs_chain_begin(struct fp_lfs_chain *chain, uint32_t a,
+                                      uint32_t b)
+{
+    chain->hops = 0;
+    fp_lfs_pair_set(chain->next, a, b);
+}
 
 /* FP_ERR_NOENT: that was the last. Bounded by the number of blocks, so that a
  * thread that loops is an error and not a hang. */
@@ -543,10 +582,16 @@ int fp_lfs_chain_next(struct fp_lfs *fs, struct fp_lfs_chain *chain);
 /* These search along the thread, FP_ERR_NOENT at its end. */
 int fp_lfs_find_parent(struct fp_lfs *fs, const uint32_t pair[2],
                        struct fp_lfs_place *place);
+/* The pair whose tail shares a block with `pair`, and whether that is a hard
+ * one. With hard NULL, the pair that does so itself. */
 int fp_lfs_find_pred(struct fp_lfs *fs, const uint32_t pair[2],
-                     uint32_t pred[2], bool *hard);
-int fp_lfs_find_in_thread(struct fp_lfs *fs, const uint32_t pair[2],
-                          uint32_t found[2]);
+                     uint32_t found[2], bool *hard);
+static inline int fp_lfs_find_in_thread(struct fp_lfs *fs,
+                                        const uint32_t pair[2],
+                                        uint32_t found[2])
+{
+    return fp_lfs_find_pred(fs, pair, found, NULL);
+}
 void fp_lfs_gstate_xor(struct fp_lfs_gstate *to,
                        const struct fp_lfs_gstate *by);
 bool fp_lfs_gstate_is_zero(const struct fp_lfs_gstate *g);
@@ -564,6 +609,19 @@ int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
 /* --- probe.c --- */
 
 int fp_lfs_probe(struct fp_bdev *dev, struct fp_fs_config *cfg, int *score);
+
+/* A walk over blocks in use. Each goes to fn or, when that is NULL, is
+ * counted. */
+struct fp_lfs_walk {
+    struct fp_lfs *fs;
+    uint32_t left;     /* no more blocks than that */
+    fp_fs_block_fn fn; /* with FP_LFS_TELLS */
+    void *ctx;
+    enum fp_block_use use; /* of the next one */
+    uint8_t *bits; /* of blocks already counted; NULL: each comes once */
+    uint32_t start, size, count;
+    uint32_t wrap; /* blocks before `start` come behind this many */
+};
 
 /* --- ctz.c --- */
 
@@ -593,9 +651,8 @@ void fp_lfs_ctz_begin(const struct fp_lfs *fs, struct fp_lfs_file *f);
 void fp_lfs_ctz_forget(const struct fp_lfs *fs, struct fp_lfs_file *f);
 #endif
 
-/* Calls fn for every block of the list. */
-int fp_lfs_ctz_walk(struct fp_lfs *fs, uint32_t head, uint32_t size,
-                    fp_fs_block_fn fn, void *ctx);
+/* Visits every block of the list. */
+int fp_lfs_ctz_walk(struct fp_lfs_walk *w, uint32_t head, uint32_t size);
 
 /* --- dir.c --- */
 
@@ -619,8 +676,8 @@ int fp_lfs_file_claim(struct fp_lfs *fs, struct fp_lfs_file *f);
 void fp_lfs_file_release(struct fp_lfs *fs, struct fp_lfs_file *f);
 int fp_lfs_file_load(struct fp_lfs *fs, struct fp_lfs_file *f,
                      const struct fp_lfs_place *place);
-int32_t fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f,
-                            uint32_t pos, uint8_t *buf, uint32_t size);
+int fp_lfs_file_read_at(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
+                        uint8_t *buf, uint32_t size);
 int fp_lfs_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
                    uint32_t flags);
 int32_t fp_lfs_read_ro(struct fp_file *file, void *buf, uint32_t size);
@@ -628,16 +685,9 @@ int fp_lfs_close_ro(struct fp_file *file);
 
 /* --- blocks.c --- */
 
+int fp_lfs_visit(struct fp_lfs_walk *w, uint32_t block);
 /* Every block that the filesystem on flash refers to. */
-int fp_lfs_traverse(struct fp_lfs *fs, fp_fs_block_fn fn, void *ctx);
-struct fp_lfs_tally {
-    uint8_t *bits; /* of blocks already counted; NULL: each comes once */
-    uint32_t start, size, count;
-    uint32_t wrap; /* blocks before `start` come behind this many */
-};
-
-/* Counts blocks into a struct fp_lfs_tally. */
-int fp_lfs_tally(void *ctx, uint32_t block, enum fp_block_use use);
+int fp_lfs_traverse(struct fp_lfs_walk *w);
 int fp_lfs_count_used(struct fp_lfs *fs, uint32_t *used);
 int fp_lfs_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx);
 
@@ -659,9 +709,6 @@ int fp_lfs_alloc(struct fp_lfs *fs, uint32_t *block);
 int fp_lfs_alloc_erased(struct fp_lfs *fs, uint32_t *block);
 int fp_lfs_alloc_flight(struct fp_lfs *fs, uint32_t *block);
 int fp_lfs_alloc_fill(struct fp_lfs *fs);
-/* The blocks of an open file, and of the run of writes on it. */
-int fp_lfs_file_walk(struct fp_lfs *fs, const struct fp_lfs_file *f,
-                     fp_fs_block_fn fn, void *ctx);
 /* FP_ERR_NOSPC: there is no room for a file of that size. */
 int fp_lfs_alloc_has(struct fp_lfs *fs, uint32_t size);
 /* The volume has another number of blocks from now on. */
@@ -676,8 +723,8 @@ void fp_lfs_log_count(struct fp_lfs *fs);
  * block fs->log.source. FP_ERR_NOSPC: it does not fit. */
 void fp_lfs_log_put(struct fp_lfs *fs, uint32_t tag, const void *buf,
                     uint32_t off);
-void fp_lfs_log_words(struct fp_lfs *fs, uint32_t type, const uint32_t *words,
-                      uint32_t count);
+/* A tag whose data is these integers. */
+void fp_lfs_log_words(struct fp_lfs *fs, uint32_t tag, uint32_t *words);
 void fp_lfs_log_op(struct fp_lfs *fs, uint32_t tag, const struct fp_lfs_op *op);
 /* All attributes of the entry whose NAME lies there, for entry `id`; those that
  * operations set as these say, if `overruled`. */

@@ -15,7 +15,8 @@
  *         default is what a block may hold, 256 at most): smaller directories
  *         in more pairs. A volume written with more is FP_ERR_NOMEM,
  *         "lookahead=N" bytes of allocation bitmap (one bit a block),
- *         "upgrade=1" turns a 2.0 volume into 2.1 at its first write
+ *         "upgrade=1" turns a 2.0 volume into 2.1 at its first write; with
+ *         FP_LFS_EXTRAS=0 it stays 2.0,
  *         "resize=1" gives the volume cfg->block_count blocks, or as many as
  *         the device has when that is 0, at its first write
  * Version a 2.0 volume stays 2.0 unless told to upgrade: without the checksum

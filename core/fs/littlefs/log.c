@@ -73,8 +73,8 @@ static void put(struct fp_lfs *fs, const uint8_t *buf, uint32_t off,
 
 /* --- tags --- */
 
-static void start(struct fp_lfs *fs, uint32_t block, uint32_t off,
-                  uint32_t ptag)
+static FP_LFS_APART void start(struct fp_lfs *fs, uint32_t block, uint32_t off,
+                               uint32_t ptag)
 {
     fs->log = (struct fp_lfs_log){
         .block = block, .off = off, .ptag = ptag, .crc = CRC_INIT
@@ -130,14 +130,11 @@ void fp_lfs_log_put(struct fp_lfs *fs, uint32_t tag, const void *buf,
     }
 }
 
-void fp_lfs_log_words(struct fp_lfs *fs, uint32_t type, const uint32_t *words,
-                      uint32_t count)
+void fp_lfs_log_words(struct fp_lfs *fs, uint32_t tag, uint32_t *words)
 {
-    uint32_t raw[3];
-
-    memcpy(raw, words, 4 * count);
-    fp_lfs_le(raw, count);
-    fp_lfs_log_put(fs, fp_lfs_tag(type, FP_LFS_NO_ID, 4 * count), raw, 0);
+    fp_lfs_le(words, fp_lfs_tag_len(tag) / 4);
+    fp_lfs_log_put(fs, tag, words, 0);
+    fp_lfs_le(words, fp_lfs_tag_len(tag) / 4); /* as they were */
 }
 
 void fp_lfs_log_op(struct fp_lfs *fs, uint32_t tag, const struct fp_lfs_op *op)
@@ -198,12 +195,13 @@ static uint32_t look_ahead(struct fp_lfs *fs, uint32_t end)
 {
     uint32_t block = fs->log.block, words[2] = { fs->prog_size };
     uint8_t first = 0xff;
-    int err = fp_lfs_crc_at(fs, block, end, fs->prog_size, &words[1]);
+    int err = fp_lfs_crc_at(fs, block, end, fs->prog_size);
 
+    words[1] = fs->scan.crc;
     if (!err)
         err = fp_lfs_read(fs, block, end, &first, 1);
     if (!err && fs->minor >= 1)
-        fp_lfs_log_words(fs, FP_LFS_FCRC, words, 2);
+        fp_lfs_log_words(fs, fp_lfs_tag(FP_LFS_FCRC, FP_LFS_NO_ID, 8), words);
     if (err != FP_ERR_CORRUPT)
         fail(fs, err);
     return (uint32_t)(~first >> 7 & 1);

@@ -48,12 +48,13 @@ int fp_lfs_name_cmp(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
 
 /* The id is that of the name, or what it would get. The superblock entry is no
  * name and stays first. */
-int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], const char *name,
-                   uint32_t len, bool for_create, struct fp_lfs_place *place)
+int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], bool for_create,
+                   struct fp_lfs_place *place)
 {
-    struct fp_lfs_chain dir = { .next = { head[0], head[1] } };
+    struct fp_lfs_chain dir;
     int err, order;
 
+    fp_lfs_chain_begin(&dir, head[0], head[1]);
     fp_lfs_pair_set(place->dir, head[0], head[1]);
     do {
         const struct fp_lfs_mdir *m;
@@ -65,7 +66,8 @@ int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], const char *name,
         fp_lfs_pair_set(place->pair, m->pair[0], m->pair[1]);
         place->id = 0;
         for (uint16_t id = 0; id < m->count; id++) {
-            err = fp_lfs_name_cmp(fs, m, id, name, len, &order);
+            err = fp_lfs_name_cmp(fs, m, id, place->name, place->name_len,
+                                  &order);
             if (err)
                 return err;
             if (!order && fp_lfs_ent_visible(fs, m, id)) {
@@ -169,10 +171,10 @@ static int nearest(struct fp_lfs *fs, const struct target *t, uint32_t pair[2])
     return FP_OK;
 }
 
-int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], const char *name,
-                   uint32_t len, bool for_create, struct fp_lfs_place *place)
+int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], bool for_create,
+                   struct fp_lfs_place *place)
 {
-    const struct target t = { head, name, len, for_create };
+    const struct target t = { head, place->name, place->name_len, for_create };
     struct fp_lfs_chain dir = { 0 };
     int err = nearest(fs, &t, dir.next);
 
@@ -254,8 +256,7 @@ int fp_lfs_lookup(struct fp_lfs *fs, const char *path, bool for_create,
         place->is_last = path[len + strspn(path + len, "/")] == 0;
         place->name = path;
         place->name_len = (uint16_t)len;
-        err = fp_lfs_find_in(fs, head, path, (uint32_t)len,
-                             for_create && place->is_last, place);
+        err = fp_lfs_find_in(fs, head, for_create && place->is_last, place);
         if (err)
             return err;
         path += len;

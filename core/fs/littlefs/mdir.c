@@ -37,7 +37,7 @@ uint32_t fp_lfs_hash(uint32_t hash, const uint8_t *bytes, uint32_t size)
 /* A compacted commit lists its ids in any order, so a name may lie beyond the
  * count; the ids between get theirs later. */
 static bool apply_name(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
-                       fp_lfs_rec rec, uint32_t hash)
+                       fp_lfs_rec rec)
 {
     uint32_t id = fp_lfs_tag_id(tag), type = fp_lfs_tag_type(tag);
 
@@ -50,10 +50,8 @@ static bool apply_name(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
     else if (type == FP_LFS_NAME_SUPER)
         rec |= (uint32_t)FP_LFS_SUPER << 30;
     m->ents[id].name = rec;
-#if FP_LFS_SMALL
-    (void)hash;
-#else
-    m->ents[id].hash = fp_lfs_hash16(hash);
+#if !FP_LFS_SMALL
+    m->ents[id].hash = fp_lfs_hash16(fs->hash);
 #endif
     return true;
 }
@@ -101,14 +99,14 @@ static void apply_part(struct fp_lfs_mdir *m, uint32_t tag, fp_lfs_rec rec)
 }
 
 bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
-                  uint32_t off, uint32_t hash)
+                  uint32_t off)
 {
     uint32_t type = fp_lfs_tag_type(tag), id = fp_lfs_tag_id(tag);
     fp_lfs_rec rec = fp_lfs_rec_make(off, fp_lfs_tag_size(tag), 0);
     struct fp_lfs_ent *ent = m->ents + id;
 
     if (type >> 8 == 0)
-        return apply_name(fs, m, tag, rec, hash);
+        return apply_name(fs, m, tag, rec);
     if (type == FP_LFS_CREATE) {
         if (id > m->count || m->count >= fs->ent_max)
             return false;
@@ -176,14 +174,10 @@ static int fold_tag(struct fp_lfs *fs)
 }
 
 int fp_lfs_crc_at(struct fp_lfs *fs, uint32_t block, uint32_t off,
-                  uint32_t size, uint32_t *crc)
+                  uint32_t size)
 {
-    int err;
-
     fp_lfs_scan_begin(fs, block, off, off + size);
-    err = add_crc(fs, off, off + size);
-    *crc = fs->scan.crc;
-    return err;
+    return add_crc(fs, off, off + size);
 }
 
 #else
@@ -196,7 +190,7 @@ static int fold_tag(struct fp_lfs *fs)
 }
 
 int fp_lfs_crc_at(struct fp_lfs *fs, uint32_t block, uint32_t off,
-                  uint32_t size, uint32_t *crc)
+                  uint32_t size)
 {
     uint8_t last;
     int err;
@@ -205,7 +199,6 @@ int fp_lfs_crc_at(struct fp_lfs *fs, uint32_t block, uint32_t off,
     fp_lfs_scan_begin(fs, block, off, off + size);
     err = fp_lfs_read(fs, block, off + size - 1, &last, 1);
     fp_lfs_fold(fs, off + size);
-    *crc = fs->scan.crc;
     fp_lfs_scan_end(fs);
     return err;
 }
@@ -307,7 +300,7 @@ static int take_crc(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     m->crc = s->crc; /* reading on may take the checksum itself into it */
     if (s->end - s->off < 4)
         return FP_ERR_NODATA;
-    err = fp_lfs_words(fs, s->block, s->off, &expected, 1);
+    err = fp_lfs_word(fs, s->block, s->off, &expected);
     if (err)
         return err;
     if (expected != m->crc)
@@ -328,11 +321,19 @@ static int take_crc(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     return FP_OK;
 }
 
-static int hash_name(struct fp_lfs *fs, uint32_t *hash)
+#if FP_LFS_SMALL
+static int hash_name(struct fp_lfs *fs)
+{
+    (void)fs;
+    return FP_OK;
+}
+#else
+static int hash_name(struct fp_lfs *fs)
 {
     const struct fp_lfs_scan *s = &fs->scan;
     uint8_t part[8];
 
+    fs->hash = 0;
     for (uint32_t off = s->off, n; off < s->end; off += n) {
         int err;
 
@@ -340,10 +341,11 @@ static int hash_name(struct fp_lfs *fs, uint32_t *hash)
         err = fp_lfs_read(fs, s->block, off, part, n);
         if (err)
             return err;
-        *hash = fp_lfs_hash(*hash, part, n);
+        fs->hash = fp_lfs_hash(fs->hash, part, n);
     }
     return FP_OK;
 }
+#endif
 
 /* More entries than the workspace was laid out for are no damage, as long as
  * a block can hold them. */
@@ -356,17 +358,17 @@ static int contradiction(const struct fp_lfs *fs, const struct fp_lfs_mdir *m)
     return need >= fs->ent_max && need < most ? FP_ERR_NOMEM : FP_ERR_CORRUPT;
 }
 
-static int take_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m)
+static FP_LFS_APART int take_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
     struct fp_lfs_scan *s = &fs->scan;
-    uint32_t kind = fp_lfs_tag_type(s->tag) >> 8, hash = 0;
+    uint32_t kind = fp_lfs_tag_type(s->tag) >> 8;
     int err = FP_OK;
 
     if (kind >= 5)
         return take_global(fs, m);
-    if (!FP_LFS_SMALL && kind == 0 && !fs->mounting)
-        err = hash_name(fs, &hash);
-    if (!fp_lfs_apply(fs, m, s->tag, s->off, hash) && !s->wrong)
+    if (kind == 0 && !fs->mounting)
+        err = hash_name(fs);
+    if (!fp_lfs_apply(fs, m, s->tag, s->off) && !s->wrong)
         s->wrong = contradiction(fs, m);
     return err;
 }
@@ -385,7 +387,7 @@ static int scan_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t start,
     } else {
         reset(m);
         s->end = 4;
-        err = fp_lfs_words(fs, s->block, 0, &m->rev, 1);
+        err = fp_lfs_word(fs, s->block, 0, &m->rev);
     }
     while (!err) {
         err = fold_tag(fs);
@@ -406,7 +408,7 @@ static int scan_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t start,
 /* May the area behind the last commit be programmed? */
 static int judge_erased(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
-    uint32_t crc, left = fs->block_size - m->off;
+    uint32_t left = fs->block_size - m->off;
     int err;
 
     if (FP_READONLY || (!FP_LFS_SMALL && fs->mounting) ||
@@ -420,8 +422,8 @@ static int judge_erased(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     }
     if (m->fcrc_size > left)
         return FP_OK;
-    err = fp_lfs_crc_at(fs, m->pair[0], m->off, m->fcrc_size, &crc);
-    m->erased = !err && crc == m->fcrc;
+    err = fp_lfs_crc_at(fs, m->pair[0], m->off, m->fcrc_size);
+    m->erased = !err && fs->scan.crc == m->fcrc;
     return err == FP_ERR_CORRUPT ? FP_OK : err;
 }
 
@@ -477,7 +479,7 @@ static int fetch(struct fp_lfs *fs, uint32_t pair[2], struct fp_lfs_mdir *m)
     if (!fp_lfs_pair_ok(fs, pair))
         return FP_ERR_CORRUPT;
     for (uint32_t i = 0; i < 2; i++) {
-        err = fp_lfs_words(fs, pair[i], 0, &rev[i], 1);
+        err = fp_lfs_word(fs, pair[i], 0, &rev[i]);
         if (err && err != FP_ERR_CORRUPT)
             return err;
         unreadable |= err ? 1u << i : 0;
@@ -510,31 +512,31 @@ void fp_lfs_resolve(const struct fp_lfs *fs, uint32_t pair[2])
             fp_lfs_pair_set(pair, fs->moved[i].now[0], fs->moved[i].now[1]);
 }
 
-/* The slot to be given up: one that holds nothing, or the one least used. */
-static uint32_t age(const struct fp_lfs *fs, const struct fp_lfs_mdir *slot)
-{
-    return slot->valid ? fs->clock - slot->stamp : FP_LFS_NULL;
-}
-
+/* The slot to be given up holds nothing, or is the one least used. */
 int fp_lfs_get(struct fp_lfs *fs, const uint32_t given[2],
                struct fp_lfs_mdir **m)
 {
-    uint32_t pair[2] = { given[0], given[1] };
+    uint32_t pair[2] = { given[0], given[1] }, oldest = 0;
     struct fp_lfs_mdir *victim = NULL;
 
     fp_lfs_resolve(fs, pair);
     fs->clock++;
     for (uint32_t i = 0; i < fs->slot_count; i++) {
         struct fp_lfs_mdir *slot = &fs->slots[i];
+        uint32_t age = FP_LFS_NULL;
 
-        if (slot->valid && fp_lfs_pair_equal(slot->pair, pair)) {
-            slot->stamp = fs->clock;
-            *m = slot;
-            return FP_OK;
+        if (slot->valid) {
+            age = fs->clock - slot->stamp;
+            if (fp_lfs_pair_equal(slot->pair, pair)) {
+                slot->stamp = fs->clock;
+                *m = slot;
+                return FP_OK;
+            }
         }
-        if ((FP_READONLY || !slot->pins) &&
-            (!victim || age(fs, slot) > age(fs, victim)))
+        if ((FP_READONLY || !slot->pins) && age > oldest) {
+            oldest = age;
             victim = slot;
+        }
     }
     FP_ASSERT(victim);
     victim->stamp = fs->clock;

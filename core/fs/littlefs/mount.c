@@ -4,8 +4,8 @@
  * and the whole thread once, because the global state is the XOR over all
  * pairs.
  *
- *     struct fp_lfs | slots | entries of each slot | read cache |
- *     program cache | file caches and names | allocation bitmap
+ *     struct fp_lfs | slots | struct fp_lfs_rooms | entries of each slot |
+ *     read cache | program cache | file caches and names | allocation bitmap
  *
  * Mount also tells whether directory entries and directories match one to one.
  * It needs no memory for that: both sides are summed as hashes of their pairs,
@@ -39,6 +39,8 @@ static uint32_t clamp(uint32_t v, uint32_t least, uint32_t most)
 {
     return v < least ? least : fp_lfs_min(v, most);
 }
+
+#define ROOMS (FP_READONLY ? 0 : round_up(sizeof(struct fp_lfs_rooms)))
 
 /* The bytes that it takes; 0: no littlefs can live there. */
 static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
@@ -80,7 +82,7 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
         FP_READONLY ? 0
                     : round_up((FP_LFS_SMALL ? 0 : 4 * (FP_LFS_NEAR + l->far)) +
                                l->cache_size + FP_NAME_MAX + 1);
-    return round_up(sizeof(struct fp_lfs)) +
+    return round_up(sizeof(struct fp_lfs)) + ROOMS +
            (size_t)l->slots * (round_up(sizeof(struct fp_lfs_mdir)) +
                                l->ents * sizeof(struct fp_lfs_ent)) +
            (FP_READONLY ? 1 : 2) * (size_t)round_up(l->cache_size) +
@@ -95,12 +97,14 @@ size_t fp_lfs_workspace(const struct fp_bdev *dev,
     return lay_out(dev, cfg, &l);
 }
 
-/* Puts the parts behind each other; but for the caches they begin as 0. */
-static void place(struct fp_lfs *fs, const struct layout *l)
+/* Puts the parts behind each other; up to the indexes they begin as 0. */
+static FP_LFS_APART void place(struct fp_lfs *fs, const struct layout *l)
 {
     uint8_t *slots = (uint8_t *)fs + round_up(sizeof *fs);
     uint8_t *at = slots + l->slots * round_up(sizeof fs->slots[0]);
+    struct fp_lfs_rooms *rooms = (void *)at;
 
+    at += ROOMS;
     memset(fs, 0, (size_t)(at - (uint8_t *)fs));
     fs->slots = (struct fp_lfs_mdir *)(void *)slots;
     fs->slot_count = l->slots;
@@ -114,8 +118,15 @@ static void place(struct fp_lfs *fs, const struct layout *l)
         fs->pcache = at;
         at += round_up(l->cache_size);
     }
-    if (!FP_READONLY)
+    if (!FP_READONLY) {
         fs->files = at;
+        fs->to = &rooms->to;
+        fs->from = &rooms->from;
+        fs->parent = &rooms->parent;
+        fs->part = &rooms->part;
+        fs->out = &rooms->out;
+        fs->ops = rooms->ops;
+    }
     if (FP_LFS_LOOKS)
         fs->look = at + (size_t)l->files * l->file_stride;
 }
@@ -155,7 +166,8 @@ int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
         cfg->block_cycles = cycles;
         fs->prog_size = dev->prog_size;
         fs->cycles = cycles < 0 ? 0 : ((uint32_t)cycles + 1) | 1;
-        fs->upgrade = fp_fs_option(cfg->options, "upgrade", 0) != 0;
+        if (FP_LFS_EXTRAS)
+            fs->upgrade = fp_fs_option(cfg->options, "upgrade", 0) != 0;
     }
     return FP_OK;
 }
@@ -279,12 +291,13 @@ static int sum_children(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
     return FP_OK;
 }
 
-static int walk_thread(struct fp_lfs *fs)
+static FP_LFS_APART int walk_thread(struct fp_lfs *fs)
 {
-    struct fp_lfs_chain thread = FP_LFS_THREAD;
+    struct fp_lfs_chain thread;
     bool in_supers = true, hard = true;
     int err;
 
+    fp_lfs_chain_begin(&thread, 0, 1);
     while (!(err = fp_lfs_chain_next(fs, &thread))) {
         const struct fp_lfs_mdir *m = thread.m;
 
@@ -334,7 +347,8 @@ static int mount_found(struct fp_lfs *fs)
         fs->inline_max = fp_lfs_min(fs->inline_max, fs->attr_max);
         fs->random ^= cfg->seed;
         fs->look_start = fs->random % fs->block_count;
-        fs->upgrade = fs->upgrade && fs->minor == 0;
+        if (FP_LFS_EXTRAS)
+            fs->upgrade = fs->upgrade && fs->minor == 0;
     }
     cfg->block_count = fs->block_count;
     cfg->name_max = fs->name_max;

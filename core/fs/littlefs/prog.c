@@ -28,7 +28,8 @@ int fp_lfs_erase(struct fp_lfs *fs, uint32_t block)
     return verdict(fp_bdev_erase(fs->dev, block * per, per));
 }
 
-/* The read cache keeps the end of it, which as a rule is read next. */
+/* The read cache keeps the end of it, which as a rule is read next. With
+ * FP_LFS_SMALL nobody programs more than a cache holds. */
 static int read_back(struct fp_lfs *fs, uint32_t block, uint32_t off,
                      const uint8_t *buf, uint32_t size)
 {
@@ -36,12 +37,12 @@ static int read_back(struct fp_lfs *fs, uint32_t block, uint32_t off,
     int err = FP_OK;
 
     while (size > 0 && !err) {
-        uint32_t n = fp_lfs_min(size, fs->cache_size);
+        uint32_t n = FP_LFS_SMALL ? size : fp_lfs_min(size, fs->cache_size);
 
         cache->block = FP_LFS_NULL;
-        err = verdict(fp_lfs_read_raw(fs, block, off, cache->buf, n));
+        err = fp_lfs_read_raw(fs, block, off, cache->buf, n);
         if (!err && memcmp(cache->buf, buf, n) != 0)
-            err = FP_LFS_BAD;
+            err = FP_ERR_IO;
         if (!err) {
             cache->block = block;
             cache->off = off;
@@ -58,7 +59,9 @@ int fp_lfs_prog(struct fp_lfs *fs, uint32_t block, uint32_t off,
                 const uint8_t *buf, uint32_t size)
 {
     fp_addr at = (fp_addr)block * fs->block_size + off;
-    int err = verdict(fp_bdev_prog(fs->dev, at, buf, size));
+    int err = fp_bdev_prog(fs->dev, at, buf, size);
 
-    return err ? err : read_back(fs, block, off, buf, size);
+    if (!err)
+        err = read_back(fs, block, off, buf, size);
+    return verdict(err);
 }

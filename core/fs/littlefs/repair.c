@@ -41,10 +41,11 @@ static int repair_move(struct fp_lfs *fs)
  * pairs without an entry are dropped. Returns 1 when there was one. */
 static int repair_next(struct fp_lfs *fs, bool drop)
 {
-    struct fp_lfs_chain thread = FP_LFS_THREAD;
-    struct fp_lfs_place *parent = &fs->parent;
+    struct fp_lfs_chain thread;
+    struct fp_lfs_place *parent = fs->parent;
     int err;
 
+    fp_lfs_chain_begin(&thread, 0, 1);
     for (;;) {
         uint32_t pair[2], pred[2];
 
@@ -135,6 +136,14 @@ static int stay_below(void *ctx, uint32_t block, enum fp_block_use use)
     return block < *(const uint32_t *)ctx ? FP_OK : FP_ERR_NOSPC;
 }
 
+/* FP_ERR_NOSPC: a block from `count` on is in use. */
+static FP_LFS_APART int check_below(struct fp_lfs *fs, uint32_t count)
+{
+    struct fp_lfs_walk w = { .fs = fs, .fn = stay_below, .ctx = &count };
+
+    return fp_lfs_traverse(&w);
+}
+
 /* The root's record is the one that counts, so its commit is the moment that
  * the volume has another size: it may not yet use what that adds, nor any
  * more what that takes. A cut before the other records follow leaves them to
@@ -142,13 +151,14 @@ static int stay_below(void *ctx, uint32_t block, enum fp_block_use use)
 static int resize(struct fp_lfs *fs)
 {
     uint32_t from = fs->block_count, to = fs->resize;
-    struct fp_lfs_chain supers = FP_LFS_THREAD;
+    struct fp_lfs_chain supers;
     int err = FP_OK;
 
+    fp_lfs_chain_begin(&supers, 0, 1);
     if (!to)
         return FP_OK;
     if (to < fs->stated)
-        err = fp_lfs_traverse(fs, stay_below, &to);
+        err = check_below(fs, to);
     if (err)
         return err;
     fp_lfs_alloc_resize(fs, fp_lfs_min(from, to));
@@ -176,7 +186,7 @@ int fp_lfs_repair(struct fp_lfs *fs)
     err = repair_move(fs);
     if (!err)
         err = repair_orphans(fs);
-    if (!err)
+    if (!err && FP_LFS_EXTRAS)
         err = upgrade(fs);
     if (!err && FP_LFS_EXTRAS)
         err = resize(fs);

@@ -52,8 +52,8 @@ static int find(struct fp_lfs *fs, const char *path, struct fp_lfs_mdir **m)
     int err = fp_lfs_prepare(fs);
 
     if (!err)
-        err = fp_lfs_lookup(fs, path, false, &fs->to);
-    return err ? err : fp_lfs_get(fs, fs->to.pair, m);
+        err = fp_lfs_lookup(fs, path, false, fs->to);
+    return err ? err : fp_lfs_get(fs, fs->to->pair, m);
 }
 
 int fp_lfs_setattr(struct fp_mount *mnt, const char *path, uint8_t type,
@@ -66,13 +66,13 @@ int fp_lfs_setattr(struct fp_mount *mnt, const char *path, uint8_t type,
     if (!err && buf && size > fs->attr_max)
         err = FP_ERR_FBIG;
     if (!err && !buf) {
-        err = length(fs, m, fs->to.id, type);
+        err = length(fs, m, fs->to->id, type);
         size = FP_LFS_REMOVED;
     }
     if (err < 0)
         return err;
-    (void)fp_lfs_op(fs, FP_LFS_ATTR | (uint32_t)type, fs->to.id, buf, size);
-    return fp_lfs_finish(fs, fp_lfs_commit(fs, fs->to.pair));
+    (void)fp_lfs_op(fs, FP_LFS_ATTR | (uint32_t)type, fs->to->id, buf, size);
+    return fp_lfs_finish(fs, fp_lfs_commit(fs, fs->to->pair));
 }
 
 int fp_lfs_settime(struct fp_mount *mnt, const char *path, int64_t mtime_ns)
@@ -82,6 +82,6 @@ int fp_lfs_settime(struct fp_mount *mnt, const char *path, int64_t mtime_ns)
     int err = find(fs, path, &m);
 
     if (!err)
-        err = fp_lfs_time_ops(fs, m, fs->to.id, mtime_ns);
-    return err ? err : fp_lfs_finish(fs, fp_lfs_commit(fs, fs->to.pair));
+        err = fp_lfs_time_ops(fs, m, fs->to->id, mtime_ns);
+    return err ? err : fp_lfs_finish(fs, fp_lfs_commit(fs, fs->to->pair));
 }

@@ -51,6 +51,9 @@ static inline uint32_t fp_lfs_tag_id(uint32_t tag)
     return tag >> 10 & 0x3ff;
 }
 
+/* Of the global state's three words. */
+#define FP_LFS_TAG_MOVESTATE fp_lfs_tag(FP_LFS_MOVESTATE, FP_LFS_NO_ID, 12)
+
 /* The length field as it stands; FP_LFS_REMOVED is no length. */
 static inline uint32_t fp_lfs_tag_len(uint32_t tag)
 {
@@ -66,7 +69,7 @@ static inline uint32_t fp_lfs_tag_size(uint32_t tag)
 /* FCRC (0x5ff) has bit 0x080 set and is not meant. */
 static inline bool fp_lfs_tag_is_crc(uint32_t tag)
 {
-    return (fp_lfs_tag_type(tag) & 0x780) == FP_LFS_CCRC;
+    return (tag >> 27 & 0xf) == FP_LFS_CCRC >> 7;
 }
 
 #endif

@@ -57,9 +57,10 @@ static int find_child(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 int fp_lfs_find_parent(struct fp_lfs *fs, const uint32_t pair[2],
                        struct fp_lfs_place *place)
 {
-    struct fp_lfs_chain thread = FP_LFS_THREAD;
+    struct fp_lfs_chain thread;
     int err, found = FP_ERR_NOENT;
 
+    fp_lfs_chain_begin(&thread, 0, 1);
     while (found == FP_ERR_NOENT) {
         err = fp_lfs_chain_next(fs, &thread);
         if (err)
@@ -69,35 +70,22 @@ int fp_lfs_find_parent(struct fp_lfs *fs, const uint32_t pair[2],
     return found;
 }
 
-/* The pair whose tail shares a block with `pair`. */
 int fp_lfs_find_pred(struct fp_lfs *fs, const uint32_t pair[2],
-                     uint32_t pred[2], bool *hard)
+                     uint32_t found[2], bool *hard)
 {
-    struct fp_lfs_chain thread = FP_LFS_THREAD;
+    struct fp_lfs_chain thread;
+    const uint32_t *at;
     int err;
 
-    do
+    fp_lfs_chain_begin(&thread, 0, 1);
+    do {
         err = fp_lfs_chain_next(fs, &thread);
-    while (!err && (fp_lfs_pair_is_null(thread.next) ||
-                    !fp_lfs_pair_shares(thread.next, pair)));
-    if (err)
-        return err;
-    fp_lfs_pair_set(pred, thread.m->pair[0], thread.m->pair[1]);
-    *hard = thread.m->hard;
+        if (err)
+            return err;
+        at = hard ? thread.next : thread.m->pair;
+    } while (fp_lfs_pair_is_null(at) || !fp_lfs_pair_shares(at, pair));
+    fp_lfs_pair_set(found, thread.m->pair[0], thread.m->pair[1]);
+    if (hard)
+        *hard = thread.m->hard;
     return FP_OK;
-}
-
-/* The pair in the thread that shares a block with `pair`. */
-int fp_lfs_find_in_thread(struct fp_lfs *fs, const uint32_t pair[2],
-                          uint32_t found[2])
-{
-    struct fp_lfs_chain thread = FP_LFS_THREAD;
-    int err;
-
-    do
-        err = fp_lfs_chain_next(fs, &thread);
-    while (!err && !fp_lfs_pair_shares(thread.m->pair, pair));
-    if (!err)
-        fp_lfs_pair_set(found, thread.m->pair[0], thread.m->pair[1]);
-    return err;
 }

@@ -22,9 +22,10 @@
 static int last_of(struct fp_lfs *fs, const uint32_t at[2],
                    struct fp_lfs_mdir **m)
 {
-    struct fp_lfs_chain dir = { .next = { at[0], at[1] } };
+    struct fp_lfs_chain dir;
     int err;
 
+    fp_lfs_chain_begin(&dir, at[0], at[1]);
     do
         err = fp_lfs_chain_next(fs, &dir);
     while (!err && dir.m->hard);
@@ -38,15 +39,14 @@ static int last_of(struct fp_lfs *fs, const uint32_t at[2],
 static int link_early(struct fp_lfs *fs, const uint32_t last[2],
                       const uint32_t pair[2])
 {
-    struct fp_lfs_place *place = &fs->to;
+    struct fp_lfs_place *place = fs->to;
     int err;
 
     fp_lfs_pend(fs, 1);
     fp_lfs_op_pair(fs, FP_LFS_SOFTTAIL, FP_LFS_NO_ID, pair);
     err = fp_lfs_commit(fs, last);
     if (!err)
-        err = fp_lfs_find_in(fs, place->dir, place->name, place->name_len, true,
-                             place);
+        err = fp_lfs_find_in(fs, place->dir, true, place);
     if (err != FP_ERR_NOENT)
         return err ? err : FP_ERR_EXIST;
     fp_lfs_pend(fs, -1);
@@ -55,7 +55,7 @@ static int link_early(struct fp_lfs *fs, const uint32_t last[2],
 
 static int make_dir(struct fp_lfs *fs)
 {
-    const struct fp_lfs_place *place = &fs->to;
+    const struct fp_lfs_place *place = fs->to;
     uint32_t pair[2], last[2];
     struct fp_lfs_mdir *m;
     int err = last_of(fs, place->pair, &m);
@@ -83,10 +83,10 @@ int fp_lfs_mkdir(struct fp_mount *mnt, const char *path)
 
     if (err)
         return err;
-    err = fp_lfs_lookup(fs, path, true, &fs->to);
+    err = fp_lfs_lookup(fs, path, true, fs->to);
     if (!err)
         return FP_ERR_EXIST;
-    if (err != FP_ERR_NOENT || !fs->to.is_last)
+    if (err != FP_ERR_NOENT || !fs->to->is_last)
         return err;
     return fp_lfs_finish(fs, make_dir(fs));
 }
@@ -120,12 +120,12 @@ static int choose_victim(struct fp_lfs *fs, const char *path)
     int err;
 
     fp_lfs_pair_set(fs->victim, FP_LFS_NULL, FP_LFS_NULL);
-    if (fs->to.kind != FP_LFS_DIR)
+    if (fs->to->kind != FP_LFS_DIR)
         return FP_OK;
-    err = fp_lfs_enter(fs, &fs->to, fs->victim);
+    err = fp_lfs_enter(fs, fs->to, fs->victim);
     if (!err)
         err = check_empty(fs, fs->victim);
-    return err ? err : fp_lfs_lookup(fs, path, false, &fs->to);
+    return err ? err : fp_lfs_lookup(fs, path, false, fs->to);
 }
 
 /* Around the commit that removes the entry of a directory: the orphan flag is
@@ -150,13 +150,13 @@ int fp_lfs_remove(struct fp_mount *mnt, const char *path)
     int err = fp_lfs_prepare(fs);
 
     if (!err)
-        err = fp_lfs_lookup(fs, path, false, &fs->to);
+        err = fp_lfs_lookup(fs, path, false, fs->to);
     if (!err)
         err = choose_victim(fs, path);
     if (err)
         return err;
     begin_removal(fs);
-    err = fp_lfs_commit_delete(fs, fs->to.pair, fs->to.id);
+    err = fp_lfs_commit_delete(fs, fs->to->pair, fs->to->id);
     return fp_lfs_finish(fs, end_removal(fs, err));
 }
 
@@ -167,7 +167,7 @@ static void add_copy(struct fp_lfs *fs, uint32_t type,
                      const struct fp_lfs_mdir *m, fp_lfs_rec rec)
 {
     struct fp_lfs_op *op =
-        fp_lfs_op(fs, type, fs->to.id, NULL, fp_lfs_rec_len(rec));
+        fp_lfs_op(fs, type, fs->to->id, NULL, fp_lfs_rec_len(rec));
 
     op->at = (struct fp_lfs_at){ m->pair[0], fp_lfs_rec_off(rec), m->off };
 }
@@ -176,18 +176,18 @@ static void add_copy(struct fp_lfs *fs, uint32_t type,
  * structure and attributes copied from the source's log. */
 static int build_ops(struct fp_lfs *fs, bool replaces)
 {
-    const struct fp_lfs_place *to = &fs->to;
+    const struct fp_lfs_place *to = fs->to;
     const struct fp_lfs_ent *ent;
     struct fp_lfs_mdir *m;
-    int err = fp_lfs_get(fs, fs->from.pair, &m);
+    int err = fp_lfs_get(fs, fs->from->pair, &m);
 
     if (err)
         return err;
-    ent = &m->ents[fs->from.id];
+    ent = &m->ents[fs->from->id];
     if (replaces)
         fp_lfs_op_delete(fs, to->id);
     /* A name's kind is its type. */
-    fp_lfs_op_create(fs, fs->from.kind, to->id, to->name, to->name_len);
+    fp_lfs_op_create(fs, fs->from->kind, to->id, to->name, to->name_len);
     add_copy(fs, FP_LFS_STRUCT_DIR - 1 + fp_lfs_rec_kind(ent->strct), m,
              ent->strct);
 #if !FP_LFS_SMALL
@@ -204,20 +204,20 @@ static int build_ops(struct fp_lfs *fs, bool replaces)
 static void park(struct fp_lfs *fs)
 {
     for (struct fp_lfs_node *n = fs->nodes; n; n = n->next)
-        n->parked = n->what == FP_LFS_NODE_FILE && n->id == fs->from.id &&
-                    fp_lfs_pair_shares(n->pair, fs->from.pair);
+        n->parked = n->what == FP_LFS_NODE_FILE && n->id == fs->from->id &&
+                    fp_lfs_pair_shares(n->pair, fs->from->pair);
 }
 
 /* One commit does all. The source has moved by what the others did. */
 static int rename_within(struct fp_lfs *fs, bool replaces)
 {
-    uint32_t id = fs->from.id;
+    uint32_t id = fs->from->id;
 
     if (replaces)
-        id -= fs->to.id < id;
-    id += fs->to.id <= id;
+        id -= fs->to->id < id;
+    id += fs->to->id <= id;
     fp_lfs_op_delete(fs, id);
-    return fp_lfs_commit(fs, fs->to.pair);
+    return fp_lfs_commit(fs, fs->to->pair);
 }
 
 /* The new links of a relocation may have taken the source along, and when that
@@ -228,17 +228,17 @@ static int rename_across(struct fp_lfs *fs)
     uint32_t pair[2];
     int err;
 
-    fs->gwant.tag |= fp_lfs_tag(FP_LFS_DELETE, fs->from.id, 0);
-    fp_lfs_pair_set(fs->gwant.pair, fs->from.pair[0], fs->from.pair[1]);
-    err = fp_lfs_commit(fs, fs->to.pair);
+    fs->gwant.tag |= fp_lfs_tag(FP_LFS_DELETE, fs->from->id, 0);
+    fp_lfs_pair_set(fs->gwant.pair, fs->from->pair[0], fs->from->pair[1]);
+    err = fp_lfs_commit(fs, fs->to->pair);
     if (err)
         return err;
     if (fp_lfs_has_move(move)) {
         fp_lfs_want_no_move(fs);
-        return fp_lfs_commit_delete(fs, fs->from.pair,
+        return fp_lfs_commit_delete(fs, fs->from->pair,
                                     fp_lfs_tag_id(move->tag));
     }
-    err = fp_lfs_find_in_thread(fs, fs->from.pair, pair);
+    err = fp_lfs_find_in_thread(fs, fs->from->pair, pair);
     if (err)
         return err == FP_ERR_NOENT ? FP_OK : err;
     return fp_lfs_commit_delete(fs, pair, FP_LFS_NO_ID);
@@ -252,7 +252,7 @@ static int do_rename(struct fp_lfs *fs, bool replaces)
         return err;
     park(fs);
     begin_removal(fs);
-    err = fp_lfs_pair_shares(fs->from.pair, fs->to.pair)
+    err = fp_lfs_pair_shares(fs->from->pair, fs->to->pair)
               ? rename_within(fs, replaces)
               : rename_across(fs);
     return end_removal(fs, err);
@@ -263,10 +263,10 @@ static int check_target(struct fp_lfs *fs, const char *from, const char *to)
 {
     int err;
 
-    if (fs->to.kind != fs->from.kind)
-        return fs->to.kind == FP_LFS_DIR ? FP_ERR_ISDIR : FP_ERR_NOTDIR;
+    if (fs->to->kind != fs->from->kind)
+        return fs->to->kind == FP_LFS_DIR ? FP_ERR_ISDIR : FP_ERR_NOTDIR;
     err = choose_victim(fs, to);
-    return err ? err : fp_lfs_lookup(fs, from, false, &fs->from);
+    return err ? err : fp_lfs_lookup(fs, from, false, fs->from);
 }
 
 int fp_lfs_rename(struct fp_mount *mnt, const char *from, const char *to,
@@ -277,17 +277,17 @@ int fp_lfs_rename(struct fp_mount *mnt, const char *from, const char *to,
     int err = fp_lfs_prepare(fs);
 
     if (!err)
-        err = fp_lfs_lookup(fs, from, false, &fs->from);
+        err = fp_lfs_lookup(fs, from, false, fs->from);
     if (err)
         return err;
-    err = fp_lfs_lookup(fs, to, true, &fs->to);
+    err = fp_lfs_lookup(fs, to, true, fs->to);
     replaces = !err;
     fp_lfs_pair_set(fs->victim, FP_LFS_NULL, FP_LFS_NULL);
     if (replaces && flags & FP_RENAME_NOREPLACE)
         return FP_ERR_EXIST;
     if (replaces)
         err = check_target(fs, from, to);
-    else if (err == FP_ERR_NOENT && fs->to.is_last)
+    else if (err == FP_ERR_NOENT && fs->to->is_last)
         err = FP_OK;
     return err ? err : fp_lfs_finish(fs, do_rename(fs, replaces));
 }

@@ -15,11 +15,12 @@
 
 int fp_littlefs_prog_size(struct fp_mount *mnt, uint32_t *size)
 {
-    struct fp_lfs_chain thread = FP_LFS_THREAD;
+    struct fp_lfs_chain thread;
     struct fp_lfs *fs = fp_lfs_of(mnt);
     uint32_t ends = fs->block_size, said = 0;
     int err;
 
+    fp_lfs_chain_begin(&thread, 0, 1);
     while ((err = fp_lfs_chain_next(fs, &thread)) == FP_OK) {
         ends |= thread.m->off;
         if (thread.m->fcrc_size > said)

@@ -45,9 +45,9 @@ static bool is_awaited(struct fp_lfs *fs)
         struct fp_lfs_file *f = file_at(n);
 
         if (f && !f->staged && fp_lfs_pair_is_null(n->pair) &&
-            fp_lfs_pair_shares(n->dir, fs->to.dir) &&
-            f->name_len == fs->to.name_len &&
-            !memcmp(name_of(fs, f), fs->to.name, f->name_len))
+            fp_lfs_pair_shares(n->dir, fs->to->dir) &&
+            f->name_len == fs->to->name_len &&
+            !memcmp(name_of(fs, f), fs->to->name, f->name_len))
             return true;
     }
     return false;
@@ -56,10 +56,10 @@ static bool is_awaited(struct fp_lfs *fs)
 /* --- opening --- */
 
 /* Takes over what is at fs->to, or its name. */
-static int attach(struct fp_lfs *fs, struct fp_lfs_file *f, bool found,
-                  uint32_t flags)
+static FP_LFS_APART int attach(struct fp_lfs *fs, struct fp_lfs_file *f,
+                               bool found, uint32_t flags)
 {
-    const struct fp_lfs_place *to = &fs->to;
+    const struct fp_lfs_place *to = fs->to;
     int err = FP_OK;
 
     if (!found || flags & FP_O_STAGE) {
@@ -90,11 +90,11 @@ int fp_lfs_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
 
     if (err)
         return err;
-    err = fp_lfs_lookup(fs, path, flags & FP_O_CREATE, &fs->to);
+    err = fp_lfs_lookup(fs, path, flags & FP_O_CREATE, fs->to);
     found = !err;
-    if (err && !(err == FP_ERR_NOENT && flags & FP_O_CREATE && fs->to.is_last))
+    if (err && !(err == FP_ERR_NOENT && flags & FP_O_CREATE && fs->to->is_last))
         return err;
-    if (found && fs->to.kind != FP_LFS_FILE)
+    if (found && fs->to->kind != FP_LFS_FILE)
         return FP_ERR_ISDIR;
     if (flags & FP_O_EXCL && (found || is_awaited(fs)))
         return FP_ERR_EXIST;
@@ -122,24 +122,23 @@ static int settle(struct fp_file *file, int err)
  * more. */
 static void make_stale(struct fp_lfs *fs, const struct fp_lfs_node *at)
 {
-    for (struct fp_lfs_node *n = fs->nodes; n; n = n->next) {
-        struct fp_lfs_file *f = file_at(n);
-
-        if (f && n->id == at->id && fp_lfs_pair_shares(n->pair, at->pair))
-            f->stale = true;
-    }
+    for (struct fp_lfs_node *n = fs->nodes; n; n = n->next)
+        if (n->id == at->id && fp_lfs_pair_shares(n->pair, at->pair))
+            n->stale = true;
 }
 
 /* Where the entry of a file is to be found, or made: fs->to. FP_ERR_NOENT:
  * made. */
 static int find_entry(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
-    struct fp_lfs_place *to = &fs->to;
+    struct fp_lfs_place *to = fs->to;
     struct fp_lfs_node *n = &f->node;
     int err;
 
     if (fp_lfs_pair_is_null(n->pair)) {
-        err = fp_lfs_find_in(fs, n->dir, name_of(fs, f), f->name_len, true, to);
+        to->name = name_of(fs, f);
+        to->name_len = f->name_len;
+        err = fp_lfs_find_in(fs, n->dir, true, to);
         if (err)
             return err;
         if (to->kind != FP_LFS_FILE)
@@ -156,9 +155,12 @@ static int find_entry(struct fp_lfs *fs, struct fp_lfs_file *f)
 static int build_ops(struct fp_lfs *fs, struct fp_lfs_file *f, bool make,
                      const struct fp_commit_meta *meta)
 {
-    const uint32_t id = fs->to.id, ref[2] = { f->body.head, f->body.size };
+    const uint32_t id = fs->to->id, ref[2] = { f->body.head, f->body.size };
     struct fp_lfs_mdir *m = NULL;
-    int err = make ? FP_OK : fp_lfs_get(fs, fs->to.pair, &m);
+    int err = FP_OK;
+
+    if (FP_LFS_EXTRAS && !make)
+        err = fp_lfs_get(fs, fs->to->pair, &m);
 
     f->node.parked = make;
     if (make)
@@ -195,13 +197,13 @@ static int save(struct fp_lfs *fs, struct fp_lfs_file *f,
     if (!err || make)
         err = build_ops(fs, f, make, meta);
     if (!err)
-        err = fp_lfs_commit(fs, fs->to.pair);
+        err = fp_lfs_commit(fs, fs->to->pair);
     err = fp_lfs_finish(fs, err);
     if (err)
         return err;
     make_stale(fs, &f->node);
     f->saved = f->body;
-    f->dirty = f->staged = f->stale = false;
+    f->dirty = f->staged = f->node.stale = false;
     fp_lfs_pair_set(f->node.dir, FP_LFS_NULL, FP_LFS_NULL);
     return FP_OK;
 }
