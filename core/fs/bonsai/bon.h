@@ -52,11 +52,9 @@ struct fp_bon_file {
     bool is_own_data; /* of a directory: its ".data" */
     bool is_dirty;    /* the content is the shadow's */
     bool is_buf_dirty;
-    bool is_gone;  /* removed or replaced */
-    bool is_stale; /* a write failed: what was to be published is not there */
-    bool is_staged;
-    uint32_t node; /* what it was opened on or last became; 0: new */
-    uint32_t pos, size;
+    bool is_gone;    /* removed or replaced */
+    bool is_stale;   /* a write failed: what was to be published is not there */
+    uint32_t node;   /* what it was opened on or last became; 0: new */
     uint32_t expect; /* the size that was reserved, or the last */
     uint32_t shadow; /* rows of the record being written; 0: none yet */
     uint32_t shadow_rows, shadow_done; /* taken; programmed at least once */
@@ -110,7 +108,7 @@ struct fp_bon {
     uint32_t at, from;
     uint32_t max_files, path_size;
     struct fp_bon_dir *dirs;
-    struct fp_bon_file **files;
+    struct fp_file **files;
     uint8_t *bufs;
     uint8_t *used, *heads; /* bits: rows of records; rows they begin in */
     uint8_t *found, *was;  /* scratch */
@@ -269,17 +267,13 @@ int fp_bon_closedir(struct fp_dir *dir);
 /* --- file.c --- */
 
 /* What is at `place` is open. */
-void fp_bon_claim(struct fp_bon *fs, struct fp_bon_file *f,
+void fp_bon_claim(struct fp_bon *fs, struct fp_file *file,
                   const struct fp_bon_place *place);
-/* Of `size` bytes from its position on, those that end before `end`. */
-uint32_t fp_bon_clip(const struct fp_bon_file *f, uint32_t end, uint32_t size);
-/* So many were read, if the operation went well. */
-int32_t fp_bon_advance(struct fp_bon *fs, struct fp_bon_file *f, uint32_t size);
-void fp_bon_release(struct fp_bon *fs, struct fp_bon_file *f);
+/* What is not being written is as long as flash says. */
+void fp_bon_settle(struct fp_bon *fs, struct fp_file *file);
 int fp_bon_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
                    uint32_t flags);
 int32_t fp_bon_read_ro(struct fp_file *file, void *buf, uint32_t size);
-int64_t fp_bon_seek(struct fp_file *file, int64_t off, enum fp_whence whence);
 int fp_bon_close_ro(struct fp_file *file);
 
 /* --- probe.c, check.c --- */
@@ -336,25 +330,25 @@ void fp_bon_relink(struct fp_bon *fs, uint32_t dir, uint32_t drop,
  * away for that, rows that the caller knows may not be right. */
 bool fp_bon_room(struct fp_bon *fs, const struct fp_bon_node *node,
                  uint32_t more);
-/* A file that is open on `node` and has unsynced writes, or NULL. */
-struct fp_bon_file *fp_bon_writer(const struct fp_bon *fs, uint32_t node);
-/* Whatever is open at row `from` is open elsewhere now. */
-void fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to);
+/* Whatever is open at row `from`, or of the files only those with unsynced
+ * writes, is open at `to` now. Was there such a file? */
+bool fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to,
+                       bool only_written);
 
 /* shadow.c: the record of a file being written, in rows of its own */
 /* Begins it, empty; `node` has the handle, or NULL and fs->handle does. */
-void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_bon_file *f,
+void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_file *file,
                          const struct fp_bon_node *node);
 /* Data at `pos`; NULL writes zeros. */
-void fp_bon_shadow_write(struct fp_bon *fs, struct fp_bon_file *f, uint32_t pos,
+void fp_bon_shadow_write(struct fp_bon *fs, struct fp_file *file, uint32_t pos,
                          const uint8_t *buf, uint32_t size);
-void fp_bon_shadow_read(struct fp_bon *fs, struct fp_bon_file *f, uint32_t pos,
-                        uint8_t *buf, uint32_t size);
+void fp_bon_shadow_read(struct fp_bon *fs, struct fp_file *file, uint8_t *buf,
+                        uint32_t size);
 /* Its head becomes right, and all of it lies on flash. */
-void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_bon_file *f,
+void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file,
                           uint32_t parent);
 /* To where `count` rows are free, which become its. */
-void fp_bon_shadow_move(struct fp_bon *fs, struct fp_bon_file *f,
+void fp_bon_shadow_move(struct fp_bon *fs, struct fp_file *file,
                         uint32_t count);
 void fp_bon_shadow_drop(struct fp_bon_file *f);
 
@@ -370,7 +364,7 @@ int fp_bon_file_commit(struct fp_file *file, const struct fp_commit_meta *meta);
 int fp_bon_close(struct fp_file *file);
 
 /* publish.c */
-int fp_bon_publish(struct fp_bon *fs, struct fp_bon_file *f);
+int fp_bon_publish(struct fp_bon *fs, struct fp_file *file);
 
 /* tree.c */
 int fp_bon_remove(struct fp_mount *mnt, const char *path);

@@ -43,7 +43,6 @@ const struct fp_fs_ops fp_fs_bonsai = {
     .open = fp_bon_open,
     .read = fp_bon_read_rw,
     .write = fp_bon_write,
-    .seek = fp_bon_seek,
     .truncate = fp_bon_truncate,
     .fsync = fp_bon_fsync,
     .reserve = fp_bon_reserve,

@@ -49,6 +49,7 @@
  * - A handle whose write or truncate fails has again what it had at its last
  *   sync; a new or staged file is FP_ERR_STALE until it is closed, and so is
  *   any of which a sync or commit failed on the medium: it may have happened.
+ *   Its close says so, too, unless it was staged.
  *
  * Source  docs/formats/bonsai.md, which the files here call the format page
  */

@@ -137,25 +137,26 @@ void fp_bon_relink(struct fp_bon *fs, uint32_t dir, uint32_t drop, uint32_t put)
     splice(fs, &e, e.node.kids);
 }
 
-struct fp_bon_file *fp_bon_writer(const struct fp_bon *fs, uint32_t node)
+bool fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to,
+                       bool only_written)
 {
+    bool has_told = false;
+
     for (uint32_t i = 0; i < fs->max_files; i++) {
-        struct fp_bon_file *f = fs->files[i];
+        struct fp_bon_file *f;
 
-        if (f != NULL && f->is_dirty && f->node == node)
-            return f;
+        if (fs->files[i] == NULL)
+            continue;
+        f = fp_bon_file_of(fs->files[i]);
+        if (f->node != from || (only_written && !f->is_dirty))
+            continue;
+        f->node = to;
+        has_told = true;
     }
-    return NULL;
-}
-
-void fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to)
-{
-    for (uint32_t i = 0; i < fs->max_files; i++)
-        if (fs->files[i] != NULL && fs->files[i]->node == from)
-            fs->files[i]->node = to;
     for (struct fp_bon_dir *d = fs->dirs; d != NULL; d = d->next)
         if (d->node == from)
             d->node = to;
+    return has_told;
 }
 
 /* Moves the node at `row` elsewhere: a change of its own. */
@@ -177,7 +178,7 @@ static void move_node(struct fp_bon *fs, uint32_t row)
     }
     fp_bon_commit(fs);
     if (!fs->err)
-        fp_bon_tell_moved(fs, row, to);
+        (void)fp_bon_tell_moved(fs, row, to, false);
 }
 
 /* Whoever has the row gives it up. */
@@ -188,10 +189,10 @@ static void evict(struct fp_bon *fs, uint32_t row)
         return;
     }
     for (uint32_t i = 0; i < fs->max_files; i++) {
-        struct fp_bon_file *f = fs->files[i];
+        struct fp_file *file = fs->files[i];
 
-        if (f != NULL && f->shadow == row) {
-            fp_bon_shadow_move(fs, f, f->shadow_rows);
+        if (file != NULL && fp_bon_file_of(file)->shadow == row) {
+            fp_bon_shadow_move(fs, file, fp_bon_file_of(file)->shadow_rows);
             return;
         }
     }

@@ -79,16 +79,18 @@ static void walk(struct fp_bon *fs)
 static void take_files(struct fp_bon *fs)
 {
     for (uint32_t i = 0; i < fs->max_files; i++) {
-        struct fp_bon_file *f = fs->files[i];
+        struct fp_bon_file *f;
         struct fp_bon_node node;
 
-        if (f == NULL)
+        if (fs->files[i] == NULL)
             continue;
+        f = fp_bon_file_of(fs->files[i]);
         fp_bon_take(fs, f->shadow, f->shadow_rows);
         if (f->node != 0 && !fs->err && !fp_bon_bit(fs->heads, f->node))
             f->is_gone = true;
         if (f->is_gone)
             take_node(fs, f->node, &node);
+        fp_bon_settle(fs, fs->files[i]);
     }
 }
 
@@ -116,7 +118,6 @@ int fp_bon_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     if (fs->free > FP_BON_KEEP)
         st->free = (fs->free - FP_BON_KEEP) * FP_BON_ROW;
     st->name_max = FP_BON_NAME_MAX;
-    st->file_max = FP_BON_DATA_MAX;
     memcpy(st->version, "0.1", 4);
     st->needs_repair = fs->is_committed;
     return fp_bon_result(fs);

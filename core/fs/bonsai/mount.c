@@ -34,7 +34,7 @@ static size_t lay_out(struct fp_bon *fs, const struct fp_bdev *dev,
     size_t each = FP_BON_ROW + path_size_of(cfg);
 
     if (fs != NULL) {
-        fs->files = (struct fp_bon_file **)(void *)(fs + 1);
+        fs->files = (struct fp_file **)(void *)(fs + 1);
         fs->used = (uint8_t *)(fs + 1) + names;
         fs->heads = fs->used + bits;
         fs->found = fs->heads + bits;
@@ -100,6 +100,7 @@ int fp_bon_mount(struct fp_mount *mnt)
 
     fp_bon_setup(mnt->dev, &mnt->cfg, fs);
     mnt->cfg.block_size = FP_BON_ROW;
+    mnt->file_max = FP_BON_DATA_MAX;
     if (fs->is_raw || !fp_bon_can_write(mnt->dev))
         mnt->cfg.flags |= FP_MOUNT_RDONLY;
     fp_bon_load_journal(fs);

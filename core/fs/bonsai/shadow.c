@@ -8,12 +8,12 @@
  */
 #include "core/fs/bonsai/bon.h"
 
-void fp_bon_shadow_move(struct fp_bon *fs, struct fp_bon_file *f,
-                        uint32_t count)
+void fp_bon_shadow_move(struct fp_bon *fs, struct fp_file *file, uint32_t count)
 {
+    struct fp_bon_file *f = fp_bon_file_of(file);
     uint32_t want = FP_BON_ROWS_MAX, to;
 
-    if (f->expect >= f->size) {
+    if (f->expect >= file->size) {
         want = fp_bon_rows(FP_BON_HEAD + f->handle_size + f->expect);
         if (count < want)
             count = want;
@@ -31,8 +31,9 @@ void fp_bon_shadow_move(struct fp_bon *fs, struct fp_bon_file *f,
 }
 
 /* It has at least `count` rows. */
-static void grow(struct fp_bon *fs, struct fp_bon_file *f, uint32_t count)
+static void grow(struct fp_bon *fs, struct fp_file *file, uint32_t count)
 {
+    struct fp_bon_file *f = fp_bon_file_of(file);
     uint32_t more = count - f->shadow_rows;
     bool has_rows = f->shadow != 0;
 
@@ -44,16 +45,18 @@ static void grow(struct fp_bon *fs, struct fp_bon_file *f, uint32_t count)
         f->shadow_rows = count;
         return;
     }
-    fp_bon_shadow_move(fs, f, count);
+    fp_bon_shadow_move(fs, file, count);
     if (has_rows)
         fs->err = fp_bon_end(fs);
 }
 
-static void flush(struct fp_bon *fs, struct fp_bon_file *f)
+static void flush(struct fp_bon *fs, struct fp_file *file)
 {
+    struct fp_bon_file *f = fp_bon_file_of(file);
+
     if (!f->is_buf_dirty)
         return;
-    grow(fs, f, f->cached + 1);
+    grow(fs, file, f->cached + 1);
     fp_bon_put_row(fs, f->shadow + f->cached, f->buf);
     if (fs->err)
         return;
@@ -63,11 +66,13 @@ static void flush(struct fp_bon *fs, struct fp_bon_file *f)
 }
 
 /* The row comes to memory; one that was never written is zeros. */
-static void cache(struct fp_bon *fs, struct fp_bon_file *f, uint32_t index)
+static void cache(struct fp_bon *fs, struct fp_file *file, uint32_t index)
 {
+    struct fp_bon_file *f = fp_bon_file_of(file);
+
     if (f->cached == index)
         return;
-    flush(fs, f);
+    flush(fs, file);
     if (fs->err)
         return;
     memset(f->buf, 0, FP_BON_ROW);
@@ -77,14 +82,16 @@ static void cache(struct fp_bon *fs, struct fp_bon_file *f, uint32_t index)
 }
 
 /* Bytes of the record, row by row: to `to`, or from `from`, or zeros. */
-static void walk(struct fp_bon *fs, struct fp_bon_file *f, uint32_t off,
+static void walk(struct fp_bon *fs, struct fp_file *file, uint32_t off,
                  uint32_t size, const uint8_t *from, uint8_t *to)
 {
+    struct fp_bon_file *f = fp_bon_file_of(file);
+
     while (size > 0) {
         uint32_t n = FP_BON_ROW - off % FP_BON_ROW;
         uint8_t *at = f->buf + off % FP_BON_ROW;
 
-        cache(fs, f, off / FP_BON_ROW);
+        cache(fs, file, off / FP_BON_ROW);
         if (fs->err)
             return;
         if (n > size)
@@ -108,22 +115,24 @@ static void walk(struct fp_bon *fs, struct fp_bon_file *f, uint32_t off,
 
 /* The head as it will be, as far as that is known; what is right already is
  * not written again. */
-static void put_head(struct fp_bon *fs, struct fp_bon_file *f)
+static void put_head(struct fp_bon *fs, struct fp_file *file)
 {
+    struct fp_bon_file *f = fp_bon_file_of(file);
     const struct fp_bon_node n = { .handle_size = f->handle_size,
                                    .data_size = f->expect,
                                    .parent = f->parent };
     uint8_t head[FP_BON_HEAD];
 
     fp_bon_put_head(fs, head, &n);
-    cache(fs, f, 0);
+    cache(fs, file, 0);
     if (!fs->err && memcmp(f->buf, head, sizeof head) != 0)
-        walk(fs, f, 0, sizeof head, head, NULL);
+        walk(fs, file, 0, sizeof head, head, NULL);
 }
 
-void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_bon_file *f,
+void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_file *file,
                          const struct fp_bon_node *node)
 {
+    struct fp_bon_file *f = fp_bon_file_of(file);
     uint32_t size = node != NULL ? node->handle_size : fs->handle_size;
 
     if (f->is_own_data)
@@ -133,30 +142,34 @@ void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_bon_file *f,
     fp_bon_shadow_drop(f);
     f->is_dirty = true;
     f->handle_size = (uint8_t)size;
-    put_head(fs, f);
-    walk(fs, f, FP_BON_HEAD, size, fs->handle, NULL);
+    put_head(fs, file);
+    walk(fs, file, FP_BON_HEAD, size, fs->handle, NULL);
 }
 
-void fp_bon_shadow_write(struct fp_bon *fs, struct fp_bon_file *f, uint32_t pos,
+void fp_bon_shadow_write(struct fp_bon *fs, struct fp_file *file, uint32_t pos,
                          const uint8_t *buf, uint32_t size)
 {
-    walk(fs, f, FP_BON_HEAD + f->handle_size + pos, size, buf, NULL);
+    walk(fs, file, FP_BON_HEAD + fp_bon_file_of(file)->handle_size + pos, size,
+         buf, NULL);
 }
 
-void fp_bon_shadow_read(struct fp_bon *fs, struct fp_bon_file *f, uint32_t pos,
-                        uint8_t *buf, uint32_t size)
+void fp_bon_shadow_read(struct fp_bon *fs, struct fp_file *file, uint8_t *buf,
+                        uint32_t size)
 {
-    walk(fs, f, FP_BON_HEAD + f->handle_size + pos, size, NULL, buf);
+    walk(fs, file, FP_BON_HEAD + fp_bon_file_of(file)->handle_size + file->pos,
+         size, NULL, buf);
 }
 
-void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_bon_file *f,
+void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file,
                           uint32_t parent)
 {
-    f->expect = f->size;
-    grow(fs, f, fp_bon_rows(FP_BON_HEAD + f->handle_size + f->size));
+    struct fp_bon_file *f = fp_bon_file_of(file);
+
+    f->expect = file->size;
+    grow(fs, file, fp_bon_rows(FP_BON_HEAD + f->handle_size + f->expect));
     f->parent = parent;
-    put_head(fs, f);
-    flush(fs, f);
+    put_head(fs, file);
+    flush(fs, file);
 }
 
 void fp_bon_shadow_drop(struct fp_bon_file *f)

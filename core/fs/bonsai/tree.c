@@ -76,7 +76,7 @@ static int find_both(struct fp_bon *fs, struct move *m)
     else if (err == FP_ERR_NOENT && strchr(m->to.rest, '/') == NULL)
         err = fp_bon_component(fs, m->to.rest, &m->to.rest);
     /* Who is writing it would take its old handle again. */
-    if (!err && fp_bon_writer(fs, m->from.node.row) != NULL)
+    if (!err && fp_bon_tell_moved(fs, m->from.node.row, m->from.node.row, true))
         err = FP_ERR_BUSY;
     return err;
 }
@@ -142,6 +142,6 @@ int fp_bon_rename(struct fp_mount *mnt, const char *from, const char *to,
     relink_both(fs, &m, row);
     fp_bon_commit(fs);
     if (!fs->err)
-        fp_bon_tell_moved(fs, m.from.node.row, row);
+        (void)fp_bon_tell_moved(fs, m.from.node.row, row, false);
     return fp_bon_end(fs);
 }
