@@ -24,26 +24,23 @@ static uint32_t path_size_of(const struct fp_fs_config *cfg)
     return fp_fs_option(cfg->options, "path", 256);
 }
 
-/* Behind the struct: a pointer for each file, four bitmaps, and a row and a
- * path for each file that may be written. */
+/* Behind the struct: a pointer for each file, a byte for each row, and a row and
+ * a path for each file that may be written. */
 static size_t lay_out(struct fp_bon *fs, const struct fp_bdev *dev,
                       const struct fp_fs_config *cfg)
 {
     size_t files = cfg->max_files != 0 ? cfg->max_files : 4;
-    size_t bits = rows_of(dev) / 8 + 1, names = files * sizeof(void *);
-    size_t each = FP_BON_ROW + path_size_of(cfg);
+    size_t size = files * sizeof(void *) + rows_of(dev);
 
     if (fs != NULL) {
+        memset(fs, 0, sizeof *fs + size);
         fs->files = (struct fp_file **)(void *)(fs + 1);
-        fs->used = (uint8_t *)(fs + 1) + names;
-        fs->heads = fs->used + bits;
-        fs->found = fs->heads + bits;
-        fs->was = fs->found + bits;
-        fs->bufs = fs->was + bits;
+        fs->map = (uint8_t *)(fs->files + files);
+        fs->bufs = fs->map + rows_of(dev);
     }
-    if (cfg->flags & FP_MOUNT_RDONLY)
-        each = 0;
-    return sizeof *fs + names + 4 * bits + files * each;
+    if (!(cfg->flags & FP_MOUNT_RDONLY))
+        size += files * (FP_BON_ROW + path_size_of(cfg));
+    return sizeof *fs + size;
 }
 
 size_t fp_bon_workspace(const struct fp_bdev *dev,
@@ -60,7 +57,7 @@ void fp_bon_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws)
 {
     struct fp_bon *fs = ws;
 
-    memset(fs, 0, sizeof *fs + cfg->max_files * sizeof(void *));
+    lay_out(fs, dev, cfg);
     fs->journal = fs->journal_space;
     fs->row = fs->row_space;
     fs->handle = fs->handle_space;
@@ -70,7 +67,6 @@ void fp_bon_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws)
     fs->path_size = path_size_of(cfg);
     fs->is_raw = fp_fs_option(cfg->options, "raw", 0);
     fs->start = fp_fs_option(cfg->options, "start", 0);
-    lay_out(fs, dev, cfg);
 }
 
 /* The System File is there; the root, where there is one, agrees on `start`,

@@ -15,14 +15,15 @@ static uint32_t make_parents(struct fp_bon *fs, const char *rest,
         struct fp_bon_edit e = { .node.parent = parent,
                                  .at = FP_BON_HEAD,
                                  .put = fs->handle };
-        uint32_t count, row;
+        uint32_t row;
 
         fp_bon_fail(fs, fp_bon_component(fs, rest, &rest));
         rest++;
         e.node.handle_size = fs->handle_size;
         e.size = fs->handle_size;
-        count = fp_bon_rows(FP_BON_HEAD + e.size + 4);
-        row = fp_bon_alloc(fs, count, count);
+        e.node.data_size = 4; /* its child's */
+        row = fp_bon_alloc_node(fs, &e.node);
+        e.node.data_size = 0;
         fp_bon_edit(fs, &e, row);
         fp_bon_relink(fs, parent, 0, row);
         parent = row;

@@ -19,7 +19,7 @@ void fp_bon_shadow_move(struct fp_bon *fs, struct fp_file *file, uint32_t count)
             count = want;
         want = count;
     }
-    to = fp_bon_alloc(fs, want, count);
+    to = fp_bon_alloc(fs, want, count, FP_BON_KEEP);
     for (uint32_t i = 0; i < f->shadow_done; i++) {
         fp_bon_get(fs, f->shadow + i, 0, fs->row, FP_BON_ROW);
         fp_bon_put_row(fs, to + i, fs->row);
@@ -34,20 +34,22 @@ void fp_bon_shadow_move(struct fp_bon *fs, struct fp_file *file, uint32_t count)
 static void grow(struct fp_bon *fs, struct fp_file *file, uint32_t count)
 {
     struct fp_bon_file *f = fp_bon_file_of(file);
-    uint32_t more = count - f->shadow_rows;
     bool has_rows = f->shadow != 0;
 
-    if (count <= f->shadow_rows)
-        return;
-    if (has_rows && fs->free >= more + FP_BON_KEEP &&
-        fp_bon_run_at(fs, f->shadow + f->shadow_rows, more) == more) {
-        fp_bon_take(fs, f->shadow + f->shadow_rows, more);
-        f->shadow_rows = count;
-        return;
+    while (f->shadow_rows < count && !fs->err) {
+        uint32_t next = f->shadow + f->shadow_rows;
+
+        (void)fp_bon_run(fs, 0, NULL);
+        if (has_rows && next < fp_bon_head(fs) && fs->free > FP_BON_KEEP &&
+            !(fs->map[next] & FP_BON_USED)) {
+            fp_bon_take(fs, next, 1);
+            f->shadow_rows++;
+            continue;
+        }
+        fp_bon_shadow_move(fs, file, count);
+        if (has_rows)
+            fs->err = fp_bon_end(fs);
     }
-    fp_bon_shadow_move(fs, file, count);
-    if (has_rows)
-        fs->err = fp_bon_end(fs);
 }
 
 static void flush(struct fp_bon *fs, struct fp_file *file)
