@@ -344,9 +344,12 @@ bool fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to,
                        bool only_written);
 
 /* shadow.c: the record of a file being written, in rows of its own */
-/* Begins it, empty; `node` has the handle, or NULL and fs->handle does. */
-void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_file *file,
-                         const struct fp_bon_node *node);
+/* Begins it, empty: its handle is fs->handle. */
+void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_file *file);
+/* Begins it with what the file has. */
+void fp_bon_shadow_copy(struct fp_bon *fs, struct fp_file *file);
+/* What lies behind the data in its last row becomes zeros. */
+void fp_bon_shadow_trim(struct fp_bon *fs, struct fp_file *file);
 /* Data at `pos`; NULL writes zeros. */
 void fp_bon_shadow_write(struct fp_bon *fs, struct fp_file *file, uint32_t pos,
                          const uint8_t *buf, uint32_t size);

@@ -94,7 +94,8 @@ int fp_bon_publish(struct fp_bon *fs, struct fp_file *file)
         fp_bon_shadow_finish(fs, file, parent);
         fp_bon_relink(fs, parent, old, f->shadow);
     } else {
-        fp_bon_put_data(fs, &place.node, f->shadow * FP_BON_ROW + FP_BON_HEAD,
+        fp_bon_put_data(fs, &place.node,
+                        f->shadow * FP_BON_ROW + FP_BON_HEAD + f->handle_size,
                         file->size);
     }
     if (fs->err)

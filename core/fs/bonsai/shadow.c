@@ -131,23 +131,6 @@ static void put_head(struct fp_bon *fs, struct fp_file *file)
         walk(fs, file, 0, sizeof head, head, NULL);
 }
 
-void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_file *file,
-                         const struct fp_bon_node *node)
-{
-    struct fp_bon_file *f = fp_bon_file_of(file);
-    uint32_t size = node != NULL ? node->handle_size : fs->handle_size;
-
-    if (f->is_own_data)
-        size = 0;
-    else if (node != NULL)
-        fp_bon_read(fs, fp_bon_handle_at(node), fs->handle, size);
-    fp_bon_shadow_drop(f);
-    f->is_dirty = true;
-    f->handle_size = (uint8_t)size;
-    put_head(fs, file);
-    walk(fs, file, FP_BON_HEAD, size, fs->handle, NULL);
-}
-
 void fp_bon_shadow_write(struct fp_bon *fs, struct fp_file *file, uint32_t pos,
                          const uint8_t *buf, uint32_t size)
 {
@@ -179,4 +162,44 @@ void fp_bon_shadow_drop(struct fp_bon_file *f)
     f->shadow = f->shadow_rows = f->shadow_done = 0;
     f->cached = FP_BON_NOTHING;
     f->is_dirty = f->is_buf_dirty = false;
+}
+
+void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_file *file)
+{
+    struct fp_bon_file *f = fp_bon_file_of(file);
+
+    fp_bon_shadow_drop(f);
+    f->is_dirty = true;
+    f->handle_size = fs->handle_size;
+    walk(fs, file, FP_BON_HEAD, f->handle_size, fs->handle, NULL);
+}
+
+void fp_bon_shadow_trim(struct fp_bon *fs, struct fp_file *file)
+{
+    uint32_t end = FP_BON_HEAD + fp_bon_file_of(file)->handle_size + file->size;
+
+    walk(fs, file, end, -end % FP_BON_ROW, NULL, NULL);
+}
+
+/* Row by row: head and handle are there, too. Of a directory what follows its
+ * data is not to be. */
+void fp_bon_shadow_copy(struct fp_bon *fs, struct fp_file *file)
+{
+    struct fp_bon_file *f = fp_bon_file_of(file);
+    struct fp_bon_node node;
+    uint32_t size;
+
+    fp_bon_load(fs, f->node, &node);
+    fp_bon_shadow_drop(f);
+    f->is_dirty = true;
+    f->handle_size = node.handle_size;
+    f->parent = node.parent;
+    f->expect = file->size;
+    size = FP_BON_HEAD + f->handle_size + f->expect;
+    for (uint32_t at = 0; at < size && !fs->err; at += FP_BON_ROW) {
+        cache(fs, file, at / FP_BON_ROW);
+        fp_bon_read(fs, f->node * FP_BON_ROW + at, f->buf, FP_BON_ROW);
+        f->is_buf_dirty = true;
+    }
+    fp_bon_shadow_trim(fs, file);
 }

@@ -55,7 +55,7 @@ int fp_bon_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     if (!is_there || flags & FP_O_TRUNC) {
         file->size = f->expect = 0;
         f->parent = place.parent.row;
-        fp_bon_shadow_begin(fs, file, is_there ? &place.node : NULL);
+        fp_bon_shadow_begin(fs, file);
     }
     if (fs->err)
         fp_fs_release(fs->files, file);
@@ -77,29 +77,16 @@ static int give_up(struct fp_bon *fs, struct fp_file *file)
     return fp_bon_end(fs);
 }
 
-/* The record's data comes to a shadow. */
+/* The record comes to a shadow. */
 static void make_dirty(struct fp_bon *fs, struct fp_file *file)
 {
     struct fp_bon_file *f = fp_bon_file_of(file);
-    struct fp_bon_node node;
-    uint8_t buf[64];
 
     fp_bon_begin(fs);
     if (f->is_stale)
         fp_bon_fail(fs, FP_ERR_STALE);
-    if (f->is_dirty || fs->err)
-        return;
-    fp_bon_load(fs, f->node, &node);
-    f->expect = file->size;
-    f->parent = node.parent;
-    fp_bon_shadow_begin(fs, file, &node);
-    for (uint32_t at = 0; at < file->size && !fs->err; at += sizeof buf) {
-        uint32_t n =
-            file->size - at < sizeof buf ? file->size - at : sizeof buf;
-
-        fp_bon_read(fs, fp_bon_data_at(&node) + at, buf, n);
-        fp_bon_shadow_write(fs, file, at, buf, n);
-    }
+    if (!f->is_dirty && !fs->err)
+        fp_bon_shadow_copy(fs, file);
 }
 
 int32_t fp_bon_read_rw(struct fp_file *file, void *buf, uint32_t size)
@@ -121,18 +108,14 @@ int32_t fp_bon_read_rw(struct fp_file *file, void *buf, uint32_t size)
 int fp_bon_truncate(struct fp_file *file, uint64_t size)
 {
     struct fp_bon *fs = fp_bon_of(file->mnt);
-    uint32_t to = (uint32_t)size, from, more;
+    uint32_t from, to = (uint32_t)size;
 
     make_dirty(fs, file);
     from = file->size;
-    more = to - from;
-    if (to < from) {
-        from = to;
-        more = -(FP_BON_HEAD + fp_bon_file_of(file)->handle_size + to) %
-               FP_BON_ROW;
-    }
     file->size = to;
-    fp_bon_shadow_write(fs, file, from, NULL, more);
+    if (from < to)
+        fp_bon_shadow_write(fs, file, from, NULL, to - from);
+    fp_bon_shadow_trim(fs, file);
     return fs->err ? give_up(fs, file) : FP_OK;
 }
 
