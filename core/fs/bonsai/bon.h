@@ -350,11 +350,10 @@ void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_file *file);
 void fp_bon_shadow_copy(struct fp_bon *fs, struct fp_file *file);
 /* What lies behind the data in its last row becomes zeros. */
 void fp_bon_shadow_trim(struct fp_bon *fs, struct fp_file *file);
-/* Data at `pos`; NULL writes zeros. */
-void fp_bon_shadow_write(struct fp_bon *fs, struct fp_file *file, uint32_t pos,
-                         const uint8_t *buf, uint32_t size);
-void fp_bon_shadow_read(struct fp_bon *fs, struct fp_file *file, uint8_t *buf,
-                        uint32_t size);
+/* Its data from `off` on, to `to`, or from `from`, or zeros; the handle and the
+ * head lie below 0. */
+void fp_bon_shadow(struct fp_bon *fs, struct fp_file *file, uint32_t off,
+                   uint32_t size, const uint8_t *from, uint8_t *to);
 /* Its head becomes right, and all of it lies on flash. */
 void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file,
                           uint32_t parent);

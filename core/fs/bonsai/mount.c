@@ -14,11 +14,6 @@ bool fp_bon_can_write(const struct fp_bdev *dev)
            FP_BON_ROW % dev->prog_size == 0;
 }
 
-static uint32_t rows_of(const struct fp_bdev *dev)
-{
-    return (uint32_t)(fp_bdev_size(dev) / FP_BON_ROW);
-}
-
 static uint32_t path_size_of(const struct fp_fs_config *cfg)
 {
     return fp_fs_option(cfg->options, "path", 256);
@@ -26,43 +21,33 @@ static uint32_t path_size_of(const struct fp_fs_config *cfg)
 
 /* Behind the struct: a pointer for each file, a byte for each row, and a row and
  * a path for each file that may be written. */
-static size_t lay_out(struct fp_bon *fs, const struct fp_bdev *dev,
-                      const struct fp_fs_config *cfg)
-{
-    size_t files = cfg->max_files != 0 ? cfg->max_files : 4;
-    size_t size = files * sizeof(void *) + rows_of(dev);
-
-    if (fs != NULL) {
-        memset(fs, 0, sizeof *fs + size);
-        fs->files = (struct fp_file **)(void *)(fs + 1);
-        fs->map = (uint8_t *)(fs->files + files);
-        fs->bufs = fs->map + rows_of(dev);
-    }
-    if (!(cfg->flags & FP_MOUNT_RDONLY))
-        size += files * (FP_BON_ROW + path_size_of(cfg));
-    return sizeof *fs + size;
-}
-
 size_t fp_bon_workspace(const struct fp_bdev *dev,
                         const struct fp_fs_config *cfg)
 {
+    size_t each = sizeof(void *), files = cfg->max_files;
     fp_addr rows = fp_bdev_size(dev) / FP_BON_ROW;
 
     if (rows < 4 || rows > FP_BON_ROWS_MAX || dev->read_size != 1)
         return 0;
-    return lay_out(NULL, dev, cfg);
+    if (!(cfg->flags & FP_MOUNT_RDONLY))
+        each += FP_BON_ROW + path_size_of(cfg);
+    return sizeof(struct fp_bon) + (size_t)rows + (files ? files : 4) * each;
 }
 
 void fp_bon_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws)
 {
     struct fp_bon *fs = ws;
+    uint32_t rows = (uint32_t)(fp_bdev_size(dev) / FP_BON_ROW);
 
-    lay_out(fs, dev, cfg);
+    memset(fs, 0, sizeof *fs + rows + cfg->max_files * sizeof(void *));
+    fs->files = (struct fp_file **)(void *)(fs + 1);
+    fs->map = (uint8_t *)(fs->files + cfg->max_files);
+    fs->bufs = fs->map + rows;
     fs->journal = fs->journal_space;
     fs->row = fs->row_space;
     fs->handle = fs->handle_space;
     fs->dev = dev;
-    fs->rows = rows_of(dev);
+    fs->rows = rows;
     fs->max_files = cfg->max_files;
     fs->path_size = path_size_of(cfg);
     fs->is_raw = fp_fs_option(cfg->options, "raw", 0);

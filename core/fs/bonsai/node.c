@@ -34,9 +34,11 @@ void fp_bon_get(struct fp_bon *fs, uint32_t row, uint32_t at, void *buf,
 
 uint32_t fp_bon_place(const struct fp_bon *fs, uint32_t row)
 {
-    for (uint32_t i = 0; i < fs->journal[FP_BON_COUNT]; i++)
-        if (fp_bon_target(fs, i) == row)
-            return fp_bon_source(fs, i);
+    const uint8_t *at = fp_bon_move(fs, 0);
+
+    for (uint32_t left = fs->journal[FP_BON_COUNT]; left > 0; left--, at += 4)
+        if (fp_get_le16(at) == row)
+            return fp_get_le16(at + 2);
     return row;
 }
 
@@ -56,11 +58,15 @@ void fp_bon_read(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size)
     }
 }
 
-/* An address of a node: its row, or 0. */
-static uint32_t row_of(const struct fp_bon *fs, const uint8_t *at)
+/* The address of a node that lies at `off`: its row, or 0. */
+static uint32_t row_at(struct fp_bon *fs, uint32_t off)
 {
-    uint32_t off = fp_get_le32(at) - fs->start, row = off / FP_BON_ROW;
+    uint8_t addr[4];
+    uint32_t row;
 
+    fp_bon_read(fs, off, addr, sizeof addr);
+    off = fp_get_le32(addr) - fs->start;
+    row = off / FP_BON_ROW;
     return off % FP_BON_ROW == 0 && row < fs->rows ? row : 0;
 }
 
@@ -82,7 +88,7 @@ bool fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node)
     node->row = row;
     node->handle_size = head[0];
     node->data_size = fp_get_le16(head + 1);
-    node->parent = row_of(fs, head + 3);
+    node->parent = row_at(fs, row * FP_BON_ROW + 3);
     node->kids = head[7];
     return !fs->err && node->handle_size != FP_BON_NO_FILE &&
            fp_bon_size(node) <= (fs->rows - row) * FP_BON_ROW;
@@ -91,11 +97,7 @@ bool fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node)
 uint32_t fp_bon_listed(struct fp_bon *fs, const struct fp_bon_node *node,
                        uint32_t index)
 {
-    uint8_t addr[4];
-
-    fp_bon_read(fs, fp_bon_data_at(node) + node->data_size + 4 * index, addr,
-                sizeof addr);
-    return row_of(fs, addr);
+    return row_at(fs, fp_bon_data_at(node) + node->data_size + 4 * index);
 }
 
 bool fp_bon_is_kid(struct fp_bon *fs, const struct fp_bon_node *node,

@@ -83,12 +83,12 @@ static void cache(struct fp_bon *fs, struct fp_file *file, uint32_t index)
     f->cached = fs->err ? FP_BON_NOTHING : index;
 }
 
-/* Bytes of the record, row by row: to `to`, or from `from`, or zeros. */
-static void walk(struct fp_bon *fs, struct fp_file *file, uint32_t off,
-                 uint32_t size, const uint8_t *from, uint8_t *to)
+void fp_bon_shadow(struct fp_bon *fs, struct fp_file *file, uint32_t off,
+                   uint32_t size, const uint8_t *from, uint8_t *to)
 {
     struct fp_bon_file *f = fp_bon_file_of(file);
 
+    off += FP_BON_HEAD + f->handle_size;
     while (size > 0) {
         uint32_t n = FP_BON_ROW - off % FP_BON_ROW;
         uint8_t *at = f->buf + off % FP_BON_ROW;
@@ -128,21 +128,8 @@ static void put_head(struct fp_bon *fs, struct fp_file *file)
     fp_bon_put_head(fs, head, &n);
     cache(fs, file, 0);
     if (!fs->err && memcmp(f->buf, head, sizeof head) != 0)
-        walk(fs, file, 0, sizeof head, head, NULL);
-}
-
-void fp_bon_shadow_write(struct fp_bon *fs, struct fp_file *file, uint32_t pos,
-                         const uint8_t *buf, uint32_t size)
-{
-    walk(fs, file, FP_BON_HEAD + fp_bon_file_of(file)->handle_size + pos, size,
-         buf, NULL);
-}
-
-void fp_bon_shadow_read(struct fp_bon *fs, struct fp_file *file, uint8_t *buf,
-                        uint32_t size)
-{
-    walk(fs, file, FP_BON_HEAD + fp_bon_file_of(file)->handle_size + file->pos,
-         size, NULL, buf);
+        fp_bon_shadow(fs, file, -FP_BON_HEAD - f->handle_size, sizeof head,
+                      head, NULL);
 }
 
 void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file,
@@ -171,14 +158,15 @@ void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_file *file)
     fp_bon_shadow_drop(f);
     f->is_dirty = true;
     f->handle_size = fs->handle_size;
-    walk(fs, file, FP_BON_HEAD, f->handle_size, fs->handle, NULL);
+    fp_bon_shadow(fs, file, -(uint32_t)f->handle_size, f->handle_size,
+                  fs->handle, NULL);
 }
 
 void fp_bon_shadow_trim(struct fp_bon *fs, struct fp_file *file)
 {
     uint32_t end = FP_BON_HEAD + fp_bon_file_of(file)->handle_size + file->size;
 
-    walk(fs, file, end, -end % FP_BON_ROW, NULL, NULL);
+    fp_bon_shadow(fs, file, file->size, -end % FP_BON_ROW, NULL, NULL);
 }
 
 /* Row by row: head and handle are there, too. Of a directory what follows its

@@ -99,7 +99,7 @@ int32_t fp_bon_read_rw(struct fp_file *file, void *buf, uint32_t size)
     if (!f->is_dirty)
         return fp_bon_read_ro(file, buf, size);
     fp_bon_begin(fs); /* what memory holds may have to be written */
-    fp_bon_shadow_read(fs, file, buf, size);
+    fp_bon_shadow(fs, file, file->pos, size, NULL, buf);
     return fp_bon_result(fs);
 }
 
@@ -114,7 +114,7 @@ int fp_bon_truncate(struct fp_file *file, uint64_t size)
     from = file->size;
     file->size = to;
     if (from < to)
-        fp_bon_shadow_write(fs, file, from, NULL, to - from);
+        fp_bon_shadow(fs, file, from, to - from, NULL, NULL);
     fp_bon_shadow_trim(fs, file);
     return fs->err ? give_up(fs, file) : FP_OK;
 }
@@ -130,7 +130,7 @@ int32_t fp_bon_write(struct fp_file *file, const void *buf, uint32_t size)
     make_dirty(fs, file);
     if (file->size < end)
         file->size = end;
-    fp_bon_shadow_write(fs, file, file->pos, buf, size);
+    fp_bon_shadow(fs, file, file->pos, size, buf, NULL);
     return fs->err ? give_up(fs, file) : FP_OK;
 }
 
