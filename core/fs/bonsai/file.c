@@ -14,10 +14,9 @@ void fp_bon_claim(struct fp_bon *fs, struct fp_file *file,
     if (fs->err)
         return;
     slot = fp_fs_claim(fs->files, fs->max_files, file);
-    if (slot < 0) {
-        fp_bon_fail(fs, slot);
+    fs->err = slot < 0 ? slot : FP_OK;
+    if (fs->err)
         return;
-    }
     f->buf = fs->bufs + (uint32_t)slot * (FP_BON_ROW + fs->path_size);
     f->cached = FP_BON_NOTHING;
     f->is_own_data = place->is_own_data;

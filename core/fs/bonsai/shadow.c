@@ -30,24 +30,23 @@ void fp_bon_shadow_move(struct fp_bon *fs, struct fp_file *file, uint32_t count)
     f->shadow_rows = count;
 }
 
-/* It has at least `count` rows. */
+/* It has at least `count` rows. Row 0, where it has none, is not free. */
 static void grow(struct fp_bon *fs, struct fp_file *file, uint32_t count)
 {
     struct fp_bon_file *f = fp_bon_file_of(file);
-    bool has_rows = f->shadow != 0;
 
     while (f->shadow_rows < count && !fs->err) {
         uint32_t next = f->shadow + f->shadow_rows;
 
         (void)fp_bon_run(fs, 0, NULL);
-        if (has_rows && next < fp_bon_head(fs) && fs->free > FP_BON_KEEP &&
+        if (next < fp_bon_head(fs) && fs->free > FP_BON_KEEP &&
             !(fs->map[next] & FP_BON_USED)) {
             fp_bon_take(fs, next, 1);
             f->shadow_rows++;
             continue;
         }
         fp_bon_shadow_move(fs, file, count);
-        if (has_rows)
+        if (next != 0)
             fs->err = fp_bon_end(fs);
     }
 }
