@@ -370,19 +370,6 @@ uint32_t fp_fs_option(const char *options, const char *name, uint32_t without);
  * that no path can have, "." and ".." among them. */
 size_t fp_fs_name_size(const char *name);
 
-/* For drivers: names as stored and as they stand in a path. `escapes` is how many
- * there are, in a byte, then of each the byte that it stands for and the two
- * digits behind its '%'; NULL: names are shown as stored, and a path is one. An
- * escape of '.' is for the first byte of ".", ".." and ".data" only.
- *
- * unescape() takes a path's first component: how long the name is, of which
- * up to `max` bytes are in `out`; *path is what follows. escape() shows a
- * name, cut where it is too long. */
-uint32_t fp_fs_unescape(const char **path, const char *escapes, uint8_t *out,
-                        uint32_t max);
-void fp_fs_escape(struct fp_dirent *entry, const char *escapes,
-                  const uint8_t *name, uint32_t size);
-
 /* For drivers: the list of a mount's open files, files[0..count), NULL between
  * them. claim() gives the index that file has got, or FP_ERR_NFILE. */
 int fp_fs_claim(struct fp_file **files, uint32_t count, struct fp_file *file);

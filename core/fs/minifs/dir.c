@@ -11,23 +11,28 @@
  */
 #include "core/fs/minifs/mini.h"
 
-static const char *escapes_of(const struct fp_mini *fs)
-{
-    return fs->is_raw ? NULL : "\2/2F%25";
-}
-
 /* fs->name becomes the path's first component as stored, padded with 0xff; 1
  * where another follows. */
 static int take_name(struct fp_mini *fs, const char *path)
 {
-    uint32_t size;
+    uint32_t len = 0;
 
     memset(fs->name, 0xff, FP_MINI_NAME);
-    path++;
-    size = fp_fs_unescape(&path, escapes_of(fs), fs->name, FP_MINI_NAME);
-    if (size > FP_MINI_NAME)
-        return FP_ERR_NAMETOOLONG;
-    return memchr(fs->name, 0xff, size) != NULL ? FP_ERR_INVAL : *path != '\0';
+    for (path++; *path != '\0' && (*path != '/' || fs->is_raw); path++) {
+        char byte = *path;
+
+        if (byte == '%' && !fs->is_raw && path[1] == '2' &&
+            (path[2] == 'F' || path[2] == '5')) {
+            path += 2;
+            byte = *path == 'F' ? '/' : '%';
+        }
+        if ((uint8_t)byte == 0xff)
+            return FP_ERR_INVAL;
+        if (len == FP_MINI_NAME)
+            return FP_ERR_NAMETOOLONG;
+        fs->name[len++] = (uint8_t)byte;
+    }
+    return *path != '\0';
 }
 
 int fp_mini_find_name(struct fp_mini *fs, const uint8_t name[FP_MINI_NAME])
@@ -66,14 +71,25 @@ int fp_mini_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st)
     return FP_OK;
 }
 
+/* "%25" also stands for a '%' before a '2': it might begin an escape. */
 static void show(const struct fp_mini *fs, const uint8_t *stored,
                  struct fp_dirent *entry)
 {
-    uint32_t size = 0;
+    char *out = entry->name;
 
-    while (size < FP_MINI_NAME && stored[size] != 0xff)
-        size++;
-    fp_fs_escape(entry, escapes_of(fs), stored, size);
+    for (uint32_t i = 0; i < FP_MINI_NAME && stored[i] != 0xff; i++) {
+        char byte = (char)stored[i];
+
+        if (!fs->is_raw &&
+            (byte == '/' || (byte == '%' && stored[i + 1] == '2'))) {
+            *out++ = '%';
+            *out++ = '2';
+            byte = byte == '/' ? 'F' : '5';
+        }
+        *out++ = byte;
+    }
+    *out = '\0';
+    entry->name_len = (uint16_t)(out - entry->name);
 }
 
 /* A directory's state is where the entry ends that is told next, NULL before
