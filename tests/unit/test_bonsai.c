@@ -554,6 +554,38 @@ static void a_handle_of_own_data_follows(void **state)
     small_free(&v);
 }
 
+/* Who reads a directory's own data sees what it becomes, and how long. */
+static void readers_of_own_data_see_it_change(void **state)
+{
+    static const struct small_step steps[] = {
+        { SMALL_PUT, "/d/f", "", 5, 1 },
+        { SMALL_PUT, "/d/.data", "", 40, 2 },
+        { SMALL_PUT, "/d/.data", "", 7, 3 },
+        { SMALL_PUT, "/d/.data", "", 300, 4 },
+        { SMALL_REMOVE, "/d/.data", "", 0, 0 },
+    };
+    struct small_volume v;
+    struct fp_file file;
+    uint8_t buf[400];
+
+    (void)state;
+    small_init(&v, &kind, 64, 256, 48);
+    small_format(&v);
+    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(small_do(&kind, &v.mnt, &steps[i]), FP_OK);
+    assert_int_equal(fp_fs_open(&v.mnt, &file, "/d/.data", FP_O_READ), FP_OK);
+    for (int i = 2; i < 5; i++) {
+        assert_int_equal(small_do(&kind, &v.mnt, &steps[i]), FP_OK);
+        assert_int_equal(fp_fs_seek(&file, 0, FP_SEEK_END), steps[i].size);
+        assert_int_equal(fp_fs_seek(&file, 0, FP_SEEK_SET), 0);
+        assert_int_equal(fp_fs_read(&file, buf, sizeof buf), steps[i].size);
+    }
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    small_unmount(&v);
+    small_free(&v);
+}
+
 /* Half a mebibyte is no trouble; erase blocks that have several rows are. */
 static void formats_where_a_row_can_be_erased(void **state)
 {
@@ -772,6 +804,7 @@ int main(void)
         cmocka_unit_test(a_file_without_data_may_become_a_directory),
         cmocka_unit_test(open_files_follow),
         cmocka_unit_test(a_handle_of_own_data_follows),
+        cmocka_unit_test(readers_of_own_data_see_it_change),
         cmocka_unit_test(formats_where_a_row_can_be_erased),
         cmocka_unit_test(addresses_of_nothing_are_dropped),
         cmocka_unit_test(a_row_that_is_listed_is_not_free),

@@ -887,6 +887,27 @@ static void room_that_a_name_leaves_is_taken_again(void **state)
     drop(&v);
 }
 
+/* What is written after the commit is saved by the close, as without one. */
+static void a_committed_file_goes_on_as_any(void **state)
+{
+    struct fp_file file;
+    struct fp_stat st;
+    struct vol v;
+
+    (void)state;
+    make(&v, 1 << 18, 512, "cluster=512");
+    fat_ok(fp_fs_open(&v.mnt, &file, "/A",
+                      FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC | FP_O_STAGE),
+           "open");
+    assert_int_equal(fp_fs_write(&file, "ab", 2), 2);
+    fat_ok(fp_fs_commit(&file, NULL), "commit");
+    assert_int_equal(fp_fs_write(&file, "c", 1), 1);
+    fat_ok(fp_fs_close(&file), "close");
+    fat_ok(fp_fs_stat(&v.mnt, "/A", &st), "stat");
+    assert_int_equal(st.size, 3);
+    drop(&v);
+}
+
 static void put_bytes(struct vol *v, const char *path, const uint8_t *bytes,
                       uint32_t size)
 {
@@ -968,6 +989,7 @@ int main(void)
         cmocka_unit_test(the_last_name_costs_what_the_first_did),
 #endif
         cmocka_unit_test(room_that_a_name_leaves_is_taken_again),
+        cmocka_unit_test(a_committed_file_goes_on_as_any),
         cmocka_unit_test(a_directory_is_not_found_where_it_was),
     };
 

@@ -40,6 +40,12 @@
 #define FP_BON_COUNT   23u /* where their number is */
 #define FP_BON_MOVES   58u
 
+/* What the map says of a row. */
+#define FP_BON_USED  1u
+#define FP_BON_BEGUN 2u /* a record of the tree begins here, */
+#define FP_BON_FOUND 4u /* or will, as soon as the walk comes to it */
+#define FP_BON_WAS   8u /* it was used when the map was made anew */
+
 struct fp_bon_node {
     uint8_t handle_size, kids;
     uint32_t row, parent; /* rows */
@@ -52,11 +58,9 @@ struct fp_bon_file {
     bool is_own_data; /* of a directory: its ".data" */
     bool is_dirty;    /* the content is the shadow's */
     bool is_buf_dirty;
-    bool is_gone;  /* removed or replaced */
-    bool is_stale; /* a write failed: what was to be published is not there */
-    bool is_staged;
-    uint32_t node; /* what it was opened on or last became; 0: new */
-    uint32_t pos, size;
+    bool is_gone;    /* removed or replaced */
+    bool is_stale;   /* a write failed: what was to be published is not there */
+    uint32_t node;   /* what it was opened on or last became; 0: new */
     uint32_t expect; /* the size that was reserved, or the last */
     uint32_t shadow; /* rows of the record being written; 0: none yet */
     uint32_t shadow_rows, shadow_done; /* taken; programmed at least once */
@@ -94,7 +98,7 @@ struct fp_bon_place {
 
 struct fp_bon {
     bool is_raw;
-    bool is_mapped; /* used and heads are right */
+    bool is_mapped; /* the map is right */
     bool has_changed;
     bool is_committed; /* the journal, and it is not applied yet */
     bool is_lost;      /* it may be committed or not */
@@ -104,16 +108,15 @@ struct fp_bon {
     uint32_t start; /* of the partition, as an address of the MCU */
     uint32_t rows;
     uint32_t last; /* row behind the last record */
-    uint32_t free; /* rows */
+    uint32_t free; /* rows, when fp_bon_run() looked last */
     /* Of a record that is composed: where the next bytes belong, and which of
      * them is the first in `row`. */
     uint32_t at, from;
     uint32_t max_files, path_size;
     struct fp_bon_dir *dirs;
-    struct fp_bon_file **files;
+    struct fp_file **files;
     uint8_t *bufs;
-    uint8_t *used, *heads; /* bits: rows of records; rows they begin in */
-    uint8_t *found, *was;  /* scratch */
+    uint8_t *map; /* of each row: FP_BON_USED.. */
     /* To what lies behind: Thumb has no short way to large offsets. */
     uint8_t *journal; /* its head, as it is on flash or will be */
     uint8_t *row;     /* scratch */
@@ -216,12 +219,9 @@ uint32_t fp_bon_journal_crc(struct fp_bon *fs);
 
 /* --- map.c, blocks.c --- */
 
-/* A row's bit in one of the maps. */
-bool fp_bon_bit(const uint8_t *bits, uint32_t row);
-void fp_bon_set(uint8_t *bits, uint32_t row);
 /* Takes these rows. The one behind them. */
 uint32_t fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count);
-/* Makes sure that the maps are right: a walk over the tree. */
+/* Makes sure that the map is right: a walk over the tree. */
 void fp_bon_map(struct fp_bon *fs);
 int fp_bon_statfs(struct fp_mount *mnt, struct fp_statfs *st);
 int fp_bon_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx);
@@ -269,17 +269,13 @@ int fp_bon_closedir(struct fp_dir *dir);
 /* --- file.c --- */
 
 /* What is at `place` is open. */
-void fp_bon_claim(struct fp_bon *fs, struct fp_bon_file *f,
+void fp_bon_claim(struct fp_bon *fs, struct fp_file *file,
                   const struct fp_bon_place *place);
-/* Of `size` bytes from its position on, those that end before `end`. */
-uint32_t fp_bon_clip(const struct fp_bon_file *f, uint32_t end, uint32_t size);
-/* So many were read, if the operation went well. */
-int32_t fp_bon_advance(struct fp_bon *fs, struct fp_bon_file *f, uint32_t size);
-void fp_bon_release(struct fp_bon *fs, struct fp_bon_file *f);
+/* What is not being written is as long as flash says. */
+void fp_bon_settle(struct fp_bon *fs, struct fp_file *file);
 int fp_bon_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
                    uint32_t flags);
 int32_t fp_bon_read_ro(struct fp_file *file, void *buf, uint32_t size);
-int64_t fp_bon_seek(struct fp_file *file, int64_t off, enum fp_whence whence);
 int fp_bon_close_ro(struct fp_file *file);
 
 /* --- probe.c, check.c --- */
@@ -291,16 +287,13 @@ int fp_bon_step_ro(struct fp_mount *mnt, struct fp_step *step);
 /* --- the writing half --- */
 
 /* rows.c */
-/* Free rows from `row` on, up to `most`. */
-uint32_t fp_bon_run_at(const struct fp_bon *fs, uint32_t row, uint32_t most);
-/* Takes the first `count` rows that lie together in the first run of `want`,
- * or in the longest, so that fewer than FP_BON_KEEP do not stay free.
- * FP_ERR_NOSPC, then it is 0. */
-uint32_t fp_bon_alloc(struct fp_bon *fs, uint32_t want, uint32_t count);
-/* One for the journal, also the last. */
-uint32_t fp_bon_alloc_kept(struct fp_bon *fs);
-/* The first run of `want` free rows, or the longest; takes none. */
-uint32_t fp_bon_run(const struct fp_bon *fs, uint32_t want, uint32_t *row);
+/* The first run of `want` free rows, or the longest; takes none, and counts
+ * fs->free. */
+uint32_t fp_bon_run(struct fp_bon *fs, uint32_t want, uint32_t *row);
+/* Takes the first `count` rows of such a run, so that fewer than `keep` do not
+ * stay free. FP_ERR_NOSPC, then it is 0. */
+uint32_t fp_bon_alloc(struct fp_bon *fs, uint32_t want, uint32_t count,
+                      uint32_t keep);
 void fp_bon_erase(struct fp_bon *fs, uint32_t row);
 /* The same if it is not blank. */
 void fp_bon_clear(struct fp_bon *fs, uint32_t row);
@@ -332,29 +325,40 @@ void fp_bon_put_data(struct fp_bon *fs, const struct fp_bon_node *dir,
  * the end; 0 is none. */
 void fp_bon_relink(struct fp_bon *fs, uint32_t dir, uint32_t drop,
                    uint32_t put);
+/* The node that e->node.row is becomes that in `to`, which is the same or for
+ * one without children any, with the handle and parent that `e` says. Directory
+ * `left` loses it and e->node.parent, which may be the same, gets it, in the
+ * same place of its list then or in that of `old`, which goes. All of that
+ * happens. */
+void fp_bon_move_node(struct fp_bon *fs, const struct fp_bon_edit *e,
+                      uint32_t to, uint32_t left, uint32_t old);
+/* Takes rows for such a record. */
+uint32_t fp_bon_alloc_node(struct fp_bon *fs, const struct fp_bon_node *node);
 /* Makes room for `more` bytes where the record is. True: another one was moved
  * away for that, rows that the caller knows may not be right. */
 bool fp_bon_room(struct fp_bon *fs, const struct fp_bon_node *node,
                  uint32_t more);
-/* A file that is open on `node` and has unsynced writes, or NULL. */
-struct fp_bon_file *fp_bon_writer(const struct fp_bon *fs, uint32_t node);
-/* Whatever is open at row `from` is open elsewhere now. */
-void fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to);
+/* Whatever is open at row `from`, or of the files only those with unsynced
+ * writes, is open at `to` now. Was there such a file? */
+bool fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to,
+                       bool only_written);
 
 /* shadow.c: the record of a file being written, in rows of its own */
-/* Begins it, empty; `node` has the handle, or NULL and fs->handle does. */
-void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_bon_file *f,
-                         const struct fp_bon_node *node);
-/* Data at `pos`; NULL writes zeros. */
-void fp_bon_shadow_write(struct fp_bon *fs, struct fp_bon_file *f, uint32_t pos,
-                         const uint8_t *buf, uint32_t size);
-void fp_bon_shadow_read(struct fp_bon *fs, struct fp_bon_file *f, uint32_t pos,
-                        uint8_t *buf, uint32_t size);
+/* Begins it, empty: its handle is fs->handle. */
+void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_file *file);
+/* Begins it with what the file has. */
+void fp_bon_shadow_copy(struct fp_bon *fs, struct fp_file *file);
+/* What lies behind the data in its last row becomes zeros. */
+void fp_bon_shadow_trim(struct fp_bon *fs, struct fp_file *file);
+/* Its data from `off` on, to `to`, or from `from`, or zeros; the handle and the
+ * head lie below 0. */
+void fp_bon_shadow(struct fp_bon *fs, struct fp_file *file, uint32_t off,
+                   uint32_t size, const uint8_t *from, uint8_t *to);
 /* Its head becomes right, and all of it lies on flash. */
-void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_bon_file *f,
+void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file,
                           uint32_t parent);
 /* To where `count` rows are free, which become its. */
-void fp_bon_shadow_move(struct fp_bon *fs, struct fp_bon_file *f,
+void fp_bon_shadow_move(struct fp_bon *fs, struct fp_file *file,
                         uint32_t count);
 void fp_bon_shadow_drop(struct fp_bon_file *f);
 
@@ -370,7 +374,7 @@ int fp_bon_file_commit(struct fp_file *file, const struct fp_commit_meta *meta);
 int fp_bon_close(struct fp_file *file);
 
 /* publish.c */
-int fp_bon_publish(struct fp_bon *fs, struct fp_bon_file *f);
+int fp_bon_publish(struct fp_bon *fs, struct fp_file *file);
 
 /* tree.c */
 int fp_bon_remove(struct fp_mount *mnt, const char *path);

@@ -5,15 +5,6 @@
 #include "core/fs/bonsai/bonsai.h"
 #include "core/fs/bonsai/bon.h"
 
-static int statfs_rw(struct fp_mount *mnt, struct fp_statfs *st)
-{
-    int err = fp_bon_statfs(mnt, st);
-
-    st->caps |= FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE | FP_CAP_SEEKWRITE |
-                FP_CAP_APPEND | FP_CAP_RENAME_DIR | FP_CAP_HOLES | FP_CAP_WRITE;
-    return err;
-}
-
 int fp_fs_bonsai_remove_all(struct fp_mount *mnt, const char *path)
 {
     struct fp_stat st;
@@ -31,6 +22,8 @@ int fp_fs_bonsai_remove_all(struct fp_mount *mnt, const char *path)
 const struct fp_fs_ops fp_fs_bonsai = {
     .name = "bonsai",
     .promise = FP_PROMISE_OLD_OR_NEW,
+    .caps = FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE | FP_CAP_SEEKWRITE |
+            FP_CAP_APPEND | FP_CAP_RENAME_DIR | FP_CAP_HOLES | FP_CAP_WRITE,
     .workspace = fp_bon_workspace,
     .probe = FP_FS_PROBE ? fp_bon_probe : NULL,
     .format = fp_bon_format,
@@ -39,11 +32,10 @@ const struct fp_fs_ops fp_fs_bonsai = {
     .unmount = fp_bon_unmount,
     .sync = fp_bon_sync,
     .stat = fp_bon_stat,
-    .statfs = statfs_rw,
+    .statfs = fp_bon_statfs,
     .open = fp_bon_open,
     .read = fp_bon_read_rw,
     .write = fp_bon_write,
-    .seek = fp_bon_seek,
     .truncate = fp_bon_truncate,
     .fsync = fp_bon_fsync,
     .reserve = fp_bon_reserve,

@@ -18,7 +18,7 @@
  *         or its program is larger than a row, as the 4 KiB of most NOR chips
  *         is, format is FP_ERR_NOTSUP and a mount read-only, as a row could
  *         not be erased without its neighbours.
- * Memory  one workspace: four bits a row, and unless the mount is read-only a
+ * Memory  one workspace: a byte a row, and unless the mount is read-only a
  *         row and a path for each file of cfg->max_files
  * Device  reads any number of bytes
  * Options "start=N" address of the partition in the MCU; a mount finds it in the
@@ -49,6 +49,7 @@
  * - A handle whose write or truncate fails has again what it had at its last
  *   sync; a new or staged file is FP_ERR_STALE until it is closed, and so is
  *   any of which a sync or commit failed on the medium: it may have happened.
+ *   Its close says so, too, unless it was staged.
  *
  * Source  docs/formats/bonsai.md, which the files here call the format page
  */

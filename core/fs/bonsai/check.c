@@ -68,7 +68,7 @@ static void check_node(struct fp_bon *fs, uint32_t row, struct fp_step *step)
         return;
     end = row + fp_bon_rows(fp_bon_size(&node));
     for (uint32_t at = row + 1; at < end; at++)
-        if (fp_bon_bit(fs->heads, at))
+        if (fs->map[at] & FP_BON_BEGUN)
             say(step, FP_FINDING_ERROR, at, "two files lie in one row");
     check_padding(fs, &node, step);
     check_kids(fs, &node, step);
@@ -85,7 +85,7 @@ static void check_system(struct fp_bon *fs, struct fp_step *step)
     if (fs->is_committed)
         say(step, FP_FINDING_PENDING, fp_bon_head(fs),
             "a power cut left a journal to be applied");
-    if (!fp_bon_bit(fs->heads, FP_BON_ROOT))
+    if (!(fs->map[FP_BON_ROOT] & FP_BON_BEGUN))
         say(step, FP_FINDING_ERROR, FP_BON_ROOT, "there is no root");
 }
 
@@ -104,9 +104,9 @@ int fp_bon_check_step(struct fp_bon *fs, struct fp_step *step)
         return fp_bon_result(fs);
     if (row == 0)
         check_system(fs, step);
-    else if (fp_bon_bit(fs->heads, row))
+    else if (fs->map[row] & FP_BON_BEGUN)
         check_node(fs, row, step);
-    else if (!fp_bon_bit(fs->used, row))
+    else if (!(fs->map[row] & FP_BON_USED))
         check_free(fs, row, step);
     step->total = fs->rows;
     step->progress++;

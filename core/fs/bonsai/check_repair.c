@@ -14,7 +14,7 @@ static int repair(struct fp_mount *mnt, struct fp_step *step)
     if (row == 0)
         fs->err = fp_bon_sync(mnt);
     fp_bon_begin(fs);
-    if (!fs->err && !fp_bon_bit(fs->used, row))
+    if (!fs->err && !(fs->map[row] & FP_BON_USED))
         fp_bon_clear(fs, row);
     if (fs->err)
         return fp_bon_result(fs);

@@ -65,7 +65,7 @@ static void compose(struct fp_bon *fs, const struct fp_bon_edit *e,
 void fp_bon_edit(struct fp_bon *fs, const struct fp_bon_edit *e, uint32_t to)
 {
     uint32_t count = fp_bon_rows(fp_bon_size(&e->node));
-    bool is_here = to == e->node.row && fp_bon_bit(fs->heads, to);
+    bool is_here = to == e->node.row && fs->map[to] & FP_BON_BEGUN;
 
     for (uint32_t i = 0; i < count && !fs->err; i++) {
         uint32_t index = e->size > e->cut ? count - 1 - i : i;
@@ -137,61 +137,71 @@ void fp_bon_relink(struct fp_bon *fs, uint32_t dir, uint32_t drop, uint32_t put)
     splice(fs, &e, e.node.kids);
 }
 
-struct fp_bon_file *fp_bon_writer(const struct fp_bon *fs, uint32_t node)
+bool fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to,
+                       bool only_written)
 {
+    bool has_told = false;
+
     for (uint32_t i = 0; i < fs->max_files; i++) {
-        struct fp_bon_file *f = fs->files[i];
+        struct fp_bon_file *f;
 
-        if (f != NULL && f->is_dirty && f->node == node)
-            return f;
+        if (fs->files[i] == NULL)
+            continue;
+        f = fp_bon_file_of(fs->files[i]);
+        if (f->node != from || (only_written && !f->is_dirty))
+            continue;
+        f->node = to;
+        has_told = true;
     }
-    return NULL;
-}
-
-void fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to)
-{
-    for (uint32_t i = 0; i < fs->max_files; i++)
-        if (fs->files[i] != NULL && fs->files[i]->node == from)
-            fs->files[i]->node = to;
     for (struct fp_bon_dir *d = fs->dirs; d != NULL; d = d->next)
         if (d->node == from)
             d->node = to;
+    return has_told;
 }
 
-/* Moves the node at `row` elsewhere: a change of its own. */
-static void move_node(struct fp_bon *fs, uint32_t row)
+void fp_bon_move_node(struct fp_bon *fs, const struct fp_bon_edit *e,
+                      uint32_t to, uint32_t left, uint32_t old)
 {
-    struct fp_bon_edit e = { .at = FP_BON_HEAD };
+    uint32_t from = e->node.row, right = e->node.parent, index = 0;
+    bool is_one = left == right;
     struct fp_bon_node kid;
-    uint32_t index = 0, count, to;
 
-    fp_bon_load(fs, row, &e.node);
-    count = fp_bon_rows(fp_bon_size(&e.node));
-    to = fp_bon_alloc(fs, count, count);
-    fp_bon_edit(fs, &e, to);
-    fp_bon_relink(fs, e.node.parent, row, to);
-    while (fp_bon_kid(fs, &e.node, &index, &kid)) {
+    fp_bon_edit(fs, e, to);
+    fp_bon_relink(fs, right, is_one ? from : old, to);
+    fp_bon_relink(fs, left, is_one ? old : from, 0);
+    while (to != from && fp_bon_kid(fs, &e->node, &index, &kid)) {
         fp_bon_read(fs, kid.row * FP_BON_ROW, fs->row, FP_BON_ROW);
         fp_bon_put_addr(fs, fs->row + 3, to);
         fp_bon_journal(fs, kid.row);
     }
     fp_bon_commit(fs);
     if (!fs->err)
-        fp_bon_tell_moved(fs, row, to);
+        (void)fp_bon_tell_moved(fs, from, to, false);
+}
+
+uint32_t fp_bon_alloc_node(struct fp_bon *fs, const struct fp_bon_node *node)
+{
+    uint32_t count = fp_bon_rows(fp_bon_size(node));
+
+    return fp_bon_alloc(fs, count, count, FP_BON_KEEP);
 }
 
 /* Whoever has the row gives it up. */
 static void evict(struct fp_bon *fs, uint32_t row)
 {
-    if (fp_bon_bit(fs->heads, row)) {
-        move_node(fs, row);
+    if (fs->map[row] & FP_BON_BEGUN) {
+        struct fp_bon_edit e = { .at = FP_BON_HEAD };
+
+        fp_bon_load(fs, row, &e.node);
+        fp_bon_move_node(fs, &e, fp_bon_alloc_node(fs, &e.node), e.node.parent,
+                         0);
         return;
     }
     for (uint32_t i = 0; i < fs->max_files; i++) {
-        struct fp_bon_file *f = fs->files[i];
+        struct fp_file *file = fs->files[i];
 
-        if (f != NULL && f->shadow == row) {
-            fp_bon_shadow_move(fs, f, f->shadow_rows);
+        if (file != NULL && fp_bon_file_of(file)->shadow == row) {
+            fp_bon_shadow_move(fs, file, fp_bon_file_of(file)->shadow_rows);
             return;
         }
     }
@@ -210,9 +220,9 @@ bool fp_bon_room(struct fp_bon *fs, const struct fp_bon_node *node,
         fp_bon_fail(fs, FP_ERR_NOSPC);
     /* Nobody takes what it grows into. */
     for (; row < end && !fs->err; row++) {
-        if (fp_bon_bit(fs->used, row) && blocked == 0)
+        if (fs->map[row] & FP_BON_USED && blocked == 0)
             blocked = row;
-        fp_bon_set(fs->used, row);
+        fs->map[row] |= FP_BON_USED;
     }
     if (fs->err || blocked == 0)
         return false;

@@ -52,7 +52,7 @@ void fp_bon_begin(struct fp_bon *fs)
         recover(fs);
     fp_bon_map(fs);
     /* The original put a file where the journal's head goes. */
-    if (fp_bon_bit(fs->used, fp_bon_head(fs)))
+    if (fs->map[fp_bon_head(fs)] & FP_BON_USED)
         fp_bon_fail(fs, FP_ERR_ROFS);
 }
 
@@ -64,7 +64,7 @@ void fp_bon_journal(struct fp_bon *fs, uint32_t row)
     if (source == row) {
         if (count == FP_BON_MOVES)
             fp_bon_fail(fs, FP_ERR_NOSPC);
-        source = fp_bon_alloc_kept(fs);
+        source = fp_bon_alloc(fs, 1, 1, 0);
         if (fs->err)
             return;
         fp_put_le32(fp_bon_move(fs, count), row | source << 16);

@@ -1,27 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
  * Which rows are in use: nothing on flash says so but the tree itself. The walk
- * keeps the rows of nodes that it has found, and of those that it has looked
- * at, in bitmaps, so that it needs no stack; that it looks at none twice makes
- * it end.
+ * notes in the map of rows where records were found that it has not looked at,
+ * so that it needs no stack; that it looks at none twice makes it end.
  */
 #include "core/fs/bonsai/bon.h"
 
-bool fp_bon_bit(const uint8_t *bits, uint32_t row)
-{
-    return bits[row / 8] >> row % 8 & 1;
-}
-
-void fp_bon_set(uint8_t *bits, uint32_t row)
-{
-    bits[row / 8] = (uint8_t)(bits[row / 8] | 1 << row % 8);
-}
-
 uint32_t fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count)
 {
-    fs->free -= count;
     while (count-- > 0)
-        fp_bon_set(fs->used, row++);
+        fs->map[row++] |= FP_BON_USED;
     return row;
 }
 
@@ -34,44 +22,47 @@ static uint32_t take_node(struct fp_bon *fs, uint32_t row,
     return fp_bon_take(fs, row, fp_bon_rows(fp_bon_size(node)));
 }
 
-/* Takes the node's rows, and remembers its children: the first row of them
- * that lies before `next`, or that. A row that is listed is not free even if
- * nothing is there: what is written there would be a child at once. */
-static uint32_t visit(struct fp_bon *fs, uint32_t row, uint32_t next)
+/* Takes the node's rows, and remembers its children. A row that is listed is
+ * not free even if nothing is there: what is written there would be a child at
+ * once. */
+static void visit(struct fp_bon *fs, uint32_t row)
 {
     struct fp_bon_node node, kid;
     uint32_t end = take_node(fs, row, &node);
 
     if (end == 0)
-        return next;
-    fp_bon_set(fs->heads, row);
+        return;
+    fs->map[row] |= FP_BON_BEGUN;
     if (end > fs->last)
         fs->last = end;
     for (uint32_t i = 0; i < node.kids; i++) {
         uint32_t kid_row = fp_bon_listed(fs, &node, i);
 
-        fp_bon_set(fs->used, kid_row);
-        if (!fp_bon_is_kid(fs, &node, kid_row, &kid))
-            continue;
-        fp_bon_set(fs->found, kid_row);
-        if (kid_row < next)
-            next = kid_row;
+        fs->map[kid_row] |= fp_bon_is_kid(fs, &node, kid_row, &kid)
+                                ? FP_BON_USED | FP_BON_FOUND
+                                : FP_BON_USED;
     }
-    return next;
 }
 
 /* The rows of the System File and the root are theirs, whatever they hold. */
 static void walk(struct fp_bon *fs)
 {
-    uint32_t next;
+    bool has_more = true;
 
-    memset(fs->used, 0, 3 * (fs->rows / 8 + 1)); /* and heads and found */
+    for (uint32_t row = 0; row < fs->rows; row++)
+        fs->map[row] = fs->map[row] & FP_BON_USED ? FP_BON_WAS : 0;
     fs->last = fp_bon_take(fs, 0, FP_BON_ROOT + 1);
-    fp_bon_set(fs->found, FP_BON_ROOT);
-    for (uint32_t row = FP_BON_ROOT; row < fs->rows; row = next) {
-        next = row + 1;
-        if (fp_bon_bit(fs->found, row) && !fp_bon_bit(fs->heads, row))
-            next = visit(fs, row, next);
+    fs->map[FP_BON_ROOT] |= FP_BON_FOUND;
+    while (has_more) {
+        has_more = false;
+        for (uint32_t row = FP_BON_ROOT; row < fs->rows; row++) {
+            if (!(fs->map[row] & FP_BON_FOUND))
+                continue;
+            fs->map[row] ^= FP_BON_FOUND;
+            if (!(fs->map[row] & FP_BON_BEGUN))
+                visit(fs, row);
+            has_more = true;
+        }
     }
 }
 
@@ -79,16 +70,18 @@ static void walk(struct fp_bon *fs)
 static void take_files(struct fp_bon *fs)
 {
     for (uint32_t i = 0; i < fs->max_files; i++) {
-        struct fp_bon_file *f = fs->files[i];
+        struct fp_bon_file *f;
         struct fp_bon_node node;
 
-        if (f == NULL)
+        if (fs->files[i] == NULL)
             continue;
+        f = fp_bon_file_of(fs->files[i]);
         fp_bon_take(fs, f->shadow, f->shadow_rows);
-        if (f->node != 0 && !fs->err && !fp_bon_bit(fs->heads, f->node))
+        if (f->node != 0 && !fs->err && !(fs->map[f->node] & FP_BON_BEGUN))
             f->is_gone = true;
         if (f->is_gone)
             take_node(fs, f->node, &node);
+        fp_bon_settle(fs, fs->files[i]);
     }
 }
 
@@ -98,9 +91,6 @@ void fp_bon_map(struct fp_bon *fs)
         return;
     walk(fs);
     take_files(fs);
-    fs->free = 0;
-    for (uint32_t row = 0; row < fp_bon_head(fs); row++)
-        fs->free += !fp_bon_bit(fs->used, row);
     fs->is_mapped = !fs->err;
 }
 
@@ -110,13 +100,13 @@ int fp_bon_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     struct fp_bon *fs = fp_bon_of(mnt);
 
     fp_bon_map(fs);
+    (void)fp_bon_run(fs, 0, NULL);
     st->block_size = FP_BON_ROW;
     st->block_count = fs->rows;
     st->blocks_used = fs->rows - 1 - fs->free;
     if (fs->free > FP_BON_KEEP)
         st->free = (fs->free - FP_BON_KEEP) * FP_BON_ROW;
     st->name_max = FP_BON_NAME_MAX;
-    st->file_max = FP_BON_DATA_MAX;
     memcpy(st->version, "0.1", 4);
     st->needs_repair = fs->is_committed;
     return fp_bon_result(fs);

@@ -14,63 +14,44 @@ bool fp_bon_can_write(const struct fp_bdev *dev)
            FP_BON_ROW % dev->prog_size == 0;
 }
 
-static uint32_t rows_of(const struct fp_bdev *dev)
-{
-    return (uint32_t)(fp_bdev_size(dev) / FP_BON_ROW);
-}
-
 static uint32_t path_size_of(const struct fp_fs_config *cfg)
 {
     return fp_fs_option(cfg->options, "path", 256);
 }
 
-/* Behind the struct: a pointer for each file, four bitmaps, and a row and a
- * path for each file that may be written. */
-static size_t lay_out(struct fp_bon *fs, const struct fp_bdev *dev,
-                      const struct fp_fs_config *cfg)
-{
-    size_t files = cfg->max_files != 0 ? cfg->max_files : 4;
-    size_t bits = rows_of(dev) / 8 + 1, names = files * sizeof(void *);
-    size_t each = FP_BON_ROW + path_size_of(cfg);
-
-    if (fs != NULL) {
-        fs->files = (struct fp_bon_file **)(void *)(fs + 1);
-        fs->used = (uint8_t *)(fs + 1) + names;
-        fs->heads = fs->used + bits;
-        fs->found = fs->heads + bits;
-        fs->was = fs->found + bits;
-        fs->bufs = fs->was + bits;
-    }
-    if (cfg->flags & FP_MOUNT_RDONLY)
-        each = 0;
-    return sizeof *fs + names + 4 * bits + files * each;
-}
-
+/* Behind the struct: a pointer for each file, a byte for each row, and a row and
+ * a path for each file that may be written. */
 size_t fp_bon_workspace(const struct fp_bdev *dev,
                         const struct fp_fs_config *cfg)
 {
+    size_t each = sizeof(void *), files = cfg->max_files;
     fp_addr rows = fp_bdev_size(dev) / FP_BON_ROW;
 
     if (rows < 4 || rows > FP_BON_ROWS_MAX || dev->read_size != 1)
         return 0;
-    return lay_out(NULL, dev, cfg);
+    if (!(cfg->flags & FP_MOUNT_RDONLY))
+        each += FP_BON_ROW + path_size_of(cfg);
+    return sizeof(struct fp_bon) + (size_t)rows + (files ? files : 4) * each;
 }
 
 void fp_bon_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws)
 {
     struct fp_bon *fs = ws;
+    uint32_t rows = (uint32_t)(fp_bdev_size(dev) / FP_BON_ROW);
 
-    memset(fs, 0, sizeof *fs + cfg->max_files * sizeof(void *));
+    memset(fs, 0, sizeof *fs + rows + cfg->max_files * sizeof(void *));
+    fs->files = (struct fp_file **)(void *)(fs + 1);
+    fs->map = (uint8_t *)(fs->files + cfg->max_files);
+    fs->bufs = fs->map + rows;
     fs->journal = fs->journal_space;
     fs->row = fs->row_space;
     fs->handle = fs->handle_space;
     fs->dev = dev;
-    fs->rows = rows_of(dev);
+    fs->rows = rows;
     fs->max_files = cfg->max_files;
     fs->path_size = path_size_of(cfg);
     fs->is_raw = fp_fs_option(cfg->options, "raw", 0);
     fs->start = fp_fs_option(cfg->options, "start", 0);
-    lay_out(fs, dev, cfg);
 }
 
 /* The System File is there; the root, where there is one, agrees on `start`,
@@ -100,6 +81,7 @@ int fp_bon_mount(struct fp_mount *mnt)
 
     fp_bon_setup(mnt->dev, &mnt->cfg, fs);
     mnt->cfg.block_size = FP_BON_ROW;
+    mnt->file_max = FP_BON_DATA_MAX;
     if (fs->is_raw || !fp_bon_can_write(mnt->dev))
         mnt->cfg.flags |= FP_MOUNT_RDONLY;
     fp_bon_load_journal(fs);

@@ -30,6 +30,7 @@ int fp_bon_component(struct fp_bon *fs, const char *path, const char **rest)
     if (!fs->is_raw && strncmp(path, ".data", 5) == 0 &&
         (path[5] == '\0' || path[5] == '/')) {
         *rest = path + 5;
+        fs->handle_size = 0;
         return FP_ERR_INVAL;
     }
     for (; *path != '\0' && *path != '/'; path++, size++) {

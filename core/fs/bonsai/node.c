@@ -34,9 +34,11 @@ void fp_bon_get(struct fp_bon *fs, uint32_t row, uint32_t at, void *buf,
 
 uint32_t fp_bon_place(const struct fp_bon *fs, uint32_t row)
 {
-    for (uint32_t i = 0; i < fs->journal[FP_BON_COUNT]; i++)
-        if (fp_bon_target(fs, i) == row)
-            return fp_bon_source(fs, i);
+    const uint8_t *at = fp_bon_move(fs, 0);
+
+    for (uint32_t left = fs->journal[FP_BON_COUNT]; left > 0; left--, at += 4)
+        if (fp_get_le16(at) == row)
+            return fp_get_le16(at + 2);
     return row;
 }
 

@@ -15,14 +15,15 @@ static uint32_t make_parents(struct fp_bon *fs, const char *rest,
         struct fp_bon_edit e = { .node.parent = parent,
                                  .at = FP_BON_HEAD,
                                  .put = fs->handle };
-        uint32_t count, row;
+        uint32_t row;
 
         fp_bon_fail(fs, fp_bon_component(fs, rest, &rest));
         rest++;
         e.node.handle_size = fs->handle_size;
         e.size = fs->handle_size;
-        count = fp_bon_rows(FP_BON_HEAD + e.size + 4);
-        row = fp_bon_alloc(fs, count, count);
+        e.node.data_size = 4; /* its child's */
+        row = fp_bon_alloc_node(fs, &e.node);
+        e.node.data_size = 0;
         fp_bon_edit(fs, &e, row);
         fp_bon_relink(fs, parent, 0, row);
         parent = row;
@@ -42,7 +43,7 @@ static int find(struct fp_bon *fs, struct fp_bon_file *f,
 }
 
 /* Finds its place, and makes room there. What it will replace, 0: nothing. */
-static uint32_t prepare(struct fp_bon *fs, struct fp_bon_file *f,
+static uint32_t prepare(struct fp_bon *fs, struct fp_file *file,
                         struct fp_bon_place *place)
 {
     struct fp_bon_node *node = &place->node;
@@ -50,11 +51,11 @@ static uint32_t prepare(struct fp_bon *fs, struct fp_bon_file *f,
     int err;
 
     do {
-        err = find(fs, f, place);
+        err = find(fs, fp_bon_file_of(file), place);
         old = err ? 0 : node->row;
         more = old == 0 ? 4 : 0;
         if (place->is_own_data) {
-            more = f->size - node->data_size;
+            more = file->size - node->data_size;
             old = node->row;
             err = FP_OK;
         } else if (old != 0 && fp_bon_is_dir(node)) {
@@ -70,36 +71,32 @@ static uint32_t prepare(struct fp_bon *fs, struct fp_bon_file *f,
 /* The file has its name. Whoever else writes it goes on from here. */
 static void become(struct fp_bon *fs, struct fp_bon_file *f, uint32_t old)
 {
-    struct fp_bon_file *other;
-
-    if (f->is_own_data) {
-        f->node = old;
-        return;
-    }
-    while (old != 0 && (other = fp_bon_writer(fs, old)) != NULL)
-        other->node = f->shadow;
-    f->node = f->shadow;
+    f->node = f->is_own_data ? old : f->shadow;
+    if (old != 0)
+        (void)fp_bon_tell_moved(fs, old, f->node, true);
 }
 
-int fp_bon_publish(struct fp_bon *fs, struct fp_bon_file *f)
+int fp_bon_publish(struct fp_bon *fs, struct fp_file *file)
 {
+    struct fp_bon_file *f = fp_bon_file_of(file);
     struct fp_bon_place place;
     uint32_t old, parent;
 
     fp_bon_begin(fs);
-    fp_bon_shadow_finish(fs, f, f->parent);
-    old = prepare(fs, f, &place);
+    fp_bon_shadow_finish(fs, file, f->parent);
+    old = prepare(fs, file, &place);
     if (fs->err)
         return fp_bon_end(fs);
     if (!place.is_own_data) {
         parent = place.parent.row;
         if (old == 0)
             parent = make_parents(fs, place.rest, parent);
-        fp_bon_shadow_finish(fs, f, parent);
+        fp_bon_shadow_finish(fs, file, parent);
         fp_bon_relink(fs, parent, old, f->shadow);
     } else {
-        fp_bon_put_data(fs, &place.node, f->shadow * FP_BON_ROW + FP_BON_HEAD,
-                        f->size);
+        fp_bon_put_data(fs, &place.node,
+                        f->shadow * FP_BON_ROW + FP_BON_HEAD + f->handle_size,
+                        file->size);
     }
     if (fs->err)
         return fp_bon_end(fs);

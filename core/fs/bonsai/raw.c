@@ -45,7 +45,7 @@ int fp_bon_readdir_raw(struct fp_bon *fs, struct fp_bon_dir *d,
     struct fp_bon_node node;
     int err;
 
-    while (d->index < fs->rows && !fp_bon_bit(fs->heads, d->index))
+    while (d->index < fs->rows && !(fs->map[d->index] & FP_BON_BEGUN))
         d->index++;
     if (d->index == fs->rows)
         return 0;

@@ -15,7 +15,6 @@ const struct fp_fs_ops fp_fs_bonsai_ro = {
     .statfs = fp_bon_statfs,
     .open = fp_bon_open_ro,
     .read = fp_bon_read_ro,
-    .seek = fp_bon_seek,
     .close = fp_bon_close_ro,
     .opendir = fp_bon_opendir,
     .readdir = fp_bon_readdir,

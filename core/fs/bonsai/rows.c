@@ -6,54 +6,36 @@
  */
 #include "core/fs/bonsai/bon.h"
 
-uint32_t fp_bon_run_at(const struct fp_bon *fs, uint32_t row, uint32_t most)
+uint32_t fp_bon_run(struct fp_bon *fs, uint32_t want, uint32_t *row)
 {
-    uint32_t count = 0;
+    uint32_t best = 0, count = 0;
 
-    while (count < most && row + count < fp_bon_head(fs) &&
-           !fp_bon_bit(fs->used, row + count))
+    fs->free = 0;
+    for (uint32_t at = 0; at < fp_bon_head(fs); at++) {
         count++;
-    return count;
-}
-
-uint32_t fp_bon_run(const struct fp_bon *fs, uint32_t want, uint32_t *row)
-{
-    uint32_t best = 0;
-
-    for (uint32_t at = FP_BON_ROOT + 1; at < fp_bon_head(fs) && best < want;
-         at++) {
-        uint32_t count = fp_bon_run_at(fs, at, want);
-
-        if (count > best) {
+        if (fs->map[at] & FP_BON_USED)
+            count = 0;
+        else
+            fs->free++;
+        if (count > best && best < want) {
             best = count;
-            *row = at;
+            *row = at + 1 - count;
         }
-        at += count;
     }
     return best;
 }
 
-static uint32_t alloc(struct fp_bon *fs, uint32_t want, uint32_t count)
+uint32_t fp_bon_alloc(struct fp_bon *fs, uint32_t want, uint32_t count,
+                      uint32_t keep)
 {
     uint32_t row = 0;
 
-    if (fp_bon_run(fs, want, &row) < count)
+    if (fp_bon_run(fs, want, &row) < count || fs->free < count + keep) {
         fp_bon_fail(fs, FP_ERR_NOSPC);
-    else
-        fp_bon_take(fs, row, count);
+        return 0;
+    }
+    fp_bon_take(fs, row, count);
     return row;
-}
-
-uint32_t fp_bon_alloc_kept(struct fp_bon *fs)
-{
-    return alloc(fs, 1, 1);
-}
-
-uint32_t fp_bon_alloc(struct fp_bon *fs, uint32_t want, uint32_t count)
-{
-    if (fs->free < count + FP_BON_KEEP)
-        fp_bon_fail(fs, FP_ERR_NOSPC);
-    return alloc(fs, want, count);
 }
 
 void fp_bon_erase(struct fp_bon *fs, uint32_t row)
@@ -87,10 +69,9 @@ int fp_bon_end(struct fp_bon *fs)
     if (fs->is_lost || fs->is_committed)
         return err;
     fs->journal[FP_BON_COUNT] = 0;
-    memcpy(fs->was, fs->used, fs->rows / 8 + 1);
     fp_bon_map(fs);
     for (uint32_t row = 0; row < fp_bon_head(fs) && !fs->err; row++)
-        if (fp_bon_bit(fs->was, row) && !fp_bon_bit(fs->used, row))
+        if ((fs->map[row] & (FP_BON_WAS | FP_BON_USED)) == FP_BON_WAS)
             fp_bon_clear(fs, row);
     fs->is_mapped = !fs->err;
     map_err = fp_bon_result(fs);

@@ -8,18 +8,18 @@
  */
 #include "core/fs/bonsai/bon.h"
 
-void fp_bon_shadow_move(struct fp_bon *fs, struct fp_bon_file *f,
-                        uint32_t count)
+void fp_bon_shadow_move(struct fp_bon *fs, struct fp_file *file, uint32_t count)
 {
+    struct fp_bon_file *f = fp_bon_file_of(file);
     uint32_t want = FP_BON_ROWS_MAX, to;
 
-    if (f->expect >= f->size) {
+    if (f->expect >= file->size) {
         want = fp_bon_rows(FP_BON_HEAD + f->handle_size + f->expect);
         if (count < want)
             count = want;
         want = count;
     }
-    to = fp_bon_alloc(fs, want, count);
+    to = fp_bon_alloc(fs, want, count, FP_BON_KEEP);
     for (uint32_t i = 0; i < f->shadow_done; i++) {
         fp_bon_get(fs, f->shadow + i, 0, fs->row, FP_BON_ROW);
         fp_bon_put_row(fs, to + i, fs->row);
@@ -30,30 +30,34 @@ void fp_bon_shadow_move(struct fp_bon *fs, struct fp_bon_file *f,
     f->shadow_rows = count;
 }
 
-/* It has at least `count` rows. */
-static void grow(struct fp_bon *fs, struct fp_bon_file *f, uint32_t count)
+/* It has at least `count` rows. Row 0, where it has none, is not free. */
+static void grow(struct fp_bon *fs, struct fp_file *file, uint32_t count)
 {
-    uint32_t more = count - f->shadow_rows;
-    bool has_rows = f->shadow != 0;
+    struct fp_bon_file *f = fp_bon_file_of(file);
 
-    if (count <= f->shadow_rows)
-        return;
-    if (has_rows && fs->free >= more + FP_BON_KEEP &&
-        fp_bon_run_at(fs, f->shadow + f->shadow_rows, more) == more) {
-        fp_bon_take(fs, f->shadow + f->shadow_rows, more);
-        f->shadow_rows = count;
-        return;
+    while (f->shadow_rows < count && !fs->err) {
+        uint32_t next = f->shadow + f->shadow_rows;
+
+        (void)fp_bon_run(fs, 0, NULL);
+        if (next < fp_bon_head(fs) && fs->free > FP_BON_KEEP &&
+            !(fs->map[next] & FP_BON_USED)) {
+            fp_bon_take(fs, next, 1);
+            f->shadow_rows++;
+            continue;
+        }
+        fp_bon_shadow_move(fs, file, count);
+        if (next != 0)
+            fs->err = fp_bon_end(fs);
     }
-    fp_bon_shadow_move(fs, f, count);
-    if (has_rows)
-        fs->err = fp_bon_end(fs);
 }
 
-static void flush(struct fp_bon *fs, struct fp_bon_file *f)
+static void flush(struct fp_bon *fs, struct fp_file *file)
 {
+    struct fp_bon_file *f = fp_bon_file_of(file);
+
     if (!f->is_buf_dirty)
         return;
-    grow(fs, f, f->cached + 1);
+    grow(fs, file, f->cached + 1);
     fp_bon_put_row(fs, f->shadow + f->cached, f->buf);
     if (fs->err)
         return;
@@ -63,11 +67,13 @@ static void flush(struct fp_bon *fs, struct fp_bon_file *f)
 }
 
 /* The row comes to memory; one that was never written is zeros. */
-static void cache(struct fp_bon *fs, struct fp_bon_file *f, uint32_t index)
+static void cache(struct fp_bon *fs, struct fp_file *file, uint32_t index)
 {
+    struct fp_bon_file *f = fp_bon_file_of(file);
+
     if (f->cached == index)
         return;
-    flush(fs, f);
+    flush(fs, file);
     if (fs->err)
         return;
     memset(f->buf, 0, FP_BON_ROW);
@@ -76,15 +82,17 @@ static void cache(struct fp_bon *fs, struct fp_bon_file *f, uint32_t index)
     f->cached = fs->err ? FP_BON_NOTHING : index;
 }
 
-/* Bytes of the record, row by row: to `to`, or from `from`, or zeros. */
-static void walk(struct fp_bon *fs, struct fp_bon_file *f, uint32_t off,
-                 uint32_t size, const uint8_t *from, uint8_t *to)
+void fp_bon_shadow(struct fp_bon *fs, struct fp_file *file, uint32_t off,
+                   uint32_t size, const uint8_t *from, uint8_t *to)
 {
+    struct fp_bon_file *f = fp_bon_file_of(file);
+
+    off += FP_BON_HEAD + f->handle_size;
     while (size > 0) {
         uint32_t n = FP_BON_ROW - off % FP_BON_ROW;
         uint8_t *at = f->buf + off % FP_BON_ROW;
 
-        cache(fs, f, off / FP_BON_ROW);
+        cache(fs, file, off / FP_BON_ROW);
         if (fs->err)
             return;
         if (n > size)
@@ -108,55 +116,31 @@ static void walk(struct fp_bon *fs, struct fp_bon_file *f, uint32_t off,
 
 /* The head as it will be, as far as that is known; what is right already is
  * not written again. */
-static void put_head(struct fp_bon *fs, struct fp_bon_file *f)
+static void put_head(struct fp_bon *fs, struct fp_file *file)
 {
+    struct fp_bon_file *f = fp_bon_file_of(file);
     const struct fp_bon_node n = { .handle_size = f->handle_size,
                                    .data_size = f->expect,
                                    .parent = f->parent };
     uint8_t head[FP_BON_HEAD];
 
     fp_bon_put_head(fs, head, &n);
-    cache(fs, f, 0);
+    cache(fs, file, 0);
     if (!fs->err && memcmp(f->buf, head, sizeof head) != 0)
-        walk(fs, f, 0, sizeof head, head, NULL);
+        fp_bon_shadow(fs, file, -FP_BON_HEAD - f->handle_size, sizeof head,
+                      head, NULL);
 }
 
-void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_bon_file *f,
-                         const struct fp_bon_node *node)
-{
-    uint32_t size = node != NULL ? node->handle_size : fs->handle_size;
-
-    if (f->is_own_data)
-        size = 0;
-    else if (node != NULL)
-        fp_bon_read(fs, fp_bon_handle_at(node), fs->handle, size);
-    fp_bon_shadow_drop(f);
-    f->is_dirty = true;
-    f->handle_size = (uint8_t)size;
-    put_head(fs, f);
-    walk(fs, f, FP_BON_HEAD, size, fs->handle, NULL);
-}
-
-void fp_bon_shadow_write(struct fp_bon *fs, struct fp_bon_file *f, uint32_t pos,
-                         const uint8_t *buf, uint32_t size)
-{
-    walk(fs, f, FP_BON_HEAD + f->handle_size + pos, size, buf, NULL);
-}
-
-void fp_bon_shadow_read(struct fp_bon *fs, struct fp_bon_file *f, uint32_t pos,
-                        uint8_t *buf, uint32_t size)
-{
-    walk(fs, f, FP_BON_HEAD + f->handle_size + pos, size, NULL, buf);
-}
-
-void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_bon_file *f,
+void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file,
                           uint32_t parent)
 {
-    f->expect = f->size;
-    grow(fs, f, fp_bon_rows(FP_BON_HEAD + f->handle_size + f->size));
+    struct fp_bon_file *f = fp_bon_file_of(file);
+
+    f->expect = file->size;
+    grow(fs, file, fp_bon_rows(FP_BON_HEAD + f->handle_size + f->expect));
     f->parent = parent;
-    put_head(fs, f);
-    flush(fs, f);
+    put_head(fs, file);
+    flush(fs, file);
 }
 
 void fp_bon_shadow_drop(struct fp_bon_file *f)
@@ -164,4 +148,45 @@ void fp_bon_shadow_drop(struct fp_bon_file *f)
     f->shadow = f->shadow_rows = f->shadow_done = 0;
     f->cached = FP_BON_NOTHING;
     f->is_dirty = f->is_buf_dirty = false;
+}
+
+void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_file *file)
+{
+    struct fp_bon_file *f = fp_bon_file_of(file);
+
+    fp_bon_shadow_drop(f);
+    f->is_dirty = true;
+    f->handle_size = fs->handle_size;
+    fp_bon_shadow(fs, file, -(uint32_t)f->handle_size, f->handle_size,
+                  fs->handle, NULL);
+}
+
+void fp_bon_shadow_trim(struct fp_bon *fs, struct fp_file *file)
+{
+    uint32_t end = FP_BON_HEAD + fp_bon_file_of(file)->handle_size + file->size;
+
+    fp_bon_shadow(fs, file, file->size, -end % FP_BON_ROW, NULL, NULL);
+}
+
+/* Row by row: head and handle are there, too. Of a directory what follows its
+ * data is not to be. */
+void fp_bon_shadow_copy(struct fp_bon *fs, struct fp_file *file)
+{
+    struct fp_bon_file *f = fp_bon_file_of(file);
+    struct fp_bon_node node;
+    uint32_t size;
+
+    fp_bon_load(fs, f->node, &node);
+    fp_bon_shadow_drop(f);
+    f->is_dirty = true;
+    f->handle_size = node.handle_size;
+    f->parent = node.parent;
+    f->expect = file->size;
+    size = FP_BON_HEAD + f->handle_size + f->expect;
+    for (uint32_t at = 0; at < size && !fs->err; at += FP_BON_ROW) {
+        cache(fs, file, at / FP_BON_ROW);
+        fp_bon_read(fs, f->node * FP_BON_ROW + at, f->buf, FP_BON_ROW);
+        f->is_buf_dirty = true;
+    }
+    fp_bon_shadow_trim(fs, file);
 }

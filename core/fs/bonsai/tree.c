@@ -76,38 +76,26 @@ static int find_both(struct fp_bon *fs, struct move *m)
     else if (err == FP_ERR_NOENT && strchr(m->to.rest, '/') == NULL)
         err = fp_bon_component(fs, m->to.rest, &m->to.rest);
     /* Who is writing it would take its old handle again. */
-    if (!err && fp_bon_writer(fs, m->from.node.row) != NULL)
+    if (!err && fp_bon_tell_moved(fs, m->from.node.row, m->from.node.row, true))
         err = FP_ERR_BUSY;
     return err;
 }
 
-/* The node with its new handle and parent: where it is, if it has children. */
-static uint32_t rewrite(struct fp_bon *fs, const struct move *m)
+/* The node gets its new handle and parent: where it is, if it has children. */
+static void move(struct fp_bon *fs, const struct move *m)
 {
     struct fp_bon_edit e = { .node = m->from.node,
                              .at = FP_BON_HEAD,
                              .cut = m->from.node.handle_size,
                              .put = fs->handle,
                              .size = fs->handle_size };
-    uint32_t row = e.node.row, count;
+    uint32_t row = e.node.row;
 
     e.node.parent = m->to.parent.row;
     e.node.handle_size = fs->handle_size;
-    count = fp_bon_rows(fp_bon_size(&e.node));
     if (e.node.kids == 0)
-        row = fp_bon_alloc(fs, count, count);
-    fp_bon_edit(fs, &e, row);
-    return row;
-}
-
-/* In one directory it keeps its place in the list. */
-static void relink_both(struct fp_bon *fs, const struct move *m, uint32_t row)
-{
-    uint32_t left = m->from.parent.row, right = m->to.parent.row;
-    bool is_one = left == right;
-
-    fp_bon_relink(fs, right, is_one ? m->from.node.row : m->old, row);
-    fp_bon_relink(fs, left, is_one ? m->old : m->from.node.row, 0);
+        row = fp_bon_alloc_node(fs, &e.node);
+    fp_bon_move_node(fs, &e, row, m->from.parent.row, m->old);
 }
 
 /* Makes it where entries get longer. True: find both again. */
@@ -127,7 +115,6 @@ int fp_bon_rename(struct fp_mount *mnt, const char *from, const char *to,
 {
     struct fp_bon *fs = fp_bon_of(mnt);
     struct move m;
-    uint32_t row;
 
     m.from_path = from;
     m.to_path = to;
@@ -136,12 +123,7 @@ int fp_bon_rename(struct fp_mount *mnt, const char *from, const char *to,
     do {
         fp_bon_fail(fs, find_both(fs, &m));
     } while (!fs->err && make_room(fs, &m));
-    if (fs->err)
-        return fp_bon_end(fs);
-    row = rewrite(fs, &m);
-    relink_both(fs, &m, row);
-    fp_bon_commit(fs);
     if (!fs->err)
-        fp_bon_tell_moved(fs, m.from.node.row, row);
+        move(fs, &m);
     return fp_bon_end(fs);
 }

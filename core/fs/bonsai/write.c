@@ -45,62 +45,48 @@ int fp_bon_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
         check_rest(fs, place.rest);
     else
         fp_bon_fail(fs, err);
-    fp_bon_claim(fs, f, &place);
+    fp_bon_claim(fs, file, &place);
     if (fs->err)
         return fp_bon_result(fs);
-    f->is_staged = flags & FP_O_STAGE;
-    if (!is_there || f->is_staged) {
+    if (!is_there || flags & FP_O_STAGE) {
         f->node = 0;
         keep_path(fs, f, path);
     }
     if (!is_there || flags & FP_O_TRUNC) {
-        f->size = f->expect = 0;
+        file->size = f->expect = 0;
         f->parent = place.parent.row;
-        fp_bon_shadow_begin(fs, f, is_there ? &place.node : NULL);
+        fp_bon_shadow_begin(fs, file);
     }
     if (fs->err)
-        fp_bon_release(fs, f);
+        fp_fs_release(fs->files, file);
     return fp_bon_result(fs);
 }
 
 /* After a failure there is what there was at the last fsync; what has no name
  * yet is not there at all. */
-static int give_up(struct fp_bon *fs, struct fp_bon_file *f)
+static int give_up(struct fp_bon *fs, struct fp_file *file)
 {
+    struct fp_bon_file *f = fp_bon_file_of(file);
     int err = fp_bon_result(fs);
-    struct fp_bon_node node;
 
     fp_bon_shadow_drop(f);
-    f->size = 0;
-    if (f->node == 0)
-        f->is_stale = true;
-    else if (fp_bon_load(fs, f->node, &node))
-        f->size = node.data_size;
+    file->size = 0;
+    f->is_stale |= f->node == 0;
+    fp_bon_settle(fs, file);
     fs->err = err;
     return fp_bon_end(fs);
 }
 
-/* The record's data comes to a shadow. */
-static void make_dirty(struct fp_bon *fs, struct fp_bon_file *f)
+/* The record comes to a shadow. */
+static void make_dirty(struct fp_bon *fs, struct fp_file *file)
 {
-    struct fp_bon_node node;
-    uint8_t buf[64];
+    struct fp_bon_file *f = fp_bon_file_of(file);
 
     fp_bon_begin(fs);
     if (f->is_stale)
         fp_bon_fail(fs, FP_ERR_STALE);
-    if (f->is_dirty || fs->err)
-        return;
-    fp_bon_load(fs, f->node, &node);
-    f->size = f->expect = node.data_size;
-    f->parent = node.parent;
-    fp_bon_shadow_begin(fs, f, &node);
-    for (uint32_t at = 0; at < f->size && !fs->err; at += sizeof buf) {
-        uint32_t n = f->size - at < sizeof buf ? f->size - at : sizeof buf;
-
-        fp_bon_read(fs, fp_bon_data_at(&node) + at, buf, n);
-        fp_bon_shadow_write(fs, f, at, buf, n);
-    }
+    if (!f->is_dirty && !fs->err)
+        fp_bon_shadow_copy(fs, file);
 }
 
 int32_t fp_bon_read_rw(struct fp_file *file, void *buf, uint32_t size)
@@ -113,56 +99,39 @@ int32_t fp_bon_read_rw(struct fp_file *file, void *buf, uint32_t size)
     if (!f->is_dirty)
         return fp_bon_read_ro(file, buf, size);
     fp_bon_begin(fs); /* what memory holds may have to be written */
-    size = fp_bon_clip(f, f->size, size);
-    fp_bon_shadow_read(fs, f, f->pos, buf, size);
-    return fp_bon_advance(fs, f, size);
+    fp_bon_shadow(fs, file, file->pos, size, NULL, buf);
+    return fp_bon_result(fs);
 }
 
 /* What it grows by is zeros; and so becomes what is cut off where the record's
  * last row shows it. */
-static void resize(struct fp_bon *fs, struct fp_bon_file *f, uint32_t size)
+int fp_bon_truncate(struct fp_file *file, uint64_t size)
 {
-    uint32_t from = f->size, more = size - from;
+    struct fp_bon *fs = fp_bon_of(file->mnt);
+    uint32_t from, to = (uint32_t)size;
 
-    if (size < from) {
-        from = size;
-        more = -(FP_BON_HEAD + f->handle_size + size) % FP_BON_ROW;
-    }
-    f->size = size;
-    fp_bon_shadow_write(fs, f, from, NULL, more);
+    make_dirty(fs, file);
+    from = file->size;
+    file->size = to;
+    if (from < to)
+        fp_bon_shadow(fs, file, from, to - from, NULL, NULL);
+    fp_bon_shadow_trim(fs, file);
+    return fs->err ? give_up(fs, file) : FP_OK;
 }
 
 int32_t fp_bon_write(struct fp_file *file, const void *buf, uint32_t size)
 {
     struct fp_bon *fs = fp_bon_of(file->mnt);
-    struct fp_bon_file *f = fp_bon_file_of(file);
-    uint32_t pos;
+    uint32_t end = file->pos + size;
+    int err = file->pos > file->size ? fp_bon_truncate(file, file->pos) : FP_OK;
 
-    make_dirty(fs, f);
-    pos = file->flags & FP_O_APPEND ? f->size : f->pos;
-    if (!fs->err && (pos > FP_BON_DATA_MAX || size > FP_BON_DATA_MAX - pos))
-        return FP_ERR_FBIG;
-    if (pos > f->size)
-        resize(fs, f, pos);
-    if (pos + size > f->size)
-        f->size = pos + size;
-    fp_bon_shadow_write(fs, f, pos, buf, size);
-    if (fs->err)
-        return give_up(fs, f);
-    f->pos = pos + size;
-    return (int32_t)size;
-}
-
-int fp_bon_truncate(struct fp_file *file, uint64_t size)
-{
-    struct fp_bon *fs = fp_bon_of(file->mnt);
-    struct fp_bon_file *f = fp_bon_file_of(file);
-
-    if (size > FP_BON_DATA_MAX)
-        return FP_ERR_FBIG;
-    make_dirty(fs, f);
-    resize(fs, f, (uint32_t)size);
-    return fs->err ? give_up(fs, f) : FP_OK;
+    if (err)
+        return err;
+    make_dirty(fs, file);
+    if (file->size < end)
+        file->size = end;
+    fp_bon_shadow(fs, file, file->pos, size, buf, NULL);
+    return fs->err ? give_up(fs, file) : FP_OK;
 }
 
 int fp_bon_fsync(struct fp_file *file)
@@ -174,12 +143,12 @@ int fp_bon_fsync(struct fp_file *file)
         return FP_ERR_STALE;
     if (!f->is_dirty)
         return FP_OK;
-    if (!f->is_staged)
-        return f->is_gone ? FP_ERR_NOENT : fp_bon_publish(fs, f);
+    if (!(file->flags & FP_O_STAGE))
+        return f->is_gone ? FP_ERR_NOENT : fp_bon_publish(fs, file);
     fp_bon_begin(fs);
-    fp_bon_shadow_finish(fs, f, f->parent);
+    fp_bon_shadow_finish(fs, file, f->parent);
     if (fs->err)
-        return give_up(fs, f);
+        return give_up(fs, file);
     f->cached = FP_BON_NOTHING;
     return FP_OK;
 }
@@ -190,8 +159,6 @@ int fp_bon_reserve(struct fp_file *file, uint64_t size)
     struct fp_bon_file *f = fp_bon_file_of(file);
     uint32_t row, rows;
 
-    if (size > FP_BON_DATA_MAX)
-        return FP_ERR_FBIG;
     fp_bon_map(fs);
     rows = fp_bon_rows(FP_BON_HEAD + FP_BON_NAME_MAX + (uint32_t)size);
     if (f->shadow == 0 &&
@@ -205,10 +172,10 @@ int fp_bon_reserve(struct fp_file *file, uint64_t size)
 /* There is no place for a time. */
 int fp_bon_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
 {
-    struct fp_bon_file *f = fp_bon_file_of(file);
-
     (void)meta;
-    return f->is_stale ? FP_ERR_STALE : fp_bon_publish(fp_bon_of(file->mnt), f);
+    return fp_bon_file_of(file)->is_stale
+               ? FP_ERR_STALE
+               : fp_bon_publish(fp_bon_of(file->mnt), file);
 }
 
 int fp_bon_close(struct fp_file *file)
@@ -216,9 +183,7 @@ int fp_bon_close(struct fp_file *file)
     struct fp_bon *fs = fp_bon_of(file->mnt);
     struct fp_bon_file *f = fp_bon_file_of(file);
 
-    if (f->is_dirty && !f->is_gone && !f->is_staged)
-        fs->err = fp_bon_publish(fs, f);
-    fp_bon_release(fs, f);
+    (void)fp_fs_release(fs->files, file);
     return (f->is_gone || f->shadow != 0) && fs->is_mapped ? fp_bon_end(fs)
-                                                           : fp_bon_result(fs);
+                                                           : FP_OK;
 }

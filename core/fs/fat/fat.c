@@ -20,7 +20,6 @@ const struct fp_fs_ops fp_fs_fat = {
     .open = fp_fat_open,
     .read = fp_fat_file_read,
     .write = fp_fat_write,
-    .seek = fp_fat_seek,
     .truncate = fp_fat_truncate,
     .fsync = fp_fat_fsync,
     .reserve = fp_fat_reserve,

@@ -37,7 +37,7 @@
  * - A new file takes its name with its first fsync or close, together with its
  *   content.
  * - When another handle syncs, a handle that has nothing unsaved sees the new
- *   content; one that has is FP_ERR_STALE until closed.
+ *   content; one that has is FP_ERR_STALE, also to close.
  * - A removed or replaced file stays readable through handles that were open,
  *   and is FP_ERR_STALE to write.
  * - A write or truncate that fails leaves what there was at the last fsync; a

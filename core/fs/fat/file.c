@@ -37,7 +37,7 @@ void fp_fat_release(struct fp_fat *fs, struct fp_fat_file *f)
 void fp_fat_take(struct fp_fat_file *f, const struct fp_fat_place *place)
 {
     f->head = fp_fat_head(place->raw);
-    f->size = f->disk_size = fp_fat_size(place->raw);
+    fp_fat_handle(f)->size = f->disk_size = fp_fat_size(place->raw);
     f->node.sector = place->sector;
     f->node.off = place->off;
     f->run_count = 0;
@@ -175,36 +175,17 @@ int32_t fp_fat_file_read(struct fp_file *file, void *buf, uint32_t size)
 {
     struct fp_fat *fs = fp_fat_enter(file->mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
-    struct fp_fat_piece p = { .f = f, .pos = f->pos };
+    struct fp_fat_piece p = { .f = f, .pos = file->pos, .left = size };
     uint8_t *to = buf;
 
     if (f->node.ended)
         return FP_ERR_STALE;
-    if (f->pos >= f->size)
-        return 0;
-    p.left = size = fp_fat_min(size, f->size - f->pos);
     for (; fp_fat_piece(fs, &p); to += p.n)
         if (p.n >= fs->sector_size)
             read_whole(fs, p.sector, to, p.n);
         else
             memcpy(to, fp_fat_show(fs, p.sector) + p.off, p.n);
-    if (fs->err)
-        return fs->err;
-    f->pos += size;
-    return (int32_t)size;
-}
-
-int64_t fp_fat_seek(struct fp_file *file, int64_t off, enum fp_whence whence)
-{
-    struct fp_fat_file *f = fp_fat_file_of(file);
-    uint64_t pos = (uint64_t)off;
-
-    if (whence != FP_SEEK_SET)
-        pos += whence == FP_SEEK_CUR ? f->pos : f->size;
-    if (pos > UINT32_MAX) /* so is one below 0 */
-        return FP_ERR_INVAL;
-    f->pos = (uint32_t)pos;
-    return f->pos;
+    return fs->err;
 }
 
 int fp_fat_close_ro(struct fp_file *file)

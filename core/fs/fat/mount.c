@@ -118,6 +118,7 @@ int fp_fat_mount(struct fp_mount *mnt)
 
     lay_out(mnt->dev, cfg, &l);
     place(fs, &l);
+    mnt->file_max = UINT32_MAX;
     fs->mnt = mnt;
     fs->dev = mnt->dev;
     fs->sector_size = l.sector;
@@ -173,7 +174,6 @@ int fp_fat_statfs(struct fp_mount *mnt, struct fp_statfs *st)
                     FP_CAP_APPEND | FP_CAP_RENAME_DIR | FP_CAP_HOLES |
                     FP_CAP_WRITE;
     st->name_max = FP_NAME_MAX;
-    st->file_max = UINT32_MAX;
     st->version[0] = fs->bits == 32 ? '3' : '1';
     st->version[1] = fs->bits == 16 ? '6' : '2';
     return fs->err;

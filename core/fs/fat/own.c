@@ -21,7 +21,8 @@ static void copy(struct fp_fat *fs, const struct fp_fat_file *f, uint32_t index,
     uint32_t end = sector + (1u << fs->spc_shift);
 
     to = fp_fat_sector_of(fs, to) - sector;
-    for (; sector < end && pos < f->size && !fs->err; sector++, pos += size) {
+    for (; sector < end && pos < fp_fat_handle(f)->size && !fs->err;
+         sector++, pos += size) {
         if (pos >= f->put_from && pos < f->put_to &&
             f->put_to - pos >= size - 1)
             continue;
@@ -37,7 +38,7 @@ static void copy(struct fp_fat *fs, const struct fp_fat_file *f, uint32_t index,
 static uint32_t at(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
 {
     if (index >= f->own.first + f->own.count &&
-        index >= fp_fat_clusters(fs, f->size))
+        index >= fp_fat_clusters(fs, fp_fat_handle(f)->size))
         return 0;
     return fp_fat_cluster(fs, f, index);
 }

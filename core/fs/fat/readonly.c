@@ -15,7 +15,6 @@ const struct fp_fs_ops fp_fs_fat_ro = {
     .statfs = fp_fat_statfs,
     .open = fp_fat_open_ro,
     .read = fp_fat_file_read,
-    .seek = fp_fat_seek,
     .close = fp_fat_close_ro,
     .opendir = fp_fat_opendir,
     .readdir = fp_fat_readdir,

@@ -20,10 +20,10 @@ static void tell(struct fp_fat *fs, const struct fp_fat_file *f)
 
         if (other == f)
             continue;
-        if (other->own.count || other->size != other->disk_size)
+        if (other->own.count || fp_fat_handle(other)->size != other->disk_size)
             node->ended = true;
         other->head = f->head;
-        other->size = other->disk_size = f->disk_size;
+        fp_fat_handle(other)->size = other->disk_size = f->disk_size;
         other->run_count = 0;
     }
 }
@@ -66,8 +66,9 @@ static void gather(struct fp_fat *fs, struct fp_fat_file *f)
         return;
     /* An entry that changes must name all of it, and what is cut off must be
      * cut from what is replaced. */
-    if (f->size != f->disk_size) {
-        fp_fat_own_cluster(fs, f, fp_fat_clusters(fs, f->size) - 1);
+    if (fp_fat_handle(f)->size != f->disk_size) {
+        fp_fat_own_cluster(fs, f,
+                           fp_fat_clusters(fs, fp_fat_handle(f)->size) - 1);
         fp_fat_own_cluster(fs, f, 0);
     }
     while (!fs->err && f->own.first &&
@@ -109,7 +110,8 @@ static bool find_entry(struct fp_fat *fs, const struct fp_fat_file *f,
 static void save(struct fp_fat *fs, struct fp_fat_file *f,
                  const int64_t *mtime_ns)
 {
-    uint32_t have = fp_fat_clusters(fs, f->size), link = 0, rest = f->head;
+    uint32_t have = fp_fat_clusters(fs, fp_fat_handle(f)->size), link = 0,
+             rest = f->head;
     bool is_new = f->node.sector == FP_FAT_NONE, is_there;
     struct fp_fat_stretch own;
     struct fp_fat_place place;
@@ -137,9 +139,9 @@ static void save(struct fp_fat *fs, struct fp_fat_file *f,
         fp_fat_set(fs, link, own.head);
     if (!is_there)
         fp_fat_entry_put(fs, &place);
-    if (!link || f->size != f->disk_size || mtime_ns) {
+    if (!link || fp_fat_handle(f)->size != f->disk_size || mtime_ns) {
         raw = fp_fat_edit(fs, place.sector, place.off);
-        fp_fat_head_set(raw, f->head, f->size);
+        fp_fat_head_set(raw, f->head, fp_fat_handle(f)->size);
         if (mtime_ns)
             fp_fat_time_set(fs, raw, *mtime_ns);
     }
@@ -152,7 +154,7 @@ static void save(struct fp_fat *fs, struct fp_fat_file *f,
     if (is_new && is_there)
         fp_fat_abandon(fs, &place, fp_fat_head(place.raw));
     fp_fat_free(fs, rest, own.tail);
-    f->disk_size = f->size;
+    f->disk_size = fp_fat_handle(f)->size;
     f->node.sector = place.sector;
     f->node.off = place.off;
     tell(fs, f);
@@ -166,7 +168,7 @@ void fp_fat_save(struct fp_fat *fs, struct fp_fat_file *f,
     if (f->node.sector == FP_FAT_ORPHAN)
         fp_fat_fail(fs, FP_ERR_NOENT);
     if (fs->err || (f->node.sector != FP_FAT_NONE && !f->own.count &&
-                    f->size == f->disk_size && !mtime_ns))
+                    fp_fat_handle(f)->size == f->disk_size && !mtime_ns))
         return;
     fp_fat_begin(fs);
     save(fs, f, mtime_ns);

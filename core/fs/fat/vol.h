@@ -28,6 +28,7 @@
 #include "core/bytes.h"
 #include "core/fs/fs.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define FP_FAT_SLOT      32u    /* bytes of a directory entry */
@@ -128,13 +129,19 @@ struct fp_fat_stretch {
 struct fp_fat_file {
     struct fp_fat_node node;
     uint8_t slot;
-    uint32_t head, size, disk_size, pos;
+    uint32_t head, disk_size;
     struct fp_fat_stretch own;
     uint32_t put_from, put_to; /* is being written: needs no copy */
     struct fp_fat_run *runs;
     uint32_t run_count;
     char *name; /* of one that has no entry yet */
 };
+
+/* Whose state it is: fp_file has how long the file is. */
+static inline struct fp_file *fp_fat_handle(const struct fp_fat_file *f)
+{
+    return (struct fp_file *)((uintptr_t)f - offsetof(struct fp_file, state));
+}
 
 /* Bytes of a file, piece by piece: whole sectors that follow each other, or a
  * part of one. It begins with f, pos and left, all else 0. */
@@ -390,7 +397,6 @@ bool fp_fat_piece(struct fp_fat *fs, struct fp_fat_piece *p);
 int fp_fat_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
                    uint32_t flags);
 int32_t fp_fat_file_read(struct fp_file *file, void *buf, uint32_t size);
-int64_t fp_fat_seek(struct fp_file *file, int64_t off, enum fp_whence whence);
 int fp_fat_close_ro(struct fp_file *file);
 
 /* blocks.c */

@@ -50,7 +50,7 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     }
     fp_fat_take(f, &place);
     if (flags & FP_O_TRUNC)
-        f->size = 0;
+        fp_fat_handle(f)->size = 0;
     return FP_OK;
 }
 
@@ -61,7 +61,8 @@ static void put_part(struct fp_fat *fs, const struct fp_fat_piece *p,
                      const uint8_t *buf)
 {
     /* What begins behind the end has nothing that counts. */
-    if (p->pos - p->off >= p->f->size && fs->win.sector != p->sector)
+    if (p->pos - p->off >= fp_fat_handle(p->f)->size &&
+        fs->win.sector != p->sector)
         fp_fat_blank(fs, p->sector);
     else
         fp_fat_show(fs, p->sector);
@@ -120,24 +121,22 @@ static void put(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
         if (buf)
             buf += p.n;
     }
-    if (!fs->err && p.pos > f->size)
-        f->size = p.pos;
+    if (!fs->err && p.pos > fp_fat_handle(f)->size)
+        fp_fat_handle(f)->size = p.pos;
 }
 
 /* Starts to write: up to `pos` there are to be bytes. */
-static struct fp_fat *start(struct fp_file *file, uint64_t pos)
+static struct fp_fat *start(struct fp_file *file, uint32_t pos)
 {
     struct fp_fat *fs = fp_fat_enter(file->mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
 
     if (f->node.ended || is_orphan(f))
         fp_fat_fail(fs, FP_ERR_STALE);
-    if (pos > UINT32_MAX)
-        fp_fat_fail(fs, FP_ERR_FBIG);
     if (!fs->err)
         fp_fat_begin(fs);
-    if (!fs->err && pos > f->size)
-        put(fs, f, f->size, NULL, (uint32_t)pos - f->size);
+    if (!fs->err && pos > fp_fat_handle(f)->size)
+        put(fs, f, fp_fat_handle(f)->size, NULL, pos - fp_fat_handle(f)->size);
     return fs;
 }
 
@@ -147,7 +146,7 @@ static int end(struct fp_fat *fs, struct fp_fat_file *f)
     if (!fs->err || f->node.ended || is_orphan(f))
         return fs->err;
     fp_fat_disown(fs, f, 0);
-    f->size = f->disk_size;
+    fp_fat_handle(f)->size = f->disk_size;
     f->node.ended = is_new(f);
     return fs->err;
 }
@@ -155,29 +154,21 @@ static int end(struct fp_fat *fs, struct fp_fat_file *f)
 int32_t fp_fat_write(struct fp_file *file, const void *buf, uint32_t size)
 {
     struct fp_fat_file *f = fp_fat_file_of(file);
-    struct fp_fat *fs;
+    struct fp_fat *fs = start(file, file->pos);
 
-    if (file->flags & FP_O_APPEND)
-        f->pos = f->size;
-    fs = start(file, f->pos);
-    if (size > UINT32_MAX - f->pos)
-        fp_fat_fail(fs, FP_ERR_FBIG);
     if (!fs->err)
-        put(fs, f, f->pos, buf, size);
-    if (end(fs, f))
-        return fs->err;
-    f->pos += size;
-    return (int32_t)size;
+        put(fs, f, file->pos, buf, size);
+    return end(fs, f);
 }
 
 int fp_fat_truncate(struct fp_file *file, uint64_t size)
 {
     struct fp_fat_file *f = fp_fat_file_of(file);
-    struct fp_fat *fs = start(file, size);
+    struct fp_fat *fs = start(file, (uint32_t)size);
 
-    if (!fs->err && size < f->size) {
+    if (!fs->err && size < fp_fat_handle(f)->size) {
         fp_fat_disown(fs, f, fp_fat_clusters(fs, (uint32_t)size));
-        f->size = (uint32_t)size;
+        fp_fat_handle(f)->size = (uint32_t)size;
     }
     return end(fs, f);
 }
@@ -185,10 +176,8 @@ int fp_fat_truncate(struct fp_file *file, uint64_t size)
 int fp_fat_reserve(struct fp_file *file, uint64_t size)
 {
     struct fp_fat *fs = fp_fat_enter(file->mnt);
-    uint32_t have = fp_fat_clusters(fs, fp_fat_file_of(file)->size), need;
+    uint32_t have = fp_fat_clusters(fs, file->size), need;
 
-    if (size > UINT32_MAX)
-        return FP_ERR_FBIG;
     need = fp_fat_clusters(fs, (uint32_t)size);
     need = need > have ? need - have : 0;
     while (fs->free < need && !fp_fat_is_counted(fs) && !fs->err) {
@@ -230,8 +219,9 @@ int fp_fat_close(struct fp_file *file)
     struct fp_fat_file *f = fp_fat_file_of(file);
     bool is_ours = file->flags & FP_O_WRITE || is_orphan(f);
 
-    if (!f->node.ended && !is_orphan(f) && file->flags & FP_O_WRITE &&
-        !(is_new(f) && file->flags & FP_O_STAGE))
+    /* The front end has synced, but what was staged. */
+    if (file->flags & FP_O_STAGE && !is_new(f) && !f->node.ended &&
+        !is_orphan(f))
         fp_fat_save(fs, f, NULL);
     if (f->own.count || is_orphan(f))
         fp_fat_begin(fs);
