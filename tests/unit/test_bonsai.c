@@ -354,6 +354,14 @@ static void power_cuts_leave_old_or_new(void **state)
 
 /* --- names --- */
 
+/* An empty volume of 48 rows, mounted. */
+static void start(struct small_volume *v)
+{
+    small_init(v, &kind, 64, 256, 48);
+    small_format(v);
+    assert_int_equal(small_mount(v, kind.ops, NULL), FP_OK);
+}
+
 static void odd_handles_show_as_paths_and_open_by_them(void **state)
 {
     static const char *const shown[] = {
@@ -364,9 +372,7 @@ static void odd_handles_show_as_paths_and_open_by_them(void **state)
     struct small_volume v;
 
     (void)state;
-    small_init(&v, &kind, 64, 256, 48);
-    small_format(&v);
-    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    start(&v);
     for (uint32_t i = 0; i < 8; i++) {
         struct small_step step = { SMALL_PUT, "", "", i, i };
 
@@ -460,9 +466,7 @@ static void a_file_without_data_may_become_a_directory(void **state)
     struct fp_stat st;
 
     (void)state;
-    small_init(&v, &kind, 64, 256, 48);
-    small_format(&v);
-    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    start(&v);
     for (int i = 0; i < 7; i++)
         assert_int_equal(small_do(&kind, &v.mnt, &steps[i]), want[i]);
     assert_int_equal(fp_fs_remove(&v.mnt, "/e/f"), FP_OK);
@@ -532,9 +536,7 @@ static void a_handle_of_own_data_follows(void **state)
     uint8_t buf[50];
 
     (void)state;
-    small_init(&v, &kind, 64, 256, 48);
-    small_format(&v);
-    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    start(&v);
     for (int i = 0; i < 2; i++)
         assert_int_equal(small_do(&kind, &v.mnt, &steps[i]), FP_OK);
     assert_int_equal(
@@ -569,9 +571,7 @@ static void readers_of_own_data_see_it_change(void **state)
     uint8_t buf[400];
 
     (void)state;
-    small_init(&v, &kind, 64, 256, 48);
-    small_format(&v);
-    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    start(&v);
     for (int i = 0; i < 2; i++)
         assert_int_equal(small_do(&kind, &v.mnt, &steps[i]), FP_OK);
     assert_int_equal(fp_fs_open(&v.mnt, &file, "/d/.data", FP_O_READ), FP_OK);

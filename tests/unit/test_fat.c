@@ -908,6 +908,25 @@ static void a_committed_file_goes_on_as_any(void **state)
     drop(&v);
 }
 
+/* Of two that write to a file the first to close has it. */
+static void who_writes_in_vain_hears_it_when_closing(void **state)
+{
+    struct fp_file first, second;
+    struct vol v;
+
+    (void)state;
+    make(&v, 1 << 18, 512, NULL);
+    fat_ok(put(&v, "/A", "old"), "put");
+    fat_ok(fp_fs_open(&v.mnt, &first, "/A", FP_O_WRITE), "open");
+    fat_ok(fp_fs_open(&v.mnt, &second, "/A", FP_O_WRITE), "open");
+    assert_int_equal(fp_fs_write(&second, "2", 1), 1);
+    assert_int_equal(fp_fs_write(&first, "1", 1), 1);
+    fat_ok(fp_fs_close(&first), "close");
+    assert_int_equal(fp_fs_close(&second), FP_ERR_STALE);
+    assert_true(has(&v, "/A", "1ld"));
+    drop(&v);
+}
+
 static void put_bytes(struct vol *v, const char *path, const uint8_t *bytes,
                       uint32_t size)
 {
@@ -990,6 +1009,7 @@ int main(void)
 #endif
         cmocka_unit_test(room_that_a_name_leaves_is_taken_again),
         cmocka_unit_test(a_committed_file_goes_on_as_any),
+        cmocka_unit_test(who_writes_in_vain_hears_it_when_closing),
         cmocka_unit_test(a_directory_is_not_found_where_it_was),
     };
 

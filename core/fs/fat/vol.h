@@ -161,9 +161,10 @@ struct fp_fat_index {
     struct fp_fat_cursor at; /* behind the name that was found last ... */
     uint32_t changes;        /* ... and fs->changes then */
     struct fp_fat_cursor ways[FP_FAT_WAYS]; /* at directories, by their own */
-    struct fp_fat_cursor
-        room;            /* before it no sector of its directory has ... */
-    uint32_t room_slots; /* ... so many free slots in a row */
+    /* Before `room` no sector of its directory has so many free slots in a
+     * row. */
+    struct fp_fat_cursor room;
+    uint32_t room_slots;
 };
 #endif
 
