@@ -6,7 +6,8 @@
  *
  * Waking a thread costs as much as the work on a small file. So it is done when
  * half of the trays wait, not for each; the last ones of all, which are fewer,
- * are left to those who are awake, the owner at least.
+ * are left to those who are awake, the owner at least. Who is woken finds the
+ * lock free: else it would only wait again.
  */
 #define _XOPEN_SOURCE 700
 #include "cli/belt.h"
@@ -16,8 +17,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-/* More would queue up at the folder that they make files in. */
+/* More would queue up at the folder that they make files in. One processor is
+ * the owner's: a thread that shares it with the owner only takes turns with
+ * it. */
 #define THREADS_MAX 2
 
 /* The owner's hand is the first, those of the threads are behind it. */
@@ -36,7 +40,7 @@ struct fpc_belt {
     pthread_cond_t back; /* the first tray is, and the owner waits for it */
     uint64_t taken, begun, given;
     bool owner_waits, ends;
-    unsigned idle, thread_count;
+    unsigned idle, thread_count, threads_max;
     struct worker workers[HANDS];
     uint8_t *trays;
     bool done[]; /* of each tray */
@@ -63,8 +67,11 @@ static void work_on_next(struct worker *worker)
     belt->kind.work(tray_at(belt, number), worker->hand);
     pthread_mutex_lock(&belt->lock);
     *done_at(belt, number) = true;
-    if (belt->owner_waits && number == belt->taken)
+    if (belt->owner_waits && number == belt->taken) {
+        pthread_mutex_unlock(&belt->lock);
         pthread_cond_signal(&belt->back);
+        pthread_mutex_lock(&belt->lock);
+    }
 }
 
 static void *run(void *ctx)
@@ -103,13 +110,28 @@ static bool start(struct worker *worker)
 #endif
 }
 
-static void get_help(struct fpc_belt *belt)
+/* Locked. True: a thread is to be woken. */
+static bool needs_help(struct fpc_belt *belt)
 {
+    if (belt->given - belt->begun <= belt->kind.count / 2)
+        return false;
     if (belt->idle > 0)
-        pthread_cond_signal(&belt->waits);
-    else if (belt->thread_count < THREADS_MAX &&
-             start(&belt->workers[1 + belt->thread_count]))
+        return true;
+    if (belt->thread_count < belt->threads_max &&
+        start(&belt->workers[1 + belt->thread_count]))
         belt->thread_count++;
+    return false;
+}
+
+static unsigned threads_max(void)
+{
+#ifdef _WIN32
+    const long processors = pthread_num_processors_np();
+#else
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+#endif
+
+    return processors > THREADS_MAX ? THREADS_MAX : 1;
 }
 
 static size_t round_up(size_t size)
@@ -128,6 +150,7 @@ struct fpc_belt *fpc_belt_new(const struct fpc_belt_kind *kind)
     if (!belt)
         return NULL;
     belt->kind = *kind;
+    belt->threads_max = threads_max();
     belt->kind.tray_size = round_up(kind->tray_size);
     belt->kind.hand_size = round_up(kind->hand_size);
     belt->trays = calloc(1, kind->count * belt->kind.tray_size +
@@ -158,11 +181,14 @@ void *fpc_belt_empty(struct fpc_belt *belt)
 
 void fpc_belt_give(struct fpc_belt *belt)
 {
+    bool wakes;
+
     pthread_mutex_lock(&belt->lock);
     *done_at(belt, belt->given++) = false;
-    if (belt->given - belt->begun > belt->kind.count / 2)
-        get_help(belt);
+    wakes = needs_help(belt);
     pthread_mutex_unlock(&belt->lock);
+    if (wakes)
+        pthread_cond_signal(&belt->waits);
 }
 
 void *fpc_belt_take(struct fpc_belt *belt)

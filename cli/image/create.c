@@ -19,7 +19,7 @@ static int gather(struct fpc_sources *files, const char *from)
     if (strcmp(from, "-") == 0 ||
         (stat(from, &st) == 0 && !S_ISDIR(st.st_mode)))
         return fpc_sources_tar(files, from);
-    return fpc_sources_read(files, from, false);
+    return fpc_sources_read(files, from, FPC_SOURCES_ALL);
 }
 
 struct creating {

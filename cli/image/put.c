@@ -35,7 +35,8 @@ static int gather(const struct fpc_image *image, struct putting *p)
     int status = FPC_EXIT_OK;
 
     for (int i = 0; i < p->count && status == FPC_EXIT_OK; i++) {
-        status = fpc_sources_read(&p->lists[i], p->operands[i], true);
+        status =
+            fpc_sources_read(&p->lists[i], p->operands[i], FPC_SOURCES_STDIN);
         if (status == FPC_EXIT_OK)
             status = fpc_sources_check(&p->lists[i], image->path, image->lossy);
     }

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define TRAYS 64
+#define TRAYS 128
 #define PIECE 65536u
 
 struct tray {
@@ -159,6 +159,15 @@ static bool make_belt(struct fpc_reader *reader)
     if (!reader->belt)
         reader->belt = fpc_belt_new(&kind);
     return reader->belt;
+}
+
+bool fpc_reader_begin(struct fpc_reader *reader, const struct fpc_sources *list)
+{
+    if (!make_belt(reader))
+        return false;
+    reader->ahead = TRAYS;
+    send(reader, list);
+    return true;
 }
 
 int fpc_reader_read(struct fpc_reader *reader, const struct fpc_sources *list,

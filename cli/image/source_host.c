@@ -140,10 +140,21 @@ static size_t depth_of(const char *path)
     return depth;
 }
 
-/* The list is the queue of directories that are still to be read. */
-static int read_dir(struct fpc_sources *list, const char *dir)
+static int add_directory(struct fpc_sources *list, const char *dir,
+                         unsigned how)
 {
-    int status = add_entries(list, dir);
+    const int status = add_entries(list, dir);
+
+    if (status == FPC_EXIT_OK && how & FPC_SOURCES_ALL &&
+        !fpc_reader_begin(list->from, list))
+        return fpc_error("out of memory"), FPC_EXIT_FAILED;
+    return status;
+}
+
+/* The list is the queue of directories that are still to be read. */
+static int read_dir(struct fpc_sources *list, const char *dir, unsigned how)
+{
+    int status = add_directory(list, dir, how);
 
     for (size_t i = 0; status == FPC_EXIT_OK && i < list->count; i++) {
         /* Its path stays where it is when the list moves. */
@@ -155,7 +166,7 @@ static int read_dir(struct fpc_sources *list, const char *dir)
             fpc_error("%s: nested deeper than %d", path, DEPTH_MAX);
             return FPC_EXIT_FAILED;
         }
-        status = add_entries(list, path);
+        status = add_directory(list, path, how);
     }
     return status;
 }
@@ -208,12 +219,12 @@ static const struct fpc_source_ops host_ops = {
     .free = host_free,
 };
 
-int fpc_sources_read(struct fpc_sources *list, const char *root, bool or_stdin)
+int fpc_sources_read(struct fpc_sources *list, const char *root, unsigned how)
 {
     struct stat st;
 
     *list = (struct fpc_sources){ .root_len = strlen(root), .ops = &host_ops };
-    if (or_stdin && strcmp(root, "-") == 0)
+    if (how & FPC_SOURCES_STDIN && strcmp(root, "-") == 0)
         return read_stdin(list);
     list->from = fpc_reader_new();
     if (!list->from)
@@ -226,5 +237,5 @@ int fpc_sources_read(struct fpc_sources *list, const char *root, bool or_stdin)
     list->meta = fpc_reader_meta(&st);
     while (list->root_len > 1 && root[list->root_len - 1] == '/')
         list->root_len--;
-    return read_dir(list, root);
+    return read_dir(list, root, how);
 }
