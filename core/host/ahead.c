@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define WINDOW FP_HOST_AHEAD_WINDOW
+#define RUN    FP_HOST_AHEAD_RUN
 
 /* Metadata is read in less than this. */
 #define PIECE 1024u
@@ -42,6 +43,31 @@ static bool is_content(struct fp_host_ahead *ahead, fp_addr off, uint32_t size)
     return !is_there && (size >= PIECE || is_tail);
 }
 
+/* Contents, less than a window of them. Files lie one behind the other, mostly:
+ * what comes next is read along; but not where something of it is damaged,
+ * which disks take their time to tell. */
+static int read_content(struct fp_host_ahead *ahead, fp_addr off, void *buf,
+                        uint32_t size)
+{
+    const fp_addr rest = fp_bdev_size(ahead->under) - off;
+
+    if (off < ahead->run || off + size > ahead->run_end) {
+        const uint32_t n = rest < RUN ? (uint32_t)rest : RUN;
+
+        ahead->run_end = 0;
+        if (off < ahead->alone)
+            return fp_bdev_read(ahead->under, off, buf, size);
+        if (fp_bdev_read(ahead->under, off, ahead->contents, n) != FP_OK) {
+            ahead->alone = off + n;
+            return fp_bdev_read(ahead->under, off, buf, size);
+        }
+        ahead->run = off;
+        ahead->run_end = off + n;
+    }
+    memcpy(buf, ahead->contents + (off - ahead->run), size);
+    return FP_OK;
+}
+
 /* Within one window. What of it is damaged may be elsewhere in it. */
 static int read_part(struct fp_host_ahead *ahead, fp_addr off, uint8_t *dst,
                      uint32_t size)
@@ -61,8 +87,10 @@ static int ahead_read(struct fp_bdev *dev, fp_addr off, void *buf,
     uint8_t *dst = buf;
     int err = FP_OK;
 
-    if (size >= WINDOW || is_content(ahead, off, size))
+    if (size >= WINDOW)
         return fp_bdev_read(ahead->under, off, buf, size);
+    if (is_content(ahead, off, size))
+        return read_content(ahead, off, buf, size);
     while (size > 0 && !err) {
         uint32_t n = WINDOW - (uint32_t)(off % WINDOW);
 
@@ -92,7 +120,9 @@ struct fp_bdev *fp_host_ahead_init(struct fp_host_ahead *ahead,
                                                    : FP_HOST_AHEAD_PLACES;
     ahead->mem = malloc((size_t)ahead->places * WINDOW);
     ahead->number = calloc(ahead->places, sizeof *ahead->number);
-    if (ahead->mem == NULL || ahead->number == NULL) {
+    ahead->contents = malloc(RUN);
+    if (ahead->mem == NULL || ahead->number == NULL ||
+        ahead->contents == NULL) {
         fp_host_ahead_deinit(ahead);
         return under;
     }
@@ -104,6 +134,8 @@ void fp_host_ahead_deinit(struct fp_host_ahead *ahead)
 {
     free(ahead->mem);
     free(ahead->number);
+    free(ahead->contents);
+    ahead->contents = NULL;
     ahead->mem = NULL;
     ahead->number = NULL;
 }

@@ -97,17 +97,26 @@ static void what_is_near_is_read_once(void **state)
     assert_int_equal(medium.reads, 4);
 }
 
-/* A piece, and the sector behind it; what else there is comes in windows. */
-static void contents_are_read_as_they_are_asked_for(void **state)
+/* A piece, and all behind it that comes in pieces, or is the rest of one; what
+ * else there is comes in windows. */
+static void contents_are_read_along(void **state)
 {
     (void)state;
     expect(WINDOW, 1024);
     expect(WINDOW + 1024, 512);
-    assert_int_equal(medium.reads, 2);
+    expect(2 * WINDOW, 4096);
+    assert_int_equal(medium.reads, 1);
     expect(WINDOW + 1536, 512);
     expect(WINDOW, 512);
     expect(WINDOW, 2048);
+    assert_int_equal(medium.reads, 2);
+    expect(WINDOW + FP_HOST_AHEAD_RUN - UNIT, 1024);
+    expect(WINDOW + FP_HOST_AHEAD_RUN, 4096);
     assert_int_equal(medium.reads, 3);
+    expect(2 * WINDOW, 4096);
+    assert_int_equal(medium.reads, 4);
+    expect(SIZE - 1024, 1024);
+    assert_int_equal(medium.reads, 5);
 }
 
 /* Those of the start and of the end share places. */
@@ -136,6 +145,13 @@ static void damage_is_told_to_who_asks_for_it(void **state)
                      FP_ERR_CORRUPT);
     medium.damaged = SIZE;
     expect(2 * UNIT, 2 * UNIT);
+    medium.damaged = 4 * WINDOW;
+    medium.reads = 0;
+    expect(3 * WINDOW, 1024);
+    expect(3 * WINDOW + 2048, 1024);
+    assert_int_equal(medium.reads, 3);
+    assert_int_equal(fp_bdev_read(dev, 4 * WINDOW - 1024, buf, 2048),
+                     FP_ERR_CORRUPT);
 }
 
 static void bounds_and_units_are_those_below(void **state)
@@ -165,7 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(any_range_reads_as_it_is_below),
         TEST(what_is_near_is_read_once),
-        TEST(contents_are_read_as_they_are_asked_for),
+        TEST(contents_are_read_along),
         TEST(windows_that_share_a_place_take_turns),
         TEST(damage_is_told_to_who_asks_for_it),
         TEST(bounds_and_units_are_those_below),
