@@ -114,16 +114,17 @@ uint32_t fp_fat_exchange(struct fp_fat *fs, uint32_t n, uint32_t mask,
 }
 
 /* Where there is room for it, those of FAT16 and FAT32, which lie in one
- * sector, are read at once. */
+ * sector, are read at once; most in the sector of the last one. */
 static uint32_t read_entry(struct fp_fat *fs, uint32_t n)
 {
 #if !FP_FAT_SMALL
-    uint32_t at = fp_fat_table_at(fs, n);
-    const uint8_t *p;
-
     if (fs->bits != 12) {
-        p = fp_fat_load(fs, &fs->fat, fs->fat_start + (at >> fs->sector_shift));
-        p += at & (fs->sector_size - 1);
+        const uint32_t at = fs->bits == 16 ? 2 * n : 4 * n;
+        const uint32_t sector = fs->fat_start + (at >> fs->sector_shift);
+        const uint8_t *p = fs->fat.buf + (at & (fs->sector_size - 1));
+
+        if (fs->fat.sector != sector)
+            (void)fp_fat_load(fs, &fs->fat, sector);
         return fs->bits == 16 ? fp_get_le16(p) : fp_get_le32(p);
     }
 #endif
