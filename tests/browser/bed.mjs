@@ -61,7 +61,7 @@ export class Bed {
     return `unix:${this.socket}`;
   }
 
-  /** An agent whose flash has a region with a volume, and which has a slot with an erased card. */
+  /** An agent whose flash has a region with a volume, and is a file a region too; it has a slot with an erased card. */
   board() {
     this.card = this.path('card.img');
     writeFileSync(this.card, Buffer.alloc(512 * 1024, 0xff));
@@ -69,7 +69,7 @@ export class Bed {
     this.start('flashport-agent', ['--id', 'board', '--storage', `flash0=${this.path('board.img')},block=4096,count=256,prog=256`,
       '--region', 'app=flash0@0+512K', '--region', 'fs=flash0@512K+512K',
       '--storage', `sd0=${this.card},kind=card,block=4096,prog=512,read=256,removable`,
-      '--mount', '/flash=fs:littlefs', '--mount', '/sd=sd0:littlefs', '--listen', `unix:${this.path('board.sock')}`]);
+      '--mount', '/flash=fs:littlefs', '--mount', '/sd=sd0:littlefs', '--mount', '/raw=flash0:raw', '--listen', `unix:${this.path('board.sock')}`]);
     return `unix:${this.path('board.sock')}`;
   }
 

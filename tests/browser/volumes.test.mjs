@@ -43,6 +43,16 @@ test('storages show their regions', async () => {
   assert.match(await page.locator('tr[data-region="flash0/fs"]').textContent(), /512 KB.*0x80000/);
 });
 
+test('a region is a file that is there for good', async () => {
+  await open('/raw/');
+  await row('app').waitFor();
+  await page.locator('.foot').getByText('files of fixed size').waitFor();
+  assert.equal(await page.locator('td.actions').count(), 0);
+  await open('/flash/');
+  await page.locator('#mkdir:not([hidden])').waitFor();
+  await open('/');
+});
+
 test('an erased card is formatted only after a question', async () => {
   const format = row('sd').getByRole('button', { name: 'Format' });
   await format.click();

@@ -77,6 +77,18 @@ def test_the_model_is_read_by_range_and_written_in_place(maix):
     assert too_large.status_code in (413, 507), too_large.text
 
 
+def test_raw_regions_keep_their_names(maix):
+    model = url(maix, '/fs/raw/model')
+    destination = {'Destination': f'{url(maix, "/fs/raw/other")}'}
+    for reply in maix.http.delete(model), maix.http.request('MOVE', model, headers=destination):
+        assert reply.status_code == 501 and 'there for good' in reply.json()['detail'], reply.text
+    across = maix.http.request('MOVE', model, headers={'Destination': url(maix, '/fs/sd/model')})
+    assert across.status_code == 501 and 'there for good' in across.json()['detail'], across.text
+    across = maix.http.request('MOVE', url(maix, '/fs/sd2/recorded on the bench.txt'), headers={'Destination': url(maix, '/fs/sd/note.txt')})
+    assert across.status_code == 501 and 'across volumes' in across.json()['detail'], across.text
+    assert names(maix, '/raw/') == ['firmware', 'model']
+
+
 def test_raw_regions_are_not_formatted(maix):
     """/raw is all of the flash: SPIFFS, firmware and model would go."""
     before = (maix.dir / 'maix.img').read_bytes()

@@ -9,7 +9,7 @@ import { serves, tabs } from './devices.js';
 import { el, refill, shownName, sizeText, soon } from './dom.js';
 import { lastPart, table } from './listing.js';
 import { upload } from './tray.js';
-import { volumeFoot, volumesPanel } from './volumes.js';
+import { isFixed, volumeFoot, volumesPanel } from './volumes.js';
 
 function crumbs(id, path) {
   return el('nav.crumbs', { 'aria-label': 'Path' }, el('a', { href: '#/' }, 'devices'), ' / ', el('a', { href: filesLink(id, '/') }, id),
@@ -122,6 +122,7 @@ export async function filesView(id, path, { reload, signal }) {
       `${listing ? 'What is shown is what was there last; it' : 'It'} goes on when the device is back.`;
   }
 
+  const fixed = () => isFixed(volumeOf(device, path) || { caps: ['stage'] });
   const actions = (entry) => [['Rename', rename], ['Delete', remove]].map(([text, run]) => el('button', { disabled: !live(),
     'aria-label': `${text} ${shownName(entry.name)}`, onclick: () => run(entry, base + lastPart(entry), relist) }, text));
   const link = (entry) => (!live() ? {} : entry.type === 'dir' ? { href: `${filesLink(id, path)}${lastPart(entry)}/` }
@@ -137,7 +138,7 @@ export async function filesView(id, path, { reload, signal }) {
     refill(body,
       notice() ? el('p.notice', { role: 'status' }, notice()) : null,
       path === '/' ? volumesPanel(device, live(), relist) : null,
-      !listing || path === '/' ? null : listing.entries.length ? table(listing.entries, link, writable() ? actions : undefined)
+      !listing || path === '/' ? null : listing.entries.length ? table(listing.entries, link, writable() && !fixed() ? actions : undefined)
         : el('p.empty', {}, writable() ? 'Nothing here. Drop files to upload them.' : 'Nothing here.'),
       !listing || path === '/' ? null : volume ? volumeFoot(volume, free)
         : el('p.free', {}, `${sizeText(free)} free${listing.writable ? '' : ' · read-only'}`));
