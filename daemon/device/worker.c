@@ -15,6 +15,8 @@
 
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
+#define BRIEF_MS       1000 /* of being online */
+#define BRIEF_CHANCE   3    /* a board may start over a few times */
 #define STATS_MS       500
 #define BUSY_MS        1000
 #define LINES_MS       60000 /* in which a link has */
@@ -278,6 +280,7 @@ void fpd_worker_publish(struct fpd_worker *w)
         return;
     }
     s->state = FPD_SESSION_READY;
+    w->online_ms = fpd_now_ms();
     fpd_sched_online(w->device, s->info.epoch);
     if (may_log(w))
         fpd_log(FPD_LOG_INFO, "device", "online: id=%s link=%s", w->device->id,
@@ -305,10 +308,28 @@ static int tend(struct fpd_worker *w, bool session)
     return timeout_ms;
 }
 
+/* Is the line taken away each time that the device is online? Another host that
+ * wants it does so, and so do we with that one: the longer we wait, the longer
+ * one of us has it. */
+static bool is_contended(struct fpd_worker *w)
+{
+    const struct fpd_session *s = &w->session;
+    bool brief = s->link_broke && fpd_now_ms() - w->online_ms < BRIEF_MS;
+
+    if (s->state == FPD_SESSION_READY)
+        w->brief = brief ? w->brief + 1 : 0;
+    return w->brief > BRIEF_CHANCE;
+}
+
 static void session_ended(struct fpd_worker *w)
 {
     struct fpd_session *s = &w->session;
+    bool contended = is_contended(w);
 
+    if (contended)
+        snprintf(s->reason, sizeof s->reason,
+                 "the far end closes the link each time: does another host "
+                 "use it?");
     pthread_mutex_lock(&w->devices->lock);
     sum_stats(w);
     pthread_mutex_unlock(&w->devices->lock);
@@ -322,8 +343,9 @@ static void session_ended(struct fpd_worker *w)
                     s->device->id, w->link.spec, s->reason);
     }
     /* A device that was online is looked for at once; one that came online
-     * only to break the rules is not asked ten times a second. */
-    if (s->state == FPD_SESSION_READY && s->verdict != FPD_REFUSED)
+     * only to break the rules, or to leave, is not asked ten times a second. */
+    if (s->state == FPD_SESSION_READY && s->verdict != FPD_REFUSED &&
+        !contended)
         w->backoff_ms = 0;
     if (!s->err)
         return;

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from bed import BIN, wait_for
+from bed import BIN, Bed, wait_for
 
 LIARS = pathlib.Path(__file__).resolve().parent.parent / 'device' / 'liars.py'
 
@@ -26,6 +26,21 @@ def link(bed, spec):
 def cli(bed, *args, **options):
     env = {**os.environ, 'FLASHPORT_SOCKET': str(bed.dir / 'd.sock')}
     return subprocess.run([BIN / 'flashport', *args], env=env, capture_output=True, text=True, timeout=60, **options)
+
+
+# ---- two hosts for one link ----
+
+def test_two_daemons_on_one_link_are_told(fresh):
+    """The last to come has it, so each takes it from the other: they do so ever more seldom, and say what it may be."""
+    spec = f'unix:{fresh.dir / "dev.sock"}'
+    agent(fresh, spec)
+    with Bed() as other:
+        for bed in (fresh, other):
+            bed.links = [spec]
+            bed.start_daemon()
+        wait_for('a word of the other host', lambda: any('another host' in link(bed, spec).get('reason', '') for bed in (fresh, other)))
+        assert 'another host' in fresh.daemon.output() + other.daemon.output()
+    fresh.online('dev')
 
 
 # ---- one id twice ----
