@@ -71,27 +71,6 @@ const struct fp_agent_job fp_agent_job_mkdir = {
     .writes = true,
 };
 
-/* Is what there is at `path` there for good, as regions of flash are? */
-static bool is_fixed(const struct fp_agent *agent, const char *path)
-{
-    struct fp_vfs_mount *vm;
-    const char *rest;
-
-    return fp_vfs_resolve(agent->cfg->vfs, path, &vm, &rest) == FP_OK &&
-           vm->mnt.ops->rename == NULL;
-}
-
-/* The answer to what is not supported there: for that reason, or `other`. */
-static int unable(const struct fp_agent *agent, struct fp_agent_task *task,
-                  const char *path, const char *other)
-{
-    return fp_agent_because(
-        task, FP_ERR_NOTSUP,
-        FP_AGENT_TEXTS && is_fixed(agent, path)
-            ? "these files are there for good: only their content changes"
-            : other);
-}
-
 /* ---- Remove ---- */
 
 static int remove_start(struct fp_agent *agent, struct fp_agent_task *task,
@@ -151,7 +130,7 @@ static int remove_step(struct fp_agent *agent, struct fp_agent_task *task)
         return remove_hash(agent, task);
     err = fp_vfs_remove(agent->cfg->vfs, task->u.remove.path);
     if (err == FP_ERR_NOTSUP)
-        return unable(agent, task, task->u.remove.path, NULL);
+        return fp_agent_unable(agent, task, task->u.remove.path, NULL);
     return err ? err : fp_agent_done_at(agent, task, task->u.remove.path);
 }
 
@@ -190,8 +169,8 @@ static int rename_step(struct fp_agent *agent, struct fp_agent_task *task)
                             names->no_replace ? FP_RENAME_NOREPLACE : 0);
 
     if (err == FP_ERR_NOTSUP)
-        return unable(agent, task, names->from,
-                      "not across volumes: copy, then delete");
+        return fp_agent_unable(agent, task, names->from,
+                               "not across volumes: copy, then delete");
     if (err)
         return err;
     fp_agent_tell_changed(agent, names->from);

@@ -164,3 +164,12 @@ uint32_t fp_agent_chunk_count(const struct fp_agent_storage *storage)
 
     return (uint32_t)(size / chunk_size + (size % chunk_size != 0));
 }
+
+bool fp_agent_is_fixed(const struct fp_agent *agent, const char *path)
+{
+    struct fp_vfs_mount *vm;
+    const char *rest;
+
+    return fp_vfs_resolve(agent->cfg->vfs, path, &vm, &rest) == FP_OK &&
+           vm->mnt.ops->rename == NULL;
+}

@@ -167,6 +167,20 @@ int fp_agent_locate_change(struct fp_agent *agent, struct fp_agent_task *task,
  * FP_ERR_ROFS. */
 int fp_agent_locate_new(struct fp_agent *agent, struct fp_agent_task *task,
                         const char *path);
+/* Are the files at `path` there for good, as regions of flash are? Asked to
+ * say so. */
+bool fp_agent_is_fixed(const struct fp_agent *agent, const char *path);
+/* FP_ERR_NOTSUP: for that reason, or `other`. */
+static inline int fp_agent_unable(const struct fp_agent *agent,
+                                  struct fp_agent_task *task, const char *path,
+                                  const char *other)
+{
+    return fp_agent_because(
+        task, FP_ERR_NOTSUP,
+        FP_AGENT_TEXTS && fp_agent_is_fixed(agent, path)
+            ? "the files here are there for good: only their content changes"
+            : other);
+}
 int fp_agent_find_volume(struct fp_agent *agent, struct fp_agent_task *task,
                          const pb_byte_t *name, size_t size);
 int fp_agent_find_storage(struct fp_agent *agent, struct fp_agent_task *task,

@@ -179,12 +179,15 @@ static int open_file(struct fp_agent *agent, struct fp_agent_task *task,
                      struct fp_agent_upload *upload)
 {
     bool in_place = fp_agent_mode(upload) == fp_PutMode_PUT_IN_PLACE;
+    struct fp_stat st;
     int err = in_place ? fits_in_place(agent, task, upload) : FP_OK;
     int64_t base = 0;
 
     if (!err)
         err = fp_vfs_open(agent->cfg->vfs, &upload->file, upload->path,
                           open_flags(fp_agent_mode(upload)));
+    if (err == FP_ERR_NOTSUP)
+        return fp_agent_unable(agent, task, upload->path, NULL);
     if (err)
         return err;
     upload->replaces = replaces(agent, upload);
@@ -200,6 +203,10 @@ static int open_file(struct fp_agent *agent, struct fp_agent_task *task,
             fp_fs_reserve(&upload->file, (uint64_t)upload->base + upload->size);
     if (err == FP_ERR_NOTSUP)
         err = FP_OK; /* a driver that cannot tell in advance */
+    if (FP_AGENT_TEXTS && err == FP_ERR_FBIG &&
+        fp_agent_is_fixed(agent, upload->path) &&
+        fp_vfs_stat(agent->cfg->vfs, upload->path, &st) == FP_OK)
+        task->limit = st.size;
     if (err == FP_ERR_NOSPC)
         return fp_agent_no_space(
             task, upload->file.mnt, upload->size,

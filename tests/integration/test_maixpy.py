@@ -73,14 +73,17 @@ def test_the_model_is_read_by_range_and_written_in_place(maix):
     assert image[maixpy.MODEL:maixpy.MODEL + len(new)] == new
     assert image[maixpy.MODEL + len(new):maixpy.SPIFFS] == flash[maixpy.MODEL + len(new):maixpy.SPIFFS]
     assert image[:maixpy.MODEL] == flash[:maixpy.MODEL]
-    too_large = maix.http.put(model + '?in_place=1', data=b'x' * (10 * MIB + 1))
-    assert too_large.status_code in (413, 507), too_large.text
+    for name, size in ('model', 10 * MIB), ('firmware', 3 * MIB):
+        too_large = maix.http.put(url(maix, f'/fs/raw/{name}?in_place=1'), data=b'x' * (size + 1))
+        assert too_large.status_code == 413 and too_large.json()['limit'] == size, too_large.text
+    assert maix.http.get(url(maix, '/fs/raw/firmware')).content == flash[:3 * MIB]
 
 
 def test_raw_regions_keep_their_names(maix):
     model = url(maix, '/fs/raw/model')
     destination = {'Destination': f'{url(maix, "/fs/raw/other")}'}
-    for reply in maix.http.delete(model), maix.http.request('MOVE', model, headers=destination):
+    for reply in (maix.http.delete(model), maix.http.request('MOVE', model, headers=destination),
+                  maix.http.put(url(maix, '/fs/raw/other?in_place=1'), data=b'new')):
         assert reply.status_code == 501 and 'there for good' in reply.json()['detail'], reply.text
     across = maix.http.request('MOVE', model, headers={'Destination': url(maix, '/fs/sd/model')})
     assert across.status_code == 501 and 'there for good' in across.json()['detail'], across.text

@@ -300,23 +300,27 @@ static void a_table_needs_no_text(void **state)
 {
     static const struct fp_raw_region table[] = {
         { "boot", 0, 512, FP_RAW_RDONLY },
-        { "data", 512, 512, 0 },
+        { "data", 512, 768, 0 },
+        { "odd", 3000, 100, 0 },
         { NULL, 0, 0, 0 },
     };
     const struct fp_fs_config cfg = { .table = table };
+    struct fp_statfs fs;
     struct fp_file file;
-    uint8_t buf[600];
+    uint8_t buf[800];
 
     (void)state;
     new_device();
     assert_int_equal(
         fp_fs_mount(&mnt, &fp_fs_raw, &stats.bdev, &cfg, ws, sizeof ws), FP_OK);
     assert_int_equal(fp_fs_open(&mnt, &file, "/data", FP_O_READ), FP_OK);
-    assert_int_equal(fp_fs_read(&file, buf, 600), 512);
-    assert_memory_equal(buf, mem + 512, 512);
+    assert_int_equal(fp_fs_read(&file, buf, 800), 768);
+    assert_memory_equal(buf, mem + 512, 768);
     assert_int_equal(fp_fs_close(&file), FP_OK);
     assert_int_equal(fp_fs_open(&mnt, &file, "/boot", FP_O_WRITE),
                      FP_ERR_ACCES);
+    assert_int_equal(fp_fs_statfs(&mnt, &fs), FP_OK);
+    assert_int_equal(fs.file_max, 768);
     drop();
 }
 

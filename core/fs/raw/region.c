@@ -50,7 +50,10 @@ int fp_raw_statfs(struct fp_mount *mnt, struct fp_statfs *st)
 {
     st->block_size = mnt->dev->block_size;
     st->block_count = st->blocks_used = mnt->dev->block_count;
-    st->file_max = fp_bdev_size(mnt->dev);
+    st->file_max = 0;
+    for (const struct fp_raw_region *r = fp_raw_of(mnt)->regions; r->name; r++)
+        if (r->size > st->file_max)
+            st->file_max = r->size;
     st->name_max = FP_NAME_MAX;
     if (mnt->ops->write != NULL)
         st->caps = FP_CAP_SEEKWRITE | FP_CAP_WRITE;
