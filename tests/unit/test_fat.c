@@ -927,6 +927,36 @@ static void who_writes_in_vain_hears_it_when_closing(void **state)
     drop(&v);
 }
 
+/* Its entry names cluster ffffffff, which is none. */
+static void a_directory_at_no_cluster_is_damaged(void **state)
+{
+    struct fp_stat st;
+    uint8_t *was;
+    struct vol v;
+
+    (void)state;
+    make(&v, 1 << 18, 512, NULL);
+    fat_ok(fp_fs_mkdir(&v.mnt, "/d"), "mkdir");
+    fat_ok(fp_fs_mkdir(&v.mnt, "/e"), "mkdir");
+    fat_unmount(&v.mnt);
+    assert_memory_equal(root_of(&v), "D  ", 3);
+    memset(root_of(&v) + 20, 0xff, 2);
+    memset(root_of(&v) + 26, 0xff, 2);
+    open_again(&v, NULL);
+    assert_int_equal(fp_fs_stat(&v.mnt, "/d/x", &st), FP_ERR_CORRUPT);
+    fat_ok(put(&v, "/e/x", "x"), "put");
+    fat_ok(fp_fs_remove(&v.mnt, "/e/x"), "remove");
+    fat_ok(fp_fs_sync(&v.mnt), "sync");
+    was = malloc(v.size);
+    assert_non_null(was);
+    memcpy(was, v.mem, v.size);
+    assert_int_equal(put(&v, "/d/x", "x"), FP_ERR_CORRUPT);
+    assert_int_equal(fp_fs_mkdir(&v.mnt, "/d/x"), FP_ERR_CORRUPT);
+    assert_memory_equal(was, v.mem, v.size);
+    free(was);
+    drop(&v);
+}
+
 static void put_bytes(struct vol *v, const char *path, const uint8_t *bytes,
                       uint32_t size)
 {
@@ -1010,6 +1040,7 @@ int main(void)
         cmocka_unit_test(room_that_a_name_leaves_is_taken_again),
         cmocka_unit_test(a_committed_file_goes_on_as_any),
         cmocka_unit_test(who_writes_in_vain_hears_it_when_closing),
+        cmocka_unit_test(a_directory_at_no_cluster_is_damaged),
         cmocka_unit_test(a_directory_is_not_found_where_it_was),
     };
 
