@@ -390,6 +390,30 @@ static void odd_handles_show_as_paths_and_open_by_them(void **state)
     small_free(&v);
 }
 
+/* A handle that does not end in the row that its record begins in: of that one
+ * is written before there is any data. */
+static void the_longest_name_may_come_first(void **state)
+{
+    struct small_step step = { SMALL_PUT, "/", "", 3, 1 };
+    struct small_findings found;
+    struct small_volume v;
+    struct fp_stat st;
+
+    (void)state;
+    memset(step.path + 1, 'n', 254);
+    step.path[255] = '\0';
+    start(&v);
+    assert_int_equal(small_do(&kind, &v.mnt, &step), FP_OK);
+    small_unmount(&v);
+    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    assert_int_equal(fp_fs_stat(&v.mnt, step.path, &st), FP_OK);
+    assert_int_equal(st.size, 3);
+    found = small_check(&v.mnt);
+    assert_int_equal(found.errors + found.warnings, 0);
+    small_unmount(&v);
+    small_free(&v);
+}
+
 static void raw_names_are_handles_from_the_root(void **state)
 {
     struct fp_fs_config cfg = { .options = "raw=1" };
@@ -799,6 +823,7 @@ int main(void)
         cmocka_unit_test(a_file_in_the_last_row_is_left_alone),
         cmocka_unit_test(another_start_is_refused),
         cmocka_unit_test(odd_handles_show_as_paths_and_open_by_them),
+        cmocka_unit_test(the_longest_name_may_come_first),
         cmocka_unit_test(raw_names_are_handles_from_the_root),
         cmocka_unit_test(a_directory_has_255_children),
         cmocka_unit_test(a_file_without_data_may_become_a_directory),

@@ -53,6 +53,7 @@ int fp_bon_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
         keep_path(fs, f, path);
     }
     if (!is_there || flags & FP_O_TRUNC) {
+        fp_bon_begin(fs); /* a long handle takes a row at once */
         file->size = f->expect = 0;
         f->parent = place.parent.row;
         fp_bon_shadow_begin(fs, file);
