@@ -610,6 +610,30 @@ static void readers_of_own_data_see_it_change(void **state)
     small_free(&v);
 }
 
+/* What was cut off does not come back as padding. */
+static void padding_is_zeros_whatever_was_there(void **state)
+{
+    struct small_findings found;
+    struct small_volume v;
+    struct fp_file file;
+    uint8_t buf[600];
+
+    (void)state;
+    memset(buf, 'x', sizeof buf);
+    start(&v);
+    assert_int_equal(fp_fs_open(&v.mnt, &file, "/f", FP_O_WRITE | FP_O_CREATE),
+                     FP_OK);
+    assert_int_equal(fp_fs_write(&file, buf, sizeof buf), sizeof buf);
+    assert_int_equal(fp_fs_truncate(&file, 10), FP_OK);
+    assert_int_equal(fp_fs_seek(&file, 0, FP_SEEK_END), 10);
+    assert_int_equal(fp_fs_write(&file, buf, 290), 290);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    found = small_check(&v.mnt);
+    assert_int_equal(found.errors + found.warnings, 0);
+    small_unmount(&v);
+    small_free(&v);
+}
+
 /* Half a mebibyte is no trouble; erase blocks that have several rows are. */
 static void formats_where_a_row_can_be_erased(void **state)
 {
@@ -830,6 +854,7 @@ int main(void)
         cmocka_unit_test(open_files_follow),
         cmocka_unit_test(a_handle_of_own_data_follows),
         cmocka_unit_test(readers_of_own_data_see_it_change),
+        cmocka_unit_test(padding_is_zeros_whatever_was_there),
         cmocka_unit_test(formats_where_a_row_can_be_erased),
         cmocka_unit_test(addresses_of_nothing_are_dropped),
         cmocka_unit_test(a_row_that_is_listed_is_not_free),

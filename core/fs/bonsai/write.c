@@ -132,6 +132,8 @@ int32_t fp_bon_write(struct fp_file *file, const void *buf, uint32_t size)
     if (file->size < end)
         file->size = end;
     fp_bon_shadow(fs, file, file->pos, size, buf, NULL);
+    if (file->size == end)
+        fp_bon_shadow_trim(fs, file); /* what was cut off may be there */
     return fs->err ? give_up(fs, file) : FP_OK;
 }
 
