@@ -175,10 +175,13 @@ int fp_bon_reserve(struct fp_file *file, uint64_t size)
 /* There is no place for a time. */
 int fp_bon_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
 {
+    const struct fp_bon_file *f = fp_bon_file_of(file);
+
     (void)meta;
-    return fp_bon_file_of(file)->is_stale
-               ? FP_ERR_STALE
-               : fp_bon_publish(fp_bon_of(file->mnt), file);
+    if (f->is_stale)
+        return FP_ERR_STALE;
+    return f->is_gone ? FP_ERR_NOENT
+                      : fp_bon_publish(fp_bon_of(file->mnt), file);
 }
 
 int fp_bon_close(struct fp_file *file)
