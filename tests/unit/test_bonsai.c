@@ -610,8 +610,8 @@ static void readers_of_own_data_see_it_change(void **state)
     small_free(&v);
 }
 
-/* A directory whose list ends with its row, and a file of it that was committed,
- * removed, and committed again: nobody made room for its address. */
+/* A directory whose list ends with its row, and a file of it that was
+ * committed, removed, and committed again: nobody made room for its address. */
 static void what_was_removed_is_not_committed_again(void **state)
 {
     struct small_step step = { SMALL_PUT, "/0", "", 3, 1 };

@@ -15,8 +15,8 @@
 #define SIZE   ((FP_HOST_AHEAD_PLACES + 8) * WINDOW + 4096)
 #define UNIT   16u
 
-/* RAM that counts its reads, and has a damaged unit: what was to be read with it
- * may be anything. */
+/* RAM that counts its reads, and has a damaged unit: what was to be read with
+ * it may be anything. */
 struct medium {
     struct fp_bdev_ram ram;
     struct fp_bdev_ops ops;
