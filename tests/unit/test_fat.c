@@ -954,6 +954,31 @@ static void who_committed_hears_it_too(void **state)
     drop(&v);
 }
 
+/* What is known of names may be that any is taken. */
+static void aliases_differ_however_little_is_known(void **state)
+{
+    const uint8_t *raw;
+    char path[40];
+    struct vol v;
+
+    (void)state;
+    make(&v, 1 << 20, 512, "root=128,names=1");
+    for (int i = 0; i < 40; i++) {
+        snprintf(path, sizeof path, "/Same name %d", i);
+        fat_ok(put(&v, path, "x"), path);
+    }
+    raw = root_of(&v);
+    for (int i = 0; i < 80; i++)
+        for (int k = 0; k < i; k++)
+            if (raw[32 * i + 11] != 0x0f)
+                assert_memory_not_equal(raw + 32 * i, raw + 32 * k, 11);
+    for (int i = 0; i < 40; i++) {
+        snprintf(path, sizeof path, "/Same name %d", i);
+        assert_true(has(&v, path, "x"));
+    }
+    drop(&v);
+}
+
 /* Its entry names cluster ffffffff, which is none. */
 static void a_directory_at_no_cluster_is_damaged(void **state)
 {
@@ -1068,6 +1093,7 @@ int main(void)
         cmocka_unit_test(a_committed_file_goes_on_as_any),
         cmocka_unit_test(who_writes_in_vain_hears_it_when_closing),
         cmocka_unit_test(who_committed_hears_it_too),
+        cmocka_unit_test(aliases_differ_however_little_is_known),
         cmocka_unit_test(a_directory_at_no_cluster_is_damaged),
         cmocka_unit_test(a_directory_is_not_found_where_it_was),
     };
