@@ -6,7 +6,7 @@
  * of a list does not read it all; unless _begin said that nobody will. Of a
  * large file the beginning is read ahead.
  *
- * Memory  8 MiB at the most, and as many open files as trays
+ * Memory  8 MiB at the most; each who reads has a file open, and its folder
  * Errors  exit codes, told on stderr when the file is asked for
  */
 #ifndef FPC_IMAGE_READER_H

@@ -67,9 +67,9 @@ enum fpc_sources_how {
     FPC_SOURCES_ALL = 2,   /* all contents will be read: begun at once */
 };
 
-/* Lists the file `root`, or what lies below the directory `root`. Symbolic links are followed: no format has
- * them. Of what lies below, what is neither file nor directory, and links that
- * lead nowhere, are left out. */
+/* Lists the file `root`, or what lies below the directory `root`. Symbolic
+ * links are followed: no format has them. Of what lies below, what is neither
+ * file nor directory, and links that lead nowhere, are left out. */
 int fpc_sources_read(struct fpc_sources *list, const char *root, unsigned how);
 /* Lists what the tar archive at `path` holds, "-" being stdin, unpacking it if
  * it is compressed. Every path is below the root, whatever the archive says:

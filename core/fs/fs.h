@@ -257,8 +257,8 @@ struct fp_fs_ops {
     /* A staged file takes its name, in one step. The file stays open. */
     int (*commit)(struct fp_file *file, const struct fp_commit_meta *meta);
     /* Also fsyncs, a staged file aside; for a driver without seek the front end
-     * has done that, and takes FP_ERR_NOENT for no error. Whatever it returns, the handle is
-     * free afterwards. */
+     * has done that, and takes FP_ERR_NOENT for no error. Whatever it returns,
+     * the handle is free afterwards. */
     int (*close)(struct fp_file *file);
 
     /* NULL: there is no directory but "/", which needs no more than that

@@ -390,6 +390,30 @@ static void odd_handles_show_as_paths_and_open_by_them(void **state)
     small_free(&v);
 }
 
+/* A handle that does not end in the row that its record begins in: of that one
+ * is written before there is any data. */
+static void the_longest_name_may_come_first(void **state)
+{
+    struct small_step step = { SMALL_PUT, "/", "", 3, 1 };
+    struct small_findings found;
+    struct small_volume v;
+    struct fp_stat st;
+
+    (void)state;
+    memset(step.path + 1, 'n', 254);
+    step.path[255] = '\0';
+    start(&v);
+    assert_int_equal(small_do(&kind, &v.mnt, &step), FP_OK);
+    small_unmount(&v);
+    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    assert_int_equal(fp_fs_stat(&v.mnt, step.path, &st), FP_OK);
+    assert_int_equal(st.size, 3);
+    found = small_check(&v.mnt);
+    assert_int_equal(found.errors + found.warnings, 0);
+    small_unmount(&v);
+    small_free(&v);
+}
+
 static void raw_names_are_handles_from_the_root(void **state)
 {
     struct fp_fs_config cfg = { .options = "raw=1" };
@@ -582,6 +606,66 @@ static void readers_of_own_data_see_it_change(void **state)
         assert_int_equal(fp_fs_read(&file, buf, sizeof buf), steps[i].size);
     }
     assert_int_equal(fp_fs_close(&file), FP_OK);
+    small_unmount(&v);
+    small_free(&v);
+}
+
+/* A directory whose list ends with its row, and a file of it that was
+ * committed, removed, and committed again: nobody made room for its address. */
+static void what_was_removed_is_not_committed_again(void **state)
+{
+    struct small_step step = { SMALL_PUT, "/0", "", 3, 1 };
+    struct small_findings found;
+    struct small_volume v;
+    struct fp_file file;
+    struct fp_stat st;
+
+    (void)state;
+    small_init(&v, &kind, 64, 256, 96);
+    small_format(&v);
+    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    assert_int_equal(small_do(&kind, &v.mnt, &step), FP_OK);
+    assert_int_equal(
+        fp_fs_open(&v.mnt, &file, "/f",
+                   FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC | FP_O_STAGE),
+        FP_OK);
+    assert_int_equal(fp_fs_write(&file, "a", 1), 1);
+    assert_int_equal(fp_fs_commit(&file, NULL), FP_OK);
+    assert_int_equal(fp_fs_remove(&v.mnt, "/f"), FP_OK);
+    for (int i = 1; i < 61; i++) {
+        snprintf(step.path, sizeof step.path, "/%d", i);
+        assert_int_equal(small_do(&kind, &v.mnt, &step), FP_OK);
+    }
+    assert_int_equal(fp_fs_write(&file, "b", 1), 1);
+    assert_int_equal(fp_fs_commit(&file, NULL), FP_ERR_NOENT);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    assert_int_equal(fp_fs_stat(&v.mnt, "/f", &st), FP_ERR_NOENT);
+    found = small_check(&v.mnt);
+    assert_int_equal(found.errors + found.warnings, 0);
+    small_unmount(&v);
+    small_free(&v);
+}
+
+/* What was cut off does not come back as padding. */
+static void padding_is_zeros_whatever_was_there(void **state)
+{
+    struct small_findings found;
+    struct small_volume v;
+    struct fp_file file;
+    uint8_t buf[600];
+
+    (void)state;
+    memset(buf, 'x', sizeof buf);
+    start(&v);
+    assert_int_equal(fp_fs_open(&v.mnt, &file, "/f", FP_O_WRITE | FP_O_CREATE),
+                     FP_OK);
+    assert_int_equal(fp_fs_write(&file, buf, sizeof buf), sizeof buf);
+    assert_int_equal(fp_fs_truncate(&file, 10), FP_OK);
+    assert_int_equal(fp_fs_seek(&file, 0, FP_SEEK_END), 10);
+    assert_int_equal(fp_fs_write(&file, buf, 290), 290);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    found = small_check(&v.mnt);
+    assert_int_equal(found.errors + found.warnings, 0);
     small_unmount(&v);
     small_free(&v);
 }
@@ -799,12 +883,15 @@ int main(void)
         cmocka_unit_test(a_file_in_the_last_row_is_left_alone),
         cmocka_unit_test(another_start_is_refused),
         cmocka_unit_test(odd_handles_show_as_paths_and_open_by_them),
+        cmocka_unit_test(the_longest_name_may_come_first),
         cmocka_unit_test(raw_names_are_handles_from_the_root),
         cmocka_unit_test(a_directory_has_255_children),
         cmocka_unit_test(a_file_without_data_may_become_a_directory),
         cmocka_unit_test(open_files_follow),
         cmocka_unit_test(a_handle_of_own_data_follows),
         cmocka_unit_test(readers_of_own_data_see_it_change),
+        cmocka_unit_test(what_was_removed_is_not_committed_again),
+        cmocka_unit_test(padding_is_zeros_whatever_was_there),
         cmocka_unit_test(formats_where_a_row_can_be_erased),
         cmocka_unit_test(addresses_of_nothing_are_dropped),
         cmocka_unit_test(a_row_that_is_listed_is_not_free),

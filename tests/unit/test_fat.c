@@ -927,6 +927,88 @@ static void who_writes_in_vain_hears_it_when_closing(void **state)
     drop(&v);
 }
 
+/* So does who has committed before; and its clusters are free again. */
+static void who_committed_hears_it_too(void **state)
+{
+    struct fp_file first, second;
+    struct fp_statfs before, after;
+    struct vol v;
+
+    (void)state;
+    make(&v, 1 << 18, 512, NULL);
+    fat_ok(fp_fs_open(&v.mnt, &first, "/A",
+                      FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC | FP_O_STAGE),
+           "open");
+    assert_int_equal(fp_fs_write(&first, "old", 3), 3);
+    fat_ok(fp_fs_commit(&first, NULL), "commit");
+    fat_ok(fp_fs_statfs(&v.mnt, &before), "statfs");
+    fat_ok(fp_fs_open(&v.mnt, &second, "/A", FP_O_WRITE), "open");
+    fat_ok(fp_fs_seek(&first, 0, FP_SEEK_SET), "seek");
+    assert_int_equal(fp_fs_write(&first, "1", 1), 1);
+    assert_int_equal(fp_fs_write(&second, "2", 1), 1);
+    fat_ok(fp_fs_close(&second), "close");
+    assert_int_equal(fp_fs_close(&first), FP_ERR_STALE);
+    assert_true(has(&v, "/A", "2ld"));
+    fat_ok(fp_fs_statfs(&v.mnt, &after), "statfs");
+    assert_int_equal(after.free, before.free);
+    drop(&v);
+}
+
+/* What is known of names may be that any is taken. */
+static void aliases_differ_however_little_is_known(void **state)
+{
+    const uint8_t *raw;
+    char path[40];
+    struct vol v;
+
+    (void)state;
+    make(&v, 1 << 20, 512, "root=128,names=1");
+    for (int i = 0; i < 40; i++) {
+        snprintf(path, sizeof path, "/Same name %d", i);
+        fat_ok(put(&v, path, "x"), path);
+    }
+    raw = root_of(&v);
+    for (int i = 0; i < 80; i++)
+        for (int k = 0; k < i; k++)
+            if (raw[32 * i + 11] != 0x0f)
+                assert_memory_not_equal(raw + 32 * i, raw + 32 * k, 11);
+    for (int i = 0; i < 40; i++) {
+        snprintf(path, sizeof path, "/Same name %d", i);
+        assert_true(has(&v, path, "x"));
+    }
+    drop(&v);
+}
+
+/* Its entry names cluster ffffffff, which is none. */
+static void a_directory_at_no_cluster_is_damaged(void **state)
+{
+    struct fp_stat st;
+    uint8_t *was;
+    struct vol v;
+
+    (void)state;
+    make(&v, 1 << 18, 512, NULL);
+    fat_ok(fp_fs_mkdir(&v.mnt, "/d"), "mkdir");
+    fat_ok(fp_fs_mkdir(&v.mnt, "/e"), "mkdir");
+    fat_unmount(&v.mnt);
+    assert_memory_equal(root_of(&v), "D  ", 3);
+    memset(root_of(&v) + 20, 0xff, 2);
+    memset(root_of(&v) + 26, 0xff, 2);
+    open_again(&v, NULL);
+    assert_int_equal(fp_fs_stat(&v.mnt, "/d/x", &st), FP_ERR_CORRUPT);
+    fat_ok(put(&v, "/e/x", "x"), "put");
+    fat_ok(fp_fs_remove(&v.mnt, "/e/x"), "remove");
+    fat_ok(fp_fs_sync(&v.mnt), "sync");
+    was = malloc(v.size);
+    assert_non_null(was);
+    memcpy(was, v.mem, v.size);
+    assert_int_equal(put(&v, "/d/x", "x"), FP_ERR_CORRUPT);
+    assert_int_equal(fp_fs_mkdir(&v.mnt, "/d/x"), FP_ERR_CORRUPT);
+    assert_memory_equal(was, v.mem, v.size);
+    free(was);
+    drop(&v);
+}
+
 static void put_bytes(struct vol *v, const char *path, const uint8_t *bytes,
                       uint32_t size)
 {
@@ -1010,6 +1092,9 @@ int main(void)
         cmocka_unit_test(room_that_a_name_leaves_is_taken_again),
         cmocka_unit_test(a_committed_file_goes_on_as_any),
         cmocka_unit_test(who_writes_in_vain_hears_it_when_closing),
+        cmocka_unit_test(who_committed_hears_it_too),
+        cmocka_unit_test(aliases_differ_however_little_is_known),
+        cmocka_unit_test(a_directory_at_no_cluster_is_damaged),
         cmocka_unit_test(a_directory_is_not_found_where_it_was),
     };
 

@@ -15,7 +15,8 @@
 #define SIZE   ((FP_HOST_AHEAD_PLACES + 8) * WINDOW + 4096)
 #define UNIT   16u
 
-/* RAM that counts its reads, and has a damaged unit. */
+/* RAM that counts its reads, and has a damaged unit: what was to be read with
+ * it may be anything. */
 struct medium {
     struct fp_bdev_ram ram;
     struct fp_bdev_ops ops;
@@ -33,8 +34,10 @@ static int medium_read(struct fp_bdev *bdev, fp_addr off, void *to,
                        uint32_t size)
 {
     medium.reads++;
-    if (medium.damaged >= off && medium.damaged < off + size)
+    if (medium.damaged >= off && medium.damaged < off + size) {
+        memset(to, 0xdb, size);
         return FP_ERR_CORRUPT;
+    }
     return medium.ram_ops->read(bdev, off, to, size);
 }
 
@@ -110,13 +113,28 @@ static void contents_are_read_along(void **state)
     expect(WINDOW, 512);
     expect(WINDOW, 2048);
     assert_int_equal(medium.reads, 2);
-    expect(WINDOW + FP_HOST_AHEAD_RUN - UNIT, 1024);
-    expect(WINDOW + FP_HOST_AHEAD_RUN, 4096);
-    assert_int_equal(medium.reads, 3);
+    expect(6 * WINDOW, 1024);
     expect(2 * WINDOW, 4096);
     assert_int_equal(medium.reads, 4);
+    expect(SIZE - 2048, 1024);
     expect(SIZE - 1024, 1024);
     assert_int_equal(medium.reads, 5);
+}
+
+/* To the unit: what begins before the run or ends behind it is not in it. */
+static void a_run_has_ends(void **state)
+{
+    const fp_addr start = 2 * WINDOW, end = start + FP_HOST_AHEAD_RUN;
+
+    (void)state;
+    expect(start, 1024);
+    expect(start, 2048);
+    expect(end - 1024, 1024);
+    assert_int_equal(medium.reads, 1);
+    expect(end - 1024, 1024 + UNIT);
+    assert_int_equal(medium.reads, 2);
+    expect(end - 1024 - UNIT, 1024);
+    assert_int_equal(medium.reads, 3);
 }
 
 /* Those of the start and of the end share places. */
@@ -145,13 +163,28 @@ static void damage_is_told_to_who_asks_for_it(void **state)
                      FP_ERR_CORRUPT);
     medium.damaged = SIZE;
     expect(2 * UNIT, 2 * UNIT);
+}
+
+/* What is read along and damaged is nobody's trouble, costs no second try
+ * there, and spoils nothing that was read before. */
+static void damage_ends_reading_along(void **state)
+{
+    const fp_addr start = 3 * WINDOW, behind = start + FP_HOST_AHEAD_RUN;
+
+    (void)state;
+    expect(9 * WINDOW, 1024);
     medium.damaged = 4 * WINDOW;
     medium.reads = 0;
-    expect(3 * WINDOW, 1024);
-    expect(3 * WINDOW + 2048, 1024);
+    expect(start, 1024);
+    expect(start + 2048, 1024);
     assert_int_equal(medium.reads, 3);
     assert_int_equal(fp_bdev_read(dev, 4 * WINDOW - 1024, buf, 2048),
                      FP_ERR_CORRUPT);
+    medium.reads = 0;
+    expect(9 * WINDOW, 1024);
+    expect(behind, 1024);
+    expect(behind + 1024, 1024);
+    assert_int_equal(medium.reads, 2);
 }
 
 static void bounds_and_units_are_those_below(void **state)
@@ -182,8 +215,10 @@ int main(void)
         TEST(any_range_reads_as_it_is_below),
         TEST(what_is_near_is_read_once),
         TEST(contents_are_read_along),
+        TEST(a_run_has_ends),
         TEST(windows_that_share_a_place_take_turns),
         TEST(damage_is_told_to_who_asks_for_it),
+        TEST(damage_ends_reading_along),
         TEST(bounds_and_units_are_those_below),
         TEST(what_may_change_is_not_read_ahead),
     };

@@ -38,8 +38,8 @@
  *   no name. A handle sees the file as it was when opened, plus its own
  *   writes; when two write, the one that syncs last wins as a whole. But a
  *   directory's ".data" changes where it is, and its readers see that.
- * - A removed or replaced file stays readable through its handles: fsync of
- *   one is FP_ERR_NOENT, and close is FP_OK, its content is gone.
+ * - A removed or replaced file stays readable through its handles: fsync or
+ *   commit of one is FP_ERR_NOENT, and close is FP_OK, its content is gone.
  * - A handle follows its file when that is renamed; one of ".data" follows
  *   its directory. A file that has unsynced writes cannot be renamed, nor a
  *   directory whose ".data" has some: FP_ERR_BUSY.

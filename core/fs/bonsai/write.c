@@ -53,6 +53,7 @@ int fp_bon_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
         keep_path(fs, f, path);
     }
     if (!is_there || flags & FP_O_TRUNC) {
+        fp_bon_begin(fs); /* a long handle takes a row at once */
         file->size = f->expect = 0;
         f->parent = place.parent.row;
         fp_bon_shadow_begin(fs, file);
@@ -131,6 +132,8 @@ int32_t fp_bon_write(struct fp_file *file, const void *buf, uint32_t size)
     if (file->size < end)
         file->size = end;
     fp_bon_shadow(fs, file, file->pos, size, buf, NULL);
+    if (file->size == end)
+        fp_bon_shadow_trim(fs, file); /* what was cut off may be there */
     return fs->err ? give_up(fs, file) : FP_OK;
 }
 
@@ -172,10 +175,13 @@ int fp_bon_reserve(struct fp_file *file, uint64_t size)
 /* There is no place for a time. */
 int fp_bon_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
 {
+    const struct fp_bon_file *f = fp_bon_file_of(file);
+
     (void)meta;
-    return fp_bon_file_of(file)->is_stale
-               ? FP_ERR_STALE
-               : fp_bon_publish(fp_bon_of(file->mnt), file);
+    if (f->is_stale)
+        return FP_ERR_STALE;
+    return f->is_gone ? FP_ERR_NOENT
+                      : fp_bon_publish(fp_bon_of(file->mnt), file);
 }
 
 int fp_bon_close(struct fp_file *file)

@@ -159,9 +159,10 @@ uint32_t fp_fat_dir_head(const struct fp_fat *fs,
 
     if (place->sector == FP_FAT_NONE)
         return fs->root_cluster;
-    /* Only the root has cluster 0, and no entry: 1 is no cluster. */
+    /* Only the root has cluster 0, and no entry, and FP_FAT_NONE is nobody's:
+     * 1 is no cluster. */
     head = fp_fat_head(place->raw);
-    return head ? head : 1;
+    return fp_fat_is_cluster(fs, head) ? head : 1;
 }
 
 #if FP_FAT_SMALL /* else index.c has it */

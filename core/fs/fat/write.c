@@ -220,8 +220,7 @@ int fp_fat_close(struct fp_file *file)
     bool is_ours = file->flags & FP_O_WRITE || is_orphan(f);
 
     /* The front end has synced, but what was staged. */
-    if (file->flags & FP_O_STAGE && !is_new(f) && !f->node.ended &&
-        !is_orphan(f))
+    if (file->flags & FP_O_STAGE && !is_new(f) && !is_orphan(f))
         fp_fat_save(fs, f, NULL);
     if (f->own.count || is_orphan(f))
         fp_fat_begin(fs);
