@@ -20,8 +20,8 @@
 #include <unistd.h>
 
 /* More would queue up at the folder that they make files in. One processor is
- * the owner's: a thread that shares it with the owner only takes turns with
- * it. */
+ * the owner's, whom a thread would only take turns with; but one thread there
+ * is always, for while the owner waits for a disk. */
 #define THREADS_MAX 2
 
 /* The owner's hand is the first, those of the threads are behind it. */
