@@ -34,21 +34,21 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
         l->sector % dev->read_size)
         return 0;
     l->files = cfg->max_files ? cfg->max_files : FILES_DEFAULT;
-    l->runs = fp_fs_option(cfg->options, "runs", RUNS_DEFAULT);
     l->bitmap = fp_fs_option(cfg->options, "check", CHECK_DEFAULT);
-    if (l->files > FP_FAT_FILES_MAX || l->runs - 1 > 0x1000 ||
-        l->bitmap - 1 > BYTES_MAX)
+    if (l->files > FP_FAT_FILES_MAX || l->bitmap - 1 > BYTES_MAX)
         return 0;
     l->bitmap = round_up(l->bitmap);
-    l->file_stride = round_up(l->runs * (uint32_t)sizeof(struct fp_fat_run) +
-                              (FP_READONLY ? 0 : FP_NAME_MAX + 1));
-    size = round_up(sizeof(struct fp_fat)) + 2 * l->sector +
-           (size_t)l->files * l->file_stride + l->bitmap;
+    l->file_stride = FP_READONLY ? 0 : round_up(FP_NAME_MAX + 1);
+    size = round_up(sizeof(struct fp_fat)) + 2 * l->sector + l->bitmap;
 #if !FP_FAT_SMALL
+    l->runs = fp_fs_option(cfg->options, "runs", RUNS_DEFAULT);
     l->names = fp_fs_option(cfg->options, "names", NAMES_DEFAULT);
-    size = l->names - 1 > BYTES_MAX ? 0 : size + l->names;
+    if (l->runs - 1 > 0x1000 || l->names - 1 > BYTES_MAX)
+        return 0;
+    l->file_stride += round_up(l->runs * (uint32_t)sizeof(struct fp_fat_run));
+    size += l->names;
 #endif
-    return size;
+    return size + (size_t)l->files * l->file_stride;
 }
 
 size_t fp_fat_workspace(const struct fp_bdev *dev,

@@ -24,7 +24,7 @@ static void tell(struct fp_fat *fs, const struct fp_fat_file *f)
             node->ended = true;
         other->head = f->head;
         fp_fat_handle(other)->size = other->disk_size = f->disk_size;
-        other->run_count = 0;
+        fp_fat_forget(other, 0);
     }
 }
 

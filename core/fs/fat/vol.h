@@ -132,9 +132,15 @@ struct fp_fat_file {
     uint32_t head, disk_size;
     struct fp_fat_stretch own;
     uint32_t put_from, put_to; /* is being written: needs no copy */
-    struct fp_fat_run *runs;
-    uint32_t run_count;
-    char *name; /* of one that has no entry yet */
+    char *name;                /* of one that has no entry yet */
+    /* What is known of the chain: the run that was used last, or runs that begin
+     * at the head and follow each other, of which the last, where there is no
+     * room for more, goes on along the chain alone. The first may be empty. */
+#if FP_FAT_SMALL
+    struct fp_fat_run run;
+#else
+    struct fp_fat_run *runs, *last;
+#endif
 };
 
 /* Whose state it is: fp_file has how long the file is. */
@@ -170,9 +176,9 @@ struct fp_fat_index {
 
 /* How the workspace is divided, in bytes, files and runs aside. */
 struct fp_fat_layout {
-    uint32_t sector, files, runs, file_stride, bitmap;
+    uint32_t sector, files, file_stride, bitmap;
 #if !FP_FAT_SMALL
-    uint32_t names;
+    uint32_t runs, names;
 #endif
 };
 
@@ -385,10 +391,11 @@ int fp_fat_closedir(struct fp_dir *dir);
 void fp_fat_claim(struct fp_fat *fs, struct fp_fat_file *f);
 void fp_fat_release(struct fp_fat *fs, struct fp_fat_file *f);
 void fp_fat_take(struct fp_fat_file *f, const struct fp_fat_place *place);
-/* The cluster at `index`, or 0, and how many, at most *count, follow on it
- * directly. */
-uint32_t fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index,
-                     uint32_t *count);
+/* The run that the cluster at `index` is in, with those of the `count` from
+ * there on that follow on it directly. */
+const struct fp_fat_run *fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f,
+                                     uint32_t index, uint32_t count);
+/* The cluster at `index`, or 0. */
 uint32_t fp_fat_cluster(struct fp_fat *fs, struct fp_fat_file *f,
                         uint32_t index);
 /* Drops what is known of the chain from `index` on. */
