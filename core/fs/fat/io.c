@@ -25,10 +25,10 @@ void fp_fat_put32(uint8_t *p, uint32_t v)
     fp_put_le32(p, v);
 }
 
-void fp_fat_fail(struct fp_fat *fs, int err)
+void fp_fat_fail_by(struct fp_fat *fs, int positive)
 {
     if (!fs->err)
-        fs->err = err;
+        fs->err = -positive;
 }
 
 bool fp_fat_is_cluster(const struct fp_fat *fs, uint32_t n)

@@ -282,7 +282,12 @@ uint32_t fp_fat_u32(const uint8_t *p);
 void fp_fat_put16(uint8_t *p, uint32_t v);
 void fp_fat_put32(uint8_t *p, uint32_t v);
 /* The first failure of an operation counts. */
-void fp_fat_fail(struct fp_fat *fs, int err);
+void fp_fat_fail_by(struct fp_fat *fs, int positive);
+/* Small processors have a positive number in one instruction. */
+static inline void fp_fat_fail(struct fp_fat *fs, int err)
+{
+    fp_fat_fail_by(fs, -err);
+}
 bool fp_fat_is_cluster(const struct fp_fat *fs, uint32_t n);
 uint32_t fp_fat_sector_of(const struct fp_fat *fs, uint32_t n);
 /* Clusters that `size` bytes take. */
