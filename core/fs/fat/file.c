@@ -21,10 +21,9 @@ void fp_fat_claim(struct fp_fat *fs, struct fp_fat_file *f)
         return;
     fs->files_used |= 1u << i;
     f->slot = (uint8_t)i;
-    f->name = (char *)(fs->files + i * fs->layout.file_stride);
+    f->name = (char *)fs->names + i * FP_FAT_NAME_SIZE;
 #if !FP_FAT_SMALL
-    f->runs = f->last = (struct fp_fat_run *)(void *)f->name;
-    f->name += fs->layout.runs * sizeof *f->runs;
+    f->runs = f->last = fs->runs + i * fs->layout.runs;
     *f->runs = (struct fp_fat_run){ 0, 0, 0 };
 #endif
     f->node.sector = FP_FAT_NONE;

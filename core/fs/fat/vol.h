@@ -39,6 +39,7 @@
 #define FP_FAT_FILES_MAX 32u    /* open at once; a bit each in a word */
 #define FP_FAT_NONE      0xffffffffu
 #define FP_FAT_ORPHAN    0xfffffffeu
+#define FP_FAT_NAME_SIZE (FP_READONLY ? 0u : FP_NAME_MAX + 1u)
 #define FP_FAT_MARK      6u /* bytes at FP_FAT_AT_PEER */
 /* Entries of the table, as of FAT32 whatever the width. */
 #define FP_FAT_BAD 0x0ffffff7u
@@ -174,12 +175,13 @@ struct fp_fat_index {
 };
 #endif
 
-/* How the workspace is divided, in bytes, files and runs aside. */
+/* How much of what the workspace has. */
 struct fp_fat_layout {
-    uint32_t sector, files, file_stride, bitmap;
+    uint32_t sector, files;
 #if !FP_FAT_SMALL
-    uint32_t runs, names;
+    uint32_t runs, names; /* of each file; bytes */
 #endif
+    uint32_t bitmap; /* bytes */
 };
 
 /* Bytes first, and then what is used most: small processors reach that in one
@@ -209,8 +211,7 @@ struct fp_fat {
 
     /* Free clusters among [2, counted). */
     uint32_t free, counted;
-    uint32_t next;    /* where to look for a free one */
-    uint32_t changes; /* of the table and of directories: tells a check */
+    uint32_t next; /* where to look for a free one */
 
     /* The long name last read or to be written: its length, and a checksum of
      * the 8.3 name that its parts say they belong to. */
@@ -219,17 +220,19 @@ struct fp_fat {
     uint32_t barred; /* no path may lead through the directory at it */
     struct fp_fat_node *nodes;
     uint32_t files_used;
-    uint8_t *files; /* the runs and the name of each */
+    uint8_t *names; /* of files that are open */
     struct fp_mount *mnt;
     /* Programs what w holds. NULL: this mount never writes, and links nothing
      * that does. */
     void (*flush)(struct fp_fat *fs, struct fp_fat_window *w);
-    int32_t zone; /* seconds ahead of UTC */
+    uint32_t zone;    /* minutes ahead of UTC */
+    uint32_t changes; /* of the table and of directories: tells a check */
     struct fp_fat_layout layout;
 #if !FP_FAT_SMALL
+    struct fp_fat_run *runs; /* of files that are open */
     struct fp_fat_index index;
 #endif
-    uint8_t *bitmap;
+    uint8_t *bitmap;                  /* of a check */
     uint8_t nowhere[2 * FP_FAT_SLOT]; /* what is changed after an error */
     uint16_t name[FP_FAT_PARTS_MAX * 13];
 };
