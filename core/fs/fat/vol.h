@@ -31,16 +31,17 @@
 #include <stddef.h>
 #include <string.h>
 
-#define FP_FAT_SLOT      32u    /* bytes of a directory entry */
-#define FP_FAT_FREE      0xe5   /* its first byte when nobody has it */
-#define FP_FAT_SLOTS_MAX 65536u /* in a directory */
-#define FP_FAT_UNITS_MAX 255u   /* UTF-16 units of a name */
-#define FP_FAT_PARTS_MAX 20u    /* entries of a long name, 13 units each */
-#define FP_FAT_FILES_MAX 32u    /* open at once; a bit each in a word */
-#define FP_FAT_NONE      0xffffffffu
-#define FP_FAT_ORPHAN    0xfffffffeu
-#define FP_FAT_NAME_SIZE (FP_READONLY ? 0u : FP_NAME_MAX + 1u)
-#define FP_FAT_MARK      6u /* bytes at FP_FAT_AT_PEER */
+#define FP_FAT_SLOT       32u    /* bytes of a directory entry */
+#define FP_FAT_FREE       0xe5   /* its first byte when nobody has it */
+#define FP_FAT_SLOTS_MAX  65536u /* in a directory */
+#define FP_FAT_UNITS_MAX  255u   /* UTF-16 units of a name */
+#define FP_FAT_PARTS_MAX  20u    /* entries of a long name, 13 units each */
+#define FP_FAT_ROUNDS_MAX 64u    /* hashes that an alias is tried with */
+#define FP_FAT_FILES_MAX  32u    /* open at once; a bit each in a word */
+#define FP_FAT_NONE       0xffffffffu
+#define FP_FAT_ORPHAN     0xfffffffeu
+#define FP_FAT_NAME_SIZE  (FP_READONLY ? 0u : FP_NAME_MAX + 1u)
+#define FP_FAT_MARK       6u /* bytes at FP_FAT_AT_PEER */
 /* Entries of the table, as of FAT32 whatever the width. */
 #define FP_FAT_BAD 0x0ffffff7u
 #define FP_FAT_EOC 0x0fffffffu
@@ -458,10 +459,9 @@ void fp_fat_index_start_room(const struct fp_fat_index *index, uint32_t slots,
                              struct fp_fat_cursor *at);
 /* A slot is going to be free. */
 void fp_fat_index_freed(struct fp_fat *fs);
-/* Gives the alias in raw, of the directory that is known, a digit that makes it
- * nobody's. False: none may. */
-bool fp_fat_index_digit(const struct fp_fat *fs, const uint8_t *raw,
-                        uint8_t *digit);
+/* Makes the 8.3 name an alias that is nobody's. False: what is known of the
+ * directory tells of none. */
+bool fp_fat_index_alias(struct fp_fat *fs, struct fp_fat_place *place);
 #endif
 
 /* alloc.c */
