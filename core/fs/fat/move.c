@@ -102,22 +102,9 @@ void fp_fat_settle_old(struct fp_fat *fs, struct fp_fat_place *place)
     arrive(fs, place);
 }
 
-bool fp_fat_lookup_rw(struct fp_fat *fs, const char *path,
-                      struct fp_fat_place *place)
-{
-    bool found = fp_fat_lookup(fs, path, place);
-
-    if (found)
-        fp_fat_settle_old(fs, place);
-    return found && !fs->err;
-}
-
-bool fp_fat_find_rw(struct fp_fat *fs, const char *path,
+void fp_fat_find_rw(struct fp_fat *fs, const char *path,
                     struct fp_fat_place *place)
 {
-    bool found = fp_fat_lookup_rw(fs, path, place);
-
-    if (!found)
-        fp_fat_fail(fs, FP_ERR_NOENT);
-    return found;
+    fp_fat_find_path(fs, path, place);
+    fp_fat_settle_old(fs, place);
 }

@@ -504,12 +504,8 @@ void fp_fat_move(struct fp_fat *fs, const struct fp_fat_place *from,
 /* If something was being moved to this place, in the directory place->dir, what
  * is missing of that is done; marks the volume. */
 void fp_fat_settle_old(struct fp_fat *fs, struct fp_fat_place *place);
-/* Like fp_fat_lookup, and what it finds may be changed: the volume is marked.
- */
-bool fp_fat_lookup_rw(struct fp_fat *fs, const char *path,
-                      struct fp_fat_place *place);
-/* And its absence is an error. */
-bool fp_fat_find_rw(struct fp_fat *fs, const char *path,
+/* Like fp_fat_find_path, and what it finds may be changed. */
+void fp_fat_find_rw(struct fp_fat *fs, const char *path,
                     struct fp_fat_place *place);
 
 /* time.c */
@@ -537,8 +533,10 @@ void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index);
  * as it was. */
 void fp_fat_save(struct fp_fat *fs, struct fp_fat_file *f,
                  const int64_t *mtime_ns);
-/* What is to be written to must be a file, and not read-only. */
-void fp_fat_check_file(struct fp_fat *fs, const struct fp_fat_place *place);
+/* What is opened must be a file; to be written to, it must not be read-only,
+ * and is settled. */
+void fp_fat_check_file(struct fp_fat *fs, struct fp_fat_place *place,
+                       bool writes);
 /* The chain from `head`, of the file or directory whose entry was at that
  * place, is freed, or left to the handles that have it open. */
 void fp_fat_abandon(struct fp_fat *fs, const struct fp_fat_place *place,

@@ -27,12 +27,10 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     struct fp_fat_place place;
     bool by_name = flags & FP_O_STAGE;
 
-    if (!(flags & FP_O_WRITE))
-        return fp_fat_open_ro(mnt, file, path, flags);
-    if (fp_fat_lookup_rw(fs, path, &place)) {
+    if (fp_fat_lookup(fs, path, &place)) {
         if (flags & FP_O_EXCL)
             fp_fat_fail(fs, FP_ERR_EXIST);
-        fp_fat_check_file(fs, &place);
+        fp_fat_check_file(fs, &place, flags & FP_O_WRITE);
     } else {
         by_name = true;
         if (!(flags & FP_O_CREATE))
