@@ -55,7 +55,8 @@ void fp_fat_parent_set(struct fp_fat *fs, uint32_t head, uint32_t parent)
 }
 
 /* `raw` is one end of a move of which the other is `peer`. */
-static void mark(uint8_t *raw, uint8_t kind, const struct fp_fat_place *peer)
+static FP_FAT_APART void mark(uint8_t *raw, uint8_t kind,
+                              const struct fp_fat_place *peer)
 {
     raw[FP_FAT_AT_CASE] |= kind;
     fp_fat_put32(raw + FP_FAT_AT_PEER, peer->sector);

@@ -53,7 +53,7 @@ int fp_fat_finish(struct fp_fat *fs)
 }
 
 /* `slot` in the window is going to be changed; after an error nothing is. */
-static uint8_t *change(struct fp_fat *fs, uint8_t *slot)
+static FP_FAT_APART uint8_t *change(struct fp_fat *fs, uint8_t *slot)
 {
     if (fs->err || !slot)
         return fs->nowhere;

@@ -31,6 +31,14 @@
 #include <stddef.h>
 #include <string.h>
 
+/* A function that stays one by itself: within its callers it is larger than the
+ * calls. */
+#if FP_FAT_SMALL
+#define FP_FAT_APART __attribute__((noinline))
+#else
+#define FP_FAT_APART
+#endif
+
 #define FP_FAT_SLOT       32u    /* bytes of a directory entry */
 #define FP_FAT_FREE       0xe5   /* its first byte when nobody has it */
 #define FP_FAT_SLOTS_MAX  65536u /* in a directory */
