@@ -266,6 +266,13 @@ static inline bool fp_fat_is_dir(const uint8_t *raw)
     return raw[FP_FAT_AT_ATTR] & FP_FAT_DIR;
 }
 
+/* The table or a directory is another now. */
+static inline void fp_fat_changed(struct fp_fat *fs)
+{
+    if (FP_FS_CHECK || !FP_FAT_SMALL) /* who else asks? */
+        fs->changes++;
+}
+
 /* Starts an operation. */
 static inline struct fp_fat *fp_fat_enter(struct fp_mount *mnt)
 {
