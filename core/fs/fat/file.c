@@ -123,12 +123,12 @@ static uint32_t step(struct fp_fat *fs, const struct fp_fat_file *f,
 }
 
 const struct fp_fat_run *fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f,
-                                     uint32_t index, uint32_t count)
+                                     uint32_t index, uint32_t last)
 {
     struct fp_fat_run *run = known(f, index);
     uint32_t end, next;
 
-    while (!fs->err && (end = run->index + run->count) < index + count) {
+    while (!fs->err && (end = run->index + run->count) <= last) {
         next = step(fs, f, end, run->cluster + run->count - 1);
         if (!fp_fat_is_cluster(fs, next)) {
             fp_fat_fail(fs, FP_ERR_CORRUPT);
@@ -151,30 +151,27 @@ const struct fp_fat_run *fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f,
 uint32_t fp_fat_cluster(struct fp_fat *fs, struct fp_fat_file *f,
                         uint32_t index)
 {
-    const struct fp_fat_run *run = fp_fat_find(fs, f, index, 1);
+    const struct fp_fat_run *run = fp_fat_find(fs, f, index, index);
 
     return fs->err ? 0 : run->cluster + (index - run->index);
 }
 
 bool fp_fat_piece(struct fp_fat *fs, struct fp_fat_piece *p)
 {
-    uint32_t size = fs->sector_size, index, within, count, n;
+    uint32_t shift = fs->cluster_shift, size = fs->sector_size, n, at;
     const struct fp_fat_run *run;
 
     p->pos += p->n;
     p->left -= p->n;
     if (!p->left || fs->err)
         return false;
-    within = p->pos & ((1u << fs->cluster_shift) - 1);
-    count = ((within + p->left - 1) >> fs->cluster_shift) + 1;
-    index = p->pos >> fs->cluster_shift;
-    run = fp_fat_find(fs, p->f, index, count);
-    index -= run->index;
-    count = fp_fat_min(count, run->count - index);
-    p->sector = fp_fat_sector_of(fs, run->cluster + index);
-    p->sector += within >> fs->sector_shift;
-    p->off = p->pos & (size - 1);
-    n = fp_fat_min(p->left, (count << fs->cluster_shift) - within);
+    n = p->left - 1;
+    run = fp_fat_find(fs, p->f, p->pos >> shift, (p->pos + n) >> shift);
+    at = p->pos - (run->index << shift);
+    p->sector = fp_fat_sector_of(fs, run->cluster) + (at >> fs->sector_shift);
+    p->off = at & (size - 1);
+    /* Less 1, for a run may be 4 GiB. */
+    n = fp_fat_min(n, (run->count << shift) - 1 - at) + 1;
     if (p->off || n < size)
         n = fp_fat_min(n, size - p->off);
     else
@@ -216,11 +213,12 @@ int32_t fp_fat_file_read(struct fp_file *file, void *buf, uint32_t size)
 {
     struct fp_fat *fs = fp_fat_enter(file->mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
-    struct fp_fat_piece p = { .f = f, .pos = file->pos, .left = size };
+    struct fp_fat_piece p;
     uint8_t *to = buf;
 
     if (f->node.ended)
         return FP_ERR_STALE;
+    fp_fat_piece_start(&p, f, file->pos, size);
     for (; fp_fat_piece(fs, &p); to += p.n)
         if (p.n >= fs->sector_size)
             read_whole(fs, p.sector, to, p.n);

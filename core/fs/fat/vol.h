@@ -160,12 +160,22 @@ static inline struct fp_file *fp_fat_handle(const struct fp_fat_file *f)
 }
 
 /* Bytes of a file, piece by piece: whole sectors that follow each other, or a
- * part of one. It begins with f, pos and left, all else 0. */
+ * part of one. */
 struct fp_fat_piece {
     struct fp_fat_file *f;
     uint32_t pos, left; /* from here on */
     uint32_t n, sector, off;
 };
+
+static inline void fp_fat_piece_start(struct fp_fat_piece *p,
+                                      struct fp_fat_file *f, uint32_t pos,
+                                      uint32_t left)
+{
+    p->f = f;
+    p->pos = pos;
+    p->left = left;
+    p->n = 0;
+}
 
 #if !FP_FAT_SMALL
 #define FP_FAT_WAYS 4u
@@ -193,9 +203,10 @@ struct fp_fat_layout {
     uint32_t bitmap; /* bytes */
 };
 
-/* Bytes first, and then what is used most: small processors reach that in one
- * instruction. */
+/* The windows and bytes first, and then what is used most: small processors
+ * reach that in one instruction. */
 struct fp_fat {
+    struct fp_fat_window win, fat;
     uint8_t bits;          /* 12, 16 or 32 */
     uint8_t sector_shift;  /* bytes of a sector, as a power of two */
     uint8_t cluster_shift; /* bytes of a cluster, likewise */
@@ -205,7 +216,6 @@ struct fp_fat {
     bool dirty;            /* the volume was when mounted */
     bool marked;           /* ... and is now, by us */
     int err;               /* of this operation */
-    struct fp_fat_window win, fat;
     struct fp_bdev *dev;
     uint32_t sector_size;
     uint32_t mask; /* the bits of a table's entry that count */
@@ -415,10 +425,10 @@ int fp_fat_closedir(struct fp_dir *dir);
 void fp_fat_claim(struct fp_fat *fs, struct fp_fat_file *f);
 void fp_fat_release(struct fp_fat *fs, struct fp_fat_file *f);
 void fp_fat_take(struct fp_fat_file *f, const struct fp_fat_place *place);
-/* The run that the cluster at `index` is in, with those of the `count` from
- * there on that follow on it directly. */
+/* The run that the cluster at `index` is in, with those up to the one at `last`
+ * that follow on it directly. */
 const struct fp_fat_run *fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f,
-                                     uint32_t index, uint32_t count);
+                                     uint32_t index, uint32_t last);
 /* The cluster at `index`, or 0. */
 uint32_t fp_fat_cluster(struct fp_fat *fs, struct fp_fat_file *f,
                         uint32_t index);
