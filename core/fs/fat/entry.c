@@ -124,12 +124,13 @@ void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place)
 #endif
 }
 
-/* Part `part` of the long name, from 1. */
-static void put_part(const struct fp_fat *fs, uint8_t *raw, uint32_t part)
+/* Part `part` of the long name, from 1; the last one says so. */
+static void put_part(const struct fp_fat *fs, uint8_t *raw, uint32_t part,
+                     uint32_t last)
 {
     const uint16_t *units = &fs->name[(part - 1) * 13];
 
-    raw[0] = (uint8_t)(part | (part * 13 >= fs->units ? 0x40 : 0));
+    raw[0] = (uint8_t)(part | last);
     raw[FP_FAT_AT_ATTR] = FP_FAT_LONG;
     raw[FP_FAT_AT_CASE] = 0;
     raw[13] = (uint8_t)fs->sum;
@@ -141,10 +142,11 @@ static void put_part(const struct fp_fat *fs, uint8_t *raw, uint32_t part)
 void fp_fat_entry_put(struct fp_fat *fs, const struct fp_fat_place *place)
 {
     struct fp_fat_cursor at = place->first;
+    uint32_t last = 0x40;
 
     fs->sum = fp_fat_checksum(place->raw);
-    for (uint32_t left = place->slots; --left;) {
-        put_part(fs, fp_fat_slot_edit(fs, &at), left);
+    for (uint32_t left = place->slots; --left; last = 0) {
+        put_part(fs, fp_fat_slot_edit(fs, &at), left, last);
         fp_fat_cursor_step(fs, &at);
     }
     memcpy(fp_fat_edit(fs, place->sector, place->off), place->raw, FP_FAT_SLOT);

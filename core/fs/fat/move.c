@@ -26,12 +26,13 @@ static void drop_peer(struct fp_fat *fs, uint8_t *raw)
 #if !FP_FAT_SMALL
     fp_fat_index_freed(fs);
 #endif
+    raw = fp_fat_edit(fs, fs->win.sector, off);
     for (;;) {
-        *fp_fat_edit(fs, fs->win.sector, off) = FP_FAT_FREE;
+        *raw = FP_FAT_FREE;
         if (!off)
             return;
         off -= FP_FAT_SLOT;
-        raw = fs->win.buf + off;
+        raw -= FP_FAT_SLOT;
         if ((raw[FP_FAT_AT_ATTR] & 0x3f) != FP_FAT_LONG ||
             raw[0] == FP_FAT_FREE || raw[13] != sum)
             return;
