@@ -124,11 +124,12 @@ def size_alone(folder, objects, symbol):
 
 def size_without(driver, objects, symbol, but=None):
     """of these objects, or where macros leave extras out, of others; but one extra is in"""
-    files = [extra for extra in driver.extras.values() if not is_macro(extra) and extra != but]
+    files = [extra for extra in driver.extras.values() if not is_macro(extra)]
     with tempfile.TemporaryDirectory() as folder:
         if without(driver):
             objects = compile_alone(folder, sorted(glob.glob(f'core/fs/{driver.name}/*.c')), without(driver, but))
-        return size_alone(folder, [o for o in objects if not is_extra(o, files)], symbol)
+        most = [o for o in objects if not is_extra(o, files)]
+        return size_alone(folder, [*most, *(o for o in objects if but in files and is_extra(o, [but]))], symbol)
 
 
 def add_driver(figures, driver):
