@@ -49,7 +49,7 @@ DRIVERS = [
     # Measured as the reference is: format in, the probe out, and what it does not have either.
     Driver('littlefs', 15 * KB, 5 * KB, {'extras': 'FP_LFS_EXTRAS', 'blocks': 'FP_FS_BLOCKS', 'check': 'FP_FS_CHECK',
                                          'probe': 'FP_FS_PROBE'}),
-    Driver('fat', 9 * KB, 0, {'check': 'check*', 'blocks': 'blocks', 'format': 'format*', 'probe': 'probe'}),
+    Driver('fat', 9 * KB, 0, {'check': 'FP_FS_CHECK', 'blocks': 'FP_FS_BLOCKS', 'format': 'format*', 'probe': 'FP_FS_PROBE'}),
     Driver('spiffs', 16 * KB, 0, {'check': 'check*', 'format': 'format*', 'probe': 'probe'}),
     # these two have but one size of block, or are told it: the probe is left out, too
     Driver('minifs', 2.5 * KB, 0, {'check': 'check*', 'blocks': 'blocks', 'format': 'format', 'probe': 'probe'}),
@@ -124,13 +124,12 @@ def size_alone(folder, objects, symbol):
 
 def size_without(driver, objects, symbol, but=None):
     """of these objects, or where macros leave extras out, of others; but one extra is in"""
-    if without(driver):
-        with tempfile.TemporaryDirectory() as folder:
-            sources = sorted(glob.glob(f'core/fs/{driver.name}/*.c'))
-            return size_alone(folder, compile_alone(folder, sources, without(driver, but)), symbol)
+    files = [extra for extra in driver.extras.values() if not is_macro(extra)]
     with tempfile.TemporaryDirectory() as folder:
-        most = [o for o in objects if not is_extra(o, driver.extras.values())]
-        return size_alone(folder, [*most, *(o for o in objects if but and is_extra(o, [but]))], symbol)
+        if without(driver):
+            objects = compile_alone(folder, sorted(glob.glob(f'core/fs/{driver.name}/*.c')), without(driver, but))
+        most = [o for o in objects if not is_extra(o, files)]
+        return size_alone(folder, [*most, *(o for o in objects if but in files and is_extra(o, [but]))], symbol)
 
 
 def add_driver(figures, driver):

@@ -9,33 +9,34 @@
  * of ASCII, those that may not. A path has no '/' in a name. */
 static bool is_legal(uint32_t c)
 {
-    return c >= 0x80 || (c >= 0x20 && !strchr("\"*:<>?\\|\x7f", (int)c));
+    return c < 0x80 ? c >= 0x20 && !strchr("\"*:<>?\\|\x7f", (int)c)
+                    : c <= 0x10ffff;
 }
 
-/* UTF-8 up to NUL into fs->name. */
+/* UTF-8 up to NUL into fs->name, which has room for a pair too many. */
 static void take_units(struct fp_fat *fs, const char *name)
 {
-    uint32_t n = 0, c = 0;
+    uint16_t *to = fs->name;
+    uint32_t c = 0;
 
-    memset(fs->name, 0xff, sizeof fs->name); /* what parts have behind it */
+    memset(to, 0xff, sizeof fs->name); /* what parts have behind it */
     while (*name != '\0' && !fs->err) {
         c = fp_fat_utf8_take(&name);
-        if (c > 0x10ffff || !is_legal(c))
+        if (!is_legal(c))
             fp_fat_fail(fs, FP_ERR_INVAL);
-        if (n + (c > 0xffff) >= FP_FAT_UNITS_MAX)
-            fp_fat_fail(fs, FP_ERR_NAMETOOLONG);
         if (c > 0xffff) {
-            c -= 0x10000;
-            fs->name[n++] = (uint16_t)(0xd800 + (c >> 10));
+            *to++ = (uint16_t)(0xd800 + ((c - 0x10000) >> 10));
             c = 0xdc00 + (c & 0x3ff);
         }
-        fs->name[n++] = (uint16_t)c;
+        *to++ = (uint16_t)c;
+        if (to > fs->name + FP_FAT_UNITS_MAX)
+            fp_fat_fail(fs, FP_ERR_NAMETOOLONG);
     }
     /* Others would drop them, and find another name. */
     if (c == '.' || c == ' ')
         fp_fat_fail(fs, FP_ERR_INVAL);
-    fs->name[n] = 0;
-    fs->units = n;
+    *to = 0;
+    fs->units = (uint32_t)(to - fs->name);
 }
 
 /* Fills one half of raw, and which cases its letters have: 1 small, 2 capital,
@@ -70,17 +71,19 @@ static uint32_t take_half(const uint16_t *at, const uint16_t *end, uint8_t *to,
 
 void fp_fat_name_take(struct fp_fat *fs, const char *name, uint8_t *raw)
 {
-    uint32_t dot, base, ext;
+    const uint16_t *end, *dot; /* behind it */
+    uint32_t base, ext;
 
     take_units(fs, name);
     memset(raw, ' ', 11);
-    for (dot = fs->units; dot > 0 && fs->name[dot - 1] != '.'; dot--)
+    end = fs->name + fs->units;
+    for (dot = end; dot > fs->name && dot[-1] != '.'; dot--)
         continue;
     /* ".profile" is a base without an extension. */
-    if (dot <= 1)
-        dot = fs->units + 1;
-    base = take_half(fs->name, fs->name + dot - 1, raw, 8);
-    ext = take_half(fs->name + dot, fs->name + fs->units, raw + 8, 3);
+    if (dot <= fs->name + 1)
+        dot = end + 1;
+    base = take_half(fs->name, dot - 1, raw, 8);
+    ext = take_half(dot, end, raw + 8, 3);
     raw[FP_FAT_AT_CASE] = 0;
     if (base > 2 || ext > 2 || raw[0] == ' ')
         return;

@@ -16,7 +16,7 @@ uint32_t fp_fat_alloc(struct fp_fat *fs, uint32_t near)
         fp_fat_fail(fs, FP_ERR_NOSPC);
     if (fs->err)
         return 0;
-    fs->next = n < fs->last ? n + 1 : 2;
+    fs->next = n;
     fp_fat_set(fs, n, FP_FAT_EOC);
     return n;
 }

@@ -74,7 +74,7 @@ static bool parse_clusters(struct fp_fat *fs)
     fs->last = clusters + 1;
     if (!clusters || clusters > 0x0ffffff0)
         return false;
-    end = fp_fat_table_at(fs, fs->last) + (fs->bits == 32 ? 3 : 1);
+    end = ((fs->last + 1) * (fs->bits / 4u) - 1) / 2; /* of the last entry */
     return end >> fs->sector_shift < fs->fat_sectors;
 }
 

@@ -8,172 +8,129 @@
  */
 #include "core/fs/fat/vol.h"
 
-#define ROUNDS_MAX 64u
-#define NO_DATE    0x21
+#define NO_DATE 0x21
 
-/* Room that is looked for in a directory. */
-struct gap {
-    bool aligned;     /* in one sector */
-    uint32_t run;     /* slots that are free up to here */
-    uint8_t *digit;   /* of the alias that is looked for, NULL: of none */
-    uint32_t digits;  /* that others have there, a bit each */
-    uint32_t cluster; /* the last of the directory */
-    struct fp_fat_cursor at;
-};
-
-/* The room is the first that there is, and ends at the 8.3 slot. */
-static void see_free(struct fp_fat *fs, struct gap *gap,
-                     struct fp_fat_place *place, const uint8_t *raw)
-{
-    uint32_t off = (uint32_t)(raw - fs->win.buf);
-
-    if (gap->run == place->slots)
-        return;
-    if (gap->aligned && !off)
-        gap->run = 0;
-    if (!gap->run++)
-        place->first = gap->at;
-    place->off = off;
-    place->sector = fs->win.sector;
-}
-
-static void see_used(struct gap *gap, const struct fp_fat_place *place,
-                     const uint8_t *raw)
-{
-    if (gap->run != place->slots)
-        gap->run = 0;
-    if (!gap->digit)
-        return;
-    *gap->digit = raw[gap->digit - place->raw];
-    if (memcmp(place->raw, raw, 11) == 0)
-        gap->digits |= 1u << (*gap->digit & 15);
-}
-
-/* One more cluster of zeros for the directory. */
-static void grow(struct fp_fat *fs, struct gap *gap)
-{
-    if (!gap->at.head || gap->at.slot >= FP_FAT_SLOTS_MAX) {
-        fp_fat_fail(fs, FP_ERR_NOSPC);
-        return;
-    }
-    gap->at.cluster = fp_fat_alloc(fs, gap->cluster);
-    fp_fat_zero(fs, gap->at.cluster);
-    fp_fat_set(fs, gap->cluster, gap->at.cluster);
-}
-
-/* Makes the slot at which the directory ends a free one. What is in the next
- * never counted. */
-static const uint8_t *push_end(struct fp_fat *fs, struct gap *gap)
+/* Makes the slot at which the directory ends a free one, and puts one more
+ * cluster of zeros behind `last` if it needs that. What is in the next never
+ * counted. */
+static const uint8_t *push_end(struct fp_fat *fs, struct fp_fat_cursor *at,
+                               uint32_t last)
 {
     struct fp_fat_cursor next;
-    const uint8_t *raw;
+    uint8_t *raw;
 
-    if (!fp_fat_slot(fs, &gap->at))
-        grow(fs, gap);
-    next = gap->at;
+    if (!fp_fat_slot(fs, at)) {
+        if (!at->head || at->slot >= FP_FAT_SLOTS_MAX)
+            fp_fat_fail(fs, FP_ERR_NOSPC);
+        at->cluster = fp_fat_alloc(fs, last);
+        fp_fat_zero(fs, at->cluster);
+        fp_fat_set(fs, last, at->cluster);
+    }
+    next = *at;
     fp_fat_cursor_step(fs, &next);
     raw = fp_fat_slot(fs, &next);
     if (raw && raw[0])
         *fp_fat_slot_edit(fs, &next) = 0;
-    raw = fp_fat_slot_edit(fs, &gap->at);
-    *(uint8_t *)raw = FP_FAT_FREE;
+    raw = fp_fat_slot_edit(fs, at);
+    *raw = FP_FAT_FREE;
     return raw;
 }
 
-/* Where there can be room, or else an alias that is taken. */
-static void start(const struct fp_fat *fs, struct gap *gap,
-                  const struct fp_fat_place *place)
-{
-    gap->run = gap->digits = 0;
-    fp_fat_cursor_start(&gap->at, place->dir);
-#if !FP_FAT_SMALL
-    if (!gap->digit && gap->aligned)
-        fp_fat_index_start_room(&fs->index, place->slots, &gap->at);
-#else
-    (void)fs;
-#endif
-}
-
-/* Through all slots that an alias may be in, and on until there is room. */
-static void scan(struct fp_fat *fs, struct gap *gap, struct fp_fat_place *place)
+/* Finds the first place->slots that are free, in one sector if they are to be
+ * aligned. The last of them is the 8.3 slot. */
+static void find_gap(struct fp_fat *fs, struct fp_fat_place *place,
+                     bool aligned)
 {
     const uint8_t *raw = NULL;
-    bool is_end = false;
+    struct fp_fat_cursor at;
+    uint32_t run = 0, last = 0;
 
-    start(fs, gap, place);
-    while (!fs->err && !((is_end || !gap->digit) && gap->run == place->slots)) {
+    fp_fat_cursor_start(&at, place->dir);
+#if !FP_FAT_SMALL
+    if (aligned)
+        fp_fat_index_start_room(&fs->index, place->slots, &at);
+#endif
+    for (; run < place->slots && !fs->err; fp_fat_cursor_step(fs, &at)) {
         /* Within a sector of a cluster the next slot is behind this one. */
-        raw = !FP_FAT_SMALL && raw && !is_end && gap->at.head &&
+        raw = !FP_FAT_SMALL && raw && at.head &&
                       (uint32_t)(raw + FP_FAT_SLOT - fs->win.buf) &
                           (fs->sector_size - 1)
                   ? raw + FP_FAT_SLOT
-                  : fp_fat_slot(fs, &gap->at);
-        is_end = !raw || !raw[0];
-        if (is_end) {
-            if (gap->run == place->slots)
-                return;
-            raw = push_end(fs, gap);
-        }
-        if (raw[0] == FP_FAT_FREE)
-            see_free(fs, gap, place, raw);
-        else
-            see_used(gap, place, raw);
-        gap->cluster = gap->at.cluster;
-        fp_fat_cursor_step(fs, &gap->at);
+                  : fp_fat_slot(fs, &at);
+        if (!raw || !raw[0])
+            raw = push_end(fs, &at, last);
+        last = at.cluster;
+        place->off = (uint32_t)(raw - fs->win.buf);
+        place->sector = fs->win.sector;
+        if (raw[0] != FP_FAT_FREE || (aligned && !place->off))
+            run = 0;
+        if (raw[0] == FP_FAT_FREE && !run++)
+            place->first = at;
     }
 }
 
-/* Where the digit of an alias goes, if only a look can tell which. */
-static uint8_t *alias_of(struct fp_fat *fs, struct fp_fat_place *place,
-                         uint32_t round)
+/* Gives the alias the first digit that no other there has. */
+static bool find_digit(struct fp_fat *fs, struct fp_fat_place *place,
+                       uint8_t *digit)
+{
+    uint32_t taken = 1;
+    struct fp_fat_cursor at;
+    const uint8_t *raw;
+
+    fp_fat_cursor_start(&at, place->dir);
+    for (; (raw = fp_fat_slot(fs, &at)) && raw[0];
+         fp_fat_cursor_step(fs, &at)) {
+        *digit = raw[digit - place->raw];
+        if (memcmp(place->raw, raw, 11) == 0)
+            taken |= 1u << (*digit & 15);
+    }
+    for (*digit = '0'; taken & 1; taken >>= 1)
+        ++*digit;
+    return *digit <= '9';
+}
+
+/* Makes the 8.3 name an alias that is nobody's. */
+static void make_alias(struct fp_fat *fs, struct fp_fat_place *place)
 {
 #if !FP_FAT_SMALL
-    uint32_t known = place->dir == fs->index.dir ? ROUNDS_MAX : 0;
-
-    for (uint32_t i = 0; i < known; i++)
-        if (fp_fat_index_digit(fs, place->raw,
-                               fp_fat_alias_make(fs, place->raw, i)))
-            return NULL;
+    if (fp_fat_index_alias(fs, place))
+        return;
 #endif
-    return fp_fat_alias_make(fs, place->raw, round);
+    for (uint32_t round = 0; round < FP_FAT_ROUNDS_MAX; round++)
+        if (find_digit(fs, place, fp_fat_alias_make(fs, place->raw, round)))
+            return;
+    fp_fat_fail(fs, FP_ERR_NOSPC);
 }
 
 void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place)
 {
-    uint32_t digit, round = 0;
-    struct gap gap;
+    bool aligned;
 
     fp_fat_name_take(fs, place->name, place->raw);
     place->slots = 1 + (fs->units + 12) / 13;
-    gap.aligned = place->slots <= fs->sector_size / FP_FAT_SLOT;
-    do {
-        gap.digit = fs->units ? alias_of(fs, place, round) : NULL;
-        scan(fs, &gap, place);
-        if (fs->err == FP_ERR_NOSPC && gap.aligned) {
-            fs->err = FP_OK;
-            gap.aligned = false;
-            scan(fs, &gap, place);
-        }
-        for (digit = 1; gap.digits >> digit & 1;)
-            digit++;
-    } while (digit > 9 && ++round < ROUNDS_MAX);
-    if (digit > 9)
-        fp_fat_fail(fs, FP_ERR_NOSPC);
-    if (gap.digit)
-        *gap.digit = (uint8_t)('0' + digit);
+    aligned = place->slots <= fs->sector_size / FP_FAT_SLOT;
+    find_gap(fs, place, aligned);
+    if (fs->err == FP_ERR_NOSPC && aligned) {
+        fs->err = FP_OK;
+        aligned = false;
+        find_gap(fs, place, aligned);
+    }
+    if (fs->units)
+        make_alias(fs, place);
 #if !FP_FAT_SMALL
-    if (gap.aligned && !fs->err)
+    if (aligned && !fs->err)
         fp_fat_index_room(&fs->index, place);
     fp_fat_index_add(fs, place);
 #endif
 }
 
-/* Part `part` of the long name, from 1. */
-static void put_part(const struct fp_fat *fs, uint8_t *raw, uint32_t part)
+/* Part `part` of the long name, from 1; the last one says so. */
+static void put_part(const struct fp_fat *fs, uint8_t *raw, uint32_t part,
+                     uint32_t last)
 {
     const uint16_t *units = &fs->name[(part - 1) * 13];
 
-    raw[0] = (uint8_t)(part | (part * 13 >= fs->units ? 0x40 : 0));
+    raw[0] = (uint8_t)(part | last);
     raw[FP_FAT_AT_ATTR] = FP_FAT_LONG;
     raw[FP_FAT_AT_CASE] = 0;
     raw[13] = (uint8_t)fs->sum;
@@ -185,10 +142,11 @@ static void put_part(const struct fp_fat *fs, uint8_t *raw, uint32_t part)
 void fp_fat_entry_put(struct fp_fat *fs, const struct fp_fat_place *place)
 {
     struct fp_fat_cursor at = place->first;
+    uint32_t last = 0x40;
 
     fs->sum = fp_fat_checksum(place->raw);
-    for (uint32_t left = place->slots; --left;) {
-        put_part(fs, fp_fat_slot_edit(fs, &at), left);
+    for (uint32_t left = place->slots; --left; last = 0) {
+        put_part(fs, fp_fat_slot_edit(fs, &at), left, last);
         fp_fat_cursor_step(fs, &at);
     }
     memcpy(fp_fat_edit(fs, place->sector, place->off), place->raw, FP_FAT_SLOT);

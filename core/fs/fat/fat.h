@@ -13,13 +13,14 @@
  * Blocks  statfs and the block map count sectors: cfg->block_size is a sector,
  *         512 to 4096 bytes, as the volume says
  * Memory  one workspace: two sectors, a long name, and for each open file its
- *         name and what is known of its chain; without FP_FAT_SMALL what is
- *         known of a directory
+ *         name; without FP_FAT_SMALL what is known of its chain, and of a
+ *         directory
  * Options "zone=N" minutes that the volume's local time is ahead of UTC, -N
  *         behind; 0 the default,
  *         "runs=N" stretches of a chain that each open file remembers, the
- *         first ones and the one read last (12 bytes each, 8 the default):
- *         reads within them walk no chain,
+ *         first ones and the one read last (12 bytes each, 8 the default; where
+ *         it is FP_FAT_SMALL the one read last alone): reads within them walk
+ *         no chain,
  *         "names=N" bytes of what is known of the names of a directory (512 the
  *         default, none where it is FP_FAT_SMALL): with about as many names,
  *         one that is new costs no look through all of them,

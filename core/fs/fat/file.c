@@ -21,9 +21,11 @@ void fp_fat_claim(struct fp_fat *fs, struct fp_fat_file *f)
         return;
     fs->files_used |= 1u << i;
     f->slot = (uint8_t)i;
-    f->runs =
-        (struct fp_fat_run *)(void *)(fs->files + i * fs->layout.file_stride);
-    f->name = (char *)(f->runs + fs->layout.runs);
+    f->name = (char *)fs->names + i * FP_FAT_NAME_SIZE;
+#if !FP_FAT_SMALL
+    f->runs = f->last = fs->runs + i * fs->layout.runs;
+    *f->runs = (struct fp_fat_run){ 0, 0, 0 };
+#endif
     f->node.sector = FP_FAT_NONE;
     fp_fat_node_add(fs, &f->node);
 }
@@ -40,7 +42,6 @@ void fp_fat_take(struct fp_fat_file *f, const struct fp_fat_place *place)
     fp_fat_handle(f)->size = f->disk_size = fp_fat_size(place->raw);
     f->node.sector = place->sector;
     f->node.off = place->off;
-    f->run_count = 0;
 }
 
 struct fp_fat_node *fp_fat_node_at(const struct fp_fat *fs,
@@ -53,17 +54,64 @@ struct fp_fat_node *fp_fat_node_at(const struct fp_fat *fs,
     return node;
 }
 
+/* --- what is known of a chain --- */
+
+#if FP_FAT_SMALL
+
 void fp_fat_forget(struct fp_fat_file *f, uint32_t index)
 {
-    struct fp_fat_run *last;
+    struct fp_fat_run *run = &f->run;
 
-    while (f->run_count && f->runs[f->run_count - 1].index >= index)
-        f->run_count--;
-    if (f->run_count) {
-        last = &f->runs[f->run_count - 1];
-        last->count = fp_fat_min(last->count, index - last->index);
-    }
+    if (index <= run->index)
+        run->index = index = 0;
+    run->count = fp_fat_min(run->count, index - run->index);
 }
+
+/* The run to look for `index` from: the last that begins there or before. */
+static struct fp_fat_run *known(struct fp_fat_file *f, uint32_t index)
+{
+    if (index < f->run.index)
+        fp_fat_forget(f, 0);
+    return &f->run;
+}
+
+/* Where the run goes that follows this one, the last. */
+static struct fp_fat_run *after(const struct fp_fat *fs, struct fp_fat_file *f,
+                                struct fp_fat_run *run)
+{
+    (void)fs;
+    (void)f;
+    return run;
+}
+
+#else
+
+void fp_fat_forget(struct fp_fat_file *f, uint32_t index)
+{
+    while (f->last != f->runs && f->last->index >= index)
+        f->last--;
+    f->last->count = fp_fat_min(f->last->count, index - f->last->index);
+}
+
+static struct fp_fat_run *known(struct fp_fat_file *f, uint32_t index)
+{
+    struct fp_fat_run *run = f->last;
+
+    while (run->index > index)
+        run--;
+    return run;
+}
+
+static struct fp_fat_run *after(const struct fp_fat *fs, struct fp_fat_file *f,
+                                struct fp_fat_run *run)
+{
+    if (run->count && run + 1 < f->runs + fs->layout.runs)
+        run++;
+    f->last = run;
+    return run;
+}
+
+#endif
 
 /* The cluster at `index`, which follows on `cluster`, as the handle sees it. */
 static uint32_t step(struct fp_fat *fs, const struct fp_fat_file *f,
@@ -74,20 +122,13 @@ static uint32_t step(struct fp_fat *fs, const struct fp_fat_file *f,
     return index ? fp_fat_next(fs, cluster) : f->head;
 }
 
-/* What is known is runs that begin at the head and follow each other; where
- * there is no room for more, the last one goes on along the chain alone. */
-uint32_t fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index,
-                     uint32_t *count)
+const struct fp_fat_run *fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f,
+                                     uint32_t index, uint32_t last)
 {
-    struct fp_fat_run none = { 0, 0, 0 }, *run = &none;
-    uint32_t i = f->run_count, next, end = 0;
+    struct fp_fat_run *run = known(f, index);
+    uint32_t end, next;
 
-    while (i && f->runs[i - 1].index > index)
-        i--;
-    if (i)
-        run = &f->runs[i - 1];
-    /* Until it is known, and enough of what follows, too. */
-    while (!fs->err && (end = run->index + run->count) < index + *count) {
+    while (!fs->err && (end = run->index + run->count) <= last) {
         next = step(fs, f, end, run->cluster + run->count - 1);
         if (!fp_fat_is_cluster(fs, next)) {
             fp_fat_fail(fs, FP_ERR_CORRUPT);
@@ -101,39 +142,36 @@ uint32_t fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index,
         }
         if (index < end)
             break;
-        if (i == fs->layout.runs)
-            i--;
-        run = &f->runs[i++];
+        run = after(fs, f, run);
         *run = (struct fp_fat_run){ end, next, 1 };
-        f->run_count = i;
     }
-    *count = fp_fat_min(*count, end - index);
-    return fs->err ? 0 : run->cluster + (index - run->index);
+    return run;
 }
 
 uint32_t fp_fat_cluster(struct fp_fat *fs, struct fp_fat_file *f,
                         uint32_t index)
 {
-    uint32_t count = 1;
+    const struct fp_fat_run *run = fp_fat_find(fs, f, index, index);
 
-    return fp_fat_find(fs, f, index, &count);
+    return fs->err ? 0 : run->cluster + (index - run->index);
 }
 
 bool fp_fat_piece(struct fp_fat *fs, struct fp_fat_piece *p)
 {
-    uint32_t size = fs->sector_size, within, count, n;
+    uint32_t shift = fs->cluster_shift, size = fs->sector_size, n, at;
+    const struct fp_fat_run *run;
 
     p->pos += p->n;
     p->left -= p->n;
     if (!p->left || fs->err)
         return false;
-    within = p->pos & ((1u << fs->cluster_shift) - 1);
-    count = ((within + p->left - 1) >> fs->cluster_shift) + 1;
-    p->sector = fp_fat_sector_of(
-        fs, fp_fat_find(fs, p->f, p->pos >> fs->cluster_shift, &count));
-    p->sector += within >> fs->sector_shift;
-    p->off = p->pos & (size - 1);
-    n = fp_fat_min(p->left, (count << fs->cluster_shift) - within);
+    n = p->left - 1;
+    run = fp_fat_find(fs, p->f, p->pos >> shift, (p->pos + n) >> shift);
+    at = p->pos - (run->index << shift);
+    p->sector = fp_fat_sector_of(fs, run->cluster) + (at >> fs->sector_shift);
+    p->off = at & (size - 1);
+    /* Less 1, for a run may be 4 GiB. */
+    n = fp_fat_min(n, (run->count << shift) - 1 - at) + 1;
     if (p->off || n < size)
         n = fp_fat_min(n, size - p->off);
     else
@@ -175,11 +213,12 @@ int32_t fp_fat_file_read(struct fp_file *file, void *buf, uint32_t size)
 {
     struct fp_fat *fs = fp_fat_enter(file->mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
-    struct fp_fat_piece p = { .f = f, .pos = file->pos, .left = size };
+    struct fp_fat_piece p;
     uint8_t *to = buf;
 
     if (f->node.ended)
         return FP_ERR_STALE;
+    fp_fat_piece_start(&p, f, file->pos, size);
     for (; fp_fat_piece(fs, &p); to += p.n)
         if (p.n >= fs->sector_size)
             read_whole(fs, p.sector, to, p.n);

@@ -82,8 +82,8 @@ void fp_fat_index_add(struct fp_fat *fs, const struct fp_fat_place *place)
         add(fs, place);
 }
 
-bool fp_fat_index_digit(const struct fp_fat *fs, const uint8_t *raw,
-                        uint8_t *digit)
+static bool find_digit(const struct fp_fat *fs, const uint8_t *raw,
+                       uint8_t *digit)
 {
     uint32_t hashes[2];
 
@@ -92,6 +92,18 @@ bool fp_fat_index_digit(const struct fp_fat *fs, const uint8_t *raw,
         if (!has(fs, hashes[0]))
             return true;
     }
+    return false;
+}
+
+bool fp_fat_index_alias(struct fp_fat *fs, struct fp_fat_place *place)
+{
+    uint8_t *raw = place->raw;
+
+    if (place->dir != fs->index.dir)
+        return false;
+    for (uint32_t round = 0; round < FP_FAT_ROUNDS_MAX; round++)
+        if (find_digit(fs, raw, fp_fat_alias_make(fs, raw, round)))
+            return true;
     return false;
 }
 

@@ -10,7 +10,7 @@ uint32_t fp_fat_u16(const uint8_t *p)
     return fp_get_le16(p);
 }
 
-uint32_t fp_fat_u32(const uint8_t *p)
+FP_FAT_APART uint32_t fp_fat_u32(const uint8_t *p)
 {
     return fp_get_le32(p);
 }
@@ -25,10 +25,10 @@ void fp_fat_put32(uint8_t *p, uint32_t v)
     fp_put_le32(p, v);
 }
 
-void fp_fat_fail(struct fp_fat *fs, int err)
+FP_FAT_APART void fp_fat_fail_by(struct fp_fat *fs, int positive)
 {
     if (!fs->err)
-        fs->err = err;
+        fs->err = -positive;
 }
 
 bool fp_fat_is_cluster(const struct fp_fat *fs, uint32_t n)

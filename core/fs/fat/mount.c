@@ -3,7 +3,7 @@
  * Laying out the workspace, mounting to read, what a volume says of itself.
  *
  *     struct fp_fat | window onto the table | window onto the rest |
- *     runs and name of each file | bitmap of a check | bits of names
+ *     runs of each file | bits of names | name of each file | bitmap of a check
  */
 #include "core/fs/fat/vol.h"
 
@@ -21,6 +21,23 @@ static uint32_t round_up(uint32_t v)
     return (v + ALIGN - 1) & ~(ALIGN - 1);
 }
 
+/* What is there for speed, and for a check. False: an option is none. */
+static bool lay_out_extras(const struct fp_fs_config *cfg,
+                           struct fp_fat_layout *l)
+{
+#if !FP_FAT_SMALL
+    l->runs = fp_fs_option(cfg->options, "runs", RUNS_DEFAULT);
+    l->names = fp_fs_option(cfg->options, "names", NAMES_DEFAULT);
+    if (l->runs - 1 > 0x1000 || l->names - 1 > BYTES_MAX)
+        return false;
+#endif
+    l->bitmap = 0;
+    if (!FP_FS_CHECK)
+        return true;
+    l->bitmap = fp_fs_option(cfg->options, "check", CHECK_DEFAULT);
+    return l->bitmap - 1 <= BYTES_MAX;
+}
+
 /* The bytes that it takes; 0: no FAT can live there. */
 static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
                       struct fp_fat_layout *l)
@@ -34,19 +51,12 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
         l->sector % dev->read_size)
         return 0;
     l->files = cfg->max_files ? cfg->max_files : FILES_DEFAULT;
-    l->runs = fp_fs_option(cfg->options, "runs", RUNS_DEFAULT);
-    l->bitmap = fp_fs_option(cfg->options, "check", CHECK_DEFAULT);
-    if (l->files > FP_FAT_FILES_MAX || l->runs - 1 > 0x1000 ||
-        l->bitmap - 1 > BYTES_MAX)
+    if (l->files > FP_FAT_FILES_MAX || !lay_out_extras(cfg, l))
         return 0;
-    l->bitmap = round_up(l->bitmap);
-    l->file_stride = round_up(l->runs * (uint32_t)sizeof(struct fp_fat_run) +
-                              (FP_READONLY ? 0 : FP_NAME_MAX + 1));
     size = round_up(sizeof(struct fp_fat)) + 2 * l->sector +
-           (size_t)l->files * l->file_stride + l->bitmap;
+           l->files * FP_FAT_NAME_SIZE + l->bitmap;
 #if !FP_FAT_SMALL
-    l->names = fp_fs_option(cfg->options, "names", NAMES_DEFAULT);
-    size = l->names - 1 > BYTES_MAX ? 0 : size + l->names;
+    size += l->names + (size_t)l->files * l->runs * sizeof(struct fp_fat_run);
 #endif
     return size;
 }
@@ -59,22 +69,25 @@ size_t fp_fat_workspace(const struct fp_bdev *dev,
     return lay_out(dev, cfg, &l);
 }
 
-static void place(struct fp_fat *fs, const struct fp_fat_layout *l)
+static void place(struct fp_fat *fs)
 {
+    const struct fp_fat_layout *l = &fs->layout;
     uint8_t *at = (uint8_t *)fs + round_up(sizeof *fs);
 
-    memset(fs, 0, sizeof *fs);
     fs->fat.buf = at;
-    fs->win.buf = at + l->sector;
-    fs->files = at + 2 * l->sector;
-    fs->bitmap = fs->files + l->files * l->file_stride;
-    fs->layout = *l;
+    fs->win.buf = at += l->sector;
     fs->fat.sector = fs->win.sector = FP_FAT_NONE;
     fs->counted = fs->next = 2;
+    at += l->sector;
 #if !FP_FAT_SMALL
-    fs->index.bits = fs->bitmap + l->bitmap;
+    fs->runs = (struct fp_fat_run *)(void *)at;
+    at += l->files * l->runs * sizeof *fs->runs;
+    fs->index.bits = at;
+    at += l->names;
     fp_fat_index_start(fs);
 #endif
+    fs->names = at;
+    fs->bitmap = at + l->files * FP_FAT_NAME_SIZE;
 }
 
 /* FSInfo is a hint, and believed only if the volume was left in order. */
@@ -114,25 +127,27 @@ int fp_fat_mount(struct fp_mount *mnt)
     struct fp_fs_config *cfg = &mnt->cfg;
     struct fp_fat *fs = mnt->ws;
     fp_addr size = fp_bdev_size(mnt->dev);
-    struct fp_fat_layout l;
+    uint32_t sector;
 
-    lay_out(mnt->dev, cfg, &l);
-    place(fs, &l);
+    memset(fs, 0, sizeof *fs);
+    lay_out(mnt->dev, cfg, &fs->layout);
+    place(fs);
+    sector = fs->layout.sector;
     mnt->file_max = UINT32_MAX;
     fs->mnt = mnt;
     fs->dev = mnt->dev;
-    fs->sector_size = l.sector;
-    cfg->block_size = l.sector;
-    cfg->max_files = l.files;
-    fs->zone = (int32_t)(fp_fs_option(cfg->options, "zone", 0) * 60);
-    if (size < l.sector)
+    fs->sector_size = sector;
+    cfg->block_size = sector;
+    cfg->max_files = fs->layout.files;
+    fs->zone = fp_fs_option(cfg->options, "zone", 0);
+    if (size < sector)
         return FP_ERR_CORRUPT;
     fp_fat_show(fs, 0);
     if (!fs->err)
         fs->err = fp_fat_boot_parse(fs, fs->win.buf);
     if (fs->err)
         return fs->err == FP_ERR_NOENT ? FP_ERR_CORRUPT : fs->err;
-    if (fs->sector_size != l.sector ||
+    if (fs->sector_size != sector ||
         (cfg->block_count && cfg->block_count != fs->sectors))
         return FP_ERR_INVAL;
     if (fs->sectors > size >> fs->sector_shift)

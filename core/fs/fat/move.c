@@ -26,12 +26,13 @@ static void drop_peer(struct fp_fat *fs, uint8_t *raw)
 #if !FP_FAT_SMALL
     fp_fat_index_freed(fs);
 #endif
+    raw = fp_fat_edit(fs, fs->win.sector, off);
     for (;;) {
-        *fp_fat_edit(fs, fs->win.sector, off) = FP_FAT_FREE;
+        *raw = FP_FAT_FREE;
         if (!off)
             return;
         off -= FP_FAT_SLOT;
-        raw = fs->win.buf + off;
+        raw -= FP_FAT_SLOT;
         if ((raw[FP_FAT_AT_ATTR] & 0x3f) != FP_FAT_LONG ||
             raw[0] == FP_FAT_FREE || raw[13] != sum)
             return;
@@ -55,7 +56,8 @@ void fp_fat_parent_set(struct fp_fat *fs, uint32_t head, uint32_t parent)
 }
 
 /* `raw` is one end of a move of which the other is `peer`. */
-static void mark(uint8_t *raw, uint8_t kind, const struct fp_fat_place *peer)
+static FP_FAT_APART void mark(uint8_t *raw, uint8_t kind,
+                              const struct fp_fat_place *peer)
 {
     raw[FP_FAT_AT_CASE] |= kind;
     fp_fat_put32(raw + FP_FAT_AT_PEER, peer->sector);
@@ -102,22 +104,9 @@ void fp_fat_settle_old(struct fp_fat *fs, struct fp_fat_place *place)
     arrive(fs, place);
 }
 
-bool fp_fat_lookup_rw(struct fp_fat *fs, const char *path,
-                      struct fp_fat_place *place)
-{
-    bool found = fp_fat_lookup(fs, path, place);
-
-    if (found)
-        fp_fat_settle_old(fs, place);
-    return found && !fs->err;
-}
-
-bool fp_fat_find_rw(struct fp_fat *fs, const char *path,
+void fp_fat_find_rw(struct fp_fat *fs, const char *path,
                     struct fp_fat_place *place)
 {
-    bool found = fp_fat_lookup_rw(fs, path, place);
-
-    if (!found)
-        fp_fat_fail(fs, FP_ERR_NOENT);
-    return found;
+    fp_fat_find_path(fs, path, place);
+    fp_fat_settle_old(fs, place);
 }

@@ -11,7 +11,7 @@
 /* A byte of an 8.3 name beyond ASCII, whose code page nobody knows. */
 #define OEM 0xf000u
 
-static uint32_t utf8_size(uint32_t c)
+static FP_FAT_APART uint32_t utf8_size(uint32_t c)
 {
     return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
 }

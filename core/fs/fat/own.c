@@ -82,7 +82,7 @@ void fp_fat_own_cluster(struct fp_fat *fs, struct fp_fat_file *f, uint32_t i)
 
         if (i < own->first) {
             index = own->first - 1;
-            near = room + (index - i) - 1;
+            near = room + (index - i);
         } else {
             if (own->count)
                 index = own->first + own->count;

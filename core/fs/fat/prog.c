@@ -53,12 +53,12 @@ int fp_fat_finish(struct fp_fat *fs)
 }
 
 /* `slot` in the window is going to be changed; after an error nothing is. */
-static uint8_t *change(struct fp_fat *fs, uint8_t *slot)
+static FP_FAT_APART uint8_t *change(struct fp_fat *fs, uint8_t *slot)
 {
     if (fs->err || !slot)
         return fs->nowhere;
     fs->win.dirty = fs->win.is_meta = true;
-    fs->changes++;
+    fp_fat_changed(fs);
     return slot;
 }
 
@@ -89,7 +89,7 @@ void fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value)
         fs->free += (uint32_t)!value - !old;
     if (fs->free > fs->last) /* FSInfo was wrong: below 0 */
         recount(fs);
-    fs->changes++;
+    fp_fat_changed(fs);
 #if !FP_FAT_SMALL
     if (!value)
         fp_fat_index_gone(fs);

@@ -24,7 +24,7 @@ static void tell(struct fp_fat *fs, const struct fp_fat_file *f)
             node->ended = true;
         other->head = f->head;
         fp_fat_handle(other)->size = other->disk_size = f->disk_size;
-        other->run_count = 0;
+        fp_fat_forget(other, 0);
     }
 }
 
@@ -76,12 +76,16 @@ static void gather(struct fp_fat *fs, struct fp_fat_file *f)
         fp_fat_own_cluster(fs, f, f->own.first - 1);
 }
 
-void fp_fat_check_file(struct fp_fat *fs, const struct fp_fat_place *place)
+void fp_fat_check_file(struct fp_fat *fs, struct fp_fat_place *place,
+                       bool writes)
 {
     if (fp_fat_is_dir(place->raw))
         fp_fat_fail(fs, FP_ERR_ISDIR);
+    if (!writes)
+        return;
     if (place->raw[FP_FAT_AT_ATTR] & FP_FAT_READONLY)
         fp_fat_fail(fs, FP_ERR_ACCES);
+    fp_fat_settle_old(fs, place);
 }
 
 /* Where the entry of a handle's file is, or goes to; false: nothing is there
@@ -96,8 +100,7 @@ static bool find_entry(struct fp_fat *fs, const struct fp_fat_file *f,
     place->name = f->name;
     place->dir = f->node.off;
     if (fp_fat_find_name(fs, place)) {
-        fp_fat_check_file(fs, place);
-        fp_fat_settle_old(fs, place);
+        fp_fat_check_file(fs, place, true);
         return true;
     }
     fp_fat_room(fs, place);

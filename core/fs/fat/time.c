@@ -14,10 +14,10 @@
  */
 #include "core/fs/fat/vol.h"
 
-#define STAMP_1980  0x210000u /* its month and day start at 1 */
-#define EPOCH_S     315532800 /* of 1980, in seconds since 1970 */
-#define DAYS_MAX    46751u    /* 1980 to 2107 */
-#define MARCH_FIRST 306u      /* 1 January 1980, in days since 1 March 1979 */
+#define STAMP_1980  0x210000u  /* its month and day start at 1 */
+#define EPOCH_S     315532800u /* of 1980, in seconds since 1970 */
+#define DAYS_MAX    46751u     /* 1980 to 2107 */
+#define MARCH_FIRST 306u       /* 1 January 1980, in days since 1 March 1979 */
 #define DAY_S       86400u
 #define NS_PER_S    1000000000
 #define YEAR_2100   120u
@@ -41,7 +41,9 @@ static uint32_t seconds_of(uint32_t stamp)
  * option says, and what the caller knows by now. */
 static int32_t ahead(const struct fp_fat *fs)
 {
-    return fs->zone + fs->mnt->cfg.zone_min * 60 - EPOCH_S;
+    const uint32_t minutes = fs->zone + (uint32_t)fs->mnt->cfg.zone_min;
+
+    return (int32_t)(minutes * 60 - EPOCH_S);
 }
 
 bool fp_fat_time_get(const struct fp_fat *fs, const uint8_t *raw, int64_t *ns)

@@ -53,9 +53,10 @@ int fp_fat_remove(struct fp_mount *mnt, const char *path)
     struct fp_fat *fs = fp_fat_enter(mnt);
     struct fp_fat_place place;
 
-    if (!fp_fat_find_rw(fs, path, &place))
-        return fs->err;
+    fp_fat_find_rw(fs, path, &place);
     check_removable(fs, &place);
+    if (fs->err)
+        return fs->err;
     fp_fat_begin(fs);
     fp_fat_entry_drop(fs, &place);
     fp_fat_flush_all(fs);
@@ -89,11 +90,12 @@ int fp_fat_rename(struct fp_mount *mnt, const char *from, const char *to,
     uint32_t head;
     bool replaces;
 
-    if (!fp_fat_find_rw(fs, from, &a))
-        return fs->err;
+    fp_fat_find_rw(fs, from, &a);
     fs->barred = fp_fat_is_dir(a.raw) ? fp_fat_head(a.raw) : 0;
-    replaces = fp_fat_lookup_rw(fs, to, &b);
+    replaces = fp_fat_lookup(fs, to, &b);
     fs->barred = 0;
+    if (replaces)
+        fp_fat_settle_old(fs, &b);
     if (replaces && b.sector == a.sector && b.off == a.off)
         replaces = false; /* itself, spelled otherwise */
     if (replaces) {
@@ -126,8 +128,7 @@ int fp_fat_settime(struct fp_mount *mnt, const char *path, int64_t mtime_ns)
     struct fp_fat *fs = fp_fat_enter(mnt);
     struct fp_fat_place place;
 
-    if (!fp_fat_find_rw(fs, path, &place))
-        return fs->err;
+    fp_fat_find_rw(fs, path, &place);
     if (place.sector == FP_FAT_NONE)
         fp_fat_fail(fs, FP_ERR_NOTSUP); /* the root has no entry */
     fp_fat_begin(fs);

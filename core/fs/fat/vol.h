@@ -31,15 +31,25 @@
 #include <stddef.h>
 #include <string.h>
 
-#define FP_FAT_SLOT      32u    /* bytes of a directory entry */
-#define FP_FAT_FREE      0xe5   /* its first byte when nobody has it */
-#define FP_FAT_SLOTS_MAX 65536u /* in a directory */
-#define FP_FAT_UNITS_MAX 255u   /* UTF-16 units of a name */
-#define FP_FAT_PARTS_MAX 20u    /* entries of a long name, 13 units each */
-#define FP_FAT_FILES_MAX 32u    /* open at once; a bit each in a word */
-#define FP_FAT_NONE      0xffffffffu
-#define FP_FAT_ORPHAN    0xfffffffeu
-#define FP_FAT_MARK      6u /* bytes at FP_FAT_AT_PEER */
+/* A function that stays one by itself: within its callers it is larger than the
+ * calls. */
+#if FP_FAT_SMALL
+#define FP_FAT_APART __attribute__((noinline))
+#else
+#define FP_FAT_APART
+#endif
+
+#define FP_FAT_SLOT       32u    /* bytes of a directory entry */
+#define FP_FAT_FREE       0xe5   /* its first byte when nobody has it */
+#define FP_FAT_SLOTS_MAX  65536u /* in a directory */
+#define FP_FAT_UNITS_MAX  255u   /* UTF-16 units of a name */
+#define FP_FAT_PARTS_MAX  20u    /* entries of a long name, 13 units each */
+#define FP_FAT_ROUNDS_MAX 64u    /* hashes that an alias is tried with */
+#define FP_FAT_FILES_MAX  32u    /* open at once; a bit each in a word */
+#define FP_FAT_NONE       0xffffffffu
+#define FP_FAT_ORPHAN     0xfffffffeu
+#define FP_FAT_NAME_SIZE  (FP_READONLY ? 0u : FP_NAME_MAX + 1u)
+#define FP_FAT_MARK       6u /* bytes at FP_FAT_AT_PEER */
 /* Entries of the table, as of FAT32 whatever the width. */
 #define FP_FAT_BAD 0x0ffffff7u
 #define FP_FAT_EOC 0x0fffffffu
@@ -132,9 +142,15 @@ struct fp_fat_file {
     uint32_t head, disk_size;
     struct fp_fat_stretch own;
     uint32_t put_from, put_to; /* is being written: needs no copy */
-    struct fp_fat_run *runs;
-    uint32_t run_count;
-    char *name; /* of one that has no entry yet */
+    char *name;                /* of one that has no entry yet */
+    /* What is known of the chain: the run that was used last, or runs that begin
+     * at the head and follow each other, of which the last, where there is no
+     * room for more, goes on along the chain alone. The first may be empty. */
+#if FP_FAT_SMALL
+    struct fp_fat_run run;
+#else
+    struct fp_fat_run *runs, *last;
+#endif
 };
 
 /* Whose state it is: fp_file has how long the file is. */
@@ -144,12 +160,22 @@ static inline struct fp_file *fp_fat_handle(const struct fp_fat_file *f)
 }
 
 /* Bytes of a file, piece by piece: whole sectors that follow each other, or a
- * part of one. It begins with f, pos and left, all else 0. */
+ * part of one. */
 struct fp_fat_piece {
     struct fp_fat_file *f;
     uint32_t pos, left; /* from here on */
     uint32_t n, sector, off;
 };
+
+static inline void fp_fat_piece_start(struct fp_fat_piece *p,
+                                      struct fp_fat_file *f, uint32_t pos,
+                                      uint32_t left)
+{
+    p->f = f;
+    p->pos = pos;
+    p->left = left;
+    p->n = 0;
+}
 
 #if !FP_FAT_SMALL
 #define FP_FAT_WAYS 4u
@@ -168,17 +194,19 @@ struct fp_fat_index {
 };
 #endif
 
-/* How the workspace is divided, in bytes, files and runs aside. */
+/* How much of what the workspace has. */
 struct fp_fat_layout {
-    uint32_t sector, files, runs, file_stride, bitmap;
+    uint32_t sector, files;
 #if !FP_FAT_SMALL
-    uint32_t names;
+    uint32_t runs, names; /* of each file; bytes */
 #endif
+    uint32_t bitmap; /* bytes */
 };
 
-/* Bytes first, and then what is used most: small processors reach that in one
- * instruction. */
+/* The windows and bytes first, and then what is used most: small processors
+ * reach that in one instruction. */
 struct fp_fat {
+    struct fp_fat_window win, fat;
     uint8_t bits;          /* 12, 16 or 32 */
     uint8_t sector_shift;  /* bytes of a sector, as a power of two */
     uint8_t cluster_shift; /* bytes of a cluster, likewise */
@@ -188,7 +216,6 @@ struct fp_fat {
     bool dirty;            /* the volume was when mounted */
     bool marked;           /* ... and is now, by us */
     int err;               /* of this operation */
-    struct fp_fat_window win, fat;
     struct fp_bdev *dev;
     uint32_t sector_size;
     uint32_t mask; /* the bits of a table's entry that count */
@@ -203,8 +230,7 @@ struct fp_fat {
 
     /* Free clusters among [2, counted). */
     uint32_t free, counted;
-    uint32_t next;    /* where to look for a free one */
-    uint32_t changes; /* of the table and of directories: tells a check */
+    uint32_t next; /* where to look for a free one */
 
     /* The long name last read or to be written: its length, and a checksum of
      * the 8.3 name that its parts say they belong to. */
@@ -213,17 +239,19 @@ struct fp_fat {
     uint32_t barred; /* no path may lead through the directory at it */
     struct fp_fat_node *nodes;
     uint32_t files_used;
-    uint8_t *files; /* the runs and the name of each */
+    uint8_t *names; /* of files that are open */
     struct fp_mount *mnt;
     /* Programs what w holds. NULL: this mount never writes, and links nothing
      * that does. */
     void (*flush)(struct fp_fat *fs, struct fp_fat_window *w);
-    int32_t zone; /* seconds ahead of UTC */
+    uint32_t zone;    /* minutes ahead of UTC */
+    uint32_t changes; /* of the table and of directories: tells a check */
     struct fp_fat_layout layout;
 #if !FP_FAT_SMALL
+    struct fp_fat_run *runs; /* of files that are open */
     struct fp_fat_index index;
 #endif
-    uint8_t *bitmap;
+    uint8_t *bitmap;                  /* of a check */
     uint8_t nowhere[2 * FP_FAT_SLOT]; /* what is changed after an error */
     uint16_t name[FP_FAT_PARTS_MAX * 13];
 };
@@ -246,6 +274,13 @@ static inline uint32_t fp_fat_min(uint32_t a, uint32_t b)
 static inline bool fp_fat_is_dir(const uint8_t *raw)
 {
     return raw[FP_FAT_AT_ATTR] & FP_FAT_DIR;
+}
+
+/* The table or a directory is another now. */
+static inline void fp_fat_changed(struct fp_fat *fs)
+{
+    if (FP_FS_CHECK || !FP_FAT_SMALL) /* who else asks? */
+        fs->changes++;
 }
 
 /* Starts an operation. */
@@ -276,7 +311,12 @@ uint32_t fp_fat_u32(const uint8_t *p);
 void fp_fat_put16(uint8_t *p, uint32_t v);
 void fp_fat_put32(uint8_t *p, uint32_t v);
 /* The first failure of an operation counts. */
-void fp_fat_fail(struct fp_fat *fs, int err);
+void fp_fat_fail_by(struct fp_fat *fs, int positive);
+/* Small processors have a positive number in one instruction. */
+static inline void fp_fat_fail(struct fp_fat *fs, int err)
+{
+    fp_fat_fail_by(fs, -err);
+}
 bool fp_fat_is_cluster(const struct fp_fat *fs, uint32_t n);
 uint32_t fp_fat_sector_of(const struct fp_fat *fs, uint32_t n);
 /* Clusters that `size` bytes take. */
@@ -385,10 +425,11 @@ int fp_fat_closedir(struct fp_dir *dir);
 void fp_fat_claim(struct fp_fat *fs, struct fp_fat_file *f);
 void fp_fat_release(struct fp_fat *fs, struct fp_fat_file *f);
 void fp_fat_take(struct fp_fat_file *f, const struct fp_fat_place *place);
-/* The cluster at `index`, or 0, and how many, at most *count, follow on it
- * directly. */
-uint32_t fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index,
-                     uint32_t *count);
+/* The run that the cluster at `index` is in, with those up to the one at `last`
+ * that follow on it directly. */
+const struct fp_fat_run *fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f,
+                                     uint32_t index, uint32_t last);
+/* The cluster at `index`, or 0. */
 uint32_t fp_fat_cluster(struct fp_fat *fs, struct fp_fat_file *f,
                         uint32_t index);
 /* Drops what is known of the chain from `index` on. */
@@ -443,10 +484,9 @@ void fp_fat_index_start_room(const struct fp_fat_index *index, uint32_t slots,
                              struct fp_fat_cursor *at);
 /* A slot is going to be free. */
 void fp_fat_index_freed(struct fp_fat *fs);
-/* Gives the alias in raw, of the directory that is known, a digit that makes it
- * nobody's. False: none may. */
-bool fp_fat_index_digit(const struct fp_fat *fs, const uint8_t *raw,
-                        uint8_t *digit);
+/* Makes the 8.3 name an alias that is nobody's. False: what is known of the
+ * directory tells of none. */
+bool fp_fat_index_alias(struct fp_fat *fs, struct fp_fat_place *place);
 #endif
 
 /* alloc.c */
@@ -489,12 +529,8 @@ void fp_fat_move(struct fp_fat *fs, const struct fp_fat_place *from,
 /* If something was being moved to this place, in the directory place->dir, what
  * is missing of that is done; marks the volume. */
 void fp_fat_settle_old(struct fp_fat *fs, struct fp_fat_place *place);
-/* Like fp_fat_lookup, and what it finds may be changed: the volume is marked.
- */
-bool fp_fat_lookup_rw(struct fp_fat *fs, const char *path,
-                      struct fp_fat_place *place);
-/* And its absence is an error. */
-bool fp_fat_find_rw(struct fp_fat *fs, const char *path,
+/* Like fp_fat_find_path, and what it finds may be changed. */
+void fp_fat_find_rw(struct fp_fat *fs, const char *path,
                     struct fp_fat_place *place);
 
 /* time.c */
@@ -522,8 +558,10 @@ void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index);
  * as it was. */
 void fp_fat_save(struct fp_fat *fs, struct fp_fat_file *f,
                  const int64_t *mtime_ns);
-/* What is to be written to must be a file, and not read-only. */
-void fp_fat_check_file(struct fp_fat *fs, const struct fp_fat_place *place);
+/* What is opened must be a file; to be written to, it must not be read-only,
+ * and is settled. */
+void fp_fat_check_file(struct fp_fat *fs, struct fp_fat_place *place,
+                       bool writes);
 /* The chain from `head`, of the file or directory whose entry was at that
  * place, is freed, or left to the handles that have it open. */
 void fp_fat_abandon(struct fp_fat *fs, const struct fp_fat_place *place,

@@ -27,12 +27,10 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     struct fp_fat_place place;
     bool by_name = flags & FP_O_STAGE;
 
-    if (!(flags & FP_O_WRITE))
-        return fp_fat_open_ro(mnt, file, path, flags);
-    if (fp_fat_lookup_rw(fs, path, &place)) {
+    if (fp_fat_lookup(fs, path, &place)) {
         if (flags & FP_O_EXCL)
             fp_fat_fail(fs, FP_ERR_EXIST);
-        fp_fat_check_file(fs, &place);
+        fp_fat_check_file(fs, &place, flags & FP_O_WRITE);
     } else {
         by_name = true;
         if (!(flags & FP_O_CREATE))
@@ -108,9 +106,10 @@ static void own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
 static void put(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
                 const uint8_t *buf, uint32_t size)
 {
-    struct fp_fat_piece p = { .f = f, .pos = pos, .left = size };
+    struct fp_fat_piece p;
 
     own(fs, f, pos, size);
+    fp_fat_piece_start(&p, f, pos, size);
     while (fp_fat_piece(fs, &p)) {
         if (!buf)
             p.n = fp_fat_min(p.n, fs->sector_size);
@@ -133,8 +132,7 @@ static struct fp_fat *start(struct fp_file *file, uint32_t pos)
 
     if (f->node.ended || is_orphan(f))
         fp_fat_fail(fs, FP_ERR_STALE);
-    if (!fs->err)
-        fp_fat_begin(fs);
+    fp_fat_begin(fs);
     if (!fs->err && pos > fp_fat_handle(f)->size)
         put(fs, f, fp_fat_handle(f)->size, NULL, pos - fp_fat_handle(f)->size);
     return fs;
@@ -176,15 +174,14 @@ int fp_fat_truncate(struct fp_file *file, uint64_t size)
 int fp_fat_reserve(struct fp_file *file, uint64_t size)
 {
     struct fp_fat *fs = fp_fat_enter(file->mnt);
-    uint32_t have = fp_fat_clusters(fs, file->size), need;
+    uint32_t have = fp_fat_clusters(fs, file->size);
+    uint32_t need = fp_fat_clusters(fs, (uint32_t)size);
 
-    need = fp_fat_clusters(fs, (uint32_t)size);
-    need = need > have ? need - have : 0;
-    while (fs->free < need && !fp_fat_is_counted(fs) && !fs->err) {
+    while (fs->free + have < need && !fp_fat_is_counted(fs) && !fs->err) {
         fp_fat_count(fs, COUNT_SLICE);
         fp_bdev_yield(fs->dev);
     }
-    if (fs->free < need)
+    if (fs->free + have < need)
         fp_fat_fail(fs, FP_ERR_NOSPC);
     return fs->err;
 }
