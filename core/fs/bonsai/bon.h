@@ -78,21 +78,23 @@ struct fp_bon_dir {
     bool has_told_data;
 };
 
-/* A record to be composed: the one at node.row, if that is not 0, with another
- * head and some of its bytes replaced. */
+/* A record to be composed: of the one in `old`, if old.row is not 0. */
 struct fp_bon_edit {
-    struct fp_bon_node node; /* as it will be */
-    uint32_t at, cut;        /* bytes that go; */
-    uint32_t size;           /* so many come, */
-    const uint8_t *put;      /* these, or NULL: what lies here, */
-    uint32_t put_at;         /* bytes from the start */
+    struct fp_bon_node old;
+    struct fp_bon_node node; /* its head as it will be, but for the children */
+    const uint8_t *handle;   /* NULL: that of old */
+    uint32_t data_at;        /* bytes from the start of the partition */
+    /* Of its children, `swap` becomes `put`, or that comes at the end, and
+     * `drop` goes; 0 is none. */
+    uint32_t swap, drop, put;
 };
 
 /* Where a path leads. */
 struct fp_bon_place {
     bool is_own_data;          /* of `node` */
     struct fp_bon_node node;   /* what is there */
-    struct fp_bon_node parent; /* or the last that is */
+    struct fp_bon_node parent; /* whose child or data it is, or would be; or
+                                * the last that is there */
     const char *rest;          /* components that are missing, from a name */
 };
 
@@ -102,16 +104,18 @@ struct fp_bon {
     bool has_changed;
     bool is_committed; /* the journal, and it is not applied yet */
     bool is_lost;      /* it may be committed or not */
+    bool is_in_place; /* the record that is composed */
     uint8_t handle_size;
+    uint8_t moves; /* of the step that is being made */
     int err; /* the first of the operation */
     struct fp_bdev *dev;
     uint32_t start; /* of the partition, as an address of the MCU */
     uint32_t rows;
     uint32_t last; /* row behind the last record */
     uint32_t free; /* rows, when fp_bon_run() looked last */
-    /* Of a record that is composed: where the next bytes belong, and which of
-     * them is the first in `row`. */
-    uint32_t at, from;
+    /* Of a record that is composed: where its next byte belongs, and its
+     * first row. */
+    uint32_t at, to;
     uint32_t max_files, path_size;
     struct fp_bon_dir *dirs;
     struct fp_file **files;
@@ -306,7 +310,7 @@ int fp_bon_end(struct fp_bon *fs);
 /* journal.c */
 /* Before the first change: a journal that is committed is applied. */
 void fp_bon_begin(struct fp_bon *fs);
-/* The row is to get what is in fs->row; that is what reads see from now on. */
+/* The row is to get what is in fs->row: reads see that when it is committed. */
 void fp_bon_journal(struct fp_bon *fs, uint32_t row);
 /* All that was journalled happens, in one step. */
 void fp_bon_commit(struct fp_bon *fs);
@@ -316,22 +320,17 @@ void fp_bon_commit(struct fp_bon *fs);
 void fp_bon_put_addr(const struct fp_bon *fs, uint8_t *at, uint32_t row);
 void fp_bon_put_head(const struct fp_bon *fs, uint8_t head[FP_BON_HEAD],
                      const struct fp_bon_node *n);
+/* Takes up the record in `row`, as it is. */
+void fp_bon_edit_begin(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t row);
 /* Writes the record to rows of its own; or where it is, through the journal. */
-void fp_bon_edit(struct fp_bon *fs, const struct fp_bon_edit *e, uint32_t to);
-/* The directory's own data becomes what lies at `off`. */
-void fp_bon_put_data(struct fp_bon *fs, const struct fp_bon_node *dir,
-                     uint32_t off, uint32_t size);
-/* Of the directory's children, `drop` goes and `put` comes in its place, or at
- * the end; 0 is none. */
-void fp_bon_relink(struct fp_bon *fs, uint32_t dir, uint32_t drop,
-                   uint32_t put);
-/* The node that e->node.row is becomes that in `to`, which is the same or for
- * one without children any, with the handle and parent that `e` says. Directory
- * `left` loses it and e->node.parent, which may be the same, gets it, in the
- * same place of its list then or in that of `old`, which goes. All of that
+void fp_bon_edit(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to);
+/* The node e->old becomes that in `to`, which is the same or for one without
+ * children any, with the handle and parent that `e` says. Directory `left`
+ * loses it and e->node.parent, which may be the same, gets it, in the same
+ * place of its list then or in that of `old`, which goes. All of that
  * happens. */
-void fp_bon_move_node(struct fp_bon *fs, const struct fp_bon_edit *e,
-                      uint32_t to, uint32_t left, uint32_t old);
+void fp_bon_move_node(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to,
+                      uint32_t left, uint32_t old);
 /* Takes rows for such a record. */
 uint32_t fp_bon_alloc_node(struct fp_bon *fs, const struct fp_bon_node *node);
 /* Makes room for `more` bytes where the record is. True: another one was moved

@@ -58,18 +58,14 @@ void fp_bon_begin(struct fp_bon *fs)
 
 void fp_bon_journal(struct fp_bon *fs, uint32_t row)
 {
-    uint32_t source = fp_bon_place(fs, row);
-    uint32_t count = fs->journal[FP_BON_COUNT];
+    uint32_t source;
 
-    if (source == row) {
-        if (count == FP_BON_MOVES)
-            fp_bon_fail(fs, FP_ERR_NOSPC);
-        source = fp_bon_alloc(fs, 1, 1, 0);
-        if (fs->err)
-            return;
-        fp_put_le32(fp_bon_move(fs, count), row | source << 16);
-        fs->journal[FP_BON_COUNT]++;
-    }
+    if (fs->moves == FP_BON_MOVES)
+        fp_bon_fail(fs, FP_ERR_NOSPC);
+    source = fp_bon_alloc(fs, 1, 1, 0);
+    if (fs->err)
+        return;
+    fp_put_le32(fp_bon_move(fs, fs->moves++), row | source << 16);
     fp_bon_put_row(fs, source, fs->row);
 }
 
@@ -77,22 +73,21 @@ void fp_bon_journal(struct fp_bon *fs, uint32_t row)
 static void compose_head(struct fp_bon *fs)
 {
     uint8_t *head = fs->journal;
-    uint8_t *end = fp_bon_move(fs, head[FP_BON_COUNT]);
+    uint8_t *end = fp_bon_move(fs, fs->moves);
 
     memset(end, 0, FP_BON_ROW - (size_t)(end - head));
     memcpy(head, "\7\0\0\0\0\0\0\0journal", 15);
     head[1] = (uint8_t)(end - head - 15);
     fp_bon_put_addr(fs, head + 19, 0);
+    head[FP_BON_COUNT] = fs->moves;
     fp_put_le32(head + 15, fp_bon_journal_crc(fs));
 }
 
 void fp_bon_commit(struct fp_bon *fs)
 {
-    if (fs->journal[FP_BON_COUNT] == 0)
+    if (fs->err || fs->moves == 0)
         return;
     compose_head(fs);
-    if (fs->err)
-        return;
     fp_bon_put_row(fs, fp_bon_head(fs), fs->journal);
     fs->is_lost = fs->err != FP_OK; /* whether it is there, flash knows */
     fs->is_committed = !fs->is_lost;

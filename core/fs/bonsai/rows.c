@@ -65,10 +65,10 @@ int fp_bon_end(struct fp_bon *fs)
     int err = fp_bon_result(fs), map_err;
 
     fs->is_mapped = false;
+    fs->moves = 0;
     /* What a journal may still need stays. */
     if (fs->is_lost || fs->is_committed)
         return err;
-    fs->journal[FP_BON_COUNT] = 0;
     fp_bon_map(fs);
     for (uint32_t row = 0; row < fp_bon_head(fs) && !fs->err; row++)
         if ((fs->map[row] & (FP_BON_WAS | FP_BON_USED)) == FP_BON_WAS)

@@ -10,18 +10,21 @@ static int remove_at(struct fp_mount *mnt, const char *path, bool all)
 {
     struct fp_bon *fs = fp_bon_of(mnt);
     struct fp_bon_place place;
+    struct fp_bon_edit e;
 
     fp_bon_begin(fs);
     if (!fs->err)
         fs->err = fp_bon_find(fs, path, false, &place);
     if (fs->err)
         return fp_bon_result(fs);
-    if (place.is_own_data)
-        fp_bon_put_data(fs, &place.node, 0, 0);
-    else if (!all && fp_bon_has_kids(fs, &place.node))
+    if (!all && !place.is_own_data && fp_bon_has_kids(fs, &place.node))
         return FP_ERR_NOTEMPTY;
+    fp_bon_edit_begin(fs, &e, place.parent.row);
+    if (place.is_own_data)
+        e.node.data_size = 0;
     else
-        fp_bon_relink(fs, place.parent.row, place.node.row, 0);
+        e.drop = place.node.row;
+    fp_bon_edit(fs, &e, place.parent.row);
     fp_bon_commit(fs);
     return fp_bon_end(fs);
 }
@@ -84,13 +87,11 @@ static int find_both(struct fp_bon *fs, struct move *m)
 /* The node gets its new handle and parent: where it is, if it has children. */
 static void move(struct fp_bon *fs, const struct move *m)
 {
-    struct fp_bon_edit e = { .node = m->from.node,
-                             .at = FP_BON_HEAD,
-                             .cut = m->from.node.handle_size,
-                             .put = fs->handle,
-                             .size = fs->handle_size };
-    uint32_t row = e.node.row;
+    uint32_t row = m->from.node.row;
+    struct fp_bon_edit e;
 
+    fp_bon_edit_begin(fs, &e, row);
+    e.handle = fs->handle;
     e.node.parent = m->to.parent.row;
     e.node.handle_size = fs->handle_size;
     if (e.node.kids == 0)
