@@ -102,8 +102,6 @@ struct fp_bon {
     bool is_raw;
     bool is_mapped; /* the map is right */
     bool has_changed;
-    bool is_committed; /* the journal, and it is not applied yet */
-    bool is_lost;      /* it may be committed or not */
     bool is_in_place; /* the record that is composed */
     uint8_t handle_size;
     uint8_t moves; /* of the step that is being made */
@@ -122,7 +120,8 @@ struct fp_bon {
     uint8_t *bufs;
     uint8_t *map; /* of each row: FP_BON_USED.. */
     /* To what lies behind: Thumb has no short way to large offsets. */
-    uint8_t *journal; /* its head, as it is on flash or will be */
+    uint8_t *journal; /* its head, as it is on flash or will be; without a
+                       * count there is none */
     uint8_t *row;     /* scratch */
     uint8_t *handle;  /* the component that was looked for */
     uint8_t journal_space[FP_BON_ROW];
@@ -168,6 +167,12 @@ static inline uint32_t fp_bon_handle_at(const struct fp_bon_node *n)
 static inline uint32_t fp_bon_data_at(const struct fp_bon_node *n)
 {
     return fp_bon_handle_at(n) + n->handle_size;
+}
+
+/* Is there a journal to be applied? */
+static inline bool fp_bon_is_committed(const struct fp_bon *fs)
+{
+    return fs->journal[FP_BON_COUNT] != 0;
 }
 
 /* What the journal has: the row that changes, and the one with its content. */

@@ -15,11 +15,15 @@
  */
 #include "core/fs/bonsai/bon.h"
 
+/* From here on reads see what the journal says; so it is made to happen, now
+ * or with the next change. */
 static void apply(struct fp_bon *fs)
 {
     uint32_t count = fs->journal[FP_BON_COUNT];
 
     fs->has_changed = true;
+    if (!fp_bon_is_same(fs, fp_bon_head(fs), fs->journal))
+        fp_bon_put_row(fs, fp_bon_head(fs), fs->journal);
     for (uint32_t i = 0; i < count; i++) {
         fp_bon_get(fs, fp_bon_source(fs, i), 0, fs->row, FP_BON_ROW);
         fp_bon_put_row(fs, fp_bon_target(fs, i), fs->row);
@@ -27,12 +31,12 @@ static void apply(struct fp_bon *fs)
     fp_bon_erase(fs, fp_bon_head(fs));
     if (fs->err)
         return;
-    fs->is_committed = false;
     fs->journal[FP_BON_COUNT] = 0;
     fs->err = fp_bdev_sync(fs->dev);
 }
 
-/* What a cut left: its sources are in nobody's way, but are to be blank. */
+/* What a cut or an error left: its sources are in nobody's way, but are to be
+ * blank. */
 static void recover(struct fp_bon *fs)
 {
     uint32_t count = fs->journal[FP_BON_COUNT];
@@ -45,10 +49,7 @@ static void recover(struct fp_bon *fs)
 
 void fp_bon_begin(struct fp_bon *fs)
 {
-    if (fs->is_lost)
-        fp_bon_load_journal(fs);
-    fs->is_lost = fs->err != FP_OK;
-    if (fs->is_committed)
+    if (fp_bon_is_committed(fs))
         recover(fs);
     fp_bon_map(fs);
     /* The original put a file where the journal's head goes. */
@@ -88,11 +89,5 @@ void fp_bon_commit(struct fp_bon *fs)
     if (fs->err || fs->moves == 0)
         return;
     compose_head(fs);
-    fp_bon_put_row(fs, fp_bon_head(fs), fs->journal);
-    fs->is_lost = fs->err != FP_OK; /* whether it is there, flash knows */
-    fs->is_committed = !fs->is_lost;
-    if (fs->is_lost)
-        fs->journal[FP_BON_COUNT] = 0;
-    else
-        apply(fs);
+    apply(fs);
 }

@@ -108,6 +108,6 @@ int fp_bon_statfs(struct fp_mount *mnt, struct fp_statfs *st)
         st->free = (fs->free - FP_BON_KEEP) * FP_BON_ROW;
     st->name_max = FP_BON_NAME_MAX;
     memcpy(st->version, "0.1", 4);
-    st->needs_repair = fs->is_committed;
+    st->needs_repair = fp_bon_is_committed(fs);
     return fp_bon_result(fs);
 }

@@ -182,9 +182,8 @@ void fp_bon_load_journal(struct fp_bon *fs)
     uint8_t *head = fs->journal;
 
     fp_bon_get(fs, fp_bon_head(fs), 0, head, FP_BON_ROW);
-    fs->is_committed = memcmp(head + 3, "\0\0\0\0\0journal", 12) == 0 &&
-                       are_moves_sane(fs) &&
-                       fp_bon_journal_crc(fs) == fp_get_le32(head + 15);
-    if (!fs->is_committed)
+    if (memcmp(head + 3, "\0\0\0\0\0journal", 12) != 0 ||
+        !are_moves_sane(fs) ||
+        fp_bon_journal_crc(fs) != fp_get_le32(head + 15))
         head[FP_BON_COUNT] = 0;
 }

@@ -67,7 +67,7 @@ int fp_bon_end(struct fp_bon *fs)
     fs->is_mapped = false;
     fs->moves = 0;
     /* What a journal may still need stays. */
-    if (fs->is_lost || fs->is_committed)
+    if (fp_bon_is_committed(fs))
         return err;
     fp_bon_map(fs);
     for (uint32_t row = 0; row < fp_bon_head(fs) && !fs->err; row++)
