@@ -37,7 +37,8 @@
 #define FP_BON_KEEP     6u /* rows that stay free, for the next journal */
 /* What the journal's one row has room for. */
 #define FP_BON_JOURNAL 24u /* bytes of its head before the moves */
-#define FP_BON_COUNT   23u /* where their number is */
+#define FP_BON_START   19u /* where that of the partition is, */
+#define FP_BON_COUNT   23u /* and the number of moves */
 #define FP_BON_MOVES   58u
 
 /* What the map says of a row. */
@@ -224,7 +225,8 @@ bool fp_bon_kid_named(struct fp_bon *fs, const struct fp_bon_node *node,
 bool fp_bon_is_same(struct fp_bon *fs, uint32_t row, const uint8_t *want);
 /* Reads what a committed journal says. */
 void fp_bon_load_journal(struct fp_bon *fs);
-uint32_t fp_bon_journal_crc(struct fp_bon *fs);
+/* All of its head that follows from start, count and moves. */
+void fp_bon_compose_journal(struct fp_bon *fs);
 
 /* --- map.c, blocks.c --- */
 

@@ -70,24 +70,12 @@ void fp_bon_journal(struct fp_bon *fs, uint32_t row)
     fp_bon_put_row(fs, source, fs->row);
 }
 
-/* Source: the format page, The journal. */
-static void compose_head(struct fp_bon *fs)
-{
-    uint8_t *head = fs->journal;
-    uint8_t *end = fp_bon_move(fs, fs->moves);
-
-    memset(end, 0, FP_BON_ROW - (size_t)(end - head));
-    memcpy(head, "\7\0\0\0\0\0\0\0journal", 15);
-    head[1] = (uint8_t)(end - head - 15);
-    fp_bon_put_addr(fs, head + 19, 0);
-    head[FP_BON_COUNT] = fs->moves;
-    fp_put_le32(head + 15, fp_bon_journal_crc(fs));
-}
-
 void fp_bon_commit(struct fp_bon *fs)
 {
     if (fs->err || fs->moves == 0)
         return;
-    compose_head(fs);
+    fs->journal[FP_BON_COUNT] = fs->moves;
+    fp_bon_put_addr(fs, fs->journal + FP_BON_START, 0);
+    fp_bon_compose_journal(fs);
     apply(fs);
 }

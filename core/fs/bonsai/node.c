@@ -165,25 +165,32 @@ static bool are_moves_sane(const struct fp_bon *fs)
     return true;
 }
 
-uint32_t fp_bon_journal_crc(struct fp_bon *fs)
+/* Source: the format page, The journal. */
+void fp_bon_compose_journal(struct fp_bon *fs)
 {
-    uint32_t crc = UINT32_MAX, count = fs->journal[FP_BON_COUNT];
+    uint8_t *head = fs->journal;
+    uint32_t size = FP_BON_JOURNAL + 4u * head[FP_BON_COUNT];
+    uint32_t crc = UINT32_MAX;
 
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < head[FP_BON_COUNT]; i++) {
         fp_bon_get(fs, fp_bon_source(fs, i), 0, fs->row, FP_BON_ROW);
         crc = fp_crc32(crc, fs->row, FP_BON_ROW);
     }
-    return fp_crc32(crc, fs->journal + FP_BON_JOURNAL - 5, 5 + 4 * count);
+    crc = fp_crc32(crc, head + FP_BON_START, size - FP_BON_START);
+    memcpy(head, "\7\0\0\0\0\0\0\0journal", 15);
+    head[1] = (uint8_t)(size - 15);
+    fp_put_le32(head + 15, crc);
+    memset(head + size, 0, FP_BON_ROW - size);
 }
 
-/* Source: the format page, The journal. */
+/* It is one only if all of it is as it would be composed. */
 void fp_bon_load_journal(struct fp_bon *fs)
 {
-    uint8_t *head = fs->journal;
-
-    fp_bon_get(fs, fp_bon_head(fs), 0, head, FP_BON_ROW);
-    if (memcmp(head + 3, "\0\0\0\0\0journal", 12) != 0 ||
-        !are_moves_sane(fs) ||
-        fp_bon_journal_crc(fs) != fp_get_le32(head + 15))
-        head[FP_BON_COUNT] = 0;
+    fp_bon_get(fs, fp_bon_head(fs), 0, fs->journal, FP_BON_ROW);
+    if (are_moves_sane(fs)) {
+        fp_bon_compose_journal(fs);
+        if (fp_bon_is_same(fs, fp_bon_head(fs), fs->journal))
+            return;
+    }
+    fs->journal[FP_BON_COUNT] = 0;
 }
