@@ -197,11 +197,11 @@ static inline uint32_t fp_bon_source(const struct fp_bon *fs, uint32_t index)
 void fp_bon_fail(struct fp_bon *fs, int err);
 /* How the operation went. */
 int fp_bon_result(struct fp_bon *fs);
-/* What lies in a row, whatever a journal says. */
-void fp_bon_get(struct fp_bon *fs, uint32_t row, uint32_t at, void *buf,
-                uint32_t size);
-/* Where a row's content lies: what is in the journal is elsewhere. */
-uint32_t fp_bon_place(const struct fp_bon *fs, uint32_t row);
+/* What lies `off` bytes from the start, whatever a journal says. */
+void fp_bon_get(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size);
+/* A whole row, to fs->row. */
+void fp_bon_get_row(struct fp_bon *fs, uint32_t row);
+/* What lies there, or in a committed journal for it. */
 void fp_bon_read(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size);
 uint32_t fp_bon_size(const struct fp_bon_node *n);
 bool fp_bon_is_dir(const struct fp_bon_node *n);
@@ -310,6 +310,7 @@ void fp_bon_erase(struct fp_bon *fs, uint32_t row);
 void fp_bon_clear(struct fp_bon *fs, uint32_t row);
 /* Programs a row, erased before if it has to be. */
 void fp_bon_put_row(struct fp_bon *fs, uint32_t row, const uint8_t *buf);
+void fp_bon_copy_row(struct fp_bon *fs, uint32_t from, uint32_t to);
 /* The end of an operation: maps anew, and erases what was in use and is no
  * more. How it all went. */
 int fp_bon_end(struct fp_bon *fs);
@@ -317,7 +318,8 @@ int fp_bon_end(struct fp_bon *fs);
 /* journal.c */
 /* Before the first change: a journal that is committed is applied. */
 void fp_bon_begin(struct fp_bon *fs);
-/* The row is to get what is in fs->row: reads see that when it is committed. */
+/* The row is to get what is in fs->row, if that is not there: reads see it when
+ * it is committed. */
 void fp_bon_journal(struct fp_bon *fs, uint32_t row);
 /* All that was journalled happens, in one step. */
 void fp_bon_commit(struct fp_bon *fs);

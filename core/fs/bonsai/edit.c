@@ -40,7 +40,7 @@ static void put(struct fp_bon *fs)
 
     if (!fs->is_in_place)
         fp_bon_put_row(fs, row, fs->row);
-    else if (!fp_bon_is_same(fs, row, fs->row))
+    else
         fp_bon_journal(fs, row);
     memset(fs->row, 0, FP_BON_ROW);
 }
@@ -178,7 +178,7 @@ void fp_bon_move_node(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to,
         relink(fs, left, 0, from, 0);
     }
     while (to != from && fp_bon_kid(fs, &e->old, &index, &kid)) {
-        fp_bon_read(fs, kid.row * FP_BON_ROW, fs->row, FP_BON_ROW);
+        fp_bon_get_row(fs, kid.row);
         fp_bon_put_addr(fs, fs->row + 3, to);
         fp_bon_journal(fs, kid.row);
     }

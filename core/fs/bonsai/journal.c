@@ -25,8 +25,7 @@ static void apply(struct fp_bon *fs)
     if (!fp_bon_is_same(fs, fp_bon_head(fs), fs->journal))
         fp_bon_put_row(fs, fp_bon_head(fs), fs->journal);
     for (uint32_t i = 0; i < count; i++) {
-        fp_bon_get(fs, fp_bon_source(fs, i), 0, fs->row, FP_BON_ROW);
-        fp_bon_put_row(fs, fp_bon_target(fs, i), fs->row);
+        fp_bon_copy_row(fs, fp_bon_source(fs, i), fp_bon_target(fs, i));
     }
     fp_bon_erase(fs, fp_bon_head(fs));
     if (fs->err)
@@ -61,6 +60,8 @@ void fp_bon_journal(struct fp_bon *fs, uint32_t row)
 {
     uint32_t source;
 
+    if (fp_bon_is_same(fs, row, fs->row))
+        return;
     if (fs->moves == FP_BON_MOVES)
         fp_bon_fail(fs, FP_ERR_NOSPC);
     source = fp_bon_alloc(fs, 1, 1, 0);

@@ -21,6 +21,8 @@ static int enter(struct fp_bon *fs, struct fp_bon_place *place, bool for_create)
         place->rest = rest;
         return place->node.data_size > 0 ? FP_OK : FP_ERR_NOENT;
     }
+    if (place->node.handle_size == FP_BON_NO_FILE)
+        return FP_ERR_CORRUPT; /* the root is lost */
     if (!err && !fp_bon_kid_named(fs, &place->parent, &place->node))
         err = FP_ERR_NOENT;
     if (!err)
@@ -36,8 +38,7 @@ int fp_bon_find(struct fp_bon *fs, const char *path, bool for_create,
     int err = FP_OK, io_err;
 
     place->is_own_data = false;
-    if (!fp_bon_load(fs, FP_BON_ROOT, &place->node))
-        fp_bon_fail(fs, FP_ERR_CORRUPT); /* the root is lost */
+    fp_bon_load(fs, FP_BON_ROOT, &place->node);
     place->rest = fs->is_raw ? fp_bon_raw_path(path) : path;
     if (place->rest == NULL)
         err = FP_ERR_NOENT;
@@ -54,8 +55,10 @@ int fp_bon_find_file(struct fp_bon *fs, const char *path, uint32_t flags,
 {
     int err = fp_bon_find(fs, path, flags & FP_O_CREATE, place);
 
-    return !err && fp_bon_is_dir(&place->node) && !place->is_own_data &&
-                   !fs->is_raw
+    if (err)
+        return err;
+    return path[1] == '\0' || (fp_bon_is_dir(&place->node) &&
+                               !place->is_own_data && !fs->is_raw)
                ? FP_ERR_ISDIR
-               : err;
+               : FP_OK;
 }

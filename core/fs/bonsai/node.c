@@ -22,17 +22,21 @@ int fp_bon_result(struct fp_bon *fs)
     return err;
 }
 
-void fp_bon_get(struct fp_bon *fs, uint32_t row, uint32_t at, void *buf,
-                uint32_t size)
+void fp_bon_get(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size)
 {
     if (!fs->err)
-        fs->err =
-            fp_bdev_read(fs->dev, (fp_addr)row * FP_BON_ROW + at, buf, size);
+        fs->err = fp_bdev_read(fs->dev, off, buf, size);
     if (fs->err)
         memset(buf, 0, size);
 }
 
-uint32_t fp_bon_place(const struct fp_bon *fs, uint32_t row)
+void fp_bon_get_row(struct fp_bon *fs, uint32_t row)
+{
+    fp_bon_get(fs, row * FP_BON_ROW, fs->row, FP_BON_ROW);
+}
+
+/* Where a row's content lies: what is in the journal is elsewhere. */
+static uint32_t place_of(const struct fp_bon *fs, uint32_t row)
 {
     const uint8_t *at = fp_bon_move(fs, 0);
 
@@ -51,7 +55,8 @@ void fp_bon_read(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size)
 
         if (n > size)
             n = size;
-        fp_bon_get(fs, fp_bon_place(fs, off / FP_BON_ROW), at, dst, n);
+        fp_bon_get(fs, place_of(fs, off / FP_BON_ROW) * FP_BON_ROW + at, dst,
+                   n);
         dst += n;
         off += n;
         size -= n;
@@ -144,7 +149,7 @@ bool fp_bon_is_same(struct fp_bon *fs, uint32_t row, const uint8_t *want)
     uint8_t buf[32];
 
     for (uint32_t at = 0; at < FP_BON_ROW; at += sizeof buf) {
-        fp_bon_get(fs, row, at, buf, sizeof buf);
+        fp_bon_get(fs, row * FP_BON_ROW + at, buf, sizeof buf);
         for (uint32_t i = 0; i < sizeof buf; i++)
             if (buf[i] != (want != NULL ? want[at + i] : 0xff))
                 return false;
@@ -173,7 +178,7 @@ void fp_bon_compose_journal(struct fp_bon *fs)
     uint32_t crc = UINT32_MAX;
 
     for (uint32_t i = 0; i < head[FP_BON_COUNT]; i++) {
-        fp_bon_get(fs, fp_bon_source(fs, i), 0, fs->row, FP_BON_ROW);
+        fp_bon_get_row(fs, fp_bon_source(fs, i));
         crc = fp_crc32(crc, fs->row, FP_BON_ROW);
     }
     crc = fp_crc32(crc, head + FP_BON_START, size - FP_BON_START);
@@ -186,7 +191,7 @@ void fp_bon_compose_journal(struct fp_bon *fs)
 /* It is one only if all of it is as it would be composed. */
 void fp_bon_load_journal(struct fp_bon *fs)
 {
-    fp_bon_get(fs, fp_bon_head(fs), 0, fs->journal, FP_BON_ROW);
+    fp_bon_get(fs, fp_bon_head(fs) * FP_BON_ROW, fs->journal, FP_BON_ROW);
     if (are_moves_sane(fs)) {
         fp_bon_compose_journal(fs);
         if (fp_bon_is_same(fs, fp_bon_head(fs), fs->journal))

@@ -60,6 +60,12 @@ void fp_bon_put_row(struct fp_bon *fs, uint32_t row, const uint8_t *buf)
             fp_bdev_prog(fs->dev, (fp_addr)row * FP_BON_ROW, buf, FP_BON_ROW);
 }
 
+void fp_bon_copy_row(struct fp_bon *fs, uint32_t from, uint32_t to)
+{
+    fp_bon_get_row(fs, from);
+    fp_bon_put_row(fs, to, fs->row);
+}
+
 int fp_bon_end(struct fp_bon *fs)
 {
     int err = fp_bon_result(fs), map_err;

@@ -20,10 +20,8 @@ void fp_bon_shadow_move(struct fp_bon *fs, struct fp_file *file, uint32_t count)
         want = count;
     }
     to = fp_bon_alloc(fs, want, count, FP_BON_KEEP);
-    for (uint32_t i = 0; i < f->shadow_done; i++) {
-        fp_bon_get(fs, f->shadow + i, 0, fs->row, FP_BON_ROW);
-        fp_bon_put_row(fs, to + i, fs->row);
-    }
+    for (uint32_t i = 0; i < f->shadow_done; i++)
+        fp_bon_copy_row(fs, f->shadow + i, to + i);
     if (fs->err)
         return;
     f->shadow = to;
@@ -78,7 +76,7 @@ static void cache(struct fp_bon *fs, struct fp_file *file, uint32_t index)
         return;
     memset(f->buf, 0, FP_BON_ROW);
     if (index < f->shadow_done)
-        fp_bon_get(fs, f->shadow + index, 0, f->buf, FP_BON_ROW);
+        fp_bon_get(fs, (f->shadow + index) * FP_BON_ROW, f->buf, FP_BON_ROW);
     f->cached = fs->err ? FP_BON_NOTHING : index;
 }
 

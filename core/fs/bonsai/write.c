@@ -134,17 +134,28 @@ int32_t fp_bon_write(struct fp_file *file, const void *buf, uint32_t size)
     return fs->err ? give_up(fs, file) : FP_OK;
 }
 
+/* There is no place for a time. */
+int fp_bon_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
+{
+    struct fp_bon_file *f = fp_bon_file_of(file);
+
+    (void)meta;
+    if (f->is_stale)
+        return FP_ERR_STALE;
+    if (!f->is_dirty)
+        return FP_OK;
+    return f->is_gone ? FP_ERR_NOENT
+                      : fp_bon_publish(fp_bon_of(file->mnt), file);
+}
+
+/* What is staged comes to flash. */
 int fp_bon_fsync(struct fp_file *file)
 {
     struct fp_bon *fs = fp_bon_of(file->mnt);
     struct fp_bon_file *f = fp_bon_file_of(file);
 
-    if (f->is_stale)
-        return FP_ERR_STALE;
-    if (!f->is_dirty)
-        return FP_OK;
-    if (!(file->flags & FP_O_STAGE))
-        return f->is_gone ? FP_ERR_NOENT : fp_bon_publish(fs, file);
+    if (!(file->flags & FP_O_STAGE) || !f->is_dirty)
+        return fp_bon_file_commit(file, NULL);
     fp_bon_begin(fs);
     fp_bon_shadow_finish(fs, file, f->parent);
     if (fs->err)
@@ -167,15 +178,6 @@ int fp_bon_reserve(struct fp_file *file, uint64_t size)
     if (!fs->err)
         f->expect = (uint32_t)size;
     return fp_bon_result(fs);
-}
-
-/* There is no place for a time. */
-int fp_bon_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
-{
-    (void)meta;
-    return fp_bon_file_of(file)->is_stale
-               ? FP_ERR_STALE
-               : fp_bon_publish(fp_bon_of(file->mnt), file);
 }
 
 int fp_bon_close(struct fp_file *file)
