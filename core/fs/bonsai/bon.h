@@ -239,9 +239,9 @@ int fp_bon_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx);
 
 /* --- name.c --- */
 
-/* Decodes the path's first component to fs->handle; what lies behind it.
- * FP_ERR_INVAL: it is ".data", which is no handle. */
-int fp_bon_component(struct fp_bon *fs, const char *path, const char **rest);
+/* Decodes the path's first component to fs->handle; what lies behind it. False:
+ * it is ".data", which is no handle. */
+bool fp_bon_component(struct fp_bon *fs, const char *path, const char **rest);
 /* The name to show for a node; cut where it is too long. */
 void fp_bon_show(struct fp_bon *fs, const struct fp_bon_node *node,
                  struct fp_dirent *entry);
@@ -253,13 +253,13 @@ int fp_bon_readdir_raw(struct fp_bon *fs, struct fp_bon_dir *d,
 
 /* --- lookup.c --- */
 
-/* FP_ERR_NOENT: place has what there is. `for_create`: a file without data may
- * become a directory. */
-int fp_bon_find(struct fp_bon *fs, const char *path, bool for_create,
-                struct fp_bon_place *place);
-/* The same, and it is a file; `flags` are those of open. */
-int fp_bon_find_file(struct fp_bon *fs, const char *path, uint32_t flags,
-                     struct fp_bon_place *place);
+/* Is it there? Else place has what there is. `for_create`: that is no error, and
+ * a file without data may become a directory. */
+bool fp_bon_find(struct fp_bon *fs, const char *path, bool for_create,
+                 struct fp_bon_place *place);
+/* The same, FP_ERR_ISDIR if it is no file; `flags` are those of open. */
+bool fp_bon_find_file(struct fp_bon *fs, const char *path, uint32_t flags,
+                      struct fp_bon_place *place);
 
 /* --- mount.c --- */
 

@@ -11,7 +11,8 @@ int fp_bon_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st)
     struct fp_bon_place place;
     int err;
 
-    err = fp_bon_find_file(fs, path, 0, &place);
+    (void)fp_bon_find_file(fs, path, 0, &place);
+    err = fp_bon_result(fs);
     st->size = place.node.data_size;
     if (err != FP_ERR_ISDIR)
         return err;
@@ -30,8 +31,10 @@ int fp_bon_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
     struct fp_bon *fs = fp_bon_of(mnt);
     struct fp_bon_dir *d = dir_of(dir);
     struct fp_bon_place place;
-    int err = fp_bon_find_file(fs, path, 0, &place);
+    int err;
 
+    (void)fp_bon_find_file(fs, path, 0, &place);
+    err = fp_bon_result(fs);
     if (err != FP_ERR_ISDIR)
         return err ? err : FP_ERR_NOTDIR;
     if (fs->is_raw)

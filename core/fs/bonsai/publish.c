@@ -31,7 +31,7 @@ static uint32_t make_parents(struct fp_bon *fs, const char *rest,
     while (row != record && !fs->err) {
         struct fp_bon_edit e = { .node.parent = *parent, .handle = fs->handle };
 
-        fp_bon_fail(fs, fp_bon_component(fs, rest, &rest));
+        (void)fp_bon_component(fs, rest, &rest);
         rest++;
         e.node.handle_size = fs->handle_size;
         e.put = next_row(fs, rest, record);
@@ -42,8 +42,8 @@ static uint32_t make_parents(struct fp_bon *fs, const char *rest,
     return first;
 }
 
-static int find(struct fp_bon *fs, struct fp_bon_file *f,
-                struct fp_bon_place *place)
+static bool find(struct fp_bon *fs, struct fp_bon_file *f,
+                 struct fp_bon_place *place)
 {
     if (f->node == 0)
         return fp_bon_find(fs, (const char *)f->buf + FP_BON_ROW, true, place);
@@ -52,7 +52,7 @@ static int find(struct fp_bon *fs, struct fp_bon_file *f,
     fp_bon_load(fs, f->node, &place->node);
     fp_bon_load(fs, f->is_own_data ? f->node : place->node.parent,
                 &place->parent);
-    return FP_OK;
+    return true;
 }
 
 /* Finds its place, and makes room there. What it will replace, 0: nothing. */
@@ -60,20 +60,16 @@ static uint32_t prepare(struct fp_bon *fs, struct fp_file *file,
                         struct fp_bon_place *place)
 {
     uint32_t old, more;
-    int err;
 
     do {
-        err = find(fs, fp_bon_file_of(file), place);
-        old = err ? 0 : place->node.row;
-        more = old == 0 ? 4 : 0;
-        if (place->is_own_data) {
+        bool is_there = find(fs, fp_bon_file_of(file), place);
+
+        old = is_there ? place->node.row : 0;
+        more = is_there ? 0 : 4;
+        if (place->is_own_data)
             more = file->size - place->node.data_size;
-            err = FP_OK;
-        } else if (old != 0 && fp_bon_is_dir(&place->node)) {
-            err = FP_ERR_ISDIR;
-        }
-        if (err != FP_ERR_NOENT)
-            fp_bon_fail(fs, err);
+        else if (is_there && fp_bon_is_dir(&place->node))
+            fp_bon_fail(fs, FP_ERR_ISDIR);
     } while (!fs->err && fp_bon_room(fs, &place->parent, more));
     return old;
 }

@@ -13,8 +13,7 @@ static int remove_at(struct fp_mount *mnt, const char *path, bool all)
     struct fp_bon_edit e;
 
     fp_bon_begin(fs);
-    if (!fs->err)
-        fs->err = fp_bon_find(fs, path, false, &place);
+    (void)fp_bon_find(fs, path, false, &place);
     if (fs->err)
         return fp_bon_result(fs);
     if (!all && !place.is_own_data && fp_bon_has_kids(fs, &place.node))
@@ -60,28 +59,22 @@ static int may_replace(struct fp_bon *fs, const struct move *m)
 }
 
 /* Both ends; the wanted handle is in fs->handle then. */
-static int find_both(struct fp_bon *fs, struct move *m)
+static void find_both(struct fp_bon *fs, struct move *m)
 {
-    int err = fp_bon_find(fs, m->from_path, false, &m->from);
-
-    if (err)
-        return err;
-    if (m->from.is_own_data)
-        return FP_ERR_NOTSUP;
-    err = fp_bon_find(fs, m->to_path, true, &m->to);
-    m->old = m->to.node.row == m->from.node.row ? 0 : m->to.node.row;
-    if (err)
-        m->old = 0;
-    if (m->to.is_own_data)
-        return FP_ERR_NOTSUP;
-    if (!err)
-        err = may_replace(fs, m);
-    else if (err == FP_ERR_NOENT && strchr(m->to.rest, '/') == NULL)
-        err = fp_bon_component(fs, m->to.rest, &m->to.rest);
+    m->old = 0;
+    (void)fp_bon_find(fs, m->from_path, false, &m->from);
+    if (fp_bon_find(fs, m->to_path, true, &m->to)) {
+        fp_bon_fail(fs, may_replace(fs, m));
+        if (m->to.node.row != m->from.node.row)
+            m->old = m->to.node.row;
+    } else if (strchr(m->to.rest, '/') != NULL) {
+        fp_bon_fail(fs, FP_ERR_NOENT);
+    }
+    if (m->from.is_own_data || m->to.is_own_data)
+        fp_bon_fail(fs, FP_ERR_NOTSUP);
     /* Who is writing it would take its old handle again. */
-    if (!err && fp_bon_tell_moved(fs, m->from.node.row, m->from.node.row, true))
-        err = FP_ERR_BUSY;
-    return err;
+    if (fp_bon_tell_moved(fs, m->from.node.row, m->from.node.row, true))
+        fp_bon_fail(fs, FP_ERR_BUSY);
 }
 
 /* The node gets its new handle and parent: where it is, if it has children. */
@@ -122,7 +115,7 @@ int fp_bon_rename(struct fp_mount *mnt, const char *from, const char *to,
     m.flags = flags;
     fp_bon_begin(fs);
     do {
-        fp_bon_fail(fs, find_both(fs, &m));
+        find_both(fs, &m);
     } while (!fs->err && make_room(fs, &m));
     if (!fs->err)
         move(fs, &m);

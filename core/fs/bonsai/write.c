@@ -14,8 +14,9 @@ static char *path_of(const struct fp_bon_file *f)
  * fs->handle. */
 static void check_rest(struct fp_bon *fs, const char *rest)
 {
-    for (; *rest != '\0' && !fs->err; rest += *rest == '/')
-        fp_bon_fail(fs, fp_bon_component(fs, rest, &rest));
+    for (; !fs->err && *rest != '\0'; rest += *rest == '/')
+        if (!fp_bon_component(fs, rest, &rest))
+            fp_bon_fail(fs, FP_ERR_INVAL);
 }
 
 /* A name that is not there, or is to be replaced: kept until it is taken. */
@@ -36,15 +37,11 @@ int fp_bon_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     struct fp_bon *fs = fp_bon_of(mnt);
     struct fp_bon_file *f = fp_bon_file_of(file);
     struct fp_bon_place place;
-    int err = fp_bon_find_file(fs, path, flags, &place);
-    bool is_there = err == FP_OK;
+    bool is_there = fp_bon_find_file(fs, path, flags, &place);
 
     if (is_there && flags & FP_O_EXCL)
-        return FP_ERR_EXIST;
-    if (err == FP_ERR_NOENT && flags & FP_O_CREATE)
-        check_rest(fs, place.rest);
-    else
-        fp_bon_fail(fs, err);
+        fp_bon_fail(fs, FP_ERR_EXIST);
+    check_rest(fs, place.rest);
     fp_bon_claim(fs, file, &place);
     if (fs->err)
         return fp_bon_result(fs);
