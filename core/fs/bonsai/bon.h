@@ -207,12 +207,10 @@ uint32_t fp_bon_size(const struct fp_bon_node *n);
 bool fp_bon_is_dir(const struct fp_bon_node *n);
 /* Is there a record that begins in `row`? */
 bool fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node);
-/* The row that the node lists as its index'th child, 0 for none of ours. */
-uint32_t fp_bon_listed(struct fp_bon *fs, const struct fp_bon_node *node,
-                       uint32_t index);
-/* Is there a record in that row that names the node as its parent? */
-bool fp_bon_is_kid(struct fp_bon *fs, const struct fp_bon_node *node,
-                   uint32_t row, struct fp_bon_node *kid);
+/* The row that the node lists as its index'th child, 0 for none of ours; no
+ * child, with kid->row 0, if no record there names the node as its parent. */
+uint32_t fp_bon_kid_at(struct fp_bon *fs, const struct fp_bon_node *node,
+                       uint32_t index, struct fp_bon_node *kid);
 /* The next child of those, from the index'th on; *index becomes that behind
  * it. */
 bool fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
@@ -363,8 +361,7 @@ void fp_bon_shadow_trim(struct fp_bon *fs, struct fp_file *file);
 void fp_bon_shadow(struct fp_bon *fs, struct fp_file *file, uint32_t off,
                    uint32_t size, const uint8_t *from, uint8_t *to);
 /* Its head becomes right, and all of it lies on flash. */
-void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file,
-                          uint32_t parent);
+void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file);
 /* To where `count` rows are free, which become its. */
 void fp_bon_shadow_move(struct fp_bon *fs, struct fp_file *file,
                         uint32_t count);

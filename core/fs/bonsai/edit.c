@@ -73,15 +73,12 @@ static void add(struct fp_bon *fs, const uint8_t *buf, uint32_t off,
 static uint32_t kid_of(struct fp_bon *fs, const struct fp_bon_edit *e,
                        uint32_t index)
 {
-    uint32_t row = fp_bon_listed(fs, &e->old, index);
     struct fp_bon_node kid;
+    uint32_t row = fp_bon_kid_at(fs, &e->old, index, &kid);
 
     if (row == e->swap)
         return e->put;
-    return row != e->drop && row != e->put &&
-                   fp_bon_is_kid(fs, &e->old, row, &kid)
-               ? row
-               : 0;
+    return row == e->drop || row == e->put ? 0 : kid.row;
 }
 
 /* Listings skip nothing for what goes. */

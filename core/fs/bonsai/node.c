@@ -95,29 +95,29 @@ bool fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node)
            fp_bon_size(node) <= (fs->rows - row) * FP_BON_ROW;
 }
 
-uint32_t fp_bon_listed(struct fp_bon *fs, const struct fp_bon_node *node,
-                       uint32_t index)
+uint32_t fp_bon_kid_at(struct fp_bon *fs, const struct fp_bon_node *node,
+                       uint32_t index, struct fp_bon_node *kid)
 {
     uint8_t addr[4];
+    uint32_t row;
 
     fp_bon_read(fs, fp_bon_data_at(node) + node->data_size + 4 * index, addr,
                 sizeof addr);
-    return row_of(fs, addr);
-}
-
-bool fp_bon_is_kid(struct fp_bon *fs, const struct fp_bon_node *node,
-                   uint32_t row, struct fp_bon_node *kid)
-{
-    return row > FP_BON_ROOT && fp_bon_load(fs, row, kid) &&
-           kid->parent == node->row;
+    row = row_of(fs, addr);
+    if (!fp_bon_load(fs, row, kid) || row <= FP_BON_ROOT ||
+        kid->parent != node->row)
+        kid->row = 0;
+    return row;
 }
 
 bool fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
                 uint32_t *index, struct fp_bon_node *kid)
 {
-    while (*index < node->kids)
-        if (fp_bon_is_kid(fs, node, fp_bon_listed(fs, node, (*index)++), kid))
+    while (*index < node->kids) {
+        fp_bon_kid_at(fs, node, (*index)++, kid);
+        if (kid->row != 0)
             return true;
+    }
     return false;
 }
 

@@ -79,25 +79,25 @@ int fp_bon_publish(struct fp_bon *fs, struct fp_file *file)
     struct fp_bon_file *f = fp_bon_file_of(file);
     struct fp_bon_place place;
     struct fp_bon_edit e;
-    uint32_t old, parent, row;
+    uint32_t old, row;
 
     fp_bon_begin(fs);
-    fp_bon_shadow_finish(fs, file, f->parent);
+    fp_bon_shadow_finish(fs, file);
     old = prepare(fs, file, &place);
     if (fs->err)
         return fp_bon_end(fs);
-    parent = place.parent.row;
-    fp_bon_edit_begin(fs, &e, parent);
-    row = parent;
+    fp_bon_edit_begin(fs, &e, place.parent.row);
+    row = e.old.row;
+    f->parent = row;
     if (place.is_own_data) {
-        old = parent;
+        old = row;
         e.data_at = f->shadow * FP_BON_ROW + FP_BON_HEAD + f->handle_size;
         e.node.data_size = file->size;
     } else {
         row = f->shadow;
         e.swap = old;
-        e.put = make_parents(fs, place.rest, row, &parent);
-        fp_bon_shadow_finish(fs, file, parent);
+        e.put = make_parents(fs, place.rest, row, &f->parent);
+        fp_bon_shadow_finish(fs, file);
     }
     fp_bon_edit(fs, &e, e.old.row);
     if (fs->err)

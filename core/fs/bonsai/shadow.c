@@ -129,14 +129,12 @@ static void put_head(struct fp_bon *fs, struct fp_file *file)
                       head, NULL);
 }
 
-void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file,
-                          uint32_t parent)
+void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file)
 {
     struct fp_bon_file *f = fp_bon_file_of(file);
 
     f->expect = file->size;
     grow(fs, file, fp_bon_rows(FP_BON_HEAD + f->handle_size + f->expect));
-    f->parent = parent;
     put_head(fs, file);
     flush(fs, file);
 }

@@ -154,7 +154,7 @@ int fp_bon_fsync(struct fp_file *file)
     if (!(file->flags & FP_O_STAGE) || !f->is_dirty)
         return fp_bon_file_commit(file, NULL);
     fp_bon_begin(fs);
-    fp_bon_shadow_finish(fs, file, f->parent);
+    fp_bon_shadow_finish(fs, file);
     if (fs->err)
         return give_up(fs, file);
     f->cached = FP_BON_NOTHING;
