@@ -331,13 +331,12 @@ void fp_bon_put_head(const struct fp_bon *fs, uint8_t head[FP_BON_HEAD],
 void fp_bon_edit_begin(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t row);
 /* Writes the record to rows of its own; or where it is, through the journal. */
 void fp_bon_edit(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to);
-/* The node e->old becomes that in `to`, which is the same or for one without
- * children any, with the handle and parent that `e` says. Directory `left`
- * loses it and e->node.parent, which may be the same, gets it, in the same
- * place of its list then or in that of `old`, which goes. All of that
- * happens. */
+/* The node e->old becomes that in `to`, which is the same or any, with the
+ * handle and parent that `e` says. Its parent loses it and e->node.parent, which
+ * may be the same, gets it, in the same place of its list then or in that of
+ * `old`, which goes. All of that happens. */
 void fp_bon_move_node(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to,
-                      uint32_t left, uint32_t old);
+                      uint32_t old);
 /* Takes rows for such a record. */
 uint32_t fp_bon_alloc_node(struct fp_bon *fs, const struct fp_bon_node *node);
 /* Makes room for `more` bytes where the record is. True: another one was moved

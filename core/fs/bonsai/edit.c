@@ -68,50 +68,56 @@ static void add(struct fp_bon *fs, const uint8_t *buf, uint32_t off,
     }
 }
 
-/* What becomes of the index'th address in the list; 0: it goes. So does one of
- * no child: it could become one. */
+/* What becomes of the index'th address in the list, or comes behind the last; 0:
+ * nothing. So it is with one of no child: it could become one. */
 static uint32_t kid_of(struct fp_bon *fs, const struct fp_bon_edit *e,
                        uint32_t index)
 {
     struct fp_bon_node kid;
-    uint32_t row = fp_bon_kid_at(fs, &e->old, index, &kid);
+    uint32_t row;
 
+    if (index == e->old.kids)
+        return e->swap == 0 ? e->put : 0;
+    row = fp_bon_kid_at(fs, &e->old, index, &kid);
     if (row == e->swap)
         return e->put;
     return row == e->drop || row == e->put ? 0 : kid.row;
 }
 
-/* Listings skip nothing for what goes. */
-static void count_kids(struct fp_bon *fs, struct fp_bon_edit *e)
+/* Listings skip nothing for the index'th child, which goes. */
+static void step_back(struct fp_bon *fs, uint32_t dir, uint32_t index)
+{
+    for (struct fp_bon_dir *d = fs->dirs; d != NULL; d = d->next)
+        if (d->node == dir && d->index > index)
+            d->index--;
+}
+
+/* The addresses of the children as they will be: added to the record, or only
+ * counted. */
+static void list_kids(struct fp_bon *fs, struct fp_bon_edit *e, bool adds)
 {
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < e->old.kids; i++) {
-        if (kid_of(fs, e, i) != 0) {
+    for (uint32_t i = 0; i <= e->old.kids; i++) {
+        uint32_t row = kid_of(fs, e, i);
+        uint8_t addr[4];
+
+        fp_bon_put_addr(fs, addr, row);
+        if (row != 0)
             count++;
-            continue;
-        }
-        for (struct fp_bon_dir *d = fs->dirs; d != NULL; d = d->next)
-            if (d->node == e->old.row && d->index > count)
-                d->index--;
+        else if (!adds)
+            step_back(fs, e->old.row, count);
+        if (row != 0 && adds)
+            add(fs, addr, 0, sizeof addr);
     }
-    count += e->put != 0 && e->swap == 0;
     if (count > FP_BON_KIDS_MAX)
         fp_bon_fail(fs, FP_ERR_NOSPC);
     e->node.kids = (uint8_t)count;
 }
 
-static void add_kid(struct fp_bon *fs, uint32_t row)
-{
-    uint8_t addr[4];
-
-    fp_bon_put_addr(fs, addr, row);
-    add(fs, addr, 0, row != 0 ? sizeof addr : 0);
-}
-
 void fp_bon_edit(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to)
 {
-    count_kids(fs, e);
+    list_kids(fs, e, false);
     fs->to = to;
     fs->is_in_place = to == e->old.row;
     memset(fs->row, 0, FP_BON_ROW);
@@ -119,10 +125,7 @@ void fp_bon_edit(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to)
     fs->at = FP_BON_HEAD;
     add(fs, e->handle, fp_bon_handle_at(&e->old), e->node.handle_size);
     add(fs, NULL, e->data_at, e->node.data_size);
-    for (uint32_t i = 0; i < e->old.kids; i++)
-        add_kid(fs, kid_of(fs, e, i));
-    if (e->swap == 0)
-        add_kid(fs, e->put);
+    list_kids(fs, e, true);
     if (fs->at % FP_BON_ROW != 0)
         put(fs);
 }
@@ -162,9 +165,9 @@ static void relink(struct fp_bon *fs, uint32_t dir, uint32_t swap,
 }
 
 void fp_bon_move_node(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to,
-                      uint32_t left, uint32_t old)
+                      uint32_t old)
 {
-    uint32_t from = e->old.row, index = 0;
+    uint32_t from = e->old.row, left = e->old.parent, index = 0;
     struct fp_bon_node kid;
 
     fp_bon_edit(fs, e, to);
@@ -198,8 +201,7 @@ static void evict(struct fp_bon *fs, uint32_t row)
         struct fp_bon_edit e;
 
         fp_bon_edit_begin(fs, &e, row);
-        fp_bon_move_node(fs, &e, fp_bon_alloc_node(fs, &e.node), e.node.parent,
-                         0);
+        fp_bon_move_node(fs, &e, fp_bon_alloc_node(fs, &e.node), 0);
         return;
     }
     for (uint32_t i = 0; i < fs->max_files; i++) {

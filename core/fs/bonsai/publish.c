@@ -84,8 +84,6 @@ int fp_bon_publish(struct fp_bon *fs, struct fp_file *file)
     fp_bon_begin(fs);
     fp_bon_shadow_finish(fs, file);
     old = prepare(fs, file, &place);
-    if (fs->err)
-        return fp_bon_end(fs);
     fp_bon_edit_begin(fs, &e, place.parent.row);
     row = e.old.row;
     f->parent = row;

@@ -89,7 +89,7 @@ static void move(struct fp_bon *fs, const struct move *m)
     e.node.handle_size = fs->handle_size;
     if (e.node.kids == 0)
         row = fp_bon_alloc_node(fs, &e.node);
-    fp_bon_move_node(fs, &e, row, m->from.parent.row, m->old);
+    fp_bon_move_node(fs, &e, row, m->old);
 }
 
 /* Makes it where entries get longer. True: find both again. */
