@@ -300,7 +300,7 @@ int fp_bon_step_ro(struct fp_mount *mnt, struct fp_step *step);
  * fs->free. */
 uint32_t fp_bon_run(struct fp_bon *fs, uint32_t want, uint32_t *row);
 /* Takes the first `count` rows of such a run, so that fewer than `keep` do not
- * stay free. FP_ERR_NOSPC, then it is 0. */
+ * stay free. FP_ERR_NOSPC; after an error it is 0. */
 uint32_t fp_bon_alloc(struct fp_bon *fs, uint32_t want, uint32_t count,
                       uint32_t keep);
 void fp_bon_erase(struct fp_bon *fs, uint32_t row);

@@ -37,10 +37,6 @@ int fp_bon_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
     err = fp_bon_result(fs);
     if (err != FP_ERR_ISDIR)
         return err ? err : FP_ERR_NOTDIR;
-    if (fs->is_raw)
-        fp_bon_map(fs);
-    if (fs->err)
-        return fp_bon_result(fs);
     d->node = place.node.row;
     d->next = fs->dirs;
     fs->dirs = d;

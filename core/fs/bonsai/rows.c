@@ -30,10 +30,10 @@ uint32_t fp_bon_alloc(struct fp_bon *fs, uint32_t want, uint32_t count,
 {
     uint32_t row = 0;
 
-    if (fp_bon_run(fs, want, &row) < count || fs->free < count + keep) {
+    if (fp_bon_run(fs, want, &row) < count || fs->free < count + keep)
         fp_bon_fail(fs, FP_ERR_NOSPC);
+    if (fs->err)
         return 0;
-    }
     fp_bon_take(fs, row, count);
     return row;
 }

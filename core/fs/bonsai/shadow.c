@@ -124,9 +124,10 @@ static void put_head(struct fp_bon *fs, struct fp_file *file)
 
     fp_bon_put_head(fs, head, &n);
     cache(fs, file, 0);
-    if (!fs->err && memcmp(f->buf, head, sizeof head) != 0)
-        fp_bon_shadow(fs, file, -FP_BON_HEAD - f->handle_size, sizeof head,
-                      head, NULL);
+    if (fs->err || memcmp(f->buf, head, sizeof head) == 0)
+        return;
+    memcpy(f->buf, head, sizeof head);
+    f->is_buf_dirty = true;
 }
 
 void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file)

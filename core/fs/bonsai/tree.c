@@ -14,10 +14,8 @@ static int remove_at(struct fp_mount *mnt, const char *path, bool all)
 
     fp_bon_begin(fs);
     (void)fp_bon_find(fs, path, false, &place);
-    if (fs->err)
-        return fp_bon_result(fs);
     if (!all && !place.is_own_data && fp_bon_has_kids(fs, &place.node))
-        return FP_ERR_NOTEMPTY;
+        fp_bon_fail(fs, FP_ERR_NOTEMPTY);
     fp_bon_edit_begin(fs, &e, place.parent.row);
     if (place.is_own_data)
         e.node.data_size = 0;

@@ -59,13 +59,15 @@ int fp_bon_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     return fp_bon_result(fs);
 }
 
-/* After a failure there is what there was at the last fsync; what has no name
- * yet is not there at all. */
-static int give_up(struct fp_bon *fs, struct fp_file *file)
+/* How a write went. After a failure there is what there was at the last fsync;
+ * what has no name yet is not there at all. */
+static int outcome(struct fp_bon *fs, struct fp_file *file)
 {
     struct fp_bon_file *f = fp_bon_file_of(file);
     int err = fp_bon_result(fs);
 
+    if (!err)
+        return FP_OK;
     fp_bon_shadow_drop(f);
     file->size = 0;
     f->is_stale |= f->node == 0;
@@ -113,7 +115,7 @@ int fp_bon_truncate(struct fp_file *file, uint64_t size)
     if (from < to)
         fp_bon_shadow(fs, file, from, to - from, NULL, NULL);
     fp_bon_shadow_trim(fs, file);
-    return fs->err ? give_up(fs, file) : FP_OK;
+    return outcome(fs, file);
 }
 
 int32_t fp_bon_write(struct fp_file *file, const void *buf, uint32_t size)
@@ -128,7 +130,7 @@ int32_t fp_bon_write(struct fp_file *file, const void *buf, uint32_t size)
     if (file->size < end)
         file->size = end;
     fp_bon_shadow(fs, file, file->pos, size, buf, NULL);
-    return fs->err ? give_up(fs, file) : FP_OK;
+    return outcome(fs, file);
 }
 
 /* There is no place for a time. */
@@ -155,10 +157,8 @@ int fp_bon_fsync(struct fp_file *file)
         return fp_bon_file_commit(file, NULL);
     fp_bon_begin(fs);
     fp_bon_shadow_finish(fs, file);
-    if (fs->err)
-        return give_up(fs, file);
     f->cached = FP_BON_NOTHING;
-    return FP_OK;
+    return outcome(fs, file);
 }
 
 int fp_bon_reserve(struct fp_file *file, uint64_t size)
