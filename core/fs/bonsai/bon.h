@@ -106,7 +106,7 @@ struct fp_bon {
     bool is_in_place; /* the record that is composed */
     uint8_t handle_size;
     uint8_t moves; /* of the step that is being made */
-    int err; /* the first of the operation */
+    int err;       /* the first of the operation */
     struct fp_bdev *dev;
     uint32_t start; /* of the partition, as an address of the MCU */
     uint32_t rows;

@@ -52,9 +52,8 @@ bool fp_bon_find_file(struct fp_bon *fs, const char *path, uint32_t flags,
 {
     bool is_there = fp_bon_find(fs, path, flags & FP_O_CREATE, place);
 
-    if (is_there && (path[1] == '\0' ||
-                     (fp_bon_is_dir(&place->node) && !place->is_own_data &&
-                      !fs->is_raw)))
+    if (is_there && (path[1] == '\0' || (fp_bon_is_dir(&place->node) &&
+                                         !place->is_own_data && !fs->is_raw)))
         fp_bon_fail(fs, FP_ERR_ISDIR);
     return is_there;
 }

@@ -8,8 +8,8 @@
 #include "core/fs/bonsai/bon.h"
 
 /* Byte, then the two digits behind '%'. */
-static const char escapes[] = { '/',  '2', 'F', '\0', '0', '0',
-                                '.',  '2', 'E', '%',  '2', '5' };
+static const char escapes[] = { '/', '2', 'F', '\0', '0', '0',
+                                '.', '2', 'E', '%',  '2', '5' };
 
 /* The escape that `at` begins with, or NULL. */
 static const char *escape_at(const char *at)
