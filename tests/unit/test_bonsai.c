@@ -873,6 +873,97 @@ static void cycles_end(void **state)
     small_free(&v);
 }
 
+/* --- the journal --- */
+
+static bool has(struct small_volume *v, const char *path)
+{
+    struct fp_stat st;
+    int err = fp_fs_stat(&v->mnt, path, &st);
+
+    assert_true(err == FP_OK || err == FP_ERR_NOENT);
+    return err == FP_OK;
+}
+
+static bool has_on_flash(struct small_volume *v, const char *path)
+{
+    bool has_it;
+
+    assert_int_equal(small_mount(v, kind.ro, NULL), FP_OK);
+    has_it = has(v, path);
+    small_unmount(v);
+    return has_it;
+}
+
+/* A removal writes the new row of the directory, then the head: from then on it
+ * has happened, unless a byte of the head is not as it should be. */
+static void a_head_counts_if_all_of_it_is_right(void **state)
+{
+    static const uint32_t wrong[] = { 0, 1, 3, 8, 15, 19, 23, 24, 255 };
+    static const struct small_step put = { SMALL_PUT, "/a", "", 10, 1 };
+    struct small_volume v;
+    uint8_t *head;
+
+    (void)state;
+    start(&v);
+    assert_int_equal(small_do(&kind, &v.mnt, &put), FP_OK);
+    fp_bdev_fault_cut(&v.fault, 3, FP_FAULT_TEAR_NONE);
+    assert_int_equal(fp_fs_remove(&v.mnt, "/a"), FP_ERR_IO);
+    fp_bdev_fault_power_on(&v.fault);
+    small_forget(&v);
+    assert_false(has_on_flash(&v, "/a"));
+    head = v.mem + v.size - 256;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        head[wrong[i]] ^= 0x40;
+        assert_true(has_on_flash(&v, "/a"));
+        head[wrong[i]] ^= 0x40;
+    }
+    assert_false(has_on_flash(&v, "/a"));
+    small_free(&v);
+}
+
+/* It may have happened, so it is from then on as if it had, and the next change
+ * makes it so, also where the power fails in its nth write. False: it has not so
+ * many. */
+static bool change_after_a_failed_head(uint32_t nth)
+{
+    static const struct small_step put[] = { { SMALL_PUT, "/a", "", 10, 1 },
+                                             { SMALL_PUT, "/b", "", 10, 2 } };
+    struct small_volume v;
+    bool was_cut;
+
+    start(&v);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(small_do(&kind, &v.mnt, &put[i]), FP_OK);
+    fp_bdev_fault_fail(&v.fault, FP_BDEV_PROG, 2);
+    assert_int_equal(fp_fs_remove(&v.mnt, "/a"), FP_ERR_IO);
+    assert_false(has(&v, "/a"));
+    assert_true(has(&v, "/b"));
+    fp_bdev_fault_cut(&v.fault, nth, FP_FAULT_TEAR_HALF);
+    (void)fp_fs_remove(&v.mnt, "/b");
+    was_cut = fp_bdev_fault_is_off(&v.fault);
+    fp_bdev_fault_power_on(&v.fault);
+    small_forget(&v);
+    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    assert_int_equal(small_check(&v.mnt).errors, 0);
+    if (has(&v, "/a") || !was_cut)
+        assert_int_equal(has(&v, "/b"), was_cut);
+    small_unmount(&v);
+    small_free(&v);
+    return was_cut;
+}
+
+static void a_change_whose_head_fails_happens_with_the_next(void **state)
+{
+    uint32_t nth = 1;
+
+    (void)state;
+    small_is_quiet = true;
+    while (change_after_a_failed_head(nth))
+        nth++;
+    small_is_quiet = false;
+    assert_true(nth > 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -896,6 +987,8 @@ int main(void)
         cmocka_unit_test(addresses_of_nothing_are_dropped),
         cmocka_unit_test(a_row_that_is_listed_is_not_free),
         cmocka_unit_test(cycles_end),
+        cmocka_unit_test(a_head_counts_if_all_of_it_is_right),
+        cmocka_unit_test(a_change_whose_head_fails_happens_with_the_next),
         cmocka_unit_test(power_cuts_leave_old_or_new),
         cmocka_unit_test(broken_images_are_survived),
     };

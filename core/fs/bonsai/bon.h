@@ -37,7 +37,8 @@
 #define FP_BON_KEEP     6u /* rows that stay free, for the next journal */
 /* What the journal's one row has room for. */
 #define FP_BON_JOURNAL 24u /* bytes of its head before the moves */
-#define FP_BON_COUNT   23u /* where their number is */
+#define FP_BON_START   19u /* where that of the partition is, */
+#define FP_BON_COUNT   23u /* and the number of moves */
 #define FP_BON_MOVES   58u
 
 /* What the map says of a row. */
@@ -78,21 +79,23 @@ struct fp_bon_dir {
     bool has_told_data;
 };
 
-/* A record to be composed: the one at node.row, if that is not 0, with another
- * head and some of its bytes replaced. */
+/* A record to be composed: of the one in `old`, if old.row is not 0. */
 struct fp_bon_edit {
-    struct fp_bon_node node; /* as it will be */
-    uint32_t at, cut;        /* bytes that go; */
-    uint32_t size;           /* so many come, */
-    const uint8_t *put;      /* these, or NULL: what lies here, */
-    uint32_t put_at;         /* bytes from the start */
+    struct fp_bon_node old;
+    struct fp_bon_node node; /* its head as it will be, but for the children */
+    const uint8_t *handle;   /* NULL: that of old */
+    uint32_t data_at;        /* bytes from the start of the partition */
+    /* Of its children, `swap` becomes `put`, or that comes at the end, and
+     * `drop` goes; 0 is none. */
+    uint32_t swap, drop, put;
 };
 
 /* Where a path leads. */
 struct fp_bon_place {
     bool is_own_data;          /* of `node` */
     struct fp_bon_node node;   /* what is there */
-    struct fp_bon_node parent; /* or the last that is */
+    struct fp_bon_node parent; /* whose child or data it is, or would be; or
+                                * the last that is there */
     const char *rest;          /* components that are missing, from a name */
 };
 
@@ -100,25 +103,26 @@ struct fp_bon {
     bool is_raw;
     bool is_mapped; /* the map is right */
     bool has_changed;
-    bool is_committed; /* the journal, and it is not applied yet */
-    bool is_lost;      /* it may be committed or not */
+    bool is_in_place; /* the record that is composed */
     uint8_t handle_size;
-    int err; /* the first of the operation */
+    uint8_t moves; /* of the step that is being made */
+    int err;       /* the first of the operation */
     struct fp_bdev *dev;
     uint32_t start; /* of the partition, as an address of the MCU */
     uint32_t rows;
     uint32_t last; /* row behind the last record */
     uint32_t free; /* rows, when fp_bon_run() looked last */
-    /* Of a record that is composed: where the next bytes belong, and which of
-     * them is the first in `row`. */
-    uint32_t at, from;
+    /* Of a record that is composed: where its next byte belongs, and its
+     * first row. */
+    uint32_t at, to;
     uint32_t max_files, path_size;
     struct fp_bon_dir *dirs;
     struct fp_file **files;
     uint8_t *bufs;
     uint8_t *map; /* of each row: FP_BON_USED.. */
     /* To what lies behind: Thumb has no short way to large offsets. */
-    uint8_t *journal; /* its head, as it is on flash or will be */
+    uint8_t *journal; /* its head, as it is on flash or will be; without a
+                       * count there is none */
     uint8_t *row;     /* scratch */
     uint8_t *handle;  /* the component that was looked for */
     uint8_t journal_space[FP_BON_ROW];
@@ -166,6 +170,12 @@ static inline uint32_t fp_bon_data_at(const struct fp_bon_node *n)
     return fp_bon_handle_at(n) + n->handle_size;
 }
 
+/* Is there a journal to be applied? */
+static inline bool fp_bon_is_committed(const struct fp_bon *fs)
+{
+    return fs->journal[FP_BON_COUNT] != 0;
+}
+
 /* What the journal has: the row that changes, and the one with its content. */
 static inline uint8_t *fp_bon_move(const struct fp_bon *fs, uint32_t index)
 {
@@ -187,22 +197,20 @@ static inline uint32_t fp_bon_source(const struct fp_bon *fs, uint32_t index)
 void fp_bon_fail(struct fp_bon *fs, int err);
 /* How the operation went. */
 int fp_bon_result(struct fp_bon *fs);
-/* What lies in a row, whatever a journal says. */
-void fp_bon_get(struct fp_bon *fs, uint32_t row, uint32_t at, void *buf,
-                uint32_t size);
-/* Where a row's content lies: what is in the journal is elsewhere. */
-uint32_t fp_bon_place(const struct fp_bon *fs, uint32_t row);
+/* What lies `off` bytes from the start, whatever a journal says. */
+void fp_bon_get(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size);
+/* A whole row, to fs->row. */
+void fp_bon_get_row(struct fp_bon *fs, uint32_t row);
+/* What lies there, or in a committed journal for it. */
 void fp_bon_read(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size);
 uint32_t fp_bon_size(const struct fp_bon_node *n);
 bool fp_bon_is_dir(const struct fp_bon_node *n);
 /* Is there a record that begins in `row`? */
 bool fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node);
-/* The row that the node lists as its index'th child, 0 for none of ours. */
-uint32_t fp_bon_listed(struct fp_bon *fs, const struct fp_bon_node *node,
-                       uint32_t index);
-/* Is there a record in that row that names the node as its parent? */
-bool fp_bon_is_kid(struct fp_bon *fs, const struct fp_bon_node *node,
-                   uint32_t row, struct fp_bon_node *kid);
+/* The row that the node lists as its index'th child, 0 for none of ours; no
+ * child, with kid->row 0, if no record there names the node as its parent. */
+uint32_t fp_bon_kid_at(struct fp_bon *fs, const struct fp_bon_node *node,
+                       uint32_t index, struct fp_bon_node *kid);
 /* The next child of those, from the index'th on; *index becomes that behind
  * it. */
 bool fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
@@ -215,7 +223,8 @@ bool fp_bon_kid_named(struct fp_bon *fs, const struct fp_bon_node *node,
 bool fp_bon_is_same(struct fp_bon *fs, uint32_t row, const uint8_t *want);
 /* Reads what a committed journal says. */
 void fp_bon_load_journal(struct fp_bon *fs);
-uint32_t fp_bon_journal_crc(struct fp_bon *fs);
+/* All of its head that follows from start, count and moves. */
+void fp_bon_compose_journal(struct fp_bon *fs);
 
 /* --- map.c, blocks.c --- */
 
@@ -228,9 +237,9 @@ int fp_bon_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx);
 
 /* --- name.c --- */
 
-/* Decodes the path's first component to fs->handle; what lies behind it.
- * FP_ERR_INVAL: it is ".data", which is no handle. */
-int fp_bon_component(struct fp_bon *fs, const char *path, const char **rest);
+/* Decodes the path's first component to fs->handle; what lies behind it. False:
+ * it is ".data", which is no handle. */
+bool fp_bon_component(struct fp_bon *fs, const char *path, const char **rest);
 /* The name to show for a node; cut where it is too long. */
 void fp_bon_show(struct fp_bon *fs, const struct fp_bon_node *node,
                  struct fp_dirent *entry);
@@ -242,13 +251,13 @@ int fp_bon_readdir_raw(struct fp_bon *fs, struct fp_bon_dir *d,
 
 /* --- lookup.c --- */
 
-/* FP_ERR_NOENT: place has what there is. `for_create`: a file without data may
- * become a directory. */
-int fp_bon_find(struct fp_bon *fs, const char *path, bool for_create,
-                struct fp_bon_place *place);
-/* The same, and it is a file; `flags` are those of open. */
-int fp_bon_find_file(struct fp_bon *fs, const char *path, uint32_t flags,
-                     struct fp_bon_place *place);
+/* Is it there? Else place has what there is. `for_create`: that is no error, and
+ * a file without data may become a directory. */
+bool fp_bon_find(struct fp_bon *fs, const char *path, bool for_create,
+                 struct fp_bon_place *place);
+/* The same, FP_ERR_ISDIR if it is no file; `flags` are those of open. */
+bool fp_bon_find_file(struct fp_bon *fs, const char *path, uint32_t flags,
+                      struct fp_bon_place *place);
 
 /* --- mount.c --- */
 
@@ -291,7 +300,7 @@ int fp_bon_step_ro(struct fp_mount *mnt, struct fp_step *step);
  * fs->free. */
 uint32_t fp_bon_run(struct fp_bon *fs, uint32_t want, uint32_t *row);
 /* Takes the first `count` rows of such a run, so that fewer than `keep` do not
- * stay free. FP_ERR_NOSPC, then it is 0. */
+ * stay free. FP_ERR_NOSPC; after an error it is 0. */
 uint32_t fp_bon_alloc(struct fp_bon *fs, uint32_t want, uint32_t count,
                       uint32_t keep);
 void fp_bon_erase(struct fp_bon *fs, uint32_t row);
@@ -299,6 +308,7 @@ void fp_bon_erase(struct fp_bon *fs, uint32_t row);
 void fp_bon_clear(struct fp_bon *fs, uint32_t row);
 /* Programs a row, erased before if it has to be. */
 void fp_bon_put_row(struct fp_bon *fs, uint32_t row, const uint8_t *buf);
+void fp_bon_copy_row(struct fp_bon *fs, uint32_t from, uint32_t to);
 /* The end of an operation: maps anew, and erases what was in use and is no
  * more. How it all went. */
 int fp_bon_end(struct fp_bon *fs);
@@ -306,7 +316,8 @@ int fp_bon_end(struct fp_bon *fs);
 /* journal.c */
 /* Before the first change: a journal that is committed is applied. */
 void fp_bon_begin(struct fp_bon *fs);
-/* The row is to get what is in fs->row; that is what reads see from now on. */
+/* The row is to get what is in fs->row, if that is not there: reads see it when
+ * it is committed. */
 void fp_bon_journal(struct fp_bon *fs, uint32_t row);
 /* All that was journalled happens, in one step. */
 void fp_bon_commit(struct fp_bon *fs);
@@ -316,22 +327,16 @@ void fp_bon_commit(struct fp_bon *fs);
 void fp_bon_put_addr(const struct fp_bon *fs, uint8_t *at, uint32_t row);
 void fp_bon_put_head(const struct fp_bon *fs, uint8_t head[FP_BON_HEAD],
                      const struct fp_bon_node *n);
+/* Takes up the record in `row`, as it is. */
+void fp_bon_edit_begin(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t row);
 /* Writes the record to rows of its own; or where it is, through the journal. */
-void fp_bon_edit(struct fp_bon *fs, const struct fp_bon_edit *e, uint32_t to);
-/* The directory's own data becomes what lies at `off`. */
-void fp_bon_put_data(struct fp_bon *fs, const struct fp_bon_node *dir,
-                     uint32_t off, uint32_t size);
-/* Of the directory's children, `drop` goes and `put` comes in its place, or at
- * the end; 0 is none. */
-void fp_bon_relink(struct fp_bon *fs, uint32_t dir, uint32_t drop,
-                   uint32_t put);
-/* The node that e->node.row is becomes that in `to`, which is the same or for
- * one without children any, with the handle and parent that `e` says. Directory
- * `left` loses it and e->node.parent, which may be the same, gets it, in the
- * same place of its list then or in that of `old`, which goes. All of that
- * happens. */
-void fp_bon_move_node(struct fp_bon *fs, const struct fp_bon_edit *e,
-                      uint32_t to, uint32_t left, uint32_t old);
+void fp_bon_edit(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to);
+/* The node e->old becomes that in `to`, which is the same or any, with the
+ * handle and parent that `e` says. Its parent loses it and e->node.parent, which
+ * may be the same, gets it, in the same place of its list then or in that of
+ * `old`, which goes. All of that happens. */
+void fp_bon_move_node(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to,
+                      uint32_t old);
 /* Takes rows for such a record. */
 uint32_t fp_bon_alloc_node(struct fp_bon *fs, const struct fp_bon_node *node);
 /* Makes room for `more` bytes where the record is. True: another one was moved
@@ -355,8 +360,7 @@ void fp_bon_shadow_trim(struct fp_bon *fs, struct fp_file *file);
 void fp_bon_shadow(struct fp_bon *fs, struct fp_file *file, uint32_t off,
                    uint32_t size, const uint8_t *from, uint8_t *to);
 /* Its head becomes right, and all of it lies on flash. */
-void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file,
-                          uint32_t parent);
+void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file);
 /* To where `count` rows are free, which become its. */
 void fp_bon_shadow_move(struct fp_bon *fs, struct fp_file *file,
                         uint32_t count);

@@ -82,7 +82,7 @@ static void check_system(struct fp_bon *fs, struct fp_step *step)
     if (!fs->err && fp_get_le32(fsa) != fp_bon_addr(fs, fs->last))
         say(step, FP_FINDING_PENDING, 0,
             "the free space address is not that behind the last file");
-    if (fs->is_committed)
+    if (fp_bon_is_committed(fs))
         say(step, FP_FINDING_PENDING, fp_bon_head(fs),
             "a power cut left a journal to be applied");
     if (!(fs->map[FP_BON_ROOT] & FP_BON_BEGUN))

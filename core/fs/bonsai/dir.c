@@ -11,14 +11,13 @@ int fp_bon_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st)
     struct fp_bon_place place;
     int err;
 
-    st->type = FP_TYPE_DIR;
-    if (path[1] == '\0')
-        return FP_OK; /* also where a power cut took the root */
-    err = fp_bon_find_file(fs, path, 0, &place);
-    if (err)
-        return err == FP_ERR_ISDIR ? FP_OK : err;
-    st->type = FP_TYPE_FILE;
+    (void)fp_bon_find_file(fs, path, 0, &place);
+    err = fp_bon_result(fs);
     st->size = place.node.data_size;
+    if (err != FP_ERR_ISDIR)
+        return err;
+    st->type = FP_TYPE_DIR;
+    st->size = 0;
     return FP_OK;
 }
 
@@ -31,17 +30,13 @@ int fp_bon_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
 {
     struct fp_bon *fs = fp_bon_of(mnt);
     struct fp_bon_dir *d = dir_of(dir);
-    struct fp_bon_place place = { .node.row = FP_BON_ROOT };
-    int err = FP_ERR_ISDIR;
+    struct fp_bon_place place;
+    int err;
 
-    if (path[1] != '\0')
-        err = fp_bon_find_file(fs, path, 0, &place);
+    (void)fp_bon_find_file(fs, path, 0, &place);
+    err = fp_bon_result(fs);
     if (err != FP_ERR_ISDIR)
         return err ? err : FP_ERR_NOTDIR;
-    if (fs->is_raw)
-        fp_bon_map(fs);
-    if (fs->err)
-        return fp_bon_result(fs);
     d->node = place.node.row;
     d->next = fs->dirs;
     fs->dirs = d;

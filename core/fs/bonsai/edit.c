@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Composing records. Every change of the tree is a record of which some bytes
- * are replaced: a handle, data, an address in the list of its children. It is
- * written to fresh rows, or where it is, through the journal, of which only
- * those rows take part that differ.
+ * Composing records. Every change of the tree is a record with another handle,
+ * other data, or another list of children. It is written to fresh rows, or
+ * where it is, through the journal, of which only those rows take part that
+ * differ. No step changes a record twice, so what is read of it is the old one
+ * until the step is committed.
  *
  * A record with children stays where it is, because each of them has its
  * address. When it grows out of its rows, what lies behind it moves away.
@@ -24,117 +25,109 @@ void fp_bon_put_head(const struct fp_bon *fs, uint8_t head[FP_BON_HEAD],
     head[7] = n->kids;
 }
 
-/* The next bytes of a record: buf, or what lies at `off`. To fs->row come those
- * that belong to the row of it that is composed. */
+void fp_bon_edit_begin(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t row)
+{
+    memset(e, 0, sizeof *e);
+    fp_bon_load(fs, row, &e->old);
+    e->node = e->old;
+    e->data_at = fp_bon_data_at(&e->old);
+}
+
+/* The row of the record that is composed is full, or its last. */
+static void put(struct fp_bon *fs)
+{
+    uint32_t row = fs->to + (fs->at - 1) / FP_BON_ROW;
+
+    if (!fs->is_in_place)
+        fp_bon_put_row(fs, row, fs->row);
+    else
+        fp_bon_journal(fs, row);
+    memset(fs->row, 0, FP_BON_ROW);
+}
+
+/* The next bytes of the record: buf, or what lies at `off`. */
 static void add(struct fp_bon *fs, const uint8_t *buf, uint32_t off,
                 uint32_t size)
 {
-    uint32_t skip = fs->at < fs->from ? fs->from - fs->at : 0;
-    uint32_t to = fs->at + skip - fs->from;
+    while (size > 0) {
+        uint32_t at = fs->at % FP_BON_ROW, n = FP_BON_ROW - at;
 
-    fs->at += size;
-    if (skip >= size || to >= FP_BON_ROW)
-        return;
-    size -= skip;
-    if (size > FP_BON_ROW - to)
-        size = FP_BON_ROW - to;
-    if (buf == NULL)
-        fp_bon_read(fs, off + skip, fs->row + to, size);
-    else
-        memcpy(fs->row + to, buf + skip, size);
-}
-
-/* The index'th row of the record, in fs->row. */
-static void compose(struct fp_bon *fs, const struct fp_bon_edit *e,
-                    uint32_t index)
-{
-    uint32_t old = e->node.row * FP_BON_ROW;
-
-    memset(fs->row, 0, FP_BON_ROW);
-    if (index == 0)
-        fp_bon_put_head(fs, fs->row, &e->node);
-    fs->from = index * FP_BON_ROW;
-    fs->at = FP_BON_HEAD;
-    add(fs, NULL, old + FP_BON_HEAD, e->at - FP_BON_HEAD);
-    add(fs, e->put, e->put_at, e->size);
-    add(fs, NULL, old + e->at + e->cut, fp_bon_size(&e->node) - fs->at);
-}
-
-/* A record that grows is written from its end, one that shrinks from its
- * start: so no row is replaced before what it had is needed no more. */
-void fp_bon_edit(struct fp_bon *fs, const struct fp_bon_edit *e, uint32_t to)
-{
-    uint32_t count = fp_bon_rows(fp_bon_size(&e->node));
-    bool is_here = to == e->node.row && fs->map[to] & FP_BON_BEGUN;
-
-    for (uint32_t i = 0; i < count && !fs->err; i++) {
-        uint32_t index = e->size > e->cut ? count - 1 - i : i;
-
-        compose(fs, e, index);
-        if (!is_here)
-            fp_bon_put_row(fs, to + index, fs->row);
-        else if (!fp_bon_is_same(fs, fp_bon_place(fs, to + index), fs->row))
-            fp_bon_journal(fs, to + index);
+        if (n > size)
+            n = size;
+        if (buf == NULL) {
+            fp_bon_read(fs, off, fs->row + at, n);
+            off += n;
+        } else {
+            memcpy(fs->row + at, buf, n);
+            buf += n;
+        }
+        size -= n;
+        fs->at += n;
+        if (at + n == FP_BON_ROW)
+            put(fs);
     }
 }
 
-void fp_bon_put_data(struct fp_bon *fs, const struct fp_bon_node *dir,
-                     uint32_t off, uint32_t size)
+/* What becomes of the index'th address in the list, or comes behind the last; 0:
+ * nothing. So it is with one of no child: it could become one. */
+static uint32_t kid_of(struct fp_bon *fs, const struct fp_bon_edit *e,
+                       uint32_t index)
 {
-    struct fp_bon_edit e = { .node = *dir,
-                             .at = FP_BON_HEAD + dir->handle_size,
-                             .cut = dir->data_size,
-                             .size = size,
-                             .put_at = off };
+    struct fp_bon_node kid;
+    uint32_t row;
 
-    e.node.data_size = size;
-    fp_bon_edit(fs, &e, dir->row);
+    if (index == e->old.kids)
+        return e->swap == 0 ? e->put : 0;
+    row = fp_bon_kid_at(fs, &e->old, index, &kid);
+    if (row == e->swap)
+        return e->put;
+    return row == e->drop || row == e->put ? 0 : kid.row;
 }
 
-/* The index'th address in the list goes, and e->put, if e->size, comes there.
- * Listings skip nothing for that. */
-static void splice(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t index)
+/* Listings skip nothing for the index'th child, which goes. */
+static void step_back(struct fp_bon *fs, uint32_t dir, uint32_t index)
 {
-    e->at = fp_bon_size(&e->node) - 4 * (e->node.kids - index);
-    e->cut = index < e->node.kids ? 4 : 0;
-    e->node.kids = (uint8_t)(e->node.kids + e->size / 4 - e->cut / 4);
-    fp_bon_edit(fs, e, e->node.row);
-    for (struct fp_bon_dir *d = fs->dirs; d != NULL && e->size == 0;
-         d = d->next)
-        if (d->node == e->node.row && d->index > index)
+    for (struct fp_bon_dir *d = fs->dirs; d != NULL; d = d->next)
+        if (d->node == dir && d->index > index)
             d->index--;
 }
 
-/* What is in the list and no child goes, too: it could become one. */
-void fp_bon_relink(struct fp_bon *fs, uint32_t dir, uint32_t drop, uint32_t put)
+/* The addresses of the children as they will be: added to the record, or only
+ * counted. */
+static void list_kids(struct fp_bon *fs, struct fp_bon_edit *e, bool adds)
 {
-    uint8_t addr[4];
-    struct fp_bon_edit e = { .put = addr };
-    struct fp_bon_node kid;
+    uint32_t count = 0;
 
-    fp_bon_put_addr(fs, addr, put);
-    fp_bon_load(fs, dir, &e.node);
-    for (uint32_t i = 0; i < e.node.kids && !fs->err;) {
-        uint32_t next = i;
-        bool is_kid = fp_bon_kid(fs, &e.node, &next, &kid) && next == i + 1;
+    for (uint32_t i = 0; i <= e->old.kids; i++) {
+        uint32_t row = kid_of(fs, e, i);
+        uint8_t addr[4];
 
-        if (is_kid && kid.row != drop && kid.row != put) {
-            i++;
-            continue;
-        }
-        e.size = is_kid && kid.row == drop && put != 0 ? 4 : 0;
-        splice(fs, &e, i);
-        if (e.size > 0) {
-            put = 0;
-            i++;
-        }
+        fp_bon_put_addr(fs, addr, row);
+        if (row != 0)
+            count++;
+        else if (!adds)
+            step_back(fs, e->old.row, count);
+        if (row != 0 && adds)
+            add(fs, addr, 0, sizeof addr);
     }
-    if (put == 0)
-        return;
-    if (e.node.kids == FP_BON_KIDS_MAX)
+    if (count > FP_BON_KIDS_MAX)
         fp_bon_fail(fs, FP_ERR_NOSPC);
-    e.size = 4;
-    splice(fs, &e, e.node.kids);
+    e->node.kids = (uint8_t)count;
+}
+
+void fp_bon_edit(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to)
+{
+    list_kids(fs, e, false);
+    fs->to = to;
+    fs->is_in_place = to == e->old.row;
+    memset(fs->row, 0, FP_BON_ROW);
+    fp_bon_put_head(fs, fs->row, &e->node);
+    fs->at = FP_BON_HEAD;
+    add(fs, e->handle, fp_bon_handle_at(&e->old), e->node.handle_size);
+    add(fs, NULL, e->data_at, e->node.data_size);
+    list_kids(fs, e, true);
+    if (fs->at % FP_BON_ROW != 0)
+        put(fs);
 }
 
 bool fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to,
@@ -159,18 +152,33 @@ bool fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to,
     return has_told;
 }
 
-void fp_bon_move_node(struct fp_bon *fs, const struct fp_bon_edit *e,
-                      uint32_t to, uint32_t left, uint32_t old)
+static void relink(struct fp_bon *fs, uint32_t dir, uint32_t swap,
+                   uint32_t drop, uint32_t put_row)
 {
-    uint32_t from = e->node.row, right = e->node.parent, index = 0;
-    bool is_one = left == right;
+    struct fp_bon_edit e;
+
+    fp_bon_edit_begin(fs, &e, dir);
+    e.swap = swap;
+    e.drop = drop;
+    e.put = put_row;
+    fp_bon_edit(fs, &e, dir);
+}
+
+void fp_bon_move_node(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to,
+                      uint32_t old)
+{
+    uint32_t from = e->old.row, left = e->old.parent, index = 0;
     struct fp_bon_node kid;
 
     fp_bon_edit(fs, e, to);
-    fp_bon_relink(fs, right, is_one ? from : old, to);
-    fp_bon_relink(fs, left, is_one ? old : from, 0);
-    while (to != from && fp_bon_kid(fs, &e->node, &index, &kid)) {
-        fp_bon_read(fs, kid.row * FP_BON_ROW, fs->row, FP_BON_ROW);
+    if (left == e->node.parent) {
+        relink(fs, left, from, old, to);
+    } else {
+        relink(fs, e->node.parent, old, 0, to);
+        relink(fs, left, 0, from, 0);
+    }
+    while (to != from && fp_bon_kid(fs, &e->old, &index, &kid)) {
+        fp_bon_get_row(fs, kid.row);
         fp_bon_put_addr(fs, fs->row + 3, to);
         fp_bon_journal(fs, kid.row);
     }
@@ -190,11 +198,10 @@ uint32_t fp_bon_alloc_node(struct fp_bon *fs, const struct fp_bon_node *node)
 static void evict(struct fp_bon *fs, uint32_t row)
 {
     if (fs->map[row] & FP_BON_BEGUN) {
-        struct fp_bon_edit e = { .at = FP_BON_HEAD };
+        struct fp_bon_edit e;
 
-        fp_bon_load(fs, row, &e.node);
-        fp_bon_move_node(fs, &e, fp_bon_alloc_node(fs, &e.node), e.node.parent,
-                         0);
+        fp_bon_edit_begin(fs, &e, row);
+        fp_bon_move_node(fs, &e, fp_bon_alloc_node(fs, &e.node), 0);
         return;
     }
     for (uint32_t i = 0; i < fs->max_files; i++) {

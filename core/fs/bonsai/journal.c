@@ -15,24 +15,27 @@
  */
 #include "core/fs/bonsai/bon.h"
 
+/* From here on reads see what the journal says; so it is made to happen, now
+ * or with the next change. */
 static void apply(struct fp_bon *fs)
 {
     uint32_t count = fs->journal[FP_BON_COUNT];
 
     fs->has_changed = true;
+    if (!fp_bon_is_same(fs, fp_bon_head(fs), fs->journal))
+        fp_bon_put_row(fs, fp_bon_head(fs), fs->journal);
     for (uint32_t i = 0; i < count; i++) {
-        fp_bon_get(fs, fp_bon_source(fs, i), 0, fs->row, FP_BON_ROW);
-        fp_bon_put_row(fs, fp_bon_target(fs, i), fs->row);
+        fp_bon_copy_row(fs, fp_bon_source(fs, i), fp_bon_target(fs, i));
     }
     fp_bon_erase(fs, fp_bon_head(fs));
     if (fs->err)
         return;
-    fs->is_committed = false;
     fs->journal[FP_BON_COUNT] = 0;
     fs->err = fp_bdev_sync(fs->dev);
 }
 
-/* What a cut left: its sources are in nobody's way, but are to be blank. */
+/* What a cut or an error left: its sources are in nobody's way, but are to be
+ * blank. */
 static void recover(struct fp_bon *fs)
 {
     uint32_t count = fs->journal[FP_BON_COUNT];
@@ -45,10 +48,7 @@ static void recover(struct fp_bon *fs)
 
 void fp_bon_begin(struct fp_bon *fs)
 {
-    if (fs->is_lost)
-        fp_bon_load_journal(fs);
-    fs->is_lost = fs->err != FP_OK;
-    if (fs->is_committed)
+    if (fp_bon_is_committed(fs))
         recover(fs);
     fp_bon_map(fs);
     /* The original put a file where the journal's head goes. */
@@ -58,46 +58,25 @@ void fp_bon_begin(struct fp_bon *fs)
 
 void fp_bon_journal(struct fp_bon *fs, uint32_t row)
 {
-    uint32_t source = fp_bon_place(fs, row);
-    uint32_t count = fs->journal[FP_BON_COUNT];
+    uint32_t source;
 
-    if (source == row) {
-        if (count == FP_BON_MOVES)
-            fp_bon_fail(fs, FP_ERR_NOSPC);
-        source = fp_bon_alloc(fs, 1, 1, 0);
-        if (fs->err)
-            return;
-        fp_put_le32(fp_bon_move(fs, count), row | source << 16);
-        fs->journal[FP_BON_COUNT]++;
-    }
+    if (fp_bon_is_same(fs, row, fs->row))
+        return;
+    if (fs->moves == FP_BON_MOVES)
+        fp_bon_fail(fs, FP_ERR_NOSPC);
+    source = fp_bon_alloc(fs, 1, 1, 0);
+    if (fs->err)
+        return;
+    fp_put_le32(fp_bon_move(fs, fs->moves++), row | source << 16);
     fp_bon_put_row(fs, source, fs->row);
-}
-
-/* Source: the format page, The journal. */
-static void compose_head(struct fp_bon *fs)
-{
-    uint8_t *head = fs->journal;
-    uint8_t *end = fp_bon_move(fs, head[FP_BON_COUNT]);
-
-    memset(end, 0, FP_BON_ROW - (size_t)(end - head));
-    memcpy(head, "\7\0\0\0\0\0\0\0journal", 15);
-    head[1] = (uint8_t)(end - head - 15);
-    fp_bon_put_addr(fs, head + 19, 0);
-    fp_put_le32(head + 15, fp_bon_journal_crc(fs));
 }
 
 void fp_bon_commit(struct fp_bon *fs)
 {
-    if (fs->journal[FP_BON_COUNT] == 0)
+    if (fs->err || fs->moves == 0)
         return;
-    compose_head(fs);
-    if (fs->err)
-        return;
-    fp_bon_put_row(fs, fp_bon_head(fs), fs->journal);
-    fs->is_lost = fs->err != FP_OK; /* whether it is there, flash knows */
-    fs->is_committed = !fs->is_lost;
-    if (fs->is_lost)
-        fs->journal[FP_BON_COUNT] = 0;
-    else
-        apply(fs);
+    fs->journal[FP_BON_COUNT] = fs->moves;
+    fp_bon_put_addr(fs, fs->journal + FP_BON_START, 0);
+    fp_bon_compose_journal(fs);
+    apply(fs);
 }

@@ -36,11 +36,10 @@ static void visit(struct fp_bon *fs, uint32_t row)
     if (end > fs->last)
         fs->last = end;
     for (uint32_t i = 0; i < node.kids; i++) {
-        uint32_t kid_row = fp_bon_listed(fs, &node, i);
+        uint32_t kid_row = fp_bon_kid_at(fs, &node, i, &kid);
 
-        fs->map[kid_row] |= fp_bon_is_kid(fs, &node, kid_row, &kid)
-                                ? FP_BON_USED | FP_BON_FOUND
-                                : FP_BON_USED;
+        fs->map[kid_row] |=
+            kid.row != 0 ? FP_BON_USED | FP_BON_FOUND : FP_BON_USED;
     }
 }
 
@@ -108,6 +107,6 @@ int fp_bon_statfs(struct fp_mount *mnt, struct fp_statfs *st)
         st->free = (fs->free - FP_BON_KEEP) * FP_BON_ROW;
     st->name_max = FP_BON_NAME_MAX;
     memcpy(st->version, "0.1", 4);
-    st->needs_repair = fs->is_committed;
+    st->needs_repair = fp_bon_is_committed(fs);
     return fp_bon_result(fs);
 }

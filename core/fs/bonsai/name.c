@@ -8,34 +8,29 @@
 #include "core/fs/bonsai/bon.h"
 
 /* Byte, then the two digits behind '%'. */
-static const char escapes[4][3] = {
-    { '/', '2', 'F' }, { '\0', '0', '0' }, { '.', '2', 'E' }, { '%', '2', '5' }
-};
+static const char escapes[] = { '/', '2', 'F', '\0', '0', '0',
+                                '.', '2', 'E', '%',  '2', '5' };
 
 /* The escape that `at` begins with, or NULL. */
-static const char *escape_at(const uint8_t *at)
+static const char *escape_at(const char *at)
 {
-    if (at[0] != '%')
-        return NULL;
-    for (int i = 0; i < 4; i++)
-        if (at[1] == escapes[i][1] && at[2] == escapes[i][2])
-            return escapes[i];
+    for (uint32_t i = 0; i < sizeof escapes && at[0] == '%'; i += 3)
+        if (strncmp(at + 1, escapes + i + 1, 2) == 0)
+            return escapes + i;
     return NULL;
 }
 
-int fp_bon_component(struct fp_bon *fs, const char *path, const char **rest)
+bool fp_bon_component(struct fp_bon *fs, const char *path, const char **rest)
 {
     uint32_t size = 0;
 
     if (!fs->is_raw && strncmp(path, ".data", 5) == 0 &&
         (path[5] == '\0' || path[5] == '/')) {
         *rest = path + 5;
-        fs->handle_size = 0;
-        return FP_ERR_INVAL;
+        return false;
     }
     for (; *path != '\0' && *path != '/'; path++, size++) {
-        const char *escape =
-            fs->is_raw ? NULL : escape_at((const uint8_t *)path);
+        const char *escape = fs->is_raw ? NULL : escape_at(path);
 
         if (size < FP_BON_NAME_MAX)
             fs->handle[size] = (uint8_t)(escape != NULL ? *escape : *path);
@@ -43,7 +38,9 @@ int fp_bon_component(struct fp_bon *fs, const char *path, const char **rest)
     }
     *rest = path;
     fs->handle_size = (uint8_t)size;
-    return size > FP_BON_NAME_MAX ? FP_ERR_NAMETOOLONG : FP_OK;
+    if (size > FP_BON_NAME_MAX)
+        fp_bon_fail(fs, FP_ERR_NAMETOOLONG);
+    return true;
 }
 
 /* Reserved as a whole: ".", ".." and ".data", in a handle that begins
@@ -54,18 +51,17 @@ static bool is_reserved(const uint8_t *handle, uint32_t size)
                      : size == 5 && memcmp(handle, ".data", 5) == 0;
 }
 
-/* The escape of byte `i`, NULL where it shows as itself. */
-static const char *escape_of(const uint8_t *handle, uint32_t size, uint32_t i)
+/* Byte `i` shows as itself. */
+static bool is_plain(const uint8_t *handle, uint32_t size, uint32_t i)
 {
-    uint8_t byte = handle[i];
-
-    if ((byte == '%' && escape_at(&handle[i]) == NULL) ||
-        (byte == '.' && (i > 0 || !is_reserved(handle, size))))
-        return NULL;
-    for (i = 0; i < 4; i++)
-        if (byte == (uint8_t)escapes[i][0])
-            return escapes[i];
-    return NULL;
+    switch (handle[i]) {
+    case '%':
+        return escape_at((const char *)&handle[i]) == NULL;
+    case '.':
+        return i > 0 || !is_reserved(handle, size);
+    default:
+        return handle[i] != '/' && handle[i] != '\0';
+    }
 }
 
 void fp_bon_show(struct fp_bon *fs, const struct fp_bon_node *node,
@@ -79,14 +75,16 @@ void fp_bon_show(struct fp_bon *fs, const struct fp_bon_node *node,
     handle[size] = '\0'; /* an escape may not begin with bytes behind it */
     for (uint32_t i = 0; i < size && out + 3 <= entry->name + FP_NAME_MAX;
          i++) {
-        const char *escape = escape_of(handle, size, i);
+        const char *escape = escapes;
 
         *out++ = (char)handle[i];
-        if (escape != NULL) {
-            out[-1] = '%';
-            *out++ = escape[1];
-            *out++ = escape[2];
-        }
+        if (is_plain(handle, size, i))
+            continue;
+        while (*escape != out[-1])
+            escape += 3;
+        out[-1] = '%';
+        *out++ = escape[1];
+        *out++ = escape[2];
     }
     *out = '\0';
     entry->name_len = (uint16_t)(out - entry->name);

@@ -22,17 +22,21 @@ int fp_bon_result(struct fp_bon *fs)
     return err;
 }
 
-void fp_bon_get(struct fp_bon *fs, uint32_t row, uint32_t at, void *buf,
-                uint32_t size)
+void fp_bon_get(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size)
 {
     if (!fs->err)
-        fs->err =
-            fp_bdev_read(fs->dev, (fp_addr)row * FP_BON_ROW + at, buf, size);
+        fs->err = fp_bdev_read(fs->dev, off, buf, size);
     if (fs->err)
         memset(buf, 0, size);
 }
 
-uint32_t fp_bon_place(const struct fp_bon *fs, uint32_t row)
+void fp_bon_get_row(struct fp_bon *fs, uint32_t row)
+{
+    fp_bon_get(fs, row * FP_BON_ROW, fs->row, FP_BON_ROW);
+}
+
+/* Where a row's content lies: what is in the journal is elsewhere. */
+static uint32_t place_of(const struct fp_bon *fs, uint32_t row)
 {
     const uint8_t *at = fp_bon_move(fs, 0);
 
@@ -51,7 +55,8 @@ void fp_bon_read(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size)
 
         if (n > size)
             n = size;
-        fp_bon_get(fs, fp_bon_place(fs, off / FP_BON_ROW), at, dst, n);
+        fp_bon_get(fs, place_of(fs, off / FP_BON_ROW) * FP_BON_ROW + at, dst,
+                   n);
         dst += n;
         off += n;
         size -= n;
@@ -90,29 +95,29 @@ bool fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node)
            fp_bon_size(node) <= (fs->rows - row) * FP_BON_ROW;
 }
 
-uint32_t fp_bon_listed(struct fp_bon *fs, const struct fp_bon_node *node,
-                       uint32_t index)
+uint32_t fp_bon_kid_at(struct fp_bon *fs, const struct fp_bon_node *node,
+                       uint32_t index, struct fp_bon_node *kid)
 {
     uint8_t addr[4];
+    uint32_t row;
 
     fp_bon_read(fs, fp_bon_data_at(node) + node->data_size + 4 * index, addr,
                 sizeof addr);
-    return row_of(fs, addr);
-}
-
-bool fp_bon_is_kid(struct fp_bon *fs, const struct fp_bon_node *node,
-                   uint32_t row, struct fp_bon_node *kid)
-{
-    return row > FP_BON_ROOT && fp_bon_load(fs, row, kid) &&
-           kid->parent == node->row;
+    row = row_of(fs, addr);
+    if (!fp_bon_load(fs, row, kid) || row <= FP_BON_ROOT ||
+        kid->parent != node->row)
+        kid->row = 0;
+    return row;
 }
 
 bool fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
                 uint32_t *index, struct fp_bon_node *kid)
 {
-    while (*index < node->kids)
-        if (fp_bon_is_kid(fs, node, fp_bon_listed(fs, node, (*index)++), kid))
+    while (*index < node->kids) {
+        fp_bon_kid_at(fs, node, (*index)++, kid);
+        if (kid->row != 0)
             return true;
+    }
     return false;
 }
 
@@ -144,7 +149,7 @@ bool fp_bon_is_same(struct fp_bon *fs, uint32_t row, const uint8_t *want)
     uint8_t buf[32];
 
     for (uint32_t at = 0; at < FP_BON_ROW; at += sizeof buf) {
-        fp_bon_get(fs, row, at, buf, sizeof buf);
+        fp_bon_get(fs, row * FP_BON_ROW + at, buf, sizeof buf);
         for (uint32_t i = 0; i < sizeof buf; i++)
             if (buf[i] != (want != NULL ? want[at + i] : 0xff))
                 return false;
@@ -165,26 +170,32 @@ static bool are_moves_sane(const struct fp_bon *fs)
     return true;
 }
 
-uint32_t fp_bon_journal_crc(struct fp_bon *fs)
-{
-    uint32_t crc = UINT32_MAX, count = fs->journal[FP_BON_COUNT];
-
-    for (uint32_t i = 0; i < count; i++) {
-        fp_bon_get(fs, fp_bon_source(fs, i), 0, fs->row, FP_BON_ROW);
-        crc = fp_crc32(crc, fs->row, FP_BON_ROW);
-    }
-    return fp_crc32(crc, fs->journal + FP_BON_JOURNAL - 5, 5 + 4 * count);
-}
-
 /* Source: the format page, The journal. */
-void fp_bon_load_journal(struct fp_bon *fs)
+void fp_bon_compose_journal(struct fp_bon *fs)
 {
     uint8_t *head = fs->journal;
+    uint32_t size = FP_BON_JOURNAL + 4u * head[FP_BON_COUNT];
+    uint32_t crc = UINT32_MAX;
 
-    fp_bon_get(fs, fp_bon_head(fs), 0, head, FP_BON_ROW);
-    fs->is_committed = memcmp(head + 3, "\0\0\0\0\0journal", 12) == 0 &&
-                       are_moves_sane(fs) &&
-                       fp_bon_journal_crc(fs) == fp_get_le32(head + 15);
-    if (!fs->is_committed)
-        head[FP_BON_COUNT] = 0;
+    for (uint32_t i = 0; i < head[FP_BON_COUNT]; i++) {
+        fp_bon_get_row(fs, fp_bon_source(fs, i));
+        crc = fp_crc32(crc, fs->row, FP_BON_ROW);
+    }
+    crc = fp_crc32(crc, head + FP_BON_START, size - FP_BON_START);
+    memcpy(head, "\7\0\0\0\0\0\0\0journal", 15);
+    head[1] = (uint8_t)(size - 15);
+    fp_put_le32(head + 15, crc);
+    memset(head + size, 0, FP_BON_ROW - size);
+}
+
+/* It is one only if all of it is as it would be composed. */
+void fp_bon_load_journal(struct fp_bon *fs)
+{
+    fp_bon_get(fs, fp_bon_head(fs) * FP_BON_ROW, fs->journal, FP_BON_ROW);
+    if (are_moves_sane(fs)) {
+        fp_bon_compose_journal(fs);
+        if (fp_bon_is_same(fs, fp_bon_head(fs), fs->journal))
+            return;
+    }
+    fs->journal[FP_BON_COUNT] = 0;
 }

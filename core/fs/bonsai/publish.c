@@ -7,104 +7,108 @@
  */
 #include "core/fs/bonsai/bon.h"
 
-/* Makes the parents that are missing, in rows that are fresh. The last. */
-static uint32_t make_parents(struct fp_bon *fs, const char *rest,
-                             uint32_t parent)
+/* Rows for the next of the parents that are missing; there is none: `record`.
+ * A name takes no more of it than of the path. */
+static uint32_t next_row(struct fp_bon *fs, const char *rest, uint32_t record)
 {
-    while (strchr(rest, '/') != NULL && !fs->err) {
-        struct fp_bon_edit e = { .node.parent = parent,
-                                 .at = FP_BON_HEAD,
-                                 .put = fs->handle };
-        uint32_t row;
+    const char *end = strchr(rest, '/');
+    uint32_t count;
 
-        fp_bon_fail(fs, fp_bon_component(fs, rest, &rest));
-        rest++;
-        e.node.handle_size = fs->handle_size;
-        e.size = fs->handle_size;
-        e.node.data_size = 4; /* its child's */
-        row = fp_bon_alloc_node(fs, &e.node);
-        e.node.data_size = 0;
-        fp_bon_edit(fs, &e, row);
-        fp_bon_relink(fs, parent, 0, row);
-        parent = row;
-    }
-    return parent;
+    if (end == NULL)
+        return record;
+    count = fp_bon_rows(FP_BON_HEAD + (uint32_t)(end - rest) + 4);
+    return fp_bon_alloc(fs, count, count, FP_BON_KEEP);
 }
 
-static int find(struct fp_bon *fs, struct fp_bon_file *f,
-                struct fp_bon_place *place)
+/* Makes the parents that are missing, in fresh rows, each with the next as its
+ * child and the last with `record`. The first of all these; *parent becomes
+ * the last parent. */
+static uint32_t make_parents(struct fp_bon *fs, const char *rest,
+                             uint32_t record, uint32_t *parent)
+{
+    uint32_t first = next_row(fs, rest, record), row = first;
+
+    while (row != record && !fs->err) {
+        struct fp_bon_edit e = { .node.parent = *parent, .handle = fs->handle };
+
+        (void)fp_bon_component(fs, rest, &rest);
+        rest++;
+        e.node.handle_size = fs->handle_size;
+        e.put = next_row(fs, rest, record);
+        fp_bon_edit(fs, &e, row);
+        *parent = row;
+        row = e.put;
+    }
+    return first;
+}
+
+static bool find(struct fp_bon *fs, struct fp_bon_file *f,
+                 struct fp_bon_place *place)
 {
     if (f->node == 0)
         return fp_bon_find(fs, (const char *)f->buf + FP_BON_ROW, true, place);
     place->is_own_data = f->is_own_data;
+    place->rest = "";
     fp_bon_load(fs, f->node, &place->node);
-    fp_bon_load(fs, place->node.parent, &place->parent);
-    return FP_OK;
+    fp_bon_load(fs, f->is_own_data ? f->node : place->node.parent,
+                &place->parent);
+    return true;
 }
 
 /* Finds its place, and makes room there. What it will replace, 0: nothing. */
 static uint32_t prepare(struct fp_bon *fs, struct fp_file *file,
                         struct fp_bon_place *place)
 {
-    struct fp_bon_node *node = &place->node;
     uint32_t old, more;
-    int err;
 
     do {
-        err = find(fs, fp_bon_file_of(file), place);
-        old = err ? 0 : node->row;
-        more = old == 0 ? 4 : 0;
-        if (place->is_own_data) {
-            more = file->size - node->data_size;
-            old = node->row;
-            err = FP_OK;
-        } else if (old != 0 && fp_bon_is_dir(node)) {
-            err = FP_ERR_ISDIR;
-        }
-        if (err != FP_ERR_NOENT)
-            fp_bon_fail(fs, err);
-    } while (!fs->err &&
-             fp_bon_room(fs, place->is_own_data ? node : &place->parent, more));
-    return old;
-}
+        bool is_there = find(fs, fp_bon_file_of(file), place);
 
-/* The file has its name. Whoever else writes it goes on from here. */
-static void become(struct fp_bon *fs, struct fp_bon_file *f, uint32_t old)
-{
-    f->node = f->is_own_data ? old : f->shadow;
-    if (old != 0)
-        (void)fp_bon_tell_moved(fs, old, f->node, true);
+        old = is_there ? place->node.row : 0;
+        more = is_there ? 0 : 4;
+        if (place->is_own_data)
+            more = file->size - place->node.data_size;
+        else if (is_there && fp_bon_is_dir(&place->node))
+            fp_bon_fail(fs, FP_ERR_ISDIR);
+    } while (!fs->err && fp_bon_room(fs, &place->parent, more));
+    return old;
 }
 
 int fp_bon_publish(struct fp_bon *fs, struct fp_file *file)
 {
     struct fp_bon_file *f = fp_bon_file_of(file);
     struct fp_bon_place place;
-    uint32_t old, parent;
+    struct fp_bon_edit e;
+    uint32_t old, row;
 
     fp_bon_begin(fs);
-    fp_bon_shadow_finish(fs, file, f->parent);
+    fp_bon_shadow_finish(fs, file);
     old = prepare(fs, file, &place);
-    if (fs->err)
-        return fp_bon_end(fs);
-    if (!place.is_own_data) {
-        parent = place.parent.row;
-        if (old == 0)
-            parent = make_parents(fs, place.rest, parent);
-        fp_bon_shadow_finish(fs, file, parent);
-        fp_bon_relink(fs, parent, old, f->shadow);
+    fp_bon_edit_begin(fs, &e, place.parent.row);
+    row = e.old.row;
+    f->parent = row;
+    if (place.is_own_data) {
+        old = row;
+        e.data_at = f->shadow * FP_BON_ROW + FP_BON_HEAD + f->handle_size;
+        e.node.data_size = file->size;
     } else {
-        fp_bon_put_data(fs, &place.node,
-                        f->shadow * FP_BON_ROW + FP_BON_HEAD + f->handle_size,
-                        file->size);
+        row = f->shadow;
+        e.swap = old;
+        e.put = make_parents(fs, place.rest, row, &f->parent);
+        fp_bon_shadow_finish(fs, file);
     }
+    fp_bon_edit(fs, &e, e.old.row);
     if (fs->err)
         return fp_bon_end(fs);
     fp_bon_commit(fs);
     /* After an error it may have happened: the shadow's rows are the tree's. */
     f->is_stale = fs->err != FP_OK;
-    if (!fs->err)
-        become(fs, f, old);
+    if (!fs->err) {
+        f->node = row;
+        /* Whoever else writes it goes on from here. */
+        if (old != 0)
+            (void)fp_bon_tell_moved(fs, old, row, true);
+    }
     fp_bon_shadow_drop(f);
     return fp_bon_end(fs);
 }

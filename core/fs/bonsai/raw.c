@@ -45,6 +45,9 @@ int fp_bon_readdir_raw(struct fp_bon *fs, struct fp_bon_dir *d,
     struct fp_bon_node node;
     int err;
 
+    fp_bon_map(fs);
+    if (fs->err)
+        return fp_bon_result(fs);
     while (d->index < fs->rows && !(fs->map[d->index] & FP_BON_BEGUN))
         d->index++;
     if (d->index == fs->rows)

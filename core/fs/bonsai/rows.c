@@ -30,10 +30,10 @@ uint32_t fp_bon_alloc(struct fp_bon *fs, uint32_t want, uint32_t count,
 {
     uint32_t row = 0;
 
-    if (fp_bon_run(fs, want, &row) < count || fs->free < count + keep) {
+    if (fp_bon_run(fs, want, &row) < count || fs->free < count + keep)
         fp_bon_fail(fs, FP_ERR_NOSPC);
+    if (fs->err)
         return 0;
-    }
     fp_bon_take(fs, row, count);
     return row;
 }
@@ -60,15 +60,21 @@ void fp_bon_put_row(struct fp_bon *fs, uint32_t row, const uint8_t *buf)
             fp_bdev_prog(fs->dev, (fp_addr)row * FP_BON_ROW, buf, FP_BON_ROW);
 }
 
+void fp_bon_copy_row(struct fp_bon *fs, uint32_t from, uint32_t to)
+{
+    fp_bon_get_row(fs, from);
+    fp_bon_put_row(fs, to, fs->row);
+}
+
 int fp_bon_end(struct fp_bon *fs)
 {
     int err = fp_bon_result(fs), map_err;
 
     fs->is_mapped = false;
+    fs->moves = 0;
     /* What a journal may still need stays. */
-    if (fs->is_lost || fs->is_committed)
+    if (fp_bon_is_committed(fs))
         return err;
-    fs->journal[FP_BON_COUNT] = 0;
     fp_bon_map(fs);
     for (uint32_t row = 0; row < fp_bon_head(fs) && !fs->err; row++)
         if ((fs->map[row] & (FP_BON_WAS | FP_BON_USED)) == FP_BON_WAS)

@@ -20,10 +20,8 @@ void fp_bon_shadow_move(struct fp_bon *fs, struct fp_file *file, uint32_t count)
         want = count;
     }
     to = fp_bon_alloc(fs, want, count, FP_BON_KEEP);
-    for (uint32_t i = 0; i < f->shadow_done; i++) {
-        fp_bon_get(fs, f->shadow + i, 0, fs->row, FP_BON_ROW);
-        fp_bon_put_row(fs, to + i, fs->row);
-    }
+    for (uint32_t i = 0; i < f->shadow_done; i++)
+        fp_bon_copy_row(fs, f->shadow + i, to + i);
     if (fs->err)
         return;
     f->shadow = to;
@@ -78,7 +76,7 @@ static void cache(struct fp_bon *fs, struct fp_file *file, uint32_t index)
         return;
     memset(f->buf, 0, FP_BON_ROW);
     if (index < f->shadow_done)
-        fp_bon_get(fs, f->shadow + index, 0, f->buf, FP_BON_ROW);
+        fp_bon_get(fs, (f->shadow + index) * FP_BON_ROW, f->buf, FP_BON_ROW);
     f->cached = fs->err ? FP_BON_NOTHING : index;
 }
 
@@ -126,19 +124,18 @@ static void put_head(struct fp_bon *fs, struct fp_file *file)
 
     fp_bon_put_head(fs, head, &n);
     cache(fs, file, 0);
-    if (!fs->err && memcmp(f->buf, head, sizeof head) != 0)
-        fp_bon_shadow(fs, file, -FP_BON_HEAD - f->handle_size, sizeof head,
-                      head, NULL);
+    if (fs->err || memcmp(f->buf, head, sizeof head) == 0)
+        return;
+    memcpy(f->buf, head, sizeof head);
+    f->is_buf_dirty = true;
 }
 
-void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file,
-                          uint32_t parent)
+void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file)
 {
     struct fp_bon_file *f = fp_bon_file_of(file);
 
     f->expect = file->size;
     grow(fs, file, fp_bon_rows(FP_BON_HEAD + f->handle_size + f->expect));
-    f->parent = parent;
     put_head(fs, file);
     flush(fs, file);
 }

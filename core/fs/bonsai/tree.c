@@ -10,18 +10,18 @@ static int remove_at(struct fp_mount *mnt, const char *path, bool all)
 {
     struct fp_bon *fs = fp_bon_of(mnt);
     struct fp_bon_place place;
+    struct fp_bon_edit e;
 
     fp_bon_begin(fs);
-    if (!fs->err)
-        fs->err = fp_bon_find(fs, path, false, &place);
-    if (fs->err)
-        return fp_bon_result(fs);
+    (void)fp_bon_find(fs, path, false, &place);
+    if (!all && !place.is_own_data && fp_bon_has_kids(fs, &place.node))
+        fp_bon_fail(fs, FP_ERR_NOTEMPTY);
+    fp_bon_edit_begin(fs, &e, place.parent.row);
     if (place.is_own_data)
-        fp_bon_put_data(fs, &place.node, 0, 0);
-    else if (!all && fp_bon_has_kids(fs, &place.node))
-        return FP_ERR_NOTEMPTY;
+        e.node.data_size = 0;
     else
-        fp_bon_relink(fs, place.parent.row, place.node.row, 0);
+        e.drop = place.node.row;
+    fp_bon_edit(fs, &e, place.parent.row);
     fp_bon_commit(fs);
     return fp_bon_end(fs);
 }
@@ -57,45 +57,37 @@ static int may_replace(struct fp_bon *fs, const struct move *m)
 }
 
 /* Both ends; the wanted handle is in fs->handle then. */
-static int find_both(struct fp_bon *fs, struct move *m)
+static void find_both(struct fp_bon *fs, struct move *m)
 {
-    int err = fp_bon_find(fs, m->from_path, false, &m->from);
-
-    if (err)
-        return err;
-    if (m->from.is_own_data)
-        return FP_ERR_NOTSUP;
-    err = fp_bon_find(fs, m->to_path, true, &m->to);
-    m->old = m->to.node.row == m->from.node.row ? 0 : m->to.node.row;
-    if (err)
-        m->old = 0;
-    if (m->to.is_own_data)
-        return FP_ERR_NOTSUP;
-    if (!err)
-        err = may_replace(fs, m);
-    else if (err == FP_ERR_NOENT && strchr(m->to.rest, '/') == NULL)
-        err = fp_bon_component(fs, m->to.rest, &m->to.rest);
+    m->old = 0;
+    (void)fp_bon_find(fs, m->from_path, false, &m->from);
+    if (fp_bon_find(fs, m->to_path, true, &m->to)) {
+        fp_bon_fail(fs, may_replace(fs, m));
+        if (m->to.node.row != m->from.node.row)
+            m->old = m->to.node.row;
+    } else if (strchr(m->to.rest, '/') != NULL) {
+        fp_bon_fail(fs, FP_ERR_NOENT);
+    }
+    if (m->from.is_own_data || m->to.is_own_data)
+        fp_bon_fail(fs, FP_ERR_NOTSUP);
     /* Who is writing it would take its old handle again. */
-    if (!err && fp_bon_tell_moved(fs, m->from.node.row, m->from.node.row, true))
-        err = FP_ERR_BUSY;
-    return err;
+    if (fp_bon_tell_moved(fs, m->from.node.row, m->from.node.row, true))
+        fp_bon_fail(fs, FP_ERR_BUSY);
 }
 
 /* The node gets its new handle and parent: where it is, if it has children. */
 static void move(struct fp_bon *fs, const struct move *m)
 {
-    struct fp_bon_edit e = { .node = m->from.node,
-                             .at = FP_BON_HEAD,
-                             .cut = m->from.node.handle_size,
-                             .put = fs->handle,
-                             .size = fs->handle_size };
-    uint32_t row = e.node.row;
+    uint32_t row = m->from.node.row;
+    struct fp_bon_edit e;
 
+    fp_bon_edit_begin(fs, &e, row);
+    e.handle = fs->handle;
     e.node.parent = m->to.parent.row;
     e.node.handle_size = fs->handle_size;
     if (e.node.kids == 0)
         row = fp_bon_alloc_node(fs, &e.node);
-    fp_bon_move_node(fs, &e, row, m->from.parent.row, m->old);
+    fp_bon_move_node(fs, &e, row, m->old);
 }
 
 /* Makes it where entries get longer. True: find both again. */
@@ -121,7 +113,7 @@ int fp_bon_rename(struct fp_mount *mnt, const char *from, const char *to,
     m.flags = flags;
     fp_bon_begin(fs);
     do {
-        fp_bon_fail(fs, find_both(fs, &m));
+        find_both(fs, &m);
     } while (!fs->err && make_room(fs, &m));
     if (!fs->err)
         move(fs, &m);

@@ -14,8 +14,9 @@ static char *path_of(const struct fp_bon_file *f)
  * fs->handle. */
 static void check_rest(struct fp_bon *fs, const char *rest)
 {
-    for (; *rest != '\0' && !fs->err; rest += *rest == '/')
-        fp_bon_fail(fs, fp_bon_component(fs, rest, &rest));
+    for (; !fs->err && *rest != '\0'; rest += *rest == '/')
+        if (!fp_bon_component(fs, rest, &rest))
+            fp_bon_fail(fs, FP_ERR_INVAL);
 }
 
 /* A name that is not there, or is to be replaced: kept until it is taken. */
@@ -36,15 +37,11 @@ int fp_bon_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     struct fp_bon *fs = fp_bon_of(mnt);
     struct fp_bon_file *f = fp_bon_file_of(file);
     struct fp_bon_place place;
-    int err = fp_bon_find_file(fs, path, flags, &place);
-    bool is_there = err == FP_OK;
+    bool is_there = fp_bon_find_file(fs, path, flags, &place);
 
     if (is_there && flags & FP_O_EXCL)
-        return FP_ERR_EXIST;
-    if (err == FP_ERR_NOENT && flags & FP_O_CREATE)
-        check_rest(fs, place.rest);
-    else
-        fp_bon_fail(fs, err);
+        fp_bon_fail(fs, FP_ERR_EXIST);
+    check_rest(fs, place.rest);
     fp_bon_claim(fs, file, &place);
     if (fs->err)
         return fp_bon_result(fs);
@@ -63,13 +60,15 @@ int fp_bon_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
     return fp_bon_result(fs);
 }
 
-/* After a failure there is what there was at the last fsync; what has no name
- * yet is not there at all. */
-static int give_up(struct fp_bon *fs, struct fp_file *file)
+/* How a write went. After a failure there is what there was at the last fsync;
+ * what has no name yet is not there at all. */
+static int outcome(struct fp_bon *fs, struct fp_file *file)
 {
     struct fp_bon_file *f = fp_bon_file_of(file);
     int err = fp_bon_result(fs);
 
+    if (!err)
+        return FP_OK;
     fp_bon_shadow_drop(f);
     file->size = 0;
     f->is_stale |= f->node == 0;
@@ -117,7 +116,7 @@ int fp_bon_truncate(struct fp_file *file, uint64_t size)
     if (from < to)
         fp_bon_shadow(fs, file, from, to - from, NULL, NULL);
     fp_bon_shadow_trim(fs, file);
-    return fs->err ? give_up(fs, file) : FP_OK;
+    return outcome(fs, file);
 }
 
 int32_t fp_bon_write(struct fp_file *file, const void *buf, uint32_t size)
@@ -134,26 +133,35 @@ int32_t fp_bon_write(struct fp_file *file, const void *buf, uint32_t size)
     fp_bon_shadow(fs, file, file->pos, size, buf, NULL);
     if (file->size == end)
         fp_bon_shadow_trim(fs, file); /* what was cut off may be there */
-    return fs->err ? give_up(fs, file) : FP_OK;
+    return outcome(fs, file);
 }
 
+/* There is no place for a time. */
+int fp_bon_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
+{
+    struct fp_bon_file *f = fp_bon_file_of(file);
+
+    (void)meta;
+    if (f->is_stale)
+        return FP_ERR_STALE;
+    if (!f->is_dirty)
+        return FP_OK;
+    return f->is_gone ? FP_ERR_NOENT
+                      : fp_bon_publish(fp_bon_of(file->mnt), file);
+}
+
+/* What is staged comes to flash. */
 int fp_bon_fsync(struct fp_file *file)
 {
     struct fp_bon *fs = fp_bon_of(file->mnt);
     struct fp_bon_file *f = fp_bon_file_of(file);
 
-    if (f->is_stale)
-        return FP_ERR_STALE;
-    if (!f->is_dirty)
-        return FP_OK;
-    if (!(file->flags & FP_O_STAGE))
-        return f->is_gone ? FP_ERR_NOENT : fp_bon_publish(fs, file);
+    if (!(file->flags & FP_O_STAGE) || !f->is_dirty)
+        return fp_bon_file_commit(file, NULL);
     fp_bon_begin(fs);
-    fp_bon_shadow_finish(fs, file, f->parent);
-    if (fs->err)
-        return give_up(fs, file);
+    fp_bon_shadow_finish(fs, file);
     f->cached = FP_BON_NOTHING;
-    return FP_OK;
+    return outcome(fs, file);
 }
 
 int fp_bon_reserve(struct fp_file *file, uint64_t size)
@@ -170,18 +178,6 @@ int fp_bon_reserve(struct fp_file *file, uint64_t size)
     if (!fs->err)
         f->expect = (uint32_t)size;
     return fp_bon_result(fs);
-}
-
-/* There is no place for a time. */
-int fp_bon_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
-{
-    const struct fp_bon_file *f = fp_bon_file_of(file);
-
-    (void)meta;
-    if (f->is_stale)
-        return FP_ERR_STALE;
-    return f->is_gone ? FP_ERR_NOENT
-                      : fp_bon_publish(fp_bon_of(file->mnt), file);
 }
 
 int fp_bon_close(struct fp_file *file)
