@@ -228,6 +228,8 @@ int fpd_worker_hello(struct fpd_worker *w)
         s->verdict = FPD_CONFLICT;
         return s->err;
     }
+    if (w->device != device)
+        w->brief = 0;
     if (w->device)
         fpd_device_unref(w->device);
     w->device = device;
@@ -308,9 +310,9 @@ static int tend(struct fpd_worker *w, bool session)
     return timeout_ms;
 }
 
-/* Is the line taken away each time that the device is online? Another host that
- * wants it does so, and so do we with that one: the longer we wait, the longer
- * one of us has it. */
+/* Is the line taken away each time that this device is online? Another host
+ * that wants it does so, and so do we with that one: the longer we wait, the
+ * longer one of us has it. */
 static bool is_contended(struct fpd_worker *w)
 {
     const struct fpd_session *s = &w->session;

@@ -40,7 +40,7 @@ struct fpd_worker {
                                  board does that starts */
     int backoff_ms;
     int64_t online_ms; /* fpd_now_ms() when it last came online */
-    unsigned brief;    /* how often in a row that was over at once */
+    unsigned brief;    /* how often in a row it left at once */
     bool is_open;
     char told[160];   /* the refusal last logged */
     int64_t lines_ms; /* when the first of the lines was logged, */
