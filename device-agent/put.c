@@ -206,7 +206,7 @@ static int open_file(struct fp_agent *agent, struct fp_agent_task *task,
     if (FP_AGENT_TEXTS && err == FP_ERR_FBIG &&
         fp_agent_is_fixed(agent, upload->path) &&
         fp_vfs_stat(agent->cfg->vfs, upload->path, &st) == FP_OK)
-        task->limit = st.size;
+        task->limit = (fp_addr)st.size;
     if (err == FP_ERR_NOSPC)
         return fp_agent_no_space(
             task, upload->file.mnt, upload->size,
