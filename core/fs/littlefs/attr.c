@@ -89,7 +89,7 @@ int fp_lfs_attr_next(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     const struct fp_lfs_ent *ent = &m->ents[id];
     struct fp_lfs_at name = { m->pair[0], fp_lfs_rec_off(ent->name), m->off };
 
-    if (fp_lfs_rec_kind(ent->attr) == FP_LFS_SEVERAL)
+    if (fp_lfs_ent_searched(m, ent))
         return fp_lfs_attr_scan(fs, &name, from, attr);
 #if !FP_LFS_SMALL
     if (fp_lfs_rec_kind(ent->attr) == FP_LFS_ONE && ent->attr_type >= from) {

@@ -41,6 +41,14 @@ struct fp_lfs_op *fp_lfs_op(struct fp_lfs *fs, uint32_t type, uint32_t id,
     return op;
 }
 
+const struct fp_lfs_op *fp_lfs_op_typed(const struct fp_lfs *fs, uint32_t type)
+{
+    for (uint32_t i = 0; i < fs->op_count; i++)
+        if (fs->ops[i].type == type)
+            return &fs->ops[i];
+    return NULL;
+}
+
 void fp_lfs_op_pair(struct fp_lfs *fs, uint32_t type, uint32_t id,
                     const uint32_t pair[2])
 {
@@ -149,7 +157,7 @@ static void put_ops(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
         const struct fp_lfs_op *op = &fs->ops[i];
 
         if (op->type == FP_LFS_OP_ATTRS)
-            fp_lfs_log_attrs(fs, &op->at, op->id, false);
+            fp_lfs_log_attrs(fs, &op->at, op->id, FP_LFS_NO_ID);
         else
             fp_lfs_log_op(fs, fp_lfs_tag(op->type, op->id, op->len), op);
     }

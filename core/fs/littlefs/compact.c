@@ -25,10 +25,6 @@
 
 #define BAD_TRIES 16
 
-/* Of an entry with several attributes, in the index: the running commit sets
- * some of them. */
-#define SETS_SOME 1u
-
 /* --- operations applied to the index --- */
 
 static FP_LFS_APART bool apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m,
@@ -36,7 +32,6 @@ static FP_LFS_APART bool apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m,
 {
     const struct fp_lfs_op *op = &fs->ops[number];
     uint32_t rec = FP_LFS_REC_OP | number;
-    struct fp_lfs_ent *ent;
 
     if (op->type >> 8 == FP_LFS_SOFTTAIL >> 8) {
         fp_lfs_pair_set(m->tail, op->words[0], op->words[1]);
@@ -44,20 +39,18 @@ static FP_LFS_APART bool apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m,
         m->hard = op->type == FP_LFS_HARDTAIL && !fp_lfs_pair_is_null(m->tail);
         return true;
     }
-    ent = &m->ents[op->id];
     if (op->type == FP_LFS_OP_ATTRS) {
-        ent->attr = fp_lfs_rec_make(rec, 0, FP_LFS_SEVERAL);
+        m->attrs = true;
+#if !FP_LFS_SMALL
+        m->ents[op->id].attr = fp_lfs_rec_make(0, 0, FP_LFS_SEVERAL);
+#endif
         return true;
     }
 #if !FP_LFS_SMALL
     if (op->type >> 8 == 0)
         fs->hash = fp_lfs_hash(0, op->buf, op->len);
 #endif
-    if (!fp_lfs_apply(fs, m, fp_lfs_tag(op->type, op->id, op->len), rec))
-        return false;
-    if (op->type >> 8 == 3 && fp_lfs_rec_kind(ent->attr) == FP_LFS_SEVERAL)
-        ent->attr = fp_lfs_rec_make(SETS_SOME, 0, FP_LFS_SEVERAL);
-    return true;
+    return fp_lfs_apply(fs, m, fp_lfs_tag(op->type, op->id, op->len), rec);
 }
 
 /* --- writing entries --- */
@@ -78,24 +71,28 @@ static void put_rec(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     }
 }
 
+/* Those that entry i has on flash or, when the running commit makes it, the one
+ * that it copies; but what that commit sets comes before them. */
 static void put_attrs(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
-                      const struct fp_lfs_ent *ent, uint32_t id)
+                      uint32_t i, uint32_t id)
 {
+    const struct fp_lfs_ent *ent = &m->ents[i];
     struct fp_lfs_at name = { m->pair[0], fp_lfs_rec_off(ent->name), m->off };
-    uint32_t what = fp_lfs_rec_off(ent->attr);
 
-    if (!fp_lfs_rec_kind(ent->attr))
-        return;
 #if !FP_LFS_SMALL
-    if (fp_lfs_rec_kind(ent->attr) == FP_LFS_ONE) {
+    if (fp_lfs_rec_kind(ent->attr) == FP_LFS_ONE)
         put_rec(fs, m, FP_LFS_ATTR | (uint32_t)ent->attr_type, id, ent->attr);
-        return;
-    }
 #endif
-    if (ent->attr & FP_LFS_REC_OP)
-        fp_lfs_log_attrs(fs, &fs->ops[what].at, id, false);
-    else
-        fp_lfs_log_attrs(fs, &name, id, what == SETS_SOME);
+    if (!fp_lfs_ent_searched(m, ent))
+        return;
+    if (ent->name & FP_LFS_REC_OP) {
+        const struct fp_lfs_op *op = fp_lfs_op_typed(fs, FP_LFS_OP_ATTRS);
+
+        name.end = 0;
+        if (op)
+            name = op->at;
+    }
+    fp_lfs_log_attrs(fs, &name, id, i);
 }
 
 /* Entries [from, to), which become 0.. there. */
@@ -116,7 +113,7 @@ static void put_entries(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
         put_rec(fs, m, FP_LFS_STRUCT_DIR - 1 + fp_lfs_rec_kind(ent->strct), id,
                 ent->strct);
         if (!fs->part->bare)
-            put_attrs(fs, m, ent, id);
+            put_attrs(fs, m, i, id);
     }
 }
 

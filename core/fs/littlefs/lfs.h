@@ -74,8 +74,7 @@ enum {
     FP_LFS_INLINE = 2,
     FP_LFS_CTZ = 3
 };
-/* ... and of attributes. SEVERAL: look through the log; with REC_OP set they
- * are copied from another entry. */
+/* ... and of attributes. SEVERAL: look through the log. */
 enum {
     FP_LFS_ONE = 1,
     FP_LFS_SEVERAL = 2
@@ -106,8 +105,8 @@ static inline uint32_t fp_lfs_rec_kind(fp_lfs_rec rec)
 struct fp_lfs_ent {
     fp_lfs_rec name;
     fp_lfs_rec strct;
-    fp_lfs_rec attr; /* the one attribute, if there is one */
 #if !FP_LFS_SMALL
+    fp_lfs_rec attr;   /* the one attribute, if there is one */
     uint16_t hash;     /* of the name */
     uint8_t attr_type; /* of that one attribute */
 #endif
@@ -129,6 +128,7 @@ struct fp_lfs_mdir {
     bool erased;   /* what follows the last commit may be programmed */
     bool trailing; /* something unfinished follows the last commit */
     bool fallback; /* the newer half is not valid, the older serves */
+    bool attrs;    /* some entry may have attributes */
     struct fp_lfs_ent *ents;
     uint32_t dir[2];  /* head of the directory it is known to be of */
     uint32_t tail[2]; /* FP_LFS_NULL: none */
@@ -503,6 +503,20 @@ static inline uint16_t fp_lfs_hash16(uint32_t hash)
     return (uint16_t)(hash ^ hash >> 16);
 }
 
+/* May the entry have attributes that the log has to be searched for? With
+ * FP_LFS_SMALL that is known of the pair as a whole. */
+static inline bool fp_lfs_ent_searched(const struct fp_lfs_mdir *m,
+                                       const struct fp_lfs_ent *ent)
+{
+#if FP_LFS_SMALL
+    (void)ent;
+    return m->attrs;
+#else
+    (void)m;
+    return fp_lfs_rec_kind(ent->attr) == FP_LFS_SEVERAL;
+#endif
+}
+
 /* Is this entry a file or directory with all its parts, and not the source of
  * a pending move? */
 bool fp_lfs_ent_visible(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
@@ -727,9 +741,9 @@ void fp_lfs_log_put(struct fp_lfs *fs, uint32_t tag, const void *buf,
 void fp_lfs_log_words(struct fp_lfs *fs, uint32_t tag, uint32_t *words);
 void fp_lfs_log_op(struct fp_lfs *fs, uint32_t tag, const struct fp_lfs_op *op);
 /* All attributes of the entry whose NAME lies there, for entry `id`; those that
- * operations set as these say, if `overruled`. */
+ * the running commit sets of entry `of` of the index as these say. */
 void fp_lfs_log_attrs(struct fp_lfs *fs, const struct fp_lfs_at *name,
-                      uint32_t id, bool overruled);
+                      uint32_t id, uint32_t of);
 int fp_lfs_log_end(struct fp_lfs *fs);
 
 /* compact.c */
@@ -749,6 +763,8 @@ int fp_lfs_new_pair(struct fp_lfs *fs, const uint32_t tail[2],
  * there until it is done, or those of a pair. */
 struct fp_lfs_op *fp_lfs_op(struct fp_lfs *fs, uint32_t type, uint32_t id,
                             const void *buf, uint32_t len);
+/* The first of its operations that has that type; NULL: none. */
+const struct fp_lfs_op *fp_lfs_op_typed(const struct fp_lfs *fs, uint32_t type);
 void fp_lfs_op_pair(struct fp_lfs *fs, uint32_t type, uint32_t id,
                     const uint32_t pair[2]);
 void fp_lfs_op_delete(struct fp_lfs *fs, uint32_t id);

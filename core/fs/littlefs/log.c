@@ -145,29 +145,20 @@ void fp_lfs_log_op(struct fp_lfs *fs, uint32_t tag, const struct fp_lfs_op *op)
 
 /* --- attributes --- */
 
-/* Does the running commit set or remove the attribute? All its operations on
- * attributes are for one entry. */
-static bool is_overruled(const struct fp_lfs *fs, uint32_t type)
-{
-    for (uint32_t i = 0; i < fs->op_count; i++)
-        if (fs->ops[i].type == type)
-            return true;
-    return false;
-}
-
-static void put_set(struct fp_lfs *fs, uint32_t id)
+static void put_set(struct fp_lfs *fs, uint32_t id, uint32_t of)
 {
     for (uint32_t i = 0; i < fs->op_count; i++) {
         const struct fp_lfs_op *op = &fs->ops[i];
 
-        if (op->type >> 8 == 3 && op->len != FP_LFS_REMOVED)
+        if (op->type >> 8 == 3 && op->id == of && op->len != FP_LFS_REMOVED)
             fp_lfs_log_op(fs, fp_lfs_tag(op->type, id, op->len), op);
     }
 }
 
 void fp_lfs_log_attrs(struct fp_lfs *fs, const struct fp_lfs_at *name,
-                      uint32_t id, bool overruled)
+                      uint32_t id, uint32_t of)
 {
+    const struct fp_lfs_op *op;
     struct fp_lfs_attr attr;
     uint32_t from = 0;
     int err;
@@ -176,14 +167,14 @@ void fp_lfs_log_attrs(struct fp_lfs *fs, const struct fp_lfs_at *name,
         uint32_t type = FP_LFS_ATTR | (uint32_t)attr.type;
 
         fs->log.source = attr.block;
-        if (!overruled || !is_overruled(fs, type))
+        op = fp_lfs_op_typed(fs, type);
+        if (!op || op->id != of)
             fp_lfs_log_put(fs, fp_lfs_tag(type, id, attr.len), NULL, attr.off);
         from = attr.type + 1u;
     }
     if (err != FP_ERR_NODATA)
         fail(fs, err);
-    if (overruled)
-        put_set(fs, id);
+    put_set(fs, id, of);
 }
 
 /* --- the end of a commit --- */

@@ -57,13 +57,15 @@ static bool apply_name(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
 }
 
 /* Attributes are kept by place only while there is one: a second number makes
- * the entry SEVERAL, for good. With FP_LFS_SMALL the first does. */
-static void apply_attr(struct fp_lfs_ent *ent, uint32_t tag, fp_lfs_rec rec)
+ * the entry SEVERAL, for good. With FP_LFS_SMALL none is. */
+static void apply_attr(struct fp_lfs_mdir *m, struct fp_lfs_ent *ent,
+                       uint32_t tag, fp_lfs_rec rec)
 {
+    m->attrs = true;
 #if FP_LFS_SMALL
+    (void)ent;
     (void)tag;
     (void)rec;
-    ent->attr = fp_lfs_rec_make(0, 0, FP_LFS_SEVERAL);
 #else
     uint8_t type = (uint8_t)fp_lfs_tag_type(tag);
     uint32_t kind = fp_lfs_rec_kind(ent->attr);
@@ -89,7 +91,7 @@ static void apply_part(struct fp_lfs_mdir *m, uint32_t tag, fp_lfs_rec rec)
         m->count--;
         memmove(ent, ent + 1, (m->count - id) * sizeof *ent);
     } else if (type >> 8 == 3) {
-        apply_attr(ent, tag, rec);
+        apply_attr(m, ent, tag, rec);
     } else if (type >> 8 == 2) {
         /* An unknown kind leaves the entry without content. */
         if (type <= FP_LFS_STRUCT_CTZ)
@@ -253,7 +255,7 @@ static void reset(struct fp_lfs_mdir *m)
 {
     m->count = 0;
     m->off = 0;
-    m->hard = false;
+    m->hard = m->attrs = false;
     if (!FP_READONLY)
         m->erased = false;
     if (FP_FS_CHECK)

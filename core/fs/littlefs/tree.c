@@ -194,7 +194,7 @@ static int build_ops(struct fp_lfs *fs, bool replaces)
     if (fp_lfs_rec_kind(ent->attr) == FP_LFS_ONE)
         add_copy(fs, FP_LFS_ATTR | (uint32_t)ent->attr_type, m, ent->attr);
 #endif
-    if (fp_lfs_rec_kind(ent->attr) == FP_LFS_SEVERAL)
+    if (fp_lfs_ent_searched(m, ent))
         add_copy(fs, FP_LFS_OP_ATTRS, m, ent->name);
     return FP_OK;
 }
