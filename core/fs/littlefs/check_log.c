@@ -136,7 +136,7 @@ static int take_hardtail(struct log *log)
     uint32_t pair[2];
     int err = fp_lfs_words(log->fs, log->m->pair[0], log->off + 4, pair, 2);
 
-    if (!err && fp_lfs_pair_is_null(pair))
+    if (!err && (pair[0] == FP_LFS_NULL || pair[1] == FP_LFS_NULL))
         SAY(log, ERROR, "at byte %u the directory goes on in no pair",
             log->off);
     return err;

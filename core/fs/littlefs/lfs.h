@@ -412,9 +412,11 @@ static inline uint32_t fp_lfs_align_up(uint32_t v, uint32_t unit)
     return (v + unit - 1) / unit * unit;
 }
 
+/* What flash has is null when either block is; of a tail in memory the first
+ * is then (mdir.c). */
 static inline bool fp_lfs_pair_is_null(const uint32_t pair[2])
 {
-    return pair[0] == FP_LFS_NULL || pair[1] == FP_LFS_NULL;
+    return pair[0] == FP_LFS_NULL;
 }
 
 static inline void fp_lfs_pair_set(uint32_t to[2], uint32_t a, uint32_t b)

@@ -285,8 +285,11 @@ static int take_global(struct fp_lfs *fs, struct fp_lfs_mdir *m)
         return FP_OK;
     }
     err = fp_lfs_words(fs, s->block, s->off, to, count);
-    if (to == m->tail)
+    if (to == m->tail) {
+        if (to[1] == FP_LFS_NULL)
+            to[0] = FP_LFS_NULL;
         m->hard = type == FP_LFS_HARDTAIL && !fp_lfs_pair_is_null(to);
+    }
     return err;
 }
 
