@@ -165,17 +165,13 @@ static int put_fresh(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
  * FP_LFS_BAD: it reads differently each time. */
 static int old_revision(struct fp_lfs *fs, uint32_t block, uint32_t *rev)
 {
-    uint32_t again = 0;
-    int err = fp_lfs_word(fs, block, 0, rev);
+    uint32_t again;
+    int err = fp_lfs_revision(fs, block, rev);
 
     fp_lfs_forget(fs, block);
     if (!err)
-        err = fp_lfs_word(fs, block, 0, &again);
-    if (err == FP_ERR_CORRUPT)
-        *rev = again = 0; /* nobody will read more of it than we */
-    else if (err)
-        return err;
-    return *rev == again ? FP_OK : FP_LFS_BAD;
+        err = fp_lfs_revision(fs, block, &again);
+    return !err && *rev != again ? FP_LFS_BAD : err;
 }
 
 /* A pair of its own for fs->part. The second block is written; the first keeps

@@ -33,8 +33,7 @@ static void take_old(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     uint32_t rev[2] = { 0, 0 }, later;
 
     for (uint32_t i = 0; i < 2; i++)
-        if (fp_lfs_word(fs, i, 0, &rev[i]))
-            rev[i] = 0;
+        (void)fp_lfs_revision(fs, i, &rev[i]);
     later = (int32_t)(rev[1] - rev[0]) > 0;
     m->rev = rev[later];
     fp_lfs_pair_set(m->pair, later, !later);

@@ -477,6 +477,8 @@ int fp_lfs_get(struct fp_lfs *fs, const uint32_t pair[2],
                struct fp_lfs_mdir **m);
 /* Where a pair is that may have been relocated by the running operation. */
 void fp_lfs_resolve(const struct fp_lfs *fs, uint32_t pair[2]);
+/* The revision that a block holds; one that cannot be read counts as 0. */
+int fp_lfs_revision(struct fp_lfs *fs, uint32_t block, uint32_t *rev);
 /* Reads on behind m->off. */
 int fp_lfs_advance(struct fp_lfs *fs, struct fp_lfs_mdir *m);
 /* Reads one block's log into m, whatever the pair's other block says. */

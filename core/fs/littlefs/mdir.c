@@ -34,28 +34,6 @@ uint32_t fp_lfs_hash(uint32_t hash, const uint8_t *bytes, uint32_t size)
 
 /* --- what a tag does --- */
 
-/* A compacted commit lists its ids in any order, so a name may lie beyond the
- * count; the ids between get theirs later. */
-static bool apply_name(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
-                       fp_lfs_rec rec)
-{
-    uint32_t id = fp_lfs_tag_id(tag), type = fp_lfs_tag_type(tag);
-
-    if (id >= fs->ent_max)
-        return false;
-    while (m->count <= id)
-        memset(m->ents + m->count++, 0, sizeof m->ents[0]);
-    if (type <= FP_LFS_NAME_DIR)
-        rec |= type << 30; /* FP_LFS_FILE, FP_LFS_DIR */
-    else if (type == FP_LFS_NAME_SUPER)
-        rec |= (uint32_t)FP_LFS_SUPER << 30;
-    m->ents[id].name = rec;
-#if !FP_LFS_SMALL
-    m->ents[id].hash = fp_lfs_hash16(fs->hash);
-#endif
-    return true;
-}
-
 /* Attributes are kept by place only while there is one: a second number makes
  * the entry SEVERAL, for good. With FP_LFS_SMALL none is. */
 static void apply_attr(struct fp_lfs_mdir *m, struct fp_lfs_ent *ent,
@@ -81,45 +59,49 @@ static void apply_attr(struct fp_lfs_mdir *m, struct fp_lfs_ent *ent,
 #endif
 }
 
-/* On an entry that is there. */
-static void apply_part(struct fp_lfs_mdir *m, uint32_t tag, fp_lfs_rec rec)
-{
-    uint32_t type = fp_lfs_tag_type(tag), id = fp_lfs_tag_id(tag);
-    struct fp_lfs_ent *ent = m->ents + id;
-
-    if (type == FP_LFS_DELETE) {
-        m->count--;
-        memmove(ent, ent + 1, (m->count - id) * sizeof *ent);
-    } else if (type >> 8 == 3) {
-        apply_attr(m, ent, tag, rec);
-    } else if (type >> 8 == 2) {
-        /* An unknown kind leaves the entry without content. */
-        if (type <= FP_LFS_STRUCT_CTZ)
-            rec |= ((type & 3) + 1) << 30;
-        ent->strct = rec;
-    }
-}
-
+/* A compacted commit lists its ids in any order, so a name may lie beyond the
+ * count; the ids between get theirs later. Unknown kinds leave an entry without
+ * a name, or without content; unknown types are skipped. */
 bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
                   uint32_t off)
 {
     uint32_t type = fp_lfs_tag_type(tag), id = fp_lfs_tag_id(tag);
     fp_lfs_rec rec = fp_lfs_rec_make(off, fp_lfs_tag_size(tag), 0);
     struct fp_lfs_ent *ent = m->ents + id;
+    uint32_t behind = m->count - id;
 
-    if (type >> 8 == 0)
-        return apply_name(fs, m, tag, rec);
-    if (type == FP_LFS_CREATE) {
+    if (type >> 8 == 0) {
+        if (id >= fs->ent_max)
+            return false;
+        while (m->count <= id)
+            memset(m->ents + m->count++, 0, sizeof *ent);
+        if (type <= FP_LFS_NAME_DIR || type == FP_LFS_NAME_SUPER)
+            rec |= type << 30; /* FP_LFS_FILE, FP_LFS_DIR, FP_LFS_SUPER */
+        ent->name = rec;
+#if !FP_LFS_SMALL
+        ent->hash = fp_lfs_hash16(fs->hash);
+#endif
+    } else if (type == FP_LFS_CREATE) {
         if (id > m->count || m->count >= fs->ent_max)
             return false;
-        memmove(ent + 1, ent, (m->count++ - id) * sizeof *ent);
+        memmove(ent + 1, ent, behind * sizeof *ent);
         memset(ent, 0, sizeof *ent);
-    } else if (type >> 8 >= 2 && (type >> 8 <= 3 || type == FP_LFS_DELETE)) {
+        m->count++;
+    } else if (type >> 8 == 2 || type >> 8 == 3 || type == FP_LFS_DELETE) {
         if (id >= m->count)
             return false;
-        apply_part(m, tag, rec);
+        if (type == FP_LFS_DELETE) {
+            memmove(ent, ent + 1, (behind - 1) * sizeof *ent);
+            m->count--;
+        } else if (type >> 8 == 3) {
+            apply_attr(m, ent, tag, rec);
+        } else {
+            if (type <= FP_LFS_STRUCT_CTZ)
+                rec |= (type + 1) << 30;
+            ent->strct = rec;
+        }
     }
-    return true; /* unknown types are skipped */
+    return true;
 }
 
 /* --- reading a log --- */
@@ -468,42 +450,42 @@ int fp_lfs_advance(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 
 /* --- choosing the block --- */
 
-static void swap(uint32_t pair[2])
+int fp_lfs_revision(struct fp_lfs *fs, uint32_t block, uint32_t *rev)
 {
-    fp_lfs_pair_set(pair, pair[1], pair[0]);
+    int err = fp_lfs_word(fs, block, 0, rev);
+
+    if (err != FP_ERR_CORRUPT)
+        return err;
+    *rev = 0;
+    return FP_OK;
 }
 
-/* Reads into m the pair, which is put with the block in use first. */
-static int fetch(struct fp_lfs *fs, uint32_t pair[2], struct fp_lfs_mdir *m)
+/* Reads into m the pair, by the newer of its blocks that has a commit. */
+static int fetch(struct fp_lfs *fs, const uint32_t pair[2],
+                 struct fp_lfs_mdir *m)
 {
-    uint32_t rev[2] = { 0 }, unreadable = 0;
+    uint32_t rev[2], at;
     int err;
 
     m->valid = false;
     m->dir[0] = FP_LFS_NULL;
     if (!fp_lfs_pair_ok(fs, pair))
         return FP_ERR_CORRUPT;
-    for (uint32_t i = 0; i < 2; i++) {
-        err = fp_lfs_word(fs, pair[i], 0, &rev[i]);
-        if (err && err != FP_ERR_CORRUPT)
-            return err;
-        unreadable |= err ? 1u << i : 0;
-    }
-    if (unreadable ? unreadable == 1 : (int32_t)(rev[1] - rev[0]) > 0) {
-        swap(pair);
-        swap(rev);
-    }
-    for (int i = 0; i < 2; i++) {
+    err = fp_lfs_revision(fs, pair[0], &rev[0]);
+    if (!err)
+        err = fp_lfs_revision(fs, pair[1], &rev[1]);
+    if (err)
+        return err;
+    at = (int32_t)(rev[1] - rev[0]) > 0;
+    for (int i = 0; i < 2; i++, at ^= 1) {
         if (FP_FS_CHECK)
             m->fallback = i > 0;
-        err = fp_lfs_parse(fs, m, pair[0]);
-        m->pair[1] = pair[1];
+        err = fp_lfs_parse(fs, m, pair[at]);
+        m->pair[1] = pair[at ^ 1];
         /* A revision that now reads differently decided wrongly. */
-        m->valid = !err && m->rev == rev[0];
+        m->valid = !err && m->rev == rev[at];
         if (m->valid || (err && err != FP_ERR_NODATA))
             return err;
-        swap(pair);
-        swap(rev);
     }
     return FP_ERR_CORRUPT;
 }
