@@ -461,13 +461,12 @@ int fp_lfs_revision(struct fp_lfs *fs, uint32_t block, uint32_t *rev)
 }
 
 /* Reads into m the pair, by the newer of its blocks that has a commit. */
-static int fetch(struct fp_lfs *fs, const uint32_t pair[2],
-                 struct fp_lfs_mdir *m)
+static FP_LFS_APART int fetch(struct fp_lfs *fs, const uint32_t pair[2],
+                              struct fp_lfs_mdir *m)
 {
     uint32_t rev[2], at;
     int err;
 
-    m->valid = false;
     m->dir[0] = FP_LFS_NULL;
     if (!fp_lfs_pair_ok(fs, pair))
         return FP_ERR_CORRUPT;
@@ -483,9 +482,10 @@ static int fetch(struct fp_lfs *fs, const uint32_t pair[2],
         err = fp_lfs_parse(fs, m, pair[at]);
         m->pair[1] = pair[at ^ 1];
         /* A revision that now reads differently decided wrongly. */
-        m->valid = !err && m->rev == rev[at];
-        if (m->valid || (err && err != FP_ERR_NODATA))
+        if (err != FP_ERR_NODATA && (err || m->rev == rev[at])) {
+            m->valid = !err;
             return err;
+        }
     }
     return FP_ERR_CORRUPT;
 }
@@ -499,36 +499,40 @@ void fp_lfs_resolve(const struct fp_lfs *fs, uint32_t pair[2])
             fp_lfs_pair_set(pair, fs->moved[i].now[0], fs->moved[i].now[1]);
 }
 
-/* The slot to be given up holds nothing, or is the one least used. */
-int fp_lfs_get(struct fp_lfs *fs, const uint32_t given[2],
-               struct fp_lfs_mdir **m)
+/* The slot that has the pair, or one given up for it: that holds nothing, or is
+ * the one least used. */
+static struct fp_lfs_mdir *slot_for(struct fp_lfs *fs, const uint32_t pair[2])
 {
-    uint32_t pair[2] = { given[0], given[1] }, oldest = 0;
-    struct fp_lfs_mdir *victim = NULL;
+    struct fp_lfs_mdir *slot = fs->slots, *victim = NULL;
+    uint32_t oldest = 0;
 
-    fp_lfs_resolve(fs, pair);
-    fs->clock++;
-    for (uint32_t i = 0; i < fs->slot_count; i++) {
-        struct fp_lfs_mdir *slot = &fs->slots[i];
-        uint32_t age = FP_LFS_NULL;
+    for (uint32_t i = 0; i < fs->slot_count; i++, slot++) {
+        uint32_t age = fs->clock - slot->stamp;
 
-        if (slot->valid) {
-            age = fs->clock - slot->stamp;
-            if (fp_lfs_pair_equal(slot->pair, pair)) {
-                slot->stamp = fs->clock;
-                *m = slot;
-                return FP_OK;
-            }
-        }
+        if (!slot->valid)
+            age = FP_LFS_NULL;
+        else if (fp_lfs_pair_equal(slot->pair, pair))
+            return slot;
         if ((FP_READONLY || !slot->pins) && age > oldest) {
             oldest = age;
             victim = slot;
         }
     }
     FP_ASSERT(victim);
-    victim->stamp = fs->clock;
-    *m = victim;
-    return fetch(fs, pair, victim);
+    victim->valid = false;
+    return victim;
+}
+
+int fp_lfs_get(struct fp_lfs *fs, const uint32_t given[2],
+               struct fp_lfs_mdir **m)
+{
+    uint32_t pair[2] = { given[0], given[1] };
+
+    fp_lfs_resolve(fs, pair);
+    fs->clock++;
+    *m = slot_for(fs, pair);
+    (*m)->stamp = fs->clock;
+    return (*m)->valid ? FP_OK : fetch(fs, pair, *m);
 }
 
 void fp_lfs_drop_all(struct fp_lfs *fs)
