@@ -25,6 +25,12 @@
 
 #define BAD_TRIES 16
 
+#if !FP_LFS_SMALL
+/* Of an entry with several attributes, in the index: the running commit sets
+ * some of them. */
+#define SETS_SOME 1u
+#endif
+
 /* --- operations applied to the index --- */
 
 static FP_LFS_APART bool apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m,
@@ -50,7 +56,13 @@ static FP_LFS_APART bool apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m,
     if (op->type >> 8 == 0)
         fs->hash = fp_lfs_hash(0, op->buf, op->len);
 #endif
-    return fp_lfs_apply(fs, m, fp_lfs_tag(op->type, op->id, op->len), rec);
+    if (!fp_lfs_apply(fs, m, fp_lfs_tag(op->type, op->id, op->len), rec))
+        return false;
+#if !FP_LFS_SMALL
+    if (op->type >> 8 == 3 && fp_lfs_ent_searched(m, &m->ents[op->id]))
+        m->ents[op->id].attr = fp_lfs_rec_make(SETS_SOME, 0, FP_LFS_SEVERAL);
+#endif
+    return true;
 }
 
 /* --- writing entries --- */
@@ -72,16 +84,20 @@ static void put_rec(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 }
 
 /* Those that entry i has on flash or, when the running commit makes it, the one
- * that it copies; but what that commit sets comes before them. */
+ * that it copies; but what that commit sets comes before them. With
+ * FP_LFS_SMALL no commit that sets some moves entries, so that i says whose. */
 static void put_attrs(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                       uint32_t i, uint32_t id)
 {
     const struct fp_lfs_ent *ent = &m->ents[i];
     struct fp_lfs_at name = { m->pair[0], fp_lfs_rec_off(ent->name), m->off };
+    uint32_t of = i;
 
 #if !FP_LFS_SMALL
     if (fp_lfs_rec_kind(ent->attr) == FP_LFS_ONE)
         put_rec(fs, m, FP_LFS_ATTR | (uint32_t)ent->attr_type, id, ent->attr);
+    if (fp_lfs_rec_off(ent->attr) != SETS_SOME)
+        of = FP_LFS_NO_ID;
 #endif
     if (!fp_lfs_ent_searched(m, ent))
         return;
@@ -92,7 +108,7 @@ static void put_attrs(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
         if (op)
             name = op->at;
     }
-    fp_lfs_log_attrs(fs, &name, id, i);
+    fp_lfs_log_attrs(fs, &name, id, of);
 }
 
 /* Entries [from, to), which become 0.. there. */

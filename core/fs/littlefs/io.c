@@ -37,13 +37,12 @@ static int fill(struct fp_lfs *fs, struct fp_lfs_cache *cache, uint32_t block,
 {
     int err;
 
-    if (off >= fs->block_size)
+    if (block >= fs->block_count || off >= fs->block_size)
         return FP_ERR_CORRUPT;
     cache->block = FP_LFS_NULL;
     cache->off = off - off % window;
     cache->size = fp_lfs_min(window, fs->block_size - cache->off);
-    err = fp_bdev_read(fs->dev, (fp_addr)block * fs->block_size + cache->off,
-                       cache->buf, cache->size);
+    err = fp_lfs_read_raw(fs, block, cache->off, cache->buf, cache->size);
     if (!err)
         cache->block = block;
     return err;
@@ -57,32 +56,28 @@ static bool holds(const struct fp_lfs_cache *cache, uint32_t block,
 
 #if FP_LFS_SMALL
 
-int fp_lfs_load(struct fp_lfs *fs, uint32_t block, uint32_t off)
-{
-    struct fp_lfs_cache *cache = FP_READONLY ? &fs->rcache : fs->via;
-
-    if (holds(cache, block, off))
-        return FP_OK;
-    if (block >= fs->block_count)
-        return FP_ERR_CORRUPT;
-    return fill(fs, cache, block, off, fs->cache_size);
-}
-
 int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
                 uint32_t size)
 {
-    const struct fp_lfs_cache *cache = FP_READONLY ? &fs->rcache : fs->via;
+    struct fp_lfs_cache *cache = FP_READONLY ? &fs->rcache : fs->via;
     uint8_t *to = buf;
 
     while (size > 0) {
-        int err = fp_lfs_load(fs, block, off);
-        uint32_t at = off - cache->off;
-        uint32_t n = fp_lfs_min(cache->size - at, size);
+        uint32_t at, n;
+        int err = FP_OK;
 
+        if (!holds(cache, block, off))
+            err = fill(fs, cache, block, off, fs->cache_size);
         if (err)
             return err;
-        memcpy(to, cache->buf + at, n);
-        to += n;
+        at = off - cache->off;
+        n = fp_lfs_min(cache->size - at, size);
+        if (buf) {
+            memcpy(to, cache->buf + at, n);
+            to += n;
+        } else {
+            fs->scan.crc = fp_crc32(fs->scan.crc, cache->buf + at, n);
+        }
         off += n;
         size -= n;
     }
@@ -133,8 +128,6 @@ int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
     uint32_t window = fs->cache_size;
     uint8_t *to = buf;
 
-    if (block >= fs->block_count)
-        return FP_ERR_CORRUPT;
     if (size <= ALONE_MAX && fs->via == &fs->rcache && block != fs->scan.block)
         window = fs->alone_size;
     while (size > 0) {

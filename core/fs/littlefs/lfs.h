@@ -432,12 +432,9 @@ static inline bool fp_lfs_has_move(const struct fp_lfs_gstate *g)
 
 /* --- io.c: bytes of blocks through the read cache --- */
 
+/* With FP_LFS_SMALL and buf NULL the bytes go into fs->scan's CRC. */
 int fp_lfs_read(struct fp_lfs *fs, uint32_t block, uint32_t off, void *buf,
                 uint32_t size);
-#if FP_LFS_SMALL
-/* Puts that byte in the cache, with as many behind it as there are. */
-int fp_lfs_load(struct fp_lfs *fs, uint32_t block, uint32_t off);
-#endif
 /* Turns integers into what flash has, four bytes with the lowest first, and
  * back. */
 static inline void fp_lfs_le(uint32_t *words, uint32_t count)

@@ -129,47 +129,31 @@ void fp_lfs_scan_end(struct fp_lfs *fs)
 
 #if FP_LFS_SMALL
 
-/* Takes the bytes up to `end` into the CRC, as many at a time as the cache has.
- */
-static int add_crc(struct fp_lfs *fs, uint32_t off, uint32_t end)
-{
-    const struct fp_lfs_cache *cache = &fs->rcache;
-    struct fp_lfs_scan *s = &fs->scan;
-
-    while (off < end) {
-        int err = fp_lfs_load(fs, s->block, off);
-        uint32_t at = off - cache->off, n;
-
-        if (err)
-            return err;
-        n = fp_lfs_min(end - off, cache->size - at);
-        s->crc = fp_crc32(s->crc, cache->buf + at, n);
-        off += n;
-    }
-    return FP_OK;
-}
-
 /* From the last tag on into the CRC, but for the checksum itself. */
-static int fold_tag(struct fp_lfs *fs)
+static int fold_tag(struct fp_lfs *fs, bool is_crc)
 {
     const struct fp_lfs_scan *s = &fs->scan;
 
-    return add_crc(fs, s->off - 4, fp_lfs_tag_is_crc(s->tag) ? s->off : s->end);
+    uint32_t from = s->off - 4;
+
+    return fp_lfs_read(fs, s->block, from, NULL,
+                       (is_crc ? s->off : s->end) - from);
 }
 
 int fp_lfs_crc_at(struct fp_lfs *fs, uint32_t block, uint32_t off,
                   uint32_t size)
 {
     fp_lfs_scan_begin(fs, block, off, off + size);
-    return add_crc(fs, off, off + size);
+    return fp_lfs_read(fs, block, off, NULL, size);
 }
 
 #else
 
 /* What is read is folded by the window. */
-static int fold_tag(struct fp_lfs *fs)
+static int fold_tag(struct fp_lfs *fs, bool is_crc)
 {
     (void)fs;
+    (void)is_crc;
     return FP_OK;
 }
 
@@ -377,10 +361,11 @@ static int scan_log(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t start,
         err = fp_lfs_word(fs, s->block, 0, &m->rev);
     }
     while (!err) {
-        err = fold_tag(fs);
+        bool is_crc = fp_lfs_tag_is_crc(s->tag);
+
+        err = fold_tag(fs, is_crc);
         if (!err)
-            err =
-                fp_lfs_tag_is_crc(s->tag) ? take_crc(fs, m) : take_entry(fs, m);
+            err = is_crc ? take_crc(fs, m) : take_entry(fs, m);
         if (!err)
             err = fp_lfs_scan_next(fs);
     }
