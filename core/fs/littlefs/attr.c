@@ -12,75 +12,53 @@
 
 #define NS_PER_S 1000000000u
 
-struct follow {
-    uint32_t name_off;
-    uint32_t id; /* FP_LFS_NO_ID until the NAME was passed */
-};
-
-/* Is this tag an attribute of the followed entry? */
-static bool follow_tag(struct follow *at, uint32_t tag, uint32_t off)
+/* The id of the followed entry behind the tag just read; FP_LFS_NO_ID until its
+ * NAME was passed. */
+static uint32_t follow(const struct fp_lfs_scan *s, uint32_t name_off,
+                       uint32_t at)
 {
-    uint32_t type = fp_lfs_tag_type(tag), id = fp_lfs_tag_id(tag);
+    uint32_t type = fp_lfs_tag_type(s->tag), id = fp_lfs_tag_id(s->tag);
 
-    if (type >> 8 == 0) {
-        if (off == at->name_off)
-            at->id = id;
-    } else if (at->id == FP_LFS_NO_ID) {
-        return false;
-    } else if (type == FP_LFS_CREATE) {
-        at->id += id <= at->id;
-    } else if (type == FP_LFS_DELETE) {
-        at->id -= id < at->id;
-    } else {
-        return type >> 8 == 3 && id == at->id;
-    }
-    return false;
+    if (type >> 8 == 0)
+        return s->off == name_off ? id : at;
+    if (at == FP_LFS_NO_ID)
+        return at;
+    if (type == FP_LFS_CREATE)
+        return at + (id <= at);
+    return at - (type == FP_LFS_DELETE && id < at);
 }
 
-/* Attribute `type`, as the log's end has it; off 0: it is not there. *next:
- * the lowest number above it that the log mentions. */
-static int scan_for(struct fp_lfs *fs, uint32_t name_off, uint32_t type,
-                    struct fp_lfs_attr *attr, uint32_t *next)
-{
-    const struct fp_lfs_scan *s = &fs->scan;
-    struct follow at = { name_off, FP_LFS_NO_ID };
-    int err;
-
-    attr->off = 0;
-    *next = 256;
-    while (!(err = fp_lfs_scan_next(fs))) {
-        uint32_t number = fp_lfs_tag_type(s->tag) & 0xff;
-
-        if (!follow_tag(&at, s->tag, s->off))
-            continue;
-        if (number > type && number < *next)
-            *next = number;
-        if (number != type)
-            continue;
-        attr->type = (uint8_t)type;
-        attr->len = (uint16_t)fp_lfs_tag_size(s->tag);
-        attr->block = s->block;
-        attr->off = fp_lfs_tag_len(s->tag) == FP_LFS_REMOVED ? 0 : s->off;
-    }
-    fp_lfs_scan_end(fs);
-    return err == FP_ERR_NODATA ? FP_OK : err;
-}
-
-/* A pass for each number that the log mentions, until one is there: one pass
- * and rarely two for whoever asks for a number, at most 256. */
+/* A pass finds the lowest number that the log mentions, as the log's end has
+ * it; when it was removed another pass looks for the next. */
 int fp_lfs_attr_scan(struct fp_lfs *fs, const struct fp_lfs_at *name,
                      uint32_t from, struct fp_lfs_attr *attr)
 {
-    int err = FP_OK;
+    const struct fp_lfs_scan *s = &fs->scan;
+    uint32_t best;
+    int err;
 
-    attr->off = 0;
-    while (!err && !attr->off) {
-        if (from >= 256)
-            return FP_ERR_NODATA;
+    do {
+        uint32_t at = FP_LFS_NO_ID;
+
+        best = 256;
         fp_lfs_scan_begin(fs, name->block, 4, name->end);
-        err = scan_for(fs, name->off, from, attr, &from);
-    }
-    return err;
+        while (!(err = fp_lfs_scan_next(fs))) {
+            uint32_t type = fp_lfs_tag_type(s->tag), number = type & 0xff;
+
+            at = follow(s, name->off, at);
+            if (type >> 8 != 3 || fp_lfs_tag_id(s->tag) != at ||
+                number < from || number > best)
+                continue;
+            best = number;
+            attr->type = (uint8_t)number;
+            attr->len = (uint16_t)fp_lfs_tag_len(s->tag);
+            attr->off = s->off;
+        }
+        fp_lfs_scan_end(fs);
+        from = best + 1;
+    } while (err == FP_ERR_NODATA && best < 256 &&
+             attr->len == FP_LFS_REMOVED);
+    return err == FP_ERR_NODATA && best < 256 ? FP_OK : err;
 }
 
 int fp_lfs_attr_next(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
@@ -95,7 +73,6 @@ int fp_lfs_attr_next(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     if (fp_lfs_rec_kind(ent->attr) == FP_LFS_ONE && ent->attr_type >= from) {
         attr->type = ent->attr_type;
         attr->len = (uint16_t)fp_lfs_rec_len(ent->attr);
-        attr->block = m->pair[0];
         attr->off = fp_lfs_rec_off(ent->attr);
         return FP_OK;
     }
@@ -124,7 +101,7 @@ static int read_time(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
         return err == FP_ERR_NODATA ? FP_OK : err;
     if (attr.len != 8 && (type == 1 || attr.len != 4))
         return FP_OK;
-    err = fp_lfs_words(fs, attr.block, attr.off, words, attr.len / 4u);
+    err = fp_lfs_words(fs, m->pair[0], attr.off, words, attr.len / 4u);
     time = words[0] | (uint64_t)words[1] << 32;
     /* More seconds than nanoseconds can hold are a nonce, not a time. */
     st->has_mtime = !err && (type == 1 || time <= INT64_MAX / NS_PER_S);
@@ -153,7 +130,7 @@ int32_t fp_lfs_getattr(struct fp_mount *mnt, const char *path, uint8_t type,
     if (!err)
         err = fp_lfs_attr_get(fs, m, id, type, &attr);
     if (!err)
-        err = fp_lfs_read(fs, attr.block, attr.off, buf,
+        err = fp_lfs_read(fs, m->pair[0], attr.off, buf,
                           fp_lfs_min(attr.len, size));
     return err ? err : attr.len;
 }

@@ -427,7 +427,7 @@ static inline void fp_lfs_pair_set(uint32_t to[2], uint32_t a, uint32_t b)
 
 static inline bool fp_lfs_has_move(const struct fp_lfs_gstate *g)
 {
-    return fp_lfs_tag_type(g->tag) == FP_LFS_DELETE;
+    return fp_lfs_tag_type(g->tag & ~FP_LFS_G_ORPHANS) == FP_LFS_DELETE;
 }
 
 /* --- io.c: bytes of blocks through the read cache --- */
@@ -536,7 +536,7 @@ int fp_lfs_ent_pair(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
 struct fp_lfs_attr {
     uint8_t type;
     uint16_t len;
-    uint32_t block, off;
+    uint32_t off; /* in the pair's current block */
 };
 
 /* The entry's attribute with the lowest number >= from. FP_ERR_NODATA: none. */

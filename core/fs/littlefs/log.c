@@ -163,10 +163,10 @@ void fp_lfs_log_attrs(struct fp_lfs *fs, const struct fp_lfs_at *name,
     uint32_t from = 0;
     int err;
 
+    fs->log.source = name->block;
     while (!(err = fp_lfs_attr_scan(fs, name, from, &attr))) {
         uint32_t type = FP_LFS_ATTR | (uint32_t)attr.type;
 
-        fs->log.source = attr.block;
         op = fp_lfs_op_typed(fs, type);
         if (!op || op->id != of)
             fp_lfs_log_put(fs, fp_lfs_tag(type, id, attr.len), NULL, attr.off);

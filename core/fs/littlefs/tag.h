@@ -41,9 +41,10 @@ static inline uint32_t fp_lfs_tag(uint32_t type, uint32_t id, uint32_t len)
     return type << 20 | id << 10 | len;
 }
 
+/* Of a valid tag, as all below that ask for a type. */
 static inline uint32_t fp_lfs_tag_type(uint32_t tag)
 {
-    return tag >> 20 & 0x7ff;
+    return tag >> 20;
 }
 
 static inline uint32_t fp_lfs_tag_id(uint32_t tag)
@@ -69,7 +70,7 @@ static inline uint32_t fp_lfs_tag_size(uint32_t tag)
 /* FCRC (0x5ff) has bit 0x080 set and is not meant. */
 static inline bool fp_lfs_tag_is_crc(uint32_t tag)
 {
-    return (tag >> 27 & 0xf) == FP_LFS_CCRC >> 7;
+    return tag >> 27 == FP_LFS_CCRC >> 7;
 }
 
 #endif
