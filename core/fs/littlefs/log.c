@@ -51,14 +51,14 @@ static void put(struct fp_lfs *fs, const uint8_t *buf, uint32_t off,
 {
     struct fp_lfs_log *log = &fs->log;
 
-    while (size > 0 && !log->err) {
+    while (size > 0) {
         uint8_t *to = fs->pcache + log->held;
         uint32_t n = fp_lfs_min(size, fs->cache_size - log->held);
 
         if (buf) {
             memcpy(to, buf, n);
             buf += n;
-        } else {
+        } else if (!log->err) {
             log->err = fp_lfs_read(fs, log->source, off, to, n);
             off += n;
         }
@@ -212,20 +212,23 @@ static void put_ccrc(struct fp_lfs *fs, uint32_t to, uint32_t flip)
 int fp_lfs_log_end(struct fp_lfs *fs)
 {
     struct fp_lfs_log *log = &fs->log;
-    uint32_t room = FCRC_TAKES + CCRC_TAKES;
+    uint32_t room = FCRC_TAKES + CCRC_TAKES, to;
     uint32_t end = fp_lfs_align_up(fp_lfs_min(log->off + room, fs->block_size),
                                    fs->prog_size);
 
-    while (end - log->off > 4 + 0x3fe && !log->err) {
-        uint32_t to = fp_lfs_min(log->off + 4 + 0x3fe, end - room);
+    do {
+        uint32_t flip = 0;
 
-        put_ccrc(fs, to, 0);
-        while (log->off < to && !log->err)
+        to = end;
+        if (end - log->off > 4 + 0x3fe)
+            to = fp_lfs_min(log->off + 4 + 0x3fe, end - room);
+        else if (end + fs->prog_size <= fs->block_size)
+            flip = look_ahead(fs, end);
+        put_ccrc(fs, to, flip);
+        while (to != end && log->off < to)
             put(fs, (const uint8_t *)"\xff", 0, 1);
         log->crc = CRC_INIT;
-    }
-    put_ccrc(fs, end,
-             end + fs->prog_size <= fs->block_size ? look_ahead(fs, end) : 0);
+    } while (to != end);
     flush(fs);
     log->off = end;
     return log->err;
