@@ -425,9 +425,10 @@ static inline void fp_lfs_pair_set(uint32_t to[2], uint32_t a, uint32_t b)
     to[1] = b;
 }
 
+/* Of a state that a mount has found to be legal. */
 static inline bool fp_lfs_has_move(const struct fp_lfs_gstate *g)
 {
-    return fp_lfs_tag_type(g->tag & ~FP_LFS_G_ORPHANS) == FP_LFS_DELETE;
+    return (g->tag & ~FP_LFS_G_ORPHANS) != 0;
 }
 
 /* --- io.c: bytes of blocks through the read cache --- */

@@ -539,10 +539,11 @@ void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2])
 bool fp_lfs_ent_moved(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                       uint32_t id)
 {
-    return (fs->gdisk.tag & ~FP_LFS_G_ORPHANS) ==
-               fp_lfs_tag(FP_LFS_DELETE, id, 0) &&
-           (FP_READONLY || fp_lfs_has_move(&fs->gwant)) &&
-           fp_lfs_pair_shares(fs->gdisk.pair, m->pair);
+    if ((fs->gdisk.tag & ~FP_LFS_G_ORPHANS) !=
+            fp_lfs_tag(FP_LFS_DELETE, id, 0) ||
+        (!FP_READONLY && !fp_lfs_has_move(&fs->gwant)))
+        return false;
+    return fp_lfs_pair_shares(fs->gdisk.pair, m->pair);
 }
 
 /* --- entries --- */
@@ -550,19 +551,18 @@ bool fp_lfs_ent_moved(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 bool fp_lfs_ent_visible(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                         uint32_t id)
 {
-    const struct fp_lfs_ent *ent = &m->ents[id];
-    uint32_t name = fp_lfs_rec_kind(ent->name);
-    uint32_t strct = fp_lfs_rec_kind(ent->strct);
+    /* Kinds of a name and of what it may stand for, a bit each pair of them. */
+    const uint32_t sound = 1u << (4 * FP_LFS_FILE + FP_LFS_INLINE) |
+                           1u << (4 * FP_LFS_FILE + FP_LFS_CTZ) |
+                           1u << (4 * FP_LFS_DIR + FP_LFS_DIRPAIR);
+    fp_lfs_rec name = m->ents[id].name, strct = m->ents[id].strct;
+    uint32_t kinds = 4 * fp_lfs_rec_kind(name) + fp_lfs_rec_kind(strct);
 
-    if (name != FP_LFS_FILE && name != FP_LFS_DIR)
-        return false;
-    if (!strct || (name == FP_LFS_DIR) != (strct == FP_LFS_DIRPAIR))
-        return false;
-    if (strct != FP_LFS_INLINE && fp_lfs_rec_len(ent->strct) < 8)
-        return false;
-    if (!fp_lfs_rec_len(ent->name) || fp_lfs_rec_len(ent->name) > fs->name_max)
-        return false;
-    return !fp_lfs_ent_moved(fs, m, id);
+    return sound >> kinds & 1 &&
+           (fp_lfs_rec_kind(strct) == FP_LFS_INLINE ||
+            fp_lfs_rec_len(strct) >= 8) &&
+           fp_lfs_rec_len(name) - 1 < fs->name_max &&
+           !fp_lfs_ent_moved(fs, m, id);
 }
 
 int fp_lfs_rec_words(struct fp_lfs *fs, const struct fp_lfs_mdir *m,

@@ -323,10 +323,11 @@ static FP_LFS_APART int walk_thread(struct fp_lfs *fs)
 
 static bool gstate_legal(const struct fp_lfs_gstate *g)
 {
-    if (g->tag & 0x3ff)
-        return false;
-    return fp_lfs_has_move(g) ||
-           !((g->tag & ~FP_LFS_G_ORPHANS) | g->pair[0] | g->pair[1]);
+    uint32_t tag = g->tag & ~FP_LFS_G_ORPHANS;
+
+    if (!tag)
+        return !(g->pair[0] | g->pair[1]);
+    return fp_lfs_tag_type(tag) == FP_LFS_DELETE && !fp_lfs_tag_len(tag);
 }
 
 static int mount_found(struct fp_lfs *fs)
