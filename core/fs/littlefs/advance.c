@@ -32,7 +32,7 @@ static int compact_pair(struct fp_lfs *fs, struct position *p,
 
     if (!is_full(fs, m))
         return FP_OK;
-    fs->part->bare = false;
+    fs->part->expanded = false;
     live = fp_lfs_live_size(fs, m, 0, m->count);
     if (fs->log.err || live > fs->block_size / 4 * 3)
         return fs->log.err;

@@ -124,7 +124,7 @@ static uint32_t unpark(const struct fp_lfs *fs, struct fp_lfs_node *n)
 static FP_LFS_APART void follow_all(struct fp_lfs *fs)
 {
     const struct fp_lfs_outcome *out = fs->out;
-    const uint32_t *head = out->expanded ? out->splits[0].pair : out->now;
+    const uint32_t *head = fs->part->expanded ? out->splits[0].pair : out->now;
 
     for (struct fp_lfs_node *n = fs->nodes; n; n = n->next) {
         uint32_t from = n->parked ? unpark(fs, n) : 0;
@@ -180,7 +180,6 @@ static bool fits(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
         return false;
     /* An entry that does not fit a block of its own could never be written out
      * afresh: writing it out now tells. */
-    fs->part->bare = false;
     if (id < m->count && fs->ops[0].type >> 8 != FP_LFS_CREATE >> 8)
         size += fp_lfs_live_size(fs, m, id, id + 1);
     return size <= fs->block_size - FP_LFS_OVERHEAD;
@@ -212,14 +211,14 @@ static int write_pair(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     struct fp_lfs_outcome *out = fs->out;
     int err = FP_ERR_NOSPC;
 
-    out->expanded = false;
+    fs->part->expanded = false;
     out->split_count = 0;
     fp_lfs_pair_set(out->old, m->pair[0], m->pair[1]);
-    fp_lfs_pair_set(out->now, m->pair[0], m->pair[1]);
     if (fits(fs, m))
         err = append(fs, m);
     if (err == FP_ERR_NOSPC || err == FP_LFS_BAD)
         err = fp_lfs_compact(fs, m, err == FP_LFS_BAD);
+    fp_lfs_pair_set(out->now, m->pair[0], m->pair[1]);
     return err;
 }
 

@@ -67,12 +67,13 @@ static FP_LFS_APART bool apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m,
 
 /* --- writing entries --- */
 
+/* The tag is that of a record of kind 0 and lacks its length. */
 static void put_rec(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
-                    uint32_t type, uint32_t id, fp_lfs_rec rec)
+                    uint32_t tag, fp_lfs_rec rec)
 {
     uint32_t off = fp_lfs_rec_off(rec);
-    uint32_t tag = fp_lfs_tag(type, id, fp_lfs_rec_len(rec));
 
+    tag += fp_lfs_tag(fp_lfs_rec_kind(rec), 0, fp_lfs_rec_len(rec));
     if (!fp_lfs_rec_kind(rec))
         return;
     if (rec & FP_LFS_REC_OP) {
@@ -90,25 +91,30 @@ static void put_attrs(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                       uint32_t i, uint32_t id)
 {
     const struct fp_lfs_ent *ent = &m->ents[i];
-    struct fp_lfs_at name = { m->pair[0], fp_lfs_rec_off(ent->name), m->off };
+    const struct fp_lfs_at *name;
+    struct fp_lfs_at own;
     uint32_t of = i;
 
 #if !FP_LFS_SMALL
     if (fp_lfs_rec_kind(ent->attr) == FP_LFS_ONE)
-        put_rec(fs, m, FP_LFS_ATTR | (uint32_t)ent->attr_type, id, ent->attr);
+        put_rec(fs, m,
+                fp_lfs_tag(FP_LFS_ATTR + ent->attr_type - FP_LFS_ONE, id, 0),
+                ent->attr);
     if (fp_lfs_rec_off(ent->attr) != SETS_SOME)
         of = FP_LFS_NO_ID;
 #endif
     if (!fp_lfs_ent_searched(m, ent))
         return;
+    own = (struct fp_lfs_at){ m->pair[0], fp_lfs_rec_off(ent->name), m->off };
+    name = &own;
     if (ent->name & FP_LFS_REC_OP) {
         const struct fp_lfs_op *op = fp_lfs_op_typed(fs, FP_LFS_OP_ATTRS);
 
-        name.end = 0;
+        own.end = 0;
         if (op)
-            name = op->at;
+            name = &op->at;
     }
-    fp_lfs_log_attrs(fs, &name, id, of);
+    fp_lfs_log_attrs(fs, name, id, of);
 }
 
 /* Entries [from, to), which become 0.. there. */
@@ -117,18 +123,18 @@ static void put_entries(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 {
     for (uint32_t i = from; i < to; i++) {
         const struct fp_lfs_ent *ent = &m->ents[i];
-        uint32_t id = i - from, type = fp_lfs_rec_kind(ent->name);
+        uint32_t id = i - from, kind = fp_lfs_rec_kind(ent->name), type = 0;
 
         /* An entry without a name we know is damage: not ours to lose. */
-        if (!type)
+        if (!kind)
             fs->log.err = FP_ERR_CORRUPT;
         /* But for the superblock's, a name's kind is its type. */
-        if (type == FP_LFS_SUPER)
-            type = FP_LFS_NAME_SUPER;
-        put_rec(fs, m, type, id, ent->name);
-        put_rec(fs, m, FP_LFS_STRUCT_DIR - 1 + fp_lfs_rec_kind(ent->strct), id,
-                ent->strct);
-        if (!fs->part->bare)
+        if (kind == FP_LFS_SUPER)
+            type = FP_LFS_NAME_SUPER - FP_LFS_SUPER;
+        put_rec(fs, m, fp_lfs_tag(type, id, 0), ent->name);
+        type = FP_LFS_STRUCT_DIR - FP_LFS_DIRPAIR;
+        put_rec(fs, m, fp_lfs_tag(type, id, 0), ent->strct);
+        if (!fs->part->expanded)
             put_attrs(fs, m, i, id);
     }
 }
@@ -205,8 +211,6 @@ static int put_new_pair(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     }
     if (err)
         return err;
-    if (fs->cycles)
-        rev += fs->cycles - rev % fs->cycles;
     fs->part->rev = rev + 1;
     return put_fresh(fs, m, &pair[1]);
 }
@@ -248,17 +252,18 @@ static bool adds_last(const struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 }
 
 /* Where to cut: the upper part is the largest that takes no more than `most`,
- * one entry at least. */
+ * one entry at least; none when that does not fit a block. */
 static uint32_t choose_cut(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                            uint32_t most)
 {
-    uint32_t end = fs->part->to, cut = end - 1,
-             sum = fp_lfs_live_size(fs, m, cut, end);
+    uint32_t end = fs->part->to, cut = end, sum = 0;
+    uint32_t limit = fs->block_size - FP_LFS_OVERHEAD;
 
     while (cut > 1 && end - cut < fp_lfs_entries_ok(fs) / 2) {
         sum += fp_lfs_live_size(fs, m, cut - 1, cut);
-        if (sum > most)
+        if (sum > limit)
             break;
+        limit = most;
         cut--;
     }
     return cut;
@@ -272,11 +277,12 @@ static uint32_t choose_cut(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 static int split(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
     uint32_t room = fs->block_size - FP_LFS_OVERHEAD;
-    uint32_t limit = fp_lfs_align_up(fs->block_size / 2, fs->prog_size);
+    uint32_t limit = fs->block_size / 2;
     bool last = adds_last(fs, m);
     int err = FP_OK;
 
-    limit = fp_lfs_min(limit, room);
+    if (limit < fs->prog_size)
+        limit = room; /* nothing is appended to such a block */
     for (;;) {
         uint32_t total = fp_lfs_live_size(fs, m, 0, fs->part->to), cut;
         bool few = fs->part->to <= fp_lfs_entries_ok(fs);
@@ -289,7 +295,7 @@ static int split(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
             fs->out->split_count == FP_LFS_SPLITS_MAX)
             return total <= room && (few || !err) ? FP_OK : FP_ERR_NOSPC;
         cut = choose_cut(fs, m, last ? 0 : fp_lfs_min(total / 2, room));
-        if (fp_lfs_live_size(fs, m, cut, fs->part->to) > room)
+        if (cut == fs->part->to)
             return FP_ERR_NOSPC; /* one entry that could not go on */
         err = split_off(fs, m, cut);
         if (err && err != FP_ERR_NOSPC)
@@ -319,7 +325,7 @@ static int expand(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
     err = split_off(fs, m, 0);
     if (err)
         return err == FP_ERR_NOSPC ? FP_OK : err;
-    fs->out->expanded = fs->part->bare = true;
+    fs->part->expanded = true;
     fs->part->to = 1;
     return FP_OK;
 }
@@ -401,11 +407,10 @@ int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m, bool bad)
                                       .tail = { m->tail[0], m->tail[1] } };
     if (wear && anchor && m->count > 1)
         err = expand(fs, m);
-    if (!err && !out->expanded)
+    if (!err && !fs->part->expanded)
         err = split(fs, m);
     if (!err)
         err = put_self(fs, m, wear && !anchor && !out->split_count,
                        bad && !anchor);
-    fp_lfs_pair_set(out->now, m->pair[0], m->pair[1]);
     return fp_lfs_shown(err);
 }

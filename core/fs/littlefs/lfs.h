@@ -252,7 +252,6 @@ struct fp_lfs_split {
 };
 struct fp_lfs_outcome {
     uint32_t old[2], now[2]; /* the pair before and after */
-    bool expanded; /* all but the superblock went to splits[0], ids kept */
     uint32_t split_count;
     struct fp_lfs_split splits[FP_LFS_SPLITS_MAX]; /* highest ids first */
 };
@@ -272,7 +271,8 @@ struct fp_lfs_part {
     uint32_t rev;
     uint32_t tail[2];
     bool hard;
-    bool bare; /* no attributes */
+    bool expanded; /* all but the superblock went to splits[0], ids kept; what
+                      is left of that has no attributes */
     struct fp_lfs_gstate delta;
 };
 
