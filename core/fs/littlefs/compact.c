@@ -217,7 +217,8 @@ static int put_new_pair(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 
 int fp_lfs_new_pair(struct fp_lfs *fs, const uint32_t tail[2], uint32_t pair[2])
 {
-    *fs->part = (struct fp_lfs_part){ .tail = { tail[0], tail[1] } };
+    memset(fs->part, 0, sizeof *fs->part);
+    fp_lfs_pair_set(fs->part->tail, tail[0], tail[1]);
     return fp_lfs_shown(put_new_pair(fs, NULL, pair));
 }
 
@@ -332,50 +333,38 @@ static int expand(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 
 /* --- the pair itself --- */
 
-/* To the other block of the pair. What a failed program left may be a whole
- * commit all the same. The pair has this block until its links are new: a
- * mount must not find the change in it and in their commits too. */
-static int put_home(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
-{
-    int err;
-
-    fs->part->delta = m->delta;
-    fp_lfs_gstate_change(fs, &fs->part->delta);
-    err = put_part(fs, m, m->pair[1]);
-    if (err == FP_LFS_BAD)
-        (void)fp_lfs_erase(fs, m->pair[1]);
-    return err;
-}
-
-/* For wear alone nobody moves into the last blocks. */
-static int put_elsewhere(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
-                         bool wear, uint32_t *block)
-{
-    int err;
-
-    fs->part->delta = m->delta;
-    fp_lfs_gstate_xor(&fs->part->delta, &fs->absorb);
-    err = put_fresh(fs, m, block);
-    if (err != FP_ERR_NOSPC || !wear)
-        return err;
-    *block = m->pair[1];
-    return put_home(fs, m);
-}
-
-/* Writes what is left to a block of the pair, or to a fresh one where that is
- * due or needed, and reads it into the index. The superblock cannot go
- * elsewhere. */
+/* Writes what is left to the other block of the pair, or to a fresh one where
+ * that is due or needed, and reads it into the index. The superblock cannot go
+ * elsewhere, and for wear alone nobody moves into the last blocks.
+ *
+ * What a failed program left may be a whole commit all the same. The pair has
+ * that block until its links are new: a mount must not find the change in it
+ * and in their commits too. */
 static FP_LFS_APART int put_self(struct fp_lfs *fs, struct fp_lfs_mdir *m,
                                  bool wear, bool bad)
 {
+    struct fp_lfs_part *part = fs->part;
     uint32_t target = m->pair[1], keep = m->pair[bad];
-    int err = FP_LFS_BAD;
+    bool home = !wear && !bad;
+    int err = FP_OK;
 
-    fs->part->rev = m->rev + 1;
-    if (!wear && !bad)
-        err = put_home(fs, m);
-    if (err == FP_LFS_BAD && !is_anchor(m))
-        err = put_elsewhere(fs, m, wear && !bad, &target);
+    part->rev = m->rev + 1;
+    for (int i = 0; i < 2; i++) {
+        part->delta = m->delta;
+        if (home) {
+            fp_lfs_gstate_change(fs, &part->delta);
+            target = m->pair[1];
+            err = put_part(fs, m, target);
+            if (err == FP_LFS_BAD)
+                (void)fp_lfs_erase(fs, target);
+        } else {
+            fp_lfs_gstate_xor(&part->delta, &fs->absorb);
+            err = put_fresh(fs, m, &target);
+        }
+        if (err != (home ? FP_LFS_BAD : FP_ERR_NOSPC) || bad || is_anchor(m))
+            break;
+        home = !home;
+    }
     if (err)
         return err;
     err = fp_lfs_parse(fs, m, target);
@@ -392,8 +381,8 @@ static bool wear_is_due(const struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 
 int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m, bool bad)
 {
-    struct fp_lfs_outcome *out = fs->out;
-    bool wear = wear_is_due(fs, m), anchor = is_anchor(m);
+    struct fp_lfs_part *part = fs->part;
+    bool wear = wear_is_due(fs, m);
     int err = FP_OK;
 
     /* From here on the index holds what flash does not: whoever asks for this
@@ -402,15 +391,18 @@ int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m, bool bad)
     for (uint32_t i = 0; i < fs->op_count; i++)
         if (!apply_op(fs, m, i))
             return FP_ERR_CORRUPT;
-    *fs->part = (struct fp_lfs_part){ .to = m->count,
-                                      .hard = m->hard,
-                                      .tail = { m->tail[0], m->tail[1] } };
-    if (wear && anchor && m->count > 1)
-        err = expand(fs, m);
-    if (!err && !fs->part->expanded)
+    memset(part, 0, sizeof *part);
+    part->to = m->count;
+    part->hard = m->hard;
+    fp_lfs_pair_set(part->tail, m->tail[0], m->tail[1]);
+    if (is_anchor(m)) {
+        if (wear && m->count > 1)
+            err = expand(fs, m);
+        wear = bad = false;
+    }
+    if (!err && !part->expanded)
         err = split(fs, m);
     if (!err)
-        err = put_self(fs, m, wear && !anchor && !out->split_count,
-                       bad && !anchor);
+        err = put_self(fs, m, wear && !fs->out->split_count, bad);
     return fp_lfs_shown(err);
 }

@@ -76,9 +76,14 @@ static void put(struct fp_lfs *fs, const uint8_t *buf, uint32_t off,
 static FP_LFS_APART void start(struct fp_lfs *fs, uint32_t block, uint32_t off,
                                uint32_t ptag)
 {
-    fs->log = (struct fp_lfs_log){
-        .block = block, .off = off, .ptag = ptag, .crc = CRC_INIT
-    };
+    struct fp_lfs_log *log = &fs->log;
+
+    log->err = FP_OK;
+    log->block = block;
+    log->off = off;
+    log->held = 0;
+    log->ptag = ptag;
+    log->crc = CRC_INIT;
 }
 
 static void put_word(struct fp_lfs *fs, uint32_t word)

@@ -106,16 +106,18 @@ bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
 
 /* --- reading a log --- */
 
-void fp_lfs_scan_begin(struct fp_lfs *fs, uint32_t block, uint32_t start,
-                       uint32_t limit)
+FP_LFS_APART void fp_lfs_scan_begin(struct fp_lfs *fs, uint32_t block,
+                                    uint32_t start, uint32_t limit)
 {
-    fs->scan = (struct fp_lfs_scan){ .block = block,
-                                     .tag = NOTHING,
-                                     .off = start + 4,
-                                     .end = start,
-                                     .limit = limit,
-                                     .base = 0xffffffffu,
-                                     .crc = CRC_INIT };
+    struct fp_lfs_scan *s = &fs->scan;
+
+    s->block = block;
+    s->tag = NOTHING;
+    s->off = start + 4;
+    s->end = start;
+    s->limit = limit;
+    s->base = 0xffffffffu;
+    s->crc = CRC_INIT;
 #if !FP_LFS_SMALL
     fs->scan.folded = start;
 #endif
