@@ -38,6 +38,7 @@
 
 #define FP_LFS_NULL        0xffffffffu
 #define FP_LFS_ENTRIES_MAX 256     /* no driver writes more than 254 a pair */
+#define FP_LFS_ENTRY_TAKES 9u /* two tags and a byte of name */
 #define FP_LFS_BLOCK_MIN   104     /* below it the format cannot work */
 #define FP_LFS_BLOCK_MAX   0x80000 /* records keep offsets in 19 bits */
 #define FP_LFS_FILES_MAX   32      /* open at once; a bit each in a word */
@@ -395,10 +396,10 @@ static inline uint32_t fp_lfs_min(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* In one block: an entry takes two tags and a byte of name. */
+/* In one block. */
 static inline uint32_t fp_lfs_entries_most(uint32_t block_size)
 {
-    return fp_lfs_min(block_size / 9, FP_LFS_ENTRIES_MAX);
+    return fp_lfs_min(block_size / FP_LFS_ENTRY_TAKES, FP_LFS_ENTRIES_MAX);
 }
 
 /* Where a pair has more entries, it is split. */
@@ -490,8 +491,8 @@ void fp_lfs_scan_end(struct fp_lfs *fs);
 /* Of bytes in one block, as FCRC has it: into fs->scan. */
 int fp_lfs_crc_at(struct fp_lfs *fs, uint32_t block, uint32_t off,
                   uint32_t size);
-void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2]);
-void fp_lfs_drop_all(struct fp_lfs *fs);
+/* Those that share a block with the pair; with NULL all. */
+void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t *pair);
 /* What a tag does to the index; the hash of a name is in fs->hash. False: it
  * contradicts the index. */
 bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,

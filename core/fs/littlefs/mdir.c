@@ -237,27 +237,26 @@ static void reset(struct fp_lfs_mdir *m)
 static int take_global(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
     struct fp_lfs_scan *s = &fs->scan;
-    uint32_t type = fp_lfs_tag_type(s->tag), count = 2, *to = m->tail;
+    uint32_t type = fp_lfs_tag_type(s->tag), size = 8, *to = m->tail;
     int err;
 
     if (type == FP_LFS_MOVESTATE) {
         to = &m->delta.tag;
-        count = 3;
+        size = 12;
     } else if (!FP_READONLY && type == FP_LFS_FCRC) {
         to = s->fcrc;
     } else if (type >> 1 != FP_LFS_SOFTTAIL >> 1) {
         return FP_OK;
     }
-    if (s->end - s->off < 4 * count) {
+    if (s->end - s->off < size) {
         s->wrong = FP_ERR_CORRUPT;
         return FP_OK;
     }
-    err = fp_lfs_words(fs, s->block, s->off, to, count);
-    if (to == m->tail) {
-        if (to[1] == FP_LFS_NULL)
-            to[0] = FP_LFS_NULL;
-        m->hard = type == FP_LFS_HARDTAIL && !fp_lfs_pair_is_null(to);
-    }
+    err = fp_lfs_words(fs, s->block, s->off, to, size / 4);
+    if (m->tail[1] == FP_LFS_NULL)
+        m->tail[0] = FP_LFS_NULL;
+    if (to == m->tail)
+        m->hard = type & 1 && !fp_lfs_pair_is_null(to); /* HARDTAIL */
     return err;
 }
 
@@ -326,9 +325,11 @@ static int contradiction(const struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
     uint32_t id = fp_lfs_tag_id(fs->scan.tag);
     uint32_t need = id > m->count ? id : m->count;
-    uint32_t most = fp_lfs_entries_most(fs->block_size);
 
-    return need >= fs->ent_max && need < most ? FP_ERR_NOMEM : FP_ERR_CORRUPT;
+    return need >= fs->ent_max && need < FP_LFS_ENTRIES_MAX &&
+                   FP_LFS_ENTRY_TAKES * (need + 1) <= fs->block_size
+               ? FP_ERR_NOMEM
+               : FP_ERR_CORRUPT;
 }
 
 static FP_LFS_APART int take_entry(struct fp_lfs *fs, struct fp_lfs_mdir *m)
@@ -522,16 +523,10 @@ int fp_lfs_get(struct fp_lfs *fs, const uint32_t given[2],
     return (*m)->valid ? FP_OK : fetch(fs, pair, *m);
 }
 
-void fp_lfs_drop_all(struct fp_lfs *fs)
+void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t *pair)
 {
     for (uint32_t i = 0; i < fs->slot_count; i++)
-        fs->slots[i].valid = false;
-}
-
-void fp_lfs_drop_slots(struct fp_lfs *fs, const uint32_t pair[2])
-{
-    for (uint32_t i = 0; i < fs->slot_count; i++)
-        if (fp_lfs_pair_shares(fs->slots[i].pair, pair))
+        if (!pair || fp_lfs_pair_shares(fs->slots[i].pair, pair))
             fs->slots[i].valid = false;
 }
 

@@ -378,7 +378,7 @@ int fp_lfs_mount(struct fp_mount *mnt)
     /* These indexes are without hashes, and the first was read before the
      * version was known, which tells what is erased. */
     if (!FP_READONLY)
-        fp_lfs_drop_all(fs);
+        fp_lfs_drop_slots(fs, NULL);
     return err;
 }
 

@@ -126,7 +126,7 @@ static int upgrade(struct fp_lfs *fs)
     fs->mnt->cfg.version = 0x20001;
     fs->upgrade = false;
     /* What was judged erased by the rules of 2.0 is judged anew. */
-    fp_lfs_drop_all(fs);
+    fp_lfs_drop_slots(fs, NULL);
     return FP_OK;
 }
 
