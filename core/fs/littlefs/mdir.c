@@ -59,6 +59,20 @@ static void apply_attr(struct fp_lfs_mdir *m, struct fp_lfs_ent *ent,
 #endif
 }
 
+/* Entries with nothing in them, from `at` on. */
+static FP_LFS_APART bool add(const struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t at,
+                uint32_t count)
+{
+    struct fp_lfs_ent *ent = m->ents + at;
+
+    if (at > m->count || m->count + count > fs->ent_max)
+        return false;
+    memmove(ent + count, ent, (m->count - at) * sizeof *ent);
+    memset(ent, 0, count * sizeof *ent);
+    m->count = (uint16_t)(m->count + count);
+    return true;
+}
+
 /* A compacted commit lists its ids in any order, so a name may lie beyond the
  * count; the ids between get theirs later. Unknown kinds leave an entry without
  * a name, or without content; unknown types are skipped. */
@@ -68,38 +82,30 @@ bool fp_lfs_apply(struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t tag,
     uint32_t type = fp_lfs_tag_type(tag), id = fp_lfs_tag_id(tag);
     fp_lfs_rec rec = fp_lfs_rec_make(off, fp_lfs_tag_size(tag), 0);
     struct fp_lfs_ent *ent = m->ents + id;
-    uint32_t behind = m->count - id;
 
+    if (type == FP_LFS_CREATE)
+        return add(fs, m, id, 1);
+    if (type >> 8 == 1 || (type >> 8 > 3 && type != FP_LFS_DELETE))
+        return true;
+    if (id >= m->count &&
+        (type >> 8 != 0 || !add(fs, m, m->count, id + 1 - m->count)))
+        return false;
     if (type >> 8 == 0) {
-        if (id >= fs->ent_max)
-            return false;
-        while (m->count <= id)
-            memset(m->ents + m->count++, 0, sizeof *ent);
         if (type <= FP_LFS_NAME_DIR || type == FP_LFS_NAME_SUPER)
             rec |= type << 30; /* FP_LFS_FILE, FP_LFS_DIR, FP_LFS_SUPER */
         ent->name = rec;
 #if !FP_LFS_SMALL
         ent->hash = fp_lfs_hash16(fs->hash);
 #endif
-    } else if (type == FP_LFS_CREATE) {
-        if (id > m->count || m->count >= fs->ent_max)
-            return false;
-        memmove(ent + 1, ent, behind * sizeof *ent);
-        memset(ent, 0, sizeof *ent);
-        m->count++;
-    } else if (type >> 8 == 2 || type >> 8 == 3 || type == FP_LFS_DELETE) {
-        if (id >= m->count)
-            return false;
-        if (type == FP_LFS_DELETE) {
-            memmove(ent, ent + 1, (behind - 1) * sizeof *ent);
-            m->count--;
-        } else if (type >> 8 == 3) {
-            apply_attr(m, ent, tag, rec);
-        } else {
-            if (type <= FP_LFS_STRUCT_CTZ)
-                rec |= (type + 1) << 30;
-            ent->strct = rec;
-        }
+    } else if (type >> 8 == 2) {
+        if (type <= FP_LFS_STRUCT_CTZ)
+            rec |= (type + 1) << 30;
+        ent->strct = rec;
+    } else if (type >> 8 == 3) {
+        apply_attr(m, ent, tag, rec);
+    } else {
+        m->count--;
+        memmove(ent, ent + 1, (m->count - id) * sizeof *ent);
     }
     return true;
 }
