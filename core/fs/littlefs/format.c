@@ -64,10 +64,10 @@ int fp_lfs_format(struct fp_bdev *dev, const struct fp_fs_config *given,
     struct fp_fs_config cfg = *given;
     uint32_t record[6];
     struct fp_lfs *fs = ws;
-    int err = fp_lfs_setup(dev, &cfg, ws, ws_size);
+    int err;
 
-    if (!err)
-        err = check_config(fs, &cfg);
+    fp_lfs_setup(dev, &cfg, ws, ws_size);
+    err = check_config(fs, &cfg);
     if (err)
         return err;
     fs->minor = cfg.version != 0x20000;
@@ -88,11 +88,11 @@ int fp_lfs_is_blank(struct fp_bdev *dev, const struct fp_fs_config *given,
     struct fp_fs_config cfg = *given;
     struct fp_lfs *fs = ws;
     struct fp_fs_blank blank = { .dev = dev, .also = 0xff };
-    int err = fp_lfs_setup(dev, &cfg, ws, ws_size);
     uint32_t count;
+    int err;
 
-    if (!err)
-        err = check_config(fs, &cfg);
+    fp_lfs_setup(dev, &cfg, ws, ws_size);
+    err = check_config(fs, &cfg);
     if (err)
         return err;
     count = cfg.block_count ? cfg.block_count : fs->block_count;

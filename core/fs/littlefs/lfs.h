@@ -303,6 +303,15 @@ struct fp_lfs_place {
     const char *name; /* the last component, within the path */
 };
 
+/* How a mount's workspace is divided, and its volume. */
+struct fp_lfs_layout {
+    uint32_t block_size, block_count, cache_size;
+    uint32_t slot_count, ent_max, look_size, file_stride;
+#if !FP_LFS_SMALL
+    uint32_t far;
+#endif
+};
+
 /* What is used most comes first: small processors reach it in one step. */
 struct fp_lfs {
     bool mounting; /* indexes are for this only: no hashes, nor what is
@@ -312,30 +321,41 @@ struct fp_lfs {
     bool still;  /* no moving for wear now */
     bool failed; /* a relocation broke off: no more writing */
     bool upgrade;
-    uint32_t block_size;
-    uint32_t block_count;
-    uint32_t cache_size;
+    union {
+        struct fp_lfs_layout layout;
+        struct {
+            uint32_t block_size;
+            uint32_t block_count;
+            uint32_t cache_size;
+            uint32_t slot_count;
+            uint32_t ent_max; /* the latter two of them stay free */
+            uint32_t look_size;
+            uint32_t file_stride;
+#if !FP_LFS_SMALL
+            uint32_t far; /* addresses a file, besides those near */
+#endif
+        };
+    };
     uint32_t prog_size;
     struct fp_bdev *dev;
     struct fp_lfs_part *part;
     struct fp_lfs_outcome *out; /* of the last commit to a pair */
     uint32_t moved_count, flight_count, op_count;
-    uint32_t clock;
     struct fp_lfs_place *to; /* of the running operation (tree.c) */
     struct fp_lfs_op *ops;   /* of the commit to come */
     uint8_t *pcache;         /* [cache_size] */
     struct fp_lfs_node *nodes;
     struct fp_lfs_mdir *slots;
-    uint32_t slot_count;
     struct fp_lfs_cache *via; /* rcache, but while a file's content is read */
-    struct fp_mount *mnt;
     uint32_t minor;
-    uint32_t root[2];
     struct fp_lfs_log log;
     struct fp_lfs_place *from;   /* of a rename */
     struct fp_lfs_place *parent; /* of a pair whose links are mended */
+    struct fp_mount *mnt;
+    uint32_t clock;
+    uint32_t root[2];
     uint8_t *look; /* one bit a block of the window, set: in use */
-    uint32_t look_size, look_start, look_bits, look_next;
+    uint32_t look_start, look_bits, look_next;
     uint32_t look_first; /* bit that the order starts at */
     uint32_t random;
     struct fp_lfs_gstate gdisk;  /* as on flash */
@@ -343,7 +363,6 @@ struct fp_lfs {
     struct fp_lfs_gstate absorb; /* delta of a pair about to be dropped */
     struct fp_lfs_scan scan;
     struct fp_lfs_cache rcache;
-    uint32_t ent_max;   /* the latter two of them stay free */
     uint32_t unlinked;  /* relocations whose predecessor is pending */
     uint32_t victim[2]; /* directory that the running operation takes out;
                            FP_LFS_NULL: none */
@@ -352,9 +371,8 @@ struct fp_lfs {
     uint32_t name_max;
     uint32_t attr_max;
     uint32_t file_max;
-    uint32_t cycles; /* metadata moves when revision + 1 divides; 0 never */
-    uint8_t *files;  /* cfg.max_files times file_stride */
-    uint32_t file_stride;
+    uint32_t cycles;     /* metadata moves when revision + 1 divides; 0 never */
+    uint8_t *files;      /* cfg.max_files times file_stride */
     uint32_t files_used; /* bit a file */
     uint32_t used;       /* blocks in use, if used_known */
     uint32_t changes;    /* commits so far */
@@ -365,7 +383,6 @@ struct fp_lfs {
     uint32_t hash; /* of the name being taken into an index */
 #endif
     uint32_t alone_size; /* of a window for what is read by itself */
-    uint32_t far;        /* addresses a file, besides those near */
     struct fp_lfs_moved moved[FP_LFS_MOVES_MAX];
     uint32_t flight[FP_LFS_FLIGHT_MAX]; /* allocated, referred to by nobody */
 };
@@ -602,9 +619,10 @@ size_t fp_lfs_workspace(const struct fp_bdev *dev,
                         const struct fp_fs_config *cfg);
 int fp_lfs_mount(struct fp_mount *mnt);
 int fp_lfs_statfs(struct fp_mount *mnt, struct fp_statfs *st);
-/* Lays the workspace out, with a struct fp_lfs at its front. */
-int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
-                 size_t ws_size);
+/* Lays the workspace out, with a struct fp_lfs at its front; it is as large as
+ * fp_lfs_workspace() says. */
+void fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
+                  size_t ws_size);
 
 /* --- probe.c --- */
 

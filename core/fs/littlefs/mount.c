@@ -5,7 +5,7 @@
  * pairs.
  *
  *     struct fp_lfs | slots | struct fp_lfs_rooms | entries of each slot |
- *     read cache | program cache | file caches and names | allocation bitmap
+ *     read cache | program cache | allocation bitmap | file caches and names
  *
  * Mount also tells whether directory entries and directories match one to one.
  * It needs no memory for that: both sides are summed as hashes of their pairs,
@@ -25,11 +25,6 @@
 
 /* --- the workspace --- */
 
-struct layout {
-    uint32_t block_size, device_blocks;
-    uint32_t cache_size, files, far, file_stride, look_size, slots, ents;
-};
-
 static uint32_t round_up(uint32_t v)
 {
     return (v + ALIGN - 1) & ~(ALIGN - 1);
@@ -44,28 +39,27 @@ static uint32_t clamp(uint32_t v, uint32_t least, uint32_t most)
 
 /* The bytes that it takes; 0: no littlefs can live there. */
 static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
-                      struct layout *l)
+                      struct fp_lfs_layout *l)
 {
-    fp_addr blocks;
+    uint32_t files = cfg->max_files ? cfg->max_files : FILES_DEFAULT;
     uint32_t size = cfg->block_size ? cfg->block_size : dev->block_size;
+    fp_addr blocks;
 
     if (size != clamp(size, FP_LFS_BLOCK_MIN, FP_LFS_BLOCK_MAX) ||
         size % dev->prog_size)
         return 0;
     l->block_size = size;
     blocks = fp_bdev_size(dev) / size;
-    l->device_blocks =
-        blocks < FP_LFS_NULL ? (uint32_t)blocks : FP_LFS_NULL - 1;
-    l->ents = fp_lfs_entries_most(size);
-    l->ents =
-        fp_lfs_min(l->ents, fp_fs_option(cfg->options, "entries", l->ents));
-    l->files = cfg->max_files ? cfg->max_files : FILES_DEFAULT;
-    if (blocks < 2 || l->ents < ENTRIES_MIN ||
-        (!FP_READONLY && l->files > FP_LFS_FILES_MAX))
+    l->block_count = blocks < FP_LFS_NULL ? (uint32_t)blocks : FP_LFS_NULL - 1;
+    l->ent_max = fp_lfs_entries_most(size);
+    l->ent_max = fp_lfs_min(l->ent_max,
+                            fp_fs_option(cfg->options, "entries", l->ent_max));
+    if (blocks < 2 || l->ent_max < ENTRIES_MIN ||
+        (!FP_READONLY && files > FP_LFS_FILES_MAX))
         return 0;
-    l->slots = FP_LFS_EXTRAS
-                   ? clamp(fp_fs_option(cfg->options, "mdirs", 2), 2, 64)
-                   : 2;
+    l->slot_count = FP_LFS_EXTRAS
+                        ? clamp(fp_fs_option(cfg->options, "mdirs", 2), 2, 64)
+                        : 2;
     size = fp_lfs_min(cfg->cache_size ? cfg->cache_size : CACHE_DEFAULT, size);
     l->cache_size = fp_lfs_align_up(size, dev->prog_size);
     l->look_size = 0;
@@ -73,53 +67,48 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
         l->look_size =
             clamp(fp_fs_option(cfg->options, "lookahead",
                                clamp(l->cache_size / 4, 16, FP_LFS_NULL)),
-                  1, (l->device_blocks + 7) / 8);
-    l->far = FP_LFS_SMALL
-                 ? 0
-                 : clamp(fp_fs_option(cfg->options, "addresses", FAR_DEFAULT),
-                         1, 65536);
-    l->file_stride =
-        FP_READONLY ? 0
-                    : round_up((FP_LFS_SMALL ? 0 : 4 * (FP_LFS_NEAR + l->far)) +
-                               l->cache_size + FP_NAME_MAX + 1);
+                  1, (l->block_count + 7) / 8);
+    l->file_stride = FP_READONLY ? 0 : l->cache_size + FP_NAME_MAX + 1;
+#if !FP_LFS_SMALL
+    l->far =
+        clamp(fp_fs_option(cfg->options, "addresses", FAR_DEFAULT), 1, 65536);
+    l->file_stride += 4 * (FP_LFS_NEAR + l->far);
+#endif
+    l->file_stride = round_up(l->file_stride);
     return round_up(sizeof(struct fp_lfs)) + ROOMS +
-           (size_t)l->slots * (round_up(sizeof(struct fp_lfs_mdir)) +
-                               l->ents * sizeof(struct fp_lfs_ent)) +
+           (size_t)l->slot_count * (round_up(sizeof(struct fp_lfs_mdir)) +
+                                    l->ent_max * sizeof(struct fp_lfs_ent)) +
            (FP_READONLY ? 1 : 2) * (size_t)round_up(l->cache_size) +
-           (size_t)l->files * l->file_stride + round_up(l->look_size);
+           (size_t)files * l->file_stride + round_up(l->look_size);
 }
 
 size_t fp_lfs_workspace(const struct fp_bdev *dev,
                         const struct fp_fs_config *cfg)
 {
-    struct layout l;
+    struct fp_lfs_layout l;
 
     return lay_out(dev, cfg, &l);
 }
 
-/* Puts the parts behind each other; up to the indexes they begin as 0. */
-static FP_LFS_APART void place(struct fp_lfs *fs, const struct layout *l)
+/* Puts the parts behind each other. */
+static FP_LFS_APART void place(struct fp_lfs *fs)
 {
-    uint8_t *slots = (uint8_t *)fs + round_up(sizeof *fs);
-    uint8_t *at = slots + l->slots * round_up(sizeof fs->slots[0]);
-    struct fp_lfs_rooms *rooms = (void *)at;
+    uint8_t *at = (uint8_t *)fs + round_up(sizeof *fs);
+    struct fp_lfs_rooms *rooms;
 
+    fs->slots = (struct fp_lfs_mdir *)(void *)at;
+    at += fs->slot_count * round_up(sizeof fs->slots[0]);
+    rooms = (void *)at;
     at += ROOMS;
-    memset(fs, 0, (size_t)(at - (uint8_t *)fs));
-    fs->slots = (struct fp_lfs_mdir *)(void *)slots;
-    fs->slot_count = l->slots;
-    for (uint32_t i = 0; i < l->slots; i++) {
+    for (uint32_t i = 0; i < fs->slot_count; i++) {
         fs->slots[i].ents = (struct fp_lfs_ent *)(void *)at;
-        at += l->ents * sizeof(struct fp_lfs_ent);
+        at += fs->ent_max * sizeof(struct fp_lfs_ent);
     }
     fs->rcache.buf = at;
-    at += round_up(l->cache_size);
+    at += round_up(fs->cache_size);
     if (!FP_READONLY) {
         fs->pcache = at;
-        at += round_up(l->cache_size);
-    }
-    if (!FP_READONLY) {
-        fs->files = at;
+        at += round_up(fs->cache_size);
         fs->to = &rooms->to;
         fs->from = &rooms->from;
         fs->parent = &rooms->parent;
@@ -128,48 +117,35 @@ static FP_LFS_APART void place(struct fp_lfs *fs, const struct layout *l)
         fs->ops = rooms->ops;
     }
     if (FP_LFS_LOOKS)
-        fs->look = at + (size_t)l->files * l->file_stride;
+        fs->look = at;
+    if (!FP_READONLY)
+        fs->files = at + round_up(fs->look_size);
 }
 
-int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
-                 size_t ws_size)
+void fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
+                  size_t ws_size)
 {
     struct fp_lfs *fs = ws;
-    struct layout l;
-    size_t need = lay_out(dev, cfg, &l);
     int32_t cycles = cfg->block_cycles ? cfg->block_cycles : CYCLES_DEFAULT;
 
-    if (!need)
-        return FP_ERR_INVAL;
-    if (ws_size < need)
-        return FP_ERR_NOMEM;
-    place(fs, &l);
+    memset(ws, 0, ws_size);
+    (void)lay_out(dev, cfg, &fs->layout);
+    place(fs);
     fs->dev = dev;
-    fs->block_size = cfg->block_size = l.block_size;
-    fs->block_count = l.device_blocks;
-    fs->cache_size = cfg->cache_size = l.cache_size;
+    cfg->block_size = fs->block_size;
+    cfg->cache_size = fs->cache_size;
     if (!FP_LFS_SMALL)
         fs->alone_size =
-            fp_lfs_min(fp_lfs_align_up(ALONE, dev->read_size), l.cache_size);
-    if (!FP_READONLY)
-        fs->via = &fs->rcache;
+            fp_lfs_min(fp_lfs_align_up(ALONE, dev->read_size), fs->cache_size);
     fs->scan.block = fs->rcache.block = FP_LFS_NULL;
-    if (!FP_LFS_SMALL)
-        fs->far = l.far;
-    if (!FP_READONLY)
-        fs->file_stride = l.file_stride;
-    if (FP_LFS_LOOKS)
-        fs->look_size = l.look_size;
-    fs->ent_max = l.ents;
-    cfg->max_files = l.files;
     if (!FP_READONLY) {
+        fs->via = &fs->rcache;
         cfg->block_cycles = cycles;
         fs->prog_size = dev->prog_size;
         fs->cycles = cycles < 0 ? 0 : ((uint32_t)cycles + 1) | 1;
         if (FP_LFS_EXTRAS)
             fs->upgrade = fp_fs_option(cfg->options, "upgrade", 0) != 0;
     }
-    return FP_OK;
 }
 
 /* --- superblocks --- */
@@ -359,10 +335,9 @@ static int mount_found(struct fp_lfs *fs)
 int fp_lfs_mount(struct fp_mount *mnt)
 {
     struct fp_lfs *fs = mnt->ws;
-    int err = fp_lfs_setup(mnt->dev, &mnt->cfg, mnt->ws, mnt->ws_size);
+    int err;
 
-    if (err)
-        return err;
+    fp_lfs_setup(mnt->dev, &mnt->cfg, mnt->ws, mnt->ws_size);
     fs->mnt = mnt;
     /* An erase must not reach into a neighbour. */
     if (!FP_READONLY && !(mnt->cfg.flags & FP_MOUNT_RDONLY) &&
