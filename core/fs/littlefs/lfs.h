@@ -53,6 +53,9 @@
 /* Does anyone ask for every block in use, and not only how many there are? */
 #define FP_LFS_TELLS (FP_LFS_EXTRAS || FP_FS_CHECK || FP_FS_BLOCKS)
 #define FP_LFS_NEAR  16u /* a power of two */
+/* What both tables can do. */
+#define FP_LFS_CAPS \
+    (FP_CAP_DIRS | FP_CAP_ATTRS | (FP_LFS_EXTRAS ? FP_CAP_MTIME : 0))
 
 /* Where a tag's data lies: bits 0..18 its offset in the block, bit 19 "not on
  * flash but operation number offset of the running commit", bits 20..29 its
@@ -303,6 +306,13 @@ struct fp_lfs_place {
     const char *name; /* the last component, within the path */
 };
 
+/* The superblock's record, in the order that flash has. */
+struct fp_lfs_super {
+    uint32_t version, block_size, block_count;
+    uint32_t name_max, file_max, attr_max;
+};
+#define FP_LFS_SUPER_WORDS (sizeof(struct fp_lfs_super) / 4)
+
 /* How a mount's workspace is divided, and its volume. */
 struct fp_lfs_layout {
     uint32_t block_size, block_count, cache_size;
@@ -367,10 +377,7 @@ struct fp_lfs {
     uint32_t victim[2]; /* directory that the running operation takes out;
                            FP_LFS_NULL: none */
     uint32_t inline_max;
-    uint32_t stated; /* the block count by the last superblock */
-    uint32_t name_max;
-    uint32_t attr_max;
-    uint32_t file_max;
+    struct fp_lfs_super super; /* the last one */
     uint32_t cycles;     /* metadata moves when revision + 1 divides; 0 never */
     uint8_t *files;      /* cfg.max_files times file_stride */
     uint32_t files_used; /* bit a file */
@@ -619,9 +626,12 @@ size_t fp_lfs_workspace(const struct fp_bdev *dev,
                         const struct fp_fs_config *cfg);
 int fp_lfs_mount(struct fp_mount *mnt);
 int fp_lfs_statfs(struct fp_mount *mnt, struct fp_statfs *st);
+/* Can a volume with fs->super be mounted? Limits of 0 there become what they
+ * stand for. */
+int fp_lfs_judge(struct fp_lfs *fs);
 /* Lays the workspace out, with a struct fp_lfs at its front; it is as large as
  * fp_lfs_workspace() says. */
-void fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
+void fp_lfs_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
                   size_t ws_size);
 
 /* --- probe.c --- */

@@ -584,7 +584,8 @@ bool fp_lfs_ent_visible(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
         return false;
     if (strct != FP_LFS_INLINE && fp_lfs_rec_len(ent->strct) < 8)
         return false;
-    if (!fp_lfs_rec_len(ent->name) || fp_lfs_rec_len(ent->name) > fs->name_max)
+    if (!fp_lfs_rec_len(ent->name) ||
+        fp_lfs_rec_len(ent->name) > fs->super.name_max)
         return false;
     return !fp_lfs_ent_moved(fs, m, id);
 }

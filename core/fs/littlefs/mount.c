@@ -54,7 +54,7 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
     l->ent_max = fp_lfs_entries_most(size);
     l->ent_max = fp_lfs_min(l->ent_max,
                             fp_fs_option(cfg->options, "entries", l->ent_max));
-    if (blocks < 2 || l->ent_max < ENTRIES_MIN ||
+    if (l->block_count < 2 || l->ent_max < ENTRIES_MIN ||
         (!FP_READONLY && files > FP_LFS_FILES_MAX))
         return 0;
     l->slot_count = FP_LFS_EXTRAS
@@ -122,27 +122,22 @@ static FP_LFS_APART void place(struct fp_lfs *fs)
         fs->files = at + round_up(fs->look_size);
 }
 
-void fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
+void fp_lfs_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
                   size_t ws_size)
 {
     struct fp_lfs *fs = ws;
-    int32_t cycles = cfg->block_cycles ? cfg->block_cycles : CYCLES_DEFAULT;
 
     memset(ws, 0, ws_size);
     (void)lay_out(dev, cfg, &fs->layout);
     place(fs);
     fs->dev = dev;
-    cfg->block_size = fs->block_size;
-    cfg->cache_size = fs->cache_size;
     if (!FP_LFS_SMALL)
         fs->alone_size =
             fp_lfs_min(fp_lfs_align_up(ALONE, dev->read_size), fs->cache_size);
     fs->scan.block = fs->rcache.block = FP_LFS_NULL;
     if (!FP_READONLY) {
         fs->via = &fs->rcache;
-        cfg->block_cycles = cycles;
         fs->prog_size = dev->prog_size;
-        fs->cycles = cycles < 0 ? 0 : ((uint32_t)cycles + 1) | 1;
         if (FP_LFS_EXTRAS)
             fs->upgrade = fp_fs_option(cfg->options, "upgrade", 0) != 0;
     }
@@ -150,32 +145,31 @@ void fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
 
 /* --- superblocks --- */
 
-static int judge(struct fp_lfs *fs, uint32_t record[6])
+/* A limit of 0 means the default, the most there can be. */
+static bool settle_limit(uint32_t *limit, uint32_t most)
 {
-    /* A limit of 0 means the default; one above ours is a volume whose names
-     * or attributes we could not hold. */
-    static const uint32_t most[3] = { FP_NAME_MAX, 0x7fffffff, 1022 };
-    uint32_t *limit = record + 3;
+    if (!*limit)
+        *limit = most;
+    return *limit <= most;
+}
 
-    if (record[0] >> 16 != 2 || (record[0] & 0xffff) > 1)
+int fp_lfs_judge(struct fp_lfs *fs)
+{
+    struct fp_lfs_super *super = &fs->super;
+
+    fs->minor = super->version - 0x20000;
+    if (fs->minor > 1)
         return FP_ERR_NOTSUP;
-    if (record[1] != fs->block_size)
+    if (super->block_size != fs->block_size)
         return FP_ERR_INVAL;
-    if (record[2] < 2)
+    if (super->block_count < 2)
         return FP_ERR_CORRUPT;
-    fs->minor = record[0] & 0xffff;
-    if (!FP_READONLY && FP_LFS_EXTRAS && fs->stated && fs->stated != record[2])
-        fs->uneven = true;
-    fs->stated = record[2];
-    for (int i = 0; i < 3; i++) {
-        if (!limit[i])
-            limit[i] = most[i];
-        if (limit[i] > most[i])
-            return FP_ERR_NOTSUP;
-    }
-    fs->name_max = limit[0];
-    fs->file_max = limit[1];
-    fs->attr_max = limit[2];
+    /* One above ours is a volume whose names or attributes we could not
+     * hold. */
+    if (!settle_limit(&super->name_max, FP_NAME_MAX) ||
+        !settle_limit(&super->file_max, 0x7fffffff) ||
+        !settle_limit(&super->attr_max, 1022))
+        return FP_ERR_NOTSUP;
     return FP_OK;
 }
 
@@ -186,7 +180,7 @@ static int judge(struct fp_lfs *fs, uint32_t record[6])
 static int settle_count(struct fp_lfs *fs)
 {
     struct fp_fs_config *cfg = &fs->mnt->cfg;
-    uint32_t device = fs->block_count, want = fs->stated;
+    uint32_t device = fs->block_count, want = fs->super.block_count;
 
     fs->block_count = fp_lfs_min(want, device);
     if (!FP_READONLY && FP_LFS_EXTRAS &&
@@ -199,29 +193,34 @@ static int settle_count(struct fp_lfs *fs)
     } else if (want > device) {
         cfg->flags |= FP_MOUNT_RDONLY;
     }
-    if (!FP_READONLY && FP_LFS_EXTRAS && (want != fs->stated || fs->uneven))
+    if (!FP_READONLY && FP_LFS_EXTRAS &&
+        (want != fs->super.block_count || fs->uneven))
         fs->resize = want;
     return FP_OK;
 }
 
-/* FP_ERR_NOENT: m holds no superblock entry. */
 static int read_superblock(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
     const struct fp_lfs_ent *ent = &m->ents[0];
-    uint32_t record[6];
+    uint32_t before = fs->super.block_count;
+    char magic[8];
     int err;
 
-    if (!m->count || fp_lfs_rec_kind(ent->name) != FP_LFS_SUPER)
-        return FP_ERR_NOENT;
-    if (fp_lfs_rec_len(ent->name) != 8 ||
+    if (fp_lfs_rec_len(ent->name) != sizeof magic ||
         fp_lfs_rec_kind(ent->strct) != FP_LFS_INLINE)
         return FP_ERR_CORRUPT;
-    err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(ent->name), record, 8);
-    if (!err && memcmp(record, "littlefs", 8) != 0)
+    err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(ent->name), magic,
+                      sizeof magic);
+    if (!err && memcmp(magic, "littlefs", sizeof magic) != 0)
         err = FP_ERR_CORRUPT;
     if (!err)
-        err = fp_lfs_rec_words(fs, m, ent->strct, record, 6);
-    return err ? err : judge(fs, record);
+        err = fp_lfs_rec_words(fs, m, ent->strct, &fs->super.version,
+                               FP_LFS_SUPER_WORDS);
+    if (!err)
+        err = fp_lfs_judge(fs);
+    if (!FP_READONLY && FP_LFS_EXTRAS && before)
+        fs->uneven = fs->uneven || before != fs->super.block_count;
+    return err;
 }
 
 /* The thread begins with pairs that have a superblock, linked by hard tails.
@@ -229,14 +228,17 @@ static int read_superblock(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 static int take_superblock(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                            bool *more)
 {
-    int err = read_superblock(fs, m);
+    bool super = m->count && fp_lfs_rec_kind(m->ents[0].name) == FP_LFS_SUPER;
+    int err = FP_OK;
 
-    *more = m->hard && !err;
-    if (err && !(err == FP_ERR_NOENT && fs->stated))
-        return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
-    if (!err)
+    *more = super && m->hard;
+    if (super) {
         fp_lfs_pair_set(fs->root, m->pair[0], m->pair[1]);
-    return *more ? FP_OK : settle_count(fs);
+        err = read_superblock(fs, m);
+    } else if (!fs->super.block_count) {
+        err = FP_ERR_CORRUPT;
+    }
+    return err || *more ? err : settle_count(fs);
 }
 
 /* --- the thread --- */
@@ -316,19 +318,25 @@ static int mount_found(struct fp_lfs *fs)
         return err;
     /* While a relocation is half done the two differ, and the thread has an old
      * version of some directory: nothing to judge entries by. */
-    if (fs->gdisk.tag & FP_LFS_G_ORPHANS)
+    if (FP_LFS_EXTRAS && fs->gdisk.tag & FP_LFS_G_ORPHANS)
         fs->doubted = 0;
     if (!FP_READONLY) {
+        if (!cfg->block_cycles)
+            cfg->block_cycles = CYCLES_DEFAULT;
+        if (cfg->block_cycles >= 0)
+            fs->cycles = ((uint32_t)cfg->block_cycles + 1) | 1;
         fs->inline_max = fp_lfs_min(fs->cache_size, fs->block_size / 8);
-        fs->inline_max = fp_lfs_min(fs->inline_max, fs->attr_max);
+        fs->inline_max = fp_lfs_min(fs->inline_max, fs->super.attr_max);
         fs->random ^= cfg->seed;
-        fs->look_start = fs->random % fs->block_count;
+        fs->look_start = fs->random;
         if (FP_LFS_EXTRAS)
             fs->upgrade = fs->upgrade && fs->minor == 0;
     }
+    cfg->block_size = fs->block_size;
     cfg->block_count = fs->block_count;
-    cfg->name_max = fs->name_max;
-    cfg->version = 0x20000 | fs->minor;
+    cfg->cache_size = fs->cache_size;
+    cfg->name_max = fs->super.name_max;
+    cfg->version = fs->super.version;
     return FP_OK;
 }
 
@@ -348,7 +356,7 @@ int fp_lfs_mount(struct fp_mount *mnt)
     err = mount_found(fs);
     if (!FP_LFS_SMALL)
         fs->mounting = false;
-    mnt->file_max = fs->file_max;
+    mnt->file_max = fs->super.file_max;
     /* These indexes are without hashes, and the first was read before the
      * version was known, which tells what is erased. */
     if (!FP_READONLY)
@@ -359,7 +367,7 @@ int fp_lfs_mount(struct fp_mount *mnt)
 int fp_lfs_statfs(struct fp_mount *mnt, struct fp_statfs *st)
 {
     struct fp_lfs *fs = fp_lfs_of(mnt);
-    uint32_t used = fs->block_count, data;
+    uint32_t used = fs->block_count, left;
 
     if (FP_LFS_EXTRAS || !FP_READONLY) {
         int err = fp_lfs_count_used(fs, &used);
@@ -372,14 +380,12 @@ int fp_lfs_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     st->blocks_used = used;
     /* A file's blocks hold two pointers on average, and its entry may need a
      * pair of its own. */
-    data = used + 2 < fs->block_count ? fs->block_count - used - 2 : 0;
-    if (FP_LFS_EXTRAS || !FP_READONLY)
-        st->free = (uint64_t)data * (fs->block_size - 8);
-    st->caps |= FP_CAP_DIRS | FP_CAP_ATTRS | (FP_LFS_EXTRAS ? FP_CAP_MTIME : 0);
-    st->name_max = fs->name_max;
-    st->version[0] = '2';
-    st->version[1] = '.';
+    left = fs->block_count - used;
+    if (left > 2)
+        st->free = (uint64_t)(left - 2) * (fs->block_size - 8);
+    st->name_max = mnt->cfg.name_max;
+    memcpy(st->version, "2.0", 4);
     st->version[2] = (char)('0' + fs->minor);
-    st->needs_repair = !fp_lfs_gstate_is_zero(&fs->gdisk);
+    st->needs_repair = fs->gdisk.tag != 0;
     return FP_OK;
 }

@@ -157,7 +157,7 @@ static int resize(struct fp_lfs *fs)
     fp_lfs_chain_begin(&supers, 0, 1);
     if (!to)
         return FP_OK;
-    if (to < fs->stated)
+    if (to < fs->super.block_count)
         err = check_below(fs, to);
     if (err)
         return err;
@@ -165,7 +165,7 @@ static int resize(struct fp_lfs *fs)
     err = put_record(fs, fs->root, 2, to);
     fp_lfs_alloc_resize(fs, err ? from : to);
     if (!err)
-        fs->stated = to;
+        fs->super.block_count = to;
     while (!err && !fp_lfs_pair_shares(supers.next, fs->root)) {
         uint32_t at[2] = { supers.next[0], supers.next[1] };
 
