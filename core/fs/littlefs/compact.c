@@ -397,6 +397,5 @@ int fp_lfs_compact(struct fp_lfs *fs, struct fp_lfs_mdir *m, bool bad)
     if (!err)
         err = put_self(fs, m, wear && !anchor && !out->split_count,
                        bad && !anchor);
-    fp_lfs_pair_set(out->now, m->pair[0], m->pair[1]);
     return fp_lfs_shown(err);
 }

@@ -239,7 +239,8 @@ struct fp_lfs_op {
 /* Copies all attributes of the entry whose NAME lies there. */
 #define FP_LFS_OP_ATTRS 0x800
 
-/* A pair that the running operation relocated. Until every link is new,
+/* The pair that a commit went to, before and after; one that it relocated is
+ * kept for the rest of the running operation. Until every link is new,
  * whoever follows an old one is led to the new pair. */
 struct fp_lfs_moved {
     uint32_t old[2], now[2];
@@ -254,7 +255,6 @@ struct fp_lfs_split {
     uint32_t pair[2];
 };
 struct fp_lfs_outcome {
-    uint32_t old[2], now[2]; /* the pair before and after */
     bool expanded; /* all but the superblock went to splits[0], ids kept */
     uint32_t split_count;
     struct fp_lfs_split splits[FP_LFS_SPLITS_MAX]; /* highest ids first */
@@ -606,15 +606,20 @@ int fp_lfs_chain_next(struct fp_lfs *fs, struct fp_lfs_chain *chain);
 /* These search along the thread, FP_ERR_NOENT at its end. */
 int fp_lfs_find_parent(struct fp_lfs *fs, const uint32_t pair[2],
                        struct fp_lfs_place *place);
-/* The pair whose tail shares a block with `pair`, and whether that is a hard
- * one. With hard NULL, the pair that does so itself. */
-int fp_lfs_find_pred(struct fp_lfs *fs, const uint32_t pair[2],
-                     uint32_t found[2], bool *hard);
+/* The pair that shares a block with `pair`, or the one whose tail does. */
+int fp_lfs_find_along(struct fp_lfs *fs, const uint32_t pair[2],
+                      uint32_t found[2], bool tails);
 static inline int fp_lfs_find_in_thread(struct fp_lfs *fs,
                                         const uint32_t pair[2],
                                         uint32_t found[2])
 {
-    return fp_lfs_find_pred(fs, pair, found, NULL);
+    return fp_lfs_find_along(fs, pair, found, false);
+}
+/* Returns 1 if that tail is a hard one, else 0. */
+static inline int fp_lfs_find_pred(struct fp_lfs *fs, const uint32_t pair[2],
+                                   uint32_t found[2])
+{
+    return fp_lfs_find_along(fs, pair, found, true);
 }
 void fp_lfs_gstate_xor(struct fp_lfs_gstate *to,
                        const struct fp_lfs_gstate *by);
