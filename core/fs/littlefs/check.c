@@ -239,10 +239,10 @@ static int check_name(struct fp_lfs *fs, struct fp_step *step, struct check *c,
     int order, err;
 
     show(fs, m, c->id, &shown);
-    if (!len || len > fs->name_max) {
+    if (!len || len > fs->super.name_max) {
         fp_lfs_say(step, FP_FINDING_ERROR, block,
                    "entry %u has a name of %u bytes, at most %u are allowed",
-                   c->id, len, fs->name_max);
+                   c->id, len, fs->super.name_max);
         return FP_OK;
     }
     err = fp_lfs_read(fs, block, fp_lfs_rec_off(rec), name, len);
@@ -400,10 +400,10 @@ static int check_file_entry(struct fp_lfs *fs, struct fp_step *step,
 
     show(fs, m, c->id, &shown);
     if (fp_lfs_rec_kind(rec) == FP_LFS_INLINE) {
-        if (fp_lfs_rec_len(rec) > fs->attr_max)
+        if (fp_lfs_rec_len(rec) > fs->super.attr_max)
             fp_lfs_say(step, FP_FINDING_WARNING, block,
                        "\"%s\" has %u bytes inline, at most %u are usual",
-                       shown.text, fp_lfs_rec_len(rec), fs->attr_max);
+                       shown.text, fp_lfs_rec_len(rec), fs->super.attr_max);
         return FP_OK;
     }
     err = fp_lfs_read(fs, block, fp_lfs_rec_off(rec), raw, 8);
@@ -411,11 +411,11 @@ static int check_file_entry(struct fp_lfs *fs, struct fp_step *step,
         return err;
     head = fp_get_le32(raw);
     size = fp_get_le32(raw + 4);
-    if (size == 0 || size > fs->file_max) {
+    if (size == 0 || size > fs->super.file_max) {
         if (size)
             fp_lfs_say(step, FP_FINDING_ERROR, block,
                        "\"%s\" has %u bytes, at most %u are allowed",
-                       shown.text, size, fs->file_max);
+                       shown.text, size, fs->super.file_max);
         else
             fp_lfs_say(step, FP_FINDING_WARNING, block,
                        "\"%s\" has blocks, and no bytes in them", shown.text);
@@ -586,16 +586,16 @@ static int slice_pairs(struct fp_lfs *fs, struct fp_step *step, struct check *c)
 
 static void check_count(const struct fp_lfs *fs, struct fp_step *step)
 {
-    if (fs->stated > fs->block_count)
+    if (fs->super.block_count > fs->block_count)
         fp_lfs_say(step, FP_FINDING_ERROR, UINT32_MAX,
                    "the superblock states %u blocks, the device has %u",
-                   fs->stated, fs->block_count);
+                   fs->super.block_count, fs->block_count);
     if (fs->uneven)
         fp_lfs_say(
             step, FP_FINDING_PENDING, UINT32_MAX,
             "superblocks state different numbers of blocks; the last, %u, "
             "counts",
-            fs->stated);
+            fs->super.block_count);
 }
 
 /* --- the state --- */

@@ -174,9 +174,9 @@ static int take_tag(struct log *log)
     if ((type >> 8 == 2 || type >> 8 == 3) && !is_named(log, id))
         SAY(log, ERROR, "entry %u is given content at byte %u before its name",
             id, log->off);
-    if (type >> 8 == 3 && fp_lfs_tag_size(log->tag) > log->fs->attr_max)
+    if (type >> 8 == 3 && fp_lfs_tag_size(log->tag) > log->fs->super.attr_max)
         SAY(log, ERROR, "entry %u has an attribute of %u bytes, %u are allowed",
-            id, fp_lfs_tag_size(log->tag), log->fs->attr_max);
+            id, fp_lfs_tag_size(log->tag), log->fs->super.attr_max);
     switch (type) {
     case FP_LFS_CREATE:
         take_create(log, id);

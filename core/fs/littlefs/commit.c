@@ -73,70 +73,62 @@ void fp_lfs_op_create(struct fp_lfs *fs, uint32_t type, uint32_t id,
 
 /* --- places that follow their entries --- */
 
-static void follow_ops(const struct fp_lfs *fs, struct fp_lfs_node *n,
-                       uint32_t from)
+/* The id that the operations leave the place with, or give it, if it is
+ * parked. False: its entry is gone. */
+static bool follow_ops(const struct fp_lfs *fs, struct fp_lfs_node *n)
 {
-    for (uint32_t i = from; i < fs->op_count; i++) {
-        uint32_t type = fs->ops[i].type, id = fs->ops[i].id;
-        /* A listing that stands here will meet the new entry, or the one
-         * behind a removed one. */
-        bool here = id == n->id && n->what != FP_LFS_NODE_DIR;
+    const struct fp_lfs_op *op = fs->ops, *end = op + fs->op_count;
 
-        if (type >> 8 != FP_LFS_DELETE >> 8 || (id >= n->id && !here))
+    for (; op < end; op++) {
+        if (op->type >> 8 != FP_LFS_CREATE >> 8)
             continue;
-        if (type == FP_LFS_CREATE)
-            n->id++;
-        else if (here)
-            fp_lfs_pair_set(n->pair, FP_LFS_NULL, FP_LFS_NULL);
-        else
-            n->id--;
+        if (n->parked) {
+            if (op->type != FP_LFS_CREATE)
+                continue;
+            n->id = op->id;
+            n->parked = false;
+        } else if (op->id + (n->what == FP_LFS_NODE_DIR) <= n->id) {
+            if (op->type == FP_LFS_CREATE)
+                n->id++;
+            else if (op->id == n->id)
+                return false;
+            else
+                n->id--;
+        }
     }
+    return true;
 }
 
 static void follow_outcome(struct fp_lfs_node *n,
-                           const struct fp_lfs_outcome *out)
+                           const struct fp_lfs_outcome *out,
+                           const uint32_t now[2])
 {
-    const uint32_t *to = out->now;
-
-    for (uint32_t i = 0; i < out->split_count && to == out->now; i++)
+    for (uint32_t i = 0; i < out->split_count; i++)
         if (n->id >= out->splits[i].id) {
-            to = out->splits[i].pair;
+            now = out->splits[i].pair;
             n->id = (uint16_t)(n->id - out->splits[i].id);
+            break;
         }
-    if (!fp_lfs_pair_is_null(n->pair))
-        fp_lfs_pair_set(n->pair, to[0], to[1]);
+    fp_lfs_pair_set(n->pair, now[0], now[1]);
 }
 
-/* The number of the first operation that moves what is parked: behind the one
- * that creates its entry. */
-static uint32_t unpark(const struct fp_lfs *fs, struct fp_lfs_node *n)
-{
-    uint32_t i = 0;
-
-    while (fs->ops[i].type != FP_LFS_CREATE)
-        i++;
-    fp_lfs_pair_set(n->pair, fs->out->old[0], fs->out->old[1]);
-    n->id = fs->ops[i].id;
-    n->parked = false;
-    return i + 1;
-}
-
-static FP_LFS_APART void follow_all(struct fp_lfs *fs)
+static FP_LFS_APART void follow_all(struct fp_lfs *fs,
+                                    const struct fp_lfs_moved *moved)
 {
     const struct fp_lfs_outcome *out = fs->out;
-    const uint32_t *head = fs->part->expanded ? out->splits[0].pair : out->now;
+    const uint32_t *head = fs->part->expanded ? out->splits[0].pair : moved->now;
 
     for (struct fp_lfs_node *n = fs->nodes; n; n = n->next) {
-        uint32_t from = n->parked ? unpark(fs, n) : 0;
-
-        if (fp_lfs_pair_shares(n->pair, out->old)) {
-            follow_ops(fs, n, from);
-            follow_outcome(n, out);
+        if (n->parked || fp_lfs_pair_shares(n->pair, moved->old)) {
+            if (follow_ops(fs, n))
+                follow_outcome(n, out, moved->now);
+            else
+                fp_lfs_pair_set(n->pair, FP_LFS_NULL, FP_LFS_NULL);
         }
-        if (fp_lfs_pair_shares(n->dir, out->old))
+        if (fp_lfs_pair_shares(n->dir, moved->old))
             fp_lfs_pair_set(n->dir, head[0], head[1]);
     }
-    if (fp_lfs_pair_shares(fs->root, out->old))
+    if (fp_lfs_pair_shares(fs->root, moved->old))
         fp_lfs_pair_set(fs->root, head[0], head[1]);
 }
 
@@ -151,7 +143,7 @@ void fp_lfs_gstate_change(const struct fp_lfs *fs, struct fp_lfs_gstate *delta)
 
 static void put_ops(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
-    struct fp_lfs_gstate delta = { 0 };
+    struct fp_lfs_gstate delta = m->delta;
 
     for (uint32_t i = 0; i < fs->op_count; i++) {
         const struct fp_lfs_op *op = &fs->ops[i];
@@ -162,10 +154,8 @@ static void put_ops(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
             fp_lfs_log_op(fs, fp_lfs_tag(op->type, op->id, op->len), op);
     }
     fp_lfs_gstate_change(fs, &delta);
-    if (fp_lfs_gstate_is_zero(&delta))
-        return;
-    fp_lfs_gstate_xor(&delta, &m->delta);
-    fp_lfs_log_words(fs, FP_LFS_TAG_MOVESTATE, &delta.tag);
+    if (memcmp(&delta, &m->delta, sizeof delta) != 0)
+        fp_lfs_log_words(fs, FP_LFS_TAG_MOVESTATE, &delta.tag);
 }
 
 static bool fits(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
@@ -206,48 +196,38 @@ static int append(struct fp_lfs *fs, struct fp_lfs_mdir *m)
     return m->off > off ? FP_OK : FP_LFS_BAD;
 }
 
-static int write_pair(struct fp_lfs *fs, struct fp_lfs_mdir *m)
+static FP_LFS_APART int write_pair(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
     struct fp_lfs_outcome *out = fs->out;
     int err = FP_ERR_NOSPC;
 
     fs->part->expanded = false;
     out->split_count = 0;
-    fp_lfs_pair_set(out->old, m->pair[0], m->pair[1]);
     if (fits(fs, m))
         err = append(fs, m);
     if (err == FP_ERR_NOSPC || err == FP_LFS_BAD)
         err = fp_lfs_compact(fs, m, err == FP_LFS_BAD);
-    fp_lfs_pair_set(out->now, m->pair[0], m->pair[1]);
     return err;
 }
 
 /* What became of the pair is known: the state of the mount follows. A pair
  * that was relocated waits for its links, and the global state for them. */
-static void settle(struct fp_lfs *fs)
+static void settle(struct fp_lfs *fs, const struct fp_lfs_moved *moved)
 {
-    const struct fp_lfs_outcome *out = fs->out;
-
-    if (fp_lfs_pair_equal(out->old, out->now)) {
+    if (fp_lfs_pair_equal(moved->old, moved->now))
         fs->gdisk = fs->gwant;
-    } else {
-        struct fp_lfs_moved *moved = &fs->moved[fs->moved_count++];
-
-        fp_lfs_pair_set(moved->old, out->old[0], out->old[1]);
-        fp_lfs_pair_set(moved->now, out->now[0], out->now[1]);
-        moved->flagged = false;
-        moved->step = 0;
-    }
-    fs->absorb = (struct fp_lfs_gstate){ 0 };
+    else
+        fs->moved_count++;
     fs->used_known = false;
     fs->changes++;
-    follow_all(fs);
+    follow_all(fs, moved);
     fs->op_count = 0;
 }
 
 /* Of the operations, which are done then. */
 static int commit_one(struct fp_lfs *fs, const uint32_t pair[2])
 {
+    struct fp_lfs_moved *moved = &fs->moved[fs->moved_count];
     struct fp_lfs_mdir *m;
     int err = fp_lfs_get(fs, pair, &m);
 
@@ -255,13 +235,17 @@ static int commit_one(struct fp_lfs *fs, const uint32_t pair[2])
         err = FP_ERR_IO;
     if (err)
         return err;
+    fp_lfs_pair_set(moved->old, m->pair[0], m->pair[1]);
+    moved->flagged = false;
+    moved->step = 0;
     m->pins++;
     err = write_pair(fs, m);
     m->pins--;
-    fp_lfs_drop_slots(fs, fs->out->old);
+    fp_lfs_drop_slots(fs, moved->old);
     m->valid = !err;
+    fp_lfs_pair_set(moved->now, m->pair[0], m->pair[1]);
     if (!err)
-        settle(fs);
+        settle(fs, moved);
     /* It may have landed all the same, when only the reading behind it
      * failed: then memory says less than flash, and writing on could lose
      * a file. Only these two are known to come before anything happens. */
@@ -289,43 +273,42 @@ void fp_lfs_want_no_move(struct fp_lfs *fs)
 /* A new link in a pair. When the source of a pending move lies in the same
  * pair, the same commit takes it out: the pair may relocate or split now, and
  * the global state would name a place that is no longer. */
-static int relink(struct fp_lfs *fs, const uint32_t pair[2], uint32_t type,
-                  uint32_t id, const uint32_t to[2])
+static int relink(struct fp_lfs *fs, const struct fp_lfs_place *at,
+                  uint32_t type, struct fp_lfs_moved *moved)
 {
-    uint32_t last[2] = { to[0], to[1] };
-
-    fp_lfs_resolve(fs, last);
-    fp_lfs_op_pair(fs, type, id, last);
+    fp_lfs_resolve(fs, moved->now);
+    fp_lfs_op_pair(fs, type, at->id, moved->now);
     if (fp_lfs_has_move(&fs->gwant) &&
-        fp_lfs_pair_shares(fs->gwant.pair, pair)) {
+        fp_lfs_pair_shares(fs->gwant.pair, at->pair)) {
         fp_lfs_op_delete(fs, fp_lfs_tag_id(fs->gwant.tag));
         fp_lfs_want_no_move(fs);
     }
-    return commit_one(fs, pair);
+    return commit_one(fs, at->pair);
 }
 
 /* The next link of a relocated pair: the parent's, if there is one, then the
  * predecessor's. */
 static FP_LFS_APART int link_next(struct fp_lfs *fs, struct fp_lfs_moved *moved)
 {
-    struct fp_lfs_place *parent = fs->parent;
-    uint32_t pred[2];
-    bool hard;
-    int err = fp_lfs_find_pred(fs, moved->old, pred, &hard);
+    struct fp_lfs_place *at = fs->parent;
+    uint32_t type;
+    int err, hard = fp_lfs_find_pred(fs, moved->old, at->pair);
 
-    if (err)
-        return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
+    if (hard < 0)
+        return hard == FP_ERR_NOENT ? FP_ERR_CORRUPT : hard;
     if (moved->step++) {
+        at->id = FP_LFS_NO_ID;
+        type = hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL;
         fp_lfs_pend(fs, -moved->flagged);
-        return relink(fs, pred, hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL,
-                      FP_LFS_NO_ID, moved->now);
+    } else {
+        err = hard ? FP_ERR_NOENT : fp_lfs_find_parent(fs, moved->old, at);
+        if (err)
+            return err == FP_ERR_NOENT ? FP_OK : err;
+        type = FP_LFS_STRUCT_DIR;
+        moved->flagged = true;
+        fp_lfs_pend(fs, 1);
     }
-    err = hard ? FP_ERR_NOENT : fp_lfs_find_parent(fs, moved->old, parent);
-    if (err)
-        return err == FP_ERR_NOENT ? FP_OK : err;
-    moved->flagged = true;
-    fp_lfs_pend(fs, 1);
-    return relink(fs, parent->pair, FP_LFS_STRUCT_DIR, parent->id, moved->now);
+    return relink(fs, at, type, moved);
 }
 
 /* The latest relocation first: on the way to its links others may follow. */
@@ -350,11 +333,13 @@ int fp_lfs_commit(struct fp_lfs *fs, const uint32_t pair[2])
     bool still = fs->still;
     int err = commit_one(fs, pair);
 
+    fs->absorb = (struct fp_lfs_gstate){ 0 };
     if (!err) {
         fs->still = true;
         err = link_all(fs);
         fs->still = still;
-        fs->failed = fs->failed || err;
+        if (err)
+            fs->failed = true;
     }
     if (err)
         fs->gwant = fs->gdisk; /* nothing of it happened */
@@ -390,11 +375,9 @@ int fp_lfs_unlink(struct fp_lfs *fs, const uint32_t pair[2])
     uint32_t pred[2], tail[2], flight = fs->flight_count;
     uint32_t *gone = &fs->flight[flight];
     struct fp_lfs_mdir *m;
-    bool hard;
-    int err = fp_lfs_find_pred(fs, pair, pred, &hard);
+    int err, hard = fp_lfs_find_pred(fs, pair, pred);
 
-    if (!err)
-        err = fp_lfs_get(fs, pair, &m);
+    err = hard < 0 ? hard : fp_lfs_get(fs, pair, &m);
     if (err)
         return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
     if (flight + 2 > FP_LFS_FLIGHT_MAX)
@@ -404,7 +387,7 @@ int fp_lfs_unlink(struct fp_lfs *fs, const uint32_t pair[2])
     fp_lfs_pair_set(tail, m->tail[0], m->tail[1]);
     fs->absorb = m->delta;
     fp_lfs_op_pair(fs, hard ? FP_LFS_HARDTAIL : FP_LFS_SOFTTAIL, FP_LFS_NO_ID,
-                   tail);
+                   m->tail);
     /* The commit may relocate pairs, and these must not take the blocks that
      * it sets free: whoever moves there would leave together with the rest. */
     fp_lfs_pair_set(gone, m->pair[0], m->pair[1]);
@@ -420,17 +403,17 @@ int fp_lfs_unlink(struct fp_lfs *fs, const uint32_t pair[2])
 
 int fp_lfs_commit_delete(struct fp_lfs *fs, const uint32_t pair[2], uint32_t id)
 {
-    bool hard = false, none = id == FP_LFS_NO_ID;
+    bool none = id == FP_LFS_NO_ID;
     struct fp_lfs_mdir *m;
     uint32_t pred[2];
     int err = fp_lfs_get(fs, pair, &m);
 
     if (!err && m->count == !none)
-        err = fp_lfs_find_pred(fs, pair, pred, &hard);
+        err = fp_lfs_find_pred(fs, pair, pred);
+    if (err > 0)
+        return fp_lfs_unlink(fs, pair);
     if (err && err != FP_ERR_NOENT)
         return err;
-    if (hard)
-        return fp_lfs_unlink(fs, pair);
     if (none)
         return FP_OK;
     fp_lfs_op_delete(fs, id);
@@ -444,7 +427,6 @@ int fp_lfs_prepare(struct fp_lfs *fs)
     if (fs->failed)
         return FP_ERR_ROFS;
     fs->flight_count = fs->op_count = fs->unlinked = 0;
-    fs->absorb = (struct fp_lfs_gstate){ 0 };
     return fp_lfs_repair(fs);
 }
 

@@ -15,8 +15,6 @@
 
 static int check_config(const struct fp_lfs *fs, const struct fp_fs_config *cfg)
 {
-    if (cfg->version && cfg->version != 0x20000 && cfg->version != 0x20001)
-        return FP_ERR_NOTSUP;
     if (cfg->name_max > FP_NAME_MAX || fs->block_size < 128 ||
         fs->block_size % fs->dev->block_size)
         return FP_ERR_INVAL;
@@ -26,14 +24,14 @@ static int check_config(const struct fp_lfs *fs, const struct fp_fs_config *cfg)
     return FP_OK;
 }
 
-/* The later of the two that are there becomes m's first; what cannot be read
- * counts as 0. */
+/* The later of the two that are there becomes m's first. */
 static void take_old(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
-    uint32_t rev[2] = { 0, 0 }, later;
+    uint32_t rev[2] = { 0, 0 };
+    bool later;
 
-    for (uint32_t i = 0; i < 2; i++)
-        (void)fp_lfs_revision(fs, i, &rev[i]);
+    (void)fp_lfs_revision(fs, 0, &rev[0]);
+    (void)fp_lfs_revision(fs, 1, &rev[1]);
     later = (int32_t)(rev[1] - rev[0]) > 0;
     m->rev = rev[later];
     fp_lfs_pair_set(m->pair, later, !later);
@@ -42,59 +40,54 @@ static void take_old(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 /* Writes the pair out twice, as a commit that does not fit its log would: each
  * time to the other block. The earlier one goes first, for with the later one
  * gone it would be a volume, of long ago. */
-static int write_super(struct fp_lfs *fs, const uint32_t record[6])
+static int write_super(struct fp_lfs *fs)
 {
     struct fp_lfs_mdir *m = &fs->slots[0];
-    int err = FP_OK;
+    int err;
 
     (void)fp_lfs_op(fs, FP_LFS_NAME_SUPER, 0, "littlefs", 8);
-    (void)fp_lfs_op(fs, FP_LFS_STRUCT_INLINE, 0, record, 24);
+    fp_lfs_le(&fs->super.version, FP_LFS_SUPER_WORDS);
+    (void)fp_lfs_op(fs, FP_LFS_STRUCT_INLINE, 0, &fs->super, sizeof fs->super);
     fs->still = true;
     take_old(fs, m);
     fp_lfs_pair_set(m->tail, FP_LFS_NULL, FP_LFS_NULL);
-    for (int i = 0; i < 2 && !err; i++)
-        err = fp_lfs_compact(fs, m, false);
-    return err;
+    err = fp_lfs_compact(fs, m, false);
+    return err ? err : fp_lfs_compact(fs, m, false);
 }
 
-int fp_lfs_format(struct fp_bdev *dev, const struct fp_fs_config *given,
-                  void *ws, size_t ws_size)
+int fp_lfs_format(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
+                  size_t ws_size)
 {
-    struct fp_fs_config cfg = *given;
-    uint32_t record[6];
     struct fp_lfs *fs = ws;
-    int err = fp_lfs_setup(dev, &cfg, ws, ws_size);
+    int err;
 
-    if (!err)
-        err = check_config(fs, &cfg);
+    fp_lfs_setup(dev, cfg, ws, ws_size);
+    err = check_config(fs, cfg);
     if (err)
         return err;
-    fs->minor = cfg.version != 0x20000;
-    record[0] = 0x20000 | fs->minor;
-    record[1] = fs->block_size;
-    record[2] = cfg.block_count ? cfg.block_count : fs->block_count;
-    record[3] = cfg.name_max ? cfg.name_max : FP_NAME_MAX;
-    record[4] = 0x7fffffff;
-    record[5] = 1022;
-    fp_lfs_le(record, 6);
-    return fp_lfs_finish(fs, write_super(fs, record));
+    fs->super.version = cfg->version ? cfg->version : 0x20001;
+    fs->super.block_size = fs->block_size;
+    fs->super.block_count =
+        cfg->block_count ? cfg->block_count : fs->block_count;
+    fs->super.name_max = cfg->name_max;
+    err = fp_lfs_judge(fs);
+    return err ? err : fp_lfs_finish(fs, write_super(fs));
 }
 
 /* Files would have made the log of the pair longer. */
-int fp_lfs_is_blank(struct fp_bdev *dev, const struct fp_fs_config *given,
+int fp_lfs_is_blank(struct fp_bdev *dev, const struct fp_fs_config *cfg,
                     void *ws, size_t ws_size)
 {
-    struct fp_fs_config cfg = *given;
     struct fp_lfs *fs = ws;
     struct fp_fs_blank blank = { .dev = dev, .also = 0xff };
-    int err = fp_lfs_setup(dev, &cfg, ws, ws_size);
     uint32_t count;
+    int err;
 
-    if (!err)
-        err = check_config(fs, &cfg);
+    fp_lfs_setup(dev, cfg, ws, ws_size);
+    err = check_config(fs, cfg);
     if (err)
         return err;
-    count = cfg.block_count ? cfg.block_count : fs->block_count;
+    count = cfg->block_count ? cfg->block_count : fs->block_count;
     blank.buf = fs->pcache;
     blank.size = fs->cache_size;
     for (uint32_t block = 0; block < 2; block++) {

@@ -54,6 +54,9 @@
 /* Does anyone ask for every block in use, and not only how many there are? */
 #define FP_LFS_TELLS (FP_LFS_EXTRAS || FP_FS_CHECK || FP_FS_BLOCKS)
 #define FP_LFS_NEAR  16u /* a power of two */
+/* What both tables can do. */
+#define FP_LFS_CAPS \
+    (FP_CAP_DIRS | FP_CAP_ATTRS | (FP_LFS_EXTRAS ? FP_CAP_MTIME : 0))
 
 /* Where a tag's data lies: bits 0..18 its offset in the block, bit 19 "not on
  * flash but operation number offset of the running commit", bits 20..29 its
@@ -237,7 +240,8 @@ struct fp_lfs_op {
 /* Copies all attributes of the entry whose NAME lies there. */
 #define FP_LFS_OP_ATTRS 0x800
 
-/* A pair that the running operation relocated. Until every link is new,
+/* The pair that a commit went to, before and after; one that it relocated is
+ * kept for the rest of the running operation. Until every link is new,
  * whoever follows an old one is led to the new pair. */
 struct fp_lfs_moved {
     uint32_t old[2], now[2];
@@ -252,7 +256,6 @@ struct fp_lfs_split {
     uint32_t pair[2];
 };
 struct fp_lfs_outcome {
-    uint32_t old[2], now[2]; /* the pair before and after */
     uint32_t split_count;
     struct fp_lfs_split splits[FP_LFS_SPLITS_MAX]; /* highest ids first */
 };
@@ -304,6 +307,22 @@ struct fp_lfs_place {
     const char *name; /* the last component, within the path */
 };
 
+/* The superblock's record, in the order that flash has. */
+struct fp_lfs_super {
+    uint32_t version, block_size, block_count;
+    uint32_t name_max, file_max, attr_max;
+};
+#define FP_LFS_SUPER_WORDS (sizeof(struct fp_lfs_super) / 4)
+
+/* How a mount's workspace is divided, and its volume. */
+struct fp_lfs_layout {
+    uint32_t block_size, block_count, cache_size;
+    uint32_t slot_count, ent_max, look_size, file_stride;
+#if !FP_LFS_SMALL
+    uint32_t far;
+#endif
+};
+
 /* What is used most comes first: small processors reach it in one step. */
 struct fp_lfs {
     bool mounting; /* indexes are for this only: no hashes, nor what is
@@ -313,30 +332,41 @@ struct fp_lfs {
     bool still;  /* no moving for wear now */
     bool failed; /* a relocation broke off: no more writing */
     bool upgrade;
-    uint32_t block_size;
-    uint32_t block_count;
-    uint32_t cache_size;
+    union {
+        struct fp_lfs_layout layout;
+        struct {
+            uint32_t block_size;
+            uint32_t block_count;
+            uint32_t cache_size;
+            uint32_t slot_count;
+            uint32_t ent_max; /* the latter two of them stay free */
+            uint32_t look_size;
+            uint32_t file_stride;
+#if !FP_LFS_SMALL
+            uint32_t far; /* addresses a file, besides those near */
+#endif
+        };
+    };
     uint32_t prog_size;
     struct fp_bdev *dev;
     struct fp_lfs_part *part;
     struct fp_lfs_outcome *out; /* of the last commit to a pair */
     uint32_t moved_count, flight_count, op_count;
-    uint32_t clock;
     struct fp_lfs_place *to; /* of the running operation (tree.c) */
     struct fp_lfs_op *ops;   /* of the commit to come */
     uint8_t *pcache;         /* [cache_size] */
     struct fp_lfs_node *nodes;
     struct fp_lfs_mdir *slots;
-    uint32_t slot_count;
     struct fp_lfs_cache *via; /* rcache, but while a file's content is read */
-    struct fp_mount *mnt;
     uint32_t minor;
-    uint32_t root[2];
     struct fp_lfs_log log;
     struct fp_lfs_place *from;   /* of a rename */
     struct fp_lfs_place *parent; /* of a pair whose links are mended */
+    struct fp_mount *mnt;
+    uint32_t clock;
+    uint32_t root[2];
     uint8_t *look; /* one bit a block of the window, set: in use */
-    uint32_t look_size, look_start, look_bits, look_next;
+    uint32_t look_start, look_bits, look_next;
     uint32_t look_first; /* bit that the order starts at */
     uint32_t random;
     struct fp_lfs_gstate gdisk;  /* as on flash */
@@ -344,18 +374,13 @@ struct fp_lfs {
     struct fp_lfs_gstate absorb; /* delta of a pair about to be dropped */
     struct fp_lfs_scan scan;
     struct fp_lfs_cache rcache;
-    uint32_t ent_max;   /* the latter two of them stay free */
     uint32_t unlinked;  /* relocations whose predecessor is pending */
     uint32_t victim[2]; /* directory that the running operation takes out;
                            FP_LFS_NULL: none */
     uint32_t inline_max;
-    uint32_t stated; /* the block count by the last superblock */
-    uint32_t name_max;
-    uint32_t attr_max;
-    uint32_t file_max;
-    uint32_t cycles; /* metadata moves when revision + 1 divides; 0 never */
-    uint8_t *files;  /* cfg.max_files times file_stride */
-    uint32_t file_stride;
+    struct fp_lfs_super super; /* the last one */
+    uint32_t cycles;     /* metadata moves when revision + 1 divides; 0 never */
+    uint8_t *files;      /* cfg.max_files times file_stride */
     uint32_t files_used; /* bit a file */
     uint32_t used;       /* blocks in use, if used_known */
     uint32_t changes;    /* commits so far */
@@ -366,7 +391,6 @@ struct fp_lfs {
     uint32_t hash; /* of the name being taken into an index */
 #endif
     uint32_t alone_size; /* of a window for what is read by itself */
-    uint32_t far;        /* addresses a file, besides those near */
     struct fp_lfs_moved moved[FP_LFS_MOVES_MAX];
     uint32_t flight[FP_LFS_FLIGHT_MAX]; /* allocated, referred to by nobody */
 };
@@ -599,15 +623,20 @@ int fp_lfs_chain_next(struct fp_lfs *fs, struct fp_lfs_chain *chain);
 /* These search along the thread, FP_ERR_NOENT at its end. */
 int fp_lfs_find_parent(struct fp_lfs *fs, const uint32_t pair[2],
                        struct fp_lfs_place *place);
-/* The pair whose tail shares a block with `pair`, and whether that is a hard
- * one. With hard NULL, the pair that does so itself. */
-int fp_lfs_find_pred(struct fp_lfs *fs, const uint32_t pair[2],
-                     uint32_t found[2], bool *hard);
+/* The pair that shares a block with `pair`, or the one whose tail does. */
+int fp_lfs_find_along(struct fp_lfs *fs, const uint32_t pair[2],
+                      uint32_t found[2], bool tails);
 static inline int fp_lfs_find_in_thread(struct fp_lfs *fs,
                                         const uint32_t pair[2],
                                         uint32_t found[2])
 {
-    return fp_lfs_find_pred(fs, pair, found, NULL);
+    return fp_lfs_find_along(fs, pair, found, false);
+}
+/* Returns 1 if that tail is a hard one, else 0. */
+static inline int fp_lfs_find_pred(struct fp_lfs *fs, const uint32_t pair[2],
+                                   uint32_t found[2])
+{
+    return fp_lfs_find_along(fs, pair, found, true);
 }
 void fp_lfs_gstate_xor(struct fp_lfs_gstate *to,
                        const struct fp_lfs_gstate *by);
@@ -619,9 +648,13 @@ size_t fp_lfs_workspace(const struct fp_bdev *dev,
                         const struct fp_fs_config *cfg);
 int fp_lfs_mount(struct fp_mount *mnt);
 int fp_lfs_statfs(struct fp_mount *mnt, struct fp_statfs *st);
-/* Lays the workspace out, with a struct fp_lfs at its front. */
-int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
-                 size_t ws_size);
+/* Can a volume with fs->super be mounted? Limits of 0 there become what they
+ * stand for. */
+int fp_lfs_judge(struct fp_lfs *fs);
+/* Lays the workspace out, with a struct fp_lfs at its front; it is as large as
+ * fp_lfs_workspace() says. */
+void fp_lfs_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
+                  size_t ws_size);
 
 /* --- probe.c --- */
 

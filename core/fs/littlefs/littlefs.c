@@ -9,7 +9,8 @@ const struct fp_fs_ops fp_fs_littlefs = {
     .name = "littlefs",
     .promise = FP_PROMISE_OLD_OR_NEW,
     .caps = FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE | FP_CAP_SEEKWRITE |
-            FP_CAP_APPEND | FP_CAP_RENAME_DIR | FP_CAP_HOLES | FP_CAP_WRITE,
+            FP_CAP_APPEND | FP_CAP_RENAME_DIR | FP_CAP_HOLES | FP_CAP_WRITE |
+            FP_LFS_CAPS,
     .workspace = fp_lfs_workspace,
     .probe = FP_FS_PROBE ? fp_lfs_probe : NULL,
     .mount = fp_lfs_mount,

@@ -250,7 +250,7 @@ int fp_lfs_lookup(struct fp_lfs *fs, const char *path, bool for_create,
         if (err)
             return err;
         len = strcspn(path, "/");
-        if (len > fs->name_max)
+        if (len > fs->super.name_max)
             return FP_ERR_NAMETOOLONG;
         place->is_root = false;
         place->is_last = path[len + strspn(path + len, "/")] == 0;

@@ -564,7 +564,7 @@ bool fp_lfs_ent_visible(const struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     return sound >> kinds & 1 &&
            (fp_lfs_rec_kind(strct) == FP_LFS_INLINE ||
             fp_lfs_rec_len(strct) >= 8) &&
-           fp_lfs_rec_len(name) - 1 < fs->name_max &&
+           fp_lfs_rec_len(name) - 1 < fs->super.name_max &&
            !fp_lfs_ent_moved(fs, m, id);
 }
 

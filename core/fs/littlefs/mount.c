@@ -5,7 +5,7 @@
  * pairs.
  *
  *     struct fp_lfs | slots | struct fp_lfs_rooms | entries of each slot |
- *     read cache | program cache | file caches and names | allocation bitmap
+ *     read cache | program cache | allocation bitmap | file caches and names
  *
  * Mount also tells whether directory entries and directories match one to one.
  * It needs no memory for that: both sides are summed as hashes of their pairs,
@@ -25,11 +25,6 @@
 
 /* --- the workspace --- */
 
-struct layout {
-    uint32_t block_size, device_blocks;
-    uint32_t cache_size, files, far, file_stride, look_size, slots, ents;
-};
-
 static uint32_t round_up(uint32_t v)
 {
     return (v + ALIGN - 1) & ~(ALIGN - 1);
@@ -44,28 +39,27 @@ static uint32_t clamp(uint32_t v, uint32_t least, uint32_t most)
 
 /* The bytes that it takes; 0: no littlefs can live there. */
 static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
-                      struct layout *l)
+                      struct fp_lfs_layout *l)
 {
-    fp_addr blocks;
+    uint32_t files = cfg->max_files ? cfg->max_files : FILES_DEFAULT;
     uint32_t size = cfg->block_size ? cfg->block_size : dev->block_size;
+    fp_addr blocks;
 
     if (size != clamp(size, FP_LFS_BLOCK_MIN, FP_LFS_BLOCK_MAX) ||
         size % dev->prog_size)
         return 0;
     l->block_size = size;
     blocks = fp_bdev_size(dev) / size;
-    l->device_blocks =
-        blocks < FP_LFS_NULL ? (uint32_t)blocks : FP_LFS_NULL - 1;
-    l->ents = fp_lfs_entries_most(size);
-    l->ents =
-        fp_lfs_min(l->ents, fp_fs_option(cfg->options, "entries", l->ents));
-    l->files = cfg->max_files ? cfg->max_files : FILES_DEFAULT;
-    if (blocks < 2 || l->ents < ENTRIES_MIN ||
-        (!FP_READONLY && l->files > FP_LFS_FILES_MAX))
+    l->block_count = blocks < FP_LFS_NULL ? (uint32_t)blocks : FP_LFS_NULL - 1;
+    l->ent_max = fp_lfs_entries_most(size);
+    l->ent_max = fp_lfs_min(l->ent_max,
+                            fp_fs_option(cfg->options, "entries", l->ent_max));
+    if (l->block_count < 2 || l->ent_max < ENTRIES_MIN ||
+        (!FP_READONLY && files > FP_LFS_FILES_MAX))
         return 0;
-    l->slots = FP_LFS_EXTRAS
-                   ? clamp(fp_fs_option(cfg->options, "mdirs", 2), 2, 64)
-                   : 2;
+    l->slot_count = FP_LFS_EXTRAS
+                        ? clamp(fp_fs_option(cfg->options, "mdirs", 2), 2, 64)
+                        : 2;
     size = fp_lfs_min(cfg->cache_size ? cfg->cache_size : CACHE_DEFAULT, size);
     l->cache_size = fp_lfs_align_up(size, dev->prog_size);
     l->look_size = 0;
@@ -73,53 +67,48 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
         l->look_size =
             clamp(fp_fs_option(cfg->options, "lookahead",
                                clamp(l->cache_size / 4, 16, FP_LFS_NULL)),
-                  1, (l->device_blocks + 7) / 8);
-    l->far = FP_LFS_SMALL
-                 ? 0
-                 : clamp(fp_fs_option(cfg->options, "addresses", FAR_DEFAULT),
-                         1, 65536);
-    l->file_stride =
-        FP_READONLY ? 0
-                    : round_up((FP_LFS_SMALL ? 0 : 4 * (FP_LFS_NEAR + l->far)) +
-                               l->cache_size + FP_NAME_MAX + 1);
+                  1, (l->block_count + 7) / 8);
+    l->file_stride = FP_READONLY ? 0 : l->cache_size + FP_NAME_MAX + 1;
+#if !FP_LFS_SMALL
+    l->far =
+        clamp(fp_fs_option(cfg->options, "addresses", FAR_DEFAULT), 1, 65536);
+    l->file_stride += 4 * (FP_LFS_NEAR + l->far);
+#endif
+    l->file_stride = round_up(l->file_stride);
     return round_up(sizeof(struct fp_lfs)) + ROOMS +
-           (size_t)l->slots * (round_up(sizeof(struct fp_lfs_mdir)) +
-                               l->ents * sizeof(struct fp_lfs_ent)) +
+           (size_t)l->slot_count * (round_up(sizeof(struct fp_lfs_mdir)) +
+                                    l->ent_max * sizeof(struct fp_lfs_ent)) +
            (FP_READONLY ? 1 : 2) * (size_t)round_up(l->cache_size) +
-           (size_t)l->files * l->file_stride + round_up(l->look_size);
+           (size_t)files * l->file_stride + round_up(l->look_size);
 }
 
 size_t fp_lfs_workspace(const struct fp_bdev *dev,
                         const struct fp_fs_config *cfg)
 {
-    struct layout l;
+    struct fp_lfs_layout l;
 
     return lay_out(dev, cfg, &l);
 }
 
-/* Puts the parts behind each other; up to the indexes they begin as 0. */
-static FP_LFS_APART void place(struct fp_lfs *fs, const struct layout *l)
+/* Puts the parts behind each other. */
+static FP_LFS_APART void place(struct fp_lfs *fs)
 {
-    uint8_t *slots = (uint8_t *)fs + round_up(sizeof *fs);
-    uint8_t *at = slots + l->slots * round_up(sizeof fs->slots[0]);
-    struct fp_lfs_rooms *rooms = (void *)at;
+    uint8_t *at = (uint8_t *)fs + round_up(sizeof *fs);
+    struct fp_lfs_rooms *rooms;
 
+    fs->slots = (struct fp_lfs_mdir *)(void *)at;
+    at += fs->slot_count * round_up(sizeof fs->slots[0]);
+    rooms = (void *)at;
     at += ROOMS;
-    memset(fs, 0, (size_t)(at - (uint8_t *)fs));
-    fs->slots = (struct fp_lfs_mdir *)(void *)slots;
-    fs->slot_count = l->slots;
-    for (uint32_t i = 0; i < l->slots; i++) {
+    for (uint32_t i = 0; i < fs->slot_count; i++) {
         fs->slots[i].ents = (struct fp_lfs_ent *)(void *)at;
-        at += l->ents * sizeof(struct fp_lfs_ent);
+        at += fs->ent_max * sizeof(struct fp_lfs_ent);
     }
     fs->rcache.buf = at;
-    at += round_up(l->cache_size);
+    at += round_up(fs->cache_size);
     if (!FP_READONLY) {
         fs->pcache = at;
-        at += round_up(l->cache_size);
-    }
-    if (!FP_READONLY) {
-        fs->files = at;
+        at += round_up(fs->cache_size);
         fs->to = &rooms->to;
         fs->from = &rooms->from;
         fs->parent = &rooms->parent;
@@ -128,78 +117,59 @@ static FP_LFS_APART void place(struct fp_lfs *fs, const struct layout *l)
         fs->ops = rooms->ops;
     }
     if (FP_LFS_LOOKS)
-        fs->look = at + (size_t)l->files * l->file_stride;
+        fs->look = at;
+    if (!FP_READONLY)
+        fs->files = at + round_up(fs->look_size);
 }
 
-int fp_lfs_setup(struct fp_bdev *dev, struct fp_fs_config *cfg, void *ws,
-                 size_t ws_size)
+void fp_lfs_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
+                  size_t ws_size)
 {
     struct fp_lfs *fs = ws;
-    struct layout l;
-    size_t need = lay_out(dev, cfg, &l);
-    int32_t cycles = cfg->block_cycles ? cfg->block_cycles : CYCLES_DEFAULT;
 
-    if (!need)
-        return FP_ERR_INVAL;
-    if (ws_size < need)
-        return FP_ERR_NOMEM;
-    place(fs, &l);
+    memset(ws, 0, ws_size);
+    (void)lay_out(dev, cfg, &fs->layout);
+    place(fs);
     fs->dev = dev;
-    fs->block_size = cfg->block_size = l.block_size;
-    fs->block_count = l.device_blocks;
-    fs->cache_size = cfg->cache_size = l.cache_size;
     if (!FP_LFS_SMALL)
         fs->alone_size =
-            fp_lfs_min(fp_lfs_align_up(ALONE, dev->read_size), l.cache_size);
-    if (!FP_READONLY)
-        fs->via = &fs->rcache;
+            fp_lfs_min(fp_lfs_align_up(ALONE, dev->read_size), fs->cache_size);
     fs->scan.block = fs->rcache.block = FP_LFS_NULL;
-    if (!FP_LFS_SMALL)
-        fs->far = l.far;
-    if (!FP_READONLY)
-        fs->file_stride = l.file_stride;
-    if (FP_LFS_LOOKS)
-        fs->look_size = l.look_size;
-    fs->ent_max = l.ents;
-    cfg->max_files = l.files;
     if (!FP_READONLY) {
-        cfg->block_cycles = cycles;
+        fs->via = &fs->rcache;
         fs->prog_size = dev->prog_size;
-        fs->cycles = cycles < 0 ? 0 : ((uint32_t)cycles + 1) | 1;
         if (FP_LFS_EXTRAS)
             fs->upgrade = fp_fs_option(cfg->options, "upgrade", 0) != 0;
     }
-    return FP_OK;
 }
 
 /* --- superblocks --- */
 
-static int judge(struct fp_lfs *fs, uint32_t record[6])
+/* A limit of 0 means the default, the most there can be. */
+static bool settle_limit(uint32_t *limit, uint32_t most)
 {
-    /* A limit of 0 means the default; one above ours is a volume whose names
-     * or attributes we could not hold. */
-    static const uint32_t most[3] = { FP_NAME_MAX, 0x7fffffff, 1022 };
-    uint32_t *limit = record + 3;
+    if (!*limit)
+        *limit = most;
+    return *limit <= most;
+}
 
-    if (record[0] >> 16 != 2 || (record[0] & 0xffff) > 1)
+int fp_lfs_judge(struct fp_lfs *fs)
+{
+    struct fp_lfs_super *super = &fs->super;
+
+    fs->minor = super->version - 0x20000;
+    if (fs->minor > 1)
         return FP_ERR_NOTSUP;
-    if (record[1] != fs->block_size)
+    if (super->block_size != fs->block_size)
         return FP_ERR_INVAL;
-    if (record[2] < 2)
+    if (super->block_count < 2)
         return FP_ERR_CORRUPT;
-    fs->minor = record[0] & 0xffff;
-    if (!FP_READONLY && FP_LFS_EXTRAS && fs->stated && fs->stated != record[2])
-        fs->uneven = true;
-    fs->stated = record[2];
-    for (int i = 0; i < 3; i++) {
-        if (!limit[i])
-            limit[i] = most[i];
-        if (limit[i] > most[i])
-            return FP_ERR_NOTSUP;
-    }
-    fs->name_max = limit[0];
-    fs->file_max = limit[1];
-    fs->attr_max = limit[2];
+    /* One above ours is a volume whose names or attributes we could not
+     * hold. */
+    if (!settle_limit(&super->name_max, FP_NAME_MAX) ||
+        !settle_limit(&super->file_max, 0x7fffffff) ||
+        !settle_limit(&super->attr_max, 1022))
+        return FP_ERR_NOTSUP;
     return FP_OK;
 }
 
@@ -210,7 +180,7 @@ static int judge(struct fp_lfs *fs, uint32_t record[6])
 static int settle_count(struct fp_lfs *fs)
 {
     struct fp_fs_config *cfg = &fs->mnt->cfg;
-    uint32_t device = fs->block_count, want = fs->stated;
+    uint32_t device = fs->block_count, want = fs->super.block_count;
 
     fs->block_count = fp_lfs_min(want, device);
     if (!FP_READONLY && FP_LFS_EXTRAS &&
@@ -223,29 +193,34 @@ static int settle_count(struct fp_lfs *fs)
     } else if (want > device) {
         cfg->flags |= FP_MOUNT_RDONLY;
     }
-    if (!FP_READONLY && FP_LFS_EXTRAS && (want != fs->stated || fs->uneven))
+    if (!FP_READONLY && FP_LFS_EXTRAS &&
+        (want != fs->super.block_count || fs->uneven))
         fs->resize = want;
     return FP_OK;
 }
 
-/* FP_ERR_NOENT: m holds no superblock entry. */
 static int read_superblock(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
     const struct fp_lfs_ent *ent = &m->ents[0];
-    uint32_t record[6];
+    uint32_t before = fs->super.block_count;
+    char magic[8];
     int err;
 
-    if (!m->count || fp_lfs_rec_kind(ent->name) != FP_LFS_SUPER)
-        return FP_ERR_NOENT;
-    if (fp_lfs_rec_len(ent->name) != 8 ||
+    if (fp_lfs_rec_len(ent->name) != sizeof magic ||
         fp_lfs_rec_kind(ent->strct) != FP_LFS_INLINE)
         return FP_ERR_CORRUPT;
-    err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(ent->name), record, 8);
-    if (!err && memcmp(record, "littlefs", 8) != 0)
+    err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(ent->name), magic,
+                      sizeof magic);
+    if (!err && memcmp(magic, "littlefs", sizeof magic) != 0)
         err = FP_ERR_CORRUPT;
     if (!err)
-        err = fp_lfs_rec_words(fs, m, ent->strct, record, 6);
-    return err ? err : judge(fs, record);
+        err = fp_lfs_rec_words(fs, m, ent->strct, &fs->super.version,
+                               FP_LFS_SUPER_WORDS);
+    if (!err)
+        err = fp_lfs_judge(fs);
+    if (!FP_READONLY && FP_LFS_EXTRAS && before)
+        fs->uneven = fs->uneven || before != fs->super.block_count;
+    return err;
 }
 
 /* The thread begins with pairs that have a superblock, linked by hard tails.
@@ -253,14 +228,17 @@ static int read_superblock(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 static int take_superblock(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                            bool *more)
 {
-    int err = read_superblock(fs, m);
+    bool super = m->count && fp_lfs_rec_kind(m->ents[0].name) == FP_LFS_SUPER;
+    int err = FP_OK;
 
-    *more = m->hard && !err;
-    if (err && !(err == FP_ERR_NOENT && fs->stated))
-        return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
-    if (!err)
+    *more = super && m->hard;
+    if (super) {
         fp_lfs_pair_set(fs->root, m->pair[0], m->pair[1]);
-    return *more ? FP_OK : settle_count(fs);
+        err = read_superblock(fs, m);
+    } else if (!fs->super.block_count) {
+        err = FP_ERR_CORRUPT;
+    }
+    return err || *more ? err : settle_count(fs);
 }
 
 /* --- the thread --- */
@@ -341,29 +319,34 @@ static int mount_found(struct fp_lfs *fs)
         return err;
     /* While a relocation is half done the two differ, and the thread has an old
      * version of some directory: nothing to judge entries by. */
-    if (fs->gdisk.tag & FP_LFS_G_ORPHANS)
+    if (FP_LFS_EXTRAS && fs->gdisk.tag & FP_LFS_G_ORPHANS)
         fs->doubted = 0;
     if (!FP_READONLY) {
+        if (!cfg->block_cycles)
+            cfg->block_cycles = CYCLES_DEFAULT;
+        if (cfg->block_cycles >= 0)
+            fs->cycles = ((uint32_t)cfg->block_cycles + 1) | 1;
         fs->inline_max = fp_lfs_min(fs->cache_size, fs->block_size / 8);
-        fs->inline_max = fp_lfs_min(fs->inline_max, fs->attr_max);
+        fs->inline_max = fp_lfs_min(fs->inline_max, fs->super.attr_max);
         fs->random ^= cfg->seed;
-        fs->look_start = fs->random % fs->block_count;
+        fs->look_start = fs->random;
         if (FP_LFS_EXTRAS)
             fs->upgrade = fs->upgrade && fs->minor == 0;
     }
+    cfg->block_size = fs->block_size;
     cfg->block_count = fs->block_count;
-    cfg->name_max = fs->name_max;
-    cfg->version = 0x20000 | fs->minor;
+    cfg->cache_size = fs->cache_size;
+    cfg->name_max = fs->super.name_max;
+    cfg->version = fs->super.version;
     return FP_OK;
 }
 
 int fp_lfs_mount(struct fp_mount *mnt)
 {
     struct fp_lfs *fs = mnt->ws;
-    int err = fp_lfs_setup(mnt->dev, &mnt->cfg, mnt->ws, mnt->ws_size);
+    int err;
 
-    if (err)
-        return err;
+    fp_lfs_setup(mnt->dev, &mnt->cfg, mnt->ws, mnt->ws_size);
     fs->mnt = mnt;
     /* An erase must not reach into a neighbour. */
     if (!FP_READONLY && !(mnt->cfg.flags & FP_MOUNT_RDONLY) &&
@@ -374,7 +357,7 @@ int fp_lfs_mount(struct fp_mount *mnt)
     err = mount_found(fs);
     if (!FP_LFS_SMALL)
         fs->mounting = false;
-    mnt->file_max = fs->file_max;
+    mnt->file_max = fs->super.file_max;
     /* These indexes are without hashes, and the first was read before the
      * version was known, which tells what is erased. */
     if (!FP_READONLY)
@@ -385,7 +368,7 @@ int fp_lfs_mount(struct fp_mount *mnt)
 int fp_lfs_statfs(struct fp_mount *mnt, struct fp_statfs *st)
 {
     struct fp_lfs *fs = fp_lfs_of(mnt);
-    uint32_t used = fs->block_count, data;
+    uint32_t used = fs->block_count, left;
 
     if (FP_LFS_EXTRAS || !FP_READONLY) {
         int err = fp_lfs_count_used(fs, &used);
@@ -398,14 +381,12 @@ int fp_lfs_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     st->blocks_used = used;
     /* A file's blocks hold two pointers on average, and its entry may need a
      * pair of its own. */
-    data = used + 2 < fs->block_count ? fs->block_count - used - 2 : 0;
-    if (FP_LFS_EXTRAS || !FP_READONLY)
-        st->free = (uint64_t)data * (fs->block_size - 8);
-    st->caps |= FP_CAP_DIRS | FP_CAP_ATTRS | (FP_LFS_EXTRAS ? FP_CAP_MTIME : 0);
-    st->name_max = fs->name_max;
-    st->version[0] = '2';
-    st->version[1] = '.';
+    left = fs->block_count - used;
+    if (left > 2)
+        st->free = (uint64_t)(left - 2) * (fs->block_size - 8);
+    st->name_max = mnt->cfg.name_max;
+    memcpy(st->version, "2.0", 4);
     st->version[2] = (char)('0' + fs->minor);
-    st->needs_repair = !fp_lfs_gstate_is_zero(&fs->gdisk);
+    st->needs_repair = fs->gdisk.tag != 0;
     return FP_OK;
 }

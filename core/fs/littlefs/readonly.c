@@ -8,6 +8,7 @@
 const struct fp_fs_ops fp_fs_littlefs_ro = {
     .name = "littlefs",
     .promise = FP_PROMISE_OLD_OR_NEW,
+    .caps = FP_LFS_CAPS,
     .workspace = fp_lfs_workspace,
     .probe = FP_FS_PROBE ? fp_lfs_probe : NULL,
     .mount = fp_lfs_mount,

@@ -63,7 +63,7 @@ int fp_lfs_setattr(struct fp_mount *mnt, const char *path, uint8_t type,
     struct fp_lfs_mdir *m;
     int32_t err = find(fs, path, &m);
 
-    if (!err && buf && size > fs->attr_max)
+    if (!err && buf && size > fs->super.attr_max)
         err = FP_ERR_FBIG;
     if (!err && !buf) {
         err = length(fs, m, fs->to->id, type);

@@ -70,8 +70,8 @@ int fp_lfs_find_parent(struct fp_lfs *fs, const uint32_t pair[2],
     return found;
 }
 
-int fp_lfs_find_pred(struct fp_lfs *fs, const uint32_t pair[2],
-                     uint32_t found[2], bool *hard)
+int fp_lfs_find_along(struct fp_lfs *fs, const uint32_t pair[2],
+                      uint32_t found[2], bool tails)
 {
     struct fp_lfs_chain thread;
     const uint32_t *at;
@@ -82,10 +82,8 @@ int fp_lfs_find_pred(struct fp_lfs *fs, const uint32_t pair[2],
         err = fp_lfs_chain_next(fs, &thread);
         if (err)
             return err;
-        at = hard ? thread.next : thread.m->pair;
+        at = tails ? thread.next : thread.m->pair;
     } while (fp_lfs_pair_is_null(at) || !fp_lfs_pair_shares(at, pair));
     fp_lfs_pair_set(found, thread.m->pair[0], thread.m->pair[1]);
-    if (hard)
-        *hard = thread.m->hard;
-    return FP_OK;
+    return tails && thread.m->hard;
 }
