@@ -38,56 +38,51 @@ static int repair_move(struct fp_lfs *fs)
 }
 
 /* The first correction that is to be made along the thread: links first, then
- * pairs without an entry are dropped. Returns 1 when there was one. */
+ * pairs without an entry are dropped. FP_ERR_NOENT: there is none. */
 static int repair_next(struct fp_lfs *fs, bool drop)
 {
     struct fp_lfs_chain thread;
     struct fp_lfs_place *parent = fs->parent;
-    int err;
 
     fp_lfs_chain_begin(&thread, 0, 1);
     for (;;) {
-        uint32_t pair[2], pred[2];
+        uint32_t pred[2];
+        int err = fp_lfs_chain_next(fs, &thread);
 
-        err = fp_lfs_chain_next(fs, &thread);
-        if (err || fp_lfs_pair_is_null(thread.next))
+        if (err)
             return err;
-        if (thread.m->hard)
+        if (thread.m->hard || fp_lfs_pair_is_null(thread.next))
             continue;
-        fp_lfs_pair_set(pair, thread.next[0], thread.next[1]);
         fp_lfs_pair_set(pred, thread.m->pair[0], thread.m->pair[1]);
-        err = fp_lfs_find_parent(fs, pair, parent);
+        err = fp_lfs_find_parent(fs, thread.next, parent);
         if (err && err != FP_ERR_NOENT)
             return err;
-        if (err && drop) {
-            err = fp_lfs_unlink(fs, pair);
-            break;
-        }
+        if (err && drop)
+            return fp_lfs_unlink(fs, thread.next);
         /* Two entries for parts of one pair are not a power cut's doing. */
-        if (!err && !drop && !fp_lfs_pair_equal(parent->dir, pair)) {
+        if (!err && !drop && !fp_lfs_pair_equal(parent->dir, thread.next)) {
             fp_lfs_op_pair(fs, FP_LFS_SOFTTAIL, FP_LFS_NO_ID, parent->dir);
-            err = fp_lfs_commit(fs, pred);
-            break;
+            return fp_lfs_commit(fs, pred);
         }
     }
-    return err ? err : 1;
 }
 
 /* Every correction is final, so there are no more of them than pairs. */
 static int repair_orphans(struct fp_lfs *fs)
 {
     uint32_t left = fs->block_count;
-    int done = 1;
+    int err = FP_OK;
 
     if (!(fs->gdisk.tag & FP_LFS_G_ORPHANS))
         return FP_OK;
     fs->unlinked = 1; /* keeps the flag while links are being mended */
-    for (int drop = 0; drop <= 1 && done >= 0; drop++)
+    for (int drop = 0; drop <= 1; drop++) {
         do
-            done = left-- ? repair_next(fs, drop) : FP_ERR_CORRUPT;
-        while (done > 0);
-    if (done)
-        return done;
+            err = left-- ? repair_next(fs, drop) : FP_ERR_CORRUPT;
+        while (!err);
+        if (err != FP_ERR_NOENT)
+            return err;
+    }
     fp_lfs_pend(fs, -1);
     return fp_lfs_commit(fs, fs->root);
 }
