@@ -51,24 +51,23 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
     l->block_size = size;
     blocks = fp_bdev_size(dev) / size;
     l->block_count = blocks < FP_LFS_NULL ? (uint32_t)blocks : FP_LFS_NULL - 1;
-    l->ent_max = fp_lfs_entries_most(size);
-    l->ent_max = fp_lfs_min(l->ent_max,
-                            fp_fs_option(cfg->options, "entries", l->ent_max));
+    l->ent_max = fp_fs_option(cfg->options, "entries", FP_LFS_ENTRIES_MAX);
+    l->ent_max = fp_lfs_min(l->ent_max, fp_lfs_entries_most(size));
     if (l->block_count < 2 || l->ent_max < ENTRIES_MIN ||
         (!FP_READONLY && files > FP_LFS_FILES_MAX))
         return 0;
+    size = fp_lfs_min(cfg->cache_size ? cfg->cache_size : CACHE_DEFAULT, size);
+    size = fp_lfs_align_up(size, dev->prog_size);
+    l->cache_size = size;
+    l->look_size = 0;
+    if (FP_LFS_LOOKS)
+        l->look_size = clamp(fp_fs_option(cfg->options, "lookahead",
+                                          clamp(size / 4, 16, FP_LFS_NULL)),
+                             1, (l->block_count + 7) / 8);
     l->slot_count = FP_LFS_EXTRAS
                         ? clamp(fp_fs_option(cfg->options, "mdirs", 2), 2, 64)
                         : 2;
-    size = fp_lfs_min(cfg->cache_size ? cfg->cache_size : CACHE_DEFAULT, size);
-    l->cache_size = fp_lfs_align_up(size, dev->prog_size);
-    l->look_size = 0;
-    if (FP_LFS_LOOKS)
-        l->look_size =
-            clamp(fp_fs_option(cfg->options, "lookahead",
-                               clamp(l->cache_size / 4, 16, FP_LFS_NULL)),
-                  1, (l->block_count + 7) / 8);
-    l->file_stride = FP_READONLY ? 0 : l->cache_size + FP_NAME_MAX + 1;
+    l->file_stride = FP_READONLY ? 0 : size + FP_NAME_MAX + 1;
 #if !FP_LFS_SMALL
     l->far =
         clamp(fp_fs_option(cfg->options, "addresses", FAR_DEFAULT), 1, 65536);
@@ -78,7 +77,7 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
     return round_up(sizeof(struct fp_lfs)) + ROOMS +
            (size_t)l->slot_count * (round_up(sizeof(struct fp_lfs_mdir)) +
                                     l->ent_max * sizeof(struct fp_lfs_ent)) +
-           (FP_READONLY ? 1 : 2) * (size_t)round_up(l->cache_size) +
+           (FP_READONLY ? 1 : 2) * (size_t)round_up(size) +
            (size_t)files * l->file_stride + round_up(l->look_size);
 }
 
@@ -203,15 +202,9 @@ static int read_superblock(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
     const struct fp_lfs_ent *ent = &m->ents[0];
     uint32_t before = fs->super.block_count;
-    char magic[8];
-    int err;
+    int order, err = fp_lfs_name_cmp(fs, m, 0, "littlefs", 8, &order);
 
-    if (fp_lfs_rec_len(ent->name) != sizeof magic ||
-        fp_lfs_rec_kind(ent->strct) != FP_LFS_INLINE)
-        return FP_ERR_CORRUPT;
-    err = fp_lfs_read(fs, m->pair[0], fp_lfs_rec_off(ent->name), magic,
-                      sizeof magic);
-    if (!err && memcmp(magic, "littlefs", sizeof magic) != 0)
+    if (!err && (order || fp_lfs_rec_kind(ent->strct) != FP_LFS_INLINE))
         err = FP_ERR_CORRUPT;
     if (!err)
         err = fp_lfs_rec_words(fs, m, ent->strct, &fs->super.version,
