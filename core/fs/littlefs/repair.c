@@ -44,7 +44,7 @@ static int repair_next(struct fp_lfs *fs, bool drop)
     struct fp_lfs_chain thread;
     struct fp_lfs_place *parent = fs->parent;
 
-    fp_lfs_thread_begin(&thread);
+    fp_lfs_chain_begin(&thread, 0, 1);
     for (;;) {
         uint32_t pred[2];
         int err = fp_lfs_chain_next(fs, &thread);
@@ -149,7 +149,7 @@ static int resize(struct fp_lfs *fs)
     struct fp_lfs_chain supers;
     int err = FP_OK;
 
-    fp_lfs_thread_begin(&supers);
+    fp_lfs_chain_begin(&supers, 0, 1);
     if (!to)
         return FP_OK;
     if (to < fs->super.block_count)
