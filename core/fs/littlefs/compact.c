@@ -42,7 +42,7 @@ static FP_LFS_APART bool apply_op(struct fp_lfs *fs, struct fp_lfs_mdir *m,
     if (op->type >> 8 == FP_LFS_SOFTTAIL >> 8) {
         fp_lfs_pair_set(m->tail, op->words[0], op->words[1]);
         fp_lfs_le(m->tail, 2);
-        m->hard = op->type == FP_LFS_HARDTAIL && !fp_lfs_pair_is_null(m->tail);
+        m->hard = op->type & 1 && !fp_lfs_pair_is_null(m->tail);
         return true;
     }
     if (op->type == FP_LFS_OP_ATTRS) {
