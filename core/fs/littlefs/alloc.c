@@ -55,35 +55,36 @@ static int mark_files(struct fp_lfs_walk *w)
     return err;
 }
 
-static bool is_used(const struct fp_lfs *fs, uint32_t i)
+static bool is_used(const struct fp_lfs_look *look, uint32_t i)
 {
-    return fs->look[i / 8] >> i % 8 & 1;
+    return look->map[i / 8] >> i % 8 & 1;
 }
 
 /* Draws until a block is free: so each free one is as likely. */
-static void draw_first(struct fp_lfs *fs)
+static void draw_first(struct fp_lfs_look *look)
 {
     for (int i = 0; i < DRAWS; i++) {
-        fs->random = fs->random * 1664525 + 1013904223;
-        fs->look_first = (fs->random >> 8) % fs->look_bits;
-        if (!is_used(fs, fs->look_first))
+        look->random = look->random * 1664525 + 1013904223;
+        look->first = (look->random >> 8) % look->bits;
+        if (!is_used(look, look->first))
             return;
     }
 }
 
 static int fill(struct fp_lfs *fs)
 {
+    struct fp_lfs_look *look = &fs->look;
     struct fp_lfs_walk w = {
         .fs = fs,
-        .bits = fs->look,
-        .start = (fs->look_start + fs->look_bits) % fs->block_count,
+        .bits = look->map,
+        .start = (look->start + look->bits) % fs->block_count,
         .size = fp_lfs_min(fs->look_size * 8, fs->block_count),
         .wrap = fs->block_count
     };
     int err;
 
-    fs->look_bits = fs->look_next = 0;
-    memset(fs->look, 0, fs->look_size);
+    look->bits = look->next = 0;
+    memset(look->map, 0, fs->look_size);
     err = fp_lfs_traverse(&w);
     if (!err)
         err = mark_files(&w);
@@ -95,17 +96,17 @@ static int fill(struct fp_lfs *fs)
         (void)fp_lfs_visit(&w, fs->moved[i].old[0]);
         (void)fp_lfs_visit(&w, fs->moved[i].old[1]);
     }
-    fs->look_start = w.start;
+    look->start = w.start;
     if (err)
         return err; /* half marked is worse than not at all */
-    fs->look_bits = w.size;
-    draw_first(fs);
+    look->bits = w.size;
+    draw_first(look);
     return FP_OK;
 }
 
 int fp_lfs_alloc_fill(struct fp_lfs *fs)
 {
-    return fs->look_next < fs->look_bits ? FP_OK : fill(fs);
+    return fs->look.next < fs->look.bits ? FP_OK : fill(fs);
 }
 
 /* Behind the last of `count` comes the first; i is less than twice that. */
@@ -116,20 +117,21 @@ static uint32_t within(uint32_t i, uint32_t count)
 
 int fp_lfs_alloc(struct fp_lfs *fs, uint32_t *block)
 {
+    struct fp_lfs_look *look = &fs->look;
     uint32_t seen = 0;
 
     for (;;) {
         int err;
 
-        while (fs->look_next < fs->look_bits) {
+        while (look->next < look->bits) {
             uint32_t i =
-                within(fs->look_first + fs->look_next++, fs->look_bits);
+                within(look->first + look->next++, look->bits);
 
             seen++;
-            if (is_used(fs, i))
+            if (is_used(look, i))
                 continue;
-            fs->look[i / 8] |= (uint8_t)(1u << i % 8);
-            *block = within(fs->look_start + i, fs->block_count);
+            look->map[i / 8] |= (uint8_t)(1u << i % 8);
+            *block = within(look->start + i, fs->block_count);
             fs->used_known = false;
             return FP_OK;
         }
@@ -146,7 +148,7 @@ int fp_lfs_alloc(struct fp_lfs *fs, uint32_t *block)
 void fp_lfs_alloc_resize(struct fp_lfs *fs, uint32_t block_count)
 {
     fs->block_count = fs->mnt->cfg.block_count = block_count;
-    fs->look_bits = fs->look_next = 0;
+    fs->look.bits = fs->look.next = 0;
 }
 
 int fp_lfs_alloc_erased(struct fp_lfs *fs, uint32_t *block)

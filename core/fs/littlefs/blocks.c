@@ -140,12 +140,12 @@ int fp_lfs_count_used(struct fp_lfs *fs, uint32_t *used)
 
     if (!fs->used_known) {
         if (fs->gdisk.tag & FP_LFS_G_ORPHANS) {
-            w.bits = fs->look;
+            w.bits = fs->look.map;
             w.size = fs->look_size * 8;
-            fs->look_bits = 0;
+            fs->look.bits = 0;
         }
         for (; w.start < fs->block_count && !err; w.start += w.size) {
-            memset(fs->look, 0, w.bits ? fs->look_size : 0);
+            memset(fs->look.map, 0, w.bits ? fs->look_size : 0);
             err = fp_lfs_traverse(&w);
         }
         fs->used = fp_lfs_min(w.count, fs->block_count);

@@ -726,10 +726,10 @@ static int own(void *ctx, uint32_t block, enum fp_block_use use)
     (void)use;
     if (i >= fs->look_size * 8)
         return FP_OK;
-    if (fs->look[i / 8] >> i % 8 & 1)
+    if (fs->look.map[i / 8] >> i % 8 & 1)
         fp_lfs_say(o->step, FP_FINDING_ERROR, block, "block %u has two owners",
                    block);
-    fs->look[i / 8] |= (uint8_t)(1u << i % 8);
+    fs->look.map[i / 8] |= (uint8_t)(1u << i % 8);
     return FP_OK;
 }
 
@@ -747,8 +747,8 @@ static int slice_owners(struct fp_lfs *fs, struct fp_step *step,
         c->phase = DONE;
         return FP_OK;
     }
-    fs->look_bits = 0;
-    memset(fs->look, 0, fs->look_size);
+    fs->look.bits = 0;
+    memset(fs->look.map, 0, fs->look_size);
     err = fp_lfs_traverse(&w);
     if (err == FP_ERR_CORRUPT) {
         fp_lfs_say(step, FP_FINDING_ERROR, UINT32_MAX,

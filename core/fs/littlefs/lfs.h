@@ -323,6 +323,14 @@ struct fp_lfs_layout {
 #endif
 };
 
+/* The window of the device that blocks are allocated from. */
+struct fp_lfs_look {
+    uint8_t *map; /* one bit a block, set: in use */
+    uint32_t start, bits, next;
+    uint32_t first; /* bit that the order starts at */
+    uint32_t random;
+};
+
 /* What is used most comes first: small processors reach it in one step. */
 struct fp_lfs {
     bool mounting; /* indexes are for this only: no hashes, nor what is
@@ -365,10 +373,7 @@ struct fp_lfs {
     struct fp_mount *mnt;
     uint32_t clock;
     uint32_t root[2];
-    uint8_t *look; /* one bit a block of the window, set: in use */
-    uint32_t look_start, look_bits, look_next;
-    uint32_t look_first; /* bit that the order starts at */
-    uint32_t random;
+    struct fp_lfs_look look;
     struct fp_lfs_gstate gdisk;  /* as on flash */
     struct fp_lfs_gstate gwant;  /* as the next commit shall leave it */
     struct fp_lfs_gstate absorb; /* delta of a pair about to be dropped */

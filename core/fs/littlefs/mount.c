@@ -116,7 +116,7 @@ static FP_LFS_APART void place(struct fp_lfs *fs)
         fs->ops = rooms->ops;
     }
     if (FP_LFS_LOOKS)
-        fs->look = at;
+        fs->look.map = at;
     if (!FP_READONLY)
         fs->files = at + round_up(fs->look_size);
 }
@@ -279,7 +279,7 @@ static FP_LFS_APART int walk_thread(struct fp_lfs *fs)
         hard = m->hard;
         fp_lfs_gstate_xor(&fs->gdisk, &m->delta);
         if (!FP_READONLY)
-            fs->random ^= m->crc;
+            fs->look.random ^= m->crc;
         if (FP_LFS_EXTRAS && !err)
             err = sum_children(fs, m);
         if (err)
@@ -321,8 +321,8 @@ static int mount_found(struct fp_lfs *fs)
             fs->cycles = ((uint32_t)cfg->block_cycles + 1) | 1;
         fs->inline_max = fp_lfs_min(fs->cache_size, fs->block_size / 8);
         fs->inline_max = fp_lfs_min(fs->inline_max, fs->super.attr_max);
-        fs->random ^= cfg->seed;
-        fs->look_start = fs->random;
+        fs->look.random ^= cfg->seed;
+        fs->look.start = fs->look.random;
         if (FP_LFS_EXTRAS)
             fs->upgrade = fs->upgrade && fs->minor == 0;
     }
