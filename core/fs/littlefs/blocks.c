@@ -91,7 +91,7 @@ static int visit_children(struct fp_lfs_walk *w, const uint32_t pair[2])
     struct fp_lfs *fs = w->fs;
 
     for (uint32_t id = 0;; id++) {
-        struct fp_lfs_chain dir = { 0 };
+        struct fp_lfs_chain dir;
         struct fp_lfs_mdir *m;
         int err = fp_lfs_get(fs, pair, &m);
 
@@ -99,6 +99,7 @@ static int visit_children(struct fp_lfs_walk *w, const uint32_t pair[2])
             return err;
         if (fp_lfs_rec_kind(m->ents[id].strct) != FP_LFS_DIRPAIR)
             continue;
+        dir.hops = 0;
         err = fp_lfs_ent_pair(fs, m, id, dir.next);
         if (!err)
             err = visit_chain(w, &dir);
@@ -145,7 +146,8 @@ int fp_lfs_count_used(struct fp_lfs *fs, uint32_t *used)
             fs->look.bits = 0;
         }
         for (; w.start < fs->block_count && !err; w.start += w.size) {
-            memset(fs->look.map, 0, w.bits ? fs->look_size : 0);
+            if (w.bits)
+                memset(w.bits, 0, fs->look_size);
             err = fp_lfs_traverse(&w);
         }
         fs->used = fp_lfs_min(w.count, fs->block_count);
