@@ -36,10 +36,13 @@ static uint32_t old_revision(struct fp_lfs *fs, uint32_t block)
 static void take_old(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
     uint32_t first = old_revision(fs, 0), second = old_revision(fs, 1);
-    bool later = (int32_t)(second - first) > 0;
 
-    m->rev = later ? second : first;
-    fp_lfs_pair_set(m->pair, later, !later);
+    fp_lfs_pair_set(m->pair, 0, 1);
+    m->rev = first;
+    if ((int32_t)(second - first) > 0) {
+        fp_lfs_pair_set(m->pair, 1, 0);
+        m->rev = second;
+    }
 }
 
 /* Writes the pair out twice, as a commit that does not fit its log would: each
@@ -53,7 +56,6 @@ static int write_super(struct fp_lfs *fs)
     (void)fp_lfs_op(fs, FP_LFS_NAME_SUPER, 0, "littlefs", 8);
     fp_lfs_le(&fs->super.version, FP_LFS_SUPER_WORDS);
     (void)fp_lfs_op(fs, FP_LFS_STRUCT_INLINE, 0, &fs->super, sizeof fs->super);
-    fs->still = true;
     take_old(fs, m);
     fp_lfs_pair_set(m->tail, FP_LFS_NULL, FP_LFS_NULL);
     err = fp_lfs_compact(fs, m, false);
