@@ -160,7 +160,8 @@ static void put_ops(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 
 static bool fits(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
 {
-    uint32_t id = fs->op_count ? fs->ops[0].id : FP_LFS_NO_ID, size;
+    const struct fp_lfs_op *op = fs->ops;
+    uint32_t size;
 
     fp_lfs_log_count(fs);
     put_ops(fs, m);
@@ -170,8 +171,9 @@ static bool fits(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
         return false;
     /* An entry that does not fit a block of its own could never be written out
      * afresh: writing it out now tells. */
-    if (id < m->count && fs->ops[0].type >> 8 != FP_LFS_CREATE >> 8)
-        size += fp_lfs_live_size(fs, m, id, id + 1);
+    if (fs->op_count && op->id < m->count &&
+        op->type >> 8 != FP_LFS_CREATE >> 8)
+        size += fp_lfs_live_size(fs, m, op->id, op->id + 1u);
     return size <= fs->block_size - FP_LFS_OVERHEAD;
 }
 

@@ -27,14 +27,16 @@ static int check_config(const struct fp_lfs *fs, const struct fp_fs_config *cfg)
 /* The later of the two that are there becomes m's first. */
 static void take_old(struct fp_lfs *fs, struct fp_lfs_mdir *m)
 {
-    uint32_t rev[2] = { 0, 0 };
-    bool later;
+    uint32_t first = 0, second = 0;
 
-    (void)fp_lfs_revision(fs, 0, &rev[0]);
-    (void)fp_lfs_revision(fs, 1, &rev[1]);
-    later = (int32_t)(rev[1] - rev[0]) > 0;
-    m->rev = rev[later];
-    fp_lfs_pair_set(m->pair, later, !later);
+    (void)fp_lfs_revision(fs, 0, &first);
+    (void)fp_lfs_revision(fs, 1, &second);
+    fp_lfs_pair_set(m->pair, 0, 1);
+    m->rev = first;
+    if ((int32_t)(second - first) > 0) {
+        fp_lfs_pair_set(m->pair, 1, 0);
+        m->rev = second;
+    }
 }
 
 /* Writes the pair out twice, as a commit that does not fit its log would: each
@@ -48,7 +50,6 @@ static int write_super(struct fp_lfs *fs)
     (void)fp_lfs_op(fs, FP_LFS_NAME_SUPER, 0, "littlefs", 8);
     fp_lfs_le(&fs->super.version, FP_LFS_SUPER_WORDS);
     (void)fp_lfs_op(fs, FP_LFS_STRUCT_INLINE, 0, &fs->super, sizeof fs->super);
-    fs->still = true;
     take_old(fs, m);
     fp_lfs_pair_set(m->tail, FP_LFS_NULL, FP_LFS_NULL);
     err = fp_lfs_compact(fs, m, false);

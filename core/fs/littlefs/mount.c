@@ -133,7 +133,9 @@ void fp_lfs_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
     if (!FP_LFS_SMALL)
         fs->alone_size =
             fp_lfs_min(fp_lfs_align_up(ALONE, dev->read_size), fs->cache_size);
-    fs->scan.block = fs->rcache.block = FP_LFS_NULL;
+    fs->rcache.block = FP_LFS_NULL;
+    if (!FP_LFS_SMALL)
+        fs->scan.block = FP_LFS_NULL;
     if (!FP_READONLY) {
         fs->via = &fs->rcache;
         fs->prog_size = dev->prog_size;
