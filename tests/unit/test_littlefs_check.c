@@ -248,6 +248,8 @@ static void build(void)
     begin(4, 1);
     if (is("empty continuation"))
         words(FP_LFS_HARDTAIL, 0x3ff, 6, 7);
+    if (is("half of no pair"))
+        words(FP_LFS_SOFTTAIL, 0x3ff, 6, 0xffffffff);
     end();
     begin(6, 1);
     end();
@@ -399,6 +401,25 @@ static void a_volume_without_mistakes_is_clean(void **state)
     lfs_check_image("none", mem, BLOCK, BLOCKS, PROG, "");
 }
 
+/* A pair is null when either half is: there the thread ends. */
+static void half_of_no_pair_is_no_pair(void **state)
+{
+    struct fp_fs_config cfg = { .block_size = BLOCK };
+    struct fp_bdev_ram ram;
+    struct fp_mount mnt;
+    struct fp_stat st;
+
+    (void)state;
+    mistake = "half of no pair";
+    build();
+    fp_bdev_ram_init(&ram, PROG, BLOCK, BLOCKS, mem);
+    assert_int_equal(lfs_mount(&mnt, &ram.bdev, &cfg), FP_OK);
+    assert_int_equal(fp_fs_mkdir(&mnt, "/e/behind"), FP_OK);
+    assert_int_equal(fp_fs_stat(&mnt, "/e/behind", &st), FP_OK);
+    lfs_unmount(&mnt);
+    lfs_check_image(mistake, mem, BLOCK, BLOCKS, PROG, "");
+}
+
 /* An entry takes nine bytes of log at least, so 512 hold 56. */
 static void more_entries_than_a_block_can_hold_are_damage(void **state)
 {
@@ -420,6 +441,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_volume_without_mistakes_is_clean),
         cmocka_unit_test(each_mistake_is_told),
+        cmocka_unit_test(half_of_no_pair_is_no_pair),
         cmocka_unit_test(more_entries_than_a_block_can_hold_are_damage),
     };
 
