@@ -340,7 +340,7 @@ struct fp_lfs {
     bool still;  /* no moving for wear now */
     bool failed; /* a relocation broke off: no more writing */
     bool upgrade;
-    union {
+    union { /* which is at hand by the names of its parts, too */
         struct fp_lfs_layout layout;
         struct {
             uint32_t block_size;

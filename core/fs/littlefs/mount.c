@@ -13,6 +13,7 @@
  */
 #include "core/fs/littlefs/lfs.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define CACHE_DEFAULT  256u
@@ -22,6 +23,11 @@
 #define ENTRIES_MIN    8u
 #define ALIGN          16u
 #define ALONE          4u /* a revision, a pointer: of its own bytes alone */
+
+_Static_assert(offsetof(struct fp_lfs, file_stride) -
+                       offsetof(struct fp_lfs, layout) ==
+                   offsetof(struct fp_lfs_layout, file_stride),
+               "struct fp_lfs names its layout in another order");
 
 /* --- the workspace --- */
 
@@ -90,7 +96,7 @@ size_t fp_lfs_workspace(const struct fp_bdev *dev,
 }
 
 /* Puts the parts behind each other. */
-static FP_LFS_APART void place(struct fp_lfs *fs)
+static void place(struct fp_lfs *fs)
 {
     uint8_t *at = (uint8_t *)fs + round_up(sizeof *fs);
     struct fp_lfs_rooms *rooms;
@@ -264,7 +270,7 @@ static int sum_children(struct fp_lfs *fs, const struct fp_lfs_mdir *m)
     return FP_OK;
 }
 
-static FP_LFS_APART int walk_thread(struct fp_lfs *fs)
+static int walk_thread(struct fp_lfs *fs)
 {
     struct fp_lfs_chain thread;
     bool in_supers = true, hard = true;
@@ -324,7 +330,7 @@ static int mount_found(struct fp_lfs *fs)
         fs->inline_max = fp_lfs_min(fs->cache_size, fs->block_size / 8);
         fs->inline_max = fp_lfs_min(fs->inline_max, fs->super.attr_max);
         fs->look.random ^= cfg->seed;
-        fs->look.start = fs->look.random;
+        fs->look.start = fs->look.random; /* a block by its remainder */
         if (FP_LFS_EXTRAS)
             fs->upgrade = fs->upgrade && fs->minor == 0;
     }
