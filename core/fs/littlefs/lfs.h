@@ -296,9 +296,9 @@ struct fp_lfs_place {
     uint32_t dir[2];  /* head of the directory that holds it */
     uint32_t pair[2]; /* the pair and id of the entry, or where it belongs */
     uint16_t id;
-    uint8_t kind; /* FP_LFS_FILE or FP_LFS_DIR; root: DIR */
+    uint8_t kind; /* FP_LFS_FILE or FP_LFS_DIR; root: DIR; 0: nothing is
+                     there, but it can be made */
     bool is_root;
-    bool is_last; /* not found, and the last component was looked for */
     uint16_t name_len;
     const char *name; /* the last component, within the path */
 };
@@ -542,14 +542,16 @@ int fp_lfs_listattr(struct fp_mount *mnt, const char *path, uint8_t *types,
 
 /* --- lookup.c --- */
 
+/* for_create: that nothing is there is no error, as long as its directory is.
+ */
 int fp_lfs_lookup(struct fp_lfs *fs, const char *path, bool for_create,
                   struct fp_lfs_place *place);
 /* The pair and the id of what is there. */
 int fp_lfs_find(struct fp_lfs *fs, const char *path, struct fp_lfs_mdir **m,
                 uint32_t *id);
-/* The name that `place` has. */
-int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], bool for_create,
-                   struct fp_lfs_place *place);
+/* The name that `place` has, in the directory that it has. */
+int fp_lfs_find_in(struct fp_lfs *fs, struct fp_lfs_place *place,
+                   bool for_create);
 /* The head of the directory that the entry at `place` is. */
 int fp_lfs_enter(struct fp_lfs *fs, const struct fp_lfs_place *place,
                  uint32_t pair[2]);

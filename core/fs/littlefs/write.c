@@ -57,12 +57,12 @@ static bool is_awaited(struct fp_lfs *fs)
 
 /* Takes over what is at fs->to, or its name. */
 static FP_LFS_APART int attach(struct fp_lfs *fs, struct fp_lfs_file *f,
-                               bool found, uint32_t flags)
+                               uint32_t flags)
 {
     const struct fp_lfs_place *to = fs->to;
     int err = FP_OK;
 
-    if (!found || flags & FP_O_STAGE) {
+    if (!to->kind || flags & FP_O_STAGE) {
         fp_lfs_pair_set(f->node.dir, to->dir[0], to->dir[1]);
         memcpy(name_of(fs, f), to->name, to->name_len);
         f->name_len = to->name_len;
@@ -85,23 +85,20 @@ int fp_lfs_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
 {
     struct fp_lfs *fs = fp_lfs_of(mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
-    bool found;
     int err = flags & FP_O_WRITE ? fp_lfs_prepare(fs) : FP_OK;
 
+    if (!err)
+        err = fp_lfs_lookup(fs, path, flags & FP_O_CREATE, fs->to);
     if (err)
         return err;
-    err = fp_lfs_lookup(fs, path, flags & FP_O_CREATE, fs->to);
-    found = !err;
-    if (err && !(err == FP_ERR_NOENT && flags & FP_O_CREATE && fs->to->is_last))
-        return err;
-    if (found && fs->to->kind != FP_LFS_FILE)
+    if (fs->to->kind == FP_LFS_DIR)
         return FP_ERR_ISDIR;
-    if (flags & FP_O_EXCL && (found || is_awaited(fs)))
+    if (flags & FP_O_EXCL && (fs->to->kind || is_awaited(fs)))
         return FP_ERR_EXIST;
     err = fp_lfs_file_claim(fs, f);
     if (err)
         return err;
-    err = attach(fs, f, found, flags);
+    err = attach(fs, f, flags);
     file->size = f->body.size;
     if (err)
         fp_lfs_file_release(fs, f);
@@ -127,8 +124,7 @@ static void make_stale(struct fp_lfs *fs, const struct fp_lfs_node *at)
             n->stale = true;
 }
 
-/* Where the entry of a file is to be found, or made: fs->to. FP_ERR_NOENT:
- * made. */
+/* Where the entry of a file is to be found, or made: fs->to. */
 static int find_entry(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
     struct fp_lfs_place *to = fs->to;
@@ -138,24 +134,29 @@ static int find_entry(struct fp_lfs *fs, struct fp_lfs_file *f)
     if (fp_lfs_pair_is_null(n->pair)) {
         to->name = name_of(fs, f);
         to->name_len = f->name_len;
-        err = fp_lfs_find_in(fs, n->dir, true, to);
+        fp_lfs_pair_set(to->dir, n->dir[0], n->dir[1]);
+        err = fp_lfs_find_in(fs, to, true);
         if (err)
             return err;
-        if (to->kind != FP_LFS_FILE)
+        if (to->kind == FP_LFS_DIR)
             return FP_ERR_ISDIR;
+        if (!to->kind)
+            return FP_OK;
         fp_lfs_pair_set(n->pair, to->pair[0], to->pair[1]);
         n->id = to->id;
     }
     fp_lfs_pair_set(to->pair, n->pair[0], n->pair[1]);
     to->id = n->id;
+    to->kind = FP_LFS_FILE;
     return FP_OK;
 }
 
 /* The operations that give the entry at fs->to what the handle has. */
-static int build_ops(struct fp_lfs *fs, struct fp_lfs_file *f, bool make,
+static int build_ops(struct fp_lfs *fs, struct fp_lfs_file *f,
                      const struct fp_commit_meta *meta)
 {
     const uint32_t id = fs->to->id, ref[2] = { f->body.head, f->body.size };
+    const bool make = !fs->to->kind;
     struct fp_lfs_mdir *m = NULL;
     int err = FP_OK;
 
@@ -187,15 +188,13 @@ static int get_ready(struct fp_lfs *fs, struct fp_lfs_file *f)
 static int save(struct fp_lfs *fs, struct fp_lfs_file *f,
                 const struct fp_commit_meta *meta)
 {
-    bool make;
     int err;
 
     if (is_gone(f))
         return FP_ERR_NOENT;
     err = find_entry(fs, f);
-    make = err == FP_ERR_NOENT;
-    if (!err || make)
-        err = build_ops(fs, f, make, meta);
+    if (!err)
+        err = build_ops(fs, f, meta);
     if (!err)
         err = fp_lfs_commit(fs, fs->to->pair);
     err = fp_lfs_finish(fs, err);
