@@ -15,8 +15,8 @@
  * a sync. An inline body that lies in the cache as a whole needs no other place
  * meanwhile: the run begins at 0, and so puts each byte where it was.
  *
- * Errors  whatever fails, the handle goes back to what it had at its last
- *         sync, and so does the file on flash
+ * Errors  after any, the handle has to go back to what it had at its last
+ *         sync (write.c), as the file on flash does
  */
 #include "core/fs/littlefs/lfs.h"
 
@@ -209,6 +209,13 @@ static int begin(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos)
     return err ? err : put_old(fs, f, pos);
 }
 
+void fp_lfs_body_forget(const struct fp_lfs *fs, struct fp_lfs_file *f)
+{
+    f->writing = f->foreign = false;
+    f->cache_block = FP_LFS_NULL;
+    fp_lfs_ctz_forget(fs, f);
+}
+
 static int finish(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
     int err = put_old(fs, f, f->body.size);
@@ -218,29 +225,13 @@ static int finish(struct fp_lfs *fs, struct fp_lfs_file *f)
     if (err)
         return err;
     f->body = (struct fp_lfs_body){ FP_LFS_CTZ, f->wblock, f->wpos };
-    f->writing = false;
-    f->foreign = false;
-    fp_lfs_ctz_forget(fs, f);
-    f->cache_block = FP_LFS_NULL;
+    fp_lfs_body_forget(fs, f);
     return FP_OK;
-}
-
-/* The cache has held other things since; the log has what was synced. */
-int fp_lfs_body_settle(const struct fp_lfs *fs, struct fp_lfs_file *f, int err)
-{
-    if (!err)
-        return FP_OK;
-    f->body = f->saved;
-    f->writing = f->dirty = false;
-    fp_lfs_ctz_forget(fs, f);
-    f->cache_block = FP_LFS_NULL;
-    f->foreign = f->body.kind == FP_LFS_INLINE && f->body.size > 0;
-    return fp_lfs_shown(err);
 }
 
 int fp_lfs_body_flush(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
-    return f->writing ? fp_lfs_body_settle(fs, f, finish(fs, f)) : FP_OK;
+    return f->writing ? finish(fs, f) : FP_OK;
 }
 
 /* Brings a body into the cache as an inline one of `size` bytes. */
@@ -252,8 +243,7 @@ static int load_inline(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t size)
         return err;
     memcpy(f->buf, fs->pcache, size);
     f->body = (struct fp_lfs_body){ FP_LFS_INLINE, 0, size };
-    f->foreign = false;
-    f->cache_block = FP_LFS_NULL;
+    fp_lfs_body_forget(fs, f);
     return FP_OK;
 }
 
@@ -289,12 +279,10 @@ int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
 {
     bool stays = !f->writing && f->body.kind == FP_LFS_INLINE &&
                  pos + size <= fs->inline_max && f->body.size <= fs->inline_max;
-    int err;
 
     f->dirty = true;
-    err = stays ? write_inline(fs, f, pos, buf, size)
-                : write_blocks(fs, f, pos, buf, size);
-    return fp_lfs_body_settle(fs, f, err);
+    return stays ? write_inline(fs, f, pos, buf, size)
+                 : write_blocks(fs, f, pos, buf, size);
 }
 
 /* --- truncation --- */
@@ -324,13 +312,11 @@ static FP_LFS_APART int shrink(struct fp_lfs *fs, struct fp_lfs_file *f,
 int fp_lfs_body_truncate(struct fp_lfs *fs, struct fp_lfs_file *f,
                          uint32_t size)
 {
-    int err = fp_lfs_body_flush(fs, f);
-
-    if (err || size == f->body.size)
-        return err;
+    if (size == f->body.size)
+        return FP_OK;
     f->dirty = true;
     if (size > f->body.size)
         /* the hole before the last byte is filled with zeros */
         return fp_lfs_body_write(fs, f, size - 1, (const uint8_t *)"", 1);
-    return fp_lfs_body_settle(fs, f, shrink(fs, f, size));
+    return shrink(fs, f, size);
 }

@@ -805,16 +805,21 @@ int fp_lfs_file_commit(struct fp_file *file, const struct fp_commit_meta *meta);
 int fp_lfs_close(struct fp_file *file);
 int fp_lfs_sync(struct fp_mount *mnt);
 
-/* extend.c: the content of a file being written */
+/* extend.c: the content of a file being written. After an error of any of
+ * these it has to be what it was at the last sync. */
 int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
                       const uint8_t *buf, uint32_t size);
 int fp_lfs_body_flush(struct fp_lfs *fs, struct fp_lfs_file *f);
+/* No run of writes is open. */
 int fp_lfs_body_truncate(struct fp_lfs *fs, struct fp_lfs_file *f,
                          uint32_t size);
-/* Passes err on; if it is one, the body is what it was at the last sync. */
-int fp_lfs_body_settle(const struct fp_lfs *fs, struct fp_lfs_file *f, int err);
+/* The body is another: no run of writes goes on, and nothing is known of the
+ * one before. */
+void fp_lfs_body_forget(const struct fp_lfs *fs, struct fp_lfs_file *f);
 
 /* tree.c */
+/* Of an operation that writes: it may, and what is at `path` is in fs->to. */
+int fp_lfs_begin(struct fp_lfs *fs, const char *path, bool for_create);
 int fp_lfs_mkdir(struct fp_mount *mnt, const char *path);
 int fp_lfs_remove(struct fp_mount *mnt, const char *path);
 int fp_lfs_rename(struct fp_mount *mnt, const char *from, const char *to,

@@ -16,6 +16,13 @@
 
 #include <string.h>
 
+int fp_lfs_begin(struct fp_lfs *fs, const char *path, bool for_create)
+{
+    int err = fp_lfs_prepare(fs);
+
+    return err ? err : fp_lfs_lookup(fs, path, for_create, fs->to);
+}
+
 /* --- mkdir --- */
 
 /* The last pair of the directory that `at` belongs to. */
@@ -81,10 +88,8 @@ static int make_dir(struct fp_lfs *fs)
 int fp_lfs_mkdir(struct fp_mount *mnt, const char *path)
 {
     struct fp_lfs *fs = fp_lfs_of(mnt);
-    int err = fp_lfs_prepare(fs);
+    int err = fp_lfs_begin(fs, path, true);
 
-    if (!err)
-        err = fp_lfs_lookup(fs, path, true, fs->to);
     if (!err && fs->to->kind)
         err = FP_ERR_EXIST;
     return err ? err : fp_lfs_finish(fs, make_dir(fs));
@@ -145,10 +150,8 @@ static int end_removal(struct fp_lfs *fs, int err)
 int fp_lfs_remove(struct fp_mount *mnt, const char *path)
 {
     struct fp_lfs *fs = fp_lfs_of(mnt);
-    int err = fp_lfs_prepare(fs);
+    int err = fp_lfs_begin(fs, path, false);
 
-    if (!err)
-        err = fp_lfs_lookup(fs, path, false, fs->to);
     if (!err)
         err = choose_victim(fs, path);
     if (err)

@@ -30,11 +30,9 @@ static bool is_gone(const struct fp_lfs_file *f)
 /* May it be written to? When a write of it failed, what was staged is gone: to
  * commit the rest of it, or nothing, in place of the old file is not what
  * anyone asked for. */
-static int prepare(struct fp_lfs *fs, struct fp_lfs_file *f)
+static FP_LFS_APART int prepare(struct fp_lfs *fs, const struct fp_lfs_file *f)
 {
-    if (f->staged && !f->dirty)
-        return FP_ERR_STALE;
-    return fp_lfs_body_settle(fs, f, fp_lfs_prepare(fs));
+    return f->staged && !f->dirty ? FP_ERR_STALE : fp_lfs_prepare(fs);
 }
 
 /* Is the name at fs->to taken by an open file that will make its entry later?
@@ -73,7 +71,7 @@ static FP_LFS_APART int attach(struct fp_lfs *fs, struct fp_lfs_file *f,
     err = fp_lfs_file_load(fs, f, to);
     if (flags & FP_O_TRUNC && (!err || err == FP_ERR_CORRUPT)) {
         f->body = (struct fp_lfs_body){ FP_LFS_INLINE, 0, 0 };
-        f->foreign = false;
+        fp_lfs_body_forget(fs, f);
         f->dirty = true;
         err = FP_OK;
     }
@@ -107,12 +105,20 @@ int fp_lfs_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
 
 /* --- syncing --- */
 
-/* After a failure there is what was synced. */
+/* Passes err on; if it is one, the content is what it was at the last sync. The
+ * cache has held other things since, but the log has that. */
 static int settle(struct fp_file *file, int err)
 {
-    if (err)
-        file->size = fp_lfs_file_of(file)->body.size;
-    return err;
+    struct fp_lfs_file *f = fp_lfs_file_of(file);
+
+    if (!err)
+        return FP_OK;
+    f->body = f->saved;
+    f->dirty = false;
+    fp_lfs_body_forget(fp_lfs_of(file->mnt), f);
+    f->foreign = f->body.kind == FP_LFS_INLINE && f->body.size > 0;
+    file->size = f->body.size;
+    return fp_lfs_shown(err);
 }
 
 /* Handles on the same entry that read their content from the log can't any
@@ -176,12 +182,14 @@ static int build_ops(struct fp_lfs *fs, struct fp_lfs_file *f,
     return err == FP_ERR_NOTSUP ? FP_OK : err;
 }
 
-/* Makes it ready to be saved. By itself, since repairs go deep. */
-static int get_ready(struct fp_lfs *fs, struct fp_lfs_file *f)
+/* Makes it ready to be saved or cut. By itself, since repairs go deep. */
+static int get_ready(struct fp_file *file)
 {
+    struct fp_lfs *fs = fp_lfs_of(file->mnt);
+    struct fp_lfs_file *f = fp_lfs_file_of(file);
     int err = prepare(fs, f);
 
-    return err ? err : fp_lfs_body_flush(fs, f);
+    return settle(file, err ? err : fp_lfs_body_flush(fs, f));
 }
 
 /* Its content takes its name. */
@@ -221,22 +229,23 @@ int fp_lfs_fsync(struct fp_file *file)
 {
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
-    int err = f->staged || f->dirty ? get_ready(fs, f) : FP_OK;
+    int err;
 
-    if (!err && (f->staged || f->dirty))
-        err = f->staged ? settle_stage(fs, f) : save(fs, f, NULL);
-    return settle(file, err);
+    if (!f->staged && !f->dirty)
+        return FP_OK;
+    err = get_ready(file);
+    if (err)
+        return err;
+    return f->staged ? settle_stage(fs, f) : save(fs, f, NULL);
 }
 
 int fp_lfs_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
 {
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
-    int err = f->staged ? get_ready(fs, f) : FP_ERR_INVAL;
+    int err = f->staged ? get_ready(file) : FP_ERR_INVAL;
 
-    if (!err)
-        err = save(fs, f, meta->has_mtime ? meta : NULL);
-    return settle(file, err);
+    return err ? err : save(fs, f, meta->has_mtime ? meta : NULL);
 }
 
 int fp_lfs_close(struct fp_file *file)
@@ -277,12 +286,11 @@ int32_t fp_lfs_write(struct fp_file *file, const void *buf, uint32_t size)
 
 int fp_lfs_truncate(struct fp_file *file, uint64_t size)
 {
-    struct fp_lfs *fs = fp_lfs_of(file->mnt);
-    struct fp_lfs_file *f = fp_lfs_file_of(file);
-    int err = prepare(fs, f);
+    int err = get_ready(file);
 
     if (!err)
-        err = fp_lfs_body_truncate(fs, f, (uint32_t)size);
+        err = fp_lfs_body_truncate(fp_lfs_of(file->mnt), fp_lfs_file_of(file),
+                                   (uint32_t)size);
     return settle(file, err);
 }
 
