@@ -41,17 +41,17 @@ static FP_LFS_APART uint32_t header_size(uint32_t index)
 static int copy_block(struct fp_lfs *fs, uint32_t from, uint32_t to,
                       uint32_t size)
 {
-    int err = FP_OK;
+    for (uint32_t off = 0, n; off < size; off += n) {
+        int err;
 
-    for (uint32_t off = 0; off < size && !err;) {
-        uint32_t n = fp_lfs_min(fs->cache_size, size - off);
-
+        n = fp_lfs_min(fs->cache_size, size - off);
         err = fp_lfs_read_raw(fs, from, off, fs->pcache, n);
         if (!err)
             err = fp_lfs_prog(fs, to, off, fs->pcache, n);
-        off += n;
+        if (err)
+            return err;
     }
-    return err;
+    return FP_OK;
 }
 
 /* Programs buf at the end of what is programmed in the block. When that is
@@ -71,11 +71,9 @@ static int prog_next(struct fp_lfs *fs, struct fp_lfs_file *f,
         if (!err)
             err = copy_block(fs, f->wblock, block, f->cache_off);
     }
-    if (err)
-        return err;
     f->wblock = block;
     f->cache_off += size;
-    return FP_OK;
+    return err;
 }
 
 static int flush_cache(struct fp_lfs *fs, struct fp_lfs_file *f)
@@ -93,12 +91,11 @@ static int flush_cache(struct fp_lfs *fs, struct fp_lfs_file *f)
 static int put(struct fp_lfs *fs, struct fp_lfs_file *f, const uint8_t *buf,
                uint32_t size)
 {
-    int err = FP_OK;
-
-    while (size > 0 && !err) {
+    while (size > 0) {
         uint32_t cap =
             fp_lfs_min(fs->cache_size, fs->block_size - f->cache_off);
         uint32_t n = fp_lfs_min(size, cap - f->cache_size);
+        int err = FP_OK;
 
         if (!FP_LFS_SMALL && n == cap) {
             n = size - size % fs->prog_size;
@@ -109,11 +106,12 @@ static int put(struct fp_lfs *fs, struct fp_lfs_file *f, const uint8_t *buf,
             if (f->cache_size == cap)
                 err = flush_cache(fs, f);
         }
-        f->woff += n;
+        if (err)
+            return err;
         buf += n;
         size -= n;
     }
-    return err;
+    return FP_OK;
 }
 
 /* Opens block windex, whose predecessor is wprev. Pointer k + 1 of it is
@@ -126,7 +124,7 @@ static int open_block(struct fp_lfs *fs, struct fp_lfs_file *f)
     /* The allocator walks back from wprev, so these come first. */
     f->wblock = FP_LFS_NULL;
     f->wstart = f->wpos;
-    f->cache_off = f->cache_size = f->woff = 0;
+    f->cache_off = f->cache_size = 0;
     err = fp_lfs_alloc_erased(fs, &f->wblock);
     for (uint32_t off = 0; off < size && !err; off += 4) {
         uint8_t raw[4];
@@ -145,7 +143,8 @@ static int put_content(struct fp_lfs *fs, struct fp_lfs_file *f,
     int err = FP_OK;
 
     while (size > 0 && !err) {
-        uint32_t n = fp_lfs_min(size, fs->block_size - f->woff);
+        uint32_t left = fs->block_size - f->cache_off - f->cache_size;
+        uint32_t n = fp_lfs_min(size, left);
 
         if (n > 0) {
             err = put(fs, f, buf, n);

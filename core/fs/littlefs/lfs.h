@@ -206,9 +206,8 @@ struct fp_lfs_file {
      * whole of it. */
     struct fp_lfs_known known[2];
 #endif
-    uint32_t wblock, woff;  /* block being written and where in it, flushed
-                              and buffered bytes together */
-    uint32_t wpos;          /* the same place as a position in the file */
+    uint32_t wblock;        /* block being written */
+    uint32_t wpos;          /* position in the file of what comes next */
     uint32_t windex, wprev; /* index of wblock, the block before it */
     uint32_t wstart;        /* position in the file where wblock begins */
 };
@@ -345,8 +344,8 @@ struct fp_lfs {
     struct fp_lfs_cache rcache;
     uint32_t ent_max;   /* the latter two of them stay free */
     uint32_t unlinked;  /* relocations whose predecessor is pending */
-    uint32_t victim[2]; /* directory that the running operation takes out;
-                           FP_LFS_NULL: none */
+    uint32_t victim[2]; /* directory that the running operation takes out, if
+                           fs->to is one */
     uint32_t inline_max;
     uint32_t stated; /* the block count by the last superblock */
     uint32_t name_max;
@@ -754,9 +753,8 @@ struct fp_lfs_op *fp_lfs_op(struct fp_lfs *fs, uint32_t type, uint32_t id,
 void fp_lfs_op_pair(struct fp_lfs *fs, uint32_t type, uint32_t id,
                     const uint32_t pair[2]);
 void fp_lfs_op_delete(struct fp_lfs *fs, uint32_t id);
-/* The first two of an entry that is new. */
-void fp_lfs_op_create(struct fp_lfs *fs, uint32_t type, uint32_t id,
-                      const char *name, uint32_t len);
+/* The first two of an entry that is new, at fs->to. */
+void fp_lfs_op_create(struct fp_lfs *fs, uint32_t type);
 /* One commit of these operations in the pair, with all that follows from it:
  * splits, relocation, new links in parent and predecessor. Then there are
  * none. */

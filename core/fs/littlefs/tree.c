@@ -77,8 +77,7 @@ static int make_dir(struct fp_lfs *fs)
         err = link_early(fs, last, pair);
     if (err)
         return err;
-    fp_lfs_op_create(fs, FP_LFS_NAME_DIR, place->id, place->name,
-                     place->name_len);
+    fp_lfs_op_create(fs, FP_LFS_NAME_DIR);
     fp_lfs_op_pair(fs, FP_LFS_STRUCT_DIR, place->id, pair);
     if (fp_lfs_pair_equal(last, place->pair))
         fp_lfs_op_pair(fs, FP_LFS_SOFTTAIL, FP_LFS_NO_ID, pair);
@@ -188,7 +187,7 @@ static int build_ops(struct fp_lfs *fs)
     if (to->kind)
         fp_lfs_op_delete(fs, to->id);
     /* A name's kind is its type. */
-    fp_lfs_op_create(fs, fs->from->kind, to->id, to->name, to->name_len);
+    fp_lfs_op_create(fs, fs->from->kind);
     add_copy(fs, FP_LFS_STRUCT_DIR - 1 + fp_lfs_rec_kind(ent->strct), m,
              ent->strct);
 #if !FP_LFS_SMALL

@@ -171,7 +171,7 @@ static int build_ops(struct fp_lfs *fs, struct fp_lfs_file *f,
 
     f->node.parked = make;
     if (make)
-        fp_lfs_op_create(fs, FP_LFS_NAME_FILE, id, name_of(fs, f), f->name_len);
+        fp_lfs_op_create(fs, FP_LFS_NAME_FILE);
     if (f->body.kind == FP_LFS_INLINE)
         (void)fp_lfs_op(fs, FP_LFS_STRUCT_INLINE, id, f->buf, f->body.size);
     else
