@@ -64,11 +64,12 @@ void fp_lfs_op_delete(struct fp_lfs *fs, uint32_t id)
     (void)fp_lfs_op(fs, FP_LFS_DELETE, id, NULL, 0);
 }
 
-void fp_lfs_op_create(struct fp_lfs *fs, uint32_t type, uint32_t id,
-                      const char *name, uint32_t len)
+void fp_lfs_op_create(struct fp_lfs *fs, uint32_t type)
 {
-    (void)fp_lfs_op(fs, FP_LFS_CREATE, id, NULL, 0);
-    (void)fp_lfs_op(fs, type, id, name, len);
+    const struct fp_lfs_place *to = fs->to;
+
+    (void)fp_lfs_op(fs, FP_LFS_CREATE, to->id, NULL, 0);
+    (void)fp_lfs_op(fs, type, to->id, to->name, to->name_len);
 }
 
 /* --- places that follow their entries --- */

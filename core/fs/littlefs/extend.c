@@ -15,8 +15,8 @@
  * a sync. An inline body that lies in the cache as a whole needs no other place
  * meanwhile: the run begins at 0, and so puts each byte where it was.
  *
- * Errors  whatever fails, the handle goes back to what it had at its last
- *         sync, and so does the file on flash
+ * Errors  after any, the handle has to go back to what it had at its last
+ *         sync (write.c), as the file on flash does
  */
 #include "core/fs/littlefs/lfs.h"
 
@@ -41,17 +41,17 @@ static FP_LFS_APART uint32_t header_size(uint32_t index)
 static int copy_block(struct fp_lfs *fs, uint32_t from, uint32_t to,
                       uint32_t size)
 {
-    int err = FP_OK;
+    for (uint32_t off = 0, n; off < size; off += n) {
+        int err;
 
-    for (uint32_t off = 0; off < size && !err;) {
-        uint32_t n = fp_lfs_min(fs->cache_size, size - off);
-
+        n = fp_lfs_min(fs->cache_size, size - off);
         err = fp_lfs_read_raw(fs, from, off, fs->pcache, n);
         if (!err)
             err = fp_lfs_prog(fs, to, off, fs->pcache, n);
-        off += n;
+        if (err)
+            return err;
     }
-    return err;
+    return FP_OK;
 }
 
 /* Programs buf at the end of what is programmed in the block. When that is
@@ -71,11 +71,9 @@ static int prog_next(struct fp_lfs *fs, struct fp_lfs_file *f,
         if (!err)
             err = copy_block(fs, f->wblock, block, f->cache_off);
     }
-    if (err)
-        return err;
     f->wblock = block;
     f->cache_off += size;
-    return FP_OK;
+    return err;
 }
 
 static int flush_cache(struct fp_lfs *fs, struct fp_lfs_file *f)
@@ -93,12 +91,11 @@ static int flush_cache(struct fp_lfs *fs, struct fp_lfs_file *f)
 static int put(struct fp_lfs *fs, struct fp_lfs_file *f, const uint8_t *buf,
                uint32_t size)
 {
-    int err = FP_OK;
-
-    while (size > 0 && !err) {
+    while (size > 0) {
         uint32_t cap =
             fp_lfs_min(fs->cache_size, fs->block_size - f->cache_off);
         uint32_t n = fp_lfs_min(size, cap - f->cache_size);
+        int err = FP_OK;
 
         if (!FP_LFS_SMALL && n == cap) {
             n = size - size % fs->prog_size;
@@ -109,11 +106,12 @@ static int put(struct fp_lfs *fs, struct fp_lfs_file *f, const uint8_t *buf,
             if (f->cache_size == cap)
                 err = flush_cache(fs, f);
         }
-        f->woff += n;
+        if (err)
+            return err;
         buf += n;
         size -= n;
     }
-    return err;
+    return FP_OK;
 }
 
 /* Opens block windex, whose predecessor is wprev. Pointer k + 1 of it is
@@ -126,7 +124,7 @@ static int open_block(struct fp_lfs *fs, struct fp_lfs_file *f)
     /* The allocator walks back from wprev, so these come first. */
     f->wblock = FP_LFS_NULL;
     f->wstart = f->wpos;
-    f->cache_off = f->cache_size = f->woff = 0;
+    f->cache_off = f->cache_size = 0;
     err = fp_lfs_alloc_erased(fs, &f->wblock);
     for (uint32_t off = 0; off < size && !err; off += 4) {
         uint8_t raw[4];
@@ -145,7 +143,8 @@ static int put_content(struct fp_lfs *fs, struct fp_lfs_file *f,
     int err = FP_OK;
 
     while (size > 0 && !err) {
-        uint32_t n = fp_lfs_min(size, fs->block_size - f->woff);
+        uint32_t left = fs->block_size - f->cache_off - f->cache_size;
+        uint32_t n = fp_lfs_min(size, left);
 
         if (n > 0) {
             err = put(fs, f, buf, n);
@@ -209,6 +208,13 @@ static int begin(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos)
     return err ? err : put_old(fs, f, pos);
 }
 
+void fp_lfs_body_forget(const struct fp_lfs *fs, struct fp_lfs_file *f)
+{
+    f->writing = f->foreign = false;
+    f->cache_block = FP_LFS_NULL;
+    fp_lfs_ctz_forget(fs, f);
+}
+
 static int finish(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
     int err = put_old(fs, f, f->body.size);
@@ -218,29 +224,13 @@ static int finish(struct fp_lfs *fs, struct fp_lfs_file *f)
     if (err)
         return err;
     f->body = (struct fp_lfs_body){ FP_LFS_CTZ, f->wblock, f->wpos };
-    f->writing = false;
-    f->foreign = false;
-    fp_lfs_ctz_forget(fs, f);
-    f->cache_block = FP_LFS_NULL;
+    fp_lfs_body_forget(fs, f);
     return FP_OK;
-}
-
-/* The cache has held other things since; the log has what was synced. */
-int fp_lfs_body_settle(const struct fp_lfs *fs, struct fp_lfs_file *f, int err)
-{
-    if (!err)
-        return FP_OK;
-    f->body = f->saved;
-    f->writing = f->dirty = false;
-    fp_lfs_ctz_forget(fs, f);
-    f->cache_block = FP_LFS_NULL;
-    f->foreign = f->body.kind == FP_LFS_INLINE && f->body.size > 0;
-    return fp_lfs_shown(err);
 }
 
 int fp_lfs_body_flush(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
-    return f->writing ? fp_lfs_body_settle(fs, f, finish(fs, f)) : FP_OK;
+    return f->writing ? finish(fs, f) : FP_OK;
 }
 
 /* Brings a body into the cache as an inline one of `size` bytes. */
@@ -252,8 +242,7 @@ static int load_inline(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t size)
         return err;
     memcpy(f->buf, fs->pcache, size);
     f->body = (struct fp_lfs_body){ FP_LFS_INLINE, 0, size };
-    f->foreign = false;
-    f->cache_block = FP_LFS_NULL;
+    fp_lfs_body_forget(fs, f);
     return FP_OK;
 }
 
@@ -289,12 +278,10 @@ int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
 {
     bool stays = !f->writing && f->body.kind == FP_LFS_INLINE &&
                  pos + size <= fs->inline_max && f->body.size <= fs->inline_max;
-    int err;
 
     f->dirty = true;
-    err = stays ? write_inline(fs, f, pos, buf, size)
-                : write_blocks(fs, f, pos, buf, size);
-    return fp_lfs_body_settle(fs, f, err);
+    return stays ? write_inline(fs, f, pos, buf, size)
+                 : write_blocks(fs, f, pos, buf, size);
 }
 
 /* --- truncation --- */
@@ -324,13 +311,11 @@ static FP_LFS_APART int shrink(struct fp_lfs *fs, struct fp_lfs_file *f,
 int fp_lfs_body_truncate(struct fp_lfs *fs, struct fp_lfs_file *f,
                          uint32_t size)
 {
-    int err = fp_lfs_body_flush(fs, f);
-
-    if (err || size == f->body.size)
-        return err;
+    if (size == f->body.size)
+        return FP_OK;
     f->dirty = true;
     if (size > f->body.size)
         /* the hole before the last byte is filled with zeros */
         return fp_lfs_body_write(fs, f, size - 1, (const uint8_t *)"", 1);
-    return fp_lfs_body_settle(fs, f, shrink(fs, f, size));
+    return shrink(fs, f, size);
 }

@@ -210,9 +210,8 @@ struct fp_lfs_file {
      * whole of it. */
     struct fp_lfs_known known[2];
 #endif
-    uint32_t wblock, woff;  /* block being written and where in it, flushed
-                              and buffered bytes together */
-    uint32_t wpos;          /* the same place as a position in the file */
+    uint32_t wblock;        /* block being written */
+    uint32_t wpos;          /* position in the file of what comes next */
     uint32_t windex, wprev; /* index of wblock, the block before it */
     uint32_t wstart;        /* position in the file where wblock begins */
 };
@@ -300,9 +299,9 @@ struct fp_lfs_place {
     uint32_t dir[2];  /* head of the directory that holds it */
     uint32_t pair[2]; /* the pair and id of the entry, or where it belongs */
     uint16_t id;
-    uint8_t kind; /* FP_LFS_FILE or FP_LFS_DIR; root: DIR */
+    uint8_t kind; /* FP_LFS_FILE or FP_LFS_DIR; root: DIR; 0: nothing is
+                     there, but it can be made */
     bool is_root;
-    bool is_last; /* not found, and the last component was looked for */
     uint16_t name_len;
     const char *name; /* the last component, within the path */
 };
@@ -380,8 +379,8 @@ struct fp_lfs {
     struct fp_lfs_scan scan;
     struct fp_lfs_cache rcache;
     uint32_t unlinked;  /* relocations whose predecessor is pending */
-    uint32_t victim[2]; /* directory that the running operation takes out;
-                           FP_LFS_NULL: none */
+    uint32_t victim[2]; /* directory that the running operation takes out, if
+                           fs->to is one */
     uint32_t inline_max;
     struct fp_lfs_super super; /* the last one */
     uint32_t cycles;     /* metadata moves when revision + 1 divides; 0 never */
@@ -588,14 +587,16 @@ int fp_lfs_listattr(struct fp_mount *mnt, const char *path, uint8_t *types,
 
 /* --- lookup.c --- */
 
+/* for_create: that nothing is there is no error, as long as its directory is.
+ */
 int fp_lfs_lookup(struct fp_lfs *fs, const char *path, bool for_create,
                   struct fp_lfs_place *place);
 /* The pair and the id of what is there. */
 int fp_lfs_find(struct fp_lfs *fs, const char *path, struct fp_lfs_mdir **m,
                 uint32_t *id);
-/* The name that `place` has. */
-int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], bool for_create,
-                   struct fp_lfs_place *place);
+/* The name that `place` has, in the directory that it has. */
+int fp_lfs_find_in(struct fp_lfs *fs, struct fp_lfs_place *place,
+                   bool for_create);
 /* The head of the directory that the entry at `place` is. */
 int fp_lfs_enter(struct fp_lfs *fs, const struct fp_lfs_place *place,
                  uint32_t pair[2]);
@@ -809,9 +810,8 @@ const struct fp_lfs_op *fp_lfs_op_typed(const struct fp_lfs *fs, uint32_t type);
 void fp_lfs_op_pair(struct fp_lfs *fs, uint32_t type, uint32_t id,
                     const uint32_t pair[2]);
 void fp_lfs_op_delete(struct fp_lfs *fs, uint32_t id);
-/* The first two of an entry that is new. */
-void fp_lfs_op_create(struct fp_lfs *fs, uint32_t type, uint32_t id,
-                      const char *name, uint32_t len);
+/* The first two of an entry that is new, at fs->to. */
+void fp_lfs_op_create(struct fp_lfs *fs, uint32_t type);
 /* One commit of these operations in the pair, with all that follows from it:
  * splits, relocation, new links in parent and predecessor. Then there are
  * none. */
@@ -860,16 +860,21 @@ int fp_lfs_file_commit(struct fp_file *file, const struct fp_commit_meta *meta);
 int fp_lfs_close(struct fp_file *file);
 int fp_lfs_sync(struct fp_mount *mnt);
 
-/* extend.c: the content of a file being written */
+/* extend.c: the content of a file being written. After an error of any of
+ * these it has to be what it was at the last sync. */
 int fp_lfs_body_write(struct fp_lfs *fs, struct fp_lfs_file *f, uint32_t pos,
                       const uint8_t *buf, uint32_t size);
 int fp_lfs_body_flush(struct fp_lfs *fs, struct fp_lfs_file *f);
+/* No run of writes is open. */
 int fp_lfs_body_truncate(struct fp_lfs *fs, struct fp_lfs_file *f,
                          uint32_t size);
-/* Passes err on; if it is one, the body is what it was at the last sync. */
-int fp_lfs_body_settle(const struct fp_lfs *fs, struct fp_lfs_file *f, int err);
+/* The body is another: no run of writes goes on, and nothing is known of the
+ * one before. */
+void fp_lfs_body_forget(const struct fp_lfs *fs, struct fp_lfs_file *f);
 
 /* tree.c */
+/* Of an operation that writes: it may, and what is at `path` is in fs->to. */
+int fp_lfs_begin(struct fp_lfs *fs, const char *path, bool for_create);
 int fp_lfs_mkdir(struct fp_mount *mnt, const char *path);
 int fp_lfs_remove(struct fp_mount *mnt, const char *path);
 int fp_lfs_rename(struct fp_mount *mnt, const char *from, const char *to,

@@ -20,7 +20,7 @@
 
 static bool is_super(const struct fp_lfs_mdir *m, uint32_t id)
 {
-    return id < m->count && fp_lfs_rec_kind(m->ents[id].name) == FP_LFS_SUPER;
+    return fp_lfs_rec_kind(m->ents[id].name) == FP_LFS_SUPER;
 }
 
 int fp_lfs_name_cmp(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
@@ -48,14 +48,14 @@ int fp_lfs_name_cmp(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
 
 /* The id is that of the name, or what it would get. The superblock entry is no
  * name and stays first. */
-int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], bool for_create,
-                   struct fp_lfs_place *place)
+int fp_lfs_find_in(struct fp_lfs *fs, struct fp_lfs_place *place,
+                   bool for_create)
 {
     struct fp_lfs_chain dir;
     int err, order;
 
-    fp_lfs_chain_begin(&dir, head[0], head[1]);
-    fp_lfs_pair_set(place->dir, head[0], head[1]);
+    fp_lfs_chain_begin(&dir, place->dir[0], place->dir[1]);
+    place->kind = 0;
     do {
         const struct fp_lfs_mdir *m;
 
@@ -80,7 +80,7 @@ int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], bool for_create,
         }
     } while (dir.m->hard &&
              (FP_READONLY || !for_create || place->id == dir.m->count));
-    return FP_ERR_NOENT;
+    return for_create ? FP_OK : FP_ERR_NOENT;
 }
 
 #else
@@ -109,7 +109,7 @@ static int search(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
 static int insertion(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
                      const char *name, uint32_t len, uint32_t *id)
 {
-    uint32_t low = is_super(m, 0), high = m->count;
+    uint32_t low = m->count && is_super(m, 0), high = m->count;
 
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
@@ -171,14 +171,15 @@ static int nearest(struct fp_lfs *fs, const struct target *t, uint32_t pair[2])
     return FP_OK;
 }
 
-int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], bool for_create,
-                   struct fp_lfs_place *place)
+int fp_lfs_find_in(struct fp_lfs *fs, struct fp_lfs_place *place,
+                   bool for_create)
 {
-    const struct target t = { head, place->name, place->name_len, for_create };
+    const struct target t = { place->dir, place->name, place->name_len,
+                              for_create };
     struct fp_lfs_chain dir = { 0 };
     int err = nearest(fs, &t, dir.next);
 
-    fp_lfs_pair_set(place->dir, head[0], head[1]);
+    place->kind = 0;
     while (!err && !(err = fp_lfs_chain_next(fs, &dir))) {
         struct fp_lfs_mdir *m = dir.m;
         uint32_t id;
@@ -187,7 +188,7 @@ int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], bool for_create,
         err = look(fs, m, &t, &id, &found);
         if (err)
             return err;
-        fp_lfs_pair_set(m->dir, head[0], head[1]);
+        fp_lfs_pair_set(m->dir, place->dir[0], place->dir[1]);
         fp_lfs_pair_set(place->pair, m->pair[0], m->pair[1]);
         place->id = (uint16_t)id;
         if (found) {
@@ -195,7 +196,7 @@ int fp_lfs_find_in(struct fp_lfs *fs, const uint32_t head[2], bool for_create,
             return FP_OK;
         }
         if (!m->hard || id < m->count)
-            return FP_ERR_NOENT;
+            return for_create ? FP_OK : FP_ERR_NOENT;
     }
     return err;
 }
@@ -228,39 +229,39 @@ int fp_lfs_enter(struct fp_lfs *fs, const struct fp_lfs_place *place,
     return err == FP_ERR_NOENT ? FP_ERR_CORRUPT : err;
 }
 
+static const char *behind_slashes(const char *path)
+{
+    while (*path == '/')
+        path++;
+    return path;
+}
+
 int fp_lfs_lookup(struct fp_lfs *fs, const char *path, bool for_create,
                   struct fp_lfs_place *place)
 {
-    memset(place, 0, sizeof *place);
     place->is_root = true;
     place->kind = FP_LFS_DIR;
+    place->id = 0;
     fp_lfs_pair_set(place->pair, fs->root[0], fs->root[1]);
-    fp_lfs_pair_set(place->dir, fs->root[0], fs->root[1]);
 
-    for (;;) {
-        uint32_t head[2];
-        size_t len;
-        int err;
+    path = behind_slashes(path);
+    while (*path) {
+        size_t len = strcspn(path, "/");
+        int err = fp_lfs_enter(fs, place, place->dir);
 
-        while (*path == '/')
-            path++;
-        if (!*path)
-            return FP_OK;
-        err = fp_lfs_enter(fs, place, head);
         if (err)
             return err;
-        len = strcspn(path, "/");
         if (len > fs->super.name_max)
             return FP_ERR_NAMETOOLONG;
         place->is_root = false;
-        place->is_last = path[len + strspn(path + len, "/")] == 0;
         place->name = path;
         place->name_len = (uint16_t)len;
-        err = fp_lfs_find_in(fs, head, for_create && place->is_last, place);
+        path = behind_slashes(path + len);
+        err = fp_lfs_find_in(fs, place, for_create && !*path);
         if (err)
             return err;
-        path += len;
     }
+    return FP_OK;
 }
 
 int fp_lfs_find(struct fp_lfs *fs, const char *path, struct fp_lfs_mdir **m,

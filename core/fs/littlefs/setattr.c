@@ -49,10 +49,8 @@ int fp_lfs_time_ops(struct fp_lfs *fs, const struct fp_lfs_mdir *m, uint32_t id,
 /* The entry at `path` into fs->to. */
 static int find(struct fp_lfs *fs, const char *path, struct fp_lfs_mdir **m)
 {
-    int err = fp_lfs_prepare(fs);
+    int err = fp_lfs_begin(fs, path, false);
 
-    if (!err)
-        err = fp_lfs_lookup(fs, path, false, fs->to);
     return err ? err : fp_lfs_get(fs, fs->to->pair, m);
 }
 

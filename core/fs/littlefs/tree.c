@@ -16,6 +16,13 @@
 
 #include <string.h>
 
+int fp_lfs_begin(struct fp_lfs *fs, const char *path, bool for_create)
+{
+    int err = fp_lfs_prepare(fs);
+
+    return err ? err : fp_lfs_lookup(fs, path, for_create, fs->to);
+}
+
 /* --- mkdir --- */
 
 /* The last pair of the directory that `at` belongs to. */
@@ -46,9 +53,11 @@ static int link_early(struct fp_lfs *fs, const uint32_t last[2],
     fp_lfs_op_pair(fs, FP_LFS_SOFTTAIL, FP_LFS_NO_ID, pair);
     err = fp_lfs_commit(fs, last);
     if (!err)
-        err = fp_lfs_find_in(fs, place->dir, true, place);
-    if (err != FP_ERR_NOENT)
-        return err ? err : FP_ERR_EXIST;
+        err = fp_lfs_find_in(fs, place, true);
+    if (err)
+        return err;
+    if (place->kind)
+        return FP_ERR_EXIST;
     fp_lfs_pend(fs, -1);
     return FP_OK;
 }
@@ -68,8 +77,7 @@ static int make_dir(struct fp_lfs *fs)
         err = link_early(fs, last, pair);
     if (err)
         return err;
-    fp_lfs_op_create(fs, FP_LFS_NAME_DIR, place->id, place->name,
-                     place->name_len);
+    fp_lfs_op_create(fs, FP_LFS_NAME_DIR);
     fp_lfs_op_pair(fs, FP_LFS_STRUCT_DIR, place->id, pair);
     if (fp_lfs_pair_equal(last, place->pair))
         fp_lfs_op_pair(fs, FP_LFS_SOFTTAIL, FP_LFS_NO_ID, pair);
@@ -79,16 +87,11 @@ static int make_dir(struct fp_lfs *fs)
 int fp_lfs_mkdir(struct fp_mount *mnt, const char *path)
 {
     struct fp_lfs *fs = fp_lfs_of(mnt);
-    int err = fp_lfs_prepare(fs);
+    int err = fp_lfs_begin(fs, path, true);
 
-    if (err)
-        return err;
-    err = fp_lfs_lookup(fs, path, true, fs->to);
-    if (!err)
-        return FP_ERR_EXIST;
-    if (err != FP_ERR_NOENT || !fs->to->is_last)
-        return err;
-    return fp_lfs_finish(fs, make_dir(fs));
+    if (!err && fs->to->kind)
+        err = FP_ERR_EXIST;
+    return err ? err : fp_lfs_finish(fs, make_dir(fs));
 }
 
 /* --- what goes --- */
@@ -119,7 +122,6 @@ static int choose_victim(struct fp_lfs *fs, const char *path)
 {
     int err;
 
-    fp_lfs_pair_set(fs->victim, FP_LFS_NULL, FP_LFS_NULL);
     if (fs->to->kind != FP_LFS_DIR)
         return FP_OK;
     err = fp_lfs_enter(fs, fs->to, fs->victim);
@@ -132,13 +134,13 @@ static int choose_victim(struct fp_lfs *fs, const char *path)
  * set by it, and cleared by the one that takes the pair out of the thread. */
 static void begin_removal(struct fp_lfs *fs)
 {
-    if (!fp_lfs_pair_is_null(fs->victim))
+    if (fs->to->kind == FP_LFS_DIR)
         fp_lfs_pend(fs, 1);
 }
 
 static int end_removal(struct fp_lfs *fs, int err)
 {
-    if (err || fp_lfs_pair_is_null(fs->victim))
+    if (err || fs->to->kind != FP_LFS_DIR)
         return err;
     fp_lfs_pend(fs, -1);
     return fp_lfs_unlink(fs, fs->victim);
@@ -147,10 +149,8 @@ static int end_removal(struct fp_lfs *fs, int err)
 int fp_lfs_remove(struct fp_mount *mnt, const char *path)
 {
     struct fp_lfs *fs = fp_lfs_of(mnt);
-    int err = fp_lfs_prepare(fs);
+    int err = fp_lfs_begin(fs, path, false);
 
-    if (!err)
-        err = fp_lfs_lookup(fs, path, false, fs->to);
     if (!err)
         err = choose_victim(fs, path);
     if (err)
@@ -174,7 +174,7 @@ static void add_copy(struct fp_lfs *fs, uint32_t type,
 
 /* The destination's commit: the replaced entry out, the new one in, with
  * structure and attributes copied from the source's log. */
-static int build_ops(struct fp_lfs *fs, bool replaces)
+static int build_ops(struct fp_lfs *fs)
 {
     const struct fp_lfs_place *to = fs->to;
     const struct fp_lfs_ent *ent;
@@ -184,10 +184,10 @@ static int build_ops(struct fp_lfs *fs, bool replaces)
     if (err)
         return err;
     ent = &m->ents[fs->from->id];
-    if (replaces)
+    if (to->kind)
         fp_lfs_op_delete(fs, to->id);
     /* A name's kind is its type. */
-    fp_lfs_op_create(fs, fs->from->kind, to->id, to->name, to->name_len);
+    fp_lfs_op_create(fs, fs->from->kind);
     add_copy(fs, FP_LFS_STRUCT_DIR - 1 + fp_lfs_rec_kind(ent->strct), m,
              ent->strct);
 #if !FP_LFS_SMALL
@@ -209,11 +209,11 @@ static void park(struct fp_lfs *fs)
 }
 
 /* One commit does all. The source has moved by what the others did. */
-static int rename_within(struct fp_lfs *fs, bool replaces)
+static int rename_within(struct fp_lfs *fs)
 {
     uint32_t id = fs->from->id;
 
-    if (replaces)
+    if (fs->to->kind)
         id -= fs->to->id < id;
     id += fs->to->id <= id;
     fp_lfs_op_delete(fs, id);
@@ -244,17 +244,16 @@ static int rename_across(struct fp_lfs *fs)
     return fp_lfs_commit_delete(fs, pair, FP_LFS_NO_ID);
 }
 
-static int do_rename(struct fp_lfs *fs, bool replaces)
+static int do_rename(struct fp_lfs *fs)
 {
-    int err = build_ops(fs, replaces);
+    int err = build_ops(fs);
 
     if (err)
         return err;
     park(fs);
     begin_removal(fs);
-    err = fp_lfs_pair_shares(fs->from->pair, fs->to->pair)
-              ? rename_within(fs, replaces)
-              : rename_across(fs);
+    err = fp_lfs_pair_shares(fs->from->pair, fs->to->pair) ? rename_within(fs)
+                                                           : rename_across(fs);
     return end_removal(fs, err);
 }
 
@@ -273,21 +272,14 @@ int fp_lfs_rename(struct fp_mount *mnt, const char *from, const char *to,
                   uint32_t flags)
 {
     struct fp_lfs *fs = fp_lfs_of(mnt);
-    bool replaces;
     int err = fp_lfs_prepare(fs);
 
     if (!err)
         err = fp_lfs_lookup(fs, from, false, fs->from);
-    if (err)
-        return err;
-    err = fp_lfs_lookup(fs, to, true, fs->to);
-    replaces = !err;
-    fp_lfs_pair_set(fs->victim, FP_LFS_NULL, FP_LFS_NULL);
-    if (replaces && flags & FP_RENAME_NOREPLACE)
-        return FP_ERR_EXIST;
-    if (replaces)
-        err = check_target(fs, from, to);
-    else if (err == FP_ERR_NOENT && fs->to->is_last)
-        err = FP_OK;
-    return err ? err : fp_lfs_finish(fs, do_rename(fs, replaces));
+    if (!err)
+        err = fp_lfs_lookup(fs, to, true, fs->to);
+    if (!err && fs->to->kind)
+        err = flags & FP_RENAME_NOREPLACE ? FP_ERR_EXIST
+                                          : check_target(fs, from, to);
+    return err ? err : fp_lfs_finish(fs, do_rename(fs));
 }

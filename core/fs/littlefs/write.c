@@ -30,11 +30,9 @@ static bool is_gone(const struct fp_lfs_file *f)
 /* May it be written to? When a write of it failed, what was staged is gone: to
  * commit the rest of it, or nothing, in place of the old file is not what
  * anyone asked for. */
-static int prepare(struct fp_lfs *fs, struct fp_lfs_file *f)
+static FP_LFS_APART int prepare(struct fp_lfs *fs, const struct fp_lfs_file *f)
 {
-    if (f->staged && !f->dirty)
-        return FP_ERR_STALE;
-    return fp_lfs_body_settle(fs, f, fp_lfs_prepare(fs));
+    return f->staged && !f->dirty ? FP_ERR_STALE : fp_lfs_prepare(fs);
 }
 
 /* Is the name at fs->to taken by an open file that will make its entry later?
@@ -57,12 +55,12 @@ static bool is_awaited(struct fp_lfs *fs)
 
 /* Takes over what is at fs->to, or its name. */
 static FP_LFS_APART int attach(struct fp_lfs *fs, struct fp_lfs_file *f,
-                               bool found, uint32_t flags)
+                               uint32_t flags)
 {
     const struct fp_lfs_place *to = fs->to;
     int err = FP_OK;
 
-    if (!found || flags & FP_O_STAGE) {
+    if (!to->kind || flags & FP_O_STAGE) {
         fp_lfs_pair_set(f->node.dir, to->dir[0], to->dir[1]);
         memcpy(name_of(fs, f), to->name, to->name_len);
         f->name_len = to->name_len;
@@ -73,7 +71,7 @@ static FP_LFS_APART int attach(struct fp_lfs *fs, struct fp_lfs_file *f,
     err = fp_lfs_file_load(fs, f, to);
     if (flags & FP_O_TRUNC && (!err || err == FP_ERR_CORRUPT)) {
         f->body = (struct fp_lfs_body){ FP_LFS_INLINE, 0, 0 };
-        f->foreign = false;
+        fp_lfs_body_forget(fs, f);
         f->dirty = true;
         err = FP_OK;
     }
@@ -85,23 +83,20 @@ int fp_lfs_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
 {
     struct fp_lfs *fs = fp_lfs_of(mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
-    bool found;
     int err = flags & FP_O_WRITE ? fp_lfs_prepare(fs) : FP_OK;
 
+    if (!err)
+        err = fp_lfs_lookup(fs, path, flags & FP_O_CREATE, fs->to);
     if (err)
         return err;
-    err = fp_lfs_lookup(fs, path, flags & FP_O_CREATE, fs->to);
-    found = !err;
-    if (err && !(err == FP_ERR_NOENT && flags & FP_O_CREATE && fs->to->is_last))
-        return err;
-    if (found && fs->to->kind != FP_LFS_FILE)
+    if (fs->to->kind == FP_LFS_DIR)
         return FP_ERR_ISDIR;
-    if (flags & FP_O_EXCL && (found || is_awaited(fs)))
+    if (flags & FP_O_EXCL && (fs->to->kind || is_awaited(fs)))
         return FP_ERR_EXIST;
     err = fp_lfs_file_claim(fs, f);
     if (err)
         return err;
-    err = attach(fs, f, found, flags);
+    err = attach(fs, f, flags);
     file->size = f->body.size;
     if (err)
         fp_lfs_file_release(fs, f);
@@ -110,12 +105,20 @@ int fp_lfs_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
 
 /* --- syncing --- */
 
-/* After a failure there is what was synced. */
+/* Passes err on; if it is one, the content is what it was at the last sync. The
+ * cache has held other things since, but the log has that. */
 static int settle(struct fp_file *file, int err)
 {
-    if (err)
-        file->size = fp_lfs_file_of(file)->body.size;
-    return err;
+    struct fp_lfs_file *f = fp_lfs_file_of(file);
+
+    if (!err)
+        return FP_OK;
+    f->body = f->saved;
+    f->dirty = false;
+    fp_lfs_body_forget(fp_lfs_of(file->mnt), f);
+    f->foreign = f->body.kind == FP_LFS_INLINE && f->body.size > 0;
+    file->size = f->body.size;
+    return fp_lfs_shown(err);
 }
 
 /* Handles on the same entry that read their content from the log can't any
@@ -127,8 +130,7 @@ static void make_stale(struct fp_lfs *fs, const struct fp_lfs_node *at)
             n->stale = true;
 }
 
-/* Where the entry of a file is to be found, or made: fs->to. FP_ERR_NOENT:
- * made. */
+/* Where the entry of a file is to be found, or made: fs->to. */
 static int find_entry(struct fp_lfs *fs, struct fp_lfs_file *f)
 {
     struct fp_lfs_place *to = fs->to;
@@ -138,24 +140,29 @@ static int find_entry(struct fp_lfs *fs, struct fp_lfs_file *f)
     if (fp_lfs_pair_is_null(n->pair)) {
         to->name = name_of(fs, f);
         to->name_len = f->name_len;
-        err = fp_lfs_find_in(fs, n->dir, true, to);
+        fp_lfs_pair_set(to->dir, n->dir[0], n->dir[1]);
+        err = fp_lfs_find_in(fs, to, true);
         if (err)
             return err;
-        if (to->kind != FP_LFS_FILE)
+        if (to->kind == FP_LFS_DIR)
             return FP_ERR_ISDIR;
+        if (!to->kind)
+            return FP_OK;
         fp_lfs_pair_set(n->pair, to->pair[0], to->pair[1]);
         n->id = to->id;
     }
     fp_lfs_pair_set(to->pair, n->pair[0], n->pair[1]);
     to->id = n->id;
+    to->kind = FP_LFS_FILE;
     return FP_OK;
 }
 
 /* The operations that give the entry at fs->to what the handle has. */
-static int build_ops(struct fp_lfs *fs, struct fp_lfs_file *f, bool make,
+static int build_ops(struct fp_lfs *fs, struct fp_lfs_file *f,
                      const struct fp_commit_meta *meta)
 {
     const uint32_t id = fs->to->id, ref[2] = { f->body.head, f->body.size };
+    const bool make = !fs->to->kind;
     struct fp_lfs_mdir *m = NULL;
     int err = FP_OK;
 
@@ -164,7 +171,7 @@ static int build_ops(struct fp_lfs *fs, struct fp_lfs_file *f, bool make,
 
     f->node.parked = make;
     if (make)
-        fp_lfs_op_create(fs, FP_LFS_NAME_FILE, id, name_of(fs, f), f->name_len);
+        fp_lfs_op_create(fs, FP_LFS_NAME_FILE);
     if (f->body.kind == FP_LFS_INLINE)
         (void)fp_lfs_op(fs, FP_LFS_STRUCT_INLINE, id, f->buf, f->body.size);
     else
@@ -175,27 +182,27 @@ static int build_ops(struct fp_lfs *fs, struct fp_lfs_file *f, bool make,
     return err == FP_ERR_NOTSUP ? FP_OK : err;
 }
 
-/* Makes it ready to be saved. By itself, since repairs go deep. */
-static int get_ready(struct fp_lfs *fs, struct fp_lfs_file *f)
+/* Makes it ready to be saved or cut. By itself, since repairs go deep. */
+static int get_ready(struct fp_file *file)
 {
+    struct fp_lfs *fs = fp_lfs_of(file->mnt);
+    struct fp_lfs_file *f = fp_lfs_file_of(file);
     int err = prepare(fs, f);
 
-    return err ? err : fp_lfs_body_flush(fs, f);
+    return settle(file, err ? err : fp_lfs_body_flush(fs, f));
 }
 
 /* Its content takes its name. */
 static int save(struct fp_lfs *fs, struct fp_lfs_file *f,
                 const struct fp_commit_meta *meta)
 {
-    bool make;
     int err;
 
     if (is_gone(f))
         return FP_ERR_NOENT;
     err = find_entry(fs, f);
-    make = err == FP_ERR_NOENT;
-    if (!err || make)
-        err = build_ops(fs, f, make, meta);
+    if (!err)
+        err = build_ops(fs, f, meta);
     if (!err)
         err = fp_lfs_commit(fs, fs->to->pair);
     err = fp_lfs_finish(fs, err);
@@ -222,22 +229,23 @@ int fp_lfs_fsync(struct fp_file *file)
 {
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
-    int err = f->staged || f->dirty ? get_ready(fs, f) : FP_OK;
+    int err;
 
-    if (!err && (f->staged || f->dirty))
-        err = f->staged ? settle_stage(fs, f) : save(fs, f, NULL);
-    return settle(file, err);
+    if (!f->staged && !f->dirty)
+        return FP_OK;
+    err = get_ready(file);
+    if (err)
+        return err;
+    return f->staged ? settle_stage(fs, f) : save(fs, f, NULL);
 }
 
 int fp_lfs_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
 {
     struct fp_lfs *fs = fp_lfs_of(file->mnt);
     struct fp_lfs_file *f = fp_lfs_file_of(file);
-    int err = f->staged ? get_ready(fs, f) : FP_ERR_INVAL;
+    int err = f->staged ? get_ready(file) : FP_ERR_INVAL;
 
-    if (!err)
-        err = save(fs, f, meta->has_mtime ? meta : NULL);
-    return settle(file, err);
+    return err ? err : save(fs, f, meta->has_mtime ? meta : NULL);
 }
 
 int fp_lfs_close(struct fp_file *file)
@@ -278,12 +286,11 @@ int32_t fp_lfs_write(struct fp_file *file, const void *buf, uint32_t size)
 
 int fp_lfs_truncate(struct fp_file *file, uint64_t size)
 {
-    struct fp_lfs *fs = fp_lfs_of(file->mnt);
-    struct fp_lfs_file *f = fp_lfs_file_of(file);
-    int err = prepare(fs, f);
+    int err = get_ready(file);
 
     if (!err)
-        err = fp_lfs_body_truncate(fs, f, (uint32_t)size);
+        err = fp_lfs_body_truncate(fp_lfs_of(file->mnt), fp_lfs_file_of(file),
+                                   (uint32_t)size);
     return settle(file, err);
 }
 
