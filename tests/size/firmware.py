@@ -44,7 +44,7 @@ CONFIGURATIONS = {
     'with-littlefs': Configuration('agent, link, protobuf and littlefs', 'littlefs', {
         **SMALL, 'FP_NAME_MAX': 64, 'FP_PATH_MAX': 96, 'FP_MESSAGE_PATH_MAX': 96, 'FP_MESSAGE_NAME_MAX': 64, 'FP_FILE_STATE': 112,
         'FP_DIR_STATE': 32, 'FRAME_MAX': 1024, 'RX_SIZE': 2 * (1024 + 48), 'TX_SIZE': 'FP_LINK_TX_MIN(1024)', 'BLOCK_SIZE': 1024,
-        'WORKSPACE': 2600, 'CACHE_SIZE': 64, 'OPTIONS': '"entries=16,addresses=4,lookahead=8"'}, 36 * KB, 8 * KB),
+        'WORKSPACE': 2456, 'CACHE_SIZE': 64, 'OPTIONS': '"entries=16,addresses=4,lookahead=8"'}, 36 * KB, 8 * KB),
 }
 
 # What an object belongs to, by its path; the first that fits.

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * User attributes, reading. The index keeps the place of an entry's one
- * attribute. An entry with several, or with one and FP_LFS_SMALL, has them looked up in the log: a pass that
- * follows the entry from its NAME, whose place identifies it, through the
- * CREATEs and DELETEs that move its id.
+ * attribute. An entry with several, or with FP_LFS_SMALL any, has them looked up
+ * in the log: a pass that follows the entry from its NAME, whose place
+ * identifies it, through the CREATEs and DELETEs that move its id.
  *
  * Two attributes are modification times: 1, eight bytes, nanoseconds
  * (MicroPython); and 't', four or eight bytes, seconds (esp_littlefs).

@@ -6,14 +6,15 @@
  *         says. For writing it must be a multiple of the device's erase block.
  * Memory  one workspace: a read cache, a program cache, a cache and a name for
  *         each open file, an allocation bitmap, and the indexes of `mdirs`
- *         metadata pairs (16 bytes an entry, at most 256 entries a pair)
+ *         metadata pairs (16 bytes an entry, 8 with FP_LFS_SMALL; at most 256
+ *         entries a pair)
  * Options "mdirs=N" metadata pairs kept indexed (2 at least, the default),
  *         "addresses=N" of its blocks that each open file may remember (4
  *         bytes each, 16 the default): random reads of a file of up to N
  *         blocks then need no walk along its list; with FP_LFS_SMALL none,
- *         "entries=N" of a pair that an index has room for (16 bytes each; the
- *         default is what a block may hold, 256 at most): smaller directories
- *         in more pairs. A volume written with more is FP_ERR_NOMEM,
+ *         "entries=N" of a pair that an index has room for (by default what a
+ *         block may hold, 256 at most): smaller directories in more pairs. A
+ *         volume written with more is FP_ERR_NOMEM,
  *         "lookahead=N" bytes of allocation bitmap (one bit a block),
  *         "upgrade=1" turns a 2.0 volume into 2.1 at its first write; with
  *         FP_LFS_EXTRAS=0 it stays 2.0,

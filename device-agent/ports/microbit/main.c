@@ -18,7 +18,7 @@
  * block than might fit one, whose names would have to be a few bytes long. */
 #define LITTLEFS_CACHE   128
 #define LITTLEFS_OPTIONS "entries=24,addresses=4,lookahead=20"
-#define WORKSPACE_SIZE   3200
+#define WORKSPACE_SIZE   (1968 + 208 * FILES_MAX)
 
 /* Of the agent alone: an upload, and a file for each request. The commit of the
  * upload reads the file that was there before. */

@@ -27,7 +27,7 @@
  * is not mounted and says so. */
 #define LITTLEFS_CACHE   128
 #define LITTLEFS_OPTIONS "entries=24,addresses=4,lookahead=20"
-#define WORKSPACE_SIZE   (2384 + 288 * FILES_MAX)
+#define WORKSPACE_SIZE   (2368 + 288 * FILES_MAX)
 
 /* Two bits for 4 KiB of flash. */
 #define FLASH_SIZE    (FP_PORT_BLOCK_SIZE * FP_PORT_BLOCK_COUNT)

@@ -23,7 +23,7 @@
 #define CACHE_SIZE 128
 #ifndef WORKSPACE_SIZE
 #define FILE_SIZE      ((224 + FP_NAME_MAX) / 16 * 16)
-#define WORKSPACE_SIZE (2384 + FILE_SIZE * FILES_MAX)
+#define WORKSPACE_SIZE (2368 + FILE_SIZE * FILES_MAX)
 #endif
 
 /* A path at least; a round size, since reads are a part of it. */
