@@ -1019,6 +1019,30 @@ static void what_was_synced_survives_a_restart(void **state)
     free(buf);
 }
 
+/* A barrier is the slowest thing that a card does. */
+static void a_close_syncs_once_and_only_what_is_new(void **state)
+{
+    struct vol *v = *state;
+    const uint32_t *syncs = &v->fault.calls[FP_BDEV_SYNC];
+    const uint32_t size = fit(v, 3 * v->unit + 5);
+    uint8_t *buf = malloc(size);
+    struct fp_file file;
+    uint32_t before;
+
+    assert_non_null(buf);
+    fill(buf, size, 1);
+    expect(put(v, "/f", 10, 2), FP_OK); /* what comes with the first write */
+    expect(fp_fs_open(&v->mnt, &file, "/f", CREATE), FP_OK);
+    expect(fp_fs_write(&file, buf, size), size);
+    before = *syncs;
+    expect(fp_fs_close(&file), FP_OK);
+    assert_int_equal(*syncs - before, 1);
+    expect(fp_fs_open(&v->mnt, &file, "/f", FP_O_READ), FP_OK);
+    expect(fp_fs_close(&file), FP_OK);
+    assert_int_equal(*syncs - before, 1);
+    free(buf);
+}
+
 static void two_handles_have_each_their_place(void **state)
 {
     struct vol *v = *state;
@@ -1861,6 +1885,7 @@ static const struct {
     TEST(staged_files_of_one_name_replace_each_other),
     TEST(a_committed_file_is_done),
     TEST(what_was_synced_survives_a_restart),
+    TEST(a_close_syncs_once_and_only_what_is_new),
     TEST(two_handles_have_each_their_place),
     TEST(several_files_are_written_at_once),
     TEST(a_removed_file_may_be_open),
