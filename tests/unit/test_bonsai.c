@@ -950,6 +950,63 @@ static bool change_after_a_failed_head(uint32_t nth)
     return was_cut;
 }
 
+/* The data of a directory becomes shorter, and in the nth write for that the
+ * medium fails, or is away until the change is given up. Who reads it gets what
+ * is the data now, or an error, and never the list of children behind it.
+ * False: there are not so many writes. */
+static bool read_after_a_failure(uint32_t nth, bool is_away)
+{
+    static const struct small_step steps[] = {
+        { SMALL_PUT, "/d/f", "", 10, 1 },
+        { SMALL_PUT, "/d/.data", "", 40, 2 },
+        { SMALL_PUT, "/d/.data", "", 10, 3 },
+    };
+    uint8_t old[41], got[41], new[41];
+    struct small_volume v;
+    struct fp_file file;
+    int32_t n, want;
+    int err;
+
+    start(&v);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(small_do(&kind, &v.mnt, &steps[i]), FP_OK);
+    assert_int_equal(fp_fs_open(&v.mnt, &file, "/d/.data", FP_O_READ), FP_OK);
+    assert_int_equal(fp_fs_read(&file, old, sizeof old), 40);
+    if (is_away)
+        fp_bdev_fault_cut(&v.fault, nth, FP_FAULT_TEAR_NONE);
+    else
+        fp_bdev_fault_fail(&v.fault, nth % 2 ? FP_BDEV_PROG : FP_BDEV_ERASE,
+                           (nth + 1) / 2);
+    err = small_do(&kind, &v.mnt, &steps[2]);
+    fp_bdev_fault_power_on(&v.fault);
+    assert_int_equal(fp_fs_seek(&file, 0, FP_SEEK_SET), 0);
+    n = fp_fs_read(&file, got, sizeof got);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    assert_int_equal(fp_fs_open(&v.mnt, &file, "/d/.data", FP_O_READ), FP_OK);
+    want = fp_fs_read(&file, new, sizeof new);
+    assert_int_equal(want, want == 40 ? 40 : 10);
+    assert_int_equal(n, n < 0 ? FP_ERR_STALE : want);
+    if (n > 0)
+        assert_memory_equal(got, new, (size_t)n);
+    if (n == 40)
+        assert_memory_equal(got, old, 40);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    small_free(&v);
+    return err != FP_OK;
+}
+
+static void data_that_gets_shorter_ends_there_whatever_fails(void **state)
+{
+    (void)state;
+    for (int is_away = 0; is_away < 2; is_away++) {
+        bool has_failed = true;
+
+        for (uint32_t nth = 1; nth < 30; nth++)
+            has_failed = read_after_a_failure(nth, is_away);
+        assert_false(has_failed);
+    }
+}
+
 static void a_change_whose_head_fails_happens_with_the_next(void **state)
 {
     uint32_t nth = 1;
@@ -986,6 +1043,7 @@ int main(void)
         cmocka_unit_test(a_row_that_is_listed_is_not_free),
         cmocka_unit_test(cycles_end),
         cmocka_unit_test(a_head_counts_if_all_of_it_is_right),
+        cmocka_unit_test(data_that_gets_shorter_ends_there_whatever_fails),
         cmocka_unit_test(a_change_whose_head_fails_happens_with_the_next),
         cmocka_unit_test(power_cuts_leave_old_or_new),
         cmocka_unit_test(broken_images_are_survived),
