@@ -455,10 +455,15 @@ int fp_fs_commit(struct fp_file *file, const struct fp_commit_meta *meta)
 {
     static const struct fp_commit_meta none = { 0 };
     int err = check_file(file, FP_O_STAGE);
+    uint32_t flags = file->flags;
 
     if (err)
         return err;
-    return file->mnt->ops->commit(file, meta != NULL ? meta : &none);
+    file->flags &= FP_O_READ;
+    err = file->mnt->ops->commit(file, meta != NULL ? meta : &none);
+    if (err)
+        file->flags = flags;
+    return err;
 }
 
 /* What a file that is closed has to do first. Was it removed, then so is its

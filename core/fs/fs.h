@@ -56,7 +56,10 @@ enum {
     FP_O_APPEND = 32, /* every write goes to the end */
     /* Only with WRITE|CREATE|TRUNC: what is written stays unseen by everyone,
      * on flash too, until fp_fs_commit(); closed without it, it is gone and
-     * the old file is untouched. Reads of a staged file see what was staged. */
+     * the old file is untouched. Reads of a staged file see what was staged.
+     * Once committed it is done: the handle reads if it was opened for that,
+     * and what would write (commit, truncate and reserve among it) answers
+     * FP_ERR_INVAL. */
     FP_O_STAGE = 64,
 };
 
@@ -254,7 +257,9 @@ struct fp_fs_ops {
     /* Is there room for a file of `size`? FP_ERR_NOSPC before the first byte
      * is written. */
     int (*reserve)(struct fp_file *file, uint64_t size);
-    /* A staged file takes its name, in one step. The file stays open. */
+    /* A staged file takes its name, in one step. The file stays open, to be
+     * read: file->flags have no more than FP_O_READ now, and with an error what
+     * they had. */
     int (*commit)(struct fp_file *file, const struct fp_commit_meta *meta);
     /* Also fsyncs, a staged file aside; for a driver without seek the front end
      * has done that, and takes FP_ERR_NOENT for no error. Whatever it returns,

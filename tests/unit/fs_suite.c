@@ -1019,6 +1019,30 @@ static void what_was_synced_survives_a_restart(void **state)
     free(buf);
 }
 
+/* A barrier is the slowest thing that a card does. */
+static void a_close_syncs_once_and_only_what_is_new(void **state)
+{
+    struct vol *v = *state;
+    const uint32_t *syncs = &v->fault.calls[FP_BDEV_SYNC];
+    const uint32_t size = fit(v, 3 * v->unit + 5);
+    uint8_t *buf = malloc(size);
+    struct fp_file file;
+    uint32_t before;
+
+    assert_non_null(buf);
+    fill(buf, size, 1);
+    expect(put(v, "/f", 10, 2), FP_OK); /* what comes with the first write */
+    expect(fp_fs_open(&v->mnt, &file, "/f", CREATE), FP_OK);
+    expect(fp_fs_write(&file, buf, size), size);
+    before = *syncs;
+    expect(fp_fs_close(&file), FP_OK);
+    assert_int_equal(*syncs - before, 1);
+    expect(fp_fs_open(&v->mnt, &file, "/f", FP_O_READ), FP_OK);
+    expect(fp_fs_close(&file), FP_OK);
+    assert_int_equal(*syncs - before, 1);
+    free(buf);
+}
+
 static void two_handles_have_each_their_place(void **state)
 {
     struct vol *v = *state;
@@ -1241,6 +1265,40 @@ static void staged_files_of_one_name_replace_each_other(void **state)
     expect(fp_fs_commit(&one, NULL), FP_OK);
     expect(fp_fs_close(&one), FP_OK);
     expect(has(v, "/empty", 0, 0), 1);
+}
+
+/* From then on its handle only reads, and closing it adds nothing. */
+static void a_committed_file_is_done(void **state)
+{
+    struct vol *v = *state;
+    const uint32_t size = fit(v, 2 * v->unit + 3);
+    struct fp_file file;
+    uint8_t *want, *got;
+
+    need(v, FP_CAP_STAGE, "staged writes");
+    want = malloc(size);
+    got = malloc(size);
+    assert_non_null(want);
+    assert_non_null(got);
+    fill(want, size, 2);
+    expect(put(v, "/f", 20, 1), FP_OK);
+    stage(v, &file, "/f", size, 2);
+    expect(fp_fs_commit(&file, NULL), FP_OK);
+    expect(fp_fs_seek(&file, 0, FP_SEEK_SET), 0);
+    expect(fp_fs_write(&file, got, 1), FP_ERR_INVAL);
+    expect(fp_fs_truncate(&file, 5), FP_ERR_INVAL);
+    expect(fp_fs_reserve(&file, 5), FP_ERR_INVAL);
+    expect(fp_fs_commit(&file, NULL), FP_ERR_INVAL);
+    expect(fp_fs_fsync(&file), FP_OK);
+    expect(fp_fs_read(&file, got, size), size);
+    assert_memory_equal(got, want, size);
+    expect(fp_fs_close(&file), FP_OK);
+    expect(has(v, "/f", size, 2), 1);
+    remount(v);
+    expect(has(v, "/f", size, 2), 1);
+    check_clean(v);
+    free(want);
+    free(got);
 }
 
 /* Mounting reads only: whatever fails there is told, and the next mount is as
@@ -1825,7 +1883,9 @@ static const struct {
     TEST(a_staged_file_is_unseen_until_its_commit),
     TEST(a_staged_file_without_commit_was_never_there),
     TEST(staged_files_of_one_name_replace_each_other),
+    TEST(a_committed_file_is_done),
     TEST(what_was_synced_survives_a_restart),
+    TEST(a_close_syncs_once_and_only_what_is_new),
     TEST(two_handles_have_each_their_place),
     TEST(several_files_are_written_at_once),
     TEST(a_removed_file_may_be_open),

@@ -812,8 +812,10 @@ static void do_commit(struct handle *h)
         return;
     }
     assert_int_equal(err, want);
-    if (!err)
-        settle(h, meta.has_mtime ? meta.mtime_ns : 0);
+    if (err)
+        return;
+    settle(h, meta.has_mtime ? meta.mtime_ns : 0);
+    h->flags &= FP_O_READ; /* it is done */
 }
 
 static void do_reserve(struct handle *h)
@@ -1159,7 +1161,7 @@ static void op_file(void)
         do_truncate(h, rnd(h->body.size + 200));
     } else if (kind == 12) {
         do_reserve(h);
-    } else if (kind == 13 && h->flags & FP_O_STAGE && h->staged) {
+    } else if (kind == 13 && h->flags & FP_O_STAGE) {
         do_commit(h);
     } else if (kind == 14) {
         do_close(h);

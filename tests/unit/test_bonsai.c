@@ -612,7 +612,7 @@ static void readers_of_own_data_see_it_change(void **state)
 
 /* A directory whose list ends with its row, and a file of it that was
  * committed, removed, and committed again: nobody made room for its address. */
-static void what_was_removed_is_not_committed_again(void **state)
+static void what_was_removed_is_not_saved_again(void **state)
 {
     struct small_step step = { SMALL_PUT, "/0", "", 3, 1 };
     struct small_findings found;
@@ -625,19 +625,17 @@ static void what_was_removed_is_not_committed_again(void **state)
     small_format(&v);
     assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
     assert_int_equal(small_do(&kind, &v.mnt, &step), FP_OK);
-    assert_int_equal(
-        fp_fs_open(&v.mnt, &file, "/f",
-                   FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC | FP_O_STAGE),
-        FP_OK);
+    assert_int_equal(fp_fs_open(&v.mnt, &file, "/f", FP_O_WRITE | FP_O_CREATE),
+                     FP_OK);
     assert_int_equal(fp_fs_write(&file, "a", 1), 1);
-    assert_int_equal(fp_fs_commit(&file, NULL), FP_OK);
+    assert_int_equal(fp_fs_fsync(&file), FP_OK);
     assert_int_equal(fp_fs_remove(&v.mnt, "/f"), FP_OK);
     for (int i = 1; i < 61; i++) {
         snprintf(step.path, sizeof step.path, "/%d", i);
         assert_int_equal(small_do(&kind, &v.mnt, &step), FP_OK);
     }
     assert_int_equal(fp_fs_write(&file, "b", 1), 1);
-    assert_int_equal(fp_fs_commit(&file, NULL), FP_ERR_NOENT);
+    assert_int_equal(fp_fs_fsync(&file), FP_ERR_NOENT);
     assert_int_equal(fp_fs_close(&file), FP_OK);
     assert_int_equal(fp_fs_stat(&v.mnt, "/f", &st), FP_ERR_NOENT);
     found = small_check(&v.mnt);
@@ -952,6 +950,63 @@ static bool change_after_a_failed_head(uint32_t nth)
     return was_cut;
 }
 
+/* The data of a directory becomes shorter, and in the nth write for that the
+ * medium fails, or is away until the change is given up. Who reads it gets what
+ * is the data now, or an error, and never the list of children behind it.
+ * False: there are not so many writes. */
+static bool read_after_a_failure(uint32_t nth, bool is_away)
+{
+    static const struct small_step steps[] = {
+        { SMALL_PUT, "/d/f", "", 10, 1 },
+        { SMALL_PUT, "/d/.data", "", 40, 2 },
+        { SMALL_PUT, "/d/.data", "", 10, 3 },
+    };
+    uint8_t old[41], got[41], new[41];
+    struct small_volume v;
+    struct fp_file file;
+    int32_t n, want;
+    int err;
+
+    start(&v);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(small_do(&kind, &v.mnt, &steps[i]), FP_OK);
+    assert_int_equal(fp_fs_open(&v.mnt, &file, "/d/.data", FP_O_READ), FP_OK);
+    assert_int_equal(fp_fs_read(&file, old, sizeof old), 40);
+    if (is_away)
+        fp_bdev_fault_cut(&v.fault, nth, FP_FAULT_TEAR_NONE);
+    else
+        fp_bdev_fault_fail(&v.fault, nth % 2 ? FP_BDEV_PROG : FP_BDEV_ERASE,
+                           (nth + 1) / 2);
+    err = small_do(&kind, &v.mnt, &steps[2]);
+    fp_bdev_fault_power_on(&v.fault);
+    assert_int_equal(fp_fs_seek(&file, 0, FP_SEEK_SET), 0);
+    n = fp_fs_read(&file, got, sizeof got);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    assert_int_equal(fp_fs_open(&v.mnt, &file, "/d/.data", FP_O_READ), FP_OK);
+    want = fp_fs_read(&file, new, sizeof new);
+    assert_int_equal(want, want == 40 ? 40 : 10);
+    assert_int_equal(n, n < 0 ? FP_ERR_STALE : want);
+    if (n > 0)
+        assert_memory_equal(got, new, (size_t)n);
+    if (n == 40)
+        assert_memory_equal(got, old, 40);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    small_free(&v);
+    return err != FP_OK;
+}
+
+static void data_that_gets_shorter_ends_there_whatever_fails(void **state)
+{
+    (void)state;
+    for (int is_away = 0; is_away < 2; is_away++) {
+        bool has_failed = true;
+
+        for (uint32_t nth = 1; nth < 30; nth++)
+            has_failed = read_after_a_failure(nth, is_away);
+        assert_false(has_failed);
+    }
+}
+
 static void a_change_whose_head_fails_happens_with_the_next(void **state)
 {
     uint32_t nth = 1;
@@ -981,13 +1036,14 @@ int main(void)
         cmocka_unit_test(open_files_follow),
         cmocka_unit_test(a_handle_of_own_data_follows),
         cmocka_unit_test(readers_of_own_data_see_it_change),
-        cmocka_unit_test(what_was_removed_is_not_committed_again),
+        cmocka_unit_test(what_was_removed_is_not_saved_again),
         cmocka_unit_test(padding_is_zeros_whatever_was_there),
         cmocka_unit_test(formats_where_a_row_can_be_erased),
         cmocka_unit_test(addresses_of_nothing_are_dropped),
         cmocka_unit_test(a_row_that_is_listed_is_not_free),
         cmocka_unit_test(cycles_end),
         cmocka_unit_test(a_head_counts_if_all_of_it_is_right),
+        cmocka_unit_test(data_that_gets_shorter_ends_there_whatever_fails),
         cmocka_unit_test(a_change_whose_head_fails_happens_with_the_next),
         cmocka_unit_test(power_cuts_leave_old_or_new),
         cmocka_unit_test(broken_images_are_survived),

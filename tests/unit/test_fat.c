@@ -887,36 +887,18 @@ static void room_that_a_name_leaves_is_taken_again(void **state)
     drop(&v);
 }
 
-/* What is written after the commit is saved by the close, as without one. */
-static void a_committed_file_goes_on_as_any(void **state)
-{
-    struct fp_file file;
-    struct fp_stat st;
-    struct vol v;
-
-    (void)state;
-    make(&v, 1 << 18, 512, "cluster=512");
-    fat_ok(fp_fs_open(&v.mnt, &file, "/A",
-                      FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC | FP_O_STAGE),
-           "open");
-    assert_int_equal(fp_fs_write(&file, "ab", 2), 2);
-    fat_ok(fp_fs_commit(&file, NULL), "commit");
-    assert_int_equal(fp_fs_write(&file, "c", 1), 1);
-    fat_ok(fp_fs_close(&file), "close");
-    fat_ok(fp_fs_stat(&v.mnt, "/A", &st), "stat");
-    assert_int_equal(st.size, 3);
-    drop(&v);
-}
-
-/* Of two that write to a file the first to close has it. */
+/* Of two that write to a file the first to close has it; the other's clusters
+ * are free again. */
 static void who_writes_in_vain_hears_it_when_closing(void **state)
 {
+    struct fp_statfs before, after;
     struct fp_file first, second;
     struct vol v;
 
     (void)state;
     make(&v, 1 << 18, 512, NULL);
     fat_ok(put(&v, "/A", "old"), "put");
+    fat_ok(fp_fs_statfs(&v.mnt, &before), "statfs");
     fat_ok(fp_fs_open(&v.mnt, &first, "/A", FP_O_WRITE), "open");
     fat_ok(fp_fs_open(&v.mnt, &second, "/A", FP_O_WRITE), "open");
     assert_int_equal(fp_fs_write(&second, "2", 1), 1);
@@ -924,31 +906,6 @@ static void who_writes_in_vain_hears_it_when_closing(void **state)
     fat_ok(fp_fs_close(&first), "close");
     assert_int_equal(fp_fs_close(&second), FP_ERR_STALE);
     assert_true(has(&v, "/A", "1ld"));
-    drop(&v);
-}
-
-/* So does who has committed before; and its clusters are free again. */
-static void who_committed_hears_it_too(void **state)
-{
-    struct fp_file first, second;
-    struct fp_statfs before, after;
-    struct vol v;
-
-    (void)state;
-    make(&v, 1 << 18, 512, NULL);
-    fat_ok(fp_fs_open(&v.mnt, &first, "/A",
-                      FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC | FP_O_STAGE),
-           "open");
-    assert_int_equal(fp_fs_write(&first, "old", 3), 3);
-    fat_ok(fp_fs_commit(&first, NULL), "commit");
-    fat_ok(fp_fs_statfs(&v.mnt, &before), "statfs");
-    fat_ok(fp_fs_open(&v.mnt, &second, "/A", FP_O_WRITE), "open");
-    fat_ok(fp_fs_seek(&first, 0, FP_SEEK_SET), "seek");
-    assert_int_equal(fp_fs_write(&first, "1", 1), 1);
-    assert_int_equal(fp_fs_write(&second, "2", 1), 1);
-    fat_ok(fp_fs_close(&second), "close");
-    assert_int_equal(fp_fs_close(&first), FP_ERR_STALE);
-    assert_true(has(&v, "/A", "2ld"));
     fat_ok(fp_fs_statfs(&v.mnt, &after), "statfs");
     assert_int_equal(after.free, before.free);
     drop(&v);
@@ -1090,9 +1047,7 @@ int main(void)
         cmocka_unit_test(the_last_name_costs_what_the_first_did),
 #endif
         cmocka_unit_test(room_that_a_name_leaves_is_taken_again),
-        cmocka_unit_test(a_committed_file_goes_on_as_any),
         cmocka_unit_test(who_writes_in_vain_hears_it_when_closing),
-        cmocka_unit_test(who_committed_hears_it_too),
         cmocka_unit_test(aliases_differ_however_little_is_known),
         cmocka_unit_test(a_directory_at_no_cluster_is_damaged),
         cmocka_unit_test(a_directory_is_not_found_where_it_was),

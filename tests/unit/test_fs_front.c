@@ -168,9 +168,15 @@ static void a_handle_does_what_it_was_opened_for(void **state)
     assert_string_equal(rec_take(), "");
 
     assert_int_equal(fp_fs_open(&f.mnt, &f.file, "/f", stage), FP_OK);
-    assert_int_equal(fp_fs_commit(&f.file, NULL), FP_OK);
-    assert_string_equal(rec_take(), "commit");
     assert_int_equal(fp_fs_reserve(&f.file, 4), FP_ERR_NOTSUP);
+    rec_answer = FP_ERR_NOSPC;
+    assert_int_equal(fp_fs_commit(&f.file, NULL), FP_ERR_NOSPC);
+    rec_answer = FP_OK;
+    assert_int_equal(fp_fs_commit(&f.file, NULL), FP_OK); /* another try */
+    rec_take();
+    assert_int_equal(fp_fs_commit(&f.file, NULL), FP_ERR_INVAL);
+    assert_int_equal(fp_fs_write(&f.file, buf, 4), FP_ERR_INVAL);
+    assert_int_equal(fp_fs_reserve(&f.file, 4), FP_ERR_INVAL);
     assert_int_equal(fp_fs_close(&f.file), FP_OK);
 }
 

@@ -567,31 +567,6 @@ static void limits_are_told(void **state)
     small_free(&v);
 }
 
-static void what_follows_a_commit_waits_for_the_next(void **state)
-{
-    const uint32_t flags = FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC | FP_O_STAGE;
-    struct small_volume v;
-    struct fp_file file;
-    struct fp_stat st;
-
-    (void)state;
-    small_init(&v, &kind, 1, 256, 16);
-    small_format(&v);
-    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
-    assert_int_equal(fp_fs_open(&v.mnt, &file, "/f", flags), FP_OK);
-    assert_int_equal(fp_fs_write(&file, "abc", 3), 3);
-    assert_int_equal(fp_fs_fsync(&file), FP_OK);
-    assert_int_equal(fp_fs_stat(&v.mnt, "/f", &st), FP_ERR_NOENT);
-    assert_int_equal(fp_fs_commit(&file, NULL), FP_OK);
-    assert_int_equal(fp_fs_write(&file, "def", 3), 3);
-    assert_int_equal(fp_fs_fsync(&file), FP_OK);
-    assert_int_equal(fp_fs_close(&file), FP_OK);
-    assert_int_equal(fp_fs_stat(&v.mnt, "/f", &st), FP_OK);
-    assert_int_equal(st.size, 3);
-    small_unmount(&v);
-    small_free(&v);
-}
-
 static uint32_t erases[16];
 
 static int counting_erase(struct fp_bdev *dev, uint32_t block, uint32_t count)
@@ -749,7 +724,6 @@ int main(void)
         cmocka_unit_test(hostile_flash_is_bounded),
         cmocka_unit_test(blocks_are_not_smaller_than_what_the_flash_erases),
         cmocka_unit_test(limits_are_told),
-        cmocka_unit_test(what_follows_a_commit_waits_for_the_next),
         cmocka_unit_test(blocks_wear_alike),
         cmocka_unit_test(power_cuts_leave_old_or_new),
         cmocka_unit_test(broken_images_are_survived),

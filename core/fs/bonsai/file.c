@@ -49,8 +49,9 @@ int32_t fp_bon_read_ro(struct fp_file *file, void *buf, uint32_t size)
     struct fp_bon *fs = fp_bon_of(file->mnt);
     struct fp_bon_node node;
 
-    if (!fp_bon_load(fs, fp_bon_file_of(file)->node, &node))
-        fp_bon_fail(fs, FP_ERR_CORRUPT);
+    if (!fp_bon_load(fs, fp_bon_file_of(file)->node, &node) ||
+        file->pos + size > node.data_size)
+        fp_bon_fail(fs, FP_ERR_STALE); /* a change of it failed half way */
     fp_bon_read(fs, fp_bon_data_at(&node) + file->pos, buf, size);
     return fp_bon_result(fs);
 }

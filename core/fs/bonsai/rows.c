@@ -69,14 +69,13 @@ void fp_bon_copy_row(struct fp_bon *fs, uint32_t from, uint32_t to)
 int fp_bon_end(struct fp_bon *fs)
 {
     int err = fp_bon_result(fs), map_err;
+    uint32_t row = fp_bon_head(fs);
 
     fs->is_mapped = false;
     fs->moves = 0;
-    /* What a journal may still need stays. */
-    if (fp_bon_is_committed(fs))
-        return err;
     fp_bon_map(fs);
-    for (uint32_t row = 0; row < fp_bon_head(fs) && !fs->err; row++)
+    /* What a journal may still need stays. */
+    while (!fp_bon_is_committed(fs) && row-- > 0 && !fs->err)
         if ((fs->map[row] & (FP_BON_WAS | FP_BON_USED)) == FP_BON_WAS)
             fp_bon_clear(fs, row);
     fs->is_mapped = !fs->err;

@@ -190,7 +190,7 @@ int fp_fat_fsync(struct fp_file *file)
 {
     struct fp_fat *fs = fp_fat_enter(file->mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
-    bool is_staged = is_new(f) && file->flags & FP_O_STAGE;
+    bool is_staged = file->flags & FP_O_STAGE;
 
     if (!is_staged)
         fp_fat_save(fs, f, NULL);
@@ -210,20 +210,18 @@ int fp_fat_commit(struct fp_file *file, const struct fp_commit_meta *meta)
     return fp_fat_finish(fs);
 }
 
+/* The front end has synced what is the file's. */
 int fp_fat_close(struct fp_file *file)
 {
     struct fp_fat *fs = fp_fat_enter(file->mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
-    bool is_ours = file->flags & FP_O_WRITE || is_orphan(f);
+    bool frees = f->own.count || is_orphan(f);
 
-    /* The front end has synced, but what was staged. */
-    if (file->flags & FP_O_STAGE && !is_new(f) && !is_orphan(f))
-        fp_fat_save(fs, f, NULL);
-    if (f->own.count || is_orphan(f))
+    if (frees)
         fp_fat_begin(fs);
     fp_fat_disown(fs, f, 0);
     fp_fat_release(fs, f);
     if (is_orphan(f) && !fp_fat_node_at(fs, NULL, FP_FAT_ORPHAN, f->head))
         fp_fat_free(fs, f->head, 0);
-    return is_ours ? fp_fat_finish(fs) : fs->err;
+    return frees ? fp_fat_finish(fs) : fs->err;
 }

@@ -102,15 +102,9 @@ int fp_mini_fsync(struct fp_file *file)
     return err;
 }
 
-/* There is no place for a time. What is written from now on waits for another
- * commit. */
+/* There is no place for a time. */
 int fp_mini_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
 {
-    int err;
-
     (void)meta;
-    file->flags &= ~(uint32_t)FP_O_STAGE;
-    err = fp_mini_fsync(file);
-    file->flags |= FP_O_STAGE;
-    return err;
+    return fp_mini_fsync(file);
 }
