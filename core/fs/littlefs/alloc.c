@@ -74,13 +74,13 @@ static void draw_first(struct fp_lfs_look *look)
 static int fill(struct fp_lfs *fs)
 {
     struct fp_lfs_look *look = &fs->look;
-    struct fp_lfs_walk w = {
-        .fs = fs,
-        .bits = look->map,
-        .start = (look->start + look->bits) % fs->block_count,
-        .size = fp_lfs_min(fs->look_size * 8, fs->block_count),
-        .wrap = fs->block_count
-    };
+    struct fp_lfs_walk w = { .fs = fs,
+                             .bits = look->map,
+                             .start =
+                                 (look->start + look->bits) % fs->block_count,
+                             .size =
+                                 fp_lfs_min(fs->look_size * 8, fs->block_count),
+                             .wrap = fs->block_count };
     int err;
 
     look->bits = look->next = 0;
@@ -124,8 +124,7 @@ int fp_lfs_alloc(struct fp_lfs *fs, uint32_t *block)
         int err;
 
         while (look->next < look->bits) {
-            uint32_t i =
-                within(look->first + look->next++, look->bits);
+            uint32_t i = within(look->first + look->next++, look->bits);
 
             seen++;
             if (is_used(look, i))

@@ -56,8 +56,7 @@ int fp_lfs_attr_scan(struct fp_lfs *fs, const struct fp_lfs_at *name,
         }
         fp_lfs_scan_end(fs);
         from = best + 1;
-    } while (err == FP_ERR_NODATA && best < 256 &&
-             attr->len == FP_LFS_REMOVED);
+    } while (err == FP_ERR_NODATA && best < 256 && attr->len == FP_LFS_REMOVED);
     return err == FP_ERR_NODATA && best < 256 ? FP_OK : err;
 }
 

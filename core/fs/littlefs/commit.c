@@ -117,7 +117,8 @@ static FP_LFS_APART void follow_all(struct fp_lfs *fs,
                                     const struct fp_lfs_moved *moved)
 {
     const struct fp_lfs_outcome *out = fs->out;
-    const uint32_t *head = fs->part->expanded ? out->splits[0].pair : moved->now;
+    const uint32_t *head =
+        fs->part->expanded ? out->splits[0].pair : moved->now;
 
     for (struct fp_lfs_node *n = fs->nodes; n; n = n->next) {
         if (n->parked || fp_lfs_pair_shares(n->pair, moved->old)) {

@@ -38,7 +38,7 @@
 
 #define FP_LFS_NULL        0xffffffffu
 #define FP_LFS_ENTRIES_MAX 256     /* no driver writes more than 254 a pair */
-#define FP_LFS_ENTRY_TAKES 9u /* two tags and a byte of name */
+#define FP_LFS_ENTRY_TAKES 9u      /* two tags and a byte of name */
 #define FP_LFS_BLOCK_MIN   104     /* below it the format cannot work */
 #define FP_LFS_BLOCK_MAX   0x80000 /* records keep offsets in 19 bits */
 #define FP_LFS_FILES_MAX   32      /* open at once; a bit each in a word */

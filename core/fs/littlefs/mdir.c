@@ -60,7 +60,7 @@ static void apply_attr(struct fp_lfs_mdir *m, struct fp_lfs_ent *ent,
 }
 
 /* Entries with nothing in them, from `at` on. */
-static FP_LFS_APART bool add(const struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t at,
+static bool add(const struct fp_lfs *fs, struct fp_lfs_mdir *m, uint32_t at,
                 uint32_t count)
 {
     struct fp_lfs_ent *ent = m->ents + at;
