@@ -167,6 +167,28 @@ static bool say_other(struct fpc_image *image)
     return true;
 }
 
+/* Erased flash is no damaged volume. */
+static bool say_erased(const struct fpc_image *image)
+{
+    struct fp_host_file_config cfg = { .offset = image->found_at };
+    struct fp_host_file file;
+    uint8_t buf[4096];
+    struct fp_fs_blank all = {
+        .dev = &file.bdev, .buf = buf, .size = sizeof buf, .also = 0xff
+    };
+    bool is_erased;
+
+    if (fp_host_file_open(&file, image->path, &cfg) != FP_OK)
+        return false;
+    is_erased = fp_fs_blank_to(&all, fp_bdev_size(&file.bdev), 0) == 1;
+    fp_host_file_close(&file);
+    if (is_erased)
+        fpc_error("%s: there is no volume: all of it is erased (0xff); "
+                  "\"flashport image create\" makes one",
+                  image->path);
+    return is_erased;
+}
+
 static int refused(struct fpc_image *image, int err)
 {
     const char *fs = image->found ? image->found->ops->name
@@ -180,7 +202,7 @@ static int refused(struct fpc_image *image, int err)
                       where_not(image));
         return FPC_EXIT_REFUSED;
     case FP_ERR_CORRUPT:
-        if (fpc_image_say_cut(image) || say_other(image))
+        if (fpc_image_say_cut(image) || say_other(image) || say_erased(image))
             return FPC_EXIT_REFUSED;
         fpc_error("%s: the %s is damaged: it cannot be mounted", image->path,
                   fs);

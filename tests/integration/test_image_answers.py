@@ -21,6 +21,7 @@ def here(tmp_path, monkeypatch):
     (tmp_path / 'in' / 'sub' / 'b').write_bytes(b'b')
     flashport('create', 'x.img', 'in', '--size', '64K')
     (tmp_path / 'noise').write_bytes(bytes(range(256)) * 16)
+    (tmp_path / 'blank').write_bytes(b'\xff' * 65536)
     return tmp_path
 
 
@@ -45,6 +46,7 @@ REFUSED = [  # what is typed, exit code, what the sentence names
     ('create x.img in', 6, '--force'), ('convert noise y.img --fs fat', 3, 'noise'), ('convert x.img y.img', 2, '--fs'),
     ('info nope', 4, 'nope'), ('frob x.img', 2, 'frob'), ('ls -', 2, 'pipe'), ('ls x.img --block-size 0', 2, 'block-size'),
     ('ls x.img --nonsense', 2, 'option'), ('trace noise', 3, 'noise'),
+    ('ls blank --fs littlefs --block-size 4096', 3, 'erased'), ('check blank --fs spiffs --opt magic=0', 3, 'erased'),
 ]
 
 
