@@ -124,8 +124,10 @@ FP_LFS_APART void fp_lfs_scan_begin(struct fp_lfs *fs, uint32_t block,
     s->limit = limit;
     s->base = 0xffffffffu;
     s->crc = CRC_INIT;
+    s->wrong = FP_OK;
+    s->fcrc[0] = 0;
 #if !FP_LFS_SMALL
-    fs->scan.folded = start;
+    s->folded = start;
 #endif
 }
 
