@@ -224,6 +224,8 @@ static void put_d(void)
         end_at(BLOCK); /* without room for a sum of what follows */
     else
         end();
+    if (is("unfinished contradiction"))
+        name(FP_LFS_STRUCT_INLINE, 40, "1234");
     if (is("named without being created")) {
         name(FP_LFS_NAME_FILE, 1, "i");
         name(FP_LFS_STRUCT_INLINE, 1, "1234");
@@ -420,6 +422,25 @@ static void half_of_no_pair_is_no_pair(void **state)
     lfs_check_image(mistake, mem, BLOCK, BLOCKS, PROG, "");
 }
 
+/* What a cut left of a commit is none, and nothing of it is held against the
+ * pairs behind. */
+static void an_unfinished_contradiction_is_forgotten(void **state)
+{
+    struct fp_fs_config cfg = { .block_size = BLOCK };
+    struct fp_bdev_ram ram;
+    struct fp_mount mnt;
+    struct fp_stat st;
+
+    (void)state;
+    mistake = "unfinished contradiction";
+    build();
+    fp_bdev_ram_init(&ram, PROG, BLOCK, BLOCKS, mem);
+    assert_int_equal(lfs_mount(&mnt, &ram.bdev, &cfg), FP_OK);
+    assert_int_equal(fp_fs_stat(&mnt, "/d/h", &st), FP_OK);
+    assert_int_equal(fp_fs_mkdir(&mnt, "/e/behind"), FP_OK);
+    lfs_unmount(&mnt);
+}
+
 /* An entry takes nine bytes of log at least, so 512 hold 56. */
 static void more_entries_than_a_block_can_hold_are_damage(void **state)
 {
@@ -442,6 +463,7 @@ int main(void)
         cmocka_unit_test(a_volume_without_mistakes_is_clean),
         cmocka_unit_test(each_mistake_is_told),
         cmocka_unit_test(half_of_no_pair_is_no_pair),
+        cmocka_unit_test(an_unfinished_contradiction_is_forgotten),
         cmocka_unit_test(more_entries_than_a_block_can_hold_are_damage),
     };
 
