@@ -211,6 +211,8 @@ static int put_new_pair(struct fp_lfs *fs, const struct fp_lfs_mdir *m,
     }
     if (err)
         return err;
+    if (fs->cycles)
+        rev += fs->cycles - rev % fs->cycles;
     fs->part->rev = rev + 1;
     return put_fresh(fs, m, &pair[1]);
 }
