@@ -326,6 +326,55 @@ static void open_files_survive_blocks_going_bad(void **state)
     finish();
 }
 
+/* Every block but the superblock's that is not blank: whoever writes moves. */
+static uint32_t make_bad(struct fp_fault_block bad[BLOCKS])
+{
+    uint32_t count = 0;
+
+    for (uint32_t block = 2; block < BLOCKS; block++)
+        for (uint32_t i = 0; i < BLOCK; i++)
+            if (mem[block * BLOCK + i] != 0xff) {
+                bad[count].block = block;
+                bad[count++].bad = FP_FAULT_PROG_FAILS | FP_FAULT_ERASE_FAILS;
+                break;
+            }
+    return count;
+}
+
+/* What a cut left of a directory that was replaced is told by a flag, which the
+ * repair of a move must not take back when a pair moves for it. */
+static void a_repair_that_moves_a_pair_forgets_no_orphan(void **state)
+{
+    static uint8_t scratch[BLOCK], before[BLOCK * BLOCKS];
+    static struct fp_fault_block bad[BLOCKS];
+    struct fp_bdev_fault fault;
+    uint32_t nth = 0;
+
+    (void)state;
+    format(0);
+    for (const char *const *dir =
+             (const char *const[]){ "/p", "/p/x", "/q", "/q/y", NULL };
+         *dir; dir++)
+        assert_int_equal(fp_fs_mkdir(&mnt, *dir), FP_OK);
+    lfs_unmount(&mnt);
+    memcpy(before, mem, sizeof before);
+    do {
+        memcpy(mem, before, sizeof before);
+        fp_bdev_fault_init(&fault, &ram.bdev, scratch, 1);
+        assert_int_equal(lfs_mount(&mnt, &fault.bdev, NULL), FP_OK);
+        fp_bdev_fault_cut(&fault, ++nth, FP_FAULT_TEAR_ALL);
+        (void)fp_fs_rename(&mnt, "/p/x", "/q/y", 0);
+        free(mnt.ws);
+        fp_bdev_fault_init(&fault, &ram.bdev, scratch, 1);
+        fp_bdev_fault_bad(&fault, bad, make_bad(bad));
+        assert_int_equal(lfs_mount(&mnt, &fault.bdev, NULL), FP_OK);
+        put("/new", "new");
+        lfs_unmount(&mnt);
+        assert_int_equal(lfs_mount(&mnt, &ram.bdev, NULL), FP_OK);
+        finish();
+    } while (nth < 4);
+}
+
 static void a_replaced_file_stays_until_closed(void **state)
 {
     struct fp_file file;
@@ -1071,6 +1120,7 @@ int main(void)
         cmocka_unit_test(as_many_files_are_open_as_were_asked_for),
         cmocka_unit_test(open_files_survive_splits_and_relocation),
         cmocka_unit_test(open_files_survive_blocks_going_bad),
+        cmocka_unit_test(a_repair_that_moves_a_pair_forgets_no_orphan),
         cmocka_unit_test(a_replaced_file_stays_until_closed),
         cmocka_unit_test(a_new_file_ends_with_its_directory),
         cmocka_unit_test(inline_content_beyond_the_cache_goes_stale),

@@ -430,7 +430,8 @@ int fp_lfs_prepare(struct fp_lfs *fs)
 {
     if (fs->failed)
         return FP_ERR_ROFS;
-    fs->flight_count = fs->op_count = fs->unlinked = 0;
+    fs->flight_count = fs->op_count = 0;
+    fs->unlinked = fs->gdisk.tag / FP_LFS_G_ORPHANS; /* what a cut left */
     return fp_lfs_repair(fs);
 }
 

@@ -75,7 +75,6 @@ static int repair_orphans(struct fp_lfs *fs)
 
     if (!(fs->gdisk.tag & FP_LFS_G_ORPHANS))
         return FP_OK;
-    fs->unlinked = 1; /* keeps the flag while links are being mended */
     for (int drop = 0; drop <= 1; drop++) {
         do
             err = left-- ? repair_next(fs, drop) : FP_ERR_CORRUPT;
