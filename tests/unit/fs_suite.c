@@ -1333,10 +1333,25 @@ static void a_mount_that_fails_can_be_tried_again(void **state)
     check_clean(v);
 }
 
+/* The types of its attributes are these; a driver may have no list of them. */
+static void expect_types(struct vol *v, const char *path, const void *types,
+                         int count)
+{
+    uint8_t listed[8];
+
+    if (v->row->ops->listattr == NULL) {
+        print_message("           %s has no list of attributes\n",
+                      v->row->ops->name);
+        return;
+    }
+    expect(fp_fs_listattr(&v->mnt, path, listed, sizeof listed), count);
+    assert_memory_equal(listed, types, (size_t)count);
+}
+
 static void attributes_are_kept(void **state)
 {
     struct vol *v = *state;
-    uint8_t buf[8], types[8];
+    uint8_t buf[8];
 
     need(v, FP_CAP_ATTRS, "attributes");
     expect(put(v, "/f", 10, 1), FP_OK);
@@ -1352,9 +1367,7 @@ static void attributes_are_kept(void **state)
     assert_memory_equal(buf, "wor\0\0\0\0\0", 8);
     expect(fp_fs_getattr(&v->mnt, "/f", 0x42, buf, 8), 6);
     assert_memory_equal(buf, "world!", 6);
-    expect(fp_fs_listattr(&v->mnt, "/f", types, 8), 2);
-    assert_int_equal(types[0], 0x10);
-    assert_int_equal(types[1], 0x42);
+    expect_types(v, "/f", "\x10\x42", 2);
 
     /* They stay with the file when it is written and when it moves. */
     expect(put(v, "/f", fit(v, 3 * v->unit), 2), FP_OK);
@@ -1362,7 +1375,7 @@ static void attributes_are_kept(void **state)
     expect(fp_fs_getattr(&v->mnt, "/g", 0x42, buf, 8), 6);
     expect(fp_fs_setattr(&v->mnt, "/g", 0x42, NULL, 0), FP_OK);
     expect(fp_fs_getattr(&v->mnt, "/g", 0x42, buf, 8), FP_ERR_NODATA);
-    expect(fp_fs_listattr(&v->mnt, "/g", types, 8), 1);
+    expect_types(v, "/g", "\x10", 1);
     check_clean(v);
 }
 

@@ -86,6 +86,7 @@ static const struct fs_suite_row rows[] = {
     BONSAI(1, 256, 1024),
     BONSAI(16, 128, 512),
 
+#if FP_LFS_EXTRAS /* it is all of littlefs, with limits */
     { .ops = &fs_flat, .prog_size = 16, .block_size = 512, .block_count = 128 },
     { .ops = &fs_flat,
       .prog_size = 16,
@@ -93,6 +94,7 @@ static const struct fs_suite_row rows[] = {
       .block_count = 64,
       .wrap = sector_stack_start,
       .wrap_size = sizeof(struct sector_stack) },
+#endif
 };
 
 int main(void)
