@@ -163,7 +163,7 @@ static int find_block_size(struct fp_mount *mnt)
     struct fp_bdev *dev;
     int score = 0, err;
 
-    if (mnt->cfg.block_size != 0 || mnt->ops->probe == NULL)
+    if (!FP_FS_PROBE || mnt->cfg.block_size != 0 || mnt->ops->probe == NULL)
         return FP_OK;
     dev = fp_bdev_window_init(&window, mnt->dev, mnt->ws, mnt->ws_size);
     err = mnt->ops->probe(dev, &found, &score);
@@ -179,13 +179,12 @@ int fp_fs_mount(struct fp_mount *mnt, const struct fp_fs_ops *ops,
 {
     int err;
 
-    *mnt = (struct fp_mount){
-        .ops = ops,
-        .dev = dev,
-        .ws = ws,
-        .ws_size = ws_size,
-        .file_max = (fp_addr)-1,
-    };
+    memset(mnt, 0, sizeof *mnt);
+    mnt->ops = ops;
+    mnt->dev = dev;
+    mnt->ws = ws;
+    mnt->ws_size = ws_size;
+    mnt->file_max = (fp_addr)-1;
     if (cfg != NULL)
         mnt->cfg = *cfg;
     if (mnt->cfg.max_files == 0)

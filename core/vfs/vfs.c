@@ -34,7 +34,7 @@ int fp_vfs_mount(struct fp_vfs *vfs, struct fp_vfs_mount *vm, const char *path,
                  const struct fp_fs_ops *ops, struct fp_bdev *dev,
                  const struct fp_fs_config *cfg, void *ws, size_t ws_size)
 {
-    struct fp_fs_config use = cfg != NULL ? *cfg : (struct fp_fs_config){ 0 };
+    struct fp_fs_config found;
     struct fp_vfs_mount **end = &vfs->mounts;
     struct fp_bdev_window window;
     size_t size = first_size(path);
@@ -49,13 +49,15 @@ int fp_vfs_mount(struct fp_vfs *vfs, struct fp_vfs_mount *vm, const char *path,
     if (ops == NULL && !FP_FS_PROBE)
         return FP_ERR_NOTSUP;
     if (ops == NULL) {
+        found = cfg != NULL ? *cfg : (struct fp_fs_config){ 0 };
+        cfg = &found;
         err = fp_fs_probe(vfs->drivers,
                           fp_bdev_window_init(&window, dev, ws, ws_size), &ops,
-                          &use);
+                          &found);
         if (err)
             return err;
     }
-    err = fp_fs_mount(&vm->mnt, ops, dev, &use, ws, ws_size);
+    err = fp_fs_mount(&vm->mnt, ops, dev, cfg, ws, ws_size);
     if (err)
         return err;
 
