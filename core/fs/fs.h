@@ -300,13 +300,12 @@ struct fp_fs_ops {
 struct fp_mount {
     const struct fp_fs_ops *ops;
     struct fp_bdev *dev;
-    struct fp_fs_config cfg; /* as in use: what was 0 is filled in */
-    void *ws;                /* aligned as malloc aligns */
+    void *ws; /* aligned as malloc aligns */
     size_t ws_size;
-    fp_addr file_max; /* largest file, if the driver told */
-    /* private */
-    uint32_t open_count; /* files and directories open */
-    bool mounted;        /* false with some open: abandoned */
+    fp_addr file_max;        /* largest file, if the driver told */
+    uint32_t open_count;     /* files and directories open; private */
+    bool mounted;            /* false with some open: abandoned; private */
+    struct fp_fs_config cfg; /* as in use: what was 0 is filled in */
 };
 
 struct fp_file {
