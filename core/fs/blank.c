@@ -4,18 +4,16 @@
 /* So that a watchdog is served on a slow bus. */
 #define CHUNK 4096u
 
-static fp_addr round_up(fp_addr off, uint32_t unit)
+/* The bytes of the device at off, read in whole units. */
+static const uint8_t *fetch(struct fp_fs_blank *blank, fp_addr off,
+                            uint32_t size)
 {
-    return (off + unit - 1) / unit * unit;
-}
+    uint32_t unit = blank->dev->read_size, before = (uint32_t)(off % unit);
 
-static bool holds_nothing(const struct fp_fs_blank *blank, uint32_t from,
-                          uint32_t to)
-{
-    for (; from < to; from++)
-        if (blank->buf[from] != 0xff && blank->buf[from] != blank->also)
-            return false;
-    return true;
+    size += before + unit - 1;
+    blank->err = fp_bdev_read(blank->dev, off - before, blank->buf,
+                              size - size % unit);
+    return blank->buf + before;
 }
 
 int fp_fs_blank_to(struct fp_fs_blank *blank, fp_addr to, uint32_t skip)
@@ -25,14 +23,16 @@ int fp_fs_blank_to(struct fp_fs_blank *blank, fp_addr to, uint32_t skip)
 
     most = most < unit ? unit : most - most % unit;
     while (!blank->err && !blank->is_used && blank->at < to) {
-        uint32_t before = (uint32_t)(blank->at % unit);
-        fp_addr off = blank->at - before, rest = round_up(to, unit) - off;
-        uint32_t n = rest < most ? (uint32_t)rest : most;
-        uint32_t end = to - off < n ? (uint32_t)(to - off) : n;
+        uint32_t size = most - (uint32_t)(blank->at % unit);
+        const uint8_t *bytes;
 
-        blank->err = fp_bdev_read(blank->dev, off, blank->buf, n);
-        blank->is_used = !blank->err && !holds_nothing(blank, before, end);
-        blank->at = off + end;
+        if (size > to - blank->at)
+            size = (uint32_t)(to - blank->at);
+        bytes = fetch(blank, blank->at, size);
+        for (uint32_t i = 0; i < size && !blank->err; i++)
+            if (bytes[i] != 0xff && bytes[i] != blank->also)
+                blank->is_used = true;
+        blank->at += size;
         fp_bdev_yield(blank->dev);
     }
     if (blank->at < to + skip)
@@ -43,15 +43,14 @@ int fp_fs_blank_to(struct fp_fs_blank *blank, fp_addr to, uint32_t skip)
 void fp_fs_blank_but(struct fp_fs_blank *blank, fp_addr off, const char *text,
                      uint32_t size)
 {
-    uint32_t unit = blank->dev->read_size, before = (uint32_t)(off % unit);
-    uint32_t n = (uint32_t)round_up(before + size, unit);
-    int err = blank->err
-                  ? blank->err
-                  : fp_bdev_read(blank->dev, off - before, blank->buf, n);
+    const uint8_t *bytes;
 
-    for (uint32_t i = 0; i < size && !err; i++)
-        if (~blank->buf[before + i] & text[i])
+    if (blank->err)
+        return;
+    bytes = fetch(blank, off, size);
+    for (uint32_t i = 0; i < size && !blank->err; i++)
+        if (~bytes[i] & text[i])
             blank->is_used = true;
-    if (err != FP_ERR_CORRUPT) /* as a unit is that took half a program */
-        blank->err = err;
+    if (blank->err == FP_ERR_CORRUPT) /* a unit that took half a program */
+        blank->err = FP_OK;
 }
