@@ -11,8 +11,8 @@ static const uint8_t *fetch(struct fp_fs_blank *blank, fp_addr off,
     uint32_t unit = blank->dev->read_size, before = (uint32_t)(off % unit);
 
     size += before + unit - 1;
-    blank->err = fp_bdev_read(blank->dev, off - before, blank->buf,
-                              size - size % unit);
+    blank->err =
+        fp_bdev_read(blank->dev, off - before, blank->buf, size - size % unit);
     return blank->buf + before;
 }
 
