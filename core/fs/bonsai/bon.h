@@ -58,16 +58,18 @@ struct fp_bon_file {
     uint8_t handle_size;
     bool is_own_data; /* of a directory: its ".data" */
     bool is_dirty;    /* the content is the shadow's */
-    bool is_buf_dirty;
-    bool is_gone;    /* removed or replaced */
+    bool is_in_place; /* what is written goes there through the journal */
+    bool is_gone;     /* removed or replaced */
     bool is_stale;   /* a write failed: what was to be published is not there */
     uint32_t node;   /* what it was opened on or last became; 0: new */
     uint32_t expect; /* the size that was reserved, or the last */
     uint32_t shadow; /* rows of the record being written; 0: none yet */
-    uint32_t shadow_rows, shadow_done; /* taken; programmed at least once */
-    uint32_t cached;                   /* which of them is in buf, or NOTHING */
-    uint32_t parent; /* of the record being written, as far as known */
-    uint8_t *buf;    /* a row, then the path of what has no node */
+    uint32_t shadow_rows; /* that are taken for it */
+    uint32_t cached;      /* which of them is in buf, or NOTHING */
+    uint32_t at;          /* where in the record the next byte belongs */
+    uint32_t from;        /* where on flash it comes from; 0: it is a zero */
+    uint32_t parent;      /* of the record being written, as far as known */
+    uint8_t *buf;         /* a row, then the path of what has no node */
 };
 
 #define FP_BON_NOTHING UINT32_MAX
@@ -103,7 +105,6 @@ struct fp_bon {
     bool is_raw;
     bool is_mapped; /* the map is right */
     bool has_changed;
-    bool is_in_place; /* the record that is composed */
     uint8_t handle_size;
     uint8_t moves; /* of the step that is being made */
     int err;       /* the first of the operation */
@@ -112,14 +113,12 @@ struct fp_bon {
     uint32_t rows;
     uint32_t last; /* row behind the last record */
     uint32_t free; /* rows, when fp_bon_run() looked last */
-    /* Of a record that is composed: where its next byte belongs, and its
-     * first row. */
-    uint32_t at, to;
     uint32_t max_files, path_size;
     struct fp_bon_dir *dirs;
     struct fp_file **files;
     uint8_t *bufs;
-    uint8_t *map; /* of each row: FP_BON_USED.. */
+    struct fp_bon_file record; /* the one that is composed */
+    uint8_t *map;              /* of each row: FP_BON_USED.. */
     /* To what lies behind: Thumb has no short way to large offsets. */
     uint8_t *journal; /* its head, as it is on flash or will be; without a
                        * count there is none */
@@ -325,8 +324,6 @@ void fp_bon_commit(struct fp_bon *fs);
 /* edit.c */
 /* The row's address. */
 void fp_bon_put_addr(const struct fp_bon *fs, uint8_t *at, uint32_t row);
-void fp_bon_put_head(const struct fp_bon *fs, uint8_t head[FP_BON_HEAD],
-                     const struct fp_bon_node *n);
 /* Takes up the record in `row`, as it is. */
 void fp_bon_edit_begin(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t row);
 /* Writes the record to rows of its own; or where it is, through the journal. */
@@ -348,22 +345,28 @@ bool fp_bon_room(struct fp_bon *fs, const struct fp_bon_node *node,
 bool fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to,
                        bool only_written);
 
-/* shadow.c: the record of a file being written, in rows of its own */
-/* Begins it, empty: its handle is fs->handle. */
-void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_file *file);
-/* Begins it with what the file has. */
-void fp_bon_shadow_copy(struct fp_bon *fs, struct fp_file *file);
-/* What lies behind the data in its last row becomes zeros. */
-void fp_bon_shadow_trim(struct fp_bon *fs, struct fp_file *file);
-/* Its data from `off` on, to `to`, or from `from`, or zeros; the handle and the
- * head lie below 0. */
-void fp_bon_shadow(struct fp_bon *fs, struct fp_file *file, uint32_t off,
-                   uint32_t size, const uint8_t *from, uint8_t *to);
+/* shadow.c: records that are being written */
+/* It has at least `count` rows. */
+void fp_bon_grow(struct fp_bon *fs, struct fp_bon_file *f, uint32_t count);
+/* The next bytes of the record, f->at: from[0..size), or if that is NULL what
+ * lies at f->from. */
+void fp_bon_add(struct fp_bon *fs, struct fp_bon_file *f, const uint8_t *from,
+                uint32_t size);
+/* What follows in the row becomes zeros. */
+void fp_bon_pad(struct fp_bon *fs, struct fp_bon_file *f);
+void fp_bon_put_head(struct fp_bon *fs, struct fp_bon_file *f,
+                     const struct fp_bon_node *n);
+/* All of it lies on flash; what does already is not written again. */
+void fp_bon_flush(struct fp_bon *fs, struct fp_bon_file *f);
+/* To where `count` rows are free, which become its. */
+void fp_bon_shadow_move(struct fp_bon *fs, struct fp_bon_file *f,
+                        uint32_t count);
+/* Begins that of a file: its handle and its data as far as file->size, from
+ * memory, or NULL: as the file has them. */
+void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_file *file,
+                         const uint8_t *handle);
 /* Its head becomes right, and all of it lies on flash. */
 void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file);
-/* To where `count` rows are free, which become its. */
-void fp_bon_shadow_move(struct fp_bon *fs, struct fp_file *file,
-                        uint32_t count);
 void fp_bon_shadow_drop(struct fp_bon_file *f);
 
 /* write.c */

@@ -16,56 +16,12 @@ void fp_bon_put_addr(const struct fp_bon *fs, uint8_t *at, uint32_t row)
     fp_put_le32(at, fp_bon_addr(fs, row));
 }
 
-void fp_bon_put_head(const struct fp_bon *fs, uint8_t head[FP_BON_HEAD],
-                     const struct fp_bon_node *n)
-{
-    head[0] = n->handle_size;
-    fp_put_le16(head + 1, (uint16_t)n->data_size);
-    fp_bon_put_addr(fs, head + 3, n->parent);
-    head[7] = n->kids;
-}
-
 void fp_bon_edit_begin(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t row)
 {
     memset(e, 0, sizeof *e);
     fp_bon_load(fs, row, &e->old);
     e->node = e->old;
     e->data_at = fp_bon_data_at(&e->old);
-}
-
-/* The row of the record that is composed is full, or its last. */
-static void put(struct fp_bon *fs)
-{
-    uint32_t row = fs->to + (fs->at - 1) / FP_BON_ROW;
-
-    if (!fs->is_in_place)
-        fp_bon_put_row(fs, row, fs->row);
-    else
-        fp_bon_journal(fs, row);
-    memset(fs->row, 0, FP_BON_ROW);
-}
-
-/* The next bytes of the record: buf, or what lies at `off`. */
-static void add(struct fp_bon *fs, const uint8_t *buf, uint32_t off,
-                uint32_t size)
-{
-    while (size > 0) {
-        uint32_t at = fs->at % FP_BON_ROW, n = FP_BON_ROW - at;
-
-        if (n > size)
-            n = size;
-        if (buf == NULL) {
-            fp_bon_read(fs, off, fs->row + at, n);
-            off += n;
-        } else {
-            memcpy(fs->row + at, buf, n);
-            buf += n;
-        }
-        size -= n;
-        fs->at += n;
-        if (at + n == FP_BON_ROW)
-            put(fs);
-    }
 }
 
 /* What becomes of the index'th address in the list, or comes behind the last; 0:
@@ -108,7 +64,7 @@ static void list_kids(struct fp_bon *fs, struct fp_bon_edit *e, bool adds)
         else if (!adds)
             step_back(fs, e->old.row, count);
         if (row != 0 && adds)
-            add(fs, addr, 0, sizeof addr);
+            fp_bon_add(fs, &fs->record, addr, sizeof addr);
     }
     if (count > FP_BON_KIDS_MAX)
         fp_bon_fail(fs, FP_ERR_NOSPC);
@@ -117,17 +73,22 @@ static void list_kids(struct fp_bon *fs, struct fp_bon_edit *e, bool adds)
 
 void fp_bon_edit(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to)
 {
+    struct fp_bon_file *f = &fs->record;
+
+    f->buf = fs->row;
+    f->shadow = to;
+    f->shadow_rows = FP_BON_ROWS_MAX;
+    f->cached = FP_BON_NOTHING;
+    f->is_in_place = to == e->old.row;
     list_kids(fs, e, false);
-    fs->to = to;
-    fs->is_in_place = to == e->old.row;
-    memset(fs->row, 0, FP_BON_ROW);
-    fp_bon_put_head(fs, fs->row, &e->node);
-    fs->at = FP_BON_HEAD;
-    add(fs, e->handle, fp_bon_handle_at(&e->old), e->node.handle_size);
-    add(fs, NULL, e->data_at, e->node.data_size);
+    fp_bon_put_head(fs, f, &e->node);
+    f->from = fp_bon_handle_at(&e->old);
+    fp_bon_add(fs, f, e->handle, e->node.handle_size);
+    f->from = e->data_at;
+    fp_bon_add(fs, f, NULL, e->node.data_size);
     list_kids(fs, e, true);
-    if (fs->at % FP_BON_ROW != 0)
-        put(fs);
+    fp_bon_pad(fs, f);
+    fp_bon_flush(fs, f);
 }
 
 bool fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to,
@@ -208,7 +169,8 @@ static void evict(struct fp_bon *fs, uint32_t row)
         struct fp_file *file = fs->files[i];
 
         if (file != NULL && fp_bon_file_of(file)->shadow == row) {
-            fp_bon_shadow_move(fs, file, fp_bon_file_of(file)->shadow_rows);
+            fp_bon_shadow_move(fs, fp_bon_file_of(file),
+                               fp_bon_file_of(file)->shadow_rows);
             return;
         }
     }

@@ -83,6 +83,8 @@ int fp_bon_publish(struct fp_bon *fs, struct fp_file *file)
 
     fp_bon_begin(fs);
     fp_bon_shadow_finish(fs, file);
+    if (file->flags & FP_O_STAGE)
+        return fp_bon_end(fs); /* it is not to be seen yet */
     old = prepare(fs, file, &place);
     fp_bon_edit_begin(fs, &e, place.parent.row);
     row = e.old.row;
