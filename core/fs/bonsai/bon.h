@@ -87,15 +87,15 @@ struct fp_bon_edit {
     struct fp_bon_node node; /* its head as it will be, but for the children */
     const uint8_t *handle;   /* NULL: that of old */
     uint32_t data_at;        /* bytes from the start of the partition */
-    /* Of its children, `swap` becomes `put`, or that comes at the end, and
-     * `drop` goes; 0 is none. */
-    uint32_t swap, drop, put;
+    /* Of its children these go, and `put` comes in the place of the first of
+     * them, or at the end; 0 is none. */
+    uint32_t out, also, put;
 };
 
 /* Where a path leads. */
 struct fp_bon_place {
     bool is_own_data;          /* of `node` */
-    struct fp_bon_node node;   /* what is there */
+    struct fp_bon_node node;   /* what is there; its row is 0: nothing */
     struct fp_bon_node parent; /* whose child or data it is, or would be; or
                                 * the last that is there */
     const char *rest;          /* components that are missing, from a name */
@@ -183,17 +183,22 @@ static inline uint8_t *fp_bon_move(const struct fp_bon *fs, uint32_t index)
 
 static inline uint32_t fp_bon_target(const struct fp_bon *fs, uint32_t index)
 {
-    return fp_get_le32(fp_bon_move(fs, index)) & 0xffff;
+    return fp_get_le16(fp_bon_move(fs, index));
 }
 
 static inline uint32_t fp_bon_source(const struct fp_bon *fs, uint32_t index)
 {
-    return fp_get_le32(fp_bon_move(fs, index)) >> 16;
+    return fp_get_le16(fp_bon_move(fs, index) + 2);
 }
 
 /* --- node.c --- */
 
-void fp_bon_fail(struct fp_bon *fs, int err);
+void fp_bon_fail_with(struct fp_bon *fs, int minus_err);
+/* An error of the operation: Thumb loads small numbers that are not negative. */
+static inline void fp_bon_fail(struct fp_bon *fs, int err)
+{
+    fp_bon_fail_with(fs, -err);
+}
 /* How the operation went. */
 int fp_bon_result(struct fp_bon *fs);
 /* What lies `off` bytes from the start, whatever a journal says. */
@@ -211,7 +216,7 @@ bool fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node);
 uint32_t fp_bon_kid_at(struct fp_bon *fs, const struct fp_bon_node *node,
                        uint32_t index, struct fp_bon_node *kid);
 /* The next child of those, from the index'th on; *index becomes that behind
- * it. */
+ * it. No more: kid->row is 0. */
 bool fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
                 uint32_t *index, struct fp_bon_node *kid);
 bool fp_bon_has_kids(struct fp_bon *fs, const struct fp_bon_node *node);
@@ -279,8 +284,6 @@ int fp_bon_closedir(struct fp_dir *dir);
 /* What is at `place` is open. */
 void fp_bon_claim(struct fp_bon *fs, struct fp_file *file,
                   const struct fp_bon_place *place);
-/* What is not being written is as long as flash says. */
-void fp_bon_settle(struct fp_bon *fs, struct fp_file *file);
 int fp_bon_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
                    uint32_t flags);
 int32_t fp_bon_read_ro(struct fp_file *file, void *buf, uint32_t size);
@@ -330,8 +333,7 @@ void fp_bon_edit_begin(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t row);
 void fp_bon_edit(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to);
 /* The node e->old becomes that in `to`, which is the same or any, with the
  * handle and parent that `e` says. Its parent loses it and e->node.parent, which
- * may be the same, gets it, in the same place of its list then or in that of
- * `old`, which goes. All of that happens. */
+ * may be the same, gets it, for `old` if that is not 0. All of that happens. */
 void fp_bon_move_node(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to,
                       uint32_t old);
 /* Takes rows for such a record. */

@@ -24,22 +24,6 @@ void fp_bon_edit_begin(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t row)
     e->data_at = fp_bon_data_at(&e->old);
 }
 
-/* What becomes of the index'th address in the list, or comes behind the last; 0:
- * nothing. So it is with one of no child: it could become one. */
-static uint32_t kid_of(struct fp_bon *fs, const struct fp_bon_edit *e,
-                       uint32_t index)
-{
-    struct fp_bon_node kid;
-    uint32_t row;
-
-    if (index == e->old.kids)
-        return e->swap == 0 ? e->put : 0;
-    row = fp_bon_kid_at(fs, &e->old, index, &kid);
-    if (row == e->swap)
-        return e->put;
-    return row == e->drop || row == e->put ? 0 : kid.row;
-}
-
 /* Listings skip nothing for the index'th child, which goes. */
 static void step_back(struct fp_bon *fs, uint32_t dir, uint32_t index)
 {
@@ -49,21 +33,28 @@ static void step_back(struct fp_bon *fs, uint32_t dir, uint32_t index)
 }
 
 /* The addresses of the children as they will be: added to the record, or only
- * counted. */
+ * counted. One of no child goes: it could become one. */
 static void list_kids(struct fp_bon *fs, struct fp_bon_edit *e, bool adds)
 {
-    uint32_t count = 0;
+    uint32_t count = 0, put = e->put;
 
     for (uint32_t i = 0; i <= e->old.kids; i++) {
-        uint32_t row = kid_of(fs, e, i);
+        struct fp_bon_node kid;
+        uint32_t row = fp_bon_kid_at(fs, &e->old, i, &kid);
         uint8_t addr[4];
 
-        fp_bon_put_addr(fs, addr, row);
-        if (row != 0)
-            count++;
-        else if (!adds)
-            step_back(fs, e->old.row, count);
-        if (row != 0 && adds)
+        if (i == e->old.kids || row == e->out || row == e->also) {
+            kid.row = put;
+            put = 0;
+        }
+        if (kid.row == 0) {
+            if (!adds)
+                step_back(fs, e->old.row, count);
+            continue;
+        }
+        count++;
+        fp_bon_put_addr(fs, addr, kid.row);
+        if (adds)
             fp_bon_add(fs, &fs->record, addr, sizeof addr);
     }
     if (count > FP_BON_KIDS_MAX)
@@ -113,31 +104,29 @@ bool fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to,
     return has_told;
 }
 
-static void relink(struct fp_bon *fs, uint32_t dir, uint32_t swap,
-                   uint32_t drop, uint32_t put_row)
+/* The directory of e->old, or that it comes to, gets a new list. */
+static void relink(struct fp_bon *fs, const struct fp_bon_edit *moved,
+                   uint32_t dir, uint32_t old, uint32_t put)
 {
     struct fp_bon_edit e;
 
     fp_bon_edit_begin(fs, &e, dir);
-    e.swap = swap;
-    e.drop = drop;
-    e.put = put_row;
+    e.out = moved->old.row;
+    e.also = old;
+    e.put = put;
     fp_bon_edit(fs, &e, dir);
 }
 
 void fp_bon_move_node(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to,
                       uint32_t old)
 {
-    uint32_t from = e->old.row, left = e->old.parent, index = 0;
+    uint32_t from = e->old.row, index = 0;
     struct fp_bon_node kid;
 
     fp_bon_edit(fs, e, to);
-    if (left == e->node.parent) {
-        relink(fs, left, from, old, to);
-    } else {
-        relink(fs, e->node.parent, old, 0, to);
-        relink(fs, left, 0, from, 0);
-    }
+    relink(fs, e, e->node.parent, old, to);
+    if (e->old.parent != e->node.parent)
+        relink(fs, e, e->old.parent, old, 0);
     while (to != from && fp_bon_kid(fs, &e->old, &index, &kid)) {
         fp_bon_get_row(fs, kid.row);
         fp_bon_put_addr(fs, fs->row + 3, to);

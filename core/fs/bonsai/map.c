@@ -24,48 +24,45 @@ static uint32_t take_node(struct fp_bon *fs, uint32_t row,
 
 /* Takes the node's rows, and remembers its children. A row that is listed is
  * not free even if nothing is there: what is written there would be a child at
- * once. */
-static void visit(struct fp_bon *fs, uint32_t row)
+ * once. Nothing is found twice, as what counts as a child names its parent.
+ * Where to look on. */
+static uint32_t visit(struct fp_bon *fs, uint32_t row)
 {
     struct fp_bon_node node, kid;
-    uint32_t end = take_node(fs, row, &node);
+    uint32_t end = take_node(fs, row, &node), next = row;
 
+    fs->map[row] ^= FP_BON_FOUND;
     if (end == 0)
-        return;
+        return row;
     fs->map[row] |= FP_BON_BEGUN;
     if (end > fs->last)
         fs->last = end;
     for (uint32_t i = 0; i < node.kids; i++) {
-        uint32_t kid_row = fp_bon_kid_at(fs, &node, i, &kid);
-
-        fs->map[kid_row] |=
-            kid.row != 0 ? FP_BON_USED | FP_BON_FOUND : FP_BON_USED;
+        fs->map[fp_bon_kid_at(fs, &node, i, &kid)] |= FP_BON_USED;
+        if (kid.row == 0)
+            continue;
+        fs->map[kid.row] |= FP_BON_FOUND;
+        if (kid.row < next)
+            next = kid.row;
     }
+    return next;
 }
 
 /* The rows of the System File and the root are theirs, whatever they hold. */
 static void walk(struct fp_bon *fs)
 {
-    bool has_more = true;
+    uint32_t row;
 
-    for (uint32_t row = 0; row < fs->rows; row++)
+    for (row = 0; row < fs->rows; row++)
         fs->map[row] = fs->map[row] & FP_BON_USED ? FP_BON_WAS : 0;
     fs->last = fp_bon_take(fs, 0, FP_BON_ROOT + 1);
     fs->map[FP_BON_ROOT] |= FP_BON_FOUND;
-    while (has_more) {
-        has_more = false;
-        for (uint32_t row = FP_BON_ROOT; row < fs->rows; row++) {
-            if (!(fs->map[row] & FP_BON_FOUND))
-                continue;
-            fs->map[row] ^= FP_BON_FOUND;
-            if (!(fs->map[row] & FP_BON_BEGUN))
-                visit(fs, row);
-            has_more = true;
-        }
-    }
+    for (row = FP_BON_ROOT; row < fs->rows;)
+        row = fs->map[row] & FP_BON_FOUND ? visit(fs, row) : row + 1;
 }
 
-/* What is open stays where it is, also when it is in the tree no more. */
+/* What is open stays where it is, also when it is in the tree no more. What is
+ * not being written is as long as flash says. */
 static void take_files(struct fp_bon *fs)
 {
     for (uint32_t i = 0; i < fs->max_files; i++) {
@@ -78,9 +75,8 @@ static void take_files(struct fp_bon *fs)
         fp_bon_take(fs, f->shadow, f->shadow_rows);
         if (f->node != 0 && !fs->err && !(fs->map[f->node] & FP_BON_BEGUN))
             f->is_gone = true;
-        if (f->is_gone)
-            take_node(fs, f->node, &node);
-        fp_bon_settle(fs, fs->files[i]);
+        if (take_node(fs, f->node, &node) != 0 && !f->is_dirty)
+            fs->files[i]->size = node.data_size;
     }
 }
 
