@@ -112,7 +112,7 @@ struct fp_bon {
     uint32_t start; /* of the partition, as an address of the MCU */
     uint32_t rows;
     uint32_t last; /* row behind the last record */
-    uint32_t free; /* rows, when fp_bon_run() looked last */
+    uint32_t free; /* rows, as the map says */
     uint32_t max_files, path_size;
     struct fp_bon_dir *dirs;
     struct fp_file **files;
@@ -298,11 +298,9 @@ int fp_bon_step_ro(struct fp_mount *mnt, struct fp_step *step);
 /* --- the writing half --- */
 
 /* rows.c */
-/* The first run of `want` free rows, or the longest; takes none, and counts
- * fs->free. */
-uint32_t fp_bon_run(struct fp_bon *fs, uint32_t want, uint32_t *row);
-/* Takes the first `count` rows of such a run, so that fewer than `keep` do not
- * stay free. FP_ERR_NOSPC; after an error it is 0. */
+/* Takes the first `count` rows of the first run of `want` free ones, or of the
+ * longest, so that fewer than `keep` do not stay free. FP_ERR_NOSPC; after an
+ * error it is 0. */
 uint32_t fp_bon_alloc(struct fp_bon *fs, uint32_t want, uint32_t count,
                       uint32_t keep);
 void fp_bon_erase(struct fp_bon *fs, uint32_t row);
@@ -339,7 +337,7 @@ void fp_bon_move_node(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to,
 /* Takes rows for such a record. */
 uint32_t fp_bon_alloc_node(struct fp_bon *fs, const struct fp_bon_node *node);
 /* Makes room for `more` bytes where the record is. True: another one was moved
- * away for that, rows that the caller knows may not be right. */
+ * away for that, or that failed; rows that the caller knows may not be right. */
 bool fp_bon_room(struct fp_bon *fs, const struct fp_bon_node *node,
                  uint32_t more);
 /* Whatever is open at row `from`, or of the files only those with unsynced

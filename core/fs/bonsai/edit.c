@@ -170,21 +170,20 @@ static void evict(struct fp_bon *fs, uint32_t row)
 bool fp_bon_room(struct fp_bon *fs, const struct fp_bon_node *node,
                  uint32_t more)
 {
-    uint32_t size = fp_bon_size(node), blocked = 0;
-    uint32_t row = node->row + fp_bon_rows(size);
+    uint32_t size = fp_bon_size(node);
+    uint32_t row = node->row + fp_bon_rows(size), blocked = row;
     uint32_t end = node->row + fp_bon_rows(size + more);
 
     if (end > fp_bon_head(fs))
         fp_bon_fail(fs, FP_ERR_NOSPC);
-    /* Nobody takes what it grows into. */
-    for (; row < end && !fs->err; row++) {
-        if (fs->map[row] & FP_BON_USED && blocked == 0)
-            blocked = row;
-        fs->map[row] |= FP_BON_USED;
-    }
-    if (fs->err || blocked == 0)
+    if (fs->err || row >= end)
+        return false;
+    while (blocked < end && !(fs->map[blocked] & FP_BON_USED))
+        blocked++;
+    fp_bon_take(fs, row, end - row); /* nobody else is to */
+    if (blocked == end)
         return false;
     evict(fs, blocked);
     fs->err = fp_bon_end(fs);
-    return !fs->err;
+    return true;
 }

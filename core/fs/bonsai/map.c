@@ -8,8 +8,11 @@
 
 uint32_t fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count)
 {
-    while (count-- > 0)
-        fs->map[row++] |= FP_BON_USED;
+    for (; count > 0; count--, row++) {
+        if (!(fs->map[row] & FP_BON_USED))
+            fs->free--;
+        fs->map[row] |= FP_BON_USED;
+    }
     return row;
 }
 
@@ -38,7 +41,7 @@ static uint32_t visit(struct fp_bon *fs, uint32_t row)
     if (end > fs->last)
         fs->last = end;
     for (uint32_t i = 0; i < node.kids; i++) {
-        fs->map[fp_bon_kid_at(fs, &node, i, &kid)] |= FP_BON_USED;
+        fp_bon_take(fs, fp_bon_kid_at(fs, &node, i, &kid), 1);
         if (kid.row == 0)
             continue;
         fs->map[kid.row] |= FP_BON_FOUND;
@@ -55,6 +58,7 @@ static void walk(struct fp_bon *fs)
 
     for (row = 0; row < fs->rows; row++)
         fs->map[row] = fs->map[row] & FP_BON_USED ? FP_BON_WAS : 0;
+    fs->free = fp_bon_head(fs);
     fs->last = fp_bon_take(fs, 0, FP_BON_ROOT + 1);
     fs->map[FP_BON_ROOT] |= FP_BON_FOUND;
     for (row = FP_BON_ROOT; row < fs->rows;)
@@ -95,7 +99,6 @@ int fp_bon_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     struct fp_bon *fs = fp_bon_of(mnt);
 
     fp_bon_map(fs);
-    (void)fp_bon_run(fs, 0, NULL);
     st->block_size = FP_BON_ROW;
     st->block_count = fs->rows;
     st->blocks_used = fs->rows - 1 - fs->free;

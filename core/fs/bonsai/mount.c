@@ -9,9 +9,8 @@ static const uint8_t system_file[] = "\x0b\x04\0\0\0\0\0\0system_file";
 
 bool fp_bon_can_write(const struct fp_bdev *dev)
 {
-    return dev->flags & FP_BDEV_ERASED_FF &&
-           FP_BON_ROW % dev->block_size == 0 &&
-           FP_BON_ROW % dev->prog_size == 0;
+    /* Programs are as large as a block at most. */
+    return dev->flags & FP_BDEV_ERASED_FF && FP_BON_ROW % dev->block_size == 0;
 }
 
 static uint32_t path_size_of(const struct fp_fs_config *cfg)

@@ -35,7 +35,6 @@ void fp_bon_grow(struct fp_bon *fs, struct fp_bon_file *f, uint32_t count)
         /* Row 0, where it has none, is not free. */
         uint32_t next = f->shadow + f->shadow_rows;
 
-        (void)fp_bon_run(fs, 0, NULL);
         if (next < fp_bon_head(fs) && fs->free > FP_BON_KEEP &&
             !(fs->map[next] & FP_BON_USED)) {
             fp_bon_take(fs, next, 1);
