@@ -703,9 +703,9 @@ static void formats_where_a_row_can_be_erased(void **state)
 
 /* --- broken images --- */
 
-/* An address of an erased row, as the original leaves them, goes when the list
- * that has it changes; what is behind it in the list stays. */
-static void addresses_of_nothing_are_dropped(void **state)
+/* An address of nothing goes when the list that has it changes; what is behind
+ * it in the list stays. */
+static void an_address_is_dropped(uint32_t addr)
 {
     static const struct small_step steps[] = {
         { SMALL_PUT, "/config/new", "", 5, 1 },
@@ -717,22 +717,31 @@ static void addresses_of_nothing_are_dropped(void **state)
     uint8_t *config = v.mem + 2 * 256;
     uint8_t kids = config[7];
 
-    (void)state;
-    fp_put_le32(config + 8 + 6, 0x1d000 + 40 * 256); /* its first: nothing */
+    fp_put_le32(config + 8 + 6, addr); /* its first */
     assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
     small_list(&v.mnt, before);
     small_is_quiet = true;
     assert_true(small_check(&v.mnt).errors > 0);
     small_is_quiet = false;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         assert_int_equal(small_do(&kind, &v.mnt, &steps[i]), FP_OK);
-    assert_int_equal(small_check(&v.mnt).errors, 0);
-    assert_int_equal(config[7], kids - 1);
+        assert_int_equal(small_check(&v.mnt).errors, 0);
+        assert_int_equal(config[7], kids - i);
+    }
     small_list(&v.mnt, after);
     assert_string_equal(after, before);
     small_unmount(&v);
     json_decref(manifest);
     small_free(&v);
+}
+
+/* That of an erased row, as the original leaves them, and what is none. */
+static void addresses_of_nothing_are_dropped(void **state)
+{
+    (void)state;
+    an_address_is_dropped(0x1d000 + 40 * 256);
+    an_address_is_dropped(0x1d001);
+    an_address_is_dropped(UINT32_MAX);
 }
 
 /* What is listed of a volume whose power failed in the nth write of a step;

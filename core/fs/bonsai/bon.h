@@ -58,16 +58,18 @@ struct fp_bon_file {
     uint8_t handle_size;
     bool is_own_data; /* of a directory: its ".data" */
     bool is_dirty;    /* the content is the shadow's */
-    bool is_buf_dirty;
-    bool is_gone;    /* removed or replaced */
+    bool is_in_place; /* what is written goes there through the journal */
+    bool is_gone;     /* removed or replaced */
     bool is_stale;   /* a write failed: what was to be published is not there */
     uint32_t node;   /* what it was opened on or last became; 0: new */
     uint32_t expect; /* the size that was reserved, or the last */
     uint32_t shadow; /* rows of the record being written; 0: none yet */
-    uint32_t shadow_rows, shadow_done; /* taken; programmed at least once */
-    uint32_t cached;                   /* which of them is in buf, or NOTHING */
-    uint32_t parent; /* of the record being written, as far as known */
-    uint8_t *buf;    /* a row, then the path of what has no node */
+    uint32_t shadow_rows; /* that are taken for it */
+    uint32_t cached;      /* which of them is in buf, or NOTHING */
+    uint32_t at;          /* where in the record the next byte belongs */
+    uint32_t from;        /* where on flash it comes from; 0: it is a zero */
+    uint32_t parent;      /* of the record being written, as far as known */
+    uint8_t *buf;         /* a row, then the path of what has no node */
 };
 
 #define FP_BON_NOTHING UINT32_MAX
@@ -85,15 +87,15 @@ struct fp_bon_edit {
     struct fp_bon_node node; /* its head as it will be, but for the children */
     const uint8_t *handle;   /* NULL: that of old */
     uint32_t data_at;        /* bytes from the start of the partition */
-    /* Of its children, `swap` becomes `put`, or that comes at the end, and
-     * `drop` goes; 0 is none. */
-    uint32_t swap, drop, put;
+    /* Of its children these go, and `put` comes in the place of the first of
+     * them, or at the end; 0 is none. */
+    uint32_t out, also, put;
 };
 
 /* Where a path leads. */
 struct fp_bon_place {
     bool is_own_data;          /* of `node` */
-    struct fp_bon_node node;   /* what is there */
+    struct fp_bon_node node;   /* what is there; its row is 0: nothing */
     struct fp_bon_node parent; /* whose child or data it is, or would be; or
                                 * the last that is there */
     const char *rest;          /* components that are missing, from a name */
@@ -103,7 +105,6 @@ struct fp_bon {
     bool is_raw;
     bool is_mapped; /* the map is right */
     bool has_changed;
-    bool is_in_place; /* the record that is composed */
     uint8_t handle_size;
     uint8_t moves; /* of the step that is being made */
     int err;       /* the first of the operation */
@@ -111,15 +112,13 @@ struct fp_bon {
     uint32_t start; /* of the partition, as an address of the MCU */
     uint32_t rows;
     uint32_t last; /* row behind the last record */
-    uint32_t free; /* rows, when fp_bon_run() looked last */
-    /* Of a record that is composed: where its next byte belongs, and its
-     * first row. */
-    uint32_t at, to;
+    uint32_t free; /* rows, as the map says */
     uint32_t max_files, path_size;
     struct fp_bon_dir *dirs;
     struct fp_file **files;
     uint8_t *bufs;
-    uint8_t *map; /* of each row: FP_BON_USED.. */
+    struct fp_bon_file record; /* the one that is composed */
+    uint8_t *map;              /* of each row: FP_BON_USED.. */
     /* To what lies behind: Thumb has no short way to large offsets. */
     uint8_t *journal; /* its head, as it is on flash or will be; without a
                        * count there is none */
@@ -184,17 +183,22 @@ static inline uint8_t *fp_bon_move(const struct fp_bon *fs, uint32_t index)
 
 static inline uint32_t fp_bon_target(const struct fp_bon *fs, uint32_t index)
 {
-    return fp_get_le32(fp_bon_move(fs, index)) & 0xffff;
+    return fp_get_le16(fp_bon_move(fs, index));
 }
 
 static inline uint32_t fp_bon_source(const struct fp_bon *fs, uint32_t index)
 {
-    return fp_get_le32(fp_bon_move(fs, index)) >> 16;
+    return fp_get_le16(fp_bon_move(fs, index) + 2);
 }
 
 /* --- node.c --- */
 
-void fp_bon_fail(struct fp_bon *fs, int err);
+void fp_bon_fail_with(struct fp_bon *fs, int minus_err);
+/* An error of the operation: Thumb loads small numbers that are not negative. */
+static inline void fp_bon_fail(struct fp_bon *fs, int err)
+{
+    fp_bon_fail_with(fs, -err);
+}
 /* How the operation went. */
 int fp_bon_result(struct fp_bon *fs);
 /* What lies `off` bytes from the start, whatever a journal says. */
@@ -212,7 +216,7 @@ bool fp_bon_load(struct fp_bon *fs, uint32_t row, struct fp_bon_node *node);
 uint32_t fp_bon_kid_at(struct fp_bon *fs, const struct fp_bon_node *node,
                        uint32_t index, struct fp_bon_node *kid);
 /* The next child of those, from the index'th on; *index becomes that behind
- * it. */
+ * it. No more: kid->row is 0. */
 bool fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
                 uint32_t *index, struct fp_bon_node *kid);
 bool fp_bon_has_kids(struct fp_bon *fs, const struct fp_bon_node *node);
@@ -280,8 +284,6 @@ int fp_bon_closedir(struct fp_dir *dir);
 /* What is at `place` is open. */
 void fp_bon_claim(struct fp_bon *fs, struct fp_file *file,
                   const struct fp_bon_place *place);
-/* What is not being written is as long as flash says. */
-void fp_bon_settle(struct fp_bon *fs, struct fp_file *file);
 int fp_bon_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
                    uint32_t flags);
 int32_t fp_bon_read_ro(struct fp_file *file, void *buf, uint32_t size);
@@ -296,11 +298,9 @@ int fp_bon_step_ro(struct fp_mount *mnt, struct fp_step *step);
 /* --- the writing half --- */
 
 /* rows.c */
-/* The first run of `want` free rows, or the longest; takes none, and counts
- * fs->free. */
-uint32_t fp_bon_run(struct fp_bon *fs, uint32_t want, uint32_t *row);
-/* Takes the first `count` rows of such a run, so that fewer than `keep` do not
- * stay free. FP_ERR_NOSPC; after an error it is 0. */
+/* Takes the first `count` rows of the first run of `want` free ones, or of the
+ * longest, so that fewer than `keep` do not stay free. FP_ERR_NOSPC; after an
+ * error it is 0. */
 uint32_t fp_bon_alloc(struct fp_bon *fs, uint32_t want, uint32_t count,
                       uint32_t keep);
 void fp_bon_erase(struct fp_bon *fs, uint32_t row);
@@ -325,22 +325,19 @@ void fp_bon_commit(struct fp_bon *fs);
 /* edit.c */
 /* The row's address. */
 void fp_bon_put_addr(const struct fp_bon *fs, uint8_t *at, uint32_t row);
-void fp_bon_put_head(const struct fp_bon *fs, uint8_t head[FP_BON_HEAD],
-                     const struct fp_bon_node *n);
 /* Takes up the record in `row`, as it is. */
 void fp_bon_edit_begin(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t row);
 /* Writes the record to rows of its own; or where it is, through the journal. */
 void fp_bon_edit(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to);
 /* The node e->old becomes that in `to`, which is the same or any, with the
  * handle and parent that `e` says. Its parent loses it and e->node.parent, which
- * may be the same, gets it, in the same place of its list then or in that of
- * `old`, which goes. All of that happens. */
+ * may be the same, gets it, for `old` if that is not 0. All of that happens. */
 void fp_bon_move_node(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to,
                       uint32_t old);
 /* Takes rows for such a record. */
 uint32_t fp_bon_alloc_node(struct fp_bon *fs, const struct fp_bon_node *node);
 /* Makes room for `more` bytes where the record is. True: another one was moved
- * away for that, rows that the caller knows may not be right. */
+ * away for that, or that failed; rows that the caller knows may not be right. */
 bool fp_bon_room(struct fp_bon *fs, const struct fp_bon_node *node,
                  uint32_t more);
 /* Whatever is open at row `from`, or of the files only those with unsynced
@@ -348,22 +345,28 @@ bool fp_bon_room(struct fp_bon *fs, const struct fp_bon_node *node,
 bool fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to,
                        bool only_written);
 
-/* shadow.c: the record of a file being written, in rows of its own */
-/* Begins it, empty: its handle is fs->handle. */
-void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_file *file);
-/* Begins it with what the file has. */
-void fp_bon_shadow_copy(struct fp_bon *fs, struct fp_file *file);
-/* What lies behind the data in its last row becomes zeros. */
-void fp_bon_shadow_trim(struct fp_bon *fs, struct fp_file *file);
-/* Its data from `off` on, to `to`, or from `from`, or zeros; the handle and the
- * head lie below 0. */
-void fp_bon_shadow(struct fp_bon *fs, struct fp_file *file, uint32_t off,
-                   uint32_t size, const uint8_t *from, uint8_t *to);
+/* shadow.c: records that are being written */
+/* It has at least `count` rows. */
+void fp_bon_grow(struct fp_bon *fs, struct fp_bon_file *f, uint32_t count);
+/* The next bytes of the record, f->at: from[0..size), or if that is NULL what
+ * lies at f->from. */
+void fp_bon_add(struct fp_bon *fs, struct fp_bon_file *f, const uint8_t *from,
+                uint32_t size);
+/* What follows in the row becomes zeros. */
+void fp_bon_pad(struct fp_bon *fs, struct fp_bon_file *f);
+void fp_bon_put_head(struct fp_bon *fs, struct fp_bon_file *f,
+                     const struct fp_bon_node *n);
+/* All of it lies on flash; what does already is not written again. */
+void fp_bon_flush(struct fp_bon *fs, struct fp_bon_file *f);
+/* To where `count` rows are free, which become its. */
+void fp_bon_shadow_move(struct fp_bon *fs, struct fp_bon_file *f,
+                        uint32_t count);
+/* Begins that of a file: its handle and its data as far as file->size, from
+ * memory, or NULL: as the file has them. */
+void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_file *file,
+                         const uint8_t *handle);
 /* Its head becomes right, and all of it lies on flash. */
 void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file);
-/* To where `count` rows are free, which become its. */
-void fp_bon_shadow_move(struct fp_bon *fs, struct fp_file *file,
-                        uint32_t count);
 void fp_bon_shadow_drop(struct fp_bon_file *f);
 
 /* write.c */

@@ -43,9 +43,6 @@
  * - A handle follows its file when that is renamed; one of ".data" follows
  *   its directory. A file that has unsynced writes cannot be renamed, nor a
  *   directory whose ".data" has some: FP_ERR_BUSY.
- * - A read of a handle with unsynced writes may write: memory holds one row of
- *   them, which goes to flash when another is read. So a read may fail as a
- *   write does, with FP_ERR_NOSPC or an error of the medium.
  * - A handle whose write or truncate fails has again what it had at its last
  *   sync; a new or staged file is FP_ERR_STALE until it is closed, and so is
  *   any of which a sync or commit failed on the medium: it may have happened.

@@ -54,7 +54,6 @@ int fp_bon_readdir(struct fp_dir *dir, struct fp_dirent *entry)
         return fp_bon_readdir_raw(fs, d, entry);
     if (!fp_bon_load(fs, d->node, &node))
         return fp_bon_result(fs);
-    entry->st.type = FP_TYPE_FILE;
     if (!d->has_told_data && node.data_size > 0) {
         d->has_told_data = true;
         memcpy(entry->name, ".data", 6);

@@ -16,72 +16,12 @@ void fp_bon_put_addr(const struct fp_bon *fs, uint8_t *at, uint32_t row)
     fp_put_le32(at, fp_bon_addr(fs, row));
 }
 
-void fp_bon_put_head(const struct fp_bon *fs, uint8_t head[FP_BON_HEAD],
-                     const struct fp_bon_node *n)
-{
-    head[0] = n->handle_size;
-    fp_put_le16(head + 1, (uint16_t)n->data_size);
-    fp_bon_put_addr(fs, head + 3, n->parent);
-    head[7] = n->kids;
-}
-
 void fp_bon_edit_begin(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t row)
 {
     memset(e, 0, sizeof *e);
     fp_bon_load(fs, row, &e->old);
     e->node = e->old;
     e->data_at = fp_bon_data_at(&e->old);
-}
-
-/* The row of the record that is composed is full, or its last. */
-static void put(struct fp_bon *fs)
-{
-    uint32_t row = fs->to + (fs->at - 1) / FP_BON_ROW;
-
-    if (!fs->is_in_place)
-        fp_bon_put_row(fs, row, fs->row);
-    else
-        fp_bon_journal(fs, row);
-    memset(fs->row, 0, FP_BON_ROW);
-}
-
-/* The next bytes of the record: buf, or what lies at `off`. */
-static void add(struct fp_bon *fs, const uint8_t *buf, uint32_t off,
-                uint32_t size)
-{
-    while (size > 0) {
-        uint32_t at = fs->at % FP_BON_ROW, n = FP_BON_ROW - at;
-
-        if (n > size)
-            n = size;
-        if (buf == NULL) {
-            fp_bon_read(fs, off, fs->row + at, n);
-            off += n;
-        } else {
-            memcpy(fs->row + at, buf, n);
-            buf += n;
-        }
-        size -= n;
-        fs->at += n;
-        if (at + n == FP_BON_ROW)
-            put(fs);
-    }
-}
-
-/* What becomes of the index'th address in the list, or comes behind the last; 0:
- * nothing. So it is with one of no child: it could become one. */
-static uint32_t kid_of(struct fp_bon *fs, const struct fp_bon_edit *e,
-                       uint32_t index)
-{
-    struct fp_bon_node kid;
-    uint32_t row;
-
-    if (index == e->old.kids)
-        return e->swap == 0 ? e->put : 0;
-    row = fp_bon_kid_at(fs, &e->old, index, &kid);
-    if (row == e->swap)
-        return e->put;
-    return row == e->drop || row == e->put ? 0 : kid.row;
 }
 
 /* Listings skip nothing for the index'th child, which goes. */
@@ -93,22 +33,29 @@ static void step_back(struct fp_bon *fs, uint32_t dir, uint32_t index)
 }
 
 /* The addresses of the children as they will be: added to the record, or only
- * counted. */
+ * counted. One of no child goes: it could become one. */
 static void list_kids(struct fp_bon *fs, struct fp_bon_edit *e, bool adds)
 {
-    uint32_t count = 0;
+    uint32_t count = 0, put = e->put;
 
     for (uint32_t i = 0; i <= e->old.kids; i++) {
-        uint32_t row = kid_of(fs, e, i);
+        struct fp_bon_node kid;
+        uint32_t row = fp_bon_kid_at(fs, &e->old, i, &kid);
         uint8_t addr[4];
 
-        fp_bon_put_addr(fs, addr, row);
-        if (row != 0)
-            count++;
-        else if (!adds)
-            step_back(fs, e->old.row, count);
-        if (row != 0 && adds)
-            add(fs, addr, 0, sizeof addr);
+        if (i == e->old.kids || row == e->out || row == e->also) {
+            kid.row = put;
+            put = 0;
+        }
+        if (kid.row == 0) {
+            if (!adds)
+                step_back(fs, e->old.row, count);
+            continue;
+        }
+        count++;
+        fp_bon_put_addr(fs, addr, kid.row);
+        if (adds)
+            fp_bon_add(fs, &fs->record, addr, sizeof addr);
     }
     if (count > FP_BON_KIDS_MAX)
         fp_bon_fail(fs, FP_ERR_NOSPC);
@@ -117,17 +64,22 @@ static void list_kids(struct fp_bon *fs, struct fp_bon_edit *e, bool adds)
 
 void fp_bon_edit(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to)
 {
+    struct fp_bon_file *f = &fs->record;
+
+    f->buf = fs->row;
+    f->shadow = to;
+    f->shadow_rows = FP_BON_ROWS_MAX;
+    f->cached = FP_BON_NOTHING;
+    f->is_in_place = to == e->old.row;
     list_kids(fs, e, false);
-    fs->to = to;
-    fs->is_in_place = to == e->old.row;
-    memset(fs->row, 0, FP_BON_ROW);
-    fp_bon_put_head(fs, fs->row, &e->node);
-    fs->at = FP_BON_HEAD;
-    add(fs, e->handle, fp_bon_handle_at(&e->old), e->node.handle_size);
-    add(fs, NULL, e->data_at, e->node.data_size);
+    fp_bon_put_head(fs, f, &e->node);
+    f->from = fp_bon_handle_at(&e->old);
+    fp_bon_add(fs, f, e->handle, e->node.handle_size);
+    f->from = e->data_at;
+    fp_bon_add(fs, f, NULL, e->node.data_size);
     list_kids(fs, e, true);
-    if (fs->at % FP_BON_ROW != 0)
-        put(fs);
+    fp_bon_pad(fs, f);
+    fp_bon_flush(fs, f);
 }
 
 bool fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to,
@@ -152,31 +104,29 @@ bool fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to,
     return has_told;
 }
 
-static void relink(struct fp_bon *fs, uint32_t dir, uint32_t swap,
-                   uint32_t drop, uint32_t put_row)
+/* The directory of e->old, or that it comes to, gets a new list. */
+static void relink(struct fp_bon *fs, const struct fp_bon_edit *moved,
+                   uint32_t dir, uint32_t old, uint32_t put)
 {
     struct fp_bon_edit e;
 
     fp_bon_edit_begin(fs, &e, dir);
-    e.swap = swap;
-    e.drop = drop;
-    e.put = put_row;
+    e.out = moved->old.row;
+    e.also = old;
+    e.put = put;
     fp_bon_edit(fs, &e, dir);
 }
 
 void fp_bon_move_node(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to,
                       uint32_t old)
 {
-    uint32_t from = e->old.row, left = e->old.parent, index = 0;
+    uint32_t from = e->old.row, index = 0;
     struct fp_bon_node kid;
 
     fp_bon_edit(fs, e, to);
-    if (left == e->node.parent) {
-        relink(fs, left, from, old, to);
-    } else {
-        relink(fs, e->node.parent, old, 0, to);
-        relink(fs, left, 0, from, 0);
-    }
+    relink(fs, e, e->node.parent, old, to);
+    if (e->old.parent != e->node.parent)
+        relink(fs, e, e->old.parent, old, 0);
     while (to != from && fp_bon_kid(fs, &e->old, &index, &kid)) {
         fp_bon_get_row(fs, kid.row);
         fp_bon_put_addr(fs, fs->row + 3, to);
@@ -208,7 +158,8 @@ static void evict(struct fp_bon *fs, uint32_t row)
         struct fp_file *file = fs->files[i];
 
         if (file != NULL && fp_bon_file_of(file)->shadow == row) {
-            fp_bon_shadow_move(fs, file, fp_bon_file_of(file)->shadow_rows);
+            fp_bon_shadow_move(fs, fp_bon_file_of(file),
+                               fp_bon_file_of(file)->shadow_rows);
             return;
         }
     }
@@ -219,21 +170,20 @@ static void evict(struct fp_bon *fs, uint32_t row)
 bool fp_bon_room(struct fp_bon *fs, const struct fp_bon_node *node,
                  uint32_t more)
 {
-    uint32_t size = fp_bon_size(node), blocked = 0;
-    uint32_t row = node->row + fp_bon_rows(size);
+    uint32_t size = fp_bon_size(node);
+    uint32_t row = node->row + fp_bon_rows(size), blocked = row;
     uint32_t end = node->row + fp_bon_rows(size + more);
 
     if (end > fp_bon_head(fs))
         fp_bon_fail(fs, FP_ERR_NOSPC);
-    /* Nobody takes what it grows into. */
-    for (; row < end && !fs->err; row++) {
-        if (fs->map[row] & FP_BON_USED && blocked == 0)
-            blocked = row;
-        fs->map[row] |= FP_BON_USED;
-    }
-    if (fs->err || blocked == 0)
+    if (fs->err || row >= end)
+        return false;
+    while (blocked < end && !(fs->map[blocked] & FP_BON_USED))
+        blocked++;
+    fp_bon_take(fs, row, end - row); /* nobody else is to */
+    if (blocked == end)
         return false;
     evict(fs, blocked);
     fs->err = fp_bon_end(fs);
-    return !fs->err;
+    return true;
 }

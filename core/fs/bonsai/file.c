@@ -35,15 +35,6 @@ int fp_bon_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
     return fp_bon_result(fs);
 }
 
-void fp_bon_settle(struct fp_bon *fs, struct fp_file *file)
-{
-    const struct fp_bon_file *f = fp_bon_file_of(file);
-    struct fp_bon_node node;
-
-    if (!f->is_dirty && fp_bon_load(fs, f->node, &node))
-        file->size = node.data_size;
-}
-
 int32_t fp_bon_read_ro(struct fp_file *file, void *buf, uint32_t size)
 {
     struct fp_bon *fs = fp_bon_of(file->mnt);

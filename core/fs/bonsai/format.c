@@ -31,6 +31,7 @@ int fp_bon_format(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws,
     if (!fp_bon_can_write(dev))
         return FP_ERR_NOTSUP;
     fp_bon_setup(dev, cfg, ws);
+    fs->start = fp_fs_option(cfg->options, "start", 0);
     if (fs->start % FP_BON_ROW != 0)
         return FP_ERR_INVAL;
     for (uint32_t block = 0; block < dev->block_count; block++) {

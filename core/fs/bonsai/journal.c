@@ -24,9 +24,8 @@ static void apply(struct fp_bon *fs)
     fs->has_changed = true;
     if (!fp_bon_is_same(fs, fp_bon_head(fs), fs->journal))
         fp_bon_put_row(fs, fp_bon_head(fs), fs->journal);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++)
         fp_bon_copy_row(fs, fp_bon_source(fs, i), fp_bon_target(fs, i));
-    }
     fp_bon_erase(fs, fp_bon_head(fs));
     if (fs->err)
         return;
@@ -34,22 +33,14 @@ static void apply(struct fp_bon *fs)
     fs->err = fp_bdev_sync(fs->dev);
 }
 
-/* What a cut or an error left: its sources are in nobody's way, but are to be
- * blank. */
-static void recover(struct fp_bon *fs)
-{
-    uint32_t count = fs->journal[FP_BON_COUNT];
-
-    apply(fs);
-    while (count-- > 0)
-        fp_bon_erase(fs, fp_bon_source(fs, count));
-    fs->is_mapped = false;
-}
-
+/* What a cut or an error left is applied first. Its sources are in nobody's way,
+ * and erased when they are needed. */
 void fp_bon_begin(struct fp_bon *fs)
 {
-    if (fp_bon_is_committed(fs))
-        recover(fs);
+    if (fp_bon_is_committed(fs)) {
+        apply(fs);
+        fs->is_mapped = false;
+    }
     fp_bon_map(fs);
     /* The original put a file where the journal's head goes. */
     if (fs->map[fp_bon_head(fs)] & FP_BON_USED)

@@ -8,8 +8,11 @@
 
 uint32_t fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count)
 {
-    while (count-- > 0)
-        fs->map[row++] |= FP_BON_USED;
+    for (; count > 0; count--, row++) {
+        if (!(fs->map[row] & FP_BON_USED))
+            fs->free--;
+        fs->map[row] |= FP_BON_USED;
+    }
     return row;
 }
 
@@ -24,48 +27,46 @@ static uint32_t take_node(struct fp_bon *fs, uint32_t row,
 
 /* Takes the node's rows, and remembers its children. A row that is listed is
  * not free even if nothing is there: what is written there would be a child at
- * once. */
-static void visit(struct fp_bon *fs, uint32_t row)
+ * once. Nothing is found twice, as what counts as a child names its parent.
+ * Where to look on. */
+static uint32_t visit(struct fp_bon *fs, uint32_t row)
 {
     struct fp_bon_node node, kid;
-    uint32_t end = take_node(fs, row, &node);
+    uint32_t end = take_node(fs, row, &node), next = row;
 
+    fs->map[row] ^= FP_BON_FOUND;
     if (end == 0)
-        return;
+        return row;
     fs->map[row] |= FP_BON_BEGUN;
     if (end > fs->last)
         fs->last = end;
     for (uint32_t i = 0; i < node.kids; i++) {
-        uint32_t kid_row = fp_bon_kid_at(fs, &node, i, &kid);
-
-        fs->map[kid_row] |=
-            kid.row != 0 ? FP_BON_USED | FP_BON_FOUND : FP_BON_USED;
+        fp_bon_take(fs, fp_bon_kid_at(fs, &node, i, &kid), 1);
+        if (kid.row == 0)
+            continue;
+        fs->map[kid.row] |= FP_BON_FOUND;
+        if (kid.row < next)
+            next = kid.row;
     }
+    return next;
 }
 
 /* The rows of the System File and the root are theirs, whatever they hold. */
 static void walk(struct fp_bon *fs)
 {
-    bool has_more = true;
+    uint32_t row;
 
-    for (uint32_t row = 0; row < fs->rows; row++)
+    for (row = 0; row < fs->rows; row++)
         fs->map[row] = fs->map[row] & FP_BON_USED ? FP_BON_WAS : 0;
+    fs->free = fp_bon_head(fs);
     fs->last = fp_bon_take(fs, 0, FP_BON_ROOT + 1);
     fs->map[FP_BON_ROOT] |= FP_BON_FOUND;
-    while (has_more) {
-        has_more = false;
-        for (uint32_t row = FP_BON_ROOT; row < fs->rows; row++) {
-            if (!(fs->map[row] & FP_BON_FOUND))
-                continue;
-            fs->map[row] ^= FP_BON_FOUND;
-            if (!(fs->map[row] & FP_BON_BEGUN))
-                visit(fs, row);
-            has_more = true;
-        }
-    }
+    for (row = FP_BON_ROOT; row < fs->rows;)
+        row = fs->map[row] & FP_BON_FOUND ? visit(fs, row) : row + 1;
 }
 
-/* What is open stays where it is, also when it is in the tree no more. */
+/* What is open stays where it is, also when it is in the tree no more. What is
+ * not being written is as long as flash says. */
 static void take_files(struct fp_bon *fs)
 {
     for (uint32_t i = 0; i < fs->max_files; i++) {
@@ -78,9 +79,8 @@ static void take_files(struct fp_bon *fs)
         fp_bon_take(fs, f->shadow, f->shadow_rows);
         if (f->node != 0 && !fs->err && !(fs->map[f->node] & FP_BON_BEGUN))
             f->is_gone = true;
-        if (f->is_gone)
-            take_node(fs, f->node, &node);
-        fp_bon_settle(fs, fs->files[i]);
+        if (take_node(fs, f->node, &node) != 0 && !f->is_dirty)
+            fs->files[i]->size = node.data_size;
     }
 }
 
@@ -99,7 +99,6 @@ int fp_bon_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     struct fp_bon *fs = fp_bon_of(mnt);
 
     fp_bon_map(fs);
-    (void)fp_bon_run(fs, 0, NULL);
     st->block_size = FP_BON_ROW;
     st->block_count = fs->rows;
     st->blocks_used = fs->rows - 1 - fs->free;

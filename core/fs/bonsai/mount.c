@@ -9,9 +9,8 @@ static const uint8_t system_file[] = "\x0b\x04\0\0\0\0\0\0system_file";
 
 bool fp_bon_can_write(const struct fp_bdev *dev)
 {
-    return dev->flags & FP_BDEV_ERASED_FF &&
-           FP_BON_ROW % dev->block_size == 0 &&
-           FP_BON_ROW % dev->prog_size == 0;
+    /* Programs are as large as a block at most. */
+    return dev->flags & FP_BDEV_ERASED_FF && FP_BON_ROW % dev->block_size == 0;
 }
 
 static uint32_t path_size_of(const struct fp_fs_config *cfg)
@@ -51,7 +50,6 @@ void fp_bon_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws)
     fs->max_files = cfg->max_files;
     fs->path_size = path_size_of(cfg);
     fs->is_raw = fp_fs_option(cfg->options, "raw", 0);
-    fs->start = fp_fs_option(cfg->options, "start", 0);
 }
 
 /* The System File is there; the root, where there is one, agrees on `start`,
@@ -59,20 +57,19 @@ void fp_bon_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws)
 static void check_start(struct fp_bon *fs, const char *options)
 {
     uint8_t head[sizeof system_file - 1];
-    uint32_t start;
+    uint32_t start = 0;
 
     fp_bon_read(fs, 0, head, sizeof head);
     if (memcmp(head, system_file, sizeof head) != 0)
         fp_bon_fail(fs, FP_ERR_CORRUPT);
     fp_bon_read(fs, FP_BON_ROW, head, FP_BON_HEAD);
-    if (head[0] == FP_BON_NO_FILE)
-        return;
-    start = fp_get_le32(head + 3) - FP_BON_ROW;
-    if (fp_fs_option(options, "start", start) != start)
+    if (head[0] != FP_BON_NO_FILE)
+        start = fp_get_le32(head + 3) - FP_BON_ROW;
+    fs->start = fp_fs_option(options, "start", start);
+    if (head[0] != FP_BON_NO_FILE && fs->start != start)
         fp_bon_fail(fs, FP_ERR_INVAL);
     if (start % FP_BON_ROW != 0)
         fp_bon_fail(fs, FP_ERR_CORRUPT);
-    fs->start = start;
 }
 
 int fp_bon_mount(struct fp_mount *mnt)

@@ -20,15 +20,17 @@ static const char *escape_at(const char *at)
     return NULL;
 }
 
+/* Is it the name of a directory's own data, as long as that is in a path? */
+static bool is_data(const uint8_t *name, uint32_t size)
+{
+    return size == 5 && memcmp(name, ".data", 5) == 0;
+}
+
 bool fp_bon_component(struct fp_bon *fs, const char *path, const char **rest)
 {
+    const char *from = path;
     uint32_t size = 0;
 
-    if (!fs->is_raw && strncmp(path, ".data", 5) == 0 &&
-        (path[5] == '\0' || path[5] == '/')) {
-        *rest = path + 5;
-        return false;
-    }
     for (; *path != '\0' && *path != '/'; path++, size++) {
         const char *escape = fs->is_raw ? NULL : escape_at(path);
 
@@ -40,15 +42,14 @@ bool fp_bon_component(struct fp_bon *fs, const char *path, const char **rest)
     fs->handle_size = (uint8_t)size;
     if (size > FP_BON_NAME_MAX)
         fp_bon_fail(fs, FP_ERR_NAMETOOLONG);
-    return true;
+    return fs->is_raw || !is_data(fs->handle, (uint32_t)(path - from));
 }
 
 /* Reserved as a whole: ".", ".." and ".data", in a handle that begins
  * with a dot. */
 static bool is_reserved(const uint8_t *handle, uint32_t size)
 {
-    return size <= 2 ? handle[size - 1] == '.'
-                     : size == 5 && memcmp(handle, ".data", 5) == 0;
+    return size <= 2 ? handle[size - 1] == '.' : is_data(handle, size);
 }
 
 /* Byte `i` shows as itself. */

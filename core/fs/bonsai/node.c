@@ -8,10 +8,10 @@
 
 #include "core/digest/crc32.h"
 
-void fp_bon_fail(struct fp_bon *fs, int err)
+void fp_bon_fail_with(struct fp_bon *fs, int minus_err)
 {
     if (!fs->err)
-        fs->err = err;
+        fs->err = -minus_err;
 }
 
 int fp_bon_result(struct fp_bon *fs)
@@ -113,12 +113,10 @@ uint32_t fp_bon_kid_at(struct fp_bon *fs, const struct fp_bon_node *node,
 bool fp_bon_kid(struct fp_bon *fs, const struct fp_bon_node *node,
                 uint32_t *index, struct fp_bon_node *kid)
 {
-    while (*index < node->kids) {
+    kid->row = 0;
+    while (*index < node->kids && kid->row == 0)
         fp_bon_kid_at(fs, node, (*index)++, kid);
-        if (kid->row != 0)
-            return true;
-    }
-    return false;
+    return kid->row != 0;
 }
 
 bool fp_bon_has_kids(struct fp_bon *fs, const struct fp_bon_node *node)

@@ -42,36 +42,34 @@ static uint32_t make_parents(struct fp_bon *fs, const char *rest,
     return first;
 }
 
-static bool find(struct fp_bon *fs, struct fp_bon_file *f,
+static void find(struct fp_bon *fs, struct fp_bon_file *f,
                  struct fp_bon_place *place)
 {
-    if (f->node == 0)
-        return fp_bon_find(fs, (const char *)f->buf + FP_BON_ROW, true, place);
+    if (f->node == 0) {
+        (void)fp_bon_find(fs, (const char *)f->buf + FP_BON_ROW, true, place);
+        return;
+    }
     place->is_own_data = f->is_own_data;
     place->rest = "";
     fp_bon_load(fs, f->node, &place->node);
     fp_bon_load(fs, f->is_own_data ? f->node : place->node.parent,
                 &place->parent);
-    return true;
 }
 
-/* Finds its place, and makes room there. What it will replace, 0: nothing. */
-static uint32_t prepare(struct fp_bon *fs, struct fp_file *file,
-                        struct fp_bon_place *place)
+/* Finds its place, and makes room there. */
+static void prepare(struct fp_bon *fs, struct fp_file *file,
+                    struct fp_bon_place *place)
 {
-    uint32_t old, more;
+    uint32_t more;
 
     do {
-        bool is_there = find(fs, fp_bon_file_of(file), place);
-
-        old = is_there ? place->node.row : 0;
-        more = is_there ? 0 : 4;
+        find(fs, fp_bon_file_of(file), place);
+        more = place->node.row != 0 ? 0 : 4;
         if (place->is_own_data)
             more = file->size - place->node.data_size;
-        else if (is_there && fp_bon_is_dir(&place->node))
+        else if (more == 0 && fp_bon_is_dir(&place->node))
             fp_bon_fail(fs, FP_ERR_ISDIR);
     } while (!fs->err && fp_bon_room(fs, &place->parent, more));
-    return old;
 }
 
 int fp_bon_publish(struct fp_bon *fs, struct fp_file *file)
@@ -83,17 +81,18 @@ int fp_bon_publish(struct fp_bon *fs, struct fp_file *file)
 
     fp_bon_begin(fs);
     fp_bon_shadow_finish(fs, file);
-    old = prepare(fs, file, &place);
+    if (file->flags & FP_O_STAGE)
+        return fp_bon_end(fs); /* it is not to be seen yet */
+    prepare(fs, file, &place);
+    old = place.node.row;
     fp_bon_edit_begin(fs, &e, place.parent.row);
-    row = e.old.row;
-    f->parent = row;
+    row = f->parent = e.old.row;
     if (place.is_own_data) {
-        old = row;
         e.data_at = f->shadow * FP_BON_ROW + FP_BON_HEAD + f->handle_size;
         e.node.data_size = file->size;
     } else {
         row = f->shadow;
-        e.swap = old;
+        e.out = old;
         e.put = make_parents(fs, place.rest, row, &f->parent);
         fp_bon_shadow_finish(fs, file);
     }

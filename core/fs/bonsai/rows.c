@@ -6,31 +6,21 @@
  */
 #include "core/fs/bonsai/bon.h"
 
-uint32_t fp_bon_run(struct fp_bon *fs, uint32_t want, uint32_t *row)
-{
-    uint32_t best = 0, count = 0;
-
-    fs->free = 0;
-    for (uint32_t at = 0; at < fp_bon_head(fs); at++) {
-        count++;
-        if (fs->map[at] & FP_BON_USED)
-            count = 0;
-        else
-            fs->free++;
-        if (count > best && best < want) {
-            best = count;
-            *row = at + 1 - count;
-        }
-    }
-    return best;
-}
-
 uint32_t fp_bon_alloc(struct fp_bon *fs, uint32_t want, uint32_t count,
                       uint32_t keep)
 {
-    uint32_t row = 0;
+    uint32_t best = 0, run = 0, row = 0;
 
-    if (fp_bon_run(fs, want, &row) < count || fs->free < count + keep)
+    for (uint32_t at = 0; at < fp_bon_head(fs) && best < want; at++) {
+        run++;
+        if (fs->map[at] & FP_BON_USED)
+            run = 0;
+        if (run > best) {
+            best = run;
+            row = at + 1 - run;
+        }
+    }
+    if (best < count || fs->free < count + keep)
         fp_bon_fail(fs, FP_ERR_NOSPC);
     if (fs->err)
         return 0;

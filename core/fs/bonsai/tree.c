@@ -20,8 +20,8 @@ static int remove_at(struct fp_mount *mnt, const char *path, bool all)
     if (place.is_own_data)
         e.node.data_size = 0;
     else
-        e.drop = place.node.row;
-    fp_bon_edit(fs, &e, place.parent.row);
+        e.out = place.node.row;
+    fp_bon_edit(fs, &e, e.old.row);
     fp_bon_commit(fs);
     return fp_bon_end(fs);
 }
@@ -41,33 +41,29 @@ struct move {
     const char *from_path, *to_path;
     uint32_t flags;
     struct fp_bon_place from, to;
-    uint32_t old; /* what is replaced, 0: nothing */
 };
 
 /* May `from` become what is at `to`? */
-static int may_replace(struct fp_bon *fs, const struct move *m)
+static void check_replace(struct fp_bon *fs, const struct move *m)
 {
+    bool is_dir = fp_bon_is_dir(&m->to.node);
+
     if (m->flags & FP_RENAME_NOREPLACE)
-        return FP_ERR_EXIST;
-    if (!fp_bon_is_dir(&m->from.node))
-        return m->to.node.kids > 0 ? FP_ERR_ISDIR : FP_OK;
-    if (!fp_bon_is_dir(&m->to.node))
-        return FP_ERR_NOTDIR;
-    return fp_bon_has_kids(fs, &m->to.node) ? FP_ERR_NOTEMPTY : FP_OK;
+        fp_bon_fail(fs, FP_ERR_EXIST);
+    if (fp_bon_is_dir(&m->from.node) != is_dir)
+        fp_bon_fail(fs, is_dir ? FP_ERR_ISDIR : FP_ERR_NOTDIR);
+    if (fp_bon_has_kids(fs, &m->to.node))
+        fp_bon_fail(fs, FP_ERR_NOTEMPTY);
 }
 
 /* Both ends; the wanted handle is in fs->handle then. */
 static void find_both(struct fp_bon *fs, struct move *m)
 {
-    m->old = 0;
     (void)fp_bon_find(fs, m->from_path, false, &m->from);
-    if (fp_bon_find(fs, m->to_path, true, &m->to)) {
-        fp_bon_fail(fs, may_replace(fs, m));
-        if (m->to.node.row != m->from.node.row)
-            m->old = m->to.node.row;
-    } else if (strchr(m->to.rest, '/') != NULL) {
+    if (fp_bon_find(fs, m->to_path, true, &m->to))
+        check_replace(fs, m);
+    else if (strchr(m->to.rest, '/') != NULL)
         fp_bon_fail(fs, FP_ERR_NOENT);
-    }
     if (m->from.is_own_data || m->to.is_own_data)
         fp_bon_fail(fs, FP_ERR_NOTSUP);
     /* Who is writing it would take its old handle again. */
@@ -87,7 +83,7 @@ static void move(struct fp_bon *fs, const struct move *m)
     e.node.handle_size = fs->handle_size;
     if (e.node.kids == 0)
         row = fp_bon_alloc_node(fs, &e.node);
-    fp_bon_move_node(fs, &e, row, m->old);
+    fp_bon_move_node(fs, &e, row, m->to.node.row);
 }
 
 /* Makes it where entries get longer. True: find both again. */
@@ -96,7 +92,7 @@ static bool make_room(struct fp_bon *fs, const struct move *m)
     const struct fp_bon_node *node = &m->from.node;
     bool is_one = m->from.parent.row == m->to.parent.row;
 
-    if (fp_bon_room(fs, &m->to.parent, is_one || m->old != 0 ? 0 : 4))
+    if (fp_bon_room(fs, &m->to.parent, is_one || m->to.node.row != 0 ? 0 : 4))
         return true;
     return node->kids > 0 &&
            fp_bon_room(fs, node, (uint32_t)fs->handle_size - node->handle_size);

@@ -53,10 +53,29 @@ int fp_bon_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
         fp_bon_begin(fs); /* a long handle takes a row at once */
         file->size = f->expect = 0;
         f->parent = place.parent.row;
-        fp_bon_shadow_begin(fs, file);
+        f->handle_size = fs->handle_size;
+        fp_bon_shadow_begin(fs, file, fs->handle);
     }
     if (fs->err)
         fp_fs_release(fs->files, file);
+    return fp_bon_result(fs);
+}
+
+int32_t fp_bon_read_rw(struct fp_file *file, void *buf, uint32_t size)
+{
+    struct fp_bon *fs = fp_bon_of(file->mnt);
+    struct fp_bon_file *f = fp_bon_file_of(file);
+    uint32_t at = FP_BON_HEAD + f->handle_size + file->pos;
+    uint8_t *to = buf;
+
+    if (f->is_stale)
+        return FP_ERR_STALE;
+    if (!f->is_dirty)
+        return fp_bon_read_ro(file, buf, size);
+    fp_bon_read(fs, f->shadow * FP_BON_ROW + at, to, size);
+    for (; size > 0; size--, at++, to++)
+        if (at / FP_BON_ROW == f->cached)
+            *to = f->buf[at % FP_BON_ROW];
     return fp_bon_result(fs);
 }
 
@@ -65,15 +84,12 @@ int fp_bon_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
 static int outcome(struct fp_bon *fs, struct fp_file *file)
 {
     struct fp_bon_file *f = fp_bon_file_of(file);
-    int err = fp_bon_result(fs);
 
-    if (!err)
+    if (!fs->err)
         return FP_OK;
     fp_bon_shadow_drop(f);
-    file->size = 0;
+    file->size = 0; /* until that is read */
     f->is_stale |= f->node == 0;
-    fp_bon_settle(fs, file);
-    fs->err = err;
     return fp_bon_end(fs);
 }
 
@@ -81,67 +97,56 @@ static int outcome(struct fp_bon *fs, struct fp_file *file)
 static void make_dirty(struct fp_bon *fs, struct fp_file *file)
 {
     struct fp_bon_file *f = fp_bon_file_of(file);
+    struct fp_bon_node node;
 
     fp_bon_begin(fs);
     if (f->is_stale)
         fp_bon_fail(fs, FP_ERR_STALE);
-    if (!f->is_dirty && !fs->err)
-        fp_bon_shadow_copy(fs, file);
+    if (f->is_dirty || !fp_bon_load(fs, f->node, &node))
+        return;
+    f->handle_size = node.handle_size;
+    f->parent = node.parent;
+    f->expect = file->size;
+    fp_bon_shadow_begin(fs, file, NULL);
 }
 
-int32_t fp_bon_read_rw(struct fp_file *file, void *buf, uint32_t size)
+/* buf[0..size) comes to `pos`, and zeros between that and the end if it is
+ * before; without buf, `pos` is the end then. What was cut off becomes zeros
+ * where the record's last row shows it. */
+static int change(struct fp_file *file, uint32_t pos, const uint8_t *buf,
+                  uint32_t size)
 {
     struct fp_bon *fs = fp_bon_of(file->mnt);
     struct fp_bon_file *f = fp_bon_file_of(file);
-
-    if (f->is_stale)
-        return FP_ERR_STALE;
-    if (!f->is_dirty)
-        return fp_bon_read_ro(file, buf, size);
-    fp_bon_begin(fs); /* what memory holds may have to be written */
-    fp_bon_shadow(fs, file, file->pos, size, NULL, buf);
-    return fp_bon_result(fs);
-}
-
-/* What it grows by is zeros; and so becomes what is cut off where the record's
- * last row shows it. */
-int fp_bon_truncate(struct fp_file *file, uint64_t size)
-{
-    struct fp_bon *fs = fp_bon_of(file->mnt);
-    uint32_t from, to = (uint32_t)size;
+    uint32_t end = pos + size, from;
 
     make_dirty(fs, file);
-    from = file->size;
-    file->size = to;
-    if (from < to)
-        fp_bon_shadow(fs, file, from, to - from, NULL, NULL);
-    fp_bon_shadow_trim(fs, file);
+    from = file->size < pos ? file->size : pos;
+    f->at = FP_BON_HEAD + f->handle_size + from;
+    f->from = 0;
+    fp_bon_add(fs, f, NULL, pos - from);
+    fp_bon_add(fs, f, buf, size);
+    if (buf == NULL || file->size <= end) {
+        file->size = end;
+        fp_bon_pad(fs, f);
+    }
     return outcome(fs, file);
+}
+
+int fp_bon_truncate(struct fp_file *file, uint64_t size)
+{
+    return change(file, (uint32_t)size, NULL, 0);
 }
 
 int32_t fp_bon_write(struct fp_file *file, const void *buf, uint32_t size)
 {
-    struct fp_bon *fs = fp_bon_of(file->mnt);
-    uint32_t end = file->pos + size;
-    int err = file->pos > file->size ? fp_bon_truncate(file, file->pos) : FP_OK;
-
-    if (err)
-        return err;
-    make_dirty(fs, file);
-    if (file->size < end)
-        file->size = end;
-    fp_bon_shadow(fs, file, file->pos, size, buf, NULL);
-    if (file->size == end)
-        fp_bon_shadow_trim(fs, file); /* what was cut off may be there */
-    return outcome(fs, file);
+    return change(file, file->pos, buf, size);
 }
 
-/* There is no place for a time. */
-int fp_bon_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
+int fp_bon_fsync(struct fp_file *file)
 {
     struct fp_bon_file *f = fp_bon_file_of(file);
 
-    (void)meta;
     if (f->is_stale)
         return FP_ERR_STALE;
     if (!f->is_dirty)
@@ -150,33 +155,22 @@ int fp_bon_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
                       : fp_bon_publish(fp_bon_of(file->mnt), file);
 }
 
-/* What is staged comes to flash. */
-int fp_bon_fsync(struct fp_file *file)
+/* There is no place for a time. The file's flags say FP_O_STAGE no more. */
+int fp_bon_file_commit(struct fp_file *file, const struct fp_commit_meta *meta)
 {
-    struct fp_bon *fs = fp_bon_of(file->mnt);
-    struct fp_bon_file *f = fp_bon_file_of(file);
-
-    if (!(file->flags & FP_O_STAGE) || !f->is_dirty)
-        return fp_bon_file_commit(file, NULL);
-    fp_bon_begin(fs);
-    fp_bon_shadow_finish(fs, file);
-    f->cached = FP_BON_NOTHING;
-    return outcome(fs, file);
+    (void)meta;
+    return fp_bon_fsync(file);
 }
 
+/* The rows are taken at once. */
 int fp_bon_reserve(struct fp_file *file, uint64_t size)
 {
     struct fp_bon *fs = fp_bon_of(file->mnt);
     struct fp_bon_file *f = fp_bon_file_of(file);
-    uint32_t row, rows;
 
-    fp_bon_map(fs);
-    rows = fp_bon_rows(FP_BON_HEAD + FP_BON_NAME_MAX + (uint32_t)size);
-    if (f->shadow == 0 &&
-        (fp_bon_run(fs, rows, &row) < rows || fs->free < rows + FP_BON_KEEP))
-        fp_bon_fail(fs, FP_ERR_NOSPC);
-    if (!fs->err)
-        f->expect = (uint32_t)size;
+    fp_bon_begin(fs);
+    f->expect = (uint32_t)size;
+    fp_bon_grow(fs, f, fp_bon_rows(FP_BON_HEAD + FP_BON_NAME_MAX + f->expect));
     return fp_bon_result(fs);
 }
 
