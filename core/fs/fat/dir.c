@@ -26,30 +26,31 @@ void fp_fat_cursor_start(struct fp_fat_cursor *at, uint32_t head)
     at->slot = 0;
 }
 
-uint8_t *fp_fat_slot(struct fp_fat *fs, const struct fp_fat_cursor *at)
+uint8_t *fp_fat_slot(struct fp_fat *fs, struct fp_fat_cursor *at)
 {
     uint32_t off = at->slot * FP_FAT_SLOT, sector = fs->root_start;
+    uint32_t cluster = at->cluster;
     uint8_t *buf;
 
     if (at->slot >= (at->head ? FP_FAT_SLOTS_MAX : fs->root_slots))
         return NULL;
     if (at->head) {
         off &= (1u << fs->cluster_shift) - 1;
-        if (!at->cluster)
-            return NULL;
-        if (!fp_fat_is_cluster(fs, at->cluster))
+        if (at->slot && !off) {
+            cluster = fp_fat_next(fs, cluster);
+            if (!cluster)
+                return NULL;
+        }
+        if (!fp_fat_is_cluster(fs, cluster))
             fp_fat_fail(fs, FP_ERR_CORRUPT);
-        sector = fp_fat_sector_of(fs, at->cluster);
+        sector = fp_fat_sector_of(fs, cluster);
     }
     buf = fp_fat_show(fs, sector + (off >> fs->sector_shift));
-    return fs->err ? NULL : buf + (off & (fs->sector_size - 1));
-}
-
-void fp_fat_cursor_step(struct fp_fat *fs, struct fp_fat_cursor *at)
-{
+    if (fs->err)
+        return NULL;
+    at->cluster = cluster;
     at->slot++;
-    if (at->head && !(at->slot * FP_FAT_SLOT & ((1u << fs->cluster_shift) - 1)))
-        at->cluster = fp_fat_next(fs, at->cluster);
+    return buf + (off & (fs->sector_size - 1));
 }
 
 /* --- moves --- */
@@ -62,7 +63,7 @@ uint8_t *fp_fat_peer(struct fp_fat *fs, const struct fp_fat_place *place,
     uint32_t off = fp_fat_u16(mark + 4) & (fs->sector_size - FP_FAT_SLOT);
     uint8_t *raw;
 
-    if (sector < fs->root_start || sector >= fs->sectors)
+    if (sector - fs->root_start >= fs->sectors - fs->root_start)
         return NULL;
     raw = fp_fat_show(fs, sector) + off;
     mark = raw + FP_FAT_AT_PEER;
@@ -131,9 +132,8 @@ bool fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
         memcpy(place->raw, raw, FP_FAT_SLOT);
         place->sector = fs->win.sector;
         place->off = (uint32_t)(raw - fs->win.buf);
-        fp_fat_cursor_step(fs, at);
         attr = place->raw[FP_FAT_AT_ATTR];
-        if (attr & FP_FAT_LABEL && place->raw[0] != FP_FAT_FREE) {
+        if (attr & FP_FAT_LABEL) {
             want = (attr & 0x3f) == FP_FAT_LONG
                        ? take_part(fs, want, &here, place)
                        : FP_FAT_NONE;
@@ -172,7 +172,7 @@ bool fp_fat_find_name(struct fp_fat *fs, struct fp_fat_place *place)
 
     fp_fat_cursor_start(&at, place->dir);
     while (fp_fat_entry(fs, &at, place))
-        if (fp_fat_name_is(fs, place->raw, place->name))
+        if (fp_fat_name_is(fs, place))
             return true;
     return false;
 }
@@ -279,7 +279,7 @@ int fp_fat_readdir(struct fp_dir *dir, struct fp_dirent *entry)
 
     while (!d->node.ended && fp_fat_entry(fs, &d->at, &place)) {
         entry->name_len =
-            (uint16_t)fp_fat_name_show(fs, place.raw, entry->name);
+            (uint16_t)fp_fat_name_show(fs, place.raw, entry->name, NULL);
         /* A name that no path can hold is one that nobody can open. */
         if (!entry->name_len)
             continue;

@@ -90,7 +90,8 @@ struct fp_fat_window {
     uint8_t *buf;
 };
 
-/* A slot of a directory. head 0: the fixed root of FAT12 and FAT16. */
+/* Before a slot of a directory, and in which cluster the slot before that is.
+ * head 0: the fixed root of FAT12 and FAT16. */
 struct fp_fat_cursor {
     uint32_t head, cluster, slot;
 };
@@ -360,9 +361,6 @@ static inline bool fp_fat_is_counted(const struct fp_fat *fs)
 uint32_t fp_fat_trim(const uint8_t *text, uint32_t size);
 /* Takes one character off UTF-8 text; 0xffffffff when it is not UTF-8. */
 uint32_t fp_fat_utf8_take(const char **text);
-/* Is path[0..) up to '/' or NUL the long name in fs->name, or the 8.3 name? */
-bool fp_fat_name_is(const struct fp_fat *fs, const uint8_t *raw,
-                    const char *path);
 #if !FP_FAT_SMALL
 /* Names that are the same to fp_fat_name_is() have the same hash. */
 uint32_t fp_fat_name_hash(const char *path);
@@ -370,10 +368,17 @@ uint32_t fp_fat_name_hash(const char *path);
 void fp_fat_name_hashes(const struct fp_fat *fs, const uint8_t *raw,
                         uint32_t hashes[2]);
 #endif
-/* The name as UTF-8, in name[0..FP_NAME_MAX]; its length, 0: no path can hold
- * it. */
-uint32_t fp_fat_name_show(const struct fp_fat *fs, const uint8_t *raw,
-                          char *name);
+/* The long name in fs->name, or else the 8.3 name, as UTF-8 in
+ * name[0..FP_NAME_MAX]; its length, 0: no path can hold it. With a path: is one
+ * of them path[0..) up to '/' or NUL? 0: neither. Leaves fs->name the one that
+ * it looked at last. */
+uint32_t fp_fat_name_show(struct fp_fat *fs, const uint8_t *raw, char *name,
+                          const char *path);
+static inline bool fp_fat_name_is(struct fp_fat *fs,
+                                  const struct fp_fat_place *place)
+{
+    return fp_fat_name_show(fs, place->raw, NULL, place->name) != 0;
+}
 uint8_t fp_fat_checksum(const uint8_t *raw);
 /* Where in a slot the 13 units of a part of a long name are. */
 extern const uint8_t fp_fat_part_at[13];
@@ -384,11 +389,9 @@ bool fp_fat_time_get(const struct fp_fat *fs, const uint8_t *raw, int64_t *ns);
 
 /* dir.c */
 void fp_fat_cursor_start(struct fp_fat_cursor *at, uint32_t head);
-/* The slot that `at` stands at, in the window. NULL: behind the last one that
- * there is, or an error. */
-uint8_t *fp_fat_slot(struct fp_fat *fs, const struct fp_fat_cursor *at);
-/* To the next slot, into the next cluster where one ends. */
-void fp_fat_cursor_step(struct fp_fat *fs, struct fp_fat_cursor *at);
+/* The next slot, in the window; `at` is behind it then. NULL, and `at` stays:
+ * there is none, or an error. */
+uint8_t *fp_fat_slot(struct fp_fat *fs, struct fp_fat_cursor *at);
 /* Reads the next entry; false: none, or an error. fs->name has its long name,
  * if any. */
 bool fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
@@ -463,7 +466,7 @@ void fp_fat_begin(struct fp_fat *fs);
 void fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value);
 /* A slot of a directory, to be changed. */
 uint8_t *fp_fat_edit(struct fp_fat *fs, uint32_t sector, uint32_t off);
-uint8_t *fp_fat_slot_edit(struct fp_fat *fs, const struct fp_fat_cursor *at);
+uint8_t *fp_fat_slot_edit(struct fp_fat *fs, struct fp_fat_cursor *at);
 int fp_fat_mount_rw(struct fp_mount *mnt);
 int fp_fat_sync(struct fp_mount *mnt);
 
