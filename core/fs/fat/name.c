@@ -95,8 +95,7 @@ uint32_t fp_fat_trim(const uint8_t *text, uint32_t size)
     return size;
 }
 
-/* The 8.3 name as it is shown, in UTF-16; how many units. */
-static FP_FAT_APART uint32_t short_units(const uint8_t *raw, uint16_t units[12])
+uint32_t fp_fat_name_short(const uint8_t *raw, uint16_t units[FP_FAT_SHORT_MAX])
 {
     uint16_t *to = units, *end = units; /* the end has no spaces before it */
     uint32_t cases = raw[FP_FAT_AT_CASE];
@@ -145,9 +144,9 @@ static uint32_t hash_units(const uint16_t *at, uint32_t count)
 void fp_fat_name_hashes(const struct fp_fat *fs, const uint8_t *raw,
                         uint32_t hashes[2])
 {
-    uint16_t units[12];
+    uint16_t units[FP_FAT_SHORT_MAX];
 
-    hashes[0] = hash_units(units, short_units(raw, units));
+    hashes[0] = hash_units(units, fp_fat_name_short(raw, units));
     hashes[1] = fs->units ? hash_units(fs->name, fs->units) : hashes[0];
 }
 #endif
@@ -182,7 +181,7 @@ uint32_t fp_fat_name_show(struct fp_fat *fs, const uint8_t *raw, char *name,
 
     if (n)
         return n;
-    fs->units = short_units(raw, fs->name);
+    fs->units = fp_fat_name_short(raw, fs->name);
     return show(fs, name, path);
 }
 

@@ -44,6 +44,7 @@
 #define FP_FAT_SLOTS_MAX  65536u /* in a directory */
 #define FP_FAT_UNITS_MAX  255u   /* UTF-16 units of a name */
 #define FP_FAT_PARTS_MAX  20u    /* entries of a long name, 13 units each */
+#define FP_FAT_SHORT_MAX  12u   /* of an 8.3 name */
 #define FP_FAT_ROUNDS_MAX 64u    /* hashes that an alias is tried with */
 #define FP_FAT_FILES_MAX  32u    /* open at once; a bit each in a word */
 #define FP_FAT_NONE       0xffffffffu
@@ -379,6 +380,9 @@ static inline bool fp_fat_name_is(struct fp_fat *fs,
 {
     return fp_fat_name_show(fs, place->raw, NULL, place->name) != 0;
 }
+/* The 8.3 name as it is shown, in UTF-16; how many units. */
+uint32_t fp_fat_name_short(const uint8_t *raw,
+                           uint16_t units[FP_FAT_SHORT_MAX]);
 uint8_t fp_fat_checksum(const uint8_t *raw);
 /* Where in a slot the 13 units of a part of a long name are. */
 extern const uint8_t fp_fat_part_at[13];
