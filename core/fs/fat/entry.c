@@ -120,11 +120,12 @@ void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place)
     fp_fat_name_take(fs, place->name, place->raw);
     place->slots = 1 + (fs->units + 12) / 13;
     aligned = place->slots <= fs->sector_size / FP_FAT_SLOT;
-    find_gap(fs, place, aligned);
-    if (fs->err == FP_ERR_NOSPC && aligned) {
-        fs->err = FP_OK;
-        aligned = false;
+    for (;;) {
         find_gap(fs, place, aligned);
+        if (!aligned || fs->err != FP_ERR_NOSPC)
+            break;
+        aligned = false;
+        fs->err = FP_OK;
     }
     if (fs->units)
         make_alias(fs, place);
