@@ -186,22 +186,21 @@ bool fp_fat_lookup(struct fp_fat *fs, const char *path,
     place->sector = FP_FAT_NONE;
     memset(place->raw, 0, FP_FAT_SLOT);
     place->raw[FP_FAT_AT_ATTR] = FP_FAT_DIR;
-    if (!path[1])
-        return true;
-    for (; path; path = strchr(path, '/')) {
-        place->dir = fp_fat_dir_head(fs, place);
+    while (path && path[1]) {
         if (!found)
             fp_fat_fail(fs, FP_ERR_NOENT);
-        else if (!fp_fat_is_dir(place->raw))
+        if (!fp_fat_is_dir(place->raw))
             fp_fat_fail(fs, FP_ERR_NOTDIR);
-        else if (fs->barred && place->dir == fs->barred)
+        place->dir = fp_fat_dir_head(fs, place);
+        if (fs->barred && place->dir == fs->barred)
             fp_fat_fail(fs, FP_ERR_INVAL);
         if (fs->err)
             return false;
         place->name = ++path;
         found = fp_fat_find_name(fs, place);
+        path = strchr(path, '/');
     }
-    return found && !fs->err;
+    return found;
 }
 
 void fp_fat_find_path(struct fp_fat *fs, const char *path,
@@ -213,17 +212,15 @@ void fp_fat_find_path(struct fp_fat *fs, const char *path,
 
 /* --- what users call --- */
 
-static void fill_stat(const struct fp_fat *fs, const struct fp_fat_place *place,
+/* *st is that of an empty file so far. */
+static void fill_stat(const struct fp_fat *fs, const uint8_t *raw,
                       struct fp_stat *st)
 {
-    st->type = FP_TYPE_DIR;
-    if (place->sector == FP_FAT_NONE)
-        return;
-    if (!fp_fat_is_dir(place->raw)) {
-        st->type = FP_TYPE_FILE;
-        st->size = fp_fat_size(place->raw);
-    }
-    st->has_mtime = fp_fat_time_get(fs, place->raw, &st->mtime_ns);
+    if (fp_fat_is_dir(raw))
+        st->type = FP_TYPE_DIR;
+    else
+        st->size = fp_fat_size(raw);
+    st->has_mtime = fp_fat_time_get(fs, raw, &st->mtime_ns);
 }
 
 int fp_fat_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st)
@@ -233,7 +230,7 @@ int fp_fat_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st)
 
     fp_fat_find_path(fs, path, &place);
     if (!fs->err)
-        fill_stat(fs, &place, st);
+        fill_stat(fs, place.raw, st);
     return fs->err;
 }
 
@@ -283,7 +280,7 @@ int fp_fat_readdir(struct fp_dir *dir, struct fp_dirent *entry)
         /* A name that no path can hold is one that nobody can open. */
         if (!entry->name_len)
             continue;
-        fill_stat(fs, &place, &entry->st);
+        fill_stat(fs, place.raw, &entry->st);
         return 1;
     }
     return fs->err;

@@ -183,11 +183,6 @@ int fp_fat_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     /* What has not been counted is taken for used. */
     st->blocks_used = fs->sectors - (fs->free << fs->spc_shift);
     st->free = (uint64_t)fs->free << fs->cluster_shift;
-    st->caps = FP_CAP_DIRS | FP_CAP_MTIME;
-    if (fs->flush)
-        st->caps |= FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE | FP_CAP_SEEKWRITE |
-                    FP_CAP_APPEND | FP_CAP_RENAME_DIR | FP_CAP_HOLES |
-                    FP_CAP_WRITE;
     st->name_max = FP_NAME_MAX;
     st->version[0] = fs->bits == 32 ? '3' : '1';
     st->version[1] = fs->bits == 16 ? '6' : '2';

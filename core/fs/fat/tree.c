@@ -91,7 +91,7 @@ int fp_fat_rename(struct fp_mount *mnt, const char *from, const char *to,
     bool replaces;
 
     fp_fat_find_rw(fs, from, &a);
-    fs->barred = fp_fat_is_dir(a.raw) ? fp_fat_head(a.raw) : 0;
+    fs->barred = fp_fat_head(a.raw);
     replaces = fp_fat_lookup(fs, to, &b);
     fs->barred = 0;
     if (replaces)
