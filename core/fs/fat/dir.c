@@ -97,13 +97,13 @@ static uint32_t take_part(struct fp_fat *fs, uint32_t want,
     if (part != want || part - 1 >= FP_FAT_PARTS_MAX || fs->sum != raw[13])
         return FP_FAT_NONE;
     place->slots++;
-    at = --part * 13;
-    for (uint32_t i = 0; i < 13; i++, at++) {
-        fs->name[at] = (uint16_t)fp_fat_u16(raw + fp_fat_part_at[i]);
-        if (!fs->name[at] && fs->units > at)
-            fs->units = at;
+    at = part * 13;
+    for (uint32_t i = 13; i-- > 0;) {
+        fs->name[--at] = (uint16_t)fp_fat_u16(raw + fp_fat_part_at[i]);
+        if (!fs->name[at])
+            fs->units = at; /* so far */
     }
-    return part;
+    return part - 1;
 }
 
 /* "." and ".." are no entries, and what has been moved away is not here. */
@@ -155,14 +155,13 @@ bool fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
 uint32_t fp_fat_dir_head(const struct fp_fat *fs,
                          const struct fp_fat_place *place)
 {
-    uint32_t head;
+    uint32_t head = fp_fat_head(place->raw);
 
     if (place->sector == FP_FAT_NONE)
         return fs->root_cluster;
     /* Only the root has cluster 0, and no entry, and FP_FAT_NONE is nobody's:
      * 1 is no cluster. */
-    head = fp_fat_head(place->raw);
-    return fp_fat_is_cluster(fs, head) ? head : 1;
+    return head + 1 < 2 ? 1 : head;
 }
 
 #if FP_FAT_SMALL /* else index.c has it */
@@ -229,8 +228,7 @@ int fp_fat_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st)
     struct fp_fat_place place;
 
     fp_fat_find_path(fs, path, &place);
-    if (!fs->err)
-        fill_stat(fs, place.raw, st);
+    fill_stat(fs, place.raw, st);
     return fs->err;
 }
 

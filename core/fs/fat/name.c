@@ -24,7 +24,7 @@ uint32_t fp_fat_utf8_take(const char **text)
     uint32_t lead = *p++, c = lead, more;
 
     if (lead >= 0x80) {
-        more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+        more = 1u + (lead >= 0xe0) + (lead >= 0xf0);
         c &= 0x7fu >> more; /* too large for leads that there are not */
         for (uint32_t i = 0; i < more; i++, p++) {
             if ((*p & 0xc0) != 0x80)
