@@ -202,11 +202,14 @@ bool fp_fat_lookup(struct fp_fat *fs, const char *path,
     return found;
 }
 
-void fp_fat_find_path(struct fp_fat *fs, const char *path,
-                      struct fp_fat_place *place)
+struct fp_fat *fp_fat_find_path(struct fp_mount *mnt, const char *path,
+                                struct fp_fat_place *place)
 {
+    struct fp_fat *fs = fp_fat_enter(mnt);
+
     if (!fp_fat_lookup(fs, path, place))
         fp_fat_fail(fs, FP_ERR_NOENT);
+    return fs;
 }
 
 /* --- what users call --- */
@@ -224,10 +227,9 @@ static void fill_stat(const struct fp_fat *fs, const uint8_t *raw,
 
 int fp_fat_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st)
 {
-    struct fp_fat *fs = fp_fat_enter(mnt);
     struct fp_fat_place place;
+    struct fp_fat *fs = fp_fat_find_path(mnt, path, &place);
 
-    fp_fat_find_path(fs, path, &place);
     fill_stat(fs, place.raw, st);
     return fs->err;
 }
@@ -249,11 +251,10 @@ void fp_fat_node_del(struct fp_fat *fs, struct fp_fat_node *node)
 
 int fp_fat_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
 {
-    struct fp_fat *fs = fp_fat_enter(mnt);
     struct fp_fat_dir *d = dir_of(dir);
     struct fp_fat_place place;
+    struct fp_fat *fs = fp_fat_find_path(mnt, path, &place);
 
-    fp_fat_find_path(fs, path, &place);
     if (!fp_fat_is_dir(place.raw))
         fp_fat_fail(fs, FP_ERR_NOTDIR);
     if (fs->err)

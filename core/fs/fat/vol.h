@@ -407,9 +407,9 @@ bool fp_fat_find_name(struct fp_fat *fs, struct fp_fat_place *place);
  * FP_FAT_NONE for the root. */
 bool fp_fat_lookup(struct fp_fat *fs, const char *path,
                    struct fp_fat_place *place);
-/* The same, and its absence is an error. */
-void fp_fat_find_path(struct fp_fat *fs, const char *path,
-                      struct fp_fat_place *place);
+/* Starts an operation on what there is at `path`. */
+struct fp_fat *fp_fat_find_path(struct fp_mount *mnt, const char *path,
+                                struct fp_fat_place *place);
 /* The head of the directory that a place is; the root's for FP_FAT_NONE. */
 uint32_t fp_fat_dir_head(const struct fp_fat *fs,
                          const struct fp_fat_place *place);
@@ -537,8 +537,8 @@ void fp_fat_move(struct fp_fat *fs, const struct fp_fat_place *from,
  * is missing of that is done; marks the volume. */
 void fp_fat_settle_old(struct fp_fat *fs, struct fp_fat_place *place);
 /* Like fp_fat_find_path, and what it finds may be changed. */
-void fp_fat_find_rw(struct fp_fat *fs, const char *path,
-                    struct fp_fat_place *place);
+struct fp_fat *fp_fat_find_rw(struct fp_mount *mnt, const char *path,
+                              struct fp_fat_place *place);
 
 /* time.c */
 void fp_fat_time_set(const struct fp_fat *fs, uint8_t *raw, int64_t ns);
