@@ -77,7 +77,7 @@ void fp_fat_name_take(struct fp_fat *fs, const char *name, uint8_t *raw)
 
 uint8_t *fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round)
 {
-    uint32_t n = fp_fat_min(fp_fat_trim(raw, 8), round ? 2 : 6), hash = round;
+    uint32_t n = fp_fat_trim(raw, round ? 2 : 6), hash = round;
 
     if (round) {
         for (uint32_t i = 0; i < fs->units; i++)
