@@ -53,8 +53,8 @@ static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
         files = FILES_DEFAULT;
     l->sector = sector;
     l->files = files;
-    size = round_up(sizeof(struct fp_fat)) + 2 * sector +
-           files * FP_FAT_NAME_SIZE;
+    size =
+        round_up(sizeof(struct fp_fat)) + 2 * sector + files * FP_FAT_NAME_SIZE;
     if (sector - 512 > 4096 - 512 || sector & (sector - 1) ||
         sector % dev->read_size || files > FP_FAT_FILES_MAX ||
         !lay_out_extras(cfg, l, &size))
