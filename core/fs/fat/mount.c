@@ -183,7 +183,7 @@ int fp_fat_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     st->block_count = fs->sectors;
     /* What has not been counted is taken for used. */
     st->blocks_used = fs->sectors - (fs->free << fs->spc_shift);
-    st->free = (uint64_t)fs->free << fs->cluster_shift;
+    st->free = (fp_addr)fs->free << fs->cluster_shift;
     st->name_max = FP_NAME_MAX;
     st->version[0] = fs->bits == 32 ? '3' : '1';
     st->version[1] = fs->bits == 16 ? '6' : '2';
