@@ -44,7 +44,7 @@
 #define FP_FAT_SLOTS_MAX  65536u /* in a directory */
 #define FP_FAT_UNITS_MAX  255u   /* UTF-16 units of a name */
 #define FP_FAT_PARTS_MAX  20u    /* entries of a long name, 13 units each */
-#define FP_FAT_SHORT_MAX  12u   /* of an 8.3 name */
+#define FP_FAT_SHORT_MAX  12u    /* of an 8.3 name */
 #define FP_FAT_ROUNDS_MAX 64u    /* hashes that an alias is tried with */
 #define FP_FAT_FILES_MAX  32u    /* open at once; a bit each in a word */
 #define FP_FAT_NONE       0xffffffffu
