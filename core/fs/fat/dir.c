@@ -26,30 +26,31 @@ void fp_fat_cursor_start(struct fp_fat_cursor *at, uint32_t head)
     at->slot = 0;
 }
 
-uint8_t *fp_fat_slot(struct fp_fat *fs, const struct fp_fat_cursor *at)
+uint8_t *fp_fat_slot(struct fp_fat *fs, struct fp_fat_cursor *at)
 {
     uint32_t off = at->slot * FP_FAT_SLOT, sector = fs->root_start;
+    uint32_t cluster = at->cluster;
     uint8_t *buf;
 
     if (at->slot >= (at->head ? FP_FAT_SLOTS_MAX : fs->root_slots))
         return NULL;
     if (at->head) {
         off &= (1u << fs->cluster_shift) - 1;
-        if (!at->cluster)
-            return NULL;
-        if (!fp_fat_is_cluster(fs, at->cluster))
+        if (at->slot && !off) {
+            cluster = fp_fat_next(fs, cluster);
+            if (!cluster)
+                return NULL;
+        }
+        if (!fp_fat_is_cluster(fs, cluster))
             fp_fat_fail(fs, FP_ERR_CORRUPT);
-        sector = fp_fat_sector_of(fs, at->cluster);
+        sector = fp_fat_sector_of(fs, cluster);
     }
     buf = fp_fat_show(fs, sector + (off >> fs->sector_shift));
-    return fs->err ? NULL : buf + (off & (fs->sector_size - 1));
-}
-
-void fp_fat_cursor_step(struct fp_fat *fs, struct fp_fat_cursor *at)
-{
+    if (fs->err)
+        return NULL;
+    at->cluster = cluster;
     at->slot++;
-    if (at->head && !(at->slot * FP_FAT_SLOT & ((1u << fs->cluster_shift) - 1)))
-        at->cluster = fp_fat_next(fs, at->cluster);
+    return buf + (off & (fs->sector_size - 1));
 }
 
 /* --- moves --- */
@@ -62,7 +63,7 @@ uint8_t *fp_fat_peer(struct fp_fat *fs, const struct fp_fat_place *place,
     uint32_t off = fp_fat_u16(mark + 4) & (fs->sector_size - FP_FAT_SLOT);
     uint8_t *raw;
 
-    if (sector < fs->root_start || sector >= fs->sectors)
+    if (sector - fs->root_start >= fs->sectors - fs->root_start)
         return NULL;
     raw = fp_fat_show(fs, sector) + off;
     mark = raw + FP_FAT_AT_PEER;
@@ -96,13 +97,13 @@ static uint32_t take_part(struct fp_fat *fs, uint32_t want,
     if (part != want || part - 1 >= FP_FAT_PARTS_MAX || fs->sum != raw[13])
         return FP_FAT_NONE;
     place->slots++;
-    at = --part * 13;
-    for (uint32_t i = 0; i < 13; i++, at++) {
-        fs->name[at] = (uint16_t)fp_fat_u16(raw + fp_fat_part_at[i]);
-        if (!fs->name[at] && fs->units > at)
-            fs->units = at;
+    at = part * 13;
+    for (uint32_t i = 13; i-- > 0;) {
+        fs->name[--at] = (uint16_t)fp_fat_u16(raw + fp_fat_part_at[i]);
+        if (!fs->name[at])
+            fs->units = at; /* so far */
     }
-    return part;
+    return part - 1;
 }
 
 /* "." and ".." are no entries, and what has been moved away is not here. */
@@ -131,9 +132,8 @@ bool fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
         memcpy(place->raw, raw, FP_FAT_SLOT);
         place->sector = fs->win.sector;
         place->off = (uint32_t)(raw - fs->win.buf);
-        fp_fat_cursor_step(fs, at);
         attr = place->raw[FP_FAT_AT_ATTR];
-        if (attr & FP_FAT_LABEL && place->raw[0] != FP_FAT_FREE) {
+        if (attr & FP_FAT_LABEL) {
             want = (attr & 0x3f) == FP_FAT_LONG
                        ? take_part(fs, want, &here, place)
                        : FP_FAT_NONE;
@@ -155,14 +155,13 @@ bool fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
 uint32_t fp_fat_dir_head(const struct fp_fat *fs,
                          const struct fp_fat_place *place)
 {
-    uint32_t head;
+    uint32_t head = fp_fat_head(place->raw);
 
     if (place->sector == FP_FAT_NONE)
         return fs->root_cluster;
     /* Only the root has cluster 0, and no entry, and FP_FAT_NONE is nobody's:
      * 1 is no cluster. */
-    head = fp_fat_head(place->raw);
-    return fp_fat_is_cluster(fs, head) ? head : 1;
+    return head + 1 < 2 ? 1 : head;
 }
 
 #if FP_FAT_SMALL /* else index.c has it */
@@ -172,7 +171,7 @@ bool fp_fat_find_name(struct fp_fat *fs, struct fp_fat_place *place)
 
     fp_fat_cursor_start(&at, place->dir);
     while (fp_fat_entry(fs, &at, place))
-        if (fp_fat_name_is(fs, place->raw, place->name))
+        if (fp_fat_name_is(fs, place))
             return true;
     return false;
 }
@@ -186,54 +185,52 @@ bool fp_fat_lookup(struct fp_fat *fs, const char *path,
     place->sector = FP_FAT_NONE;
     memset(place->raw, 0, FP_FAT_SLOT);
     place->raw[FP_FAT_AT_ATTR] = FP_FAT_DIR;
-    if (!path[1])
-        return true;
-    for (; path; path = strchr(path, '/')) {
-        place->dir = fp_fat_dir_head(fs, place);
+    while (path && path[1]) {
         if (!found)
             fp_fat_fail(fs, FP_ERR_NOENT);
-        else if (!fp_fat_is_dir(place->raw))
+        if (!fp_fat_is_dir(place->raw))
             fp_fat_fail(fs, FP_ERR_NOTDIR);
-        else if (fs->barred && place->dir == fs->barred)
+        place->dir = fp_fat_dir_head(fs, place);
+        if (fs->barred && place->dir == fs->barred)
             fp_fat_fail(fs, FP_ERR_INVAL);
         if (fs->err)
             return false;
         place->name = ++path;
         found = fp_fat_find_name(fs, place);
+        path = strchr(path, '/');
     }
-    return found && !fs->err;
+    return found;
 }
 
-void fp_fat_find_path(struct fp_fat *fs, const char *path,
-                      struct fp_fat_place *place)
+struct fp_fat *fp_fat_find_path(struct fp_mount *mnt, const char *path,
+                                struct fp_fat_place *place)
 {
+    struct fp_fat *fs = fp_fat_enter(mnt);
+
     if (!fp_fat_lookup(fs, path, place))
         fp_fat_fail(fs, FP_ERR_NOENT);
+    return fs;
 }
 
 /* --- what users call --- */
 
-static void fill_stat(const struct fp_fat *fs, const struct fp_fat_place *place,
+/* *st is that of an empty file so far. */
+static void fill_stat(const struct fp_fat *fs, const uint8_t *raw,
                       struct fp_stat *st)
 {
-    st->type = FP_TYPE_DIR;
-    if (place->sector == FP_FAT_NONE)
-        return;
-    if (!fp_fat_is_dir(place->raw)) {
-        st->type = FP_TYPE_FILE;
-        st->size = fp_fat_size(place->raw);
-    }
-    st->has_mtime = fp_fat_time_get(fs, place->raw, &st->mtime_ns);
+    if (fp_fat_is_dir(raw))
+        st->type = FP_TYPE_DIR;
+    else
+        st->size = fp_fat_size(raw);
+    st->has_mtime = fp_fat_time_get(fs, raw, &st->mtime_ns);
 }
 
 int fp_fat_stat(struct fp_mount *mnt, const char *path, struct fp_stat *st)
 {
-    struct fp_fat *fs = fp_fat_enter(mnt);
     struct fp_fat_place place;
+    struct fp_fat *fs = fp_fat_find_path(mnt, path, &place);
 
-    fp_fat_find_path(fs, path, &place);
-    if (!fs->err)
-        fill_stat(fs, &place, st);
+    fill_stat(fs, place.raw, st);
     return fs->err;
 }
 
@@ -254,11 +251,10 @@ void fp_fat_node_del(struct fp_fat *fs, struct fp_fat_node *node)
 
 int fp_fat_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
 {
-    struct fp_fat *fs = fp_fat_enter(mnt);
     struct fp_fat_dir *d = dir_of(dir);
     struct fp_fat_place place;
+    struct fp_fat *fs = fp_fat_find_path(mnt, path, &place);
 
-    fp_fat_find_path(fs, path, &place);
     if (!fp_fat_is_dir(place.raw))
         fp_fat_fail(fs, FP_ERR_NOTDIR);
     if (fs->err)
@@ -279,11 +275,11 @@ int fp_fat_readdir(struct fp_dir *dir, struct fp_dirent *entry)
 
     while (!d->node.ended && fp_fat_entry(fs, &d->at, &place)) {
         entry->name_len =
-            (uint16_t)fp_fat_name_show(fs, place.raw, entry->name);
+            (uint16_t)fp_fat_name_show(fs, place.raw, entry->name, NULL);
         /* A name that no path can hold is one that nobody can open. */
         if (!entry->name_len)
             continue;
-        fill_stat(fs, &place, &entry->st);
+        fill_stat(fs, place.raw, &entry->st);
         return 1;
     }
     return fs->err;

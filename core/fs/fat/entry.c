@@ -10,30 +10,42 @@
 
 #define NO_DATE 0x21
 
-/* Makes the slot at which the directory ends a free one, and puts one more
- * cluster of zeros behind `last` if it needs that. What is in the next never
- * counted. */
-static const uint8_t *push_end(struct fp_fat *fs, struct fp_fat_cursor *at,
-                               uint32_t last)
+/* One more cluster of zeros behind the last, where `at` is. */
+static void extend(struct fp_fat *fs, const struct fp_fat_cursor *at)
 {
-    struct fp_fat_cursor next;
-    uint8_t *raw;
+    uint32_t cluster;
 
-    if (!fp_fat_slot(fs, at)) {
-        if (!at->head || at->slot >= FP_FAT_SLOTS_MAX)
-            fp_fat_fail(fs, FP_ERR_NOSPC);
-        at->cluster = fp_fat_alloc(fs, last);
-        fp_fat_zero(fs, at->cluster);
-        fp_fat_set(fs, last, at->cluster);
-    }
-    next = *at;
-    fp_fat_cursor_step(fs, &next);
-    raw = fp_fat_slot(fs, &next);
+    if (!at->head || at->slot >= FP_FAT_SLOTS_MAX)
+        fp_fat_fail(fs, FP_ERR_NOSPC);
+    cluster = fp_fat_alloc(fs, at->cluster);
+    fp_fat_zero(fs, cluster);
+    fp_fat_set(fs, at->cluster, cluster);
+}
+
+/* The directory ends at the slot of place, before `at`, which becomes a free
+ * one. What is in the next never counted. */
+static const uint8_t *push_end(struct fp_fat *fs, struct fp_fat_cursor at,
+                               const struct fp_fat_place *place)
+{
+    uint8_t *raw = fp_fat_slot(fs, &at);
+
     if (raw && raw[0])
-        *fp_fat_slot_edit(fs, &next) = 0;
-    raw = fp_fat_slot_edit(fs, at);
+        *fp_fat_edit(fs, fs->win.sector, (uint32_t)(raw - fs->win.buf)) = 0;
+    raw = fp_fat_edit(fs, place->sector, place->off);
     *raw = FP_FAT_FREE;
     return raw;
+}
+
+/* The slot after the one at `raw`, if there is one. */
+static const uint8_t *next_slot(struct fp_fat *fs, struct fp_fat_cursor *at,
+                                const uint8_t *raw)
+{
+    /* Within a sector of a cluster it is behind that. */
+    if (FP_FAT_SMALL || !raw || !at->head ||
+        !((uint32_t)(raw + FP_FAT_SLOT - fs->win.buf) & (fs->sector_size - 1)))
+        return fp_fat_slot(fs, at);
+    at->slot++;
+    return raw + FP_FAT_SLOT;
 }
 
 /* Finds the first place->slots that are free, in one sector if they are to be
@@ -43,29 +55,29 @@ static void find_gap(struct fp_fat *fs, struct fp_fat_place *place,
 {
     const uint8_t *raw = NULL;
     struct fp_fat_cursor at;
-    uint32_t run = 0, last = 0;
+    uint32_t run = 0;
 
     fp_fat_cursor_start(&at, place->dir);
 #if !FP_FAT_SMALL
     if (aligned)
         fp_fat_index_start_room(&fs->index, place->slots, &at);
 #endif
-    for (; run < place->slots && !fs->err; fp_fat_cursor_step(fs, &at)) {
-        /* Within a sector of a cluster the next slot is behind this one. */
-        raw = !FP_FAT_SMALL && raw && at.head &&
-                      (uint32_t)(raw + FP_FAT_SLOT - fs->win.buf) &
-                          (fs->sector_size - 1)
-                  ? raw + FP_FAT_SLOT
-                  : fp_fat_slot(fs, &at);
-        if (!raw || !raw[0])
-            raw = push_end(fs, &at, last);
-        last = at.cluster;
+    while (run < place->slots && !fs->err) {
+        struct fp_fat_cursor here = at;
+
+        raw = next_slot(fs, &at, raw);
+        if (!raw) {
+            extend(fs, &at);
+            continue;
+        }
         place->off = (uint32_t)(raw - fs->win.buf);
         place->sector = fs->win.sector;
+        if (!raw[0])
+            raw = push_end(fs, at, place);
         if (raw[0] != FP_FAT_FREE || (aligned && !place->off))
             run = 0;
         if (raw[0] == FP_FAT_FREE && !run++)
-            place->first = at;
+            place->first = here;
     }
 }
 
@@ -78,8 +90,7 @@ static bool find_digit(struct fp_fat *fs, struct fp_fat_place *place,
     const uint8_t *raw;
 
     fp_fat_cursor_start(&at, place->dir);
-    for (; (raw = fp_fat_slot(fs, &at)) && raw[0];
-         fp_fat_cursor_step(fs, &at)) {
+    while ((raw = fp_fat_slot(fs, &at)) && raw[0]) {
         *digit = raw[digit - place->raw];
         if (memcmp(place->raw, raw, 11) == 0)
             taken |= 1u << (*digit & 15);
@@ -109,11 +120,12 @@ void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place)
     fp_fat_name_take(fs, place->name, place->raw);
     place->slots = 1 + (fs->units + 12) / 13;
     aligned = place->slots <= fs->sector_size / FP_FAT_SLOT;
-    find_gap(fs, place, aligned);
-    if (fs->err == FP_ERR_NOSPC && aligned) {
-        fs->err = FP_OK;
-        aligned = false;
+    for (;;) {
         find_gap(fs, place, aligned);
+        if (!aligned || fs->err != FP_ERR_NOSPC)
+            break;
+        aligned = false;
+        fs->err = FP_OK;
     }
     if (fs->units)
         make_alias(fs, place);
@@ -145,10 +157,8 @@ void fp_fat_entry_put(struct fp_fat *fs, const struct fp_fat_place *place)
     uint32_t last = 0x40;
 
     fs->sum = fp_fat_checksum(place->raw);
-    for (uint32_t left = place->slots; --left; last = 0) {
+    for (uint32_t left = place->slots; --left; last = 0)
         put_part(fs, fp_fat_slot_edit(fs, &at), left, last);
-        fp_fat_cursor_step(fs, &at);
-    }
     memcpy(fp_fat_edit(fs, place->sector, place->off), place->raw, FP_FAT_SLOT);
 }
 
@@ -161,10 +171,8 @@ void fp_fat_entry_drop(struct fp_fat *fs, const struct fp_fat_place *place)
     fp_fat_index_freed(fs);
 #endif
     *fp_fat_edit(fs, place->sector, place->off) = FP_FAT_FREE;
-    for (uint32_t left = place->slots; left > 1; left--) {
+    for (uint32_t left = place->slots; --left;)
         *fp_fat_slot_edit(fs, &at) = FP_FAT_FREE;
-        fp_fat_cursor_step(fs, &at);
-    }
 }
 
 void fp_fat_head_set(uint8_t *raw, uint32_t head, uint32_t size)

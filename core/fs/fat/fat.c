@@ -7,6 +7,9 @@
 
 const struct fp_fs_ops fp_fs_fat = {
     .name = "fat",
+    .caps = FP_CAP_DIRS | FP_CAP_MTIME | FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE |
+            FP_CAP_SEEKWRITE | FP_CAP_APPEND | FP_CAP_RENAME_DIR |
+            FP_CAP_HOLES | FP_CAP_WRITE,
     .promise = FP_PROMISE_OLD_OR_NEW,
     .workspace = fp_fat_workspace,
     .probe = FP_FS_PROBE ? fp_fat_probe : NULL,

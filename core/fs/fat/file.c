@@ -195,12 +195,11 @@ static void read_whole(struct fp_fat *fs, uint32_t sector, uint8_t *buf,
 int fp_fat_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
                    uint32_t flags)
 {
-    struct fp_fat *fs = fp_fat_enter(mnt);
     struct fp_fat_file *f = fp_fat_file_of(file);
     struct fp_fat_place place;
+    struct fp_fat *fs = fp_fat_find_path(mnt, path, &place);
 
     (void)flags; /* to read: the volume is read-only */
-    fp_fat_find_path(fs, path, &place);
     if (fp_fat_is_dir(place.raw))
         fp_fat_fail(fs, FP_ERR_ISDIR);
     fp_fat_claim(fs, f);

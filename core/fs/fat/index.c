@@ -114,7 +114,7 @@ static bool search(struct fp_fat *fs, struct fp_fat_cursor *at, bool learns,
     while (fp_fat_entry(fs, at, place)) {
         if (learns)
             add(fs, place);
-        if (fp_fat_name_is(fs, place->raw, place->name))
+        if (fp_fat_name_is(fs, place))
             return true;
     }
     return false;
@@ -149,7 +149,7 @@ static bool is_at(struct fp_fat *fs, struct fp_fat_cursor at,
                   struct fp_fat_place *place)
 {
     return at.head == place->dir && fp_fat_entry(fs, &at, place) &&
-           fp_fat_name_is(fs, place->raw, place->name);
+           fp_fat_name_is(fs, place);
 }
 
 static bool search_way(struct fp_fat *fs, struct fp_fat_place *place)

@@ -14,8 +14,7 @@ int fp_fat_label(struct fp_mount *mnt, char label[FP_FAT_LABEL_MAX + 1])
     uint32_t n = 0;
 
     fp_fat_cursor_start(&at, fs->root_cluster);
-    for (; (raw = fp_fat_slot(fs, &at)) && raw[0];
-         fp_fat_cursor_step(fs, &at)) {
+    while ((raw = fp_fat_slot(fs, &at)) && raw[0]) {
         if (raw[0] == FP_FAT_FREE || !(raw[FP_FAT_AT_ATTR] & FP_FAT_LABEL) ||
             (raw[FP_FAT_AT_ATTR] & 0x3f) == FP_FAT_LONG)
             continue;

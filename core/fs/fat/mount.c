@@ -21,20 +21,22 @@ static uint32_t round_up(uint32_t v)
     return (v + ALIGN - 1) & ~(ALIGN - 1);
 }
 
-/* What is there for speed, and for a check. False: an option is none. */
+/* What is there for speed, and for a check: its bytes. False: an option is
+ * none. */
 static bool lay_out_extras(const struct fp_fs_config *cfg,
-                           struct fp_fat_layout *l)
+                           struct fp_fat_layout *l, size_t *size)
 {
 #if !FP_FAT_SMALL
     l->runs = fp_fs_option(cfg->options, "runs", RUNS_DEFAULT);
     l->names = fp_fs_option(cfg->options, "names", NAMES_DEFAULT);
     if (l->runs - 1 > 0x1000 || l->names - 1 > BYTES_MAX)
         return false;
+    *size += l->names + (size_t)l->files * l->runs * sizeof(struct fp_fat_run);
 #endif
-    l->bitmap = 0;
     if (!FP_FS_CHECK)
         return true;
     l->bitmap = fp_fs_option(cfg->options, "check", CHECK_DEFAULT);
+    *size += l->bitmap;
     return l->bitmap - 1 <= BYTES_MAX;
 }
 
@@ -42,22 +44,21 @@ static bool lay_out_extras(const struct fp_fs_config *cfg,
 static size_t lay_out(const struct fp_bdev *dev, const struct fp_fs_config *cfg,
                       struct fp_fat_layout *l)
 {
+    uint32_t sector = cfg->block_size, files = cfg->max_files;
     size_t size;
 
-    l->sector = cfg->block_size;
-    if (!l->sector)
-        l->sector = dev->prog_size > 512 ? dev->prog_size : 512;
-    if (l->sector < 512 || l->sector > 4096 || l->sector & (l->sector - 1) ||
-        l->sector % dev->read_size)
+    if (!sector)
+        sector = dev->prog_size > 512 ? dev->prog_size : 512;
+    if (!files)
+        files = FILES_DEFAULT;
+    l->sector = sector;
+    l->files = files;
+    size =
+        round_up(sizeof(struct fp_fat)) + 2 * sector + files * FP_FAT_NAME_SIZE;
+    if (sector - 512 > 4096 - 512 || sector & (sector - 1) ||
+        sector % dev->read_size || files > FP_FAT_FILES_MAX ||
+        !lay_out_extras(cfg, l, &size))
         return 0;
-    l->files = cfg->max_files ? cfg->max_files : FILES_DEFAULT;
-    if (l->files > FP_FAT_FILES_MAX || !lay_out_extras(cfg, l))
-        return 0;
-    size = round_up(sizeof(struct fp_fat)) + 2 * l->sector +
-           l->files * FP_FAT_NAME_SIZE + l->bitmap;
-#if !FP_FAT_SMALL
-    size += l->names + (size_t)l->files * l->runs * sizeof(struct fp_fat_run);
-#endif
     return size;
 }
 
@@ -87,7 +88,8 @@ static void place(struct fp_fat *fs)
     fp_fat_index_start(fs);
 #endif
     fs->names = at;
-    fs->bitmap = at + l->files * FP_FAT_NAME_SIZE;
+    if (FP_FS_CHECK)
+        fs->bitmap = at + l->files * FP_FAT_NAME_SIZE;
 }
 
 /* FSInfo is a hint, and believed only if the volume was left in order. */
@@ -118,8 +120,7 @@ static void read_state(struct fp_fat *fs)
 {
     uint32_t flags = fp_fat_exchange(fs, 1, 0, 0);
 
-    fs->dirty =
-        fs->win.buf[fs->state_off] & 1 || (flags & fs->clean) != fs->clean;
+    fs->dirty = fs->win.buf[fs->state_off] & 1 || fs->clean & ~flags;
 }
 
 int fp_fat_mount(struct fp_mount *mnt)
@@ -182,12 +183,7 @@ int fp_fat_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     st->block_count = fs->sectors;
     /* What has not been counted is taken for used. */
     st->blocks_used = fs->sectors - (fs->free << fs->spc_shift);
-    st->free = (uint64_t)fs->free << fs->cluster_shift;
-    st->caps = FP_CAP_DIRS | FP_CAP_MTIME;
-    if (fs->flush)
-        st->caps |= FP_CAP_STAGE | FP_CAP_ATOMIC_REPLACE | FP_CAP_SEEKWRITE |
-                    FP_CAP_APPEND | FP_CAP_RENAME_DIR | FP_CAP_HOLES |
-                    FP_CAP_WRITE;
+    st->free = (fp_addr)fs->free << fs->cluster_shift;
     st->name_max = FP_NAME_MAX;
     st->version[0] = fs->bits == 32 ? '3' : '1';
     st->version[1] = fs->bits == 16 ? '6' : '2';

@@ -104,9 +104,11 @@ void fp_fat_settle_old(struct fp_fat *fs, struct fp_fat_place *place)
     arrive(fs, place);
 }
 
-void fp_fat_find_rw(struct fp_fat *fs, const char *path,
-                    struct fp_fat_place *place)
+struct fp_fat *fp_fat_find_rw(struct fp_mount *mnt, const char *path,
+                              struct fp_fat_place *place)
 {
-    fp_fat_find_path(fs, path, place);
+    struct fp_fat *fs = fp_fat_find_path(mnt, path, place);
+
     fp_fat_settle_old(fs, place);
+    return fs;
 }

@@ -7,6 +7,8 @@
 #include "core/fs/fat/vol.h"
 
 #define SURROGATE 0xd800u
+#define PAIR_BASE ((SURROGATE << 10) + 0xdc00 - 0x10000)
+#define CHAR_MAX  0x10ffffu
 #define BAD_CHAR  0xffffffffu
 /* A byte of an 8.3 name beyond ASCII, whose code page nobody knows. */
 #define OEM 0xf000u
@@ -22,14 +24,14 @@ uint32_t fp_fat_utf8_take(const char **text)
     uint32_t lead = *p++, c = lead, more;
 
     if (lead >= 0x80) {
-        more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
+        more = 1u + (lead >= 0xe0) + (lead >= 0xf0);
         c &= 0x7fu >> more; /* too large for leads that there are not */
         for (uint32_t i = 0; i < more; i++, p++) {
             if ((*p & 0xc0) != 0x80)
                 return BAD_CHAR;
             c = c << 6 | (*p & 0x3f);
         }
-        if (lead < 0xc0 || utf8_size(c) != more + 1 || c > 0x10ffff ||
+        if (lead < 0xc0 || utf8_size(c) != more + 1 || c > CHAR_MAX ||
             c >> 11 == SURROGATE >> 11)
             return BAD_CHAR;
     }
@@ -37,15 +39,13 @@ uint32_t fp_fat_utf8_take(const char **text)
     return c;
 }
 
-/* How many bytes it took. */
-static uint32_t utf8_put(char *out, uint32_t c)
+/* In n bytes, as many as it takes, and a NUL. */
+static void utf8_put(char *out, uint32_t c, uint32_t n)
 {
-    uint32_t n = utf8_size(c);
-
+    out[n] = '\0';
     for (uint32_t i = n; --i > 0; c >>= 6)
         out[i] = (char)(0x80 | (c & 0x3f));
     out[0] = (char)(n > 1 ? 0xf00 >> n | c : c);
-    return n;
 }
 
 /* Letters whose capitals stand at a fixed distance; of pairs, 1, the odd ones
@@ -74,19 +74,18 @@ static uint32_t fold(uint32_t c)
     return c;
 }
 
-/* Takes one character of UTF-16; BAD_CHAR for half a pair. */
+/* Takes one character of UTF-16; more than CHAR_MAX for half a pair. */
 static uint32_t utf16_take(const uint16_t **at, const uint16_t *end)
 {
     uint32_t c = *(*at)++, low;
 
     if (c >> 11 != SURROGATE >> 11)
         return c;
-    if (c & 0x400 || *at >= end)
-        return BAD_CHAR;
-    low = *(*at)++;
+    low = *at < end ? *(*at)++ : 0;
     if (low >> 10 != 0xdc00 >> 10)
         return BAD_CHAR;
-    return 0x10000 + ((c & 0x3ff) << 10 | (low & 0x3ff));
+    /* The first 0xd800 is U+10000; the first 0xdc00 is too much. */
+    return (c << 10) + low - PAIR_BASE;
 }
 
 uint32_t fp_fat_trim(const uint8_t *text, uint32_t size)
@@ -96,47 +95,30 @@ uint32_t fp_fat_trim(const uint8_t *text, uint32_t size)
     return size;
 }
 
-/* The 8.3 name as it is shown, in UTF-16; how many units. */
-static uint32_t short_units(const uint8_t *raw, uint16_t units[12])
+uint32_t fp_fat_name_short(const uint8_t *raw, uint16_t units[FP_FAT_SHORT_MAX])
 {
-    uint32_t base = fp_fat_trim(raw, 8), ext = fp_fat_trim(raw + 8, 3), n = 0;
+    uint16_t *to = units, *end = units; /* the end has no spaces before it */
+    uint32_t cases = raw[FP_FAT_AT_CASE];
 
-    for (uint32_t i = 0; i < 8 + ext; i++) {
-        uint32_t lower = i < 8 ? FP_FAT_LOWER_BASE : FP_FAT_LOWER_EXT;
-        uint32_t c = i == 0 && raw[0] == 0x05 ? 0xe5 : raw[i];
+    for (uint32_t i = 0; i < 11; i++) {
+        uint32_t c = raw[i];
 
-        if (i == 8)
-            units[n++] = '.';
-        if (i >= base && i < 8)
-            continue;
-        if (c >= 'A' && c <= 'Z' && raw[FP_FAT_AT_CASE] & lower)
+        if (i == 8) {
+            to = end;
+            *to++ = '.';
+            cases /= FP_FAT_LOWER_EXT / FP_FAT_LOWER_BASE;
+        }
+        if (cases & FP_FAT_LOWER_BASE && c - 'A' < 26)
             c += 32;
-        units[n++] = (uint16_t)(c < 0x80 ? c : OEM + c);
+        if (c >= 0x80)
+            c += OEM;
+        *to++ = (uint16_t)c;
+        if (c != ' ')
+            end = to;
     }
-    return n;
-}
-
-static bool is_name(const uint16_t *at, uint32_t count, const char *path)
-{
-    const uint16_t *end = at + count;
-
-    while (at < end) {
-        uint32_t c = fp_fat_utf8_take(&path);
-
-        if (!c || c == '/' || c == BAD_CHAR ||
-            fold(c) != fold(utf16_take(&at, end)))
-            return false;
-    }
-    return count && (*path == '/' || !*path);
-}
-
-bool fp_fat_name_is(const struct fp_fat *fs, const uint8_t *raw,
-                    const char *path)
-{
-    uint16_t units[12];
-
-    return is_name(fs->name, fs->units, path) ||
-           is_name(units, short_units(raw, units), path);
+    if (raw[0] == 0x05)
+        units[0] = OEM + 0xe5;
+    return (uint32_t)(end - units);
 }
 
 #if !FP_FAT_SMALL
@@ -162,40 +144,45 @@ static uint32_t hash_units(const uint16_t *at, uint32_t count)
 void fp_fat_name_hashes(const struct fp_fat *fs, const uint8_t *raw,
                         uint32_t hashes[2])
 {
-    uint16_t units[12];
+    uint16_t units[FP_FAT_SHORT_MAX];
 
-    hashes[0] = hash_units(units, short_units(raw, units));
+    hashes[0] = hash_units(units, fp_fat_name_short(raw, units));
     hashes[1] = fs->units ? hash_units(fs->name, fs->units) : hashes[0];
 }
 #endif
 
-/* 0: what a path cannot hold. */
-static uint32_t show(const uint16_t *at, uint32_t count, char *name)
+/* The same, of fs->name alone. */
+static uint32_t show(const struct fp_fat *fs, char *name, const char *path)
 {
-    const uint16_t *end = at + count;
+    const uint16_t *at = fs->name, *end = at + fs->units;
     uint32_t n = 0;
 
     while (at < end) {
-        uint32_t c = utf16_take(&at, end);
+        uint32_t c = utf16_take(&at, end), size = utf8_size(c);
 
-        if (c == BAD_CHAR || c == '/' || !c || n + utf8_size(c) > FP_NAME_MAX)
+        if (c > CHAR_MAX || c == '/' || !c || n + size > FP_NAME_MAX)
             return 0;
-        n += utf8_put(name + n, c);
+        if (!path)
+            utf8_put(name + n, c, size);
+        else if (fold(c) != fold(fp_fat_utf8_take(&path)))
+            return 0;
+        n += size;
     }
+    if (path)
+        return *path == '/' || !*path ? n : 0;
     /* "." and ".." are no names. */
     return n && n <= 2 && name[0] == '.' && name[n - 1] == '.' ? 0 : n;
 }
 
-uint32_t fp_fat_name_show(const struct fp_fat *fs, const uint8_t *raw,
-                          char *name)
+uint32_t fp_fat_name_show(struct fp_fat *fs, const uint8_t *raw, char *name,
+                          const char *path)
 {
-    uint16_t units[12];
-    uint32_t n = show(fs->name, fs->units, name);
+    uint32_t n = show(fs, name, path);
 
-    if (!n)
-        n = show(units, short_units(raw, units), name);
-    name[n] = '\0';
-    return n;
+    if (n)
+        return n;
+    fs->units = fp_fat_name_short(raw, fs->name);
+    return show(fs, name, path);
 }
 
 uint8_t fp_fat_checksum(const uint8_t *raw)

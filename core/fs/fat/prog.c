@@ -67,7 +67,7 @@ uint8_t *fp_fat_edit(struct fp_fat *fs, uint32_t sector, uint32_t off)
     return change(fs, fp_fat_show(fs, sector) + off);
 }
 
-uint8_t *fp_fat_slot_edit(struct fp_fat *fs, const struct fp_fat_cursor *at)
+uint8_t *fp_fat_slot_edit(struct fp_fat *fs, struct fp_fat_cursor *at)
 {
     return change(fs, fp_fat_slot(fs, at));
 }

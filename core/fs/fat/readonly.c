@@ -7,6 +7,7 @@
 
 const struct fp_fs_ops fp_fs_fat_ro = {
     .name = "fat",
+    .caps = FP_CAP_DIRS | FP_CAP_MTIME,
     .promise = FP_PROMISE_OLD_OR_NEW,
     .workspace = fp_fat_workspace,
     .probe = FP_FS_PROBE ? fp_fat_probe : NULL,

@@ -50,10 +50,9 @@ static void check_removable(struct fp_fat *fs, const struct fp_fat_place *place)
 
 int fp_fat_remove(struct fp_mount *mnt, const char *path)
 {
-    struct fp_fat *fs = fp_fat_enter(mnt);
     struct fp_fat_place place;
+    struct fp_fat *fs = fp_fat_find_rw(mnt, path, &place);
 
-    fp_fat_find_rw(fs, path, &place);
     check_removable(fs, &place);
     if (fs->err)
         return fs->err;
@@ -85,13 +84,12 @@ static void lead(struct fp_fat *fs, const struct fp_fat_place *from,
 int fp_fat_rename(struct fp_mount *mnt, const char *from, const char *to,
                   uint32_t flags)
 {
-    struct fp_fat *fs = fp_fat_enter(mnt);
     struct fp_fat_place a, b;
+    struct fp_fat *fs = fp_fat_find_rw(mnt, from, &a);
     uint32_t head;
     bool replaces;
 
-    fp_fat_find_rw(fs, from, &a);
-    fs->barred = fp_fat_is_dir(a.raw) ? fp_fat_head(a.raw) : 0;
+    fs->barred = fp_fat_head(a.raw);
     replaces = fp_fat_lookup(fs, to, &b);
     fs->barred = 0;
     if (replaces)
@@ -125,10 +123,9 @@ int fp_fat_rename(struct fp_mount *mnt, const char *from, const char *to,
 
 int fp_fat_settime(struct fp_mount *mnt, const char *path, int64_t mtime_ns)
 {
-    struct fp_fat *fs = fp_fat_enter(mnt);
     struct fp_fat_place place;
+    struct fp_fat *fs = fp_fat_find_rw(mnt, path, &place);
 
-    fp_fat_find_rw(fs, path, &place);
     if (place.sector == FP_FAT_NONE)
         fp_fat_fail(fs, FP_ERR_NOTSUP); /* the root has no entry */
     fp_fat_begin(fs);

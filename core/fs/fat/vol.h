@@ -44,6 +44,7 @@
 #define FP_FAT_SLOTS_MAX  65536u /* in a directory */
 #define FP_FAT_UNITS_MAX  255u   /* UTF-16 units of a name */
 #define FP_FAT_PARTS_MAX  20u    /* entries of a long name, 13 units each */
+#define FP_FAT_SHORT_MAX  12u    /* of an 8.3 name */
 #define FP_FAT_ROUNDS_MAX 64u    /* hashes that an alias is tried with */
 #define FP_FAT_FILES_MAX  32u    /* open at once; a bit each in a word */
 #define FP_FAT_NONE       0xffffffffu
@@ -90,7 +91,8 @@ struct fp_fat_window {
     uint8_t *buf;
 };
 
-/* A slot of a directory. head 0: the fixed root of FAT12 and FAT16. */
+/* Before a slot of a directory, and in which cluster the slot before that is.
+ * head 0: the fixed root of FAT12 and FAT16. */
 struct fp_fat_cursor {
     uint32_t head, cluster, slot;
 };
@@ -360,9 +362,6 @@ static inline bool fp_fat_is_counted(const struct fp_fat *fs)
 uint32_t fp_fat_trim(const uint8_t *text, uint32_t size);
 /* Takes one character off UTF-8 text; 0xffffffff when it is not UTF-8. */
 uint32_t fp_fat_utf8_take(const char **text);
-/* Is path[0..) up to '/' or NUL the long name in fs->name, or the 8.3 name? */
-bool fp_fat_name_is(const struct fp_fat *fs, const uint8_t *raw,
-                    const char *path);
 #if !FP_FAT_SMALL
 /* Names that are the same to fp_fat_name_is() have the same hash. */
 uint32_t fp_fat_name_hash(const char *path);
@@ -370,10 +369,20 @@ uint32_t fp_fat_name_hash(const char *path);
 void fp_fat_name_hashes(const struct fp_fat *fs, const uint8_t *raw,
                         uint32_t hashes[2]);
 #endif
-/* The name as UTF-8, in name[0..FP_NAME_MAX]; its length, 0: no path can hold
- * it. */
-uint32_t fp_fat_name_show(const struct fp_fat *fs, const uint8_t *raw,
-                          char *name);
+/* The long name in fs->name, or else the 8.3 name, as UTF-8 in
+ * name[0..FP_NAME_MAX]; its length, 0: no path can hold it. With a path: is one
+ * of them path[0..) up to '/' or NUL? 0: neither. Leaves fs->name the one that
+ * it looked at last. */
+uint32_t fp_fat_name_show(struct fp_fat *fs, const uint8_t *raw, char *name,
+                          const char *path);
+static inline bool fp_fat_name_is(struct fp_fat *fs,
+                                  const struct fp_fat_place *place)
+{
+    return fp_fat_name_show(fs, place->raw, NULL, place->name) != 0;
+}
+/* The 8.3 name as it is shown, in UTF-16; how many units. */
+uint32_t fp_fat_name_short(const uint8_t *raw,
+                           uint16_t units[FP_FAT_SHORT_MAX]);
 uint8_t fp_fat_checksum(const uint8_t *raw);
 /* Where in a slot the 13 units of a part of a long name are. */
 extern const uint8_t fp_fat_part_at[13];
@@ -384,11 +393,9 @@ bool fp_fat_time_get(const struct fp_fat *fs, const uint8_t *raw, int64_t *ns);
 
 /* dir.c */
 void fp_fat_cursor_start(struct fp_fat_cursor *at, uint32_t head);
-/* The slot that `at` stands at, in the window. NULL: behind the last one that
- * there is, or an error. */
-uint8_t *fp_fat_slot(struct fp_fat *fs, const struct fp_fat_cursor *at);
-/* To the next slot, into the next cluster where one ends. */
-void fp_fat_cursor_step(struct fp_fat *fs, struct fp_fat_cursor *at);
+/* The next slot, in the window; `at` is behind it then. NULL, and `at` stays:
+ * there is none, or an error. */
+uint8_t *fp_fat_slot(struct fp_fat *fs, struct fp_fat_cursor *at);
 /* Reads the next entry; false: none, or an error. fs->name has its long name,
  * if any. */
 bool fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
@@ -400,9 +407,9 @@ bool fp_fat_find_name(struct fp_fat *fs, struct fp_fat_place *place);
  * FP_FAT_NONE for the root. */
 bool fp_fat_lookup(struct fp_fat *fs, const char *path,
                    struct fp_fat_place *place);
-/* The same, and its absence is an error. */
-void fp_fat_find_path(struct fp_fat *fs, const char *path,
-                      struct fp_fat_place *place);
+/* Starts an operation on what there is at `path`. */
+struct fp_fat *fp_fat_find_path(struct fp_mount *mnt, const char *path,
+                                struct fp_fat_place *place);
 /* The head of the directory that a place is; the root's for FP_FAT_NONE. */
 uint32_t fp_fat_dir_head(const struct fp_fat *fs,
                          const struct fp_fat_place *place);
@@ -463,7 +470,7 @@ void fp_fat_begin(struct fp_fat *fs);
 void fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value);
 /* A slot of a directory, to be changed. */
 uint8_t *fp_fat_edit(struct fp_fat *fs, uint32_t sector, uint32_t off);
-uint8_t *fp_fat_slot_edit(struct fp_fat *fs, const struct fp_fat_cursor *at);
+uint8_t *fp_fat_slot_edit(struct fp_fat *fs, struct fp_fat_cursor *at);
 int fp_fat_mount_rw(struct fp_mount *mnt);
 int fp_fat_sync(struct fp_mount *mnt);
 
@@ -530,8 +537,8 @@ void fp_fat_move(struct fp_fat *fs, const struct fp_fat_place *from,
  * is missing of that is done; marks the volume. */
 void fp_fat_settle_old(struct fp_fat *fs, struct fp_fat_place *place);
 /* Like fp_fat_find_path, and what it finds may be changed. */
-void fp_fat_find_rw(struct fp_fat *fs, const char *path,
-                    struct fp_fat_place *place);
+struct fp_fat *fp_fat_find_rw(struct fp_mount *mnt, const char *path,
+                              struct fp_fat_place *place);
 
 /* time.c */
 void fp_fat_time_set(const struct fp_fat *fs, uint8_t *raw, int64_t ns);
