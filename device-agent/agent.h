@@ -329,34 +329,50 @@ struct fp_agent {
 #if FP_AGENT_STATS
     struct fp_agent_counts counts;
 #endif
-    /* private */
+    /* private; small things first, where short instructions reach them */
     const struct fp_agent_config *cfg;
-    struct fp_link link;
-    uint32_t now_ms;
-#if FP_AGENT_STATS
-    uint64_t waits_us; /* since when it waits for the line; 0: it does not */
-#endif
-    uint32_t session;
-    uint8_t epoch[FP_EPOCH_SIZE];
     bool in_session, has_epoch, has_nonce;
     bool rx_stall;
     bool holding; /* rx_stall: the host is not granted credit */
     bool wants_hold;
     bool reboot_due;
-    bool volumes_changed; /* an Event is due */
-    bool wants_room;      /* an answer found none in this poll... */
-    bool owes_room;       /* ... or in the one before, so bulk waits */
-    uint8_t nonce[8];
-    uint32_t nonce_count;
+    bool volumes_changed;         /* an Event is due */
+    bool wants_room;              /* an answer found none in this poll... */
+    bool owes_room;               /* ... or in the one before, so bulk waits */
+    int16_t zone_min;             /* in use... */
+    int16_t told_zone_min;        /* ... and as the last Hello told */
+    uint8_t epoch[FP_EPOCH_SIZE]; /* the next two behind it: make_nonce() */
     uint8_t host_nonce[8];
+    uint32_t nonce_count;
+    uint8_t nonce[8];
+    uint32_t now_ms;
+    uint32_t session;
     uint32_t features; /* that both ends have in this session */
+    uint8_t *scratch;  /* may be that of the message */
+    uint32_t scratch_size;
+    uint32_t bulk_done; /* bytes taken of the record in front */
+    uint32_t next_task; /* who is served first next time */
+    uint32_t queued;    /* bytes for the line in this slice */
+    uint32_t pack_size; /* bytes that the next frame will hold, by the last */
+    uint32_t gen_seen, gen_told, gen_ms;
+    uint32_t reboot_ms;
+    uint32_t next_outcome;
+    struct fp_agent_task *block_owner; /* whose block is in block_buf */
+    struct fp_link link;
+    fp_Envelope message; /* the one taken or the one sent: a job copies what it
+                            needs before anything is sent */
+    struct fp_agent_task tasks[FP_AGENT_REQUESTS];
+    struct fp_agent_upload uploads[FP_AGENT_UPLOADS];
+    struct fp_agent_outcome outcomes[FP_AGENT_OUTCOMES];
+#if FP_AGENT_STATS
+    uint64_t waits_us; /* since when it waits for the line; 0: it does not */
+#endif
 #if FP_AGENT_LZ4_IN
     struct fp_lz4_decoder unpack;
 #endif
 #if FP_AGENT_LZ4_OUT
     struct fp_lz4_encoder pack;
 #endif
-    uint32_t pack_size; /* bytes that the next frame will hold, by the last */
 #if FP_AGENT_AUTH
     uint8_t challenge[16]; /* ours, of the last Hello */
     bool has_challenge, is_proven;
@@ -364,25 +380,10 @@ struct fp_agent {
 #if FP_AGENT_RATES
     struct fp_agent_rate rate;
 #endif
-    int16_t zone_min, told_zone_min; /* in use; as the last Hello told */
-    uint32_t reboot_ms;
-    uint32_t bulk_done; /* bytes taken of the record in front */
-    uint32_t next_task; /* who is served first next time */
-    uint32_t queued;    /* bytes for the line in this slice */
-    uint32_t gen_seen, gen_told, gen_ms;
-    struct fp_agent_task tasks[FP_AGENT_REQUESTS];
-    struct fp_agent_upload uploads[FP_AGENT_UPLOADS];
-    struct fp_agent_outcome outcomes[FP_AGENT_OUTCOMES];
-    uint32_t next_outcome;
-    struct fp_agent_task *block_owner; /* whose block is in block_buf */
 #if FP_AGENT_LEVELS
     struct fp_agent_task *upper_owner; /* whose digests are in upper */
     struct fp_sha256 upper;
 #endif
-    uint8_t *scratch; /* may be that of the message */
-    uint32_t scratch_size;
-    fp_Envelope message; /* the one taken or the one sent: a job copies what it
-                            needs before anything is sent */
 };
 
 /* Mounts what can be mounted and waits for a host. FP_ERR_INVAL: a name, size
