@@ -87,6 +87,10 @@ struct fp_agent_partition {
 };
 
 struct fp_agent_storage {
+    /* private */
+    bool restoring;
+    bool stalls;
+    /* the firmware's */
     const char *name;    /* "flash0", at most 16 bytes */
     struct fp_bdev *dev; /* the outermost device, that everyone writes through:
                              &gen->bdev if there is a gen */
@@ -102,8 +106,6 @@ struct fp_agent_storage {
     int (*partitions)(struct fp_bdev *dev, uint8_t *buf, uint32_t size,
                       struct fp_agent_partition *parts, const char **why);
     /* private */
-    bool restoring;
-    bool stalls;
 #if FP_AGENT_MEDIA
     uint32_t seen;   /* number of the medium when last looked */
     uint32_t medium; /* that serves; 0: none, and no volume is mounted */
@@ -131,6 +133,12 @@ struct fp_agent_told {
 };
 
 struct fp_agent_volume {
+    /* private */
+    bool mounted;
+    bool erased; /* where a filesystem would begin there is nothing */
+    int mount_err; /* why it is not: 0 when it was unmounted on request */
+    struct fp_agent_storage *on; /* NULL: there is none of that name */
+    /* the firmware's */
     const char *path;    /* "/flash" */
     const char *storage; /* by name */
     const char *region;  /* NULL: the whole storage, or as below */
@@ -159,13 +167,9 @@ struct fp_agent_volume {
 #if FP_AGENT_REGIONS
     struct fp_bdev_slice slice;
 #endif
-    struct fp_agent_storage *on;
-    bool mounted;
-    bool erased; /* where a filesystem would begin there is nothing */
 #if FP_FS_PROBE && FP_AGENT_TEXTS
     const struct fp_fs_ops *found; /* is there, where another was named */
 #endif
-    int mount_err; /* why it is not: 0 when it was unmounted on request */
 #if FP_AGENT_OPTIONS
     struct fp_agent_told told;
 #endif
@@ -198,32 +202,12 @@ struct fp_agent_config {
 
     /* The wire. As struct fp_link_config. */
     size_t (*send)(void *ctx, const uint8_t *buf, size_t size);
+    void *ctx; /* of this and all that follow */
     uint16_t frame_max; /* FP_AGENT_FRAME_MIN at least */
     uint8_t *tx_buf;
     size_t tx_size;
     uint8_t *rx_buf;
     size_t rx_size;
-
-    /* LZ4 on the line, so that text travels faster than its bytes would. In:
-     * the window of what comes, FP_LZ4_WINDOW_MIN to 65535 bytes; 2 KiB make
-     * text half as long. NULL: the host sends none. */
-    uint8_t *lz4_in;
-    size_t lz4_in_size;
-    /* Out: the window of what goes, and what goes next, each half of it;
-     * 2 * frame_max at least, 128 KiB at most. NULL: what goes is sent as it
-     * is. The table has a power of two of places, 256 to 65536; one place for 4
-     * to 8 bytes of the window is enough. */
-    uint8_t *lz4_out;
-    size_t lz4_out_size;
-    uint16_t *lz4_table;
-    size_t lz4_table_count;
-    /* Optional, of a wire with a rate. rates[0], the one it has at the start,
-     * is safe: every handshake is made at it. The others, up to 11, are those
-     * that a host may raise it to, ascending. */
-    const uint32_t *rates;
-    uint32_t rate_count;
-    /* Sets it, once all that send() took has left. False: it stays as it is. */
-    bool (*set_rate)(void *ctx, uint32_t baud);
 
     uint8_t *scratch; /* for hashing; a multiple of every read_size. NULL: the
                                memory of a message serves, 0.25 to 1 KB */
@@ -269,7 +253,26 @@ struct fp_agent_config {
      * fp_agent_format() and fp_agent_deinit(); it may use the vfs, and not the
      * agent. */
     void (*changed)(void *ctx, const char *path);
-    void *ctx;
+    /* LZ4 on the line, so that text travels faster than its bytes would. In:
+     * the window of what comes, FP_LZ4_WINDOW_MIN to 65535 bytes; 2 KiB make
+     * text half as long. NULL: the host sends none. */
+    uint8_t *lz4_in;
+    size_t lz4_in_size;
+    /* Out: the window of what goes, and what goes next, each half of it;
+     * 2 * frame_max at least, 128 KiB at most. NULL: what goes is sent as it
+     * is. The table has a power of two of places, 256 to 65536; one place for 4
+     * to 8 bytes of the window is enough. */
+    uint8_t *lz4_out;
+    size_t lz4_out_size;
+    uint16_t *lz4_table;
+    size_t lz4_table_count;
+    /* Optional, of a wire with a rate. rates[0], the one it has at the start,
+     * is safe: every handshake is made at it. The others, up to 11, are those
+     * that a host may raise it to, ascending. */
+    const uint32_t *rates;
+    uint32_t rate_count;
+    /* Sets it, once all that send() took has left. False: it stays as it is. */
+    bool (*set_rate)(void *ctx, uint32_t baud);
 };
 
 struct fp_agent_upload {
