@@ -135,7 +135,7 @@ struct fp_agent_told {
 struct fp_agent_volume {
     /* private */
     bool mounted;
-    bool erased; /* where a filesystem would begin there is nothing */
+    bool erased;   /* where a filesystem would begin there is nothing */
     int mount_err; /* why it is not: 0 when it was unmounted on request */
     struct fp_agent_storage *on; /* NULL: there is none of that name */
     /* the firmware's */
@@ -202,7 +202,7 @@ struct fp_agent_config {
 
     /* The wire. As struct fp_link_config. */
     size_t (*send)(void *ctx, const uint8_t *buf, size_t size);
-    void *ctx; /* of this and all that follow */
+    void *ctx;          /* of this and all that follow */
     uint16_t frame_max; /* FP_AGENT_FRAME_MIN at least */
     uint8_t *tx_buf;
     size_t tx_size;
@@ -338,6 +338,7 @@ struct fp_agent {
     bool rx_stall;
     bool holding; /* rx_stall: the host is not granted credit */
     bool wants_hold;
+    bool wrote; /* in this poll: enough for it */
     bool reboot_due;
     bool volumes_changed;         /* an Event is due */
     bool wants_room;              /* an answer found none in this poll... */
@@ -353,9 +354,9 @@ struct fp_agent {
     uint32_t features; /* that both ends have in this session */
     uint8_t *scratch;  /* may be that of the message */
     uint32_t scratch_size;
-    uint32_t bulk_done; /* bytes taken of the record in front */
-    uint32_t next_task; /* who is served first next time */
-    uint32_t queued;    /* bytes for the line in this slice */
+    uint32_t bulk_done;              /* bytes taken of the record in front */
+    struct fp_agent_task *next_task; /* who is served first next time */
+    uint32_t queued;                 /* bytes for the line in this slice */
     uint32_t pack_size; /* bytes that the next frame will hold, by the last */
     uint32_t gen_seen, gen_told, gen_ms;
     uint32_t reboot_ms;

@@ -325,7 +325,7 @@ static int give(struct fp_agent *agent, struct fp_agent_upload *upload,
 }
 
 bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
-                        size_t size, bool *wrote)
+                        size_t size)
 {
     struct fp_agent_upload *upload;
     struct fp_agent_task *task;
@@ -352,7 +352,7 @@ bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
         }
         if (give(agent, upload, task, data, &n) == FP_AGENT_WAIT)
             return false;
-        *wrote = true;
+        agent->wrote = true;
         if (!taken(agent, &rec, data, n))
             return false;
     }

@@ -86,6 +86,13 @@ const struct fp_agent_job *fp_agent_job_of(pb_size_t tag);
 bool fp_agent_storage_is_sane(const struct fp_agent_config *cfg,
                               const struct fp_agent_storage *storage);
 
+/* ---- tasks.c ---- */
+
+/* About a frame of bytes, or a slice of work that sends nothing: so the parts
+ * of a small answer go out together. False: nothing went on. */
+bool fp_agent_task_turn(struct fp_agent *agent, struct fp_agent_task *task);
+/* Closes what it has open; its place is free then. */
+void fp_agent_task_free(struct fp_agent *agent, struct fp_agent_task *task);
 /* May `storage` be programmed now? Not while it is frozen; and where flash
  * stalls the CPU only once no byte is on its way. */
 bool fp_agent_may_write(struct fp_agent *agent,
@@ -129,9 +136,11 @@ int fp_agent_done(struct fp_agent *agent, const struct fp_agent_task *task);
 int fp_agent_done_at(struct fp_agent *agent, const struct fp_agent_task *task,
                      const char *path);
 void fp_agent_tell_changed(const struct fp_agent *agent, const char *path);
-void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
-                           const char *detail, uint64_t needed, uint64_t free,
-                           uint64_t limit);
+/* The Failure to fill in: error and text are set, `detail` or, if NULL, the
+ * error's own. */
+fp_Failure *fp_agent_failure(struct fp_agent *agent, uint32_t id, int err,
+                             const char *detail);
+void fp_agent_send_failure(struct fp_agent *agent);
 #if FP_AGENT_STATS
 uint64_t fp_agent_now_us(const struct fp_agent *agent);
 #define FP_AGENT_COUNT(agent, what, n) ((void)((agent)->counts.what += (n)))
@@ -355,10 +364,10 @@ int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
 void fp_agent_bulk_begin(struct fp_agent *agent, uint32_t features);
 /* Sum of the features that this device has the memory for. */
 uint32_t fp_agent_bulk_features(const struct fp_agent *agent);
-/* Takes the record in front; false while it is not wholly taken. *wrote: it was
- * work, flash may have been programmed: enough for a poll. */
+/* Takes the record in front; false while it is not wholly taken. Sets
+ * agent->wrote where it was work: flash may have been programmed. */
 bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
-                        size_t size, bool *wrote);
+                        size_t size);
 bool fp_agent_stream_in_use(struct fp_agent *agent, uint32_t stream);
 /* A stream number out of a message: 1..255 and free. */
 int fp_agent_stream(struct fp_agent *agent, struct fp_agent_task *task,

@@ -101,9 +101,8 @@ int fp_agent_done_at(struct fp_agent *agent, const struct fp_agent_task *task,
     return fp_agent_done(agent, task);
 }
 
-void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
-                           const char *detail, uint64_t needed, uint64_t free,
-                           uint64_t limit)
+fp_Failure *fp_agent_failure(struct fp_agent *agent, uint32_t id, int err,
+                             const char *detail)
 {
     fp_Envelope *out = fp_agent_out(agent, id, fp_Envelope_failure_tag);
     fp_Failure *failure = &out->body.failure;
@@ -112,13 +111,15 @@ void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
     if (FP_AGENT_TEXTS)
         FP_AGENT_TEXT(failure->detail,
                       detail != NULL ? detail : fp_strerror(err));
-    failure->needed = needed;
-    failure->free = free;
-    failure->limit = limit;
-    if (fp_agent_send(agent) == FP_OK)
+    return failure;
+}
+
+void fp_agent_send_failure(struct fp_agent *agent)
+{
+    if (fp_agent_send(agent) == FP_OK || !FP_AGENT_TEXTS)
         return;
     /* A peer that negotiated tiny frames gets at least the number. */
-    failure->detail.size = 0;
+    agent->message.body.failure.detail.size = 0;
     (void)fp_agent_send(agent);
 }
 

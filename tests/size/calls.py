@@ -33,7 +33,7 @@ CALLS = {
     'core/fs/spiffs/mount:fp_spf_blocks': ['core/fs/spiffs/mount:count_block'],
     'core/fs/bonsai/blocks:fp_bon_blocks': [],
     'core/fs/littlefs/blocks:fp_lfs_visit': GIVEN,
-    'device-agent/agent:close_task': ['fp_agent_job_*[]'],
+    'device-agent/tasks:*': ['fp_agent_job_*[]'],
     'device-agent/agent:fp_agent_poll': ['fp_agent_job_*[]', 'config[]'],
     'device-agent/bulk:fp_agent_bulk_send': ['source.*[]', 'device-agent/chunk:image_read'],
     # callbacks of the firmware, most of which may be NULL
