@@ -171,8 +171,13 @@ static void begin_volumes(struct fp_agent *agent)
 {
     const struct fp_agent_config *cfg = agent->cfg;
 
-    for (uint32_t i = 0; i < cfg->volume_count; i++)
-        (void)fp_agent_volume_mount(agent, &cfg->volumes[i], NULL, NULL);
+    for (uint32_t i = 0; i < cfg->volume_count; i++) {
+        struct fp_agent_volume *volume = &cfg->volumes[i];
+
+        volume->on =
+            fp_agent_storage(agent, volume->storage, strlen(volume->storage));
+        (void)fp_agent_volume_mount(agent, volume);
+    }
     for (uint32_t i = 0; i < cfg->volume_count; i++)
         fp_agent_volume_begin(agent, &cfg->volumes[i]);
 }
@@ -227,7 +232,7 @@ int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
     agent->next_task = agent->tasks;
     fp_agent_rate_init(agent);
     if (cfg->epoch != NULL) {
-        memcpy(agent->epoch, cfg->epoch, sizeof agent->epoch);
+        memcpy(agent->seed.epoch, cfg->epoch, sizeof agent->seed.epoch);
         agent->has_epoch = true;
     }
     take_scratch(agent);
@@ -279,22 +284,25 @@ static void replay(struct fp_agent *agent,
     (void)fp_agent_send(agent);
 }
 
+static struct fp_agent_task *free_slot(struct fp_agent *agent)
+{
+    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
+        if (agent->tasks[i].id == 0)
+            return &agent->tasks[i];
+    return NULL;
+}
+
 /* Where its task may be; NULL: refused, for the first of these reasons. */
 static struct fp_agent_task *admit(struct fp_agent *agent, const uint8_t *op_id)
 {
     const fp_Envelope *in = &agent->message;
-    struct fp_agent_task *slot = NULL;
+    struct fp_agent_task *slot = free_slot(agent), *task = NULL;
     bool same_id = false, same_op = false;
 
-    for (uint32_t i = FP_AGENT_REQUESTS; i-- > 0;) {
-        struct fp_agent_task *task = &agent->tasks[i];
-
-        if (task->id == 0)
-            slot = task;
-        else if (task->id == in->id)
-            same_id = true;
-        else if (op_id != NULL && task->has_op_id)
-            same_op |= memcmp(task->op_id, op_id, 8) == 0;
+    while ((task = fp_agent_task_next(agent, task)) != NULL) {
+        same_id |= task->id == in->id;
+        same_op |= op_id != NULL && task->has_op_id &&
+                   memcmp(task->op_id, op_id, 8) == 0;
     }
     if (!fp_agent_trusts(agent) && in->which_body != fp_Envelope_hello_tag &&
         in->which_body != fp_Envelope_auth_tag)
@@ -539,10 +547,8 @@ static bool is_left(struct fp_agent *agent)
 {
     struct fp_link_frame frame;
 
-    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
-        if (agent->tasks[i].id != 0)
-            return true;
-    return fp_link_peek(&agent->link, &frame);
+    return fp_agent_task_next(agent, NULL) != NULL ||
+           fp_link_peek(&agent->link, &frame);
 }
 
 bool fp_agent_is_trusting(const struct fp_agent *agent)

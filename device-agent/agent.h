@@ -328,6 +328,13 @@ struct fp_agent_counts {
     uint64_t wait_us;    /* that a request or upload waited for the line */
 };
 
+/* What nonces are made of where there is no entropy; no gap between them. */
+struct fp_agent_seed {
+    uint8_t epoch[FP_EPOCH_SIZE];
+    uint8_t host_nonce[8];
+    uint32_t count; /* of nonces made */
+};
+
 struct fp_agent {
 #if FP_AGENT_STATS
     struct fp_agent_counts counts;
@@ -340,14 +347,12 @@ struct fp_agent {
     bool wants_hold;
     bool wrote; /* in this poll: enough for it */
     bool reboot_due;
-    bool volumes_changed;         /* an Event is due */
-    bool wants_room;              /* an answer found none in this poll... */
-    bool owes_room;               /* ... or in the one before, so bulk waits */
-    int16_t zone_min;             /* in use... */
-    int16_t told_zone_min;        /* ... and as the last Hello told */
-    uint8_t epoch[FP_EPOCH_SIZE]; /* the next two behind it: make_nonce() */
-    uint8_t host_nonce[8];
-    uint32_t nonce_count;
+    bool volumes_changed;  /* an Event is due */
+    bool wants_room;       /* an answer found none in this poll... */
+    bool owes_room;        /* ... or in the one before, so bulk waits */
+    int16_t zone_min;      /* in use... */
+    int16_t told_zone_min; /* ... and as the last Hello told */
+    struct fp_agent_seed seed;
     uint8_t nonce[8];
     uint32_t now_ms;
     uint32_t session;

@@ -76,7 +76,7 @@ void fp_agent_bulk_begin(struct fp_agent *agent, uint32_t features)
         fp_lz4_encoder_init(fp_agent_pack(agent), &pack);
 }
 
-static bool is_uniform(const uint8_t *buf, uint32_t size, uint8_t value)
+bool fp_agent_is_uniform(const uint8_t *buf, uint32_t size, uint8_t value)
 {
     return buf[0] == value && memcmp(buf, buf + 1, size - 1) == 0;
 }
@@ -97,7 +97,7 @@ static int follow_run(struct fp_agent *agent, struct fp_agent_task *task,
 
         if (err)
             return err;
-        if (!is_uniform(scratch, n, value))
+        if (!fp_agent_is_uniform(scratch, n, value))
             break;
         if (crc != NULL)
             *crc = fp_crc32(*crc, scratch, n);
@@ -186,7 +186,7 @@ int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
     err = source->read(agent, task, *off, data, n);
     if (err)
         return err;
-    uniform = n >= RUN_MIN && is_uniform(data, n, data[0]);
+    uniform = n >= RUN_MIN && fp_agent_is_uniform(data, n, data[0]);
     if (!uniform)
         size = put_record(agent, task->stream, data, &n, source->align, frame,
                           room);

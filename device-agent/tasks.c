@@ -7,6 +7,16 @@
 
 #include <string.h>
 
+struct fp_agent_task *fp_agent_task_next(struct fp_agent *agent,
+                                         struct fp_agent_task *task)
+{
+    task = task != NULL ? task + 1 : agent->tasks;
+    for (; task < agent->tasks + FP_AGENT_REQUESTS; task++)
+        if (task->id != 0)
+            return task;
+    return NULL;
+}
+
 /* ---- how one ends ---- */
 
 static void close_task(struct fp_agent *agent, struct fp_agent_task *task)
