@@ -355,7 +355,9 @@ static void start_task(struct fp_agent *agent)
      * the round soon. Changes are made in the order in which they came. */
     if (!task->job->writes)
         agent->next_task = task;
-    err = task->job->start(agent, task, &agent->message);
+    err = FP_OK;
+    if (task->job->start != NULL)
+        err = task->job->start(agent, task, &agent->message);
     if (err)
         fp_agent_task_fail(agent, task, err, NULL);
 }

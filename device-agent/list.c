@@ -11,8 +11,8 @@
 #define ENTRY_OVERHEAD 40
 #define REPLY_OVERHEAD 32
 
-static int list_start(struct fp_agent *agent, struct fp_agent_task *task,
-                      const fp_Envelope *in)
+int fp_agent_list_start(struct fp_agent *agent, struct fp_agent_task *task,
+                        const fp_Envelope *in)
 {
     struct fp_agent_list *list = &task->u.list;
     char *path = (char *)&agent->message.body.list.path; /* it is in's */
@@ -30,7 +30,7 @@ static int list_start(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
-static void list_end(struct fp_agent *agent, struct fp_agent_task *task)
+void fp_agent_list_end(struct fp_agent *agent, struct fp_agent_task *task)
 {
     (void)agent;
     if (task->u.list.is_open)
@@ -80,7 +80,7 @@ static void tell_entry(const struct fp_dirent *from, fp_Entry *to)
     to->mtime_ns = from->st.mtime_ns;
 }
 
-static int list_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_list_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_list *list = &task->u.list;
     size_t room = fp_link_frame_max(&agent->link), used = REPLY_OVERHEAD;
@@ -113,9 +113,3 @@ static int list_step(struct fp_agent *agent, struct fp_agent_task *task)
     reply->fs_gen = fp_agent_gen(task->storage);
     return fp_agent_send_part(agent, reply->last);
 }
-
-const struct fp_agent_job fp_agent_job_list = {
-    .start = list_start,
-    .step = list_step,
-    .end = list_end,
-};

@@ -87,7 +87,7 @@ int fp_agent_send_part(struct fp_agent *agent, bool last)
     return err || last ? err : FP_AGENT_MORE;
 }
 
-int fp_agent_done(struct fp_agent *agent, const struct fp_agent_task *task)
+int fp_agent_done(struct fp_agent *agent, struct fp_agent_task *task)
 {
     fp_Envelope *out = fp_agent_out(agent, task->id, fp_Envelope_done_tag);
 
@@ -101,7 +101,7 @@ void fp_agent_tell_changed(const struct fp_agent *agent, const char *path)
         agent->cfg->changed(agent->cfg->ctx, path);
 }
 
-int fp_agent_done_at(struct fp_agent *agent, const struct fp_agent_task *task,
+int fp_agent_done_at(struct fp_agent *agent, struct fp_agent_task *task,
                      const char *path)
 {
     fp_agent_tell_changed(agent, path);
