@@ -16,23 +16,27 @@ int fp_agent_stat_start(struct fp_agent *agent, struct fp_agent_task *task,
     return fp_agent_path(agent, task, task->u.names.from, &in->body.stat.path);
 }
 
+void fp_agent_tell_stat(const struct fp_stat *st, fp_Entry *entry)
+{
+    entry->type = (fp_FileType)st->type;
+    entry->size = st->size;
+    entry->has_mtime = st->has_mtime;
+    entry->mtime_ns = st->mtime_ns;
+}
+
 int fp_agent_stat_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_stat st;
-    fp_Envelope *out;
-    fp_Entry *entry;
+    fp_StatReply *reply;
     int err = fp_vfs_stat(agent->cfg->vfs, task->u.names.from, &st);
 
     if (err)
         return err;
-    out = fp_agent_out(agent, task->id, fp_Envelope_stat_reply_tag);
-    entry = &out->body.stat_reply.entry;
-    out->body.stat_reply.has_entry = true;
-    entry->type = (fp_FileType)st.type;
-    entry->size = st.size;
-    entry->has_mtime = st.has_mtime;
-    entry->mtime_ns = st.mtime_ns;
-    out->body.stat_reply.fs_gen = fp_agent_gen(task->storage);
+    reply = &fp_agent_out(agent, task->id, fp_Envelope_stat_reply_tag)
+                 ->body.stat_reply;
+    reply->has_entry = true;
+    fp_agent_tell_stat(&st, &reply->entry);
+    reply->fs_gen = fp_agent_gen(task->storage);
     return fp_agent_send(agent);
 }
 

@@ -153,26 +153,12 @@ static inline int fp_agent_because(struct fp_agent_task *task, int err,
 }
 /* The envelope to fill in: id and kind are set, the rest is zero. */
 fp_Envelope *fp_agent_out(struct fp_agent *agent, uint32_t id, pb_size_t tag);
-/* The same of an Event; NULL: there is no room for it. */
-fp_Event *fp_agent_event(struct fp_agent *agent, uint32_t id,
-                         fp_EventKind kind);
 /* Sends it: FP_ERR_FBIG when it does not fit a frame, FP_ERR_NOMEM when there
  * is no room now. */
 int fp_agent_send(struct fp_agent *agent);
 /* Sends a part of an answer: FP_AGENT_MORE, or FP_AGENT_DONE if it is the
  * last. */
 int fp_agent_send_part(struct fp_agent *agent, bool last);
-/* Sends Done and answers FP_AGENT_DONE. */
-int fp_agent_done(struct fp_agent *agent, struct fp_agent_task *task);
-/* The same, once the firmware was told that `path` has changed. */
-int fp_agent_done_at(struct fp_agent *agent, struct fp_agent_task *task,
-                     const char *path);
-void fp_agent_tell_changed(const struct fp_agent *agent, const char *path);
-/* The Failure to fill in: error and text are set, `detail` or, if NULL, the
- * error's own. */
-fp_Failure *fp_agent_failure(struct fp_agent *agent, uint32_t id, int err,
-                             const char *detail);
-void fp_agent_send_failure(struct fp_agent *agent);
 #if FP_AGENT_STATS
 uint64_t fp_agent_now_us(const struct fp_agent *agent);
 #define FP_AGENT_COUNT(agent, what, n) ((void)((agent)->counts.what += (n)))
@@ -189,6 +175,23 @@ bool fp_agent_wire_is_free(struct fp_agent *agent);
 void fp_agent_text(void *field, size_t capacity, const char *text);
 /* Appends to dst[0..size), always terminated. */
 void fp_agent_append(char *dst, size_t size, const char *text);
+
+/* ---- answers.c ---- */
+
+/* Sends Done and answers FP_AGENT_DONE. */
+int fp_agent_done(struct fp_agent *agent, struct fp_agent_task *task);
+/* The same, once the firmware was told that `path` has changed. */
+int fp_agent_done_at(struct fp_agent *agent, struct fp_agent_task *task,
+                     const char *path);
+void fp_agent_tell_changed(const struct fp_agent *agent, const char *path);
+/* The Failure to fill in: error and text are set, `detail` or, if NULL, the
+ * error's own. */
+fp_Failure *fp_agent_failure(struct fp_agent *agent, uint32_t id, int err,
+                             const char *detail);
+void fp_agent_send_failure(struct fp_agent *agent);
+/* The Event to fill in: its kind is set. NULL: there is no room for it. */
+fp_Event *fp_agent_event(struct fp_agent *agent, uint32_t id,
+                         fp_EventKind kind);
 
 /* ---- names.c: paths, volumes, storages ---- */
 
@@ -226,7 +229,11 @@ struct fp_agent_storage *fp_agent_storage(const struct fp_agent *agent,
                                           const void *name, size_t size);
 int fp_agent_find_storage(struct fp_agent *agent, struct fp_agent_task *task,
                           const pb_byte_t *name, size_t size);
-bool fp_agent_is_rdonly(const struct fp_agent_volume *volume);
+static inline bool fp_agent_is_rdonly(const struct fp_agent_volume *volume)
+{
+    return volume->vm.mnt.cfg.flags & FP_MOUNT_RDONLY ||
+           volume->vm.mnt.dev->flags & FP_BDEV_RDONLY;
+}
 uint32_t fp_agent_gen(const struct fp_agent_storage *storage);
 uint32_t fp_agent_chunk_size(const struct fp_agent_storage *storage);
 /* The last may be shorter. */
@@ -260,6 +267,11 @@ bool fp_agent_storage_is_protected(const struct fp_agent *agent,
 #define fp_agent_volume_is_protected(agent, volume)   false
 #define fp_agent_storage_is_protected(agent, storage) false
 #endif
+
+/* ---- files.c ---- */
+
+/* All of an entry but its name. */
+void fp_agent_tell_stat(const struct fp_stat *st, fp_Entry *entry);
 
 /* ---- mount.c ---- */
 
