@@ -448,10 +448,14 @@ static void drop_session(struct fp_agent *agent)
         fp_agent_task_free(agent, &agent->tasks[i]);
     for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
         agent->uploads[i].stream = 0;
-    for (uint32_t i = 0; i < agent->cfg->storage_count; i++)
-        if (agent->cfg->storages[i].gen != NULL)
-            fp_bdev_gen_thaw(agent->cfg->storages[i].gen);
-    fp_agent_restore_drop(agent);
+    for (uint32_t i = 0; i < agent->cfg->storage_count; i++) {
+        struct fp_agent_storage *storage = &agent->cfg->storages[i];
+
+        if (storage->gen != NULL)
+            fp_bdev_gen_thaw(storage->gen);
+        if (FP_AGENT_RESTORE && storage->restoring)
+            fp_agent_restore_release(agent, storage); /* nothing is mounted */
+    }
     agent->has_nonce = false;
     fp_agent_auth_drop(agent);
     agent->bulk_done = 0;

@@ -429,7 +429,15 @@ int fp_agent_volume_mount_as(struct fp_agent *agent,
                              struct fp_agent_volume *volume, const char *fs,
                              const char *options)
 {
-    return as_told(agent, volume, fs, options, fp_agent_volume_mount);
+    int err;
+
+    if (volume->mounted)
+        return FP_ERR_EXIST;
+    err = as_told(agent, volume, fs, options, fp_agent_volume_mount);
+    if (err == FP_ERR_NOTSUP)
+        volume->mount_err =
+            err; /* what was told may not even have been tried */
+    return err;
 }
 
 bool fp_agent_volume_in_use(struct fp_agent *agent,

@@ -472,13 +472,10 @@ int fp_agent_send_committed(struct fp_agent *agent, struct fp_agent_task *task,
 uint32_t fp_agent_blocks_room(const struct fp_agent_task *task);
 int fp_agent_blocks_write(struct fp_agent *agent, struct fp_agent_task *task,
                           const uint8_t *buf, uint32_t size);
-/* A lost link ends it, without mounting. */
-void fp_agent_restore_drop(struct fp_agent *agent);
 #else
 #define fp_agent_takes_blocks(task)                   false
 #define fp_agent_blocks_room(task)                    0
 #define fp_agent_blocks_write(agent, task, buf, size) FP_ERR_NOTSUP
-#define fp_agent_restore_drop(agent)                  ((void)0)
 #endif
 
 /* ---- outcome.c ---- */

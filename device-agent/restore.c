@@ -127,13 +127,6 @@ int fp_agent_restore_end_step(struct fp_agent *agent,
     return fp_agent_done(agent, task);
 }
 
-void fp_agent_restore_drop(struct fp_agent *agent)
-{
-    for (uint32_t i = 0; i < agent->cfg->storage_count; i++)
-        if (agent->cfg->storages[i].restoring)
-            fp_agent_restore_release(agent, &agent->cfg->storages[i]);
-}
-
 /* ---- ChunkWrite ---- */
 
 int fp_agent_chunk_write_start(struct fp_agent *agent,
