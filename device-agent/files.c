@@ -10,52 +10,46 @@
 
 /* ---- Stat ---- */
 
-static int stat_start(struct fp_agent *agent, struct fp_agent_task *task,
-                      const fp_Envelope *in)
+int fp_agent_stat_start(struct fp_agent *agent, struct fp_agent_task *task,
+                        const fp_Envelope *in)
 {
-    char *path = task->u.names.from;
-    int err = FP_AGENT_PATH(task, path, in->body.stat.path);
-
-    return err ? err : fp_agent_locate(agent, task, path);
+    return fp_agent_path(agent, task, task->u.names.from, &in->body.stat.path);
 }
 
-static int stat_step(struct fp_agent *agent, struct fp_agent_task *task)
+void fp_agent_tell_stat(const struct fp_stat *st, fp_Entry *entry)
+{
+    entry->type = (fp_FileType)st->type;
+    entry->size = st->size;
+    entry->has_mtime = st->has_mtime;
+    entry->mtime_ns = st->mtime_ns;
+}
+
+int fp_agent_stat_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_stat st;
-    fp_Envelope *out;
-    fp_Entry *entry;
+    fp_StatReply *reply;
     int err = fp_vfs_stat(agent->cfg->vfs, task->u.names.from, &st);
 
     if (err)
         return err;
-    out = fp_agent_out(agent, task->id, fp_Envelope_stat_reply_tag);
-    entry = &out->body.stat_reply.entry;
-    out->body.stat_reply.has_entry = true;
-    entry->type = (fp_FileType)st.type;
-    entry->size = st.size;
-    entry->has_mtime = st.has_mtime;
-    entry->mtime_ns = st.mtime_ns;
-    out->body.stat_reply.fs_gen = fp_agent_gen(task->storage);
+    reply = &fp_agent_out(agent, task->id, fp_Envelope_stat_reply_tag)
+                 ->body.stat_reply;
+    reply->has_entry = true;
+    fp_agent_tell_stat(&st, &reply->entry);
+    reply->fs_gen = fp_agent_gen(task->storage);
     return fp_agent_send(agent);
 }
 
-const struct fp_agent_job fp_agent_job_stat = {
-    .start = stat_start,
-    .step = stat_step,
-};
-
 /* ---- Mkdir ---- */
 
-static int mkdir_start(struct fp_agent *agent, struct fp_agent_task *task,
-                       const fp_Envelope *in)
+int fp_agent_mkdir_start(struct fp_agent *agent, struct fp_agent_task *task,
+                         const fp_Envelope *in)
 {
-    char *path = task->u.names.from;
-    int err = FP_AGENT_PATH(task, path, in->body.mkdir.path);
-
-    return err ? err : fp_agent_locate_new(agent, task, path);
+    return fp_agent_path_new(agent, task, task->u.names.from,
+                             &in->body.mkdir.path);
 }
 
-static int mkdir_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_mkdir_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     int err = fp_vfs_mkdir(agent->cfg->vfs, task->u.names.from);
 
@@ -65,23 +59,15 @@ static int mkdir_step(struct fp_agent *agent, struct fp_agent_task *task)
     return err ? err : fp_agent_done_at(agent, task, task->u.names.from);
 }
 
-const struct fp_agent_job fp_agent_job_mkdir = {
-    .start = mkdir_start,
-    .step = mkdir_step,
-    .writes = true,
-};
-
 /* ---- Remove ---- */
 
-static int remove_start(struct fp_agent *agent, struct fp_agent_task *task,
-                        const fp_Envelope *in)
+int fp_agent_remove_start(struct fp_agent *agent, struct fp_agent_task *task,
+                          const fp_Envelope *in)
 {
     const fp_RemoveRequest *request = &in->body.remove;
     struct fp_agent_remove *remove = &task->u.remove;
-    int err = FP_AGENT_PATH(task, remove->path, request->path);
+    int err = fp_agent_path_change(agent, task, remove->path, &request->path);
 
-    if (!err)
-        err = fp_agent_locate_change(agent, task, remove->path);
     if (err || request->if_sha256.size == 0)
         return err;
     if (request->if_sha256.size != FP_SHA256_SIZE)
@@ -95,7 +81,7 @@ static int remove_start(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
-static void remove_end(struct fp_agent *agent, struct fp_agent_task *task)
+void fp_agent_remove_end(struct fp_agent *agent, struct fp_agent_task *task)
 {
     (void)agent;
     if (task->u.remove.file.mnt != NULL)
@@ -122,7 +108,7 @@ static int remove_hash(struct fp_agent *agent, struct fp_agent_task *task)
     return FP_AGENT_MORE;
 }
 
-static int remove_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_remove_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     int err;
 
@@ -134,35 +120,24 @@ static int remove_step(struct fp_agent *agent, struct fp_agent_task *task)
     return err ? err : fp_agent_done_at(agent, task, task->u.remove.path);
 }
 
-const struct fp_agent_job fp_agent_job_remove = {
-    .start = remove_start,
-    .step = remove_step,
-    .end = remove_end,
-    .writes = true,
-};
-
 /* ---- Rename ---- */
 
-static int rename_start(struct fp_agent *agent, struct fp_agent_task *task,
-                        const fp_Envelope *in)
+int fp_agent_rename_start(struct fp_agent *agent, struct fp_agent_task *task,
+                          const fp_Envelope *in)
 {
     const fp_RenameRequest *rename = &in->body.rename;
     struct fp_agent_names *names = &task->u.names;
-    int err = FP_AGENT_PATH(task, names->from, rename->from);
+    int err = fp_agent_path_new(agent, task, names->to, &rename->to);
 
-    if (!err)
-        err = FP_AGENT_PATH(task, names->to, rename->to);
-    if (!err)
-        err = fp_agent_locate_new(agent, task, names->to);
     if (!err)
         err = fp_agent_may_change(agent, task, names->to, true);
     if (!err)
-        err = fp_agent_locate_change(agent, task, names->from);
+        err = fp_agent_path_change(agent, task, names->from, &rename->from);
     names->no_replace = rename->no_replace;
     return err;
 }
 
-static int rename_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_rename_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     const struct fp_agent_names *names = &task->u.names;
     int err = fp_vfs_rename(agent->cfg->vfs, names->from, names->to,
@@ -177,25 +152,19 @@ static int rename_step(struct fp_agent *agent, struct fp_agent_task *task)
     return fp_agent_done_at(agent, task, names->to);
 }
 
-const struct fp_agent_job fp_agent_job_rename = {
-    .start = rename_start,
-    .step = rename_step,
-    .writes = true,
-};
-
 /* ---- Truncate ---- */
 
-static int truncate_start(struct fp_agent *agent, struct fp_agent_task *task,
-                          const fp_Envelope *in)
+int fp_agent_truncate_start(struct fp_agent *agent, struct fp_agent_task *task,
+                            const fp_Envelope *in)
 {
     struct fp_agent_names *names = &task->u.names;
-    int err = FP_AGENT_PATH(task, names->from, in->body.truncate.path);
 
     names->size = in->body.truncate.size;
-    return err ? err : fp_agent_locate_change(agent, task, names->from);
+    return fp_agent_path_change(agent, task, names->from,
+                                &in->body.truncate.path);
 }
 
-static int truncate_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_truncate_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_file file = { 0 };
     int err = fp_vfs_open(agent->cfg->vfs, &file, task->u.names.from,
@@ -211,12 +180,6 @@ static int truncate_step(struct fp_agent *agent, struct fp_agent_task *task)
     return err ? err : fp_agent_done_at(agent, task, task->u.names.from);
 }
 
-const struct fp_agent_job fp_agent_job_truncate = {
-    .start = truncate_start,
-    .step = truncate_step,
-    .writes = true,
-};
-
 /* ---- attributes ---- */
 
 #if FP_AGENT_ATTRS
@@ -229,25 +192,24 @@ static int attr_path(struct fp_agent *agent, struct fp_agent_task *task,
     return err == FP_ERR_ISDIR ? FP_ERR_NOTSUP : err;
 }
 
-static int attr_locate(struct fp_agent *agent, struct fp_agent_task *task,
-                       uint32_t type)
+static int attr_of(struct fp_agent *agent, struct fp_agent_task *task,
+                   const void *path, uint32_t type)
 {
     if (type > 255)
         return fp_agent_because(task, FP_ERR_INVAL,
                                 "the type of an attribute is 0 to 255");
     task->u.attr.type = (uint8_t)type;
-    return fp_agent_locate(agent, task, task->u.attr.path);
+    return fp_agent_path(agent, task, task->u.attr.path, path);
 }
 
-static int attr_get_start(struct fp_agent *agent, struct fp_agent_task *task,
-                          const fp_Envelope *in)
+int fp_agent_attr_get_start(struct fp_agent *agent, struct fp_agent_task *task,
+                            const fp_Envelope *in)
 {
-    int err = FP_AGENT_PATH(task, task->u.attr.path, in->body.attr_get.path);
-
-    return err ? err : attr_locate(agent, task, in->body.attr_get.type);
+    return attr_of(agent, task, &in->body.attr_get.path,
+                   in->body.attr_get.type);
 }
 
-static int attr_get_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_attr_get_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_attr *attr = &task->u.attr;
     struct fp_vfs_mount *vm;
@@ -271,27 +233,20 @@ static int attr_get_step(struct fp_agent *agent, struct fp_agent_task *task)
     return fp_agent_send(agent);
 }
 
-const struct fp_agent_job fp_agent_job_attr_get = {
-    .start = attr_get_start,
-    .step = attr_get_step,
-};
-
-static int attr_set_start(struct fp_agent *agent, struct fp_agent_task *task,
-                          const fp_Envelope *in)
+int fp_agent_attr_set_start(struct fp_agent *agent, struct fp_agent_task *task,
+                            const fp_Envelope *in)
 {
     const fp_AttrSetRequest *request = &in->body.attr_set;
     struct fp_agent_attr *attr = &task->u.attr;
-    int err = FP_AGENT_PATH(task, attr->path, request->path);
+    int err = attr_of(agent, task, &request->path, request->type);
 
     attr->remove = request->remove;
     attr->size = request->value.size;
     memcpy(attr->value, request->value.bytes, request->value.size);
-    if (!err)
-        err = attr_locate(agent, task, request->type);
     return err ? err : fp_agent_may_change(agent, task, attr->path, false);
 }
 
-static int attr_set_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_attr_set_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     const struct fp_agent_attr *attr = &task->u.attr;
     struct fp_vfs_mount *vm;
@@ -304,11 +259,5 @@ static int attr_set_step(struct fp_agent *agent, struct fp_agent_task *task)
                             attr->remove ? 0 : attr->size);
     return err ? err : fp_agent_done_at(agent, task, attr->path);
 }
-
-const struct fp_agent_job fp_agent_job_attr_set = {
-    .start = attr_set_start,
-    .step = attr_set_step,
-    .writes = true,
-};
 
 #endif

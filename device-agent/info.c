@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a device says of itself: Hello, Ping, Stats, Storages; a Nonce; Reboot.
+ * What a device says of itself: Hello, Stats, Storages; a Nonce; Reboot.
  */
 #include "device-agent/private.h"
 
@@ -9,6 +9,10 @@
 #define FEATURES \
     (FP_AGENT_WHOLE_PUT ? (uint32_t)fp_Feature_FEATURE_WHOLE_PUT : 0)
 #define VERSION 1
+
+_Static_assert(sizeof(((fp_HelloRequest *)0)->nonce.bytes) ==
+                   sizeof(((struct fp_agent_seed *)0)->host_nonce),
+               "a host's nonce is taken whole");
 
 #define UNLESS(has, part) ((has) ? 0u : (uint32_t)fp_Part_PART_##part)
 #define LEFT_OUT                                                              \
@@ -32,8 +36,8 @@ void fp_agent_take_zone(struct fp_agent *agent)
             agent->cfg->volumes[i].vm.mnt.cfg.zone_min = zone_min;
 }
 
-static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
-                       const fp_Envelope *in)
+int fp_agent_hello_start(struct fp_agent *agent, struct fp_agent_task *task,
+                         const fp_Envelope *in)
 {
     const fp_HelloRequest *hello = &in->body.hello;
     int err;
@@ -48,10 +52,12 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
         agent->told_zone_min = (int16_t)hello->zone_min;
     fp_agent_bulk_begin(agent, hello->features &
                                    (FEATURES | fp_agent_bulk_features(agent)));
-    memset(agent->host_nonce, 0, sizeof agent->host_nonce);
-    memcpy(agent->host_nonce, hello->nonce.bytes, hello->nonce.size);
+    /* Behind its size there is nothing that matters. */
+    memcpy(agent->seed.host_nonce, hello->nonce.bytes,
+           sizeof agent->seed.host_nonce);
     if (!agent->has_epoch) {
-        memcpy(agent->epoch, agent->host_nonce, sizeof agent->epoch);
+        memcpy(agent->seed.epoch, agent->seed.host_nonce,
+               sizeof agent->seed.epoch);
         agent->has_epoch = true;
     }
     err = fp_agent_challenge(agent, task, hello->nonce.size);
@@ -68,22 +74,26 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
 static void tell_filesystems(const struct fp_agent *agent, fp_HelloReply *hello)
 {
     const struct fp_fs_ops *const *driver = agent->cfg->vfs->drivers;
-    char names[sizeof hello->filesystems.bytes + 1] = "";
+    pb_byte_t *bytes = hello->filesystems.bytes;
+    size_t at = 0;
 
     for (; *driver != NULL; driver++) {
         const char *name = (*driver)->name;
+        size_t size = strlen(name);
 
         if ((*driver)->format == NULL)
             continue;
-        if (strlen(names) + strlen(name) + 1 >= sizeof names)
+        if (at + size + 1 > sizeof hello->filesystems.bytes)
             break;
-        fp_agent_append(names, sizeof names, names[0] != '\0' ? "," : "");
-        fp_agent_append(names, sizeof names, name);
+        if (at > 0)
+            bytes[at++] = ',';
+        memcpy(bytes + at, name, size);
+        at += size;
     }
-    FP_AGENT_TEXT(hello->filesystems, names);
+    hello->filesystems.size = (pb_size_t)at;
 }
 
-static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_hello_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     const struct fp_agent_config *cfg = agent->cfg;
     fp_Envelope *out =
@@ -96,7 +106,7 @@ static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
     FP_AGENT_TEXT(hello->model, cfg->model);
     FP_AGENT_TEXT(hello->firmware, cfg->firmware);
     hello->epoch.size = FP_EPOCH_SIZE;
-    memcpy(hello->epoch.bytes, agent->epoch, FP_EPOCH_SIZE);
+    memcpy(hello->epoch.bytes, agent->seed.epoch, FP_EPOCH_SIZE);
     hello->boot_reason = cfg->boot_reason;
     hello->rx_bytes = (uint32_t)cfg->rx_size;
     hello->max_requests = FP_AGENT_REQUESTS;
@@ -119,32 +129,6 @@ static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
     return fp_agent_send(agent);
 }
 
-const struct fp_agent_job fp_agent_job_hello = {
-    .start = hello_start,
-    .step = hello_step,
-};
-
-/* ---- Ping ---- */
-
-static int nothing_start(struct fp_agent *agent, struct fp_agent_task *task,
-                         const fp_Envelope *in)
-{
-    (void)agent;
-    (void)task;
-    (void)in;
-    return FP_OK;
-}
-
-static int ping_step(struct fp_agent *agent, struct fp_agent_task *task)
-{
-    return fp_agent_done(agent, task);
-}
-
-const struct fp_agent_job fp_agent_job_ping = {
-    .start = nothing_start,
-    .step = ping_step,
-};
-
 /* ---- Nonce: what a destructive request must name, so that one that was meant
  * for another session, or another device, does nothing here ---- */
 
@@ -156,16 +140,14 @@ static void make_nonce(struct fp_agent *agent)
     if (agent->cfg->entropy != NULL &&
         agent->cfg->entropy(agent->cfg->ctx, agent->nonce, sizeof agent->nonce))
         return;
-    agent->nonce_count++;
+    agent->seed.count++;
     fp_sha256_init(&sha);
-    fp_sha256_update(&sha, agent->epoch, sizeof agent->epoch);
-    fp_sha256_update(&sha, agent->host_nonce, sizeof agent->host_nonce);
-    fp_sha256_update(&sha, &agent->nonce_count, sizeof agent->nonce_count);
+    fp_sha256_update(&sha, &agent->seed, sizeof agent->seed);
     fp_sha256_final(&sha, digest);
     memcpy(agent->nonce, digest, sizeof agent->nonce);
 }
 
-static int nonce_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_nonce_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     fp_Envelope *out;
 
@@ -185,15 +167,10 @@ bool fp_agent_nonce_is(const struct fp_agent *agent, const pb_byte_t *nonce,
            memcmp(agent->nonce, nonce, size) == 0;
 }
 
-const struct fp_agent_job fp_agent_job_nonce = {
-    .start = nothing_start,
-    .step = nonce_step,
-};
-
 /* ---- Reboot ---- */
 
-static int reboot_start(struct fp_agent *agent, struct fp_agent_task *task,
-                        const fp_Envelope *in)
+int fp_agent_reboot_start(struct fp_agent *agent, struct fp_agent_task *task,
+                          const fp_Envelope *in)
 {
     (void)in;
     if (agent->cfg->reboot == NULL)
@@ -202,17 +179,12 @@ static int reboot_start(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
-static int reboot_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_reboot_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     agent->reboot_due = true;
     agent->reboot_ms = agent->now_ms;
     return fp_agent_done(agent, task);
 }
-
-const struct fp_agent_job fp_agent_job_reboot = {
-    .start = reboot_start,
-    .step = reboot_step,
-};
 
 /* ---- Stats: a flat list of counters, numbered; the cursor is a number ---- */
 
@@ -308,15 +280,15 @@ static bool counter(struct fp_agent *agent, uint32_t index, char *name,
     return true;
 }
 
-static int stats_start(struct fp_agent *agent, struct fp_agent_task *task,
-                       const fp_Envelope *in)
+int fp_agent_stats_start(struct fp_agent *agent, struct fp_agent_task *task,
+                         const fp_Envelope *in)
 {
     (void)agent;
     task->u.index = in->body.stats.cursor;
     return FP_OK;
 }
 
-static int stats_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_stats_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     fp_Envelope *out =
         fp_agent_out(agent, task->id, fp_Envelope_stats_reply_tag);
@@ -337,11 +309,6 @@ static int stats_step(struct fp_agent *agent, struct fp_agent_task *task)
     reply->last = !counter(agent, index, name, sizeof name, &value);
     return fp_agent_send(agent);
 }
-
-const struct fp_agent_job fp_agent_job_stats = {
-    .start = stats_start,
-    .step = stats_step,
-};
 
 #endif
 
@@ -393,23 +360,14 @@ static void tell_storage(const struct fp_agent_storage *storage,
 #endif
 }
 
-static int storages_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_storages_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     fp_Envelope *out =
         fp_agent_out(agent, task->id, fp_Envelope_storage_reply_tag);
     fp_StorageReply *reply = &out->body.storage_reply;
-    int err;
 
     if (task->u.index < agent->cfg->storage_count)
         tell_storage(&agent->cfg->storages[task->u.index], reply);
     reply->last = ++task->u.index >= agent->cfg->storage_count;
-    err = fp_agent_send(agent);
-    if (err)
-        return err;
-    return out->body.storage_reply.last ? FP_AGENT_DONE : FP_AGENT_MORE;
+    return fp_agent_send_part(agent, reply->last);
 }
-
-const struct fp_agent_job fp_agent_job_storages = {
-    .start = nothing_start,
-    .step = storages_step,
-};

@@ -25,34 +25,60 @@ enum {
 #define FP_AGENT_BRIEF 96
 #define FP_AGENT_ANY   SIZE_MAX
 
+/* Checks the request and copies what is needed of it; nothing is sent: an
+ * answer is made where the request lies. */
+typedef int fp_agent_start(struct fp_agent *agent, struct fp_agent_task *task,
+                           const fp_Envelope *in);
+/* One slice. There is room for an answer unless task->computing or bulk. */
+typedef int fp_agent_step(struct fp_agent *agent, struct fp_agent_task *task);
+/* Closes what is open, however the task ended. */
+typedef void fp_agent_end(struct fp_agent *agent, struct fp_agent_task *task);
+
 struct fp_agent_job {
-    /* Checks the request and copies what is needed of it; nothing is sent: an
-     * answer is made where the request lies. */
-    int (*start)(struct fp_agent *agent, struct fp_agent_task *task,
-                 const fp_Envelope *in);
-    /* One slice. There is room for an answer unless task->computing or bulk. */
-    int (*step)(struct fp_agent *agent, struct fp_agent_task *task);
-    /* Optional. Closes what is open, however the task ended. */
-    void (*end)(struct fp_agent *agent, struct fp_agent_task *task);
+    uint8_t tag; /* of the request; 0: a task becomes that on its way */
     bool writes; /* its steps program or erase: waits while that must not be */
     bool brief;  /* what it answers takes FP_AGENT_BRIEF bytes at most */
+    fp_agent_start *start; /* NULL: there is nothing to check */
+    fp_agent_step *step;
+    fp_agent_end *end; /* NULL: it opens nothing */
 };
-
-extern const struct fp_agent_job fp_agent_job_set_rate, fp_agent_job_hello,
-    fp_agent_job_auth, fp_agent_job_ping, fp_agent_job_stats,
-    fp_agent_job_reboot, fp_agent_job_nonce, fp_agent_job_volumes,
-    fp_agent_job_storages, fp_agent_job_stat, fp_agent_job_list,
-    fp_agent_job_read, fp_agent_job_digest, fp_agent_job_put_open,
-    fp_agent_job_put_bytes, fp_agent_job_put_commit, fp_agent_job_put_abort,
-    fp_agent_job_mkdir, fp_agent_job_remove, fp_agent_job_rename,
-    fp_agent_job_truncate, fp_agent_job_attr_get, fp_agent_job_attr_set,
-    fp_agent_job_mount, fp_agent_job_unmount, fp_agent_job_format,
-    fp_agent_job_check, fp_agent_job_chunk_digest, fp_agent_job_chunk_changed,
-    fp_agent_job_chunk_read, fp_agent_job_chunk_write, fp_agent_job_freeze,
-    fp_agent_job_thaw, fp_agent_job_restore_begin, fp_agent_job_restore_end;
 
 /* NULL: a message that is no request. */
 const struct fp_agent_job *fp_agent_job_of(pb_size_t tag);
+
+static inline bool fp_agent_is_job(const struct fp_agent_task *task,
+                                   pb_size_t tag)
+{
+    return task->job != NULL && task->job->tag == tag;
+}
+
+extern const struct fp_agent_job fp_agent_job_put_bytes;
+
+fp_agent_start fp_agent_attr_get_start, fp_agent_attr_set_start,
+    fp_agent_auth_start, fp_agent_check_start, fp_agent_chunk_changed_start,
+    fp_agent_chunk_digest_start, fp_agent_chunk_read_start,
+    fp_agent_chunk_write_start, fp_agent_digest_start, fp_agent_format_start,
+    fp_agent_freeze_start, fp_agent_hello_start, fp_agent_list_start,
+    fp_agent_mkdir_start, fp_agent_mount_start, fp_agent_put_abort_start,
+    fp_agent_put_commit_start, fp_agent_put_open_start, fp_agent_read_start,
+    fp_agent_reboot_start, fp_agent_remove_start, fp_agent_rename_start,
+    fp_agent_restore_begin_start, fp_agent_restore_end_start,
+    fp_agent_set_rate_start, fp_agent_stat_start, fp_agent_stats_start,
+    fp_agent_thaw_start, fp_agent_truncate_start, fp_agent_unmount_start;
+fp_agent_step fp_agent_attr_get_step, fp_agent_attr_set_step,
+    fp_agent_auth_step, fp_agent_check_step, fp_agent_chunk_changed_step,
+    fp_agent_chunk_digest_step, fp_agent_chunk_read_step,
+    fp_agent_chunk_write_step, fp_agent_digest_step, fp_agent_format_step,
+    fp_agent_freeze_step, fp_agent_hello_step, fp_agent_list_step,
+    fp_agent_mkdir_step, fp_agent_mount_step, fp_agent_nonce_step,
+    fp_agent_put_abort_step, fp_agent_put_commit_step, fp_agent_put_open_step,
+    fp_agent_read_step, fp_agent_reboot_step, fp_agent_remove_step,
+    fp_agent_rename_step, fp_agent_restore_begin_step,
+    fp_agent_restore_end_step, fp_agent_set_rate_step, fp_agent_stat_step,
+    fp_agent_stats_step, fp_agent_storages_step, fp_agent_thaw_step,
+    fp_agent_truncate_step, fp_agent_unmount_step, fp_agent_volumes_step;
+fp_agent_end fp_agent_check_end, fp_agent_chunk_write_end, fp_agent_list_end,
+    fp_agent_put_commit_end, fp_agent_read_end, fp_agent_remove_end;
 
 /* ---- what may be left out ---- */
 
@@ -86,6 +112,16 @@ const struct fp_agent_job *fp_agent_job_of(pb_size_t tag);
 bool fp_agent_storage_is_sane(const struct fp_agent_config *cfg,
                               const struct fp_agent_storage *storage);
 
+/* ---- tasks.c ---- */
+
+/* About a frame of bytes, or a slice of work that sends nothing: so the parts
+ * of a small answer go out together. False: nothing went on. */
+bool fp_agent_task_turn(struct fp_agent *agent, struct fp_agent_task *task);
+/* Closes what it has open; its place is free then. */
+void fp_agent_task_free(struct fp_agent *agent, struct fp_agent_task *task);
+/* The one at work behind `task`, NULL: the first. NULL: there is none. */
+struct fp_agent_task *fp_agent_task_next(struct fp_agent *agent,
+                                         struct fp_agent_task *task);
 /* May `storage` be programmed now? Not while it is frozen; and where flash
  * stalls the CPU only once no byte is on its way. */
 bool fp_agent_may_write(struct fp_agent *agent,
@@ -117,21 +153,12 @@ static inline int fp_agent_because(struct fp_agent_task *task, int err,
 }
 /* The envelope to fill in: id and kind are set, the rest is zero. */
 fp_Envelope *fp_agent_out(struct fp_agent *agent, uint32_t id, pb_size_t tag);
-/* The same of an Event; NULL: there is no room for it. */
-fp_Event *fp_agent_event(struct fp_agent *agent, uint32_t id,
-                         fp_EventKind kind);
 /* Sends it: FP_ERR_FBIG when it does not fit a frame, FP_ERR_NOMEM when there
  * is no room now. */
 int fp_agent_send(struct fp_agent *agent);
-/* Sends Done and answers FP_AGENT_DONE. */
-int fp_agent_done(struct fp_agent *agent, const struct fp_agent_task *task);
-/* The same, once the firmware was told that `path` has changed. */
-int fp_agent_done_at(struct fp_agent *agent, const struct fp_agent_task *task,
-                     const char *path);
-void fp_agent_tell_changed(const struct fp_agent *agent, const char *path);
-void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
-                           const char *detail, uint64_t needed, uint64_t free,
-                           uint64_t limit);
+/* Sends a part of an answer: FP_AGENT_MORE, or FP_AGENT_DONE if it is the
+ * last. */
+int fp_agent_send_part(struct fp_agent *agent, bool last);
 #if FP_AGENT_STATS
 uint64_t fp_agent_now_us(const struct fp_agent *agent);
 #define FP_AGENT_COUNT(agent, what, n) ((void)((agent)->counts.what += (n)))
@@ -144,29 +171,43 @@ bool fp_agent_has_room(struct fp_agent *agent, size_t size);
 bool fp_agent_wire_is_free(struct fp_agent *agent);
 /* Copies text into a bytes field, cut to what fits. */
 #define FP_AGENT_TEXT(field, text) \
-    ((field).size = fp_agent_text((field).bytes, sizeof((field).bytes), (text)))
-pb_size_t fp_agent_text(pb_byte_t *dst, size_t capacity, const char *text);
+    fp_agent_text(&(field), sizeof((field).bytes), (text))
+void fp_agent_text(void *field, size_t capacity, const char *text);
 /* Appends to dst[0..size), always terminated. */
 void fp_agent_append(char *dst, size_t size, const char *text);
 
+/* ---- answers.c ---- */
+
+/* Sends Done and answers FP_AGENT_DONE. */
+int fp_agent_done(struct fp_agent *agent, struct fp_agent_task *task);
+/* The same, once the firmware was told that `path` has changed. */
+int fp_agent_done_at(struct fp_agent *agent, struct fp_agent_task *task,
+                     const char *path);
+void fp_agent_tell_changed(const struct fp_agent *agent, const char *path);
+/* The Failure to fill in: error and text are set, `detail` or, if NULL, the
+ * error's own. */
+fp_Failure *fp_agent_failure(struct fp_agent *agent, uint32_t id, int err,
+                             const char *detail);
+void fp_agent_send_failure(struct fp_agent *agent);
+/* The Event to fill in: its kind is set. NULL: there is no room for it. */
+fp_Event *fp_agent_event(struct fp_agent *agent, uint32_t id,
+                         fp_EventKind kind);
+
 /* ---- names.c: paths, volumes, storages ---- */
 
-/* A path out of a message: FP_ERR_INVAL, FP_ERR_NAMETOOLONG. */
-int fp_agent_path(struct fp_agent_task *task, char dst[FP_AGENT_PATH_MAX + 1],
-                  const pb_byte_t *bytes, size_t size);
-#define FP_AGENT_PATH(task, dst, field) \
-    fp_agent_path((task), (dst), (field).bytes, (field).size)
-/* Which volume and storage a path leads to, into the task. "/" leads to none,
- * which is FP_OK here. */
-int fp_agent_locate(struct fp_agent *agent, struct fp_agent_task *task,
-                    const char *path);
+/* The path in a bytes field as text, and the volume and storage that it leads
+ * to, into the task: FP_ERR_INVAL, FP_ERR_NAMETOOLONG. "/" leads to none, which
+ * is FP_OK here. dst, of FP_AGENT_PATH_MAX + 1 bytes, may be where the field
+ * lies. */
+int fp_agent_path(struct fp_agent *agent, struct fp_agent_task *task, char *dst,
+                  const void *field);
 /* The same for what shall be changed, with all that is in it: FP_ERR_ACCES. */
-int fp_agent_locate_change(struct fp_agent *agent, struct fp_agent_task *task,
-                           const char *path);
+int fp_agent_path_change(struct fp_agent *agent, struct fp_agent_task *task,
+                         char *dst, const void *field);
 /* The same for a path that shall be made or written: "/" takes no entries,
  * FP_ERR_ROFS. */
-int fp_agent_locate_new(struct fp_agent *agent, struct fp_agent_task *task,
-                        const char *path);
+int fp_agent_path_new(struct fp_agent *agent, struct fp_agent_task *task,
+                      char *dst, const void *field);
 /* Are the files at `path` there for good, as regions of flash are? Asked to
  * say so. */
 bool fp_agent_is_fixed(const struct fp_agent *agent, const char *path);
@@ -183,9 +224,16 @@ static inline int fp_agent_unable(const struct fp_agent *agent,
 }
 int fp_agent_find_volume(struct fp_agent *agent, struct fp_agent_task *task,
                          const pb_byte_t *name, size_t size);
+/* By its name; NULL: there is none. */
+struct fp_agent_storage *fp_agent_storage(const struct fp_agent *agent,
+                                          const void *name, size_t size);
 int fp_agent_find_storage(struct fp_agent *agent, struct fp_agent_task *task,
                           const pb_byte_t *name, size_t size);
-bool fp_agent_is_rdonly(const struct fp_agent_volume *volume);
+static inline bool fp_agent_is_rdonly(const struct fp_agent_volume *volume)
+{
+    return volume->vm.mnt.cfg.flags & FP_MOUNT_RDONLY ||
+           volume->vm.mnt.dev->flags & FP_BDEV_RDONLY;
+}
 uint32_t fp_agent_gen(const struct fp_agent_storage *storage);
 uint32_t fp_agent_chunk_size(const struct fp_agent_storage *storage);
 /* The last may be shorter. */
@@ -220,14 +268,22 @@ bool fp_agent_storage_is_protected(const struct fp_agent *agent,
 #define fp_agent_storage_is_protected(agent, storage) false
 #endif
 
+/* ---- files.c ---- */
+
+/* All of an entry but its name. */
+void fp_agent_tell_stat(const struct fp_stat *st, fp_Entry *entry);
+
 /* ---- mount.c ---- */
 
-/* fs and options as a request gives them, for now and, if it mounts, later;
- * "" where it does not, both NULL: as last. */
+/* FP_ERR_EXIST: it is. What a host told of it holds still. */
 int fp_agent_volume_mount(struct fp_agent *agent,
-                          struct fp_agent_volume *volume, const char *fs,
-                          const char *options);
-/* Formats, then mounts what was made. As fp_agent_volume_mount(). */
+                          struct fp_agent_volume *volume);
+/* The same with fs and options as a request gives them, for now and, if it
+ * mounts, later; "" where it does not. */
+int fp_agent_volume_mount_as(struct fp_agent *agent,
+                             struct fp_agent_volume *volume, const char *fs,
+                             const char *options);
+/* Formats, then mounts what was made. As fp_agent_volume_mount_as(). */
 int fp_agent_volume_format(struct fp_agent *agent,
                            struct fp_agent_volume *volume, const char *fs,
                            const char *options);
@@ -355,10 +411,12 @@ int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
 void fp_agent_bulk_begin(struct fp_agent *agent, uint32_t features);
 /* Sum of the features that this device has the memory for. */
 uint32_t fp_agent_bulk_features(const struct fp_agent *agent);
-/* Takes the record in front; false while it is not wholly taken. *wrote: it was
- * work, flash may have been programmed: enough for a poll. */
+/* Takes the record in front; false while it is not wholly taken. Sets
+ * agent->wrote where it was work: flash may have been programmed. */
 bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
-                        size_t size, bool *wrote);
+                        size_t size);
+/* Is buf[0..size), 1 at least, all `value`? */
+bool fp_agent_is_uniform(const uint8_t *buf, uint32_t size, uint8_t value);
 bool fp_agent_stream_in_use(struct fp_agent *agent, uint32_t stream);
 /* A stream number out of a message: 1..255 and free. */
 int fp_agent_stream(struct fp_agent *agent, struct fp_agent_task *task,
@@ -407,19 +465,17 @@ int fp_agent_send_committed(struct fp_agent *agent, struct fp_agent_task *task,
 
 #if FP_AGENT_RESTORE
 /* Is it a ChunkWrite, which takes bytes? */
-#define fp_agent_takes_blocks(task) ((task)->job == &fp_agent_job_chunk_write)
+#define fp_agent_takes_blocks(task) \
+    fp_agent_is_job(task, fp_Envelope_chunk_write_tag)
 /* Bytes that complete the block being collected: a piece is no larger, since
  * writing a block uses scratch, where the piece may lie. */
 uint32_t fp_agent_blocks_room(const struct fp_agent_task *task);
 int fp_agent_blocks_write(struct fp_agent *agent, struct fp_agent_task *task,
                           const uint8_t *buf, uint32_t size);
-/* A lost link ends it, without mounting. */
-void fp_agent_restore_drop(struct fp_agent *agent);
 #else
 #define fp_agent_takes_blocks(task)                   false
 #define fp_agent_blocks_room(task)                    0
 #define fp_agent_blocks_write(agent, task, buf, size) FP_ERR_NOTSUP
-#define fp_agent_restore_drop(agent)                  ((void)0)
 #endif
 
 /* ---- outcome.c ---- */

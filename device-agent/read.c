@@ -7,16 +7,13 @@
 
 /* What Read and Digest share: the file open at `off`, st and left set. `len` 0
  * is to the end; a range that reaches over the end is cut. The path is needed
- * only here: it becomes text where it lies in the message, from `path` on. */
+ * only here: it becomes text where its field lies in the message. */
 static int open_range(struct fp_agent *agent, struct fp_agent_task *task,
-                      char *path, const pb_byte_t *path_bytes, size_t path_size,
-                      uint64_t off, uint64_t len)
+                      char *path, uint64_t off, uint64_t len)
 {
     struct fp_agent_read *read = &task->u.read;
-    int err = fp_agent_path(task, path, path_bytes, path_size);
+    int err = fp_agent_path(agent, task, path, path);
 
-    if (!err)
-        err = fp_agent_locate(agent, task, path);
     if (!err)
         err = fp_vfs_stat(agent->cfg->vfs, path, &read->st);
     if (!err && read->st.type == FP_TYPE_DIR)
@@ -39,7 +36,7 @@ static int open_range(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
-static void read_end(struct fp_agent *agent, struct fp_agent_task *task)
+void fp_agent_read_end(struct fp_agent *agent, struct fp_agent_task *task)
 {
     (void)agent;
     if (task->u.read.file.mnt != NULL)
@@ -48,16 +45,15 @@ static void read_end(struct fp_agent *agent, struct fp_agent_task *task)
 
 /* ---- Read ---- */
 
-static int read_start(struct fp_agent *agent, struct fp_agent_task *task,
-                      const fp_Envelope *in)
+int fp_agent_read_start(struct fp_agent *agent, struct fp_agent_task *task,
+                        const fp_Envelope *in)
 {
     const fp_ReadRequest *request = &in->body.read;
     int err = fp_agent_stream(agent, task, request->stream);
 
     if (!err)
         err = open_range(agent, task, (char *)&agent->message.body.read.path,
-                         request->path.bytes, request->path.size, request->off,
-                         request->len);
+                         request->off, request->len);
     if (err)
         return err;
     if (request->has_if_gen && request->if_gen != fp_agent_gen(task->storage))
@@ -107,7 +103,7 @@ static int tell_read(struct fp_agent *agent, struct fp_agent_task *task)
     return err ? err : FP_AGENT_MORE;
 }
 
-static int read_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_read_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     static const struct fp_agent_source source = { file_read, 1 };
     struct fp_agent_read *read = &task->u.read;
@@ -130,29 +126,21 @@ static int read_step(struct fp_agent *agent, struct fp_agent_task *task)
     return fp_agent_send(agent);
 }
 
-const struct fp_agent_job fp_agent_job_read = {
-    .start = read_start,
-    .step = read_step,
-    .end = read_end,
-    .brief = true,
-};
-
 /* ---- Digest ---- */
 
-static int digest_start(struct fp_agent *agent, struct fp_agent_task *task,
-                        const fp_Envelope *in)
+int fp_agent_digest_start(struct fp_agent *agent, struct fp_agent_task *task,
+                          const fp_Envelope *in)
 {
     const fp_DigestRequest *request = &in->body.digest;
     int err = open_range(agent, task, (char *)&agent->message.body.digest.path,
-                         request->path.bytes, request->path.size, request->off,
-                         request->len);
+                         request->off, request->len);
 
     fp_sha256_init(&task->u.read.sha);
     task->computing = err == FP_OK;
     return err;
 }
 
-static int digest_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_digest_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_read *read = &task->u.read;
     uint32_t n = agent->scratch_size;
@@ -181,9 +169,3 @@ static int digest_step(struct fp_agent *agent, struct fp_agent_task *task)
     out->body.digest_reply.fs_gen = fp_agent_gen(task->storage);
     return fp_agent_send(agent);
 }
-
-const struct fp_agent_job fp_agent_job_digest = {
-    .start = digest_start,
-    .step = digest_step,
-    .end = read_end,
-};

@@ -9,19 +9,10 @@
 
 /* ---- Volumes: one message each ---- */
 
-static int volumes_start(struct fp_agent *agent, struct fp_agent_task *task,
-                         const fp_Envelope *in)
-{
-    (void)agent;
-    (void)task;
-    (void)in;
-    return FP_OK;
-}
-
 static void tell_mounted(struct fp_agent_volume *volume, fp_VolumeReply *reply)
 {
     const struct fp_fs_ops *ops = volume->vm.mnt.ops;
-    struct fp_statfs st = { 0 };
+    struct fp_statfs st;
     int err = fp_fs_statfs(&volume->vm.mnt, &st);
 
     FP_AGENT_TEXT(reply->fs, ops->name);
@@ -53,19 +44,26 @@ static const char *region_of(const struct fp_agent_volume *volume)
     return part != NULL ? part->region.name : volume->region;
 }
 
+static void tell_reason(const struct fp_agent_volume *volume,
+                        fp_VolumeReply *reply)
+{
+    char reason[97];
+
+    fp_agent_volume_reason(volume, reason, sizeof reason);
+    FP_AGENT_TEXT(reply->reason, reason);
+}
+
 static void tell_volume(struct fp_agent_volume *volume, fp_VolumeReply *reply)
 {
-    char reason[FP_AGENT_TEXTS ? 97 : 1];
-
     reply->present = true;
     reply->mounted = volume->mounted;
     FP_AGENT_TEXT(reply->path, volume->path);
     FP_AGENT_TEXT(reply->storage, volume->storage);
-    if (region_of(volume) != NULL)
+    if (FP_AGENT_REGIONS && region_of(volume) != NULL)
         FP_AGENT_TEXT(reply->region, region_of(volume));
     reply->fs_gen = fp_agent_gen(volume->on);
-    fp_agent_volume_reason(volume, reason, sizeof reason);
-    FP_AGENT_TEXT(reply->reason, reason);
+    if (FP_AGENT_TEXTS)
+        tell_reason(volume, reply);
     if (volume->mounted)
         tell_mounted(volume, reply);
 }
@@ -79,28 +77,19 @@ static uint32_t next_volume(const struct fp_agent *agent, uint32_t index)
     return index;
 }
 
-static int volumes_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_volumes_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     fp_Envelope *out =
         fp_agent_out(agent, task->id, fp_Envelope_volume_reply_tag);
     fp_VolumeReply *reply = &out->body.volume_reply;
     uint32_t index = next_volume(agent, task->u.index);
-    int err;
 
     if (index < agent->cfg->volume_count)
         tell_volume(&agent->cfg->volumes[index], reply);
     task->u.index = next_volume(agent, index + 1);
     reply->last = task->u.index >= agent->cfg->volume_count;
-    err = fp_agent_send(agent);
-    if (err)
-        return err;
-    return reply->last ? FP_AGENT_DONE : FP_AGENT_MORE;
+    return fp_agent_send_part(agent, reply->last);
 }
-
-const struct fp_agent_job fp_agent_job_volumes = {
-    .start = volumes_start,
-    .step = volumes_step,
-};
 
 /* ---- Mount, Unmount ---- */
 
@@ -128,8 +117,8 @@ static int check_driver(struct fp_agent *agent, struct fp_agent_task *task,
                             "this device has no driver of that name");
 }
 
-static int mount_start(struct fp_agent *agent, struct fp_agent_task *task,
-                       const fp_Envelope *in)
+int fp_agent_mount_start(struct fp_agent *agent, struct fp_agent_task *task,
+                         const fp_Envelope *in)
 {
     const fp_MountRequest *mount = &in->body.mount;
     struct fp_agent_mount_args *args = &task->u.mount;
@@ -150,7 +139,7 @@ static int mount_start(struct fp_agent *agent, struct fp_agent_task *task,
     return err;
 }
 
-static int mount_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_mount_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     const struct fp_agent_mount_args *args = &task->u.mount;
     int err;
@@ -163,18 +152,13 @@ static int mount_step(struct fp_agent *agent, struct fp_agent_task *task)
                                 "it is mounted: unmount it first");
     if (task->storage != NULL && task->storage->restoring)
         return FP_ERR_BUSY;
-    err = fp_agent_volume_mount(agent, task->volume, args->fs, args->options);
+    err =
+        fp_agent_volume_mount_as(agent, task->volume, args->fs, args->options);
     return err ? err : fp_agent_done(agent, task);
 }
 
-const struct fp_agent_job fp_agent_job_mount = {
-    .start = mount_start,
-    .step = mount_step,
-    .writes = true,
-};
-
-static int unmount_start(struct fp_agent *agent, struct fp_agent_task *task,
-                         const fp_Envelope *in)
+int fp_agent_unmount_start(struct fp_agent *agent, struct fp_agent_task *task,
+                           const fp_Envelope *in)
 {
     const fp_UnmountRequest *unmount = &in->body.unmount;
 
@@ -182,7 +166,7 @@ static int unmount_start(struct fp_agent *agent, struct fp_agent_task *task,
                                 unmount->volume.size);
 }
 
-static int unmount_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_unmount_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     int err;
 
@@ -196,16 +180,10 @@ static int unmount_step(struct fp_agent *agent, struct fp_agent_task *task)
     return err ? err : fp_agent_done(agent, task);
 }
 
-const struct fp_agent_job fp_agent_job_unmount = {
-    .start = unmount_start,
-    .step = unmount_step,
-    .writes = true,
-};
-
 /* ---- Format ---- */
 
-static int format_start(struct fp_agent *agent, struct fp_agent_task *task,
-                        const fp_Envelope *in)
+int fp_agent_format_start(struct fp_agent *agent, struct fp_agent_task *task,
+                          const fp_Envelope *in)
 {
     const fp_FormatRequest *format = &in->body.format;
     int err = fp_agent_find_volume(agent, task, format->volume.bytes,
@@ -226,7 +204,7 @@ static int format_start(struct fp_agent *agent, struct fp_agent_task *task,
     return err ? err : check_driver(agent, task, task->u.mount.fs);
 }
 
-static int format_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_format_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_mount_args *args = &task->u.mount;
     int err;
@@ -253,12 +231,6 @@ static int format_step(struct fp_agent *agent, struct fp_agent_task *task)
         return fp_agent_because(task, err, "that filesystem cannot live there");
     return err ? err : fp_agent_done(agent, task);
 }
-
-const struct fp_agent_job fp_agent_job_format = {
-    .start = format_start,
-    .step = format_step,
-    .writes = true,
-};
 
 /* ---- Check, Repair ---- */
 
@@ -294,8 +266,8 @@ static void on_finding(void *ctx, enum fp_finding_level level, uint32_t block,
         teller->task->u.check.lost++;
 }
 
-static int check_start(struct fp_agent *agent, struct fp_agent_task *task,
-                       const fp_Envelope *in)
+int fp_agent_check_start(struct fp_agent *agent, struct fp_agent_task *task,
+                         const fp_Envelope *in)
 {
     const fp_CheckRequest *check = &in->body.check;
     int err = fp_agent_find_volume(agent, task, check->volume.bytes,
@@ -330,7 +302,7 @@ static int check_end_reply(struct fp_agent *agent, struct fp_agent_task *task)
     return fp_agent_send(agent);
 }
 
-static int check_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_check_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct teller teller = { .agent = agent, .task = task };
     struct fp_step *step = &task->u.check.step;
@@ -351,17 +323,10 @@ static int check_step(struct fp_agent *agent, struct fp_agent_task *task)
 }
 
 /* A step holds nothing open; an end makes unmount see it, too. */
-static void check_end(struct fp_agent *agent, struct fp_agent_task *task)
+void fp_agent_check_end(struct fp_agent *agent, struct fp_agent_task *task)
 {
     if (task->u.check.wrote)
         fp_agent_tell_changed(agent, task->volume->path);
 }
-
-const struct fp_agent_job fp_agent_job_check = {
-    .start = check_start,
-    .step = check_step,
-    .end = check_end,
-    .writes = true, /* a repair does; a check is slow enough to share a turn */
-};
 
 #endif
