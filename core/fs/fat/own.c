@@ -92,6 +92,8 @@ void fp_fat_disown(struct fp_fat *fs, struct fp_file *file, uint32_t index)
     if (keep) {
         last = fp_fat_cluster(fs, file, index - 1);
         head = fp_fat_next(fs, last);
+        if (fs->err) /* its end is still where it was */
+            return;
         fp_fat_set(fs, last, FP_FAT_EOC);
         own->tail = last;
     } else {
