@@ -43,7 +43,7 @@ void fp_fat_zero(struct fp_fat *fs, uint32_t cluster)
     uint32_t sector = fp_fat_sector_of(fs, cluster);
     uint32_t end = sector + (1u << fs->spc_shift);
 
-    for (; sector < end && !fs->err; sector++)
+    for (; sector < end; sector++)
         fp_fat_blank(fs, sector);
     fp_fat_flush(fs, &fs->win);
 }

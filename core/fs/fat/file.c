@@ -34,6 +34,7 @@ void fp_fat_claim(struct fp_fat *fs, struct fp_file *file)
 void fp_fat_release(struct fp_fat *fs, struct fp_file *file)
 {
     struct fp_fat_file *f = fp_fat_file_of(file);
+
     fp_fat_node_del(fs, &f->node);
     fs->files_used &= ~(1u << f->slot);
 }
@@ -41,6 +42,7 @@ void fp_fat_release(struct fp_fat *fs, struct fp_file *file)
 void fp_fat_take(struct fp_file *file, const struct fp_fat_place *place)
 {
     struct fp_fat_file *f = fp_fat_file_of(file);
+
     f->head = fp_fat_head(place->raw);
     file->size = f->disk_size = fp_fat_size(place->raw);
     f->node.sector = place->sector;
@@ -75,6 +77,7 @@ void fp_fat_forget(struct fp_file *file, uint32_t index)
 static struct fp_fat_run *known(struct fp_file *file, uint32_t index)
 {
     struct fp_fat_file *f = fp_fat_file_of(file);
+
     if (index < f->run.index)
         fp_fat_forget(file, 0);
     return &f->run;
@@ -94,6 +97,7 @@ static struct fp_fat_run *after(const struct fp_fat *fs, struct fp_file *file,
 void fp_fat_forget(struct fp_file *file, uint32_t index)
 {
     struct fp_fat_file *f = fp_fat_file_of(file);
+
     while (f->last != f->runs && f->last->index >= index)
         f->last--;
     f->last->count = fp_fat_min(f->last->count, index - f->last->index);
@@ -113,6 +117,7 @@ static struct fp_fat_run *after(const struct fp_fat *fs, struct fp_file *file,
                                 struct fp_fat_run *run)
 {
     struct fp_fat_file *f = fp_fat_file_of(file);
+
     if (run->count && run + 1 < f->runs + fs->layout.runs)
         run++;
     f->last = run;
@@ -126,6 +131,7 @@ static uint32_t step(struct fp_fat *fs, struct fp_file *file, uint32_t index,
                      uint32_t cluster)
 {
     struct fp_fat_file *f = fp_fat_file_of(file);
+
     if (f->own.count && index == f->own.first)
         return f->own.head;
     return index ? fp_fat_next(fs, cluster) : f->head;
@@ -175,7 +181,7 @@ bool fp_fat_piece(struct fp_fat *fs, struct fp_fat_piece *p)
     if (!left || fs->err)
         return false;
     run = fp_fat_find(fs, p->file, p->pos >> shift, (p->end - 1) >> shift);
-    at = (p->pos >> fs->sector_shift) - (run->index << fs->spc_shift);
+    at = (p->pos - (run->index << shift)) >> fs->sector_shift;
     p->sector = fp_fat_sector_of(fs, run->cluster) + at;
     p->off = p->pos & (size - 1);
     n = fp_fat_min(left >> fs->sector_shift, (run->count << fs->spc_shift) - at)

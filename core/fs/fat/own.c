@@ -21,7 +21,8 @@ static void copy(struct fp_fat *fs, struct fp_file *file, uint32_t index,
     uint32_t sector = fp_fat_sector_of(fs, from);
     uint32_t end = sector + (1u << fs->spc_shift);
 
-    to = fp_fat_sector_of(fs, to) - sector;
+    to -= from;
+    to <<= fs->spc_shift;
     for (; sector < end && pos < file->size; sector++, pos += size) {
         if (pos - f->put_from < f->put_starts)
             continue;
@@ -37,6 +38,7 @@ static void copy(struct fp_fat *fs, struct fp_file *file, uint32_t index,
 static uint32_t at(struct fp_fat *fs, struct fp_file *file, uint32_t index)
 {
     struct fp_fat_file *f = fp_fat_file_of(file);
+
     if (index >= f->own.first + f->own.count &&
         index >= fp_fat_clusters(fs, file->size))
         return 0;
@@ -57,9 +59,9 @@ void fp_fat_own_cluster(struct fp_fat *fs, struct fp_file *file, uint32_t i)
     while (!fs->err && i - own->first >= own->count) {
         bool is_front = i < own->first;
         uint32_t index = own->first + (is_front ? 0xffffffff : own->count);
+        uint32_t near = is_front ? room + (index - i) : at(fs, file, index - 1);
         uint32_t old = at(fs, file, index), next = at(fs, file, index + 1);
-        uint32_t cluster = fp_fat_alloc(fs, is_front ? room + (index - i)
-                                                     : at(fs, file, index - 1));
+        uint32_t cluster = fp_fat_alloc(fs, near);
 
         if (next)
             fp_fat_set(fs, cluster, next);
@@ -69,7 +71,7 @@ void fp_fat_own_cluster(struct fp_fat *fs, struct fp_file *file, uint32_t i)
             return;
         if (!is_front)
             own->tail = cluster;
-        if (is_front || !own->count) {
+        if (index <= own->first) {
             own->first = index;
             own->head = cluster;
         }

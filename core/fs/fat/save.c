@@ -64,6 +64,7 @@ static bool straddles(const struct fp_fat *fs, uint32_t n)
 static void gather(struct fp_fat *fs, struct fp_file *file, uint32_t have)
 {
     struct fp_fat_file *f = fp_fat_file_of(file);
+
     if (!f->own.count || f->own.first >= fp_fat_clusters(fs, f->disk_size))
         return;
     /* An entry that changes must name all of it, and what is cut off must be
@@ -95,23 +96,22 @@ static void find_entry(struct fp_fat *fs, struct fp_file *file,
                        struct fp_fat_place *place)
 {
     struct fp_fat_file *f = fp_fat_file_of(file);
+
     place->sector = f->node.sector;
     place->off = f->node.off;
-    place->slots = 1; /* it changes where it is */
+    place->name = f->name;
+    place->dir = place->off;
     if (place->sector != FP_FAT_NONE) {
         memcpy(place->raw, fp_fat_show(fs, place->sector) + place->off,
                FP_FAT_SLOT);
-        return;
-    }
-    place->name = f->name;
-    place->dir = f->node.off;
-    if (fp_fat_find_name(fs, place)) {
+    } else if (fp_fat_find_name(fs, place)) {
         fp_fat_check_file(fs, place, true);
-        place->slots = 1;
+    } else {
+        fp_fat_room(fs, place);
+        fp_fat_entry_init(place->raw, FP_FAT_ARCHIVE, 0);
         return;
     }
-    fp_fat_room(fs, place);
-    fp_fat_entry_init(place->raw, FP_FAT_ARCHIVE, 0);
+    place->slots = 1; /* it changes where it is */
 }
 
 /* From where it first changes something that counts, a failure leaves it open
@@ -175,6 +175,7 @@ void fp_fat_save(struct fp_fat *fs, struct fp_file *file,
                  const int64_t *mtime_ns)
 {
     struct fp_fat_file *f = fp_fat_file_of(file);
+
     if (f->node.ended)
         fp_fat_fail(fs, FP_ERR_STALE);
     if (f->node.sector == FP_FAT_ORPHAN)

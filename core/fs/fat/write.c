@@ -142,6 +142,7 @@ static struct fp_fat *start(struct fp_file *file, uint32_t pos)
 static int end(struct fp_fat *fs, struct fp_file *file)
 {
     struct fp_fat_file *f = fp_fat_file_of(file);
+
     if (!fs->err || f->node.ended || is_orphan(f))
         return fs->err;
     fp_fat_disown(fs, file, 0);
