@@ -422,6 +422,56 @@ static void a_chain_ends_where_its_file_was_cut(void **state)
     drop(&v);
 }
 
+/* Changes the middle of /f and cuts there, when the table is to be read again
+ * for that and the nth read fails. */
+static void cut_in_vain(struct fp_mount *mnt, struct fp_bdev_fault *fault,
+                        uint32_t nth)
+{
+    static char text[512 * 4];
+    struct fp_file file, far;
+
+    fat_ok(fp_fs_open(mnt, &file, "/f", FP_O_WRITE), "open");
+    fat_ok(fp_fs_seek(&file, 512 * 2, FP_SEEK_SET), "seek");
+    fat_ok(fp_fs_write(&file, text, sizeof text), "write");
+    fat_ok(fp_fs_open(mnt, &far, "/far", FP_O_READ), "open");
+    fat_ok(fp_fs_read(&far, text, sizeof text), "read");
+    fat_ok(fp_fs_close(&far), "close");
+    fp_bdev_fault_fail(fault, FP_BDEV_READ, nth);
+    assert_int_equal(fp_fs_truncate(&file, 512 * 4), FP_ERR_IO);
+    fp_bdev_fault_fail(fault, FP_BDEV_READ, 0);
+    fat_ok(fp_fs_close(&file), "close");
+}
+
+/* A table that cannot be read leaves open where a stretch of its own ends. */
+static void a_cut_that_fails_frees_what_is_its_own(void **state)
+{
+    struct fp_step step = { .kind = FP_STEP_CHECK };
+    char *text = calloc(512 * 350, 1);
+    struct fp_bdev_fault fault;
+    uint8_t scratch[512];
+    struct fp_mount mnt;
+    struct vol v;
+
+    (void)state;
+    assert_non_null(text);
+    memset(text, 'x', 512 * 10);
+    make(&v, 1 << 18, 512, "cluster=512");
+    fat_ok(put(&v, "/f", text), "put");
+    memset(text, 'y', 512 * 350 - 1); /* to the second sector of the table */
+    fat_ok(put(&v, "/far", text), "put");
+    fat_unmount(&v.mnt);
+    fp_bdev_fault_init(&fault, &v.ram.bdev, scratch, 1);
+    fat_ok(fat_mount(&mnt, &fault.bdev, NULL), "mount");
+    cut_in_vain(&mnt, &fault, 1);
+    fat_unmount(&mnt);
+    open_again(&v, NULL);
+    while (!step.done)
+        fat_ok(fp_fs_step(&v.mnt, &step), "check");
+    assert_int_equal(step.errors + step.warnings + step.pending, 0);
+    drop(&v);
+    free(text);
+}
+
 /* The middle is changed first, and then all before it has to be copied. */
 static void copies_lie_in_order(void **state)
 {
@@ -1035,6 +1085,7 @@ int main(void)
         cmocka_unit_test(a_read_only_file_stays),
         cmocka_unit_test(who_reads_keeps_what_is_replaced),
         cmocka_unit_test(a_chain_ends_where_its_file_was_cut),
+        cmocka_unit_test(a_cut_that_fails_frees_what_is_its_own),
         cmocka_unit_test(copies_lie_in_order),
         cmocka_unit_test(a_repair_frees_what_is_lost),
         cmocka_unit_test(a_repair_that_fails_frees_nothing_in_use),

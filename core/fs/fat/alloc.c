@@ -30,7 +30,7 @@ void fp_fat_free(struct fp_fat *fs, uint32_t head, uint32_t tail)
     stop = tail ? fp_fat_get(fs, tail) : 0;
     while (head != stop && fp_fat_is_cluster(fs, head)) {
         next = fp_fat_get(fs, head);
-        if (!next || next == FP_FAT_BAD)
+        if (next == FP_FAT_BAD)
             break;
         fp_fat_set(fs, head, 0);
         head = next;
@@ -43,7 +43,7 @@ void fp_fat_zero(struct fp_fat *fs, uint32_t cluster)
     uint32_t sector = fp_fat_sector_of(fs, cluster);
     uint32_t end = sector + (1u << fs->spc_shift);
 
-    for (; sector < end && !fs->err; sector++)
+    for (; sector < end; sector++)
         fp_fat_blank(fs, sector);
     fp_fat_flush(fs, &fs->win);
 }

@@ -69,7 +69,7 @@ static bool parse_clusters(struct fp_fat *fs)
     uint32_t end;
 
     fs->bits = clusters < 4085 ? 12 : clusters < 65525 ? 16 : 32;
-    fs->mask = FP_FAT_EOC >> (fs->bits == 32 ? 0 : 28 - fs->bits);
+    fs->mask = FP_FAT_EOC >> (fs->bits == 32 ? 4 : 32 - fs->bits);
     fs->clean = fs->bits == 16 ? 0x8000 : 0;
     fs->last = clusters + 1;
     if (!clusters || clusters > 0x0ffffff0)

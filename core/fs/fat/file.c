@@ -9,18 +9,19 @@
 _Static_assert(sizeof(struct fp_fat_file) <= FP_FILE_STATE,
                "FP_FILE_STATE is too small for FAT");
 
-void fp_fat_claim(struct fp_fat *fs, struct fp_fat_file *f)
+void fp_fat_claim(struct fp_fat *fs, struct fp_file *file)
 {
+    struct fp_fat_file *f = fp_fat_file_of(file);
     uint32_t i = 0;
 
-    while (i < fs->mnt->cfg.max_files && fs->files_used >> i & 1)
+    for (uint32_t used = fs->files_used; used & 1; used >>= 1)
         i++;
-    if (i == fs->mnt->cfg.max_files)
+    if (i >= fs->mnt->cfg.max_files)
         fp_fat_fail(fs, FP_ERR_NFILE);
     if (fs->err)
         return;
     fs->files_used |= 1u << i;
-    f->slot = (uint8_t)i;
+    f->slot = i;
     f->name = (char *)fs->names + i * FP_FAT_NAME_SIZE;
 #if !FP_FAT_SMALL
     f->runs = f->last = fs->runs + i * fs->layout.runs;
@@ -30,16 +31,20 @@ void fp_fat_claim(struct fp_fat *fs, struct fp_fat_file *f)
     fp_fat_node_add(fs, &f->node);
 }
 
-void fp_fat_release(struct fp_fat *fs, struct fp_fat_file *f)
+void fp_fat_release(struct fp_fat *fs, struct fp_file *file)
 {
+    struct fp_fat_file *f = fp_fat_file_of(file);
+
     fp_fat_node_del(fs, &f->node);
     fs->files_used &= ~(1u << f->slot);
 }
 
-void fp_fat_take(struct fp_fat_file *f, const struct fp_fat_place *place)
+void fp_fat_take(struct fp_file *file, const struct fp_fat_place *place)
 {
+    struct fp_fat_file *f = fp_fat_file_of(file);
+
     f->head = fp_fat_head(place->raw);
-    fp_fat_handle(f)->size = f->disk_size = fp_fat_size(place->raw);
+    file->size = f->disk_size = fp_fat_size(place->raw);
     f->node.sector = place->sector;
     f->node.off = place->off;
 }
@@ -58,8 +63,9 @@ struct fp_fat_node *fp_fat_node_at(const struct fp_fat *fs,
 
 #if FP_FAT_SMALL
 
-void fp_fat_forget(struct fp_fat_file *f, uint32_t index)
+void fp_fat_forget(struct fp_file *file, uint32_t index)
 {
+    struct fp_fat_file *f = fp_fat_file_of(file);
     struct fp_fat_run *run = &f->run;
 
     if (index <= run->index)
@@ -68,33 +74,38 @@ void fp_fat_forget(struct fp_fat_file *f, uint32_t index)
 }
 
 /* The run to look for `index` from: the last that begins there or before. */
-static struct fp_fat_run *known(struct fp_fat_file *f, uint32_t index)
+static struct fp_fat_run *known(struct fp_file *file, uint32_t index)
 {
+    struct fp_fat_file *f = fp_fat_file_of(file);
+
     if (index < f->run.index)
-        fp_fat_forget(f, 0);
+        fp_fat_forget(file, 0);
     return &f->run;
 }
 
 /* Where the run goes that follows this one, the last. */
-static struct fp_fat_run *after(const struct fp_fat *fs, struct fp_fat_file *f,
+static struct fp_fat_run *after(const struct fp_fat *fs, struct fp_file *file,
                                 struct fp_fat_run *run)
 {
     (void)fs;
-    (void)f;
+    (void)file;
     return run;
 }
 
 #else
 
-void fp_fat_forget(struct fp_fat_file *f, uint32_t index)
+void fp_fat_forget(struct fp_file *file, uint32_t index)
 {
+    struct fp_fat_file *f = fp_fat_file_of(file);
+
     while (f->last != f->runs && f->last->index >= index)
         f->last--;
     f->last->count = fp_fat_min(f->last->count, index - f->last->index);
 }
 
-static struct fp_fat_run *known(struct fp_fat_file *f, uint32_t index)
+static struct fp_fat_run *known(struct fp_file *file, uint32_t index)
 {
+    struct fp_fat_file *f = fp_fat_file_of(file);
     struct fp_fat_run *run = f->last;
 
     while (run->index > index)
@@ -102,9 +113,11 @@ static struct fp_fat_run *known(struct fp_fat_file *f, uint32_t index)
     return run;
 }
 
-static struct fp_fat_run *after(const struct fp_fat *fs, struct fp_fat_file *f,
+static struct fp_fat_run *after(const struct fp_fat *fs, struct fp_file *file,
                                 struct fp_fat_run *run)
 {
+    struct fp_fat_file *f = fp_fat_file_of(file);
+
     if (run->count && run + 1 < f->runs + fs->layout.runs)
         run++;
     f->last = run;
@@ -114,68 +127,67 @@ static struct fp_fat_run *after(const struct fp_fat *fs, struct fp_fat_file *f,
 #endif
 
 /* The cluster at `index`, which follows on `cluster`, as the handle sees it. */
-static uint32_t step(struct fp_fat *fs, const struct fp_fat_file *f,
-                     uint32_t index, uint32_t cluster)
+static uint32_t step(struct fp_fat *fs, struct fp_file *file, uint32_t index,
+                     uint32_t cluster)
 {
+    struct fp_fat_file *f = fp_fat_file_of(file);
+
     if (f->own.count && index == f->own.first)
         return f->own.head;
     return index ? fp_fat_next(fs, cluster) : f->head;
 }
 
-const struct fp_fat_run *fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f,
+const struct fp_fat_run *fp_fat_find(struct fp_fat *fs, struct fp_file *file,
                                      uint32_t index, uint32_t last)
 {
-    struct fp_fat_run *run = known(f, index);
+    struct fp_fat_run *run = known(file, index);
     uint32_t end, next;
 
     while (!fs->err && (end = run->index + run->count) <= last) {
-        next = step(fs, f, end, run->cluster + run->count - 1);
+        next = step(fs, file, end, run->cluster + run->count - 1);
         if (!fp_fat_is_cluster(fs, next)) {
             fp_fat_fail(fs, FP_ERR_CORRUPT);
             if (index < end) /* it may be that nobody needs what comes */
                 fs->err = FP_OK;
             break;
         }
-        if (next == run->cluster + run->count) {
-            run->count++;
-            continue;
+        if (next != run->cluster + run->count) {
+            if (index < end)
+                break;
+            run = after(fs, file, run);
+            run->index = end;
+            run->cluster = next;
+            run->count = 0;
         }
-        if (index < end)
-            break;
-        run = after(fs, f, run);
-        *run = (struct fp_fat_run){ end, next, 1 };
+        run->count++;
     }
     return run;
 }
 
-uint32_t fp_fat_cluster(struct fp_fat *fs, struct fp_fat_file *f,
-                        uint32_t index)
+uint32_t fp_fat_cluster(struct fp_fat *fs, struct fp_file *file, uint32_t index)
 {
-    const struct fp_fat_run *run = fp_fat_find(fs, f, index, index);
+    const struct fp_fat_run *run = fp_fat_find(fs, file, index, index);
 
     return fs->err ? 0 : run->cluster + (index - run->index);
 }
 
 bool fp_fat_piece(struct fp_fat *fs, struct fp_fat_piece *p)
 {
-    uint32_t shift = fs->cluster_shift, size = fs->sector_size, n, at;
+    uint32_t shift = fs->cluster_shift, size = fs->sector_size, n, at, left;
     const struct fp_fat_run *run;
 
     p->pos += p->n;
-    p->left -= p->n;
-    if (!p->left || fs->err)
+    left = p->end - p->pos;
+    if (!left || fs->err)
         return false;
-    n = p->left - 1;
-    run = fp_fat_find(fs, p->f, p->pos >> shift, (p->pos + n) >> shift);
-    at = p->pos - (run->index << shift);
-    p->sector = fp_fat_sector_of(fs, run->cluster) + (at >> fs->sector_shift);
-    p->off = at & (size - 1);
-    /* Less 1, for a run may be 4 GiB. */
-    n = fp_fat_min(n, (run->count << shift) - 1 - at) + 1;
-    if (p->off || n < size)
-        n = fp_fat_min(n, size - p->off);
-    else
-        n &= ~(size - 1);
+    run = fp_fat_find(fs, p->file, p->pos >> shift, (p->end - 1) >> shift);
+    at = (p->pos - (run->index << shift)) >> fs->sector_shift;
+    p->sector = fp_fat_sector_of(fs, run->cluster) + at;
+    p->off = p->pos & (size - 1);
+    n = fp_fat_min(left >> fs->sector_shift, (run->count << fs->spc_shift) - at)
+        << fs->sector_shift;
+    if (p->off || !n)
+        n = fp_fat_min(left, size - p->off);
     p->n = n;
     return !fs->err;
 }
@@ -195,16 +207,15 @@ static void read_whole(struct fp_fat *fs, uint32_t sector, uint8_t *buf,
 int fp_fat_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
                    uint32_t flags)
 {
-    struct fp_fat_file *f = fp_fat_file_of(file);
     struct fp_fat_place place;
     struct fp_fat *fs = fp_fat_find_path(mnt, path, &place);
 
     (void)flags; /* to read: the volume is read-only */
     if (fp_fat_is_dir(place.raw))
         fp_fat_fail(fs, FP_ERR_ISDIR);
-    fp_fat_claim(fs, f);
+    fp_fat_claim(fs, file);
     if (!fs->err)
-        fp_fat_take(f, &place);
+        fp_fat_take(file, &place);
     return fs->err;
 }
 
@@ -217,7 +228,7 @@ int32_t fp_fat_file_read(struct fp_file *file, void *buf, uint32_t size)
 
     if (f->node.ended)
         return FP_ERR_STALE;
-    fp_fat_piece_start(&p, f, file->pos, size);
+    fp_fat_piece_start(&p, file, file->pos, size);
     for (; fp_fat_piece(fs, &p); to += p.n)
         if (p.n >= fs->sector_size)
             read_whole(fs, p.sector, to, p.n);
@@ -228,6 +239,6 @@ int32_t fp_fat_file_read(struct fp_file *file, void *buf, uint32_t size)
 
 int fp_fat_close_ro(struct fp_file *file)
 {
-    fp_fat_release(fp_fat_of(file->mnt), fp_fat_file_of(file));
+    fp_fat_release(fp_fat_of(file->mnt), file);
     return FP_OK;
 }

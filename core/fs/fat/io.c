@@ -96,17 +96,17 @@ uint32_t fp_fat_exchange(struct fp_fat *fs, uint32_t n, uint32_t mask,
     uint32_t shift = n * width & 7; /* 4 for the odd ones of FAT12 */
 
     mask <<= shift;
-    value = (value << shift) & mask;
+    value <<= shift;
     /* Byte by byte: those of FAT12 may lie in two sectors. */
     for (uint32_t i = 0; i < width; i += 8, at++) {
         uint32_t sector = fs->fat_start + (at >> fs->sector_shift);
-        uint8_t *p = fp_fat_load(fs, &fs->fat, sector), byte;
+        uint8_t *p = fp_fat_load(fs, &fs->fat, sector), flip;
 
         p += at & (fs->sector_size - 1);
         old |= (uint32_t)*p << i;
-        byte = (uint8_t)((*p & ~(mask >> i)) | value >> i);
-        if (byte != *p && !fs->err) {
-            *p = byte;
+        flip = (uint8_t)((*p ^ value >> i) & mask >> i);
+        if (flip && !fs->err) {
+            *p ^= flip;
             fs->fat.dirty = true;
         }
     }
@@ -136,7 +136,7 @@ uint32_t fp_fat_get(struct fp_fat *fs, uint32_t n)
     uint32_t v = read_entry(fs, n) & fs->mask;
 
     if (v >= fs->mask - (FP_FAT_EOC - FP_FAT_BAD))
-        v |= FP_FAT_EOC ^ fs->mask;
+        v |= ~fs->mask;
     return fs->err ? 0 : v;
 }
 

@@ -44,10 +44,8 @@ void fp_fat_parent_set(struct fp_fat *fs, uint32_t head, uint32_t parent)
     uint32_t sector = fp_fat_sector_of(fs, head);
     const uint8_t *raw;
 
-    if (!fp_fat_is_cluster(fs, head)) {
+    if (!fp_fat_is_cluster(fs, head))
         fp_fat_fail(fs, FP_ERR_CORRUPT);
-        return;
-    }
     raw = fp_fat_show(fs, sector) + FP_FAT_SLOT;
     if (parent == fs->root_cluster)
         parent = 0;

@@ -13,18 +13,18 @@
 
 /* Copies what of cluster `index` is content and is not about to be written. A
  * sector's copy is the window looking at another place. */
-static void copy(struct fp_fat *fs, const struct fp_fat_file *f, uint32_t index,
+static void copy(struct fp_fat *fs, struct fp_file *file, uint32_t index,
                  uint32_t from, uint32_t to)
 {
+    struct fp_fat_file *f = fp_fat_file_of(file);
     uint32_t pos = index << fs->cluster_shift, size = fs->sector_size;
     uint32_t sector = fp_fat_sector_of(fs, from);
     uint32_t end = sector + (1u << fs->spc_shift);
 
-    to = fp_fat_sector_of(fs, to) - sector;
-    for (; sector < end && pos < fp_fat_handle(f)->size && !fs->err;
-         sector++, pos += size) {
-        if (pos >= f->put_from && pos < f->put_to &&
-            f->put_to - pos >= size - 1)
+    to -= from;
+    to <<= fs->spc_shift;
+    for (; sector < end && pos < file->size; sector++, pos += size) {
+        if (pos - f->put_from < f->put_starts)
             continue;
         fp_fat_show(fs, sector);
         fp_fat_flush(fs, &fs->win);
@@ -35,79 +35,72 @@ static void copy(struct fp_fat *fs, const struct fp_fat_file *f, uint32_t index,
 }
 
 /* The cluster at `index` of what the handle has so far; 0: none. */
-static uint32_t at(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
+static uint32_t at(struct fp_fat *fs, struct fp_file *file, uint32_t index)
 {
+    struct fp_fat_file *f = fp_fat_file_of(file);
+
     if (index >= f->own.first + f->own.count &&
-        index >= fp_fat_clusters(fs, fp_fat_handle(f)->size))
+        index >= fp_fat_clusters(fs, file->size))
         return 0;
-    return fp_fat_cluster(fs, f, index);
+    return fp_fat_cluster(fs, file, index);
 }
 
-/* One more: in front of its own, which then follow on it, or behind them. */
-static void own_one(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index,
-                    uint32_t near)
+/* Each is put in front of the handle's own, which then follow on it, or behind
+ * them. What comes in front is made from its end on, and yet is to lie in
+ * order: so it leaves room for what is still to come. */
+void fp_fat_own_cluster(struct fp_fat *fs, struct fp_file *file, uint32_t i)
 {
-    struct fp_fat_stretch *own = &f->own;
-    bool is_head = !own->count || index < own->first;
-    uint32_t old = at(fs, f, index), next = at(fs, f, index + 1);
-    uint32_t cluster = fp_fat_alloc(fs, near);
-
-    if (next)
-        fp_fat_set(fs, cluster, next);
-    if (!is_head)
-        fp_fat_set(fs, own->tail, cluster);
-    if (fs->err)
-        return;
-    if (is_head) {
-        own->first = index;
-        own->head = cluster;
-    }
-    if (!is_head || !own->count)
-        own->tail = cluster;
-    own->count++;
-    fp_fat_forget(f, index);
-    if (old)
-        copy(fs, f, index, old, cluster);
-}
-
-/* What comes in front is made from its end on, and yet is to lie in order: so
- * it leaves room for what is still to come. */
-void fp_fat_own_cluster(struct fp_fat *fs, struct fp_fat_file *f, uint32_t i)
-{
+    struct fp_fat_file *f = fp_fat_file_of(file);
     struct fp_fat_stretch *own = &f->own;
     uint32_t room = fs->next;
 
+    if (!own->count)
+        own->first = i;
     while (!fs->err && i - own->first >= own->count) {
-        uint32_t index = i, near;
+        bool is_front = i < own->first;
+        uint32_t index = own->first + (is_front ? 0xffffffff : own->count);
+        uint32_t near = is_front ? room + (index - i) : at(fs, file, index - 1);
+        uint32_t old = at(fs, file, index), next = at(fs, file, index + 1);
+        uint32_t cluster = fp_fat_alloc(fs, near);
 
-        if (i < own->first) {
-            index = own->first - 1;
-            near = room + (index - i);
-        } else {
-            if (own->count)
-                index = own->first + own->count;
-            near = at(fs, f, index - 1);
+        if (next)
+            fp_fat_set(fs, cluster, next);
+        if (!is_front && own->count)
+            fp_fat_set(fs, own->tail, cluster);
+        if (fs->err)
+            return;
+        if (!is_front)
+            own->tail = cluster;
+        if (index <= own->first) {
+            own->first = index;
+            own->head = cluster;
         }
-        own_one(fs, f, index, near);
+        own->count++;
+        fp_fat_forget(file, index);
+        if (old)
+            copy(fs, file, index, old, cluster);
     }
 }
 
-void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index)
+void fp_fat_disown(struct fp_fat *fs, struct fp_file *file, uint32_t index)
 {
-    struct fp_fat_stretch *own = &f->own;
+    struct fp_fat_stretch *own = &fp_fat_file_of(file)->own;
     uint32_t keep = index > own->first ? index - own->first : 0;
-    uint32_t head = own->head, tail = own->tail;
+    uint32_t head = own->head, tail = own->tail, last;
 
-    fp_fat_forget(f, index);
+    fp_fat_forget(file, index);
     if (keep >= own->count)
         return;
     if (keep) {
-        own->tail = fp_fat_cluster(fs, f, index - 1);
-        head = fp_fat_next(fs, own->tail);
-        fp_fat_set(fs, own->tail, FP_FAT_EOC);
-        own->count = keep;
+        last = fp_fat_cluster(fs, file, index - 1);
+        head = fp_fat_next(fs, last);
+        if (fs->err) /* its end is still where it was */
+            return;
+        fp_fat_set(fs, last, FP_FAT_EOC);
+        own->tail = last;
     } else {
-        memset(own, 0, sizeof *own);
+        own->head = own->tail = 0;
     }
+    own->count = keep;
     fp_fat_free(fs, head, tail);
 }

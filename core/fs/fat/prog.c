@@ -5,28 +5,32 @@
  */
 #include "core/fs/fat/vol.h"
 
-static void prog(struct fp_fat *fs, uint32_t sector, const uint8_t *buf)
+void fp_fat_prog(struct fp_fat *fs, uint32_t sector, const uint8_t *buf,
+                 uint32_t size)
 {
     if (!fs->err)
         fs->err = fp_bdev_prog(fs->dev, (fp_addr)sector << fs->sector_shift,
-                               buf, fs->sector_size);
+                               buf, size);
 }
 
 /* The table's window goes to each copy, the one that is read first: when the
  * power fails between them that one counts. */
+static void put(struct fp_fat *fs, struct fp_fat_window *w)
+{
+    uint32_t left = w == &fs->fat ? fs->fat_count : 1, sector = w->sector;
+
+    if (!w->dirty)
+        return;
+    for (; left; left--, sector += fs->fat_sectors)
+        fp_fat_prog(fs, sector, w->buf, fs->sector_size);
+    w->dirty = fs->err != FP_OK;
+}
+
 void fp_fat_flush(struct fp_fat *fs, struct fp_fat_window *w)
 {
-    uint32_t sector = fs->fat.sector;
-
-    if (fs->fat.dirty && (w == &fs->fat || w->is_meta)) {
-        for (uint32_t i = 0; i < fs->fat_count; i++, sector += fs->fat_sectors)
-            prog(fs, sector, fs->fat.buf);
-        fs->fat.dirty = fs->err != FP_OK;
-    }
-    if (w->dirty) {
-        prog(fs, w->sector, w->buf);
-        w->dirty = fs->err != FP_OK;
-    }
+    if (w->is_meta)
+        put(fs, &fs->fat);
+    put(fs, w);
 }
 
 void fp_fat_blank(struct fp_fat *fs, uint32_t sector)
@@ -96,19 +100,26 @@ void fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value)
 #endif
 }
 
+/* Makes four bytes of a sector the number, if they are another. */
+static FP_FAT_APART void renew(struct fp_fat *fs, uint32_t sector, uint32_t off,
+                               uint32_t value)
+{
+    if (fp_fat_u32(fp_fat_show(fs, sector) + off) != value)
+        fp_fat_put32(fp_fat_edit(fs, sector, off), value);
+}
+
 /* Sets or clears the mark: in the table's entry 1, of FAT12 in the boot
  * sector. Where the boot sector has it, too, it goes when the volume is clean.
  */
-static void mark(struct fp_fat *fs, bool is_dirty)
+static void mark(struct fp_fat *fs, uint32_t is_dirty)
 {
-    uint8_t state;
+    uint32_t state;
 
     if (fs->clean)
-        fp_fat_exchange(fs, 1, fs->clean, is_dirty ? 0 : fs->clean);
+        fp_fat_exchange(fs, 1, fs->clean, is_dirty - 1);
     if (!fs->clean || !is_dirty) {
-        state = fp_fat_show(fs, 0)[fs->state_off];
-        if ((state & 1) != is_dirty)
-            *fp_fat_edit(fs, 0, fs->state_off) = state ^ 1;
+        state = fp_fat_u32(fp_fat_show(fs, 0) + fs->state_off);
+        renew(fs, 0, fs->state_off, (state & ~1u) | is_dirty);
     }
     fp_fat_flush_all(fs);
 }
@@ -124,33 +135,26 @@ void fp_fat_begin(struct fp_fat *fs)
 /* FSInfo is for the next mount. */
 static void write_info(struct fp_fat *fs)
 {
-    uint32_t free = fp_fat_is_counted(fs) ? fs->free : 0xffffffff;
-    uint8_t *raw;
-
     if (!fs->info)
         return;
-    raw = fp_fat_show(fs, fs->info) + 488;
-    if (fp_fat_u32(raw) == free && fp_fat_u32(raw + 4) == fs->next)
-        return;
-    raw = fp_fat_edit(fs, fs->info, 488);
-    fp_fat_put32(raw, free);
-    fp_fat_put32(raw + 4, fs->next);
+    renew(fs, fs->info, 488, fp_fat_is_counted(fs) ? fs->free : 0xffffffff);
+    renew(fs, fs->info, 492, fs->next);
 }
 
 int fp_fat_sync(struct fp_mount *mnt)
 {
     struct fp_fat *fs = fp_fat_enter(mnt);
+    /* What was out of order before stays marked until it is repaired; and an
+     * open file may have clusters that a cut would lose. */
+    uint32_t stays = fs->files_used | fs->dirty;
 
     if (!fs->marked)
         return FP_OK;
     write_info(fs);
     fp_fat_flush_all(fs);
-    /* What was out of order before stays marked until it is repaired; and an
-     * open file may have clusters that a cut would lose. */
-    if (!fs->dirty && !fs->files_used)
+    if (!stays)
         mark(fs, false);
-    fp_fat_finish(fs);
-    fs->marked = fs->err || fs->dirty || fs->files_used;
+    fs->marked = fp_fat_finish(fs) || stays;
     return fs->err;
 }
 

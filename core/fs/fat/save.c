@@ -11,20 +11,22 @@
 /* --- those who have it open --- */
 
 /* Other handles of the file see what this one saved. */
-static void tell(struct fp_fat *fs, const struct fp_fat_file *f)
+static void tell(struct fp_fat *fs, struct fp_file *file)
 {
+    struct fp_fat_file *f = fp_fat_file_of(file), *other;
     struct fp_fat_node *node = NULL;
 
     while ((node = fp_fat_node_at(fs, node, f->node.sector, f->node.off))) {
-        struct fp_fat_file *other = (struct fp_fat_file *)node;
+        struct fp_file *theirs = fp_fat_handle(node);
 
-        if (other == f)
+        if (theirs == file)
             continue;
-        if (other->own.count || fp_fat_handle(other)->size != other->disk_size)
+        other = fp_fat_file_of(theirs);
+        if (other->own.count || theirs->size != other->disk_size)
             node->ended = true;
         other->head = f->head;
-        fp_fat_handle(other)->size = other->disk_size = f->disk_size;
-        fp_fat_forget(other, 0);
+        theirs->size = other->disk_size = f->disk_size;
+        fp_fat_forget(theirs, 0);
     }
 }
 
@@ -55,25 +57,25 @@ void fp_fat_abandon(struct fp_fat *fs, const struct fp_fat_place *place,
  * do? Then it cannot be changed in one step. */
 static bool straddles(const struct fp_fat *fs, uint32_t n)
 {
-    return fs->bits == 12 &&
-           ((fp_fat_table_at(fs, n) + 1) & (fs->sector_size - 1)) == 0;
+    return ((fp_fat_table_at(fs, n) + 1) & (fs->sector_size - 1)) == 0;
 }
 
 /* Makes a handle's own clusters such that one step switches to them. */
-static void gather(struct fp_fat *fs, struct fp_fat_file *f)
+static void gather(struct fp_fat *fs, struct fp_file *file, uint32_t have)
 {
+    struct fp_fat_file *f = fp_fat_file_of(file);
+
     if (!f->own.count || f->own.first >= fp_fat_clusters(fs, f->disk_size))
         return;
     /* An entry that changes must name all of it, and what is cut off must be
      * cut from what is replaced. */
-    if (fp_fat_handle(f)->size != f->disk_size) {
-        fp_fat_own_cluster(fs, f,
-                           fp_fat_clusters(fs, fp_fat_handle(f)->size) - 1);
-        fp_fat_own_cluster(fs, f, 0);
+    if (file->size != f->disk_size) {
+        fp_fat_own_cluster(fs, file, have - 1);
+        fp_fat_own_cluster(fs, file, 0);
     }
     while (!fs->err && f->own.first &&
-           straddles(fs, fp_fat_cluster(fs, f, f->own.first - 1)))
-        fp_fat_own_cluster(fs, f, f->own.first - 1);
+           straddles(fs, fp_fat_cluster(fs, file, f->own.first - 1)))
+        fp_fat_own_cluster(fs, file, f->own.first - 1);
 }
 
 void fp_fat_check_file(struct fp_fat *fs, struct fp_fat_place *place,
@@ -88,50 +90,56 @@ void fp_fat_check_file(struct fp_fat *fs, struct fp_fat_place *place,
     fp_fat_settle_old(fs, place);
 }
 
-/* Where the entry of a handle's file is, or goes to; false: nothing is there
+/* Finds the entry of a handle's file, or makes one, of which nothing is there
  * yet. */
-static bool find_entry(struct fp_fat *fs, const struct fp_fat_file *f,
+static void find_entry(struct fp_fat *fs, struct fp_file *file,
                        struct fp_fat_place *place)
 {
+    struct fp_fat_file *f = fp_fat_file_of(file);
+
     place->sector = f->node.sector;
     place->off = f->node.off;
-    if (place->sector != FP_FAT_NONE)
-        return true;
     place->name = f->name;
-    place->dir = f->node.off;
-    if (fp_fat_find_name(fs, place)) {
+    place->dir = place->off;
+    if (place->sector != FP_FAT_NONE) {
+        memcpy(place->raw, fp_fat_show(fs, place->sector) + place->off,
+               FP_FAT_SLOT);
+    } else if (fp_fat_find_name(fs, place)) {
         fp_fat_check_file(fs, place, true);
-        return true;
+    } else {
+        fp_fat_room(fs, place);
+        fp_fat_entry_init(place->raw, FP_FAT_ARCHIVE, 0);
+        return;
     }
-    fp_fat_room(fs, place);
-    fp_fat_entry_init(place->raw, FP_FAT_ARCHIVE, 0);
-    return false;
+    place->slots = 1; /* it changes where it is */
 }
 
 /* From where it first changes something that counts, a failure leaves it open
  * which chain the file has: neither is freed then. */
-static void save(struct fp_fat *fs, struct fp_fat_file *f,
+static void save(struct fp_fat *fs, struct fp_file *file,
                  const int64_t *mtime_ns)
 {
-    uint32_t have = fp_fat_clusters(fs, fp_fat_handle(f)->size), link = 0,
-             rest = f->head;
-    bool is_new = f->node.sector == FP_FAT_NONE, is_there;
+    struct fp_fat_file *f = fp_fat_file_of(file);
+    uint32_t size = file->size, have = fp_fat_clusters(fs, size);
+    uint32_t link = 0, rest = f->head, old = 0;
     struct fp_fat_stretch own;
     struct fp_fat_place place;
-    uint8_t *raw;
+    bool by_entry;
 
-    gather(fs, f);
+    gather(fs, file, have);
     own = f->own;
     if (!own.count)
         own.first = have;
     else if (own.first + own.count == have)
         fp_fat_set(fs, own.tail, FP_FAT_EOC); /* more may have been cut off */
     if (own.first) {
-        link = fp_fat_cluster(fs, f, own.first - 1);
+        link = fp_fat_cluster(fs, file, own.first - 1);
         rest = fp_fat_get(fs, link);
     }
     fp_fat_flush(fs, &fs->win); /* the last of the content */
-    is_there = find_entry(fs, f, &place);
+    by_entry = !link || size != f->disk_size || mtime_ns;
+    if (by_entry)
+        find_entry(fs, file, &place);
     if (fs->err)
         return;
     memset(&f->own, 0, sizeof f->own);
@@ -140,13 +148,12 @@ static void save(struct fp_fat *fs, struct fp_fat_file *f,
         f->head = own.head;
     else if (own.head)
         fp_fat_set(fs, link, own.head);
-    if (!is_there)
-        fp_fat_entry_put(fs, &place);
-    if (!link || fp_fat_handle(f)->size != f->disk_size || mtime_ns) {
-        raw = fp_fat_edit(fs, place.sector, place.off);
-        fp_fat_head_set(raw, f->head, fp_fat_handle(f)->size);
+    if (by_entry) {
+        old = fp_fat_head(place.raw);
+        fp_fat_head_set(place.raw, f->head, size);
         if (mtime_ns)
-            fp_fat_time_set(fs, raw, *mtime_ns);
+            fp_fat_time_set(fs, place.raw, *mtime_ns);
+        fp_fat_entry_put(fs, &place);
     }
     fp_fat_flush_all(fs);
     if (fs->err)
@@ -154,25 +161,28 @@ static void save(struct fp_fat *fs, struct fp_fat_file *f,
     f->node.ended = false;
     if (link && !own.head)
         fp_fat_set(fs, link, FP_FAT_EOC);
-    if (is_new && is_there)
-        fp_fat_abandon(fs, &place, fp_fat_head(place.raw));
+    if (f->node.sector == FP_FAT_NONE) {
+        fp_fat_abandon(fs, &place, old);
+        f->node.sector = place.sector;
+        f->node.off = place.off;
+    }
     fp_fat_free(fs, rest, own.tail);
-    f->disk_size = fp_fat_handle(f)->size;
-    f->node.sector = place.sector;
-    f->node.off = place.off;
-    tell(fs, f);
+    f->disk_size = size;
+    tell(fs, file);
 }
 
-void fp_fat_save(struct fp_fat *fs, struct fp_fat_file *f,
+void fp_fat_save(struct fp_fat *fs, struct fp_file *file,
                  const int64_t *mtime_ns)
 {
+    struct fp_fat_file *f = fp_fat_file_of(file);
+
     if (f->node.ended)
         fp_fat_fail(fs, FP_ERR_STALE);
     if (f->node.sector == FP_FAT_ORPHAN)
         fp_fat_fail(fs, FP_ERR_NOENT);
     if (fs->err || (f->node.sector != FP_FAT_NONE && !f->own.count &&
-                    fp_fat_handle(f)->size == f->disk_size && !mtime_ns))
+                    file->size == f->disk_size && !mtime_ns))
         return;
     fp_fat_begin(fs);
-    save(fs, f, mtime_ns);
+    save(fs, file, mtime_ns);
 }

@@ -51,9 +51,9 @@
 #define FP_FAT_ORPHAN     0xfffffffeu
 #define FP_FAT_NAME_SIZE  (FP_READONLY ? 0u : FP_NAME_MAX + 1u)
 #define FP_FAT_MARK       6u /* bytes at FP_FAT_AT_PEER */
-/* Entries of the table, as of FAT32 whatever the width. */
-#define FP_FAT_BAD 0x0ffffff7u
-#define FP_FAT_EOC 0x0fffffffu
+/* Entries of the table, of whatever width: with ones before them. */
+#define FP_FAT_BAD 0xfffffff7u
+#define FP_FAT_EOC 0xffffffffu
 
 enum {
     FP_FAT_READONLY = 0x01,
@@ -129,8 +129,8 @@ struct fp_fat_dir {
     struct fp_fat_cursor at;
 };
 
-/* The clusters [first, first + count) of a file, from head to tail; all 0 when
- * there are none. */
+/* The clusters [first, first + count) of a file, from head to tail. count 0:
+ * none, and head and tail are 0, too. */
 struct fp_fat_stretch {
     uint32_t first, count, head, tail;
 };
@@ -140,11 +140,13 @@ struct fp_fat_stretch {
  * disk_size bytes and the chain from `head` alone. */
 struct fp_fat_file {
     struct fp_fat_node node;
-    uint8_t slot;
+    uint32_t slot;
     uint32_t head, disk_size;
     struct fp_fat_stretch own;
-    uint32_t put_from, put_to; /* is being written: needs no copy */
-    char *name;                /* of one that has no entry yet */
+    /* Sectors that begin within [put_from, put_from + put_starts) are being
+     * written: they need no copy. */
+    uint32_t put_from, put_starts;
+    char *name; /* of one that has no entry yet */
     /* What is known of the chain: the run that was used last, or runs that begin
      * at the head and follow each other, of which the last, where there is no
      * room for more, goes on along the chain alone. The first may be empty. */
@@ -155,27 +157,29 @@ struct fp_fat_file {
 #endif
 };
 
-/* Whose state it is: fp_file has how long the file is. */
-static inline struct fp_file *fp_fat_handle(const struct fp_fat_file *f)
+/* Whose state it is: the functions here take it, for it has how long the file
+ * is. */
+static inline struct fp_file *fp_fat_handle(struct fp_fat_node *node)
 {
-    return (struct fp_file *)((uintptr_t)f - offsetof(struct fp_file, state));
+    return (struct fp_file *)((uintptr_t)node -
+                              offsetof(struct fp_file, state));
 }
 
 /* Bytes of a file, piece by piece: whole sectors that follow each other, or a
  * part of one. */
 struct fp_fat_piece {
-    struct fp_fat_file *f;
-    uint32_t pos, left; /* from here on */
+    struct fp_file *file;
+    uint32_t pos, end;
     uint32_t n, sector, off;
 };
 
 static inline void fp_fat_piece_start(struct fp_fat_piece *p,
-                                      struct fp_fat_file *f, uint32_t pos,
-                                      uint32_t left)
+                                      struct fp_file *file, uint32_t pos,
+                                      uint32_t size)
 {
-    p->f = f;
+    p->file = file;
     p->pos = pos;
-    p->left = left;
+    p->end = pos + size;
     p->n = 0;
 }
 
@@ -339,7 +343,7 @@ uint32_t fp_fat_table_at(const struct fp_fat *fs, uint32_t n);
 /* The bits of n's entry, of which those in mask then become value's. */
 uint32_t fp_fat_exchange(struct fp_fat *fs, uint32_t n, uint32_t mask,
                          uint32_t value);
-/* The entry of cluster n, as of FAT32. */
+/* The entry of cluster n. */
 uint32_t fp_fat_get(struct fp_fat *fs, uint32_t n);
 /* The cluster after n; 0 at the end of the chain. */
 uint32_t fp_fat_next(struct fp_fat *fs, uint32_t n);
@@ -429,18 +433,18 @@ int fp_fat_readdir(struct fp_dir *dir, struct fp_dirent *entry);
 int fp_fat_closedir(struct fp_dir *dir);
 
 /* file.c */
-void fp_fat_claim(struct fp_fat *fs, struct fp_fat_file *f);
-void fp_fat_release(struct fp_fat *fs, struct fp_fat_file *f);
-void fp_fat_take(struct fp_fat_file *f, const struct fp_fat_place *place);
+void fp_fat_claim(struct fp_fat *fs, struct fp_file *file);
+void fp_fat_release(struct fp_fat *fs, struct fp_file *file);
+void fp_fat_take(struct fp_file *file, const struct fp_fat_place *place);
 /* The run that the cluster at `index` is in, with those up to the one at `last`
  * that follow on it directly. */
-const struct fp_fat_run *fp_fat_find(struct fp_fat *fs, struct fp_fat_file *f,
+const struct fp_fat_run *fp_fat_find(struct fp_fat *fs, struct fp_file *file,
                                      uint32_t index, uint32_t last);
 /* The cluster at `index`, or 0. */
-uint32_t fp_fat_cluster(struct fp_fat *fs, struct fp_fat_file *f,
+uint32_t fp_fat_cluster(struct fp_fat *fs, struct fp_file *file,
                         uint32_t index);
 /* Drops what is known of the chain from `index` on. */
-void fp_fat_forget(struct fp_fat_file *f, uint32_t index);
+void fp_fat_forget(struct fp_file *file, uint32_t index);
 /* Goes on to the next piece; false: no more, or an error. */
 bool fp_fat_piece(struct fp_fat *fs, struct fp_fat_piece *p);
 int fp_fat_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
@@ -457,6 +461,9 @@ int fp_fat_step_ro(struct fp_mount *mnt, struct fp_step *step);
 /* --- writing --- */
 
 /* prog.c */
+/* Programs whole sectors, past the windows. */
+void fp_fat_prog(struct fp_fat *fs, uint32_t sector, const uint8_t *buf,
+                 uint32_t size);
 void fp_fat_flush(struct fp_fat *fs, struct fp_fat_window *w);
 /* Makes the window zeros, to be programmed over a sector whose content does not
  * count. */
@@ -555,15 +562,15 @@ int fp_fat_close(struct fp_file *file);
 
 /* own.c */
 /* Makes a cluster the handle's own, and those between it and its own. */
-void fp_fat_own_cluster(struct fp_fat *fs, struct fp_fat_file *f, uint32_t i);
+void fp_fat_own_cluster(struct fp_fat *fs, struct fp_file *file, uint32_t i);
 /* Forgets the chain from `index` on, and frees what of it is the handle's own.
  */
-void fp_fat_disown(struct fp_fat *fs, struct fp_fat_file *f, uint32_t index);
+void fp_fat_disown(struct fp_fat *fs, struct fp_file *file, uint32_t index);
 
 /* save.c */
 /* Puts a handle's content and size on the medium, in one step. mtime NULL:
  * as it was. */
-void fp_fat_save(struct fp_fat *fs, struct fp_fat_file *f,
+void fp_fat_save(struct fp_fat *fs, struct fp_file *file,
                  const int64_t *mtime_ns);
 /* What is opened must be a file; to be written to, it must not be read-only,
  * and is settled. */

@@ -35,10 +35,9 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
         by_name = true;
         if (!(flags & FP_O_CREATE))
             fp_fat_fail(fs, FP_ERR_NOENT);
-        if (!fs->err) /* is it a name? */
-            fp_fat_name_take(fs, place.name, place.raw);
+        fp_fat_name_take(fs, place.name, place.raw); /* is it a name? */
     }
-    fp_fat_claim(fs, f);
+    fp_fat_claim(fs, file);
     if (fs->err)
         return fs->err;
     if (by_name) {
@@ -46,9 +45,9 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
         memcpy(f->name, place.name, strlen(place.name) + 1);
         return FP_OK;
     }
-    fp_fat_take(f, &place);
+    fp_fat_take(file, &place);
     if (flags & FP_O_TRUNC)
-        fp_fat_handle(f)->size = 0;
+        file->size = 0;
     return FP_OK;
 }
 
@@ -59,8 +58,7 @@ static void put_part(struct fp_fat *fs, const struct fp_fat_piece *p,
                      const uint8_t *buf)
 {
     /* What begins behind the end has nothing that counts. */
-    if (p->pos - p->off >= fp_fat_handle(p->f)->size &&
-        fs->win.sector != p->sector)
+    if (p->pos - p->off >= p->file->size && fs->win.sector != p->sector)
         fp_fat_blank(fs, p->sector);
     else
         fp_fat_show(fs, p->sector);
@@ -80,36 +78,38 @@ static void put_whole(struct fp_fat *fs, uint32_t sector, const uint8_t *buf,
         fs->win.sector = FP_FAT_NONE;
         fs->win.dirty = false;
     }
-    fs->err =
-        fp_bdev_prog(fs->dev, (fp_addr)sector << fs->sector_shift, buf, size);
+    fp_fat_prog(fs, sector, buf, size);
 }
 
 /* Makes [pos, pos + n) of a file bytes that may be written. */
-static void own(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
+static void own(struct fp_fat *fs, struct fp_file *file, uint32_t pos,
                 uint32_t n)
 {
-    uint32_t i = pos >> fs->cluster_shift, last;
+    struct fp_fat_file *f = fp_fat_file_of(file);
+    uint32_t shift = fs->cluster_shift, i = pos >> shift;
+    uint32_t last = (pos + (n - 1)) >> shift;
 
+    /* Behind the end the last cluster may have room. */
+    if (pos >= f->disk_size)
+        i = fp_fat_clusters(fs, pos);
     f->put_from = pos;
-    f->put_to = pos + (n - 1);
-    last = f->put_to >> fs->cluster_shift;
-    /* The last cluster has room behind the end. */
-    if (pos >= f->disk_size && i < fp_fat_clusters(fs, f->disk_size))
-        i++;
+    f->put_starts = n - fp_fat_min(n, fs->sector_size - 1);
     if (i <= last) { /* and what lies between */
-        fp_fat_own_cluster(fs, f, i);
-        fp_fat_own_cluster(fs, f, last);
+        fp_fat_own_cluster(fs, file, i);
+        fp_fat_own_cluster(fs, file, last);
     }
-    f->put_to = pos;
+    f->put_starts = 0;
 }
 
-static void put(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
-                const uint8_t *buf, uint32_t size)
+/* After an error it does nothing. */
+static void put(struct fp_file *file, uint32_t pos, const uint8_t *buf,
+                uint32_t size)
 {
+    struct fp_fat *fs = fp_fat_of(file->mnt);
     struct fp_fat_piece p;
 
-    own(fs, f, pos, size);
-    fp_fat_piece_start(&p, f, pos, size);
+    own(fs, file, pos, size);
+    fp_fat_piece_start(&p, file, pos, size);
     while (fp_fat_piece(fs, &p)) {
         if (!buf)
             p.n = fp_fat_min(p.n, fs->sector_size);
@@ -120,8 +120,8 @@ static void put(struct fp_fat *fs, struct fp_fat_file *f, uint32_t pos,
         if (buf)
             buf += p.n;
     }
-    if (!fs->err && p.pos > fp_fat_handle(f)->size)
-        fp_fat_handle(f)->size = p.pos;
+    if (!fs->err && p.pos > file->size)
+        file->size = p.pos;
 }
 
 /* Starts to write: up to `pos` there are to be bytes. */
@@ -133,42 +133,41 @@ static struct fp_fat *start(struct fp_file *file, uint32_t pos)
     if (f->node.ended || is_orphan(f))
         fp_fat_fail(fs, FP_ERR_STALE);
     fp_fat_begin(fs);
-    if (!fs->err && pos > fp_fat_handle(f)->size)
-        put(fs, f, fp_fat_handle(f)->size, NULL, pos - fp_fat_handle(f)->size);
+    if (pos > file->size)
+        put(file, file->size, NULL, pos - file->size);
     return fs;
 }
 
 /* After an error what was not saved is gone. */
-static int end(struct fp_fat *fs, struct fp_fat_file *f)
+static int end(struct fp_fat *fs, struct fp_file *file)
 {
+    struct fp_fat_file *f = fp_fat_file_of(file);
+
     if (!fs->err || f->node.ended || is_orphan(f))
         return fs->err;
-    fp_fat_disown(fs, f, 0);
-    fp_fat_handle(f)->size = f->disk_size;
+    fp_fat_disown(fs, file, 0);
+    file->size = f->disk_size;
     f->node.ended = is_new(f);
     return fs->err;
 }
 
 int32_t fp_fat_write(struct fp_file *file, const void *buf, uint32_t size)
 {
-    struct fp_fat_file *f = fp_fat_file_of(file);
     struct fp_fat *fs = start(file, file->pos);
 
-    if (!fs->err)
-        put(fs, f, file->pos, buf, size);
-    return end(fs, f);
+    put(file, file->pos, buf, size);
+    return end(fs, file);
 }
 
 int fp_fat_truncate(struct fp_file *file, uint64_t size)
 {
-    struct fp_fat_file *f = fp_fat_file_of(file);
     struct fp_fat *fs = start(file, (uint32_t)size);
 
-    if (!fs->err && size < fp_fat_handle(f)->size) {
-        fp_fat_disown(fs, f, fp_fat_clusters(fs, (uint32_t)size));
-        fp_fat_handle(f)->size = (uint32_t)size;
+    if (!fs->err && size < file->size) {
+        fp_fat_disown(fs, file, fp_fat_clusters(fs, (uint32_t)size));
+        file->size = (uint32_t)size;
     }
-    return end(fs, f);
+    return end(fs, file);
 }
 
 int fp_fat_reserve(struct fp_file *file, uint64_t size)
@@ -177,37 +176,35 @@ int fp_fat_reserve(struct fp_file *file, uint64_t size)
     uint32_t have = fp_fat_clusters(fs, file->size);
     uint32_t need = fp_fat_clusters(fs, (uint32_t)size);
 
-    while (fs->free + have < need && !fp_fat_is_counted(fs) && !fs->err) {
+    while (!fs->err && fs->free + have < need) {
+        if (fp_fat_is_counted(fs))
+            fp_fat_fail(fs, FP_ERR_NOSPC);
         fp_fat_count(fs, COUNT_SLICE);
         fp_bdev_yield(fs->dev);
     }
-    if (fs->free + have < need)
-        fp_fat_fail(fs, FP_ERR_NOSPC);
     return fs->err;
+}
+
+/* meta NULL: nothing but the content. */
+int fp_fat_commit(struct fp_file *file, const struct fp_commit_meta *meta)
+{
+    struct fp_fat *fs = fp_fat_enter(file->mnt);
+
+    fp_fat_save(fs, file, meta && meta->has_mtime ? &meta->mtime_ns : NULL);
+    return fp_fat_finish(fs);
 }
 
 int fp_fat_fsync(struct fp_file *file)
 {
     struct fp_fat *fs = fp_fat_enter(file->mnt);
-    struct fp_fat_file *f = fp_fat_file_of(file);
-    bool is_staged = file->flags & FP_O_STAGE;
 
-    if (!is_staged)
-        fp_fat_save(fs, f, NULL);
-    else if (f->node.ended)
+    if (!(file->flags & FP_O_STAGE))
+        return fp_fat_commit(file, NULL);
+    if (fp_fat_file_of(file)->node.ended)
         fp_fat_fail(fs, FP_ERR_STALE);
-    if (!fp_fat_finish(fs) && is_staged) /* reads come off the medium now */
+    if (!fp_fat_finish(fs)) /* reads come off the medium now */
         fs->win.sector = fs->fat.sector = FP_FAT_NONE;
     return fs->err;
-}
-
-int fp_fat_commit(struct fp_file *file, const struct fp_commit_meta *meta)
-{
-    struct fp_fat *fs = fp_fat_enter(file->mnt);
-
-    fp_fat_save(fs, fp_fat_file_of(file),
-                meta->has_mtime ? &meta->mtime_ns : NULL);
-    return fp_fat_finish(fs);
 }
 
 /* The front end has synced what is the file's. */
@@ -219,8 +216,8 @@ int fp_fat_close(struct fp_file *file)
 
     if (frees)
         fp_fat_begin(fs);
-    fp_fat_disown(fs, f, 0);
-    fp_fat_release(fs, f);
+    fp_fat_disown(fs, file, 0);
+    fp_fat_release(fs, file);
     if (is_orphan(f) && !fp_fat_node_at(fs, NULL, FP_FAT_ORPHAN, f->head))
         fp_fat_free(fs, f->head, 0);
     return frees ? fp_fat_finish(fs) : fs->err;
