@@ -10,8 +10,8 @@
  *
  *     begin_session   a new handshake: tasks of the old one are dropped
  *     take_frames     messages become tasks, BULK goes to its upload
- *     run_tasks       one slice each, round robin, while there is room; at most
- *                     one that writes a poll
+ *     run_tasks       a turn of each, round robin (tasks.c); at most one that
+ *                     writes a poll
  *
  * Where flash stalls the CPU, bytes that come in meanwhile are lost. A task
  * that wants to write asks fp_agent_may_write(), which takes the host's credit
@@ -57,39 +57,47 @@ _Static_assert(FP_ERR_NOENT == -fp_Error_ERROR_NOENT &&
 
 /* ---- start and end ---- */
 
-static bool is_id(const char *id)
-{
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                  "abcdefghijklmnopqrstuvwxyz0123456789._-";
-    size_t size = id != NULL ? strlen(id) : 0;
-
-    /* It stands in paths, where these two mean something else. */
-    if (size <= 2 && size > 0 && id[0] == '.' && id[size - 1] == '.')
-        return false;
-    return size >= 1 && size <= 64 && strspn(id, allowed) == size;
-}
-
 static bool is_short(const char *text, size_t max)
 {
-    return text != NULL && strlen(text) >= 1 && strlen(text) <= max;
+    return text != NULL && strlen(text) - 1 < max;
+}
+
+static bool is_id_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+}
+
+static bool is_id(const char *id)
+{
+    if (!is_short(id, 64))
+        return false;
+    /* It stands in paths, where these two mean something else. */
+    if (strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
+        return false;
+    while (is_id_char(*id))
+        id++;
+    return *id == '\0';
 }
 
 bool fp_agent_storage_is_sane(const struct fp_agent_config *cfg,
                               const struct fp_agent_storage *storage)
 {
-    uint32_t chunk_size = fp_agent_chunk_size(storage);
+    const struct fp_bdev *dev = storage->dev;
+    uint32_t chunk_size;
 
-    if ((!FP_AGENT_MEDIA && storage->dev->flags & FP_BDEV_REMOVABLE) ||
-        (!FP_LINK_STALL && storage->dev->flags & FP_BDEV_XIP) ||
-        (!FP_AGENT_REGIONS && storage->region_count > 0))
+    if (!is_short(storage->name, 16) || dev == NULL ||
+        storage->region_count > (FP_AGENT_REGIONS ? 8 : 0))
         return false;
-    if (!is_short(storage->name, 16) || storage->dev == NULL ||
-        (cfg->scratch != NULL &&
-         cfg->scratch_size % storage->dev->read_size != 0) ||
-        storage->dev->read_size > sizeof(fp_Envelope) ||
-        chunk_size % storage->dev->read_size != 0 || storage->region_count > 8)
+    if ((!FP_AGENT_MEDIA && dev->flags & FP_BDEV_REMOVABLE) ||
+        (!FP_LINK_STALL && dev->flags & FP_BDEV_XIP))
         return false;
-    for (uint32_t i = 0; i < storage->region_count; i++)
+    chunk_size = fp_agent_chunk_size(storage);
+    if ((cfg->scratch != NULL && cfg->scratch_size % dev->read_size != 0) ||
+        dev->read_size > sizeof(fp_Envelope) ||
+        chunk_size % dev->read_size != 0)
+        return false;
+    for (uint32_t i = 0; FP_AGENT_REGIONS && i < storage->region_count; i++)
         if (!is_short(storage->regions[i].name, 16))
             return false;
     return storage->gen == NULL ||
@@ -100,42 +108,53 @@ static bool lz4_is_sane(const struct fp_agent_config *cfg)
 {
     size_t places = cfg->lz4_table_count;
 
-    if (cfg->lz4_in != NULL && cfg->lz4_in_size < FP_LZ4_WINDOW_MIN)
+    if (FP_AGENT_LZ4_IN && cfg->lz4_in != NULL &&
+        cfg->lz4_in_size < FP_LZ4_WINDOW_MIN)
         return false;
-    return cfg->lz4_out == NULL ||
+    return !FP_AGENT_LZ4_OUT || cfg->lz4_out == NULL ||
            (cfg->lz4_table != NULL && places >= 256 && places <= 65536 &&
             (places & (places - 1)) == 0 &&
             cfg->lz4_out_size >= 2 * (size_t)cfg->frame_max &&
             cfg->lz4_out_size <= 131072);
 }
 
-static bool config_is_sane(const struct fp_agent_config *cfg)
+static bool wire_is_sane(const struct fp_agent_config *cfg)
 {
     size_t max = cfg->frame_max;
 
-    if (!is_id(cfg->id) || !is_short(cfg->model, 32) ||
-        !is_short(cfg->firmware, 32) || cfg->vfs == NULL || cfg->send == NULL)
-        return false;
-    if (cfg->frame_max < FP_AGENT_FRAME_MIN ||
+    if (cfg->send == NULL || max < FP_AGENT_FRAME_MIN ||
         cfg->tx_size < FP_LINK_TX_MIN(max) ||
-        cfg->rx_size < FP_LINK_RX_MIN(max) ||
-        (cfg->scratch != NULL && cfg->scratch_size == 0) || !lz4_is_sane(cfg))
+        cfg->rx_size < FP_LINK_RX_MIN(max) || !lz4_is_sane(cfg))
         return false;
-    if ((!FP_AGENT_AUTH && cfg->key != NULL) ||
+    return !FP_AGENT_RATES || cfg->set_rate == NULL ||
+           (cfg->rates != NULL && cfg->rate_count > 0);
+}
+
+static bool key_is_sane(const struct fp_agent_config *cfg)
+{
+    return cfg->key == NULL ||
+           (FP_AGENT_AUTH && cfg->key_size >= KEY_MIN && cfg->entropy != NULL);
+}
+
+static bool config_is_sane(const struct fp_agent_config *cfg)
+{
+    if (!is_id(cfg->id) || !is_short(cfg->model, 32) ||
+        !is_short(cfg->firmware, 32) || cfg->vfs == NULL ||
+        !wire_is_sane(cfg) || !key_is_sane(cfg) ||
+        (cfg->scratch != NULL && cfg->scratch_size == 0) ||
         (!FP_AGENT_PROTECTED && cfg->protected_count > 0))
-        return false;
-    if (cfg->set_rate != NULL && (cfg->rates == NULL || cfg->rate_count == 0))
-        return false;
-    if (cfg->key != NULL && (cfg->key_size < KEY_MIN || cfg->entropy == NULL))
         return false;
     for (uint32_t i = 0; i < cfg->storage_count; i++)
         if (!fp_agent_storage_is_sane(cfg, &cfg->storages[i]))
             return false;
-    for (uint32_t i = 0; i < cfg->volume_count; i++)
-        if (!is_short(cfg->volumes[i].path, FP_MOUNT_POINT_MAX + 1) ||
-            !is_short(cfg->volumes[i].storage, 16) ||
-            (!FP_AGENT_REGIONS && cfg->volumes[i].region != NULL))
+    for (uint32_t i = 0; i < cfg->volume_count; i++) {
+        const struct fp_agent_volume *volume = &cfg->volumes[i];
+
+        if (!is_short(volume->path, FP_MOUNT_POINT_MAX + 1) ||
+            !is_short(volume->storage, 16) ||
+            (!FP_AGENT_REGIONS && volume->region != NULL))
             return false;
+    }
     return true;
 }
 
@@ -152,8 +171,13 @@ static void begin_volumes(struct fp_agent *agent)
 {
     const struct fp_agent_config *cfg = agent->cfg;
 
-    for (uint32_t i = 0; i < cfg->volume_count; i++)
-        (void)fp_agent_volume_mount(agent, &cfg->volumes[i], NULL, NULL);
+    for (uint32_t i = 0; i < cfg->volume_count; i++) {
+        struct fp_agent_volume *volume = &cfg->volumes[i];
+
+        volume->on =
+            fp_agent_storage(agent, volume->storage, strlen(volume->storage));
+        (void)fp_agent_volume_mount(agent, volume);
+    }
     for (uint32_t i = 0; i < cfg->volume_count; i++)
         fp_agent_volume_begin(agent, &cfg->volumes[i]);
 }
@@ -163,16 +187,27 @@ static void begin_volumes(struct fp_agent *agent)
 static void take_scratch(struct fp_agent *agent)
 {
     const struct fp_agent_config *cfg = agent->cfg;
-    uint32_t size = (uint32_t)cfg->scratch_size;
 
     agent->scratch = cfg->scratch;
+    agent->scratch_size = (uint32_t)cfg->scratch_size;
     if (cfg->scratch == NULL) {
         agent->scratch = (uint8_t *)&agent->message;
-        size = sizeof agent->message;
-        for (uint32_t i = 0; i < cfg->storage_count; i++)
-            size -= size % cfg->storages[i].dev->read_size;
+        agent->scratch_size = sizeof agent->message;
     }
-    agent->scratch_size = size;
+}
+
+static void begin_storages(struct fp_agent *agent)
+{
+    const struct fp_agent_config *cfg = agent->cfg;
+
+    for (uint32_t i = 0; i < cfg->storage_count; i++) {
+        struct fp_agent_storage *storage = &cfg->storages[i];
+
+        storage->restoring = false;
+        storage->stalls = storage->dev->flags & FP_BDEV_XIP;
+        agent->rx_stall |= storage->stalls;
+        agent->scratch_size -= agent->scratch_size % storage->dev->read_size;
+    }
 }
 
 int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
@@ -194,18 +229,15 @@ int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
     memset(agent, 0, sizeof *agent);
     agent->cfg = cfg;
     agent->now_ms = now_ms;
+    agent->next_task = agent->tasks;
     fp_agent_rate_init(agent);
     if (cfg->epoch != NULL) {
-        memcpy(agent->epoch, cfg->epoch, sizeof agent->epoch);
+        memcpy(agent->seed.epoch, cfg->epoch, sizeof agent->seed.epoch);
         agent->has_epoch = true;
     }
-    for (uint32_t i = 0; i < cfg->storage_count; i++) {
-        cfg->storages[i].stalls = cfg->storages[i].dev->flags & FP_BDEV_XIP;
-        cfg->storages[i].restoring = false;
-        agent->rx_stall |= cfg->storages[i].stalls;
-    }
-    link.rx_stall = agent->rx_stall;
     take_scratch(agent);
+    begin_storages(agent);
+    link.rx_stall = agent->rx_stall;
     fp_agent_media_init(agent);
     begin_volumes(agent);
     agent->volumes_changed = false;
@@ -214,203 +246,35 @@ int fp_agent_init(struct fp_agent *agent, const struct fp_agent_config *cfg,
     return FP_OK;
 }
 
-/* ---- tasks ---- */
-
-static void close_task(struct fp_agent *agent, struct fp_agent_task *task)
-{
-    if (task->job != NULL && task->job->end != NULL)
-        task->job->end(agent, task);
-    task->job = NULL;
-}
-
-static void free_task(struct fp_agent *agent, struct fp_agent_task *task)
-{
-    close_task(agent, task);
-    if (agent->block_owner == task)
-        agent->block_owner = NULL;
-    fp_agent_chunks_drop(agent, task);
-    task->id = 0;
-    task->stream = 0;
-}
-
-void fp_agent_task_fail(struct fp_agent *agent, struct fp_agent_task *task,
-                        int err, const char *detail)
-{
-    if (task->err)
-        return;
-    close_task(agent, task);
-    task->err = err;
-    if (detail != NULL)
-        (void)fp_agent_because(task, err, detail);
-}
-
-/* What was too long or too large is told with what would not have been. */
-static uint64_t limit_of(const struct fp_agent_task *task)
-{
-    struct fp_statfs st;
-
-    if (task->limit != 0 || task->volume == NULL || !task->volume->mounted ||
-        (task->err != FP_ERR_NAMETOOLONG && task->err != FP_ERR_FBIG) ||
-        fp_fs_statfs(&task->volume->vm.mnt, &st) != FP_OK)
-        return task->limit;
-    return task->err == FP_ERR_FBIG ? st.file_max : st.name_max;
-}
-
-static void send_error(struct fp_agent *agent, const struct fp_agent_task *task)
-{
-    char reason[97] = "";
-    const char *detail = fp_agent_detail(task);
-
-    if (FP_AGENT_TEXTS && detail == NULL && task->volume != NULL &&
-        (!task->volume->mounted || task->err == FP_ERR_ROFS)) {
-        fp_agent_volume_reason(task->volume, reason, sizeof reason);
-        if (reason[0] != '\0')
-            detail = reason;
-    }
-    fp_agent_send_failure(agent, task->id, task->err, detail, task->needed,
-                          task->free, limit_of(task));
-}
-
-bool fp_agent_may_write(struct fp_agent *agent,
-                        const struct fp_agent_storage *storage)
-{
-    if (storage == NULL)
-        return true;
-    if (storage->gen != NULL && fp_bdev_gen_is_frozen(storage->gen))
-        return false;
-    if (!FP_LINK_STALL || !storage->stalls)
-        return true;
-    agent->wants_hold = true;
-    if (!agent->holding) {
-        fp_link_hold(&agent->link);
-        agent->holding = true;
-    }
-    return fp_link_may_stall(&agent->link);
-}
-
-static bool has_room_for(struct fp_agent *agent,
-                         const struct fp_agent_task *task)
-{
-    if (task->err)
-        return fp_agent_has_room(agent, FP_AGENT_ANY);
-    if (task->bulk)
-        return !agent->owes_room && fp_agent_wire_is_free(agent);
-    return task->computing ||
-           fp_agent_has_room(agent,
-                             task->job->brief ? FP_AGENT_BRIEF : FP_AGENT_ANY);
-}
-
-/* One slice. *wrote: it may have programmed or erased. */
-static bool run_task(struct fp_agent *agent, struct fp_agent_task *task,
-                     bool *wrote)
-{
-    int result;
-
-    if (!has_room_for(agent, task))
-        return false;
-    if (task->err) {
-        fp_agent_outcome_keep(agent, task, task->err);
-        send_error(agent, task);
-        free_task(agent, task);
-        return true;
-    }
-    if (task->job->writes) {
-        if (*wrote || !fp_agent_may_write(agent, task->storage))
-            return false;
-        *wrote = true;
-    }
-    result = task->job->step(agent, task);
-    if (result < 0) {
-        fp_agent_task_fail(agent, task, result, NULL);
-    } else if (result == FP_AGENT_DONE) {
-        fp_agent_outcome_keep(agent, task, FP_OK);
-        free_task(agent, task);
-    }
-    return result != FP_AGENT_WAIT;
-}
-
-/* A turn is about a frame of bytes, or a slice of work that sends nothing: so
- * the parts of a small answer go out together. False: nothing went on. */
-static bool run_turn(struct fp_agent *agent, struct fp_agent_task *task,
-                     bool *wrote)
-{
-    bool any = false;
-
-    while (task->id != 0 && task->turn < fp_link_payload(&agent->link)) {
-        agent->queued = 0;
-        if (!run_task(agent, task, wrote))
-            return any; /* its turn goes on when there is room */
-        any = true;
-        if (agent->queued == 0)
-            break;
-        task->turn += agent->queued;
-    }
-    task->turn = 0;
-    return any;
-}
-
-/* Each round serves everyone once, beginning with who had to break off, or else
- * behind who was first before. */
-static bool run_tasks(struct fp_agent *agent, bool *wrote)
-{
-    bool any = false;
-
-    for (uint32_t round = 0; round < ROUNDS_A_POLL; round++) {
-        bool progress = false, broken_off = false;
-        uint32_t first = agent->next_task;
-
-        agent->next_task = (first + 1) % FP_AGENT_REQUESTS;
-        for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++) {
-            uint32_t at = (first + i) % FP_AGENT_REQUESTS;
-            struct fp_agent_task *task = &agent->tasks[at];
-
-            if (task->id == 0)
-                continue;
-            progress |= run_turn(agent, task, wrote);
-            if (task->turn > 0 && !broken_off)
-                agent->next_task = at;
-            broken_off |= task->turn > 0;
-        }
-        any |= progress;
-        if (!progress)
-            break;
-    }
-    return any;
-}
-
 /* ---- messages ---- */
 
-static struct fp_agent_task *free_slot(struct fp_agent *agent)
-{
-    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
-        if (agent->tasks[i].id == 0)
-            return &agent->tasks[i];
-    return NULL;
-}
-
-static void refuse(struct fp_agent *agent, int err, const char *detail,
-                   uint64_t limit)
+/* Answers NULL: there is no task. */
+static struct fp_agent_task *refuse(struct fp_agent *agent, int err,
+                                    const char *detail, uint32_t limit)
 {
     FP_AGENT_COUNT(agent, refused, 1);
-    if (agent->message.id != 0)
-        fp_agent_send_failure(agent, agent->message.id, err, detail, 0, 0,
-                              limit);
+    if (agent->message.id != 0) {
+        fp_agent_failure(agent, agent->message.id, err, detail)->limit = limit;
+        fp_agent_send_failure(agent);
+    }
+    return NULL;
 }
 
 /* Answers a request that was done before as it was answered then. */
 static void replay(struct fp_agent *agent,
                    const struct fp_agent_outcome *outcome)
 {
+    uint32_t id = agent->message.id;
     bool is_commit = agent->message.which_body == fp_Envelope_put_commit_tag ||
                      agent->message.which_body == fp_Envelope_put_open_tag;
     fp_Envelope *out;
 
     if (outcome->err) {
-        fp_agent_send_failure(agent, agent->message.id, outcome->err, NULL, 0,
-                              0, 0);
+        (void)fp_agent_failure(agent, id, outcome->err, NULL);
+        fp_agent_send_failure(agent);
         return;
     }
-    out = fp_agent_out(agent, agent->message.id,
+    out = fp_agent_out(agent, id,
                        is_commit ? fp_Envelope_put_commit_reply_tag
                                  : fp_Envelope_done_tag);
     if (is_commit)
@@ -420,78 +284,77 @@ static void replay(struct fp_agent *agent,
     (void)fp_agent_send(agent);
 }
 
-/* Refusals that need no task, in the order of what they say. True: refused. */
-static bool is_refused(struct fp_agent *agent)
-{
-    if (!fp_agent_trusts(agent) &&
-        agent->message.which_body != fp_Envelope_hello_tag &&
-        agent->message.which_body != fp_Envelope_auth_tag) {
-        refuse(agent, FP_ERR_ACCES,
-               FP_AGENT_SAY("this device serves who proves its key"), 0);
-        return true;
-    }
-    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++) {
-        if (agent->message.id != 0 && agent->tasks[i].id == agent->message.id) {
-            refuse(agent, FP_ERR_PROTO,
-                   FP_AGENT_SAY("a request of this id is at work"), 0);
-            return true;
-        }
-    }
-    if (agent->message.id == 0 ||
-        fp_agent_job_of(agent->message.which_body) == NULL) {
-        refuse(agent, FP_ERR_NOTSUP,
-               FP_AGENT_SAY("no request that this agent knows"), 0);
-        return true;
-    }
-    if (free_slot(agent) == NULL) {
-        refuse(agent, FP_ERR_NFILE,
-               FP_AGENT_SAY("too many unanswered requests"), FP_AGENT_REQUESTS);
-        return true;
-    }
-    return false;
-}
-
-static bool is_running(const struct fp_agent *agent, const uint8_t op_id[8])
+static struct fp_agent_task *free_slot(struct fp_agent *agent)
 {
     for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
-        if (agent->tasks[i].id != 0 && agent->tasks[i].has_op_id &&
-            memcmp(agent->tasks[i].op_id, op_id, 8) == 0)
-            return true;
-    return false;
+        if (agent->tasks[i].id == 0)
+            return &agent->tasks[i];
+    return NULL;
+}
+
+/* Where its task may be; NULL: refused, for the first of these reasons. */
+static struct fp_agent_task *admit(struct fp_agent *agent, const uint8_t *op_id)
+{
+    const fp_Envelope *in = &agent->message;
+    struct fp_agent_task *slot = free_slot(agent), *task = NULL;
+    bool same_id = false, same_op = false;
+
+    while ((task = fp_agent_task_next(agent, task)) != NULL) {
+        same_id |= task->id == in->id;
+        same_op |= op_id != NULL && task->has_op_id &&
+                   memcmp(task->op_id, op_id, 8) == 0;
+    }
+    if (!fp_agent_trusts(agent) && in->which_body != fp_Envelope_hello_tag &&
+        in->which_body != fp_Envelope_auth_tag)
+        return refuse(agent, FP_ERR_ACCES,
+                      FP_AGENT_SAY("this device serves who proves its key"), 0);
+    if (same_id)
+        return refuse(agent, FP_ERR_PROTO,
+                      FP_AGENT_SAY("a request of this id is at work"), 0);
+    if (in->id == 0 || fp_agent_job_of(in->which_body) == NULL)
+        return refuse(agent, FP_ERR_NOTSUP,
+                      FP_AGENT_SAY("no request that this agent knows"), 0);
+    if (slot == NULL)
+        return refuse(agent, FP_ERR_NFILE,
+                      FP_AGENT_SAY("too many unanswered requests"),
+                      FP_AGENT_REQUESTS);
+    if (same_op)
+        return refuse(agent, FP_ERR_BUSY,
+                      FP_AGENT_SAY("that operation is at work"), 0);
+    return slot;
 }
 
 static void start_task(struct fp_agent *agent)
 {
-    struct fp_agent_task *task = free_slot(agent);
-    const struct fp_agent_outcome *outcome;
+    const struct fp_agent_outcome *outcome = NULL;
+    struct fp_agent_task *task;
     uint8_t op_id[8];
-    int err;
-    bool has_op_id = fp_agent_op_id(&agent->message, op_id, &err);
+    int err, op_err;
+    bool has_op_id = fp_agent_op_id(&agent->message, op_id, &op_err);
 
-    if (err) {
-        refuse(agent, err, FP_AGENT_SAY("an op_id is 8 bytes"), 8);
+    task = admit(agent, has_op_id ? op_id : NULL);
+    if (task == NULL)
+        return;
+    if (op_err) {
+        (void)refuse(agent, op_err, FP_AGENT_SAY("an op_id is 8 bytes"), 8);
         return;
     }
-    if (has_op_id && is_running(agent, op_id)) {
-        refuse(agent, FP_ERR_BUSY, FP_AGENT_SAY("that operation is at work"),
-               0);
-        return;
+    memset(task, 0, sizeof *task);
+    if (has_op_id) {
+        outcome = fp_agent_outcome_find(agent, op_id);
+        memcpy(task->op_id, op_id, 8);
     }
-    outcome = has_op_id ? fp_agent_outcome_find(agent, op_id) : NULL;
     if (outcome != NULL) {
         replay(agent, outcome);
         return;
     }
-    memset(task, 0, sizeof *task);
+    task->has_op_id = has_op_id;
     task->id = agent->message.id;
     task->job = fp_agent_job_of(agent->message.which_body);
-    task->has_op_id = has_op_id;
-    if (has_op_id)
-        memcpy(task->op_id, op_id, 8);
     /* What only reads goes first: most is small, and what is large will be in
      * the round soon. Changes are made in the order in which they came. */
     if (!task->job->writes)
-        agent->next_task = (uint32_t)(task - agent->tasks);
+        agent->next_task = task;
     err = task->job->start(agent, task, &agent->message);
     if (err)
         fp_agent_task_fail(agent, task, err, NULL);
@@ -501,45 +364,78 @@ static void start_task(struct fp_agent *agent)
 static bool take_message(struct fp_agent *agent, const uint8_t *payload,
                          size_t size)
 {
-    int err;
-
     if (!fp_agent_has_room(agent, FP_AGENT_ANY))
         return false;
     FP_AGENT_COUNT(agent, requests, 1);
     fp_agent_rate_confirm(agent);
     agent->message.id = 0;
-    err = fp_message_decode(&agent->message, payload, size);
-    if (err == FP_ERR_PROTO)
-        refuse(agent, FP_ERR_PROTO,
-               FP_AGENT_SAY("not a message of this version, or a field is too "
-                            "long"),
-               0);
-    else if (!is_refused(agent))
+    if (fp_message_decode(&agent->message, payload, size) == FP_ERR_PROTO)
+        (void)refuse(agent, FP_ERR_PROTO,
+                     FP_AGENT_SAY("not a message of this version, or a field "
+                                  "is too long"),
+                     0);
+    else
         start_task(agent);
     return true;
 }
 
-static bool take_frames(struct fp_agent *agent, bool *wrote)
+static bool take_frames(struct fp_agent *agent)
 {
     struct fp_link_frame frame;
-    bool any = false;
+    bool any = false, taken = true;
 
-    for (uint32_t i = 0; i < FRAMES_A_POLL && !*wrote; i++) {
-        bool taken = true;
-
+    for (uint32_t i = 0; i < FRAMES_A_POLL && taken && !agent->wrote; i++) {
         if (!fp_link_peek(&agent->link, &frame))
             break;
         if (frame.kind == FP_FRAME_MSG)
             taken = take_message(agent, frame.payload, frame.size);
         else if (frame.kind == FP_FRAME_BULK && fp_agent_trusts(agent))
-            taken = fp_agent_bulk_take(agent, frame.payload, frame.size, wrote);
-        any |= taken || *wrote;
-        if (!taken)
-            break;
-        agent->bulk_done = 0;
-        fp_link_take(&agent->link);
+            taken = fp_agent_bulk_take(agent, frame.payload, frame.size);
+        if (taken) {
+            any = true;
+            agent->bulk_done = 0;
+            fp_link_take(&agent->link);
+        }
     }
+    return any || agent->wrote;
+}
+
+/* ---- tasks ---- */
+
+static struct fp_agent_task *next_of(struct fp_agent *agent,
+                                     struct fp_agent_task *task)
+{
+    return ++task < agent->tasks + FP_AGENT_REQUESTS ? task : agent->tasks;
+}
+
+/* A round serves everyone once, beginning with who had to break off, or else
+ * behind who was first before. */
+static bool run_round(struct fp_agent *agent)
+{
+    struct fp_agent_task *first = agent->next_task, *task = first;
+    bool any = false, broken_off = false;
+
+    agent->next_task = next_of(agent, first);
+    do {
+        if (task->id != 0) {
+            any |= fp_agent_task_turn(agent, task);
+            if (task->turn > 0 && !broken_off) {
+                agent->next_task = task;
+                broken_off = true;
+            }
+        }
+        task = next_of(agent, task);
+    } while (task != first);
     return any;
+}
+
+static bool run_tasks(struct fp_agent *agent)
+{
+    uint32_t rounds = 0;
+
+    while (rounds < ROUNDS_A_POLL && run_round(agent))
+        rounds++;
+    return rounds > 0;
 }
 
 /* ---- sessions ---- */
@@ -547,8 +443,7 @@ static bool take_frames(struct fp_agent *agent, bool *wrote)
 static void drop_session(struct fp_agent *agent)
 {
     for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
-        if (agent->tasks[i].id != 0)
-            free_task(agent, &agent->tasks[i]);
+        fp_agent_task_free(agent, &agent->tasks[i]);
     for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
         agent->uploads[i].stream = 0;
     for (uint32_t i = 0; i < agent->cfg->storage_count; i++)
@@ -626,13 +521,14 @@ size_t fp_agent_print(struct fp_agent *agent, const void *text, size_t size)
 
 static bool serve(struct fp_agent *agent)
 {
-    bool wrote = false, progress;
+    bool progress;
 
+    agent->wrote = false;
     agent->wants_hold = false;
     agent->owes_room = agent->wants_room;
     agent->wants_room = false;
-    progress = take_frames(agent, &wrote);
-    progress |= run_tasks(agent, &wrote);
+    progress = take_frames(agent);
+    progress |= run_tasks(agent);
     if (FP_LINK_STALL && agent->holding && !agent->wants_hold) {
         agent->holding = false;
         fp_link_resume(&agent->link);
@@ -651,10 +547,8 @@ static bool is_left(struct fp_agent *agent)
 {
     struct fp_link_frame frame;
 
-    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
-        if (agent->tasks[i].id != 0)
-            return true;
-    return fp_link_peek(&agent->link, &frame);
+    return fp_agent_task_next(agent, NULL) != NULL ||
+           fp_link_peek(&agent->link, &frame);
 }
 
 bool fp_agent_is_trusting(const struct fp_agent *agent)
@@ -700,35 +594,39 @@ static void begin_wait(struct fp_agent *agent)
 #define begin_wait(agent) ((void)0)
 #endif
 
+/* A new handshake, or the host is gone: so is what it held. */
+static void watch_session(struct fp_agent *agent)
+{
+    uint32_t session = fp_link_session(&agent->link);
+    bool up = fp_link_state(&agent->link) != FP_LINK_DOWN;
+
+    if (session == agent->session && (up || !agent->in_session))
+        return;
+    agent->session = session;
+    agent->in_session = up;
+    drop_session(agent);
+}
+
 uint32_t fp_agent_poll(struct fp_agent *agent, uint32_t now_ms)
 {
-    uint32_t wait;
-    bool progress = false;
+    uint32_t wait, most = 1000;
 
     agent->now_ms = now_ms;
     count_wait(agent);
     wait = fp_link_poll(&agent->link, now_ms);
-    if (fp_link_session(&agent->link) != agent->session) {
-        agent->session = fp_link_session(&agent->link);
-        agent->in_session = true;
-        drop_session(agent);
-    }
-    if (agent->in_session && fp_link_state(&agent->link) == FP_LINK_DOWN) {
-        agent->in_session = false; /* the host is gone: so is what it held */
-        drop_session(agent);
-    }
+    watch_session(agent);
     fp_agent_uploads_expire(agent);
     fp_agent_media_watch(agent);
     fp_agent_rate_watch(agent);
-    if (fp_link_state(&agent->link) != FP_LINK_UP)
-        return wait < 1000 ? wait : 1000;
-    progress = serve(agent);
-    wait = fp_link_poll(&agent->link, now_ms);
-    if (progress)
-        return 0;
-    begin_wait(agent);
-    if ((is_left(agent) || fp_agent_rate_is_due(agent)) &&
-        wait > FROZEN_WAIT_MS)
-        wait = FROZEN_WAIT_MS;
-    return wait < 250 ? wait : 250;
+    if (fp_link_state(&agent->link) == FP_LINK_UP) {
+        bool progress = serve(agent);
+
+        wait = fp_link_poll(&agent->link, now_ms);
+        if (progress)
+            return 0;
+        begin_wait(agent);
+        most = is_left(agent) || fp_agent_rate_is_due(agent) ? FROZEN_WAIT_MS
+                                                             : 250;
+    }
+    return wait < most ? wait : most;
 }

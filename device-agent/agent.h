@@ -87,6 +87,10 @@ struct fp_agent_partition {
 };
 
 struct fp_agent_storage {
+    /* private */
+    bool restoring;
+    bool stalls;
+    /* the firmware's */
     const char *name;    /* "flash0", at most 16 bytes */
     struct fp_bdev *dev; /* the outermost device, that everyone writes through:
                              &gen->bdev if there is a gen */
@@ -102,8 +106,6 @@ struct fp_agent_storage {
     int (*partitions)(struct fp_bdev *dev, uint8_t *buf, uint32_t size,
                       struct fp_agent_partition *parts, const char **why);
     /* private */
-    bool restoring;
-    bool stalls;
 #if FP_AGENT_MEDIA
     uint32_t seen;   /* number of the medium when last looked */
     uint32_t medium; /* that serves; 0: none, and no volume is mounted */
@@ -131,6 +133,12 @@ struct fp_agent_told {
 };
 
 struct fp_agent_volume {
+    /* private */
+    bool mounted;
+    bool erased;   /* where a filesystem would begin there is nothing */
+    int mount_err; /* why it is not: 0 when it was unmounted on request */
+    struct fp_agent_storage *on; /* NULL: there is none of that name */
+    /* the firmware's */
     const char *path;    /* "/flash" */
     const char *storage; /* by name */
     const char *region;  /* NULL: the whole storage, or as below */
@@ -159,13 +167,9 @@ struct fp_agent_volume {
 #if FP_AGENT_REGIONS
     struct fp_bdev_slice slice;
 #endif
-    struct fp_agent_storage *on;
-    bool mounted;
-    bool erased; /* where a filesystem would begin there is nothing */
 #if FP_FS_PROBE && FP_AGENT_TEXTS
     const struct fp_fs_ops *found; /* is there, where another was named */
 #endif
-    int mount_err; /* why it is not: 0 when it was unmounted on request */
 #if FP_AGENT_OPTIONS
     struct fp_agent_told told;
 #endif
@@ -198,32 +202,12 @@ struct fp_agent_config {
 
     /* The wire. As struct fp_link_config. */
     size_t (*send)(void *ctx, const uint8_t *buf, size_t size);
+    void *ctx;          /* of this and all that follow */
     uint16_t frame_max; /* FP_AGENT_FRAME_MIN at least */
     uint8_t *tx_buf;
     size_t tx_size;
     uint8_t *rx_buf;
     size_t rx_size;
-
-    /* LZ4 on the line, so that text travels faster than its bytes would. In:
-     * the window of what comes, FP_LZ4_WINDOW_MIN to 65535 bytes; 2 KiB make
-     * text half as long. NULL: the host sends none. */
-    uint8_t *lz4_in;
-    size_t lz4_in_size;
-    /* Out: the window of what goes, and what goes next, each half of it;
-     * 2 * frame_max at least, 128 KiB at most. NULL: what goes is sent as it
-     * is. The table has a power of two of places, 256 to 65536; one place for 4
-     * to 8 bytes of the window is enough. */
-    uint8_t *lz4_out;
-    size_t lz4_out_size;
-    uint16_t *lz4_table;
-    size_t lz4_table_count;
-    /* Optional, of a wire with a rate. rates[0], the one it has at the start,
-     * is safe: every handshake is made at it. The others, up to 11, are those
-     * that a host may raise it to, ascending. */
-    const uint32_t *rates;
-    uint32_t rate_count;
-    /* Sets it, once all that send() took has left. False: it stays as it is. */
-    bool (*set_rate)(void *ctx, uint32_t baud);
 
     uint8_t *scratch; /* for hashing; a multiple of every read_size. NULL: the
                                memory of a message serves, 0.25 to 1 KB */
@@ -269,7 +253,26 @@ struct fp_agent_config {
      * fp_agent_format() and fp_agent_deinit(); it may use the vfs, and not the
      * agent. */
     void (*changed)(void *ctx, const char *path);
-    void *ctx;
+    /* LZ4 on the line, so that text travels faster than its bytes would. In:
+     * the window of what comes, FP_LZ4_WINDOW_MIN to 65535 bytes; 2 KiB make
+     * text half as long. NULL: the host sends none. */
+    uint8_t *lz4_in;
+    size_t lz4_in_size;
+    /* Out: the window of what goes, and what goes next, each half of it;
+     * 2 * frame_max at least, 128 KiB at most. NULL: what goes is sent as it
+     * is. The table has a power of two of places, 256 to 65536; one place for 4
+     * to 8 bytes of the window is enough. */
+    uint8_t *lz4_out;
+    size_t lz4_out_size;
+    uint16_t *lz4_table;
+    size_t lz4_table_count;
+    /* Optional, of a wire with a rate. rates[0], the one it has at the start,
+     * is safe: every handshake is made at it. The others, up to 11, are those
+     * that a host may raise it to, ascending. */
+    const uint32_t *rates;
+    uint32_t rate_count;
+    /* Sets it, once all that send() took has left. False: it stays as it is. */
+    bool (*set_rate)(void *ctx, uint32_t baud);
 };
 
 struct fp_agent_upload {
@@ -325,38 +328,60 @@ struct fp_agent_counts {
     uint64_t wait_us;    /* that a request or upload waited for the line */
 };
 
+/* What nonces are made of where there is no entropy; no gap between them. */
+struct fp_agent_seed {
+    uint8_t epoch[FP_EPOCH_SIZE];
+    uint8_t host_nonce[8];
+    uint32_t count; /* of nonces made */
+};
+
 struct fp_agent {
 #if FP_AGENT_STATS
     struct fp_agent_counts counts;
 #endif
-    /* private */
+    /* private; small things first, where short instructions reach them */
     const struct fp_agent_config *cfg;
-    struct fp_link link;
-    uint32_t now_ms;
-#if FP_AGENT_STATS
-    uint64_t waits_us; /* since when it waits for the line; 0: it does not */
-#endif
-    uint32_t session;
-    uint8_t epoch[FP_EPOCH_SIZE];
     bool in_session, has_epoch, has_nonce;
     bool rx_stall;
     bool holding; /* rx_stall: the host is not granted credit */
     bool wants_hold;
+    bool wrote; /* in this poll: enough for it */
     bool reboot_due;
-    bool volumes_changed; /* an Event is due */
-    bool wants_room;      /* an answer found none in this poll... */
-    bool owes_room;       /* ... or in the one before, so bulk waits */
+    bool volumes_changed;  /* an Event is due */
+    bool wants_room;       /* an answer found none in this poll... */
+    bool owes_room;        /* ... or in the one before, so bulk waits */
+    int16_t zone_min;      /* in use... */
+    int16_t told_zone_min; /* ... and as the last Hello told */
+    struct fp_agent_seed seed;
     uint8_t nonce[8];
-    uint32_t nonce_count;
-    uint8_t host_nonce[8];
+    uint32_t now_ms;
+    uint32_t session;
     uint32_t features; /* that both ends have in this session */
+    uint8_t *scratch;  /* may be that of the message */
+    uint32_t scratch_size;
+    uint32_t bulk_done;              /* bytes taken of the record in front */
+    struct fp_agent_task *next_task; /* who is served first next time */
+    uint32_t queued;                 /* bytes for the line in this slice */
+    uint32_t pack_size; /* bytes that the next frame will hold, by the last */
+    uint32_t gen_seen, gen_told, gen_ms;
+    uint32_t reboot_ms;
+    uint32_t next_outcome;
+    struct fp_agent_task *block_owner; /* whose block is in block_buf */
+    struct fp_link link;
+    fp_Envelope message; /* the one taken or the one sent: a job copies what it
+                            needs before anything is sent */
+    struct fp_agent_task tasks[FP_AGENT_REQUESTS];
+    struct fp_agent_upload uploads[FP_AGENT_UPLOADS];
+    struct fp_agent_outcome outcomes[FP_AGENT_OUTCOMES];
+#if FP_AGENT_STATS
+    uint64_t waits_us; /* since when it waits for the line; 0: it does not */
+#endif
 #if FP_AGENT_LZ4_IN
     struct fp_lz4_decoder unpack;
 #endif
 #if FP_AGENT_LZ4_OUT
     struct fp_lz4_encoder pack;
 #endif
-    uint32_t pack_size; /* bytes that the next frame will hold, by the last */
 #if FP_AGENT_AUTH
     uint8_t challenge[16]; /* ours, of the last Hello */
     bool has_challenge, is_proven;
@@ -364,25 +389,10 @@ struct fp_agent {
 #if FP_AGENT_RATES
     struct fp_agent_rate rate;
 #endif
-    int16_t zone_min, told_zone_min; /* in use; as the last Hello told */
-    uint32_t reboot_ms;
-    uint32_t bulk_done; /* bytes taken of the record in front */
-    uint32_t next_task; /* who is served first next time */
-    uint32_t queued;    /* bytes for the line in this slice */
-    uint32_t gen_seen, gen_told, gen_ms;
-    struct fp_agent_task tasks[FP_AGENT_REQUESTS];
-    struct fp_agent_upload uploads[FP_AGENT_UPLOADS];
-    struct fp_agent_outcome outcomes[FP_AGENT_OUTCOMES];
-    uint32_t next_outcome;
-    struct fp_agent_task *block_owner; /* whose block is in block_buf */
 #if FP_AGENT_LEVELS
     struct fp_agent_task *upper_owner; /* whose digests are in upper */
     struct fp_sha256 upper;
 #endif
-    uint8_t *scratch; /* may be that of the message */
-    uint32_t scratch_size;
-    fp_Envelope message; /* the one taken or the one sent: a job copies what it
-                            needs before anything is sent */
 };
 
 /* Mounts what can be mounted and waits for a host. FP_ERR_INVAL: a name, size

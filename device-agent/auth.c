@@ -25,7 +25,8 @@ static void prove(struct fp_agent *agent, const char *label,
 
     fp_hmac_init(&hmac, cfg->key, cfg->key_size);
     fp_hmac_update(&hmac, label, strlen(label) + 1);
-    fp_hmac_update(&hmac, agent->host_nonce, sizeof agent->host_nonce);
+    fp_hmac_update(&hmac, agent->seed.host_nonce,
+                   sizeof agent->seed.host_nonce);
     fp_hmac_update(&hmac, agent->challenge, sizeof agent->challenge);
     fp_hmac_update(&hmac, cfg->id, strlen(cfg->id));
     fp_hmac_final(&hmac, mac);
@@ -50,7 +51,7 @@ int fp_agent_challenge(struct fp_agent *agent, struct fp_agent_task *task,
     agent->has_challenge = false;
     if (cfg->key == NULL)
         return FP_OK;
-    if (nonce_size != sizeof agent->host_nonce)
+    if (nonce_size != sizeof agent->seed.host_nonce)
         return fp_agent_because(task, FP_ERR_INVAL,
                                 "a Hello's nonce is 8 bytes");
     if (!cfg->entropy(cfg->ctx, agent->challenge, sizeof agent->challenge))

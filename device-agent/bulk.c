@@ -76,7 +76,7 @@ void fp_agent_bulk_begin(struct fp_agent *agent, uint32_t features)
         fp_lz4_encoder_init(fp_agent_pack(agent), &pack);
 }
 
-static bool is_uniform(const uint8_t *buf, uint32_t size, uint8_t value)
+bool fp_agent_is_uniform(const uint8_t *buf, uint32_t size, uint8_t value)
 {
     return buf[0] == value && memcmp(buf, buf + 1, size - 1) == 0;
 }
@@ -97,7 +97,7 @@ static int follow_run(struct fp_agent *agent, struct fp_agent_task *task,
 
         if (err)
             return err;
-        if (!is_uniform(scratch, n, value))
+        if (!fp_agent_is_uniform(scratch, n, value))
             break;
         if (crc != NULL)
             *crc = fp_crc32(*crc, scratch, n);
@@ -186,7 +186,7 @@ int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
     err = source->read(agent, task, *off, data, n);
     if (err)
         return err;
-    uniform = n >= RUN_MIN && is_uniform(data, n, data[0]);
+    uniform = n >= RUN_MIN && fp_agent_is_uniform(data, n, data[0]);
     if (!uniform)
         size = put_record(agent, task->stream, data, &n, source->align, frame,
                           room);
@@ -325,7 +325,7 @@ static int give(struct fp_agent *agent, struct fp_agent_upload *upload,
 }
 
 bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
-                        size_t size, bool *wrote)
+                        size_t size)
 {
     struct fp_agent_upload *upload;
     struct fp_agent_task *task;
@@ -352,7 +352,7 @@ bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
         }
         if (give(agent, upload, task, data, &n) == FP_AGENT_WAIT)
             return false;
-        *wrote = true;
+        agent->wrote = true;
         if (!taken(agent, &rec, data, n))
             return false;
     }

@@ -13,10 +13,7 @@
 static int stat_start(struct fp_agent *agent, struct fp_agent_task *task,
                       const fp_Envelope *in)
 {
-    char *path = task->u.names.from;
-    int err = FP_AGENT_PATH(task, path, in->body.stat.path);
-
-    return err ? err : fp_agent_locate(agent, task, path);
+    return fp_agent_path(agent, task, task->u.names.from, &in->body.stat.path);
 }
 
 static int stat_step(struct fp_agent *agent, struct fp_agent_task *task)
@@ -49,10 +46,8 @@ const struct fp_agent_job fp_agent_job_stat = {
 static int mkdir_start(struct fp_agent *agent, struct fp_agent_task *task,
                        const fp_Envelope *in)
 {
-    char *path = task->u.names.from;
-    int err = FP_AGENT_PATH(task, path, in->body.mkdir.path);
-
-    return err ? err : fp_agent_locate_new(agent, task, path);
+    return fp_agent_path_new(agent, task, task->u.names.from,
+                             &in->body.mkdir.path);
 }
 
 static int mkdir_step(struct fp_agent *agent, struct fp_agent_task *task)
@@ -78,10 +73,8 @@ static int remove_start(struct fp_agent *agent, struct fp_agent_task *task,
 {
     const fp_RemoveRequest *request = &in->body.remove;
     struct fp_agent_remove *remove = &task->u.remove;
-    int err = FP_AGENT_PATH(task, remove->path, request->path);
+    int err = fp_agent_path_change(agent, task, remove->path, &request->path);
 
-    if (!err)
-        err = fp_agent_locate_change(agent, task, remove->path);
     if (err || request->if_sha256.size == 0)
         return err;
     if (request->if_sha256.size != FP_SHA256_SIZE)
@@ -148,16 +141,12 @@ static int rename_start(struct fp_agent *agent, struct fp_agent_task *task,
 {
     const fp_RenameRequest *rename = &in->body.rename;
     struct fp_agent_names *names = &task->u.names;
-    int err = FP_AGENT_PATH(task, names->from, rename->from);
+    int err = fp_agent_path_new(agent, task, names->to, &rename->to);
 
-    if (!err)
-        err = FP_AGENT_PATH(task, names->to, rename->to);
-    if (!err)
-        err = fp_agent_locate_new(agent, task, names->to);
     if (!err)
         err = fp_agent_may_change(agent, task, names->to, true);
     if (!err)
-        err = fp_agent_locate_change(agent, task, names->from);
+        err = fp_agent_path_change(agent, task, names->from, &rename->from);
     names->no_replace = rename->no_replace;
     return err;
 }
@@ -189,10 +178,10 @@ static int truncate_start(struct fp_agent *agent, struct fp_agent_task *task,
                           const fp_Envelope *in)
 {
     struct fp_agent_names *names = &task->u.names;
-    int err = FP_AGENT_PATH(task, names->from, in->body.truncate.path);
 
     names->size = in->body.truncate.size;
-    return err ? err : fp_agent_locate_change(agent, task, names->from);
+    return fp_agent_path_change(agent, task, names->from,
+                                &in->body.truncate.path);
 }
 
 static int truncate_step(struct fp_agent *agent, struct fp_agent_task *task)
@@ -229,22 +218,21 @@ static int attr_path(struct fp_agent *agent, struct fp_agent_task *task,
     return err == FP_ERR_ISDIR ? FP_ERR_NOTSUP : err;
 }
 
-static int attr_locate(struct fp_agent *agent, struct fp_agent_task *task,
-                       uint32_t type)
+static int attr_of(struct fp_agent *agent, struct fp_agent_task *task,
+                   const void *path, uint32_t type)
 {
     if (type > 255)
         return fp_agent_because(task, FP_ERR_INVAL,
                                 "the type of an attribute is 0 to 255");
     task->u.attr.type = (uint8_t)type;
-    return fp_agent_locate(agent, task, task->u.attr.path);
+    return fp_agent_path(agent, task, task->u.attr.path, path);
 }
 
 static int attr_get_start(struct fp_agent *agent, struct fp_agent_task *task,
                           const fp_Envelope *in)
 {
-    int err = FP_AGENT_PATH(task, task->u.attr.path, in->body.attr_get.path);
-
-    return err ? err : attr_locate(agent, task, in->body.attr_get.type);
+    return attr_of(agent, task, &in->body.attr_get.path,
+                   in->body.attr_get.type);
 }
 
 static int attr_get_step(struct fp_agent *agent, struct fp_agent_task *task)
@@ -281,13 +269,11 @@ static int attr_set_start(struct fp_agent *agent, struct fp_agent_task *task,
 {
     const fp_AttrSetRequest *request = &in->body.attr_set;
     struct fp_agent_attr *attr = &task->u.attr;
-    int err = FP_AGENT_PATH(task, attr->path, request->path);
+    int err = attr_of(agent, task, &request->path, request->type);
 
     attr->remove = request->remove;
     attr->size = request->value.size;
     memcpy(attr->value, request->value.bytes, request->value.size);
-    if (!err)
-        err = attr_locate(agent, task, request->type);
     return err ? err : fp_agent_may_change(agent, task, attr->path, false);
 }
 

@@ -10,6 +10,10 @@
     (FP_AGENT_WHOLE_PUT ? (uint32_t)fp_Feature_FEATURE_WHOLE_PUT : 0)
 #define VERSION 1
 
+_Static_assert(sizeof(((fp_HelloRequest *)0)->nonce.bytes) ==
+                   sizeof(((struct fp_agent_seed *)0)->host_nonce),
+               "a host's nonce is taken whole");
+
 #define UNLESS(has, part) ((has) ? 0u : (uint32_t)fp_Part_PART_##part)
 #define LEFT_OUT                                                              \
     (UNLESS(FP_AGENT_IMAGES, SNAPSHOTS) | UNLESS(FP_AGENT_RESTORE, RESTORE) | \
@@ -48,10 +52,12 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
         agent->told_zone_min = (int16_t)hello->zone_min;
     fp_agent_bulk_begin(agent, hello->features &
                                    (FEATURES | fp_agent_bulk_features(agent)));
-    memset(agent->host_nonce, 0, sizeof agent->host_nonce);
-    memcpy(agent->host_nonce, hello->nonce.bytes, hello->nonce.size);
+    /* Behind its size there is nothing that matters. */
+    memcpy(agent->seed.host_nonce, hello->nonce.bytes,
+           sizeof agent->seed.host_nonce);
     if (!agent->has_epoch) {
-        memcpy(agent->epoch, agent->host_nonce, sizeof agent->epoch);
+        memcpy(agent->seed.epoch, agent->seed.host_nonce,
+               sizeof agent->seed.epoch);
         agent->has_epoch = true;
     }
     err = fp_agent_challenge(agent, task, hello->nonce.size);
@@ -68,19 +74,23 @@ static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
 static void tell_filesystems(const struct fp_agent *agent, fp_HelloReply *hello)
 {
     const struct fp_fs_ops *const *driver = agent->cfg->vfs->drivers;
-    char names[sizeof hello->filesystems.bytes + 1] = "";
+    pb_byte_t *bytes = hello->filesystems.bytes;
+    size_t at = 0;
 
     for (; *driver != NULL; driver++) {
         const char *name = (*driver)->name;
+        size_t size = strlen(name);
 
         if ((*driver)->format == NULL)
             continue;
-        if (strlen(names) + strlen(name) + 1 >= sizeof names)
+        if (at + size + 1 > sizeof hello->filesystems.bytes)
             break;
-        fp_agent_append(names, sizeof names, names[0] != '\0' ? "," : "");
-        fp_agent_append(names, sizeof names, name);
+        if (at > 0)
+            bytes[at++] = ',';
+        memcpy(bytes + at, name, size);
+        at += size;
     }
-    FP_AGENT_TEXT(hello->filesystems, names);
+    hello->filesystems.size = (pb_size_t)at;
 }
 
 static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
@@ -96,7 +106,7 @@ static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
     FP_AGENT_TEXT(hello->model, cfg->model);
     FP_AGENT_TEXT(hello->firmware, cfg->firmware);
     hello->epoch.size = FP_EPOCH_SIZE;
-    memcpy(hello->epoch.bytes, agent->epoch, FP_EPOCH_SIZE);
+    memcpy(hello->epoch.bytes, agent->seed.epoch, FP_EPOCH_SIZE);
     hello->boot_reason = cfg->boot_reason;
     hello->rx_bytes = (uint32_t)cfg->rx_size;
     hello->max_requests = FP_AGENT_REQUESTS;
@@ -156,11 +166,9 @@ static void make_nonce(struct fp_agent *agent)
     if (agent->cfg->entropy != NULL &&
         agent->cfg->entropy(agent->cfg->ctx, agent->nonce, sizeof agent->nonce))
         return;
-    agent->nonce_count++;
+    agent->seed.count++;
     fp_sha256_init(&sha);
-    fp_sha256_update(&sha, agent->epoch, sizeof agent->epoch);
-    fp_sha256_update(&sha, agent->host_nonce, sizeof agent->host_nonce);
-    fp_sha256_update(&sha, &agent->nonce_count, sizeof agent->nonce_count);
+    fp_sha256_update(&sha, &agent->seed, sizeof agent->seed);
     fp_sha256_final(&sha, digest);
     memcpy(agent->nonce, digest, sizeof agent->nonce);
 }
@@ -398,15 +406,11 @@ static int storages_step(struct fp_agent *agent, struct fp_agent_task *task)
     fp_Envelope *out =
         fp_agent_out(agent, task->id, fp_Envelope_storage_reply_tag);
     fp_StorageReply *reply = &out->body.storage_reply;
-    int err;
 
     if (task->u.index < agent->cfg->storage_count)
         tell_storage(&agent->cfg->storages[task->u.index], reply);
     reply->last = ++task->u.index >= agent->cfg->storage_count;
-    err = fp_agent_send(agent);
-    if (err)
-        return err;
-    return out->body.storage_reply.last ? FP_AGENT_DONE : FP_AGENT_MORE;
+    return fp_agent_send_part(agent, reply->last);
 }
 
 const struct fp_agent_job fp_agent_job_storages = {

@@ -19,9 +19,7 @@ static int list_start(struct fp_agent *agent, struct fp_agent_task *task,
     const fp_ListRequest *request = &in->body.list;
     int err;
 
-    err = FP_AGENT_PATH(task, path, request->path);
-    if (!err)
-        err = fp_agent_locate(agent, task, path);
+    err = fp_agent_path(agent, task, path, path);
     if (!err)
         err = fp_vfs_opendir(agent->cfg->vfs, &list->dir, path);
     if (err)
@@ -113,10 +111,7 @@ static int list_step(struct fp_agent *agent, struct fp_agent_task *task)
     reply->last = got == 0 || full;
     reply->next = full ? list->at : 0;
     reply->fs_gen = fp_agent_gen(task->storage);
-    got = fp_agent_send(agent);
-    if (got)
-        return got;
-    return reply->last ? FP_AGENT_DONE : FP_AGENT_MORE;
+    return fp_agent_send_part(agent, reply->last);
 }
 
 const struct fp_agent_job fp_agent_job_list = {

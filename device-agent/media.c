@@ -54,8 +54,7 @@ void fp_agent_media_mount(struct fp_agent *agent,
     take_partitions(agent, storage);
     for (uint32_t i = 0; i < agent->cfg->volume_count; i++)
         if (agent->cfg->volumes[i].on == storage)
-            (void)fp_agent_volume_mount(agent, &agent->cfg->volumes[i], NULL,
-                                        NULL);
+            (void)fp_agent_volume_mount(agent, &agent->cfg->volumes[i]);
     agent->volumes_changed = true;
 }
 
@@ -102,13 +101,15 @@ void fp_agent_media_init(struct fp_agent *agent)
 
 static void taken_out(struct fp_agent *agent, struct fp_agent_storage *storage)
 {
+    struct fp_agent_task *task = NULL;
+
     storage->medium = 0;
     for (uint32_t i = 0; i < agent->cfg->volume_count; i++)
         if (agent->cfg->volumes[i].on == storage)
             fp_agent_volume_abandon(agent, &agent->cfg->volumes[i]);
-    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
-        if (agent->tasks[i].id != 0 && agent->tasks[i].storage == storage)
-            fp_agent_task_fail(agent, &agent->tasks[i], FP_ERR_NODEV,
+    while ((task = fp_agent_task_next(agent, task)) != NULL)
+        if (task->storage == storage)
+            fp_agent_task_fail(agent, task, FP_ERR_NODEV,
                                FP_AGENT_SAY("the medium was taken out"));
     if (storage->restoring)
         fp_agent_restore_release(agent, storage);
@@ -138,7 +139,7 @@ static void mount_late(struct fp_agent *agent,
 
         if (volume->on == storage && volume->mount_err == FP_ERR_BUSY &&
             !storage->restoring && fp_fs_is_free(&volume->vm.mnt))
-            (void)fp_agent_volume_mount(agent, volume, NULL, NULL);
+            (void)fp_agent_volume_mount(agent, volume);
     }
 }
 

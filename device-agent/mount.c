@@ -100,23 +100,19 @@ static int place_of(const struct fp_agent_volume *volume,
 
 #endif
 
-static int find_storage(struct fp_agent *agent, struct fp_agent_volume *volume)
+/* Is what it lies on there? */
+static int look_for(const struct fp_agent_volume *volume)
 {
-    volume->on = NULL;
-    for (uint32_t i = 0; i < agent->cfg->storage_count; i++)
-        if (strcmp(agent->cfg->storages[i].name, volume->storage) == 0)
-            volume->on = &agent->cfg->storages[i];
     return volume->on == NULL || !fp_agent_has_medium(volume->on) ? FP_ERR_NODEV
                                                                   : FP_OK;
 }
 
 /* The device under a volume that is not mounted: the storage or a slice of it,
  * perhaps through an adapter. */
-static int device_of(struct fp_agent *agent, struct fp_agent_volume *volume,
-                     struct fp_bdev **dev)
+static int device_of(struct fp_agent_volume *volume, struct fp_bdev **dev)
 {
     const struct fp_agent_region *region = NULL;
-    int err = find_storage(agent, volume);
+    int err = look_for(volume);
 
     if (!err)
         err = place_of(volume, &region);
@@ -146,10 +142,24 @@ static void range_of(const struct fp_agent_volume *volume, uint64_t *off,
                           : fp_agent_storage_size(volume->on);
 }
 
+static bool is_overlap(const struct fp_agent_volume *a,
+                       const struct fp_agent_volume *b)
+{
+    uint64_t off, end, other_off, other_end;
+
+    if (a->on != b->on || !FP_AGENT_REGIONS)
+        return a->on == b->on;
+    range_of(a, &off, &end);
+    range_of(b, &other_off, &other_end);
+    return other_off < end && off < other_end;
+}
+
 static bool is_guarded(const struct fp_agent_volume *volume)
 {
     uint64_t off, end;
 
+    if (!FP_AGENT_REGIONS)
+        return false;
     range_of(volume, &off, &end);
     return fp_agent_is_guarded(volume->on, off, end - off,
                                FP_AGENT_REGION_RDONLY | FP_AGENT_REGION_HIDDEN);
@@ -203,7 +213,7 @@ static void configure(const struct fp_agent *agent,
 {
     *cfg = volume->cfg;
     /* What is written first lands elsewhere after each start: for wear. */
-    cfg->seed += fp_get_le32(agent->epoch);
+    cfg->seed += fp_get_le32(agent->seed.epoch);
     cfg->zone_min = agent->zone_min;
     take_options(volume, cfg);
     if (is_guarded(volume) && !is_raw(agent, volume))
@@ -225,23 +235,41 @@ static int driver_of(const struct fp_agent *agent,
     return *ops == NULL ? FP_ERR_NOTSUP : FP_OK;
 }
 
-static int do_mount(struct fp_agent *agent, struct fp_agent_volume *volume)
-{
+/* What a mount or a format takes. */
+struct plan {
     const struct fp_fs_ops *ops;
+    struct fp_bdev *dev; /* NULL: there is none */
     struct fp_fs_config cfg;
-    struct fp_bdev *dev;
-    int err = device_of(agent, volume, &dev);
+};
+
+static int place(const struct fp_agent *agent, struct fp_agent_volume *volume,
+                 struct plan *plan)
+{
+    int err;
+
+    plan->dev = NULL;
+    err = device_of(volume, &plan->dev);
+    if (err)
+        plan->dev = NULL;
+    else
+        configure(agent, volume, &plan->cfg);
+    return err;
+}
+
+static int do_mount(struct fp_agent *agent, struct fp_agent_volume *volume,
+                    struct plan *plan)
+{
+    int err = place(agent, volume, plan);
 
     if (!err)
-        err = driver_of(agent, volume, &ops);
+        err = driver_of(agent, volume, &plan->ops);
     if (err)
         return err;
     /* Of a card that was pulled the application may still hold a file. */
     if (volume->on->restoring || !fp_fs_is_free(&volume->vm.mnt))
         return FP_ERR_BUSY;
-    configure(agent, volume, &cfg);
-    return fp_vfs_mount(agent->cfg->vfs, &volume->vm, volume->path, ops, dev,
-                        &cfg, volume->ws, volume->ws_size);
+    return fp_vfs_mount(agent->cfg->vfs, &volume->vm, volume->path, plan->ops,
+                        plan->dev, &plan->cfg, volume->ws, volume->ws_size);
 }
 
 /* The first bytes; without a probe that would see what is further behind, all
@@ -257,8 +285,8 @@ static bool begins_erased(struct fp_agent *agent, struct fp_bdev *dev)
     for (fp_addr at = 0; at < size; at += n) {
         n = size - at < max ? (uint32_t)(size - at) : max;
         n -= n % dev->read_size;
-        if (n < 2 || fp_bdev_read(dev, at, buf, n) != FP_OK || buf[0] != 0xff ||
-            memcmp(buf, buf + 1, n - 1) != 0)
+        if (n < 2 || fp_bdev_read(dev, at, buf, n) != FP_OK ||
+            !fp_agent_is_uniform(buf, n, 0xff))
             return false;
     }
     return size > 0;
@@ -292,34 +320,45 @@ static void note_found(const struct fp_agent *agent,
 /* With a driver named, an empty storage looks to it like a damaged volume, and
  * so does another filesystem: ask the probes what there is. */
 static int explain(struct fp_agent *agent, struct fp_agent_volume *volume,
-                   int err)
+                   struct plan *plan, int err)
 {
     const struct fp_fs_ops *ops = NULL;
     struct fp_bdev_window window;
-    struct fp_bdev *dev, *by_byte;
-    struct fp_fs_config found;
+    struct fp_bdev *by_byte;
 
     volume->erased = false;
     note_found(agent, volume, NULL);
-    if ((err != FP_ERR_CORRUPT && err != FP_ERR_NOENT) ||
-        device_of(agent, volume, &dev) != FP_OK)
+    if ((err != FP_ERR_CORRUPT && err != FP_ERR_NOENT) || plan->dev == NULL)
         return err;
-    if (!FP_FS_PROBE) {
-        volume->erased = begins_erased(agent, dev);
-        return volume->erased ? FP_ERR_NOENT : err;
-    }
-    configure(agent, volume, &found);
-    if (err == FP_ERR_CORRUPT) {
-        by_byte = fp_bdev_window_init(&window, dev, agent->scratch,
+    if (FP_FS_PROBE && err == FP_ERR_CORRUPT) {
+        by_byte = fp_bdev_window_init(&window, plan->dev, agent->scratch,
                                       agent->scratch_size);
-        err = fp_fs_probe(agent->cfg->vfs->drivers, by_byte, &ops, &found);
+        err = fp_fs_probe(agent->cfg->vfs->drivers, by_byte, &ops, &plan->cfg);
         if (err == FP_OK)
             note_found(agent, volume, ops);
         if (err != FP_ERR_NOENT)
             return FP_ERR_CORRUPT;
     }
-    volume->erased = begins_erased(agent, dev);
-    return FP_ERR_NOENT;
+    volume->erased = begins_erased(agent, plan->dev);
+    return volume->erased ? FP_ERR_NOENT : err;
+}
+
+int fp_agent_volume_mount(struct fp_agent *agent,
+                          struct fp_agent_volume *volume)
+{
+    struct plan plan;
+    int err;
+
+    if (volume->mounted)
+        return FP_ERR_EXIST;
+    err = explain(agent, volume, &plan, do_mount(agent, volume, &plan));
+    volume->mount_err = err;
+    if (!err) {
+        volume->mounted = agent->volumes_changed = true;
+        fp_agent_tell_changed(agent, volume->path);
+    }
+    /* Nothing is damaged: another filesystem was asked for. */
+    return err == FP_ERR_CORRUPT && other_found(volume) ? FP_ERR_INVAL : err;
 }
 
 #if FP_AGENT_OPTIONS
@@ -336,7 +375,7 @@ static int tell(struct fp_agent *agent, struct fp_agent_volume *volume,
                 const char *fs, const char *options)
 {
     (void)agent;
-    if (fs == NULL || (fs[0] == '\0' && options[0] == '\0'))
+    if (fs[0] == '\0' && options[0] == '\0')
         return FP_OK;
     if (fs[0] != '\0')
         copy(volume->told.fs, sizeof volume->told.fs, fs);
@@ -368,7 +407,7 @@ static int tell(struct fp_agent *agent, struct fp_agent_volume *volume,
     const struct fp_fs_ops *ops;
     int err;
 
-    if (fs == NULL || (fs[0] == '\0' && options[0] == '\0'))
+    if (fs[0] == '\0' && options[0] == '\0')
         return FP_OK;
     err = driver_of(agent, volume, &ops);
     if (err || options[0] != '\0' || ops == NULL || strcmp(fs, ops->name) != 0)
@@ -387,41 +426,26 @@ static int as_told(struct fp_agent *agent, struct fp_agent_volume *volume,
 
 #endif
 
-static int mount_it(struct fp_agent *agent, struct fp_agent_volume *volume)
+int fp_agent_volume_mount_as(struct fp_agent *agent,
+                             struct fp_agent_volume *volume, const char *fs,
+                             const char *options)
 {
-    return explain(agent, volume, do_mount(agent, volume));
-}
-
-int fp_agent_volume_mount(struct fp_agent *agent,
-                          struct fp_agent_volume *volume, const char *fs,
-                          const char *options)
-{
-    int err;
-
-    if (volume->mounted)
-        return FP_ERR_EXIST;
-    err = as_told(agent, volume, fs, options, mount_it);
-    volume->mounted = err == FP_OK;
-    volume->mount_err = err;
-    agent->volumes_changed |= volume->mounted;
-    if (volume->mounted)
-        fp_agent_tell_changed(agent, volume->path);
-    /* Nothing is damaged: another filesystem was asked for. */
-    return err == FP_ERR_CORRUPT && other_found(volume) ? FP_ERR_INVAL : err;
+    return as_told(agent, volume, fs, options, fp_agent_volume_mount);
 }
 
 bool fp_agent_volume_in_use(struct fp_agent *agent,
                             const struct fp_agent_volume *volume,
                             const struct fp_agent_task *but)
 {
+    struct fp_agent_task *task = NULL;
+
     for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
         if (agent->uploads[i].file.mnt != NULL &&
             agent->uploads[i].volume == volume &&
             (agent->uploads[i].stream != 0 || agent->uploads[i].committing))
             return true;
-    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
-        if (agent->tasks[i].id != 0 && &agent->tasks[i] != but &&
-            agent->tasks[i].volume == volume && !agent->tasks[i].err)
+    while ((task = fp_agent_task_next(agent, task)) != NULL)
+        if (task != but && task->volume == volume && !task->err)
             return true;
     return false;
 }
@@ -430,16 +454,14 @@ bool fp_agent_volume_in_use(struct fp_agent *agent,
 static void close_own(struct fp_agent *agent,
                       const struct fp_agent_volume *volume)
 {
-    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++) {
-        struct fp_agent_task *task = &agent->tasks[i];
-        bool holds = task->id != 0 && task->job != NULL &&
-                     task->volume == volume && task->job->end != NULL;
+    struct fp_agent_task *task = NULL;
 
-        if (holds)
+    while ((task = fp_agent_task_next(agent, task)) != NULL)
+        if (task->volume == volume && task->job != NULL &&
+            task->job->end != NULL)
             fp_agent_task_fail(
                 agent, task, FP_ERR_STALE,
                 FP_AGENT_SAY("its volume was unmounted meanwhile"));
-    }
     for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
         if (agent->uploads[i].file.mnt != NULL &&
             agent->uploads[i].volume == volume)
@@ -481,30 +503,53 @@ void fp_agent_volume_abandon(struct fp_agent *agent,
 static bool is_shared(const struct fp_agent *agent,
                       const struct fp_agent_volume *volume)
 {
-    uint64_t off, end, other_off, other_end;
-
-    range_of(volume, &off, &end);
     for (uint32_t i = 0; i < agent->cfg->volume_count; i++) {
         const struct fp_agent_volume *other = &agent->cfg->volumes[i];
 
-        if (other == volume || !other->mounted || other->on != volume->on ||
-            other->vm.mnt.ops->format == NULL)
-            continue;
-        range_of(other, &other_off, &other_end);
-        if (other_off < end && off < other_end)
+        if (other != volume && other->mounted && is_overlap(other, volume) &&
+            other->vm.mnt.ops->format != NULL)
             return true;
     }
     return false;
 }
 
-/* FP_ERR_BUSY while it is being restored. */
-static int do_format(struct fp_agent *agent, struct fp_agent_volume *volume,
-                     const struct fp_fs_ops *ops)
+/* By which driver it is made. */
+static int maker_of(const struct fp_agent *agent,
+                    const struct fp_agent_volume *volume,
+                    const struct fp_fs_ops **ops)
 {
-    struct fp_fs_config cfg;
-    struct fp_bdev *dev;
-    int err = find_storage(agent, volume);
+    int err = driver_of(agent, volume, ops);
 
+    if (FP_FS_PROBE && !err && *ops == NULL) {
+        *ops = agent->cfg->vfs->drivers[0];
+        err = *ops == NULL ? FP_ERR_NOTSUP : FP_OK;
+    }
+    return err;
+}
+
+/* fp_fs_format() or fp_fs_is_blank() of a volume that is not mounted. */
+static int by_maker(struct fp_agent *agent, struct fp_agent_volume *volume,
+                    int (*work)(const struct fp_fs_ops *, struct fp_bdev *,
+                                const struct fp_fs_config *, void *, size_t))
+{
+    struct plan plan;
+    int err = maker_of(agent, volume, &plan.ops);
+
+    if (!err)
+        err = place(agent, volume, &plan);
+    return err ? err
+               : work(plan.ops, plan.dev, &plan.cfg, volume->ws,
+                      volume->ws_size);
+}
+
+/* FP_ERR_BUSY while it is being restored. */
+static int make(struct fp_agent *agent, struct fp_agent_volume *volume)
+{
+    const struct fp_fs_ops *ops;
+    int err = maker_of(agent, volume, &ops);
+
+    if (!err)
+        err = look_for(volume);
     if (err)
         return err;
     if (volume->on->restoring)
@@ -518,31 +563,7 @@ static int do_format(struct fp_agent *agent, struct fp_agent_volume *volume,
         return err;
     if (!fp_fs_is_free(&volume->vm.mnt))
         return FP_ERR_BUSY;
-    err = device_of(agent, volume, &dev);
-    if (err)
-        return err;
-    configure(agent, volume, &cfg);
-    return fp_fs_format(ops, dev, &cfg, volume->ws, volume->ws_size);
-}
-
-/* By which driver it is made. */
-static int maker_of(const struct fp_agent *agent,
-                    const struct fp_agent_volume *volume,
-                    const struct fp_fs_ops **ops)
-{
-    int err = driver_of(agent, volume, ops);
-
-    if (!err && *ops == NULL)
-        *ops = agent->cfg->vfs->drivers[0];
-    return !err && *ops == NULL ? FP_ERR_NOTSUP : err;
-}
-
-static int make(struct fp_agent *agent, struct fp_agent_volume *volume)
-{
-    const struct fp_fs_ops *ops;
-    int err = maker_of(agent, volume, &ops);
-
-    return err ? err : do_format(agent, volume, ops);
+    return by_maker(agent, volume, fp_fs_format);
 }
 
 int fp_agent_volume_format(struct fp_agent *agent,
@@ -555,23 +576,7 @@ int fp_agent_volume_format(struct fp_agent *agent,
     if (is_raw(agent, volume))
         return FP_ERR_NOTSUP;
     err = as_told(agent, volume, fs, options, make);
-    return err ? err : fp_agent_volume_mount(agent, volume, NULL, NULL);
-}
-
-/* 1, 0 or an error, as fp_fs_is_blank(). */
-static int is_blank(struct fp_agent *agent, struct fp_agent_volume *volume)
-{
-    const struct fp_fs_ops *ops;
-    struct fp_fs_config cfg;
-    struct fp_bdev *dev;
-    int err = maker_of(agent, volume, &ops);
-
-    if (!err)
-        err = device_of(agent, volume, &dev);
-    if (err)
-        return err;
-    configure(agent, volume, &cfg);
-    return fp_fs_is_blank(ops, dev, &cfg, volume->ws, volume->ws_size);
+    return err ? err : fp_agent_volume_mount(agent, volume);
 }
 
 void fp_agent_volume_begin(struct fp_agent *agent,
@@ -579,14 +584,16 @@ void fp_agent_volume_begin(struct fp_agent *agent,
 {
     int err = volume->mount_err;
 
-    if (volume->mounted || !volume->format_erased ||
+    if (!volume->format_erased ||
         (err != FP_ERR_NOENT && err != FP_ERR_CORRUPT))
         return;
-    err = is_blank(agent, volume);
-    if (err > 0)
-        err = fp_agent_format(agent, volume, NULL);
-    else if (err == 0)
+    err = by_maker(agent, volume, fp_fs_is_blank);
+    if (err == 0)
         return;
+    if (err > 0)
+        err = make(agent, volume);
+    if (!err)
+        err = fp_agent_volume_mount(agent, volume);
     volume->mount_err = err;
 }
 

@@ -6,20 +6,22 @@
 
 #include <string.h>
 
-int fp_agent_path(struct fp_agent_task *task, char dst[FP_AGENT_PATH_MAX + 1],
-                  const pb_byte_t *bytes, size_t size)
+static int take_path(struct fp_agent_task *task, char *dst,
+                     const pb_bytes_array_t *field)
 {
-    if (size == 0 || bytes[0] != '/')
+    size_t size = field->size;
+
+    if (size == 0 || field->bytes[0] != '/')
         return fp_agent_because(task, FP_ERR_INVAL,
                                 "a path begins with '/', as in /flash/a.txt");
-    if (memchr(bytes, '\0', size) != NULL)
+    if (memchr(field->bytes, '\0', size) != NULL)
         return fp_agent_because(task, FP_ERR_INVAL, "a NUL byte in a path");
     if (size > FP_AGENT_PATH_MAX) {
         task->limit = FP_AGENT_PATH_MAX;
         return fp_agent_because(task, FP_ERR_NAMETOOLONG,
                                 "the path is longer than this device takes");
     }
-    memmove(dst, bytes, size); /* dst may begin where the field does */
+    memmove(dst, field->bytes, size);
     dst[size] = '\0';
     return FP_OK;
 }
@@ -49,17 +51,20 @@ static int blame_volume(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_ERR_NOENT;
 }
 
-int fp_agent_locate(struct fp_agent *agent, struct fp_agent_task *task,
-                    const char *path)
+int fp_agent_path(struct fp_agent *agent, struct fp_agent_task *task, char *dst,
+                  const void *field)
 {
     struct fp_vfs_mount *vm;
     const char *rest;
-    int err = fp_vfs_resolve(agent->cfg->vfs, path, &vm, &rest);
+    int err = take_path(task, dst, field);
 
+    if (err)
+        return err;
+    err = fp_vfs_resolve(agent->cfg->vfs, dst, &vm, &rest);
     if (err == FP_ERR_ISDIR)
         return FP_OK;
     if (err == FP_ERR_NOENT)
-        err = blame_volume(agent, task, path);
+        err = blame_volume(agent, task, dst);
     if (err == FP_ERR_INVAL)
         return fp_agent_because(task, err,
                                 "a path has no empty, \".\" or \"..\" "
@@ -75,23 +80,23 @@ int fp_agent_locate(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
-int fp_agent_locate_change(struct fp_agent *agent, struct fp_agent_task *task,
-                           const char *path)
+int fp_agent_path_change(struct fp_agent *agent, struct fp_agent_task *task,
+                         char *dst, const void *field)
 {
-    int err = fp_agent_locate(agent, task, path);
+    int err = fp_agent_path(agent, task, dst, field);
 
-    return err ? err : fp_agent_may_change(agent, task, path, true);
+    return err ? err : fp_agent_may_change(agent, task, dst, true);
 }
 
-int fp_agent_locate_new(struct fp_agent *agent, struct fp_agent_task *task,
-                        const char *path)
+int fp_agent_path_new(struct fp_agent *agent, struct fp_agent_task *task,
+                      char *dst, const void *field)
 {
-    int err = fp_agent_locate(agent, task, path);
+    int err = fp_agent_path(agent, task, dst, field);
 
     if (!err)
-        err = fp_agent_may_change(agent, task, path, false);
+        err = fp_agent_may_change(agent, task, dst, false);
     if (err != FP_ERR_NOENT || task->volume != NULL ||
-        strchr(path + 1, '/') != NULL)
+        strchr(dst + 1, '/') != NULL)
         return err;
     return fp_agent_because(task, FP_ERR_ROFS,
                             "the root holds only volumes and takes no writes");
@@ -114,22 +119,29 @@ int fp_agent_find_volume(struct fp_agent *agent, struct fp_agent_task *task,
     return fp_agent_because(task, FP_ERR_NOENT, "no volume has that path");
 }
 
-int fp_agent_find_storage(struct fp_agent *agent, struct fp_agent_task *task,
-                          const pb_byte_t *name, size_t size)
+struct fp_agent_storage *fp_agent_storage(const struct fp_agent *agent,
+                                          const void *name, size_t size)
 {
     for (uint32_t i = 0; i < agent->cfg->storage_count; i++) {
         struct fp_agent_storage *storage = &agent->cfg->storages[i];
 
         if (strlen(storage->name) == size &&
-            memcmp(storage->name, name, size) == 0) {
-            task->storage = storage;
-            return fp_agent_has_medium(storage)
-                       ? FP_OK
-                       : fp_agent_because(task, FP_ERR_NODEV,
-                                          "there is no medium in the storage");
-        }
+            memcmp(storage->name, name, size) == 0)
+            return storage;
     }
-    return fp_agent_because(task, FP_ERR_NOENT, "no storage has that name");
+    return NULL;
+}
+
+int fp_agent_find_storage(struct fp_agent *agent, struct fp_agent_task *task,
+                          const pb_byte_t *name, size_t size)
+{
+    task->storage = fp_agent_storage(agent, name, size);
+    if (task->storage == NULL)
+        return fp_agent_because(task, FP_ERR_NOENT, "no storage has that name");
+    if (!fp_agent_has_medium(task->storage))
+        return fp_agent_because(task, FP_ERR_NODEV,
+                                "there is no medium in the storage");
+    return FP_OK;
 }
 
 bool fp_agent_is_rdonly(const struct fp_agent_volume *volume)

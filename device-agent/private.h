@@ -86,6 +86,16 @@ const struct fp_agent_job *fp_agent_job_of(pb_size_t tag);
 bool fp_agent_storage_is_sane(const struct fp_agent_config *cfg,
                               const struct fp_agent_storage *storage);
 
+/* ---- tasks.c ---- */
+
+/* About a frame of bytes, or a slice of work that sends nothing: so the parts
+ * of a small answer go out together. False: nothing went on. */
+bool fp_agent_task_turn(struct fp_agent *agent, struct fp_agent_task *task);
+/* Closes what it has open; its place is free then. */
+void fp_agent_task_free(struct fp_agent *agent, struct fp_agent_task *task);
+/* The one at work behind `task`, NULL: the first. NULL: there is none. */
+struct fp_agent_task *fp_agent_task_next(struct fp_agent *agent,
+                                         struct fp_agent_task *task);
 /* May `storage` be programmed now? Not while it is frozen; and where flash
  * stalls the CPU only once no byte is on its way. */
 bool fp_agent_may_write(struct fp_agent *agent,
@@ -123,15 +133,20 @@ fp_Event *fp_agent_event(struct fp_agent *agent, uint32_t id,
 /* Sends it: FP_ERR_FBIG when it does not fit a frame, FP_ERR_NOMEM when there
  * is no room now. */
 int fp_agent_send(struct fp_agent *agent);
+/* Sends a part of an answer: FP_AGENT_MORE, or FP_AGENT_DONE if it is the
+ * last. */
+int fp_agent_send_part(struct fp_agent *agent, bool last);
 /* Sends Done and answers FP_AGENT_DONE. */
 int fp_agent_done(struct fp_agent *agent, const struct fp_agent_task *task);
 /* The same, once the firmware was told that `path` has changed. */
 int fp_agent_done_at(struct fp_agent *agent, const struct fp_agent_task *task,
                      const char *path);
 void fp_agent_tell_changed(const struct fp_agent *agent, const char *path);
-void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
-                           const char *detail, uint64_t needed, uint64_t free,
-                           uint64_t limit);
+/* The Failure to fill in: error and text are set, `detail` or, if NULL, the
+ * error's own. */
+fp_Failure *fp_agent_failure(struct fp_agent *agent, uint32_t id, int err,
+                             const char *detail);
+void fp_agent_send_failure(struct fp_agent *agent);
 #if FP_AGENT_STATS
 uint64_t fp_agent_now_us(const struct fp_agent *agent);
 #define FP_AGENT_COUNT(agent, what, n) ((void)((agent)->counts.what += (n)))
@@ -144,29 +159,26 @@ bool fp_agent_has_room(struct fp_agent *agent, size_t size);
 bool fp_agent_wire_is_free(struct fp_agent *agent);
 /* Copies text into a bytes field, cut to what fits. */
 #define FP_AGENT_TEXT(field, text) \
-    ((field).size = fp_agent_text((field).bytes, sizeof((field).bytes), (text)))
-pb_size_t fp_agent_text(pb_byte_t *dst, size_t capacity, const char *text);
+    fp_agent_text(&(field), sizeof((field).bytes), (text))
+void fp_agent_text(void *field, size_t capacity, const char *text);
 /* Appends to dst[0..size), always terminated. */
 void fp_agent_append(char *dst, size_t size, const char *text);
 
 /* ---- names.c: paths, volumes, storages ---- */
 
-/* A path out of a message: FP_ERR_INVAL, FP_ERR_NAMETOOLONG. */
-int fp_agent_path(struct fp_agent_task *task, char dst[FP_AGENT_PATH_MAX + 1],
-                  const pb_byte_t *bytes, size_t size);
-#define FP_AGENT_PATH(task, dst, field) \
-    fp_agent_path((task), (dst), (field).bytes, (field).size)
-/* Which volume and storage a path leads to, into the task. "/" leads to none,
- * which is FP_OK here. */
-int fp_agent_locate(struct fp_agent *agent, struct fp_agent_task *task,
-                    const char *path);
+/* The path in a bytes field as text, and the volume and storage that it leads
+ * to, into the task: FP_ERR_INVAL, FP_ERR_NAMETOOLONG. "/" leads to none, which
+ * is FP_OK here. dst, of FP_AGENT_PATH_MAX + 1 bytes, may be where the field
+ * lies. */
+int fp_agent_path(struct fp_agent *agent, struct fp_agent_task *task, char *dst,
+                  const void *field);
 /* The same for what shall be changed, with all that is in it: FP_ERR_ACCES. */
-int fp_agent_locate_change(struct fp_agent *agent, struct fp_agent_task *task,
-                           const char *path);
+int fp_agent_path_change(struct fp_agent *agent, struct fp_agent_task *task,
+                         char *dst, const void *field);
 /* The same for a path that shall be made or written: "/" takes no entries,
  * FP_ERR_ROFS. */
-int fp_agent_locate_new(struct fp_agent *agent, struct fp_agent_task *task,
-                        const char *path);
+int fp_agent_path_new(struct fp_agent *agent, struct fp_agent_task *task,
+                      char *dst, const void *field);
 /* Are the files at `path` there for good, as regions of flash are? Asked to
  * say so. */
 bool fp_agent_is_fixed(const struct fp_agent *agent, const char *path);
@@ -183,6 +195,9 @@ static inline int fp_agent_unable(const struct fp_agent *agent,
 }
 int fp_agent_find_volume(struct fp_agent *agent, struct fp_agent_task *task,
                          const pb_byte_t *name, size_t size);
+/* By its name; NULL: there is none. */
+struct fp_agent_storage *fp_agent_storage(const struct fp_agent *agent,
+                                          const void *name, size_t size);
 int fp_agent_find_storage(struct fp_agent *agent, struct fp_agent_task *task,
                           const pb_byte_t *name, size_t size);
 bool fp_agent_is_rdonly(const struct fp_agent_volume *volume);
@@ -222,12 +237,15 @@ bool fp_agent_storage_is_protected(const struct fp_agent *agent,
 
 /* ---- mount.c ---- */
 
-/* fs and options as a request gives them, for now and, if it mounts, later;
- * "" where it does not, both NULL: as last. */
+/* FP_ERR_EXIST: it is. What a host told of it holds still. */
 int fp_agent_volume_mount(struct fp_agent *agent,
-                          struct fp_agent_volume *volume, const char *fs,
-                          const char *options);
-/* Formats, then mounts what was made. As fp_agent_volume_mount(). */
+                          struct fp_agent_volume *volume);
+/* The same with fs and options as a request gives them, for now and, if it
+ * mounts, later; "" where it does not. */
+int fp_agent_volume_mount_as(struct fp_agent *agent,
+                             struct fp_agent_volume *volume, const char *fs,
+                             const char *options);
+/* Formats, then mounts what was made. As fp_agent_volume_mount_as(). */
 int fp_agent_volume_format(struct fp_agent *agent,
                            struct fp_agent_volume *volume, const char *fs,
                            const char *options);
@@ -355,10 +373,12 @@ int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
 void fp_agent_bulk_begin(struct fp_agent *agent, uint32_t features);
 /* Sum of the features that this device has the memory for. */
 uint32_t fp_agent_bulk_features(const struct fp_agent *agent);
-/* Takes the record in front; false while it is not wholly taken. *wrote: it was
- * work, flash may have been programmed: enough for a poll. */
+/* Takes the record in front; false while it is not wholly taken. Sets
+ * agent->wrote where it was work: flash may have been programmed. */
 bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
-                        size_t size, bool *wrote);
+                        size_t size);
+/* Is buf[0..size), 1 at least, all `value`? */
+bool fp_agent_is_uniform(const uint8_t *buf, uint32_t size, uint8_t value);
 bool fp_agent_stream_in_use(struct fp_agent *agent, uint32_t stream);
 /* A stream number out of a message: 1..255 and free. */
 int fp_agent_stream(struct fp_agent *agent, struct fp_agent_task *task,

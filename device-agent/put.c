@@ -253,9 +253,7 @@ static int put_open_start(struct fp_agent *agent, struct fp_agent_task *task,
         upload->stream = 0; /* perhaps the same number again */
     err = fp_agent_stream(agent, task, request->stream);
     if (!err)
-        err = FP_AGENT_PATH(task, put->path, request->path);
-    if (!err)
-        err = fp_agent_locate_new(agent, task, put->path);
+        err = fp_agent_path_new(agent, task, put->path, &request->path);
     memcpy(put->id, request->upload_id.bytes, request->upload_id.size);
     put->has_mtime = request->has_mtime;
     put->mtime_ns = request->mtime_ns;

@@ -7,16 +7,13 @@
 
 /* What Read and Digest share: the file open at `off`, st and left set. `len` 0
  * is to the end; a range that reaches over the end is cut. The path is needed
- * only here: it becomes text where it lies in the message, from `path` on. */
+ * only here: it becomes text where its field lies in the message. */
 static int open_range(struct fp_agent *agent, struct fp_agent_task *task,
-                      char *path, const pb_byte_t *path_bytes, size_t path_size,
-                      uint64_t off, uint64_t len)
+                      char *path, uint64_t off, uint64_t len)
 {
     struct fp_agent_read *read = &task->u.read;
-    int err = fp_agent_path(task, path, path_bytes, path_size);
+    int err = fp_agent_path(agent, task, path, path);
 
-    if (!err)
-        err = fp_agent_locate(agent, task, path);
     if (!err)
         err = fp_vfs_stat(agent->cfg->vfs, path, &read->st);
     if (!err && read->st.type == FP_TYPE_DIR)
@@ -56,8 +53,7 @@ static int read_start(struct fp_agent *agent, struct fp_agent_task *task,
 
     if (!err)
         err = open_range(agent, task, (char *)&agent->message.body.read.path,
-                         request->path.bytes, request->path.size, request->off,
-                         request->len);
+                         request->off, request->len);
     if (err)
         return err;
     if (request->has_if_gen && request->if_gen != fp_agent_gen(task->storage))
@@ -144,8 +140,7 @@ static int digest_start(struct fp_agent *agent, struct fp_agent_task *task,
 {
     const fp_DigestRequest *request = &in->body.digest;
     int err = open_range(agent, task, (char *)&agent->message.body.digest.path,
-                         request->path.bytes, request->path.size, request->off,
-                         request->len);
+                         request->off, request->len);
 
     fp_sha256_init(&task->u.read.sha);
     task->computing = err == FP_OK;

@@ -80,6 +80,13 @@ int fp_agent_send(struct fp_agent *agent)
     return FP_OK;
 }
 
+int fp_agent_send_part(struct fp_agent *agent, bool last)
+{
+    int err = fp_agent_send(agent);
+
+    return err || last ? err : FP_AGENT_MORE;
+}
+
 int fp_agent_done(struct fp_agent *agent, const struct fp_agent_task *task)
 {
     fp_Envelope *out = fp_agent_out(agent, task->id, fp_Envelope_done_tag);
@@ -101,9 +108,8 @@ int fp_agent_done_at(struct fp_agent *agent, const struct fp_agent_task *task,
     return fp_agent_done(agent, task);
 }
 
-void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
-                           const char *detail, uint64_t needed, uint64_t free,
-                           uint64_t limit)
+fp_Failure *fp_agent_failure(struct fp_agent *agent, uint32_t id, int err,
+                             const char *detail)
 {
     fp_Envelope *out = fp_agent_out(agent, id, fp_Envelope_failure_tag);
     fp_Failure *failure = &out->body.failure;
@@ -112,13 +118,15 @@ void fp_agent_send_failure(struct fp_agent *agent, uint32_t id, int err,
     if (FP_AGENT_TEXTS)
         FP_AGENT_TEXT(failure->detail,
                       detail != NULL ? detail : fp_strerror(err));
-    failure->needed = needed;
-    failure->free = free;
-    failure->limit = limit;
-    if (fp_agent_send(agent) == FP_OK)
+    return failure;
+}
+
+void fp_agent_send_failure(struct fp_agent *agent)
+{
+    if (fp_agent_send(agent) == FP_OK || !FP_AGENT_TEXTS)
         return;
     /* A peer that negotiated tiny frames gets at least the number. */
-    failure->detail.size = 0;
+    agent->message.body.failure.detail.size = 0;
     (void)fp_agent_send(agent);
 }
 
@@ -134,16 +142,17 @@ fp_Event *fp_agent_event(struct fp_agent *agent, uint32_t id, fp_EventKind kind)
 }
 
 /* Cut before a UTF-8 sequence, never within one. */
-pb_size_t fp_agent_text(pb_byte_t *dst, size_t capacity, const char *text)
+void fp_agent_text(void *field, size_t capacity, const char *text)
 {
+    pb_bytes_array_t *to = field;
     size_t size = strlen(text);
 
     if (size > capacity)
         for (size = capacity; size > 0; size--)
             if (((uint8_t)text[size] & 0xc0) != 0x80)
                 break;
-    memcpy(dst, text, size);
-    return (pb_size_t)size;
+    memcpy(to->bytes, text, size);
+    to->size = (pb_size_t)size;
 }
 
 void fp_agent_append(char *dst, size_t size, const char *text)

@@ -200,11 +200,6 @@ static int differs(struct fp_agent *agent, struct fp_bdev *dev, fp_addr off,
     return FP_OK;
 }
 
-static bool is_erased(const uint8_t *buf, uint32_t size)
-{
-    return buf[0] == 0xff && memcmp(buf, buf + 1, size - 1) == 0;
-}
-
 static int program(struct fp_agent *agent, struct fp_bdev *dev, fp_addr off)
 {
     const uint8_t *buf = agent->cfg->block_buf;
@@ -216,12 +211,12 @@ static int program(struct fp_agent *agent, struct fp_bdev *dev, fp_addr off)
         uint32_t n = unit;
         int err;
 
-        if (skips && is_erased(buf + at, unit)) {
+        if (skips && fp_agent_is_uniform(buf + at, unit, 0xff)) {
             at += unit;
             continue;
         }
         while (at + n < dev->block_size && n < 4096 &&
-               !(skips && is_erased(buf + at + n, unit)))
+               !(skips && fp_agent_is_uniform(buf + at + n, unit, 0xff)))
             n += unit;
         err = fp_bdev_prog(dev, off + at, buf + at, n);
         if (err)

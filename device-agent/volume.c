@@ -21,7 +21,7 @@ static int volumes_start(struct fp_agent *agent, struct fp_agent_task *task,
 static void tell_mounted(struct fp_agent_volume *volume, fp_VolumeReply *reply)
 {
     const struct fp_fs_ops *ops = volume->vm.mnt.ops;
-    struct fp_statfs st = { 0 };
+    struct fp_statfs st;
     int err = fp_fs_statfs(&volume->vm.mnt, &st);
 
     FP_AGENT_TEXT(reply->fs, ops->name);
@@ -53,19 +53,26 @@ static const char *region_of(const struct fp_agent_volume *volume)
     return part != NULL ? part->region.name : volume->region;
 }
 
+static void tell_reason(const struct fp_agent_volume *volume,
+                        fp_VolumeReply *reply)
+{
+    char reason[97];
+
+    fp_agent_volume_reason(volume, reason, sizeof reason);
+    FP_AGENT_TEXT(reply->reason, reason);
+}
+
 static void tell_volume(struct fp_agent_volume *volume, fp_VolumeReply *reply)
 {
-    char reason[FP_AGENT_TEXTS ? 97 : 1];
-
     reply->present = true;
     reply->mounted = volume->mounted;
     FP_AGENT_TEXT(reply->path, volume->path);
     FP_AGENT_TEXT(reply->storage, volume->storage);
-    if (region_of(volume) != NULL)
+    if (FP_AGENT_REGIONS && region_of(volume) != NULL)
         FP_AGENT_TEXT(reply->region, region_of(volume));
     reply->fs_gen = fp_agent_gen(volume->on);
-    fp_agent_volume_reason(volume, reason, sizeof reason);
-    FP_AGENT_TEXT(reply->reason, reason);
+    if (FP_AGENT_TEXTS)
+        tell_reason(volume, reply);
     if (volume->mounted)
         tell_mounted(volume, reply);
 }
@@ -85,16 +92,12 @@ static int volumes_step(struct fp_agent *agent, struct fp_agent_task *task)
         fp_agent_out(agent, task->id, fp_Envelope_volume_reply_tag);
     fp_VolumeReply *reply = &out->body.volume_reply;
     uint32_t index = next_volume(agent, task->u.index);
-    int err;
 
     if (index < agent->cfg->volume_count)
         tell_volume(&agent->cfg->volumes[index], reply);
     task->u.index = next_volume(agent, index + 1);
     reply->last = task->u.index >= agent->cfg->volume_count;
-    err = fp_agent_send(agent);
-    if (err)
-        return err;
-    return reply->last ? FP_AGENT_DONE : FP_AGENT_MORE;
+    return fp_agent_send_part(agent, reply->last);
 }
 
 const struct fp_agent_job fp_agent_job_volumes = {
@@ -163,7 +166,8 @@ static int mount_step(struct fp_agent *agent, struct fp_agent_task *task)
                                 "it is mounted: unmount it first");
     if (task->storage != NULL && task->storage->restoring)
         return FP_ERR_BUSY;
-    err = fp_agent_volume_mount(agent, task->volume, args->fs, args->options);
+    err =
+        fp_agent_volume_mount_as(agent, task->volume, args->fs, args->options);
     return err ? err : fp_agent_done(agent, task);
 }
 

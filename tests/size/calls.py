@@ -33,7 +33,7 @@ CALLS = {
     'core/fs/spiffs/mount:fp_spf_blocks': ['core/fs/spiffs/mount:count_block'],
     'core/fs/bonsai/blocks:fp_bon_blocks': [],
     'core/fs/littlefs/blocks:fp_lfs_visit': GIVEN,
-    'device-agent/agent:close_task': ['fp_agent_job_*[]'],
+    'device-agent/tasks:*': ['fp_agent_job_*[]'],
     'device-agent/agent:fp_agent_poll': ['fp_agent_job_*[]', 'config[]'],
     'device-agent/bulk:fp_agent_bulk_send': ['source.*[]', 'device-agent/chunk:image_read'],
     # callbacks of the firmware, most of which may be NULL
@@ -42,7 +42,8 @@ CALLS = {
     'device-agent/info:*': ['config[]'],
     'device-agent/media:*': ['config[]', 'storages[]'],
     'device-agent/mount:device_of': ['volumes[]'],
-    'device-agent/mount:as_told': ['device-agent/mount:mount_it', 'device-agent/mount:make'],
+    'device-agent/mount:as_told': ['device-agent/mount:fp_agent_volume_mount', 'device-agent/mount:make'],
+    'device-agent/mount:by_maker': ['core/fs/fs:fp_fs_format', 'core/fs/fs:fp_fs_is_blank'],
     'device-agent/rate:*': ['config[]'],
     'device-agent/reply:*': ['config[]'],
     'device-agent/restore:*': ['config[]'],
