@@ -72,8 +72,8 @@ static bool is_id(const char *id)
 {
     if (!is_short(id, 64))
         return false;
-    /* It stands in paths, where these two mean something else. */
-    if (strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
+    /* It stands in paths, where "." and ".." mean something else. */
+    if (id[0] == '.' && (id[1] == '\0' || (id[1] == '.' && id[2] == '\0')))
         return false;
     while (is_id_char(*id))
         id++;
@@ -355,7 +355,9 @@ static void start_task(struct fp_agent *agent)
      * the round soon. Changes are made in the order in which they came. */
     if (!task->job->writes)
         agent->next_task = task;
-    err = task->job->start(agent, task, &agent->message);
+    err = FP_OK;
+    if (task->job->start != NULL)
+        err = task->job->start(agent, task, &agent->message);
     if (err)
         fp_agent_task_fail(agent, task, err, NULL);
 }

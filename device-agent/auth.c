@@ -72,8 +72,8 @@ void fp_agent_tell_proof(struct fp_agent *agent, fp_HelloReply *hello)
     prove(agent, device_label, hello->proof.bytes);
 }
 
-static int auth_start(struct fp_agent *agent, struct fp_agent_task *task,
-                      const fp_Envelope *in)
+int fp_agent_auth_start(struct fp_agent *agent, struct fp_agent_task *task,
+                        const fp_Envelope *in)
 {
     uint8_t mac[FP_HMAC_SIZE];
 
@@ -93,14 +93,9 @@ static int auth_start(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
-static int auth_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_auth_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     return fp_agent_done(agent, task);
 }
-
-const struct fp_agent_job fp_agent_job_auth = {
-    .start = auth_start,
-    .step = auth_step,
-};
 
 #endif

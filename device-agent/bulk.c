@@ -250,7 +250,7 @@ static bool is_opening(struct fp_agent *agent, uint8_t stream)
         struct fp_agent_task *task = &agent->tasks[i];
 
         if (task->id != 0 && task->stream == stream &&
-            task->job == &fp_agent_job_put_open) {
+            fp_agent_is_job(task, fp_Envelope_put_open_tag)) {
             task->u.put.bytes_wait = true;
             return true;
         }

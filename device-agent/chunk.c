@@ -51,8 +51,9 @@ static void begin_chunk(struct fp_agent_chunks *c)
     fp_sha256_init(&c->sha);
 }
 
-static int chunk_digest_start(struct fp_agent *agent,
-                              struct fp_agent_task *task, const fp_Envelope *in)
+int fp_agent_chunk_digest_start(struct fp_agent *agent,
+                                struct fp_agent_task *task,
+                                const fp_Envelope *in)
 {
     const fp_ChunkDigestRequest *request = &in->body.chunk_digest;
     struct fp_agent_chunks *c = &task->u.chunks;
@@ -226,7 +227,8 @@ static int send_digests(struct fp_agent *agent, struct fp_agent_task *task)
     return reply->last ? FP_AGENT_DONE : FP_AGENT_MORE;
 }
 
-static int chunk_digest_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_chunk_digest_step(struct fp_agent *agent,
+                               struct fp_agent_task *task)
 {
     struct fp_agent_chunks *c = &task->u.chunks;
     int err;
@@ -246,15 +248,11 @@ static int chunk_digest_step(struct fp_agent *agent, struct fp_agent_task *task)
     return FP_AGENT_MORE;
 }
 
-const struct fp_agent_job fp_agent_job_chunk_digest = {
-    .start = chunk_digest_start,
-    .step = chunk_digest_step,
-};
-
 /* ---- ChunkChanged ---- */
 
-static int changed_start(struct fp_agent *agent, struct fp_agent_task *task,
-                         const fp_Envelope *in)
+int fp_agent_chunk_changed_start(struct fp_agent *agent,
+                                 struct fp_agent_task *task,
+                                 const fp_Envelope *in)
 {
     const fp_ChunkChangedRequest *request = &in->body.chunk_changed;
     struct fp_agent_changed *changed = &task->u.changed;
@@ -272,7 +270,8 @@ static int changed_start(struct fp_agent *agent, struct fp_agent_task *task,
     return changed->too_old ? FP_OK : err;
 }
 
-static int changed_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_chunk_changed_step(struct fp_agent *agent,
+                                struct fp_agent_task *task)
 {
     struct fp_agent_changed *changed = &task->u.changed;
     fp_Envelope *out =
@@ -301,15 +300,10 @@ static int changed_step(struct fp_agent *agent, struct fp_agent_task *task)
     return more ? FP_AGENT_MORE : FP_AGENT_DONE;
 }
 
-const struct fp_agent_job fp_agent_job_chunk_changed = {
-    .start = changed_start,
-    .step = changed_step,
-};
-
 /* ---- ChunkRead ---- */
 
-static int chunk_read_start(struct fp_agent *agent, struct fp_agent_task *task,
-                            const fp_Envelope *in)
+int fp_agent_chunk_read_start(struct fp_agent *agent,
+                              struct fp_agent_task *task, const fp_Envelope *in)
 {
     const fp_ChunkReadRequest *request = &in->body.chunk_read;
     struct fp_agent_chunks *c = &task->u.chunks;
@@ -376,7 +370,7 @@ static int image_read(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
-static int chunk_read_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_chunk_read_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     const struct fp_agent_source source = { image_read,
                                             task->storage->dev->read_size };
@@ -406,15 +400,10 @@ static int chunk_read_step(struct fp_agent *agent, struct fp_agent_task *task)
     return fp_agent_send(agent);
 }
 
-const struct fp_agent_job fp_agent_job_chunk_read = {
-    .start = chunk_read_start,
-    .step = chunk_read_step,
-};
-
 /* ---- Freeze, Thaw ---- */
 
-static int freeze_start(struct fp_agent *agent, struct fp_agent_task *task,
-                        const fp_Envelope *in)
+int fp_agent_freeze_start(struct fp_agent *agent, struct fp_agent_task *task,
+                          const fp_Envelope *in)
 {
     const fp_FreezeRequest *request = &in->body.freeze;
 
@@ -425,7 +414,7 @@ static int freeze_start(struct fp_agent *agent, struct fp_agent_task *task,
 }
 
 /* Waits while the application has its turn. */
-static int freeze_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_freeze_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     int err = FP_ERR_NOTSUP;
 
@@ -438,13 +427,8 @@ static int freeze_step(struct fp_agent *agent, struct fp_agent_task *task)
     return fp_agent_done(agent, task);
 }
 
-const struct fp_agent_job fp_agent_job_freeze = {
-    .start = freeze_start,
-    .step = freeze_step,
-};
-
-static int thaw_start(struct fp_agent *agent, struct fp_agent_task *task,
-                      const fp_Envelope *in)
+int fp_agent_thaw_start(struct fp_agent *agent, struct fp_agent_task *task,
+                        const fp_Envelope *in)
 {
     const fp_ThawRequest *request = &in->body.thaw;
     int err = fp_agent_find_storage(agent, task, request->storage.bytes,
@@ -455,12 +439,7 @@ static int thaw_start(struct fp_agent *agent, struct fp_agent_task *task,
     return err;
 }
 
-static int thaw_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_thaw_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     return fp_agent_done(agent, task);
 }
-
-const struct fp_agent_job fp_agent_job_thaw = {
-    .start = thaw_start,
-    .step = thaw_step,
-};

@@ -57,8 +57,8 @@ static void begin(struct fp_agent_commit *commit)
     upload->committing = true;
 }
 
-static int commit_start(struct fp_agent *agent, struct fp_agent_task *task,
-                        const fp_Envelope *in)
+int fp_agent_put_commit_start(struct fp_agent *agent,
+                              struct fp_agent_task *task, const fp_Envelope *in)
 {
     const fp_PutCommitRequest *request = &in->body.put_commit;
     struct fp_agent_upload *upload = fp_agent_upload_find(
@@ -90,7 +90,7 @@ static int commit_start(struct fp_agent *agent, struct fp_agent_task *task,
 /* However it ended, the upload is over: what was staged is gone or has its
  * name. Unless the link was lost: then the host comes back for it, or sends it
  * again if it was a whole one. */
-static void commit_end(struct fp_agent *agent, struct fp_agent_task *task)
+void fp_agent_put_commit_end(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_commit *commit = &task->u.commit;
 
@@ -267,7 +267,7 @@ static int commit_land(struct fp_agent *agent, struct fp_agent_task *task)
     return fp_agent_send_committed(agent, task, commit->replaced, false);
 }
 
-static int commit_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_put_commit_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     switch ((enum phase)task->u.commit.phase) {
     case PHASE_SYNC:
@@ -284,13 +284,6 @@ static int commit_step(struct fp_agent *agent, struct fp_agent_task *task)
     }
     return commit_land(agent, task);
 }
-
-const struct fp_agent_job fp_agent_job_put_commit = {
-    .start = commit_start,
-    .step = commit_step,
-    .end = commit_end,
-    .writes = true,
-};
 
 int fp_agent_send_committed(struct fp_agent *agent, struct fp_agent_task *task,
                             bool replaced, bool unchanged)
@@ -316,13 +309,13 @@ static int bytes_step(struct fp_agent *agent, struct fp_agent_task *task)
     if (!upload->err && upload->off != upload->size)
         return FP_AGENT_WAIT;
     begin(&task->u.commit);
-    task->job = &fp_agent_job_put_commit;
+    task->job = fp_agent_job_of(fp_Envelope_put_commit_tag);
     return FP_AGENT_MORE;
 }
 
 const struct fp_agent_job fp_agent_job_put_bytes = {
     .step = bytes_step,
-    .end = commit_end,
+    .end = fp_agent_put_commit_end,
 };
 
 /* Has the file this content? */

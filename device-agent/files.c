@@ -10,47 +10,46 @@
 
 /* ---- Stat ---- */
 
-static int stat_start(struct fp_agent *agent, struct fp_agent_task *task,
-                      const fp_Envelope *in)
+int fp_agent_stat_start(struct fp_agent *agent, struct fp_agent_task *task,
+                        const fp_Envelope *in)
 {
     return fp_agent_path(agent, task, task->u.names.from, &in->body.stat.path);
 }
 
-static int stat_step(struct fp_agent *agent, struct fp_agent_task *task)
+void fp_agent_tell_stat(const struct fp_stat *st, fp_Entry *entry)
+{
+    entry->type = (fp_FileType)st->type;
+    entry->size = st->size;
+    entry->has_mtime = st->has_mtime;
+    entry->mtime_ns = st->mtime_ns;
+}
+
+int fp_agent_stat_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_stat st;
-    fp_Envelope *out;
-    fp_Entry *entry;
+    fp_StatReply *reply;
     int err = fp_vfs_stat(agent->cfg->vfs, task->u.names.from, &st);
 
     if (err)
         return err;
-    out = fp_agent_out(agent, task->id, fp_Envelope_stat_reply_tag);
-    entry = &out->body.stat_reply.entry;
-    out->body.stat_reply.has_entry = true;
-    entry->type = (fp_FileType)st.type;
-    entry->size = st.size;
-    entry->has_mtime = st.has_mtime;
-    entry->mtime_ns = st.mtime_ns;
-    out->body.stat_reply.fs_gen = fp_agent_gen(task->storage);
+    reply = &fp_agent_out(agent, task->id, fp_Envelope_stat_reply_tag)
+                 ->body.stat_reply;
+    reply->has_entry = true;
+    fp_agent_tell_stat(&st, &reply->entry);
+    reply->fs_gen = fp_agent_gen(task->storage);
     return fp_agent_send(agent);
 }
 
-const struct fp_agent_job fp_agent_job_stat = {
-    .start = stat_start,
-    .step = stat_step,
-};
-
 /* ---- Mkdir ---- */
 
-static int mkdir_start(struct fp_agent *agent, struct fp_agent_task *task,
-                       const fp_Envelope *in)
+int fp_agent_mkdir_start(struct fp_agent *agent, struct fp_agent_task *task,
+                         const fp_Envelope *in)
 {
     return fp_agent_path_new(agent, task, task->u.names.from,
                              &in->body.mkdir.path);
 }
 
-static int mkdir_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_mkdir_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     int err = fp_vfs_mkdir(agent->cfg->vfs, task->u.names.from);
 
@@ -60,16 +59,10 @@ static int mkdir_step(struct fp_agent *agent, struct fp_agent_task *task)
     return err ? err : fp_agent_done_at(agent, task, task->u.names.from);
 }
 
-const struct fp_agent_job fp_agent_job_mkdir = {
-    .start = mkdir_start,
-    .step = mkdir_step,
-    .writes = true,
-};
-
 /* ---- Remove ---- */
 
-static int remove_start(struct fp_agent *agent, struct fp_agent_task *task,
-                        const fp_Envelope *in)
+int fp_agent_remove_start(struct fp_agent *agent, struct fp_agent_task *task,
+                          const fp_Envelope *in)
 {
     const fp_RemoveRequest *request = &in->body.remove;
     struct fp_agent_remove *remove = &task->u.remove;
@@ -88,7 +81,7 @@ static int remove_start(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
-static void remove_end(struct fp_agent *agent, struct fp_agent_task *task)
+void fp_agent_remove_end(struct fp_agent *agent, struct fp_agent_task *task)
 {
     (void)agent;
     if (task->u.remove.file.mnt != NULL)
@@ -115,7 +108,7 @@ static int remove_hash(struct fp_agent *agent, struct fp_agent_task *task)
     return FP_AGENT_MORE;
 }
 
-static int remove_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_remove_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     int err;
 
@@ -127,17 +120,10 @@ static int remove_step(struct fp_agent *agent, struct fp_agent_task *task)
     return err ? err : fp_agent_done_at(agent, task, task->u.remove.path);
 }
 
-const struct fp_agent_job fp_agent_job_remove = {
-    .start = remove_start,
-    .step = remove_step,
-    .end = remove_end,
-    .writes = true,
-};
-
 /* ---- Rename ---- */
 
-static int rename_start(struct fp_agent *agent, struct fp_agent_task *task,
-                        const fp_Envelope *in)
+int fp_agent_rename_start(struct fp_agent *agent, struct fp_agent_task *task,
+                          const fp_Envelope *in)
 {
     const fp_RenameRequest *rename = &in->body.rename;
     struct fp_agent_names *names = &task->u.names;
@@ -151,7 +137,7 @@ static int rename_start(struct fp_agent *agent, struct fp_agent_task *task,
     return err;
 }
 
-static int rename_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_rename_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     const struct fp_agent_names *names = &task->u.names;
     int err = fp_vfs_rename(agent->cfg->vfs, names->from, names->to,
@@ -166,16 +152,10 @@ static int rename_step(struct fp_agent *agent, struct fp_agent_task *task)
     return fp_agent_done_at(agent, task, names->to);
 }
 
-const struct fp_agent_job fp_agent_job_rename = {
-    .start = rename_start,
-    .step = rename_step,
-    .writes = true,
-};
-
 /* ---- Truncate ---- */
 
-static int truncate_start(struct fp_agent *agent, struct fp_agent_task *task,
-                          const fp_Envelope *in)
+int fp_agent_truncate_start(struct fp_agent *agent, struct fp_agent_task *task,
+                            const fp_Envelope *in)
 {
     struct fp_agent_names *names = &task->u.names;
 
@@ -184,7 +164,7 @@ static int truncate_start(struct fp_agent *agent, struct fp_agent_task *task,
                                 &in->body.truncate.path);
 }
 
-static int truncate_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_truncate_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_file file = { 0 };
     int err = fp_vfs_open(agent->cfg->vfs, &file, task->u.names.from,
@@ -199,12 +179,6 @@ static int truncate_step(struct fp_agent *agent, struct fp_agent_task *task)
         err = close_err;
     return err ? err : fp_agent_done_at(agent, task, task->u.names.from);
 }
-
-const struct fp_agent_job fp_agent_job_truncate = {
-    .start = truncate_start,
-    .step = truncate_step,
-    .writes = true,
-};
 
 /* ---- attributes ---- */
 
@@ -228,14 +202,14 @@ static int attr_of(struct fp_agent *agent, struct fp_agent_task *task,
     return fp_agent_path(agent, task, task->u.attr.path, path);
 }
 
-static int attr_get_start(struct fp_agent *agent, struct fp_agent_task *task,
-                          const fp_Envelope *in)
+int fp_agent_attr_get_start(struct fp_agent *agent, struct fp_agent_task *task,
+                            const fp_Envelope *in)
 {
     return attr_of(agent, task, &in->body.attr_get.path,
                    in->body.attr_get.type);
 }
 
-static int attr_get_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_attr_get_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_attr *attr = &task->u.attr;
     struct fp_vfs_mount *vm;
@@ -259,13 +233,8 @@ static int attr_get_step(struct fp_agent *agent, struct fp_agent_task *task)
     return fp_agent_send(agent);
 }
 
-const struct fp_agent_job fp_agent_job_attr_get = {
-    .start = attr_get_start,
-    .step = attr_get_step,
-};
-
-static int attr_set_start(struct fp_agent *agent, struct fp_agent_task *task,
-                          const fp_Envelope *in)
+int fp_agent_attr_set_start(struct fp_agent *agent, struct fp_agent_task *task,
+                            const fp_Envelope *in)
 {
     const fp_AttrSetRequest *request = &in->body.attr_set;
     struct fp_agent_attr *attr = &task->u.attr;
@@ -277,7 +246,7 @@ static int attr_set_start(struct fp_agent *agent, struct fp_agent_task *task,
     return err ? err : fp_agent_may_change(agent, task, attr->path, false);
 }
 
-static int attr_set_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_attr_set_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     const struct fp_agent_attr *attr = &task->u.attr;
     struct fp_vfs_mount *vm;
@@ -290,11 +259,5 @@ static int attr_set_step(struct fp_agent *agent, struct fp_agent_task *task)
                             attr->remove ? 0 : attr->size);
     return err ? err : fp_agent_done_at(agent, task, attr->path);
 }
-
-const struct fp_agent_job fp_agent_job_attr_set = {
-    .start = attr_set_start,
-    .step = attr_set_step,
-    .writes = true,
-};
 
 #endif

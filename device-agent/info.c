@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * What a device says of itself: Hello, Ping, Stats, Storages; a Nonce; Reboot.
+ * What a device says of itself: Hello, Stats, Storages; a Nonce; Reboot.
  */
 #include "device-agent/private.h"
 
@@ -36,8 +36,8 @@ void fp_agent_take_zone(struct fp_agent *agent)
             agent->cfg->volumes[i].vm.mnt.cfg.zone_min = zone_min;
 }
 
-static int hello_start(struct fp_agent *agent, struct fp_agent_task *task,
-                       const fp_Envelope *in)
+int fp_agent_hello_start(struct fp_agent *agent, struct fp_agent_task *task,
+                         const fp_Envelope *in)
 {
     const fp_HelloRequest *hello = &in->body.hello;
     int err;
@@ -93,7 +93,7 @@ static void tell_filesystems(const struct fp_agent *agent, fp_HelloReply *hello)
     hello->filesystems.size = (pb_size_t)at;
 }
 
-static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_hello_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     const struct fp_agent_config *cfg = agent->cfg;
     fp_Envelope *out =
@@ -129,32 +129,6 @@ static int hello_step(struct fp_agent *agent, struct fp_agent_task *task)
     return fp_agent_send(agent);
 }
 
-const struct fp_agent_job fp_agent_job_hello = {
-    .start = hello_start,
-    .step = hello_step,
-};
-
-/* ---- Ping ---- */
-
-static int nothing_start(struct fp_agent *agent, struct fp_agent_task *task,
-                         const fp_Envelope *in)
-{
-    (void)agent;
-    (void)task;
-    (void)in;
-    return FP_OK;
-}
-
-static int ping_step(struct fp_agent *agent, struct fp_agent_task *task)
-{
-    return fp_agent_done(agent, task);
-}
-
-const struct fp_agent_job fp_agent_job_ping = {
-    .start = nothing_start,
-    .step = ping_step,
-};
-
 /* ---- Nonce: what a destructive request must name, so that one that was meant
  * for another session, or another device, does nothing here ---- */
 
@@ -173,7 +147,7 @@ static void make_nonce(struct fp_agent *agent)
     memcpy(agent->nonce, digest, sizeof agent->nonce);
 }
 
-static int nonce_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_nonce_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     fp_Envelope *out;
 
@@ -193,15 +167,10 @@ bool fp_agent_nonce_is(const struct fp_agent *agent, const pb_byte_t *nonce,
            memcmp(agent->nonce, nonce, size) == 0;
 }
 
-const struct fp_agent_job fp_agent_job_nonce = {
-    .start = nothing_start,
-    .step = nonce_step,
-};
-
 /* ---- Reboot ---- */
 
-static int reboot_start(struct fp_agent *agent, struct fp_agent_task *task,
-                        const fp_Envelope *in)
+int fp_agent_reboot_start(struct fp_agent *agent, struct fp_agent_task *task,
+                          const fp_Envelope *in)
 {
     (void)in;
     if (agent->cfg->reboot == NULL)
@@ -210,17 +179,12 @@ static int reboot_start(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
-static int reboot_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_reboot_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     agent->reboot_due = true;
     agent->reboot_ms = agent->now_ms;
     return fp_agent_done(agent, task);
 }
-
-const struct fp_agent_job fp_agent_job_reboot = {
-    .start = reboot_start,
-    .step = reboot_step,
-};
 
 /* ---- Stats: a flat list of counters, numbered; the cursor is a number ---- */
 
@@ -316,15 +280,15 @@ static bool counter(struct fp_agent *agent, uint32_t index, char *name,
     return true;
 }
 
-static int stats_start(struct fp_agent *agent, struct fp_agent_task *task,
-                       const fp_Envelope *in)
+int fp_agent_stats_start(struct fp_agent *agent, struct fp_agent_task *task,
+                         const fp_Envelope *in)
 {
     (void)agent;
     task->u.index = in->body.stats.cursor;
     return FP_OK;
 }
 
-static int stats_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_stats_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     fp_Envelope *out =
         fp_agent_out(agent, task->id, fp_Envelope_stats_reply_tag);
@@ -345,11 +309,6 @@ static int stats_step(struct fp_agent *agent, struct fp_agent_task *task)
     reply->last = !counter(agent, index, name, sizeof name, &value);
     return fp_agent_send(agent);
 }
-
-const struct fp_agent_job fp_agent_job_stats = {
-    .start = stats_start,
-    .step = stats_step,
-};
 
 #endif
 
@@ -401,7 +360,7 @@ static void tell_storage(const struct fp_agent_storage *storage,
 #endif
 }
 
-static int storages_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_storages_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     fp_Envelope *out =
         fp_agent_out(agent, task->id, fp_Envelope_storage_reply_tag);
@@ -412,8 +371,3 @@ static int storages_step(struct fp_agent *agent, struct fp_agent_task *task)
     reply->last = ++task->u.index >= agent->cfg->storage_count;
     return fp_agent_send_part(agent, reply->last);
 }
-
-const struct fp_agent_job fp_agent_job_storages = {
-    .start = nothing_start,
-    .step = storages_step,
-};

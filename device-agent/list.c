@@ -11,8 +11,8 @@
 #define ENTRY_OVERHEAD 40
 #define REPLY_OVERHEAD 32
 
-static int list_start(struct fp_agent *agent, struct fp_agent_task *task,
-                      const fp_Envelope *in)
+int fp_agent_list_start(struct fp_agent *agent, struct fp_agent_task *task,
+                        const fp_Envelope *in)
 {
     struct fp_agent_list *list = &task->u.list;
     char *path = (char *)&agent->message.body.list.path; /* it is in's */
@@ -30,7 +30,7 @@ static int list_start(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
-static void list_end(struct fp_agent *agent, struct fp_agent_task *task)
+void fp_agent_list_end(struct fp_agent *agent, struct fp_agent_task *task)
 {
     (void)agent;
     if (task->u.list.is_open)
@@ -50,6 +50,12 @@ static int next_entry(struct fp_agent_list *list)
     return got;
 }
 
+static void take_entry(struct fp_agent_list *list)
+{
+    list->has_entry = false;
+    list->at++;
+}
+
 /* Passes over what the cursor says, some at a time. */
 static int skip(struct fp_agent_list *list)
 {
@@ -58,64 +64,58 @@ static int skip(struct fp_agent_list *list)
 
         if (got < 0)
             return got;
-        if (got == 0) {
+        if (got == 0)
             list->skip = list->at;
-            break;
-        }
-        list->has_entry = false;
-        list->at++;
+        else
+            take_entry(list);
     }
     return FP_AGENT_MORE;
 }
 
-static void tell_entry(const struct fp_dirent *from, fp_Entry *to)
+/* Tells what a frame has room for. 1: there is more; 0: that was the last. */
+static int tell_entries(struct fp_agent_list *list, size_t room,
+                        fp_ListReply *reply)
 {
-    to->name.size = (pb_size_t)(from->name_len <= sizeof to->name.bytes
-                                    ? from->name_len
-                                    : sizeof to->name.bytes);
-    memcpy(to->name.bytes, from->name, to->name.size);
-    to->type = (fp_FileType)from->st.type;
-    to->size = from->st.size;
-    to->has_mtime = from->st.has_mtime;
-    to->mtime_ns = from->st.mtime_ns;
+    const pb_size_t max = sizeof reply->entries / sizeof reply->entries[0];
+    size_t used = REPLY_OVERHEAD;
+
+    for (;;) {
+        const struct fp_dirent *from = &list->entry;
+        fp_Entry *to = &reply->entries[reply->entries_count];
+        int got = next_entry(list);
+
+        if (got <= 0)
+            return got;
+        if (list->limit != 0 && list->at - list->skip >= list->limit) {
+            reply->next = list->at;
+            return 0;
+        }
+        used += from->name_len + (size_t)ENTRY_OVERHEAD;
+        if (reply->entries_count == max ||
+            (used > room && reply->entries_count > 0))
+            return 1;
+        to->name.size = from->name_len;
+        memcpy(to->name.bytes, from->name, from->name_len);
+        fp_agent_tell_stat(&from->st, to);
+        reply->entries_count++;
+        take_entry(list);
+    }
 }
 
-static int list_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_list_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_list *list = &task->u.list;
-    size_t room = fp_link_frame_max(&agent->link), used = REPLY_OVERHEAD;
-    fp_Envelope *out;
     fp_ListReply *reply;
-    bool full = false;
-    int got = 1;
+    int got;
 
     if (list->at < list->skip)
         return skip(list);
-    out = fp_agent_out(agent, task->id, fp_Envelope_list_reply_tag);
-    reply = &out->body.list_reply;
-    while (!full && reply->entries_count <
-                        sizeof reply->entries / sizeof reply->entries[0]) {
-        got = next_entry(list);
-        if (got <= 0)
-            break;
-        used += list->entry.name_len + (size_t)ENTRY_OVERHEAD;
-        full = list->limit != 0 && list->at - list->skip >= list->limit;
-        if (full || (used > room && reply->entries_count > 0))
-            break;
-        tell_entry(&list->entry, &reply->entries[reply->entries_count++]);
-        list->has_entry = false;
-        list->at++;
-    }
+    reply = &fp_agent_out(agent, task->id, fp_Envelope_list_reply_tag)
+                 ->body.list_reply;
+    got = tell_entries(list, fp_link_frame_max(&agent->link), reply);
     if (got < 0)
         return got;
-    reply->last = got == 0 || full;
-    reply->next = full ? list->at : 0;
+    reply->last = got == 0;
     reply->fs_gen = fp_agent_gen(task->storage);
     return fp_agent_send_part(agent, reply->last);
 }
-
-const struct fp_agent_job fp_agent_job_list = {
-    .start = list_start,
-    .step = list_step,
-    .end = list_end,
-};

@@ -13,7 +13,6 @@
  * mount that fails changes none of it.
  */
 #include "core/bdev/window.h"
-#include "core/bytes.h"
 #include "device-agent/private.h"
 
 #include <string.h>
@@ -211,9 +210,12 @@ static void configure(const struct fp_agent *agent,
                       const struct fp_agent_volume *volume,
                       struct fp_fs_config *cfg)
 {
+    uint32_t start;
+
     *cfg = volume->cfg;
     /* What is written first lands elsewhere after each start: for wear. */
-    cfg->seed += fp_get_le32(agent->seed.epoch);
+    memcpy(&start, agent->seed.epoch, sizeof start);
+    cfg->seed += start;
     cfg->zone_min = agent->zone_min;
     take_options(volume, cfg);
     if (is_guarded(volume) && !is_raw(agent, volume))
@@ -276,20 +278,17 @@ static int do_mount(struct fp_agent *agent, struct fp_agent_volume *volume,
  * of them. */
 static bool begins_erased(struct fp_agent *agent, struct fp_bdev *dev)
 {
-    uint32_t max = agent->scratch_size, n;
+    struct fp_fs_blank blank = {
+        .dev = dev,
+        .buf = agent->scratch,
+        .size = agent->scratch_size,
+        .also = 0xff,
+    };
     fp_addr size = fp_bdev_size(dev);
-    uint8_t *buf = agent->scratch;
 
-    if (FP_FS_PROBE && size > max)
-        size = max;
-    for (fp_addr at = 0; at < size; at += n) {
-        n = size - at < max ? (uint32_t)(size - at) : max;
-        n -= n % dev->read_size;
-        if (n < 2 || fp_bdev_read(dev, at, buf, n) != FP_OK ||
-            !fp_agent_is_uniform(buf, n, 0xff))
-            return false;
-    }
-    return size > 0;
+    if (FP_FS_PROBE && size > agent->scratch_size)
+        size = agent->scratch_size;
+    return size > 0 && fp_fs_blank_to(&blank, size, 0) == 1;
 }
 
 #if FP_FS_PROBE && FP_AGENT_TEXTS

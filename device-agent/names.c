@@ -26,27 +26,39 @@ static int take_path(struct fp_agent_task *task, char *dst,
     return FP_OK;
 }
 
-/* Does `path` lead to a volume that is known but not mounted? One that is
- * being restored will be there again. */
-static int blame_volume(struct fp_agent *agent, struct fp_agent_task *task,
-                        const char *path)
+/* The volume whose mount that is; vm NULL: the one that `path` would lead to if
+ * it were mounted. NULL: it is none of ours. */
+static struct fp_agent_volume *volume_of(const struct fp_agent *agent,
+                                         const struct fp_vfs_mount *vm,
+                                         const char *path)
 {
+    struct fp_agent_volume *found = NULL;
+
     for (uint32_t i = 0; i < agent->cfg->volume_count; i++) {
         struct fp_agent_volume *volume = &agent->cfg->volumes[i];
         size_t size = strlen(volume->path);
 
-        if (strncmp(path, volume->path, size) == 0 &&
-            (path[size] == '\0' || path[size] == '/'))
-            task->volume = volume;
+        if (vm != NULL ? vm == &volume->vm
+                       : strncmp(path, volume->path, size) == 0 &&
+                             (path[size] == '\0' || path[size] == '/'))
+            found = volume;
     }
-    if (task->volume == NULL || fp_agent_volume_is_void(task->volume)) {
+    return found;
+}
+
+/* Why is nothing mounted there? What is being restored will be there again. */
+static int blame_volume(struct fp_agent_task *task)
+{
+    struct fp_agent_volume *volume = task->volume;
+
+    if (volume == NULL || fp_agent_volume_is_void(volume)) {
         task->volume = NULL;
         return fp_agent_because(task, FP_ERR_NOENT,
                                 "no volume is mounted there");
     }
-    if (task->volume->on != NULL && task->volume->on->restoring)
+    if (volume->on != NULL && volume->on->restoring)
         return FP_ERR_BUSY;
-    if (task->volume->on != NULL && !fp_agent_has_medium(task->volume->on))
+    if (volume->on != NULL && !fp_agent_has_medium(volume->on))
         return FP_ERR_NODEV;
     return FP_ERR_NOENT;
 }
@@ -54,7 +66,7 @@ static int blame_volume(struct fp_agent *agent, struct fp_agent_task *task,
 int fp_agent_path(struct fp_agent *agent, struct fp_agent_task *task, char *dst,
                   const void *field)
 {
-    struct fp_vfs_mount *vm;
+    struct fp_vfs_mount *vm = NULL;
     const char *rest;
     int err = take_path(task, dst, field);
 
@@ -63,20 +75,15 @@ int fp_agent_path(struct fp_agent *agent, struct fp_agent_task *task, char *dst,
     err = fp_vfs_resolve(agent->cfg->vfs, dst, &vm, &rest);
     if (err == FP_ERR_ISDIR)
         return FP_OK;
-    if (err == FP_ERR_NOENT)
-        err = blame_volume(agent, task, dst);
     if (err == FP_ERR_INVAL)
         return fp_agent_because(task, err,
                                 "a path has no empty, \".\" or \"..\" "
                                 "component");
+    task->volume = volume_of(agent, vm, dst);
     if (err)
-        return err;
-    for (uint32_t i = 0; i < agent->cfg->volume_count; i++) {
-        if (&agent->cfg->volumes[i].vm == vm) {
-            task->volume = &agent->cfg->volumes[i];
-            task->storage = task->volume->on;
-        }
-    }
+        return blame_volume(task);
+    if (task->volume != NULL)
+        task->storage = task->volume->on;
     return FP_OK;
 }
 
@@ -142,12 +149,6 @@ int fp_agent_find_storage(struct fp_agent *agent, struct fp_agent_task *task,
         return fp_agent_because(task, FP_ERR_NODEV,
                                 "there is no medium in the storage");
     return FP_OK;
-}
-
-bool fp_agent_is_rdonly(const struct fp_agent_volume *volume)
-{
-    return volume->vm.mnt.cfg.flags & FP_MOUNT_RDONLY ||
-           volume->vm.mnt.dev->flags & FP_BDEV_RDONLY;
 }
 
 uint32_t fp_agent_gen(const struct fp_agent_storage *storage)

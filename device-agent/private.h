@@ -25,34 +25,60 @@ enum {
 #define FP_AGENT_BRIEF 96
 #define FP_AGENT_ANY   SIZE_MAX
 
+/* Checks the request and copies what is needed of it; nothing is sent: an
+ * answer is made where the request lies. */
+typedef int fp_agent_start(struct fp_agent *agent, struct fp_agent_task *task,
+                           const fp_Envelope *in);
+/* One slice. There is room for an answer unless task->computing or bulk. */
+typedef int fp_agent_step(struct fp_agent *agent, struct fp_agent_task *task);
+/* Closes what is open, however the task ended. */
+typedef void fp_agent_end(struct fp_agent *agent, struct fp_agent_task *task);
+
 struct fp_agent_job {
-    /* Checks the request and copies what is needed of it; nothing is sent: an
-     * answer is made where the request lies. */
-    int (*start)(struct fp_agent *agent, struct fp_agent_task *task,
-                 const fp_Envelope *in);
-    /* One slice. There is room for an answer unless task->computing or bulk. */
-    int (*step)(struct fp_agent *agent, struct fp_agent_task *task);
-    /* Optional. Closes what is open, however the task ended. */
-    void (*end)(struct fp_agent *agent, struct fp_agent_task *task);
+    uint8_t tag; /* of the request; 0: a task becomes that on its way */
     bool writes; /* its steps program or erase: waits while that must not be */
     bool brief;  /* what it answers takes FP_AGENT_BRIEF bytes at most */
+    fp_agent_start *start; /* NULL: there is nothing to check */
+    fp_agent_step *step;
+    fp_agent_end *end; /* NULL: it opens nothing */
 };
-
-extern const struct fp_agent_job fp_agent_job_set_rate, fp_agent_job_hello,
-    fp_agent_job_auth, fp_agent_job_ping, fp_agent_job_stats,
-    fp_agent_job_reboot, fp_agent_job_nonce, fp_agent_job_volumes,
-    fp_agent_job_storages, fp_agent_job_stat, fp_agent_job_list,
-    fp_agent_job_read, fp_agent_job_digest, fp_agent_job_put_open,
-    fp_agent_job_put_bytes, fp_agent_job_put_commit, fp_agent_job_put_abort,
-    fp_agent_job_mkdir, fp_agent_job_remove, fp_agent_job_rename,
-    fp_agent_job_truncate, fp_agent_job_attr_get, fp_agent_job_attr_set,
-    fp_agent_job_mount, fp_agent_job_unmount, fp_agent_job_format,
-    fp_agent_job_check, fp_agent_job_chunk_digest, fp_agent_job_chunk_changed,
-    fp_agent_job_chunk_read, fp_agent_job_chunk_write, fp_agent_job_freeze,
-    fp_agent_job_thaw, fp_agent_job_restore_begin, fp_agent_job_restore_end;
 
 /* NULL: a message that is no request. */
 const struct fp_agent_job *fp_agent_job_of(pb_size_t tag);
+
+static inline bool fp_agent_is_job(const struct fp_agent_task *task,
+                                   pb_size_t tag)
+{
+    return task->job != NULL && task->job->tag == tag;
+}
+
+extern const struct fp_agent_job fp_agent_job_put_bytes;
+
+fp_agent_start fp_agent_attr_get_start, fp_agent_attr_set_start,
+    fp_agent_auth_start, fp_agent_check_start, fp_agent_chunk_changed_start,
+    fp_agent_chunk_digest_start, fp_agent_chunk_read_start,
+    fp_agent_chunk_write_start, fp_agent_digest_start, fp_agent_format_start,
+    fp_agent_freeze_start, fp_agent_hello_start, fp_agent_list_start,
+    fp_agent_mkdir_start, fp_agent_mount_start, fp_agent_put_abort_start,
+    fp_agent_put_commit_start, fp_agent_put_open_start, fp_agent_read_start,
+    fp_agent_reboot_start, fp_agent_remove_start, fp_agent_rename_start,
+    fp_agent_restore_begin_start, fp_agent_restore_end_start,
+    fp_agent_set_rate_start, fp_agent_stat_start, fp_agent_stats_start,
+    fp_agent_thaw_start, fp_agent_truncate_start, fp_agent_unmount_start;
+fp_agent_step fp_agent_attr_get_step, fp_agent_attr_set_step,
+    fp_agent_auth_step, fp_agent_check_step, fp_agent_chunk_changed_step,
+    fp_agent_chunk_digest_step, fp_agent_chunk_read_step,
+    fp_agent_chunk_write_step, fp_agent_digest_step, fp_agent_format_step,
+    fp_agent_freeze_step, fp_agent_hello_step, fp_agent_list_step,
+    fp_agent_mkdir_step, fp_agent_mount_step, fp_agent_nonce_step,
+    fp_agent_put_abort_step, fp_agent_put_commit_step, fp_agent_put_open_step,
+    fp_agent_read_step, fp_agent_reboot_step, fp_agent_remove_step,
+    fp_agent_rename_step, fp_agent_restore_begin_step,
+    fp_agent_restore_end_step, fp_agent_set_rate_step, fp_agent_stat_step,
+    fp_agent_stats_step, fp_agent_storages_step, fp_agent_thaw_step,
+    fp_agent_truncate_step, fp_agent_unmount_step, fp_agent_volumes_step;
+fp_agent_end fp_agent_check_end, fp_agent_chunk_write_end, fp_agent_list_end,
+    fp_agent_put_commit_end, fp_agent_read_end, fp_agent_remove_end;
 
 /* ---- what may be left out ---- */
 
@@ -127,26 +153,12 @@ static inline int fp_agent_because(struct fp_agent_task *task, int err,
 }
 /* The envelope to fill in: id and kind are set, the rest is zero. */
 fp_Envelope *fp_agent_out(struct fp_agent *agent, uint32_t id, pb_size_t tag);
-/* The same of an Event; NULL: there is no room for it. */
-fp_Event *fp_agent_event(struct fp_agent *agent, uint32_t id,
-                         fp_EventKind kind);
 /* Sends it: FP_ERR_FBIG when it does not fit a frame, FP_ERR_NOMEM when there
  * is no room now. */
 int fp_agent_send(struct fp_agent *agent);
 /* Sends a part of an answer: FP_AGENT_MORE, or FP_AGENT_DONE if it is the
  * last. */
 int fp_agent_send_part(struct fp_agent *agent, bool last);
-/* Sends Done and answers FP_AGENT_DONE. */
-int fp_agent_done(struct fp_agent *agent, const struct fp_agent_task *task);
-/* The same, once the firmware was told that `path` has changed. */
-int fp_agent_done_at(struct fp_agent *agent, const struct fp_agent_task *task,
-                     const char *path);
-void fp_agent_tell_changed(const struct fp_agent *agent, const char *path);
-/* The Failure to fill in: error and text are set, `detail` or, if NULL, the
- * error's own. */
-fp_Failure *fp_agent_failure(struct fp_agent *agent, uint32_t id, int err,
-                             const char *detail);
-void fp_agent_send_failure(struct fp_agent *agent);
 #if FP_AGENT_STATS
 uint64_t fp_agent_now_us(const struct fp_agent *agent);
 #define FP_AGENT_COUNT(agent, what, n) ((void)((agent)->counts.what += (n)))
@@ -163,6 +175,23 @@ bool fp_agent_wire_is_free(struct fp_agent *agent);
 void fp_agent_text(void *field, size_t capacity, const char *text);
 /* Appends to dst[0..size), always terminated. */
 void fp_agent_append(char *dst, size_t size, const char *text);
+
+/* ---- answers.c ---- */
+
+/* Sends Done and answers FP_AGENT_DONE. */
+int fp_agent_done(struct fp_agent *agent, struct fp_agent_task *task);
+/* The same, once the firmware was told that `path` has changed. */
+int fp_agent_done_at(struct fp_agent *agent, struct fp_agent_task *task,
+                     const char *path);
+void fp_agent_tell_changed(const struct fp_agent *agent, const char *path);
+/* The Failure to fill in: error and text are set, `detail` or, if NULL, the
+ * error's own. */
+fp_Failure *fp_agent_failure(struct fp_agent *agent, uint32_t id, int err,
+                             const char *detail);
+void fp_agent_send_failure(struct fp_agent *agent);
+/* The Event to fill in: its kind is set. NULL: there is no room for it. */
+fp_Event *fp_agent_event(struct fp_agent *agent, uint32_t id,
+                         fp_EventKind kind);
 
 /* ---- names.c: paths, volumes, storages ---- */
 
@@ -200,7 +229,11 @@ struct fp_agent_storage *fp_agent_storage(const struct fp_agent *agent,
                                           const void *name, size_t size);
 int fp_agent_find_storage(struct fp_agent *agent, struct fp_agent_task *task,
                           const pb_byte_t *name, size_t size);
-bool fp_agent_is_rdonly(const struct fp_agent_volume *volume);
+static inline bool fp_agent_is_rdonly(const struct fp_agent_volume *volume)
+{
+    return volume->vm.mnt.cfg.flags & FP_MOUNT_RDONLY ||
+           volume->vm.mnt.dev->flags & FP_BDEV_RDONLY;
+}
 uint32_t fp_agent_gen(const struct fp_agent_storage *storage);
 uint32_t fp_agent_chunk_size(const struct fp_agent_storage *storage);
 /* The last may be shorter. */
@@ -234,6 +267,11 @@ bool fp_agent_storage_is_protected(const struct fp_agent *agent,
 #define fp_agent_volume_is_protected(agent, volume)   false
 #define fp_agent_storage_is_protected(agent, storage) false
 #endif
+
+/* ---- files.c ---- */
+
+/* All of an entry but its name. */
+void fp_agent_tell_stat(const struct fp_stat *st, fp_Entry *entry);
 
 /* ---- mount.c ---- */
 
@@ -427,7 +465,8 @@ int fp_agent_send_committed(struct fp_agent *agent, struct fp_agent_task *task,
 
 #if FP_AGENT_RESTORE
 /* Is it a ChunkWrite, which takes bytes? */
-#define fp_agent_takes_blocks(task) ((task)->job == &fp_agent_job_chunk_write)
+#define fp_agent_takes_blocks(task) \
+    fp_agent_is_job(task, fp_Envelope_chunk_write_tag)
 /* Bytes that complete the block being collected: a piece is no larger, since
  * writing a block uses scratch, where the piece may lie. */
 uint32_t fp_agent_blocks_room(const struct fp_agent_task *task);

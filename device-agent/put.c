@@ -218,8 +218,8 @@ static int open_file(struct fp_agent *agent, struct fp_agent_task *task,
     return err;
 }
 
-static int put_open_start(struct fp_agent *agent, struct fp_agent_task *task,
-                          const fp_Envelope *in)
+int fp_agent_put_open_start(struct fp_agent *agent, struct fp_agent_task *task,
+                            const fp_Envelope *in)
 {
     const fp_PutOpenRequest *request = &in->body.put_open;
     struct fp_agent_put *put = &task->u.put;
@@ -345,7 +345,7 @@ static int await_bytes(struct fp_agent_task *task,
     return FP_AGENT_MORE;
 }
 
-static int put_open_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_put_open_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_upload *upload;
     fp_Envelope *out;
@@ -364,12 +364,6 @@ static int put_open_step(struct fp_agent *agent, struct fp_agent_task *task)
     out->body.put_open_reply.off = upload->off;
     return fp_agent_send(agent);
 }
-
-const struct fp_agent_job fp_agent_job_put_open = {
-    .start = put_open_start,
-    .step = put_open_step,
-    .writes = true,
-};
 
 /* ---- the bytes ---- */
 
@@ -409,15 +403,15 @@ static const struct fp_agent_task *find_opening(const struct fp_agent *agent,
 {
     for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
         if (agent->tasks[i].id != 0 &&
-            agent->tasks[i].job == &fp_agent_job_put_open &&
+            fp_agent_is_job(&agent->tasks[i], fp_Envelope_put_open_tag) &&
             !fp_agent_is_whole(&agent->tasks[i].u.put) &&
             memcmp(agent->tasks[i].u.put.id, id, 16) == 0)
             return &agent->tasks[i];
     return NULL;
 }
 
-static int abort_start(struct fp_agent *agent, struct fp_agent_task *task,
-                       const fp_Envelope *in)
+int fp_agent_put_abort_start(struct fp_agent *agent, struct fp_agent_task *task,
+                             const fp_Envelope *in)
 {
     const fp_PutAbortRequest *request = &in->body.put_abort;
     const struct fp_agent_upload *upload;
@@ -437,7 +431,7 @@ static int abort_start(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
-static int abort_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_put_abort_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_upload *upload;
 
@@ -448,9 +442,3 @@ static int abort_step(struct fp_agent *agent, struct fp_agent_task *task)
         fp_agent_upload_free(agent, upload);
     return fp_agent_done(agent, task);
 }
-
-const struct fp_agent_job fp_agent_job_put_abort = {
-    .start = abort_start,
-    .step = abort_step,
-    .writes = true,
-};

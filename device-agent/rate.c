@@ -55,8 +55,8 @@ void fp_agent_tell_rates(struct fp_agent *agent, fp_HelloReply *hello)
 
 /* ---- the request ---- */
 
-static int set_rate_start(struct fp_agent *agent, struct fp_agent_task *task,
-                          const fp_Envelope *in)
+int fp_agent_set_rate_start(struct fp_agent *agent, struct fp_agent_task *task,
+                            const fp_Envelope *in)
 {
     const fp_SetRateRequest *ask = &in->body.set_rate;
     struct fp_agent_rate *rate = &agent->rate;
@@ -76,17 +76,12 @@ static int set_rate_start(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
-static int set_rate_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_set_rate_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     agent->rate.state = FP_AGENT_RATE_DUE;
     agent->rate.since_ms = agent->now_ms;
     return fp_agent_done(agent, task);
 }
-
-const struct fp_agent_job fp_agent_job_set_rate = {
-    .start = set_rate_start,
-    .step = set_rate_step,
-};
 
 /* ---- the switch, and back ---- */
 

@@ -36,7 +36,7 @@ static int open_range(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_OK;
 }
 
-static void read_end(struct fp_agent *agent, struct fp_agent_task *task)
+void fp_agent_read_end(struct fp_agent *agent, struct fp_agent_task *task)
 {
     (void)agent;
     if (task->u.read.file.mnt != NULL)
@@ -45,8 +45,8 @@ static void read_end(struct fp_agent *agent, struct fp_agent_task *task)
 
 /* ---- Read ---- */
 
-static int read_start(struct fp_agent *agent, struct fp_agent_task *task,
-                      const fp_Envelope *in)
+int fp_agent_read_start(struct fp_agent *agent, struct fp_agent_task *task,
+                        const fp_Envelope *in)
 {
     const fp_ReadRequest *request = &in->body.read;
     int err = fp_agent_stream(agent, task, request->stream);
@@ -103,7 +103,7 @@ static int tell_read(struct fp_agent *agent, struct fp_agent_task *task)
     return err ? err : FP_AGENT_MORE;
 }
 
-static int read_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_read_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     static const struct fp_agent_source source = { file_read, 1 };
     struct fp_agent_read *read = &task->u.read;
@@ -126,17 +126,10 @@ static int read_step(struct fp_agent *agent, struct fp_agent_task *task)
     return fp_agent_send(agent);
 }
 
-const struct fp_agent_job fp_agent_job_read = {
-    .start = read_start,
-    .step = read_step,
-    .end = read_end,
-    .brief = true,
-};
-
 /* ---- Digest ---- */
 
-static int digest_start(struct fp_agent *agent, struct fp_agent_task *task,
-                        const fp_Envelope *in)
+int fp_agent_digest_start(struct fp_agent *agent, struct fp_agent_task *task,
+                          const fp_Envelope *in)
 {
     const fp_DigestRequest *request = &in->body.digest;
     int err = open_range(agent, task, (char *)&agent->message.body.digest.path,
@@ -147,7 +140,7 @@ static int digest_start(struct fp_agent *agent, struct fp_agent_task *task,
     return err;
 }
 
-static int digest_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_digest_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_read *read = &task->u.read;
     uint32_t n = agent->scratch_size;
@@ -176,9 +169,3 @@ static int digest_step(struct fp_agent *agent, struct fp_agent_task *task)
     out->body.digest_reply.fs_gen = fp_agent_gen(task->storage);
     return fp_agent_send(agent);
 }
-
-const struct fp_agent_job fp_agent_job_digest = {
-    .start = digest_start,
-    .step = digest_step,
-    .end = read_end,
-};

@@ -18,9 +18,9 @@
 
 /* ---- RestoreBegin, RestoreEnd ---- */
 
-static int restore_begin_start(struct fp_agent *agent,
-                               struct fp_agent_task *task,
-                               const fp_Envelope *in)
+int fp_agent_restore_begin_start(struct fp_agent *agent,
+                                 struct fp_agent_task *task,
+                                 const fp_Envelope *in)
 {
     const fp_RestoreBeginRequest *request = &in->body.restore_begin;
     int err = fp_agent_find_storage(agent, task, request->storage.bytes,
@@ -71,8 +71,8 @@ static int unmount_all(struct fp_agent *agent,
     return err;
 }
 
-static int restore_begin_step(struct fp_agent *agent,
-                              struct fp_agent_task *task)
+int fp_agent_restore_begin_step(struct fp_agent *agent,
+                                struct fp_agent_task *task)
 {
     struct fp_agent_storage *storage = task->storage;
     int err;
@@ -94,14 +94,9 @@ static int restore_begin_step(struct fp_agent *agent,
     return fp_agent_done(agent, task);
 }
 
-const struct fp_agent_job fp_agent_job_restore_begin = {
-    .start = restore_begin_start,
-    .step = restore_begin_step,
-    .writes = true,
-};
-
-static int restore_end_start(struct fp_agent *agent, struct fp_agent_task *task,
-                             const fp_Envelope *in)
+int fp_agent_restore_end_start(struct fp_agent *agent,
+                               struct fp_agent_task *task,
+                               const fp_Envelope *in)
 {
     const fp_RestoreEndRequest *request = &in->body.restore_end;
 
@@ -115,12 +110,13 @@ static bool has_chunk_write(const struct fp_agent *agent,
 {
     for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
         if (agent->tasks[i].id != 0 && agent->tasks[i].storage == storage &&
-            agent->tasks[i].job == &fp_agent_job_chunk_write)
+            fp_agent_takes_blocks(&agent->tasks[i]))
             return true;
     return false;
 }
 
-static int restore_end_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_restore_end_step(struct fp_agent *agent,
+                              struct fp_agent_task *task)
 {
     if (has_chunk_write(agent, task->storage))
         return fp_agent_because(task, FP_ERR_BUSY, "a ChunkWrite is at work");
@@ -131,12 +127,6 @@ static int restore_end_step(struct fp_agent *agent, struct fp_agent_task *task)
     return fp_agent_done(agent, task);
 }
 
-const struct fp_agent_job fp_agent_job_restore_end = {
-    .start = restore_end_start,
-    .step = restore_end_step,
-    .writes = true,
-};
-
 void fp_agent_restore_drop(struct fp_agent *agent)
 {
     for (uint32_t i = 0; i < agent->cfg->storage_count; i++)
@@ -146,8 +136,9 @@ void fp_agent_restore_drop(struct fp_agent *agent)
 
 /* ---- ChunkWrite ---- */
 
-static int chunk_write_start(struct fp_agent *agent, struct fp_agent_task *task,
-                             const fp_Envelope *in)
+int fp_agent_chunk_write_start(struct fp_agent *agent,
+                               struct fp_agent_task *task,
+                               const fp_Envelope *in)
 {
     const fp_ChunkWriteRequest *request = &in->body.chunk_write;
     struct fp_agent_blocks *blocks = &task->u.blocks;
@@ -282,7 +273,8 @@ int fp_agent_blocks_write(struct fp_agent *agent, struct fp_agent_task *task,
     return FP_AGENT_MORE;
 }
 
-static int chunk_write_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_chunk_write_step(struct fp_agent *agent,
+                              struct fp_agent_task *task)
 {
     struct fp_agent_blocks *blocks = &task->u.blocks;
     fp_ChunkWriteReply *reply;
@@ -306,16 +298,11 @@ static int chunk_write_step(struct fp_agent *agent, struct fp_agent_task *task)
     return FP_AGENT_MORE;
 }
 
-static void chunk_write_end(struct fp_agent *agent, struct fp_agent_task *task)
+void fp_agent_chunk_write_end(struct fp_agent *agent,
+                              struct fp_agent_task *task)
 {
     if (agent->block_owner == task)
         agent->block_owner = NULL;
 }
-
-const struct fp_agent_job fp_agent_job_chunk_write = {
-    .start = chunk_write_start,
-    .step = chunk_write_step,
-    .end = chunk_write_end,
-};
 
 #endif

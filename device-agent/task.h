@@ -63,11 +63,11 @@ struct fp_agent_attr {
 };
 
 struct fp_agent_list {
-    struct fp_vfs_dir dir;
-    struct fp_dirent entry; /* read, not yet sent */
-    bool is_open, has_entry;
     uint32_t skip, limit; /* limit 0: all */
     uint32_t at;          /* index of what comes next */
+    bool is_open, has_entry;
+    struct fp_vfs_dir dir;
+    struct fp_dirent entry; /* read, not yet sent */
 };
 
 struct fp_agent_read {

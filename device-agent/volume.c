@@ -9,15 +9,6 @@
 
 /* ---- Volumes: one message each ---- */
 
-static int volumes_start(struct fp_agent *agent, struct fp_agent_task *task,
-                         const fp_Envelope *in)
-{
-    (void)agent;
-    (void)task;
-    (void)in;
-    return FP_OK;
-}
-
 static void tell_mounted(struct fp_agent_volume *volume, fp_VolumeReply *reply)
 {
     const struct fp_fs_ops *ops = volume->vm.mnt.ops;
@@ -86,7 +77,7 @@ static uint32_t next_volume(const struct fp_agent *agent, uint32_t index)
     return index;
 }
 
-static int volumes_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_volumes_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     fp_Envelope *out =
         fp_agent_out(agent, task->id, fp_Envelope_volume_reply_tag);
@@ -99,11 +90,6 @@ static int volumes_step(struct fp_agent *agent, struct fp_agent_task *task)
     reply->last = task->u.index >= agent->cfg->volume_count;
     return fp_agent_send_part(agent, reply->last);
 }
-
-const struct fp_agent_job fp_agent_job_volumes = {
-    .start = volumes_start,
-    .step = volumes_step,
-};
 
 /* ---- Mount, Unmount ---- */
 
@@ -131,8 +117,8 @@ static int check_driver(struct fp_agent *agent, struct fp_agent_task *task,
                             "this device has no driver of that name");
 }
 
-static int mount_start(struct fp_agent *agent, struct fp_agent_task *task,
-                       const fp_Envelope *in)
+int fp_agent_mount_start(struct fp_agent *agent, struct fp_agent_task *task,
+                         const fp_Envelope *in)
 {
     const fp_MountRequest *mount = &in->body.mount;
     struct fp_agent_mount_args *args = &task->u.mount;
@@ -153,7 +139,7 @@ static int mount_start(struct fp_agent *agent, struct fp_agent_task *task,
     return err;
 }
 
-static int mount_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_mount_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     const struct fp_agent_mount_args *args = &task->u.mount;
     int err;
@@ -171,14 +157,8 @@ static int mount_step(struct fp_agent *agent, struct fp_agent_task *task)
     return err ? err : fp_agent_done(agent, task);
 }
 
-const struct fp_agent_job fp_agent_job_mount = {
-    .start = mount_start,
-    .step = mount_step,
-    .writes = true,
-};
-
-static int unmount_start(struct fp_agent *agent, struct fp_agent_task *task,
-                         const fp_Envelope *in)
+int fp_agent_unmount_start(struct fp_agent *agent, struct fp_agent_task *task,
+                           const fp_Envelope *in)
 {
     const fp_UnmountRequest *unmount = &in->body.unmount;
 
@@ -186,7 +166,7 @@ static int unmount_start(struct fp_agent *agent, struct fp_agent_task *task,
                                 unmount->volume.size);
 }
 
-static int unmount_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_unmount_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     int err;
 
@@ -200,16 +180,10 @@ static int unmount_step(struct fp_agent *agent, struct fp_agent_task *task)
     return err ? err : fp_agent_done(agent, task);
 }
 
-const struct fp_agent_job fp_agent_job_unmount = {
-    .start = unmount_start,
-    .step = unmount_step,
-    .writes = true,
-};
-
 /* ---- Format ---- */
 
-static int format_start(struct fp_agent *agent, struct fp_agent_task *task,
-                        const fp_Envelope *in)
+int fp_agent_format_start(struct fp_agent *agent, struct fp_agent_task *task,
+                          const fp_Envelope *in)
 {
     const fp_FormatRequest *format = &in->body.format;
     int err = fp_agent_find_volume(agent, task, format->volume.bytes,
@@ -230,7 +204,7 @@ static int format_start(struct fp_agent *agent, struct fp_agent_task *task,
     return err ? err : check_driver(agent, task, task->u.mount.fs);
 }
 
-static int format_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_format_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_mount_args *args = &task->u.mount;
     int err;
@@ -257,12 +231,6 @@ static int format_step(struct fp_agent *agent, struct fp_agent_task *task)
         return fp_agent_because(task, err, "that filesystem cannot live there");
     return err ? err : fp_agent_done(agent, task);
 }
-
-const struct fp_agent_job fp_agent_job_format = {
-    .start = format_start,
-    .step = format_step,
-    .writes = true,
-};
 
 /* ---- Check, Repair ---- */
 
@@ -298,8 +266,8 @@ static void on_finding(void *ctx, enum fp_finding_level level, uint32_t block,
         teller->task->u.check.lost++;
 }
 
-static int check_start(struct fp_agent *agent, struct fp_agent_task *task,
-                       const fp_Envelope *in)
+int fp_agent_check_start(struct fp_agent *agent, struct fp_agent_task *task,
+                         const fp_Envelope *in)
 {
     const fp_CheckRequest *check = &in->body.check;
     int err = fp_agent_find_volume(agent, task, check->volume.bytes,
@@ -334,7 +302,7 @@ static int check_end_reply(struct fp_agent *agent, struct fp_agent_task *task)
     return fp_agent_send(agent);
 }
 
-static int check_step(struct fp_agent *agent, struct fp_agent_task *task)
+int fp_agent_check_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct teller teller = { .agent = agent, .task = task };
     struct fp_step *step = &task->u.check.step;
@@ -355,17 +323,10 @@ static int check_step(struct fp_agent *agent, struct fp_agent_task *task)
 }
 
 /* A step holds nothing open; an end makes unmount see it, too. */
-static void check_end(struct fp_agent *agent, struct fp_agent_task *task)
+void fp_agent_check_end(struct fp_agent *agent, struct fp_agent_task *task)
 {
     if (task->u.check.wrote)
         fp_agent_tell_changed(agent, task->volume->path);
 }
-
-const struct fp_agent_job fp_agent_job_check = {
-    .start = check_start,
-    .step = check_step,
-    .end = check_end,
-    .writes = true, /* a repair does; a check is slow enough to share a turn */
-};
 
 #endif

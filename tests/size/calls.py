@@ -33,8 +33,8 @@ CALLS = {
     'core/fs/spiffs/mount:fp_spf_blocks': ['core/fs/spiffs/mount:count_block'],
     'core/fs/bonsai/blocks:fp_bon_blocks': [],
     'core/fs/littlefs/blocks:fp_lfs_visit': GIVEN,
-    'device-agent/tasks:*': ['fp_agent_job_*[]'],
-    'device-agent/agent:fp_agent_poll': ['fp_agent_job_*[]', 'config[]'],
+    'device-agent/tasks:*': ['jobs[]'],
+    'device-agent/agent:fp_agent_poll': ['jobs[]', 'config[]'],
     'device-agent/bulk:fp_agent_bulk_send': ['source.*[]', 'device-agent/chunk:image_read'],
     # callbacks of the firmware, most of which may be NULL
     'device-agent/agent:wire_send': ['config[]'],
@@ -45,6 +45,7 @@ CALLS = {
     'device-agent/mount:as_told': ['device-agent/mount:fp_agent_volume_mount', 'device-agent/mount:make'],
     'device-agent/mount:by_maker': ['core/fs/fs:fp_fs_format', 'core/fs/fs:fp_fs_is_blank'],
     'device-agent/rate:*': ['config[]'],
+    'device-agent/answers:*': ['config[]'],
     'device-agent/reply:*': ['config[]'],
     'device-agent/restore:*': ['config[]'],
     'proto/frame:*': ['core/digest/crc32:fp_crc32'],
