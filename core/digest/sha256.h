@@ -13,7 +13,7 @@
 struct fp_sha256 {
     /* private */
     uint32_t h[8];
-    uint64_t size; /* bytes taken so far */
+    uint64_t size;  /* bytes taken so far */
     uint32_t w[16]; /* the block as it fills */
 };
 
