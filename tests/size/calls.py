@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What calls through pointers can reach, for stack.py.
 
-CALLS   callers, by file:function (the first that fits counts), and what they reach: table[] is any function in tables of that name, file:function one whose
+CALLS   callers, by file:function (the first that fits counts), and what they reach: table[] is any function in tables of that name, table[N] in one with rows of N bytes, file:function one whose
         address the program takes. Nothing: what it would call is given by the application. Too much only makes the stack look
         deeper; what is missing is an error.
 DEVICES tables of block devices: they stack, each of them once
@@ -33,15 +33,15 @@ CALLS = {
     'core/fs/spiffs/mount:fp_spf_blocks': ['core/fs/spiffs/mount:count_block'],
     'core/fs/bonsai/blocks:fp_bon_blocks': [],
     'core/fs/littlefs/blocks:fp_lfs_visit': GIVEN,
-    'device-agent/tasks:*': ['jobs[]'],
-    'device-agent/agent:fp_agent_poll': ['jobs[]', 'config[]'],
+    'device-agent/tasks:*': ['jobs[16]'],
+    'device-agent/agent:fp_agent_poll': ['jobs[16]', 'config[]'],
     'device-agent/bulk:fp_agent_bulk_send': ['source.*[]'],
     # callbacks of the firmware, most of which may be NULL
     'device-agent/agent:wire_send': ['config[]'],
     'device-agent/auth:*': ['config[]'],
     'device-agent/info:*': ['config[]'],
     'device-agent/media:*': ['config[]', 'storages[]'],
-    'device-agent/mount:device_of': ['volumes[]'],
+    'device-agent/mount:place': ['volumes[]'],
     'device-agent/mount:as_told': ['device-agent/mount:fp_agent_volume_mount', 'device-agent/mount:make'],
     'device-agent/mount:by_maker': ['core/fs/fs:fp_fs_format', 'core/fs/fs:fp_fs_is_blank'],
     'device-agent/rate:*': ['config[]'],

@@ -29,8 +29,14 @@ __attribute__((noipa)) static int take_200(int n)
     return n + bytes[1];
 }
 
+#if ROWS
+static const struct table table[] = { { take_40, take_40 },
+                                      { take_40, take_200 } };
+const struct table *volatile used = table;
+#else
 static const struct table table = { take_40, take_200 };
 const struct table *volatile used = &table;
+#endif
 
 /* Reaches take_40 only: by its place in the table, not by the table. */
 __attribute__((noipa)) static int call_shallow(int n)

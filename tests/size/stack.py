@@ -203,9 +203,11 @@ class Program:
         """{(table or None, address)} that a call through a pointer in it may lead to; offset None: any of a table"""
         found = set()
         for want in next(reached for pattern, reached in self.calls.items() if function.is_one_of([pattern])):
-            table = want.removesuffix('[]')
-            if table != want:
-                found |= {(name, f) for (name, at), f in self.tables.items() if fnmatch.fnmatchcase(name, table) and offset in (None, at)}
+            table = re.fullmatch(r'(.+)\[(\d*)\]', want)
+            if table:
+                row = int(table[2] or sys.maxsize)
+                found |= {(name, f) for (name, at), f in self.tables.items()
+                          if fnmatch.fnmatchcase(name, table[1]) and offset in (None, at % row)}
             else:
                 found |= {(None, a) for a, f in self.functions.items() if f.is_one_of([want])}
         return found

@@ -49,6 +49,12 @@ def test_a_call_through_a_pointer_counts(program):
     assert 280 <= depth <= 280 + 3 * SAVED
 
 
+def test_a_table_of_rows_leads_to_that_place_in_each(program):
+    found = program({'tests/size/chain:call_*': ['table[8]']}, '-DCALLS_DEEP=1', '-DROWS=1')
+    assert names_of(found.deepest(found.named('call_shallow'))[1]) == ['call_shallow', 'take_40']
+    assert names_of(found.deepest(found.named('main'))[1]) == ['main', 'call_deep', 'take_200']
+
+
 def test_a_call_through_a_pointer_that_nobody_listed_is_an_error(program):
     with pytest.raises(stack.Unsound, match='chain:call_shallow'):
         program({})
