@@ -81,40 +81,59 @@ bool fp_agent_is_uniform(const uint8_t *buf, uint32_t size, uint8_t value)
     return buf[0] == value && memcmp(buf, buf + 1, size - 1) == 0;
 }
 
-/* How far the run of `value` goes on from `off`, in whole pieces of scratch. */
-static int follow_run(struct fp_agent *agent, struct fp_agent_task *task,
-                      const struct fp_agent_source *source, fp_addr off,
-                      fp_addr left, uint8_t value, uint32_t *run, uint32_t *crc)
+/* Sizes of reads are a multiple of that, but the last. */
+static uint32_t align_of(const struct fp_agent_task *task,
+                         const struct fp_agent_source *source)
 {
+    return source->is_file ? 1 : task->storage->dev->read_size;
+}
+
+/* The bytes data[0..n) go out. */
+static void count(struct fp_agent_task *task,
+                  const struct fp_agent_source *source, const uint8_t *data,
+                  uint32_t n)
+{
+    struct fp_agent_range *range = &task->u.range;
+
+    if (source->is_file)
+        task->u.read.crc = fp_crc32(task->u.read.crc, data, n);
+    range->at += n;
+    range->left -= n;
+}
+
+/* Follows the run of `value` from the range's start, in whole pieces of
+ * scratch: how far it goes, or an error. */
+static int follow_run(struct fp_agent *agent, struct fp_agent_task *task,
+                      const struct fp_agent_source *source, uint8_t value)
+{
+    const struct fp_agent_range *range = &task->u.range;
     uint8_t *scratch = agent->scratch;
     uint32_t max = agent->scratch_size;
+    uint32_t run = 0;
 
-    max -= max % source->align;
-    *run = 0;
-    while (*run < left && *run < RUN_MAX) {
-        uint32_t n = at_most(left - *run, max);
-        int err = source->read(agent, task, off + *run, scratch, n);
+    max -= max % align_of(task, source);
+    while (range->left > 0 && run < RUN_MAX) {
+        uint32_t n = at_most(range->left, max);
+        int err = source->read(task, range->at, scratch, n);
 
         if (err)
             return err;
         if (!fp_agent_is_uniform(scratch, n, value))
             break;
-        if (crc != NULL)
-            *crc = fp_crc32(*crc, scratch, n);
-        *run += n;
+        count(task, source, scratch, n);
+        run += n;
     }
-    return FP_OK;
+    return (int)run;
 }
 
 /* Bytes that the next frame carries: what the line is best at, but a read's
  * size at least, and room for a fill; no more than are left. */
-static uint32_t frame_room(const struct fp_agent *agent,
-                           const struct fp_agent_source *source, fp_addr left)
+static uint32_t frame_room(const struct fp_agent *agent, uint32_t align,
+                           fp_addr left)
 {
     size_t size = fp_link_payload(&agent->link);
-    size_t least = source->align + (size_t)FP_BULK_RAW_HEADER;
 
-    if (size < least)
+    if (size < align + (size_t)FP_BULK_RAW_HEADER)
         size = fp_link_frame_max(&agent->link);
     size -= FP_BULK_RAW_HEADER;
     return at_most(left > ROOM_MIN ? left : ROOM_MIN, (uint32_t)size);
@@ -162,79 +181,61 @@ static size_t put_record(struct fp_agent *agent, uint8_t stream,
 }
 
 int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
-                       const struct fp_agent_source *source, fp_addr *off,
-                       fp_addr *left, uint32_t *crc)
+                       const struct fp_agent_source *source)
 {
-    uint32_t room = frame_room(agent, source, *left);
-    uint32_t n = ahead(agent, room), run = 0;
+    struct fp_agent_range *range = &task->u.range;
+    uint32_t align = align_of(task, source);
+    uint32_t room = frame_room(agent, align, range->left);
+    uint32_t n = ahead(agent, room);
     uint8_t *frame =
         fp_link_alloc(&agent->link, FP_BULK_RAW_HEADER + (size_t)room);
     uint8_t *data;
-    size_t size = 0;
-    bool uniform;
-    int err;
+    size_t size;
+    int got;
 
+    task->bulk = true;
     if (frame == NULL)
         return FP_AGENT_WAIT;
-    n = at_most(*left, n - n % source->align);
+    n = at_most(range->left, n - n % align);
     if (n == 0)
         return fp_agent_because(
             task, FP_ERR_NOTSUP,
             "a frame is smaller than a read of this medium");
     data = packs(agent) ? fp_lz4_encoder_room(fp_agent_pack(agent), n)
                         : frame + FP_BULK_RAW_HEADER;
-    err = source->read(agent, task, *off, data, n);
-    if (err)
-        return err;
-    uniform = n >= RUN_MIN && fp_agent_is_uniform(data, n, data[0]);
-    if (!uniform)
-        size = put_record(agent, task->stream, data, &n, source->align, frame,
-                          room);
-    if (crc != NULL)
-        *crc = fp_crc32(*crc, data, n);
-    if (uniform) {
+    got = source->read(task, range->at, data, n);
+    if (got)
+        return got;
+    if (n >= RUN_MIN && fp_agent_is_uniform(data, n, data[0])) {
         uint8_t value = data[0];
 
-        err = follow_run(agent, task, source, *off + n, *left - n, value, &run,
-                         crc);
-        if (err)
-            return err;
-        n += run;
-        size = fp_bulk_put_fill(frame, task->stream, value, n);
+        count(task, source, data, n);
+        got = follow_run(agent, task, source, value);
+        if (got < 0)
+            return got;
+        size = fp_bulk_put_fill(frame, task->stream, value, n + (uint32_t)got);
+    } else {
+        size = put_record(agent, task->stream, data, &n, align, frame, room);
+        count(task, source, data, n);
     }
     fp_link_commit(&agent->link, FP_FRAME_BULK, size);
     agent->queued += (uint32_t)size;
-    *off += n;
-    *left -= n;
+    task->bulk = range->left > 0;
     return FP_AGENT_MORE;
 }
 
-bool fp_agent_stream_in_use(struct fp_agent *agent, uint32_t stream)
+static struct fp_agent_task *task_of(struct fp_agent *agent, uint32_t stream)
 {
-    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
-        if (agent->tasks[i].id != 0 && agent->tasks[i].stream == stream)
-            return true;
-    for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
-        if (agent->uploads[i].file.mnt != NULL &&
-            agent->uploads[i].stream == stream)
-            return true;
-    return false;
+    struct fp_agent_task *task = NULL;
+
+    do
+        task = fp_agent_task_next(agent, task);
+    while (task != NULL && task->stream != stream);
+    return task;
 }
 
-int fp_agent_stream(struct fp_agent *agent, struct fp_agent_task *task,
-                    uint32_t stream)
-{
-    if (stream < 1 || stream > 255)
-        return fp_agent_because(task, FP_ERR_INVAL,
-                                "a stream is a number from 1 to 255");
-    if (fp_agent_stream_in_use(agent, stream))
-        return fp_agent_because(task, FP_ERR_INVAL, "the stream is in use");
-    task->stream = (uint8_t)stream;
-    return FP_OK;
-}
-
-/* Who takes what comes on a stream. */
-static struct fp_agent_upload *upload_of(struct fp_agent *agent, uint8_t stream)
+static struct fp_agent_upload *upload_of(struct fp_agent *agent,
+                                         uint32_t stream)
 {
     for (uint32_t i = 0; i < FP_AGENT_UPLOADS; i++)
         if (agent->uploads[i].file.mnt != NULL &&
@@ -243,28 +244,16 @@ static struct fp_agent_upload *upload_of(struct fp_agent *agent, uint8_t stream)
     return NULL;
 }
 
-/* The bytes of a whole upload may come before its file is open. */
-static bool is_opening(struct fp_agent *agent, uint8_t stream)
+int fp_agent_stream(struct fp_agent *agent, struct fp_agent_task *task,
+                    uint32_t stream)
 {
-    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++) {
-        struct fp_agent_task *task = &agent->tasks[i];
-
-        if (task->id != 0 && task->stream == stream &&
-            fp_agent_is_job(task, fp_Envelope_put_open_tag)) {
-            task->u.put.bytes_wait = true;
-            return true;
-        }
-    }
-    return false;
-}
-
-static struct fp_agent_task *blocks_of(struct fp_agent *agent, uint8_t stream)
-{
-    for (uint32_t i = 0; i < FP_AGENT_REQUESTS; i++)
-        if (agent->tasks[i].id != 0 && agent->tasks[i].stream == stream &&
-            fp_agent_takes_blocks(&agent->tasks[i]))
-            return &agent->tasks[i];
-    return NULL;
+    if (stream < 1 || stream > 255)
+        return fp_agent_because(task, FP_ERR_INVAL,
+                                "a stream is a number from 1 to 255");
+    if (task_of(agent, stream) != NULL || upload_of(agent, stream) != NULL)
+        return fp_agent_because(task, FP_ERR_INVAL, "the stream is in use");
+    task->stream = (uint8_t)stream;
+    return FP_OK;
 }
 
 /* The next bytes that the record stands for, and how many; a fill's lie in
@@ -319,9 +308,16 @@ static int give(struct fp_agent *agent, struct fp_agent_upload *upload,
         return fp_agent_put_write(agent, upload, data, *n);
     if (task == NULL)
         return FP_AGENT_MORE;
-    if (*n > fp_agent_blocks_room(task))
-        *n = fp_agent_blocks_room(task);
-    return fp_agent_blocks_write(agent, task, data, *n);
+    return fp_agent_blocks_write(agent, task, data, n);
+}
+
+/* The bytes of a whole upload may come before its file is open. */
+static bool is_opening(struct fp_agent_task *task)
+{
+    if (task == NULL || !fp_agent_is_job(task, fp_Envelope_put_open_tag))
+        return false;
+    task->u.put.bytes_wait = true;
+    return true;
 }
 
 bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
@@ -339,10 +335,12 @@ bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
         FP_AGENT_COUNT(agent, refused, 1);
         return true;
     }
-    if (FP_AGENT_WHOLE_PUT && is_opening(agent, rec.stream))
+    task = task_of(agent, rec.stream);
+    if (FP_AGENT_WHOLE_PUT && is_opening(task))
         return false;
     upload = upload_of(agent, rec.stream);
-    task = upload == NULL ? blocks_of(agent, rec.stream) : NULL;
+    if (upload != NULL || (task != NULL && !fp_agent_takes_blocks(task)))
+        task = NULL;
     stray = upload == NULL && task == NULL;
     if (!stray || (unpacks(agent) && rec.type != FP_BULK_FILL)) {
         n = piece(agent, &rec, &data);

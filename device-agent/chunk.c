@@ -20,15 +20,16 @@
 #define DIGEST_SIZE    16
 #define REPLY_OVERHEAD 48
 
-/* Bytes of one chunk; the last may be shorter. */
-static uint32_t chunk_bytes(const struct fp_agent_storage *storage,
-                            uint32_t chunk)
+/* The task's range goes on from where it is by so many chunks; the storage's
+ * last may be shorter. */
+static void set_range(struct fp_agent_task *task, uint32_t count)
 {
-    fp_addr off = (fp_addr)chunk * fp_agent_chunk_size(storage);
-    fp_addr left = fp_agent_storage_size(storage) - off;
+    struct fp_agent_range *range = &task->u.range;
+    uint32_t chunk_size = fp_agent_chunk_size(task->storage);
 
-    return left < fp_agent_chunk_size(storage) ? (uint32_t)left
-                                               : fp_agent_chunk_size(storage);
+    range->left = fp_agent_storage_size(task->storage) - range->at;
+    if (count <= range->left / chunk_size)
+        range->left = (fp_addr)count * chunk_size;
 }
 
 static int check_range(struct fp_agent_task *task, uint32_t first,
@@ -43,9 +44,20 @@ static int check_range(struct fp_agent_task *task, uint32_t first,
 
 /* ---- ChunkDigest ---- */
 
-static void begin_chunk(struct fp_agent_chunks *c)
+/* Bytes that an entry is of, but the last. */
+static fp_addr entry_size(const struct fp_agent_task *task)
 {
-    c->in_chunk = 0;
+    fp_addr size = fp_agent_chunk_size(task->storage);
+
+    return FP_AGENT_LEVELS && task->u.chunks.level == 1 ? size * FANOUT : size;
+}
+
+static void begin_chunk(struct fp_agent_task *task)
+{
+    struct fp_agent_chunks *c = &task->u.chunks;
+
+    set_range(task, 1);
+    c->is_begun = false;
     c->uniform = true;
     c->unreadable = false;
     fp_sha256_init(&c->sha);
@@ -66,7 +78,7 @@ int fp_agent_chunk_digest_start(struct fp_agent *agent,
     if (request->level > (FP_AGENT_LEVELS ? 1 : 0))
         return fp_agent_because(task, FP_ERR_NOTSUP, "levels are 0 and 1");
     limit = fp_agent_chunk_count(task->storage);
-    c->level = request->level;
+    c->level = (uint8_t)request->level;
     if (FP_AGENT_LEVELS && c->level == 1)
         limit = limit / FANOUT + (limit % FANOUT != 0);
     err = check_range(task, request->first, request->count, limit);
@@ -74,9 +86,8 @@ int fp_agent_chunk_digest_start(struct fp_agent *agent,
         return err;
     c->first = request->first;
     c->count = request->count;
-    c->reply_first = c->first;
-    c->at = FP_AGENT_LEVELS && c->level == 1 ? c->first * FANOUT : c->first;
-    begin_chunk(c);
+    c->range.at = (fp_addr)c->first * entry_size(task);
+    begin_chunk(task);
     task->computing = true;
     return FP_OK;
 }
@@ -122,11 +133,15 @@ void fp_agent_chunks_drop(struct fp_agent *agent,
         agent->upper_owner = NULL;
 }
 
-static void add_entry(struct fp_agent *agent, uint32_t chunk_max,
-                      struct fp_agent_chunks *c, uint8_t *digest)
+static void add_entry(struct fp_agent *agent, struct fp_agent_task *task,
+                      uint8_t *digest)
 {
+    struct fp_agent_chunks *c = &task->u.chunks;
+    fp_addr at = c->range.at;
+
     fp_sha256_update(&agent->upper, digest, DIGEST_SIZE);
-    if (c->at % FANOUT != 0 && c->at != chunk_max)
+    if (at % entry_size(task) != 0 &&
+        at != fp_agent_storage_size(task->storage))
         return;
     fp_sha256_final(&agent->upper, digest);
     fp_sha256_init(&agent->upper);
@@ -137,16 +152,15 @@ static void add_entry(struct fp_agent *agent, uint32_t chunk_max,
 }
 
 #else
-#define may_hash(agent, task)            true
-#define add_entry(agent, max, c, digest) ((void)(agent), (void)(max))
+#define may_hash(agent, task)          true
+#define add_entry(agent, task, digest) ((void)(agent), (void)(digest))
 #endif
 
 /* The chunk is read to its end: its entry, at level 0 into the reply, at level
  * 1 into the hash above. */
-static void end_chunk(struct fp_agent *agent,
-                      const struct fp_agent_storage *storage,
-                      struct fp_agent_chunks *c)
+static void end_chunk(struct fp_agent *agent, struct fp_agent_task *task)
 {
+    struct fp_agent_chunks *c = &task->u.chunks;
     uint8_t digest[FP_SHA256_SIZE] = { 0 };
     uint8_t status = fp_ChunkStatus_CHUNK_OK;
 
@@ -159,12 +173,11 @@ static void end_chunk(struct fp_agent *agent,
     } else {
         fp_sha256_final(&c->sha, digest);
     }
-    c->at++;
-    begin_chunk(c);
-    if (c->level == 0)
+    if (!FP_AGENT_LEVELS || c->level == 0)
         keep_entry(c, digest, status);
     else
-        add_entry(agent, fp_agent_chunk_count(storage), c, digest);
+        add_entry(agent, task, digest);
+    begin_chunk(task);
 }
 
 /* By rot, or by what the firmware hides. */
@@ -173,33 +186,39 @@ static bool is_unreadable(int err)
     return err == FP_ERR_CORRUPT || err == FP_ERR_IO || err == FP_ERR_ACCES;
 }
 
+/* Reads of the storage: 1 if it can't be read there, or another error. */
+static int read_some(struct fp_agent_task *task, fp_addr off, uint8_t *buf,
+                     uint32_t size)
+{
+    int err = fp_bdev_read(fp_agent_dev(task->storage), off, buf, size);
+
+    return is_unreadable(err) ? 1 : err;
+}
+
 /* One slice of the current chunk. */
 static int hash_slice(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_chunks *c = &task->u.chunks;
-    struct fp_bdev *dev = fp_agent_dev(task->storage);
     uint8_t *buf = agent->scratch;
-    uint32_t left = chunk_bytes(task->storage, c->at) - c->in_chunk;
-    uint32_t n = agent->scratch_size;
-    fp_addr off =
-        (fp_addr)c->at * fp_agent_chunk_size(task->storage) + c->in_chunk;
+    uint32_t left = (uint32_t)c->range.left, n = agent->scratch_size;
     int err;
 
     n = n < left ? n : left;
-    err = fp_bdev_read(dev, off, buf, n);
-    if (err && !is_unreadable(err))
+    err = read_some(task, c->range.at, buf, n);
+    if (err < 0)
         return err;
     if (err) {
         c->unreadable = true;
-        c->in_chunk += left;
-        return FP_OK;
+        n = left;
+    } else {
+        if (!c->is_begun)
+            c->fill = buf[0];
+        c->is_begun = true;
+        c->uniform = c->uniform && fp_agent_is_uniform(buf, n, c->fill);
+        fp_agent_hash(agent, &c->sha, buf, n);
     }
-    if (c->in_chunk == 0)
-        c->fill = buf[0];
-    c->uniform =
-        c->uniform && buf[0] == c->fill && memcmp(buf, buf + 1, n - 1) == 0;
-    fp_agent_hash(agent, &c->sha, buf, n);
-    c->in_chunk += n;
+    c->range.at += n;
+    c->range.left -= n;
     return FP_OK;
 }
 
@@ -209,22 +228,19 @@ static int send_digests(struct fp_agent *agent, struct fp_agent_task *task)
     fp_Envelope *out =
         fp_agent_out(agent, task->id, fp_Envelope_chunk_digest_reply_tag);
     fp_ChunkDigestReply *reply = &out->body.chunk_digest_reply;
-    int err;
 
     reply->gen = fp_agent_gen(task->storage);
-    reply->first = c->reply_first;
+    reply->first = c->first;
     reply->digests.size = (pb_size_t)(DIGEST_SIZE * c->collected);
     memcpy(reply->digests.bytes, c->digests, reply->digests.size);
     reply->status.size = (pb_size_t)c->collected;
     memcpy(reply->status.bytes, c->status, c->collected);
-    c->reply_first += c->collected;
-    reply->last = c->reply_first == c->first + c->count;
-    err = fp_agent_send(agent);
-    if (err)
-        return err;
+    c->first += c->collected;
+    c->count -= c->collected;
     c->collected = 0;
+    reply->last = c->count == 0;
     task->computing = true;
-    return reply->last ? FP_AGENT_DONE : FP_AGENT_MORE;
+    return fp_agent_send_part(agent, reply->last);
 }
 
 int fp_agent_chunk_digest_step(struct fp_agent *agent,
@@ -240,11 +256,10 @@ int fp_agent_chunk_digest_step(struct fp_agent *agent,
     err = hash_slice(agent, task);
     if (err)
         return err;
-    if (c->in_chunk == chunk_bytes(task->storage, c->at))
-        end_chunk(agent, task->storage, c);
-    if (c->collected == reply_max(agent) ||
-        c->reply_first + c->collected == c->first + c->count)
-        task->computing = false;
+    if (c->range.left == 0)
+        end_chunk(agent, task);
+    task->computing =
+        c->collected < reply_max(agent) && c->collected < c->count;
     return FP_AGENT_MORE;
 }
 
@@ -302,6 +317,19 @@ int fp_agent_chunk_changed_step(struct fp_agent *agent,
 
 /* ---- ChunkRead ---- */
 
+int fp_agent_chunk_range(struct fp_agent_task *task, uint32_t first,
+                         uint32_t count)
+{
+    int err =
+        check_range(task, first, count, fp_agent_chunk_count(task->storage));
+
+    if (err)
+        return err;
+    task->u.range.at = (fp_addr)first * fp_agent_chunk_size(task->storage);
+    set_range(task, count);
+    return FP_OK;
+}
+
 int fp_agent_chunk_read_start(struct fp_agent *agent,
                               struct fp_agent_task *task, const fp_Envelope *in)
 {
@@ -311,57 +339,38 @@ int fp_agent_chunk_read_start(struct fp_agent *agent,
                                     request->storage.size);
 
     if (!err)
-        err = check_range(task, request->first, request->count,
-                          fp_agent_chunk_count(task->storage));
+        err = fp_agent_chunk_range(task, request->first, request->count);
     if (!err && request->count > FP_AGENT_CHUNKS) {
         task->limit = FP_AGENT_CHUNKS;
         err = fp_agent_because(task, FP_ERR_INVAL, "too many chunks at once");
     }
-    if (!err)
-        err = fp_agent_stream(agent, task, request->stream);
     if (err)
         return err;
     c->first = request->first;
     c->count = request->count;
     c->gen_first = fp_agent_gen(task->storage);
-    return FP_OK;
+    return fp_agent_stream(agent, task, request->stream);
 }
 
-/* Notes which chunks of [off, off + size) can't be read. */
-static void mark_unreadable(const struct fp_agent_storage *storage,
-                            struct fp_agent_chunks *c, fp_addr off,
-                            uint32_t size)
+/* Chunk by chunk: one bad page must not be blamed on two of them. */
+static int image_read(struct fp_agent_task *task, fp_addr off, uint8_t *buf,
+                      uint32_t size)
 {
-    uint32_t chunk_size = fp_agent_chunk_size(storage);
-    uint32_t first = (uint32_t)(off / chunk_size) - c->first;
-    uint32_t last = (uint32_t)((off + size - 1) / chunk_size) - c->first;
-
-    for (uint32_t i = first; i <= last; i++)
-        c->lost[i / 8] |= (uint8_t)(1u << i % 8);
-}
-
-/* A piece that reaches over the end of a chunk would blame both for one bad
- * page: it is read again chunk by chunk. */
-static int image_read(struct fp_agent *agent, struct fp_agent_task *task,
-                      fp_addr off, uint8_t *buf, uint32_t size)
-{
+    struct fp_agent_chunks *c = &task->u.chunks;
     uint32_t chunk_size = fp_agent_chunk_size(task->storage);
-    struct fp_bdev *dev = fp_agent_dev(task->storage);
-    int err = fp_bdev_read(dev, off, buf, size);
 
-    (void)agent;
-    if (!err || !is_unreadable(err))
-        return err;
     while (size > 0) {
+        uint32_t i = (uint32_t)(off / chunk_size) - c->first;
         uint32_t n = chunk_size - (uint32_t)(off % chunk_size);
+        int err;
 
         n = n < size ? n : size;
-        err = fp_bdev_read(dev, off, buf, n);
-        if (err && !is_unreadable(err))
+        err = read_some(task, off, buf, n);
+        if (err < 0)
             return err;
         if (err) {
             memset(buf, 0, n);
-            mark_unreadable(task->storage, &task->u.chunks, off, n);
+            c->lost[i / 8] |= (uint8_t)(1u << i % 8);
         }
         off += n;
         buf += n;
@@ -372,23 +381,12 @@ static int image_read(struct fp_agent *agent, struct fp_agent_task *task,
 
 int fp_agent_chunk_read_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
-    const struct fp_agent_source source = { image_read,
-                                            task->storage->dev->read_size };
+    static const struct fp_agent_source source = { image_read, false };
     struct fp_agent_chunks *c = &task->u.chunks;
-    fp_addr begin = (fp_addr)c->first * fp_agent_chunk_size(task->storage);
-    uint32_t last = c->first + c->count - 1;
-    fp_addr end = (fp_addr)last * fp_agent_chunk_size(task->storage) +
-                  chunk_bytes(task->storage, last);
-    fp_addr off = begin + c->in_chunk, left = end - off;
     fp_ChunkReadReply *reply;
-    int got;
 
-    if (left > 0) {
-        got = fp_agent_bulk_send(agent, task, &source, &off, &left, NULL);
-        task->bulk = left > 0;
-        c->in_chunk = (uint32_t)(off - begin);
-        return got;
-    }
+    if (c->range.left > 0)
+        return fp_agent_bulk_send(agent, task, &source);
     reply = &fp_agent_out(agent, task->id, fp_Envelope_chunk_read_reply_tag)
                  ->body.chunk_read_reply;
     reply->gen = fp_agent_gen(task->storage);

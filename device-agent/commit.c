@@ -13,6 +13,9 @@
  * replaced by the same. */
 #define SAME_MAX 16384u
 
+/* So often an old file is looked at that is written meanwhile. */
+#define TRIES_MAX 3
+
 enum phase {
     PHASE_APPEND_PRE, /* an append's preconditions, while it has no name yet */
     PHASE_SYNC,
@@ -103,16 +106,7 @@ void fp_agent_put_commit_end(struct fp_agent *agent, struct fp_agent_task *task)
     commit->upload = NULL;
 }
 
-/* The upload failed for good. */
-static int give_up(const struct fp_agent *agent, struct fp_agent_task *task,
-                   int err, const char *detail)
-{
-    fp_agent_upload_free(agent, task->u.commit.upload);
-    task->u.commit.upload = NULL;
-    return fp_agent_because(task, err, detail);
-}
-
-static int commit_sync(const struct fp_agent *agent, struct fp_agent_task *task)
+static int commit_sync(struct fp_agent_task *task)
 {
     struct fp_agent_commit *commit = &task->u.commit;
     struct fp_agent_upload *upload = commit->upload;
@@ -121,18 +115,18 @@ static int commit_sync(const struct fp_agent *agent, struct fp_agent_task *task)
 
     if (err == FP_ERR_NOSPC) {
         (void)fp_agent_no_space(task, upload->file.mnt, upload->size, NULL);
-        return give_up(agent, task, err, "the volume became full meanwhile");
+        return fp_agent_because(task, err, "the volume became full meanwhile");
     }
     if (err)
-        return give_up(
-            agent, task, err,
+        return fp_agent_because(
+            task, err,
             err == FP_ERR_PROTO ? "what came is not what was announced" : NULL);
     err = fp_fs_fsync(&upload->file);
     upload->gen_own += fp_agent_gen(task->storage) - gen;
     if (err)
-        return give_up(agent, task, err, NULL);
+        return err;
     if (fp_fs_seek(&upload->file, (int64_t)upload->base, FP_SEEK_SET) < 0)
-        return give_up(agent, task, FP_ERR_IO, NULL);
+        return FP_ERR_IO;
     fp_sha256_init(&commit->sha);
     commit->left = upload->size;
     commit->phase = PHASE_VERIFY;
@@ -143,25 +137,20 @@ static int commit_sync(const struct fp_agent *agent, struct fp_agent_task *task)
 static int commit_verify(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_commit *commit = &task->u.commit;
-    uint32_t n = agent->scratch_size;
-    uint8_t digest[FP_SHA256_SIZE];
     int32_t got;
 
     if (commit->left > 0) {
-        if (n > commit->left)
-            n = (uint32_t)commit->left;
-        got = fp_fs_read(&commit->upload->file, agent->scratch, n);
+        got = fp_agent_hash_file(agent, &commit->upload->file, &commit->sha,
+                                 commit->left);
         if (got <= 0)
-            return give_up(agent, task, got < 0 ? (int)got : FP_ERR_IO,
-                           "the upload can't be read back from flash");
-        fp_agent_hash(agent, &commit->sha, agent->scratch, (uint32_t)got);
+            return fp_agent_because(task, got < 0 ? (int)got : FP_ERR_IO,
+                                    "the upload can't be read back from flash");
         commit->left -= (uint32_t)got;
         return FP_AGENT_MORE;
     }
-    fp_sha256_final(&commit->sha, digest);
-    if (memcmp(digest, commit->terms.want, sizeof digest) != 0)
-        return give_up(agent, task, FP_ERR_DIGEST,
-                       "what is on flash has another SHA-256");
+    if (!fp_agent_is_digest(&commit->sha, commit->terms.want))
+        return fp_agent_because(task, FP_ERR_DIGEST,
+                                "what is on flash has another SHA-256");
     commit->phase = fp_agent_mode(commit->upload) == fp_PutMode_PUT_STAGED
                         ? PHASE_PRE
                         : PHASE_LAND;
@@ -184,22 +173,22 @@ static int commit_pre(struct fp_agent *agent, struct fp_agent_task *task)
     int err;
 
     if (commit->terms.has_gen && gen - upload->gen_own != commit->terms.gen)
-        return give_up(agent, task, FP_ERR_PRECOND,
-                       "the volume changed meanwhile");
+        return fp_agent_because(task, FP_ERR_PRECOND,
+                                "the volume changed meanwhile");
     if (commit->terms.if_absent) {
         err = fp_vfs_stat(agent->cfg->vfs, upload->path, &st);
         if (err != FP_ERR_NOENT)
-            return give_up(agent, task, err ? err : FP_ERR_PRECOND,
-                           err ? NULL : "the file exists");
+            return fp_agent_because(task, err ? err : FP_ERR_PRECOND,
+                                    err ? NULL : "the file exists");
     }
     after_pre(commit);
     if (!commit->terms.has_old)
         return FP_AGENT_MORE;
     err = fp_vfs_open(agent->cfg->vfs, &commit->file, upload->path, FP_O_READ);
     if (err == FP_ERR_NOENT)
-        return give_up(agent, task, FP_ERR_PRECOND, "there is no old file");
+        return fp_agent_because(task, FP_ERR_PRECOND, "there is no old file");
     if (err)
-        return give_up(agent, task, err, NULL);
+        return err;
     fp_sha256_init(&commit->sha);
     commit->gen_before = gen;
     commit->phase = PHASE_OLD;
@@ -209,24 +198,20 @@ static int commit_pre(struct fp_agent *agent, struct fp_agent_task *task)
 static int commit_old(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_commit *commit = &task->u.commit;
-    uint8_t digest[FP_SHA256_SIZE];
     int32_t got =
-        fp_fs_read(&commit->file, agent->scratch, agent->scratch_size);
+        fp_agent_hash_file(agent, &commit->file, &commit->sha, UINT32_MAX);
 
     if (got < 0)
-        return give_up(agent, task, (int)got, "the old file can't be read");
-    if (got > 0) {
-        fp_agent_hash(agent, &commit->sha, agent->scratch, (uint32_t)got);
+        return fp_agent_because(task, (int)got, "the old file can't be read");
+    if (got > 0)
         return FP_AGENT_MORE;
-    }
     (void)fp_fs_close(&commit->file);
-    fp_sha256_final(&commit->sha, digest);
-    if (memcmp(digest, commit->terms.old, sizeof digest) != 0)
-        return give_up(agent, task, FP_ERR_PRECOND,
-                       "the old file has other content");
+    if (!fp_agent_is_digest(&commit->sha, commit->terms.old))
+        return fp_agent_because(task, FP_ERR_PRECOND,
+                                "the old file has other content");
     if (commit->gen_before != fp_agent_gen(task->storage)) {
         /* Somebody wrote while it was hashed: look again, thrice at most. */
-        if (++commit->tries > 3)
+        if (++commit->tries > TRIES_MAX)
             return FP_ERR_STALE;
         commit->phase = PHASE_PRE;
         return FP_AGENT_MORE;
@@ -248,7 +233,7 @@ static int commit_land(struct fp_agent *agent, struct fp_agent_task *task)
     if (fp_agent_mode(upload) == fp_PutMode_PUT_STAGED)
         err = fp_fs_commit(&upload->file, &meta);
     if (err)
-        return give_up(agent, task, err, NULL);
+        return err;
     err = fp_fs_close(&upload->file);
     upload->stream = 0;
     if (fp_agent_mode(upload) != fp_PutMode_PUT_STAGED && upload->has_mtime &&
@@ -267,11 +252,11 @@ static int commit_land(struct fp_agent *agent, struct fp_agent_task *task)
     return fp_agent_send_committed(agent, task, commit->replaced, false);
 }
 
-int fp_agent_put_commit_step(struct fp_agent *agent, struct fp_agent_task *task)
+static int run_phase(struct fp_agent *agent, struct fp_agent_task *task)
 {
     switch ((enum phase)task->u.commit.phase) {
     case PHASE_SYNC:
-        return commit_sync(agent, task);
+        return commit_sync(task);
     case PHASE_VERIFY:
         return commit_verify(agent, task);
     case PHASE_APPEND_PRE:
@@ -283,6 +268,19 @@ int fp_agent_put_commit_step(struct fp_agent *agent, struct fp_agent_task *task)
         break;
     }
     return commit_land(agent, task);
+}
+
+int fp_agent_put_commit_step(struct fp_agent *agent, struct fp_agent_task *task)
+{
+    struct fp_agent_commit *commit = &task->u.commit;
+    int result = run_phase(agent, task);
+
+    /* It failed for good, but where another commit may have better luck. */
+    if (result < 0 && commit->upload != NULL && commit->tries <= TRIES_MAX) {
+        fp_agent_upload_free(agent, commit->upload);
+        commit->upload = NULL;
+    }
+    return result;
 }
 
 int fp_agent_send_committed(struct fp_agent *agent, struct fp_agent_task *task,
@@ -322,15 +320,14 @@ const struct fp_agent_job fp_agent_job_put_bytes = {
 static bool is_same(struct fp_agent *agent, struct fp_file *file,
                     const uint8_t want[FP_SHA256_SIZE])
 {
-    uint8_t digest[FP_SHA256_SIZE];
     struct fp_sha256 sha;
-    int32_t n;
+    int32_t got;
 
     fp_sha256_init(&sha);
-    while ((n = fp_fs_read(file, agent->scratch, agent->scratch_size)) > 0)
-        fp_agent_hash(agent, &sha, agent->scratch, (uint32_t)n);
-    fp_sha256_final(&sha, digest);
-    return n == 0 && memcmp(digest, want, sizeof digest) == 0;
+    do
+        got = fp_agent_hash_file(agent, file, &sha, UINT32_MAX);
+    while (got > 0);
+    return got == 0 && fp_agent_is_digest(&sha, want);
 }
 
 bool fp_agent_put_is_there(struct fp_agent *agent, struct fp_agent_task *task)

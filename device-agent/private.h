@@ -397,16 +397,14 @@ bool fp_agent_rate_is_due(const struct fp_agent *agent);
 
 /* Where the bytes of a stream come from: read [off, off + size). */
 struct fp_agent_source {
-    int (*read)(struct fp_agent *agent, struct fp_agent_task *task, fp_addr off,
-                uint8_t *buf, uint32_t size);
-    uint32_t align; /* sizes are a multiple of that, but the last */
+    int (*read)(struct fp_agent_task *task, fp_addr off, uint8_t *buf,
+                uint32_t size);
+    bool is_file; /* read by the byte, and summed; else a storage */
 };
-/* Sends the next frame of [*off, *off + *left): raw, or a run of one byte as a
- * fill record. Moves both on; adds to the CRC if there is one. FP_AGENT_WAIT:
- * there is no room for it. */
+/* Sends the next frame of the task's range: raw, or a run of one byte as a fill
+ * record. Moves it on. FP_AGENT_WAIT: there is no room for it. */
 int fp_agent_bulk_send(struct fp_agent *agent, struct fp_agent_task *task,
-                       const struct fp_agent_source *source, fp_addr *off,
-                       fp_addr *left, uint32_t *crc);
+                       const struct fp_agent_source *source);
 /* A session begins, with these features: nothing has gone over the line. */
 void fp_agent_bulk_begin(struct fp_agent *agent, uint32_t features);
 /* Sum of the features that this device has the memory for. */
@@ -417,13 +415,25 @@ bool fp_agent_bulk_take(struct fp_agent *agent, const uint8_t *payload,
                         size_t size);
 /* Is buf[0..size), 1 at least, all `value`? */
 bool fp_agent_is_uniform(const uint8_t *buf, uint32_t size, uint8_t value);
-bool fp_agent_stream_in_use(struct fp_agent *agent, uint32_t stream);
 /* A stream number out of a message: 1..255 and free. */
 int fp_agent_stream(struct fp_agent *agent, struct fp_agent_task *task,
                     uint32_t stream);
 
+/* ---- read.c ---- */
+
+/* Hashes what comes next in a file, `max` bytes of it at most: how many, 0 at
+ * its end, or an error. */
+int32_t fp_agent_hash_file(struct fp_agent *agent, struct fp_file *file,
+                           struct fp_sha256 *sha, fp_addr max);
+/* Ends the hash: is it that one? */
+bool fp_agent_is_digest(struct fp_sha256 *sha,
+                        const uint8_t want[FP_SHA256_SIZE]);
+
 /* ---- chunk.c ---- */
 
+/* Of the task's storage, into its range: FP_ERR_INVAL, none, or not all there. */
+int fp_agent_chunk_range(struct fp_agent_task *task, uint32_t first,
+                         uint32_t count);
 #if FP_AGENT_LEVELS
 /* What others wait for is theirs, however the task ended. */
 void fp_agent_chunks_drop(struct fp_agent *agent,
@@ -467,14 +477,12 @@ int fp_agent_send_committed(struct fp_agent *agent, struct fp_agent_task *task,
 /* Is it a ChunkWrite, which takes bytes? */
 #define fp_agent_takes_blocks(task) \
     fp_agent_is_job(task, fp_Envelope_chunk_write_tag)
-/* Bytes that complete the block being collected: a piece is no larger, since
- * writing a block uses scratch, where the piece may lie. */
-uint32_t fp_agent_blocks_room(const struct fp_agent_task *task);
+/* Takes what completes a block of buf[0..*size) at most, since writing a block
+ * uses scratch, where the piece may lie: *size is cut to that. */
 int fp_agent_blocks_write(struct fp_agent *agent, struct fp_agent_task *task,
-                          const uint8_t *buf, uint32_t size);
+                          const uint8_t *buf, uint32_t *size);
 #else
 #define fp_agent_takes_blocks(task)                   false
-#define fp_agent_blocks_room(task)                    0
 #define fp_agent_blocks_write(agent, task, buf, size) FP_ERR_NOTSUP
 #endif
 

@@ -5,6 +5,8 @@
  */
 #include "device-agent/private.h"
 
+#include <string.h>
+
 /* What Read and Digest share: the file open at `off`, st and left set. `len` 0
  * is to the end; a range that reaches over the end is cut. The path is needed
  * only here: it becomes text where its field lies in the message. */
@@ -27,9 +29,9 @@ static int open_range(struct fp_agent *agent, struct fp_agent_task *task,
         return err;
     if (len == 0 || len > read->st.size - off)
         len = read->st.size - off;
-    read->left = (fp_addr)len;
-    read->at = (fp_addr)off;
-    if (read->left != len || read->at != off)
+    read->len = read->range.left = (fp_addr)len;
+    read->range.at = (fp_addr)off;
+    if (read->len != len || read->range.at != off)
         return FP_ERR_FBIG;
     if (off != 0 && fp_fs_seek(&read->file, (int64_t)off, FP_SEEK_SET) < 0)
         return FP_ERR_IO;
@@ -65,14 +67,13 @@ int fp_agent_read_start(struct fp_agent *agent, struct fp_agent_task *task,
 
 /* Reads go on where the last one ended; only a run that was followed too far
  * costs a seek. */
-static int file_read(struct fp_agent *agent, struct fp_agent_task *task,
-                     fp_addr off, uint8_t *buf, uint32_t size)
+static int file_read(struct fp_agent_task *task, fp_addr off, uint8_t *buf,
+                     uint32_t size)
 {
     struct fp_file *file = &task->u.read.file;
     int64_t at = fp_fs_seek(file, 0, FP_SEEK_CUR);
     int32_t n;
 
-    (void)agent;
     if (at >= 0 && at != (int64_t)off)
         at = fp_fs_seek(file, (int64_t)off, FP_SEEK_SET);
     if (at < 0)
@@ -93,40 +94,54 @@ static int tell_read(struct fp_agent *agent, struct fp_agent_task *task)
     int err;
 
     reply->size = read->st.size;
-    reply->len = read->left;
+    reply->len = read->len;
     reply->fs_gen = fp_agent_gen(task->storage);
     reply->has_mtime = read->st.has_mtime;
     reply->mtime_ns = read->st.mtime_ns;
     err = fp_agent_send(agent);
     read->told = err == FP_OK;
-    task->bulk = read->left > 0;
+    task->bulk = read->len > 0;
     return err ? err : FP_AGENT_MORE;
 }
 
 int fp_agent_read_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
-    static const struct fp_agent_source source = { file_read, 1 };
+    static const struct fp_agent_source source = { file_read, true };
     struct fp_agent_read *read = &task->u.read;
-    fp_addr before = read->left;
     fp_Envelope *out;
-    int got;
 
     if (!read->told)
         return tell_read(agent, task);
-    if (read->left > 0) {
-        got = fp_agent_bulk_send(agent, task, &source, &read->at, &read->left,
-                                 &read->crc);
-        read->sent += before - read->left;
-        task->bulk = read->left > 0;
-        return got;
-    }
+    if (read->range.left > 0)
+        return fp_agent_bulk_send(agent, task, &source);
     out = fp_agent_out(agent, task->id, fp_Envelope_read_end_tag);
-    out->body.read_end.len = read->sent;
+    out->body.read_end.len = read->len;
     out->body.read_end.crc32 = ~read->crc;
     return fp_agent_send(agent);
 }
 
 /* ---- Digest ---- */
+
+int32_t fp_agent_hash_file(struct fp_agent *agent, struct fp_file *file,
+                           struct fp_sha256 *sha, fp_addr max)
+{
+    uint32_t size = agent->scratch_size;
+    int32_t got =
+        fp_fs_read(file, agent->scratch, max < size ? (uint32_t)max : size);
+
+    if (got > 0)
+        fp_agent_hash(agent, sha, agent->scratch, (uint32_t)got);
+    return got;
+}
+
+bool fp_agent_is_digest(struct fp_sha256 *sha,
+                        const uint8_t want[FP_SHA256_SIZE])
+{
+    uint8_t digest[FP_SHA256_SIZE];
+
+    fp_sha256_final(sha, digest);
+    return memcmp(digest, want, sizeof digest) == 0;
+}
 
 int fp_agent_digest_start(struct fp_agent *agent, struct fp_agent_task *task,
                           const fp_Envelope *in)
@@ -143,19 +158,15 @@ int fp_agent_digest_start(struct fp_agent *agent, struct fp_agent_task *task,
 int fp_agent_digest_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_read *read = &task->u.read;
-    uint32_t n = agent->scratch_size;
     fp_Envelope *out;
-    int err;
 
-    if (read->left > 0) {
-        if (n > read->left)
-            n = (uint32_t)read->left;
-        err = file_read(agent, task, read->at, agent->scratch, n);
-        if (err)
-            return err;
-        fp_agent_hash(agent, &read->sha, agent->scratch, n);
-        read->at += n;
-        read->left -= n;
+    if (read->range.left > 0) {
+        int32_t got = fp_agent_hash_file(agent, &read->file, &read->sha,
+                                         read->range.left);
+
+        if (got <= 0) /* 0: it was cut since it was opened */
+            return got < 0 ? (int)got : FP_ERR_STALE;
+        read->range.left -= (uint32_t)got;
         return FP_AGENT_MORE;
     }
     if (task->computing) {

@@ -16,6 +16,9 @@
 
 #if FP_AGENT_RESTORE
 
+/* As much is programmed at once at most, but for a larger unit. */
+#define PROG_MAX 4096
+
 /* ---- RestoreBegin, RestoreEnd ---- */
 
 int fp_agent_restore_begin_start(struct fp_agent *agent,
@@ -134,8 +137,8 @@ int fp_agent_chunk_write_start(struct fp_agent *agent,
                                const fp_Envelope *in)
 {
     const fp_ChunkWriteRequest *request = &in->body.chunk_write;
-    struct fp_agent_blocks *blocks = &task->u.blocks;
-    uint32_t chunk_size, chunks, count = request->count;
+    const struct fp_agent_range *range = &task->u.range;
+    uint32_t block_size;
     int err = fp_agent_find_storage(agent, task, request->storage.bytes,
                                     request->storage.size);
 
@@ -145,123 +148,112 @@ int fp_agent_chunk_write_start(struct fp_agent *agent,
         !fp_agent_nonce_is(agent, request->nonce.bytes, request->nonce.size))
         return fp_agent_because(task, FP_ERR_PRECOND,
                                 "ChunkWrite needs RestoreBegin and its nonce");
-    chunk_size = fp_agent_chunk_size(task->storage);
-    chunks = fp_agent_chunk_count(task->storage);
-    if (request->first >= chunks)
-        count = 0;
-    blocks->off = (fp_addr)request->first * chunk_size;
-    blocks->left = (fp_addr)count * chunk_size;
-    if (count != 0 && count >= chunks - request->first)
-        blocks->left = fp_agent_storage_size(task->storage) - blocks->off;
-    if (count == 0 || blocks->off % task->storage->dev->block_size != 0 ||
-        blocks->left % task->storage->dev->block_size != 0) {
-        task->limit = task->storage->dev->block_size;
+    block_size = task->storage->dev->block_size;
+    err = fp_agent_chunk_range(task, request->first, request->count);
+    if (err || range->at % block_size != 0 || range->left % block_size != 0) {
+        task->limit = block_size;
         return fp_agent_because(task, FP_ERR_INVAL,
                                 "chunks to write make whole erase blocks");
     }
-    if (fp_agent_is_guarded(task->storage, blocks->off, blocks->left,
+    if (fp_agent_is_guarded(task->storage, range->at, range->left,
                             FP_AGENT_REGION_RDONLY | FP_AGENT_REGION_HIDDEN))
         return fp_agent_because(task, FP_ERR_ACCES,
                                 "the firmware protects a region there");
     return fp_agent_stream(agent, task, request->stream);
 }
 
-/* Two pieces at a time of block_buf against flash, through scratch. */
-static int differs(struct fp_agent *agent, struct fp_bdev *dev, fp_addr off,
-                   bool *yes)
-{
-    uint32_t max = agent->scratch_size;
-
-    *yes = false;
-    for (uint32_t at = 0; at < dev->block_size && !*yes; at += max) {
-        uint32_t n = dev->block_size - at < max ? dev->block_size - at : max;
-        int err = fp_bdev_read(dev, off + at, agent->scratch, n);
-
-        /* What can't be read is what a restore is for. */
-        *yes =
-            err || memcmp(agent->scratch, agent->cfg->block_buf + at, n) != 0;
-    }
-    return FP_OK;
-}
-
-static int program(struct fp_agent *agent, struct fp_bdev *dev, fp_addr off)
+/* The block in block_buf from what is on flash at `off`? Through scratch. */
+static bool differs(struct fp_agent *agent, struct fp_bdev *dev, fp_addr off)
 {
     const uint8_t *buf = agent->cfg->block_buf;
+    uint32_t n = agent->scratch_size;
+
+    for (uint32_t at = 0; at < dev->block_size; at += n) {
+        if (n > dev->block_size - at)
+            n = dev->block_size - at;
+        /* What can't be read is what a restore is for. */
+        if (fp_bdev_read(dev, off + at, agent->scratch, n) ||
+            memcmp(agent->scratch, buf + at, n) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* Unit by unit; what lies between two that are skipped goes in one. */
+static int program(struct fp_bdev *dev, fp_addr off, const uint8_t *buf)
+{
     bool skips =
         dev->flags & FP_BDEV_ERASED_FF && !(dev->flags & FP_BDEV_OVERWRITE);
-    uint32_t unit = dev->prog_size, at = 0;
+    uint32_t unit = dev->prog_size, from = 0;
+    int err = FP_OK;
 
-    while (at < dev->block_size) {
-        uint32_t n = unit;
-        int err;
+    for (uint32_t at = 0; at < dev->block_size && !err; at += unit) {
+        bool skip = skips && fp_agent_is_uniform(buf + at, unit, 0xff);
+        uint32_t end = skip ? at : at + unit;
 
-        if (skips && fp_agent_is_uniform(buf + at, unit, 0xff)) {
-            at += unit;
+        if (!skip && end < dev->block_size && end - from < PROG_MAX)
             continue;
-        }
-        while (at + n < dev->block_size && n < 4096 &&
-               !(skips && fp_agent_is_uniform(buf + at + n, unit, 0xff)))
-            n += unit;
-        err = fp_bdev_prog(dev, off + at, buf + at, n);
-        if (err)
-            return err;
-        at += n;
+        err = fp_bdev_prog(dev, off + from, buf + from, end - from);
+        from = at + unit;
     }
-    return FP_OK;
+    return err;
 }
 
 /* The block in block_buf to its place; then it is read back. */
 static int write_block(struct fp_agent *agent, struct fp_bdev *dev, fp_addr off)
 {
-    bool yes;
-    int err = differs(agent, dev, off, &yes);
+    int err;
 
-    if (err || !yes)
-        return err;
+    if (!differs(agent, dev, off))
+        return FP_OK;
     err = fp_bdev_erase(dev, (uint32_t)(off / dev->block_size), 1);
     if (!err)
-        err = program(agent, dev, off);
+        err = program(dev, off, agent->cfg->block_buf);
     if (!err)
         err = fp_bdev_sync(dev);
-    if (!err)
-        err = differs(agent, dev, off, &yes);
-    return !err && yes ? FP_ERR_IO : err;
+    if (!err && differs(agent, dev, off))
+        err = FP_ERR_IO;
+    return err;
 }
 
-uint32_t fp_agent_blocks_room(const struct fp_agent_task *task)
+static int may_take(struct fp_agent_task *task, uint32_t size)
 {
-    return task->storage->dev->block_size - task->u.blocks.filled;
+    const struct fp_agent_blocks *blocks = &task->u.blocks;
+
+    if (!blocks->told)
+        return fp_agent_because(task, FP_ERR_PROTO,
+                                "bytes came before they were due");
+    if (size > blocks->range.left)
+        return fp_agent_because(task, FP_ERR_PROTO,
+                                "more bytes came than announced");
+    if (!task->storage->restoring)
+        return fp_agent_because(task, FP_ERR_STALE, "the restore has ended");
+    return FP_OK;
 }
 
 int fp_agent_blocks_write(struct fp_agent *agent, struct fp_agent_task *task,
-                          const uint8_t *buf, uint32_t size)
+                          const uint8_t *buf, uint32_t *size)
 {
     struct fp_agent_blocks *blocks = &task->u.blocks;
     struct fp_bdev *dev = task->storage->dev;
+    uint32_t n = dev->block_size - blocks->filled;
 
-    if (task->err || blocks->err)
-        return FP_AGENT_MORE; /* failed: what still comes is swallowed */
-    if (!blocks->told || size > blocks->left) {
-        fp_agent_task_fail(agent, task, FP_ERR_PROTO,
-                           FP_AGENT_SAY(blocks->told
-                                            ? "more bytes came than announced"
-                                            : "bytes came before they were "
-                                              "due"));
-        return FP_AGENT_MORE;
-    }
-    if (!task->storage->restoring) {
-        fp_agent_task_fail(agent, task, FP_ERR_STALE, "the restore has ended");
-        return FP_AGENT_MORE;
-    }
+    if (*size > n)
+        *size = n;
+    n = *size;
+    if (!blocks->err)
+        blocks->err = may_take(task, n);
+    if (blocks->err)
+        return FP_AGENT_MORE; /* what still comes is swallowed */
     if (!fp_agent_may_write(agent, task->storage))
         return FP_AGENT_WAIT;
-    memcpy(agent->cfg->block_buf + blocks->filled, buf, size);
-    blocks->filled += size;
-    blocks->left -= size;
+    memcpy(agent->cfg->block_buf + blocks->filled, buf, n);
+    blocks->filled += n;
+    blocks->range.left -= n;
     if (blocks->filled < dev->block_size)
         return FP_AGENT_MORE;
-    blocks->err = write_block(agent, dev, blocks->off);
-    blocks->off += dev->block_size;
+    blocks->err = write_block(agent, dev, blocks->range.at);
+    blocks->range.at += dev->block_size;
     blocks->filled = 0;
     return FP_AGENT_MORE;
 }
@@ -277,7 +269,7 @@ int fp_agent_chunk_write_step(struct fp_agent *agent,
         return blocks->err;
     if (!blocks->told && agent->block_owner != NULL)
         return FP_AGENT_WAIT;
-    if (blocks->told && blocks->left > 0)
+    if (blocks->told && blocks->range.left > 0)
         return FP_AGENT_WAIT;
     agent->block_owner = task;
     reply = &fp_agent_out(agent, task->id, fp_Envelope_chunk_write_reply_tag)

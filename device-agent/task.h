@@ -70,13 +70,18 @@ struct fp_agent_list {
     struct fp_dirent entry; /* read, not yet sent */
 };
 
+/* Of a file or a storage, on its way; first in whatever has one. */
+struct fp_agent_range {
+    fp_addr at, left; /* position; bytes to go */
+};
+
 struct fp_agent_read {
+    struct fp_agent_range range;
+    fp_addr len;
+    uint32_t crc;
+    bool told; /* ReadReply is out */
     struct fp_file file;
     struct fp_stat st;
-    fp_addr at, left; /* position in the file; bytes to go */
-    fp_addr sent;
-    uint32_t crc;
-    bool told;            /* ReadReply is out */
     struct fp_sha256 sha; /* Digest */
 };
 
@@ -126,15 +131,12 @@ struct fp_agent_mount_args {
 };
 
 struct fp_agent_chunks {
-    uint32_t first, count; /* of what is asked, in the level's unit */
-    uint32_t level;
-    uint32_t at;       /* level 0: chunks done */
-    uint32_t in_chunk; /* bytes of the current chunk done */
+    struct fp_agent_range range; /* ChunkDigest: of the current chunk */
+    uint32_t first, count;       /* still to be told, in the level's unit */
     uint32_t gen_first;
-    uint32_t reply_first; /* of the digests collected below */
-    uint32_t collected;
-    bool uniform, unreadable, upper_unreadable;
-    uint8_t fill;
+    uint32_t collected; /* of them, below */
+    bool uniform, unreadable, upper_unreadable, is_begun;
+    uint8_t fill, level;
     struct fp_sha256
         sha; /* of the chunk; that of its digests is agent->upper */
     uint8_t digests[16 * FP_AGENT_DIGESTS];
@@ -149,9 +151,9 @@ struct fp_agent_changed {
 };
 
 struct fp_agent_blocks {
-    fp_addr off, left; /* of the storage, of the BULK to come */
-    uint32_t filled;   /* bytes in block_buf */
-    bool told;         /* "send the BULK now" is out */
+    struct fp_agent_range range; /* that the BULK fills */
+    uint32_t filled;             /* bytes in block_buf */
+    bool told;                   /* "send the BULK now" is out */
     int err;
 };
 
@@ -173,6 +175,7 @@ struct fp_agent_task {
     struct fp_agent_volume *volume;   /* likewise */
     union {
         uint32_t index; /* lists: the next one */
+        struct fp_agent_range range;
         struct fp_agent_names names;
         struct fp_agent_remove remove;
 #if FP_AGENT_ATTRS

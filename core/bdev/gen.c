@@ -44,30 +44,40 @@ static bool is_set(const uint8_t *map, uint32_t chunk)
     return map[chunk / 8] >> chunk % 8 & 1;
 }
 
-/* A count that wrapped would let an old generation pass for a new one. */
-static void next_epoch(struct fp_bdev_gen *gen)
+static void clear_maps(struct fp_bdev_gen *gen)
 {
-    for (unsigned i = 0; i < FP_EPOCH_SIZE; i++)
-        if (++gen->cfg.epoch[i] != 0)
-            break;
-    gen->since_gen = gen->answer_gen = 0;
     if (gen->cfg.maps != NULL)
         memset(gen->cfg.maps, 0, 2 * map_size(gen));
 }
 
-/* The range [off, off + size), of at least one byte, is about to change. */
-static void touch(struct fp_bdev_gen *gen, fp_addr off, fp_addr size)
+/* A count that wrapped would let an old generation pass for a new one. */
+static void next_gen(struct fp_bdev_gen *gen)
+{
+    if (++gen->gen != 0)
+        return;
+    for (unsigned i = 0; i < FP_EPOCH_SIZE; i++)
+        if (++gen->cfg.epoch[i] != 0)
+            break;
+    gen->since_gen = gen->answer_gen = 0;
+    clear_maps(gen);
+}
+
+/* The range [off, off + size), of at least one byte, is about to change.
+ * FP_ERR_BUSY: not now. */
+static int touch(struct fp_bdev_gen *gen, fp_addr off, fp_addr size)
 {
     uint32_t chunk, last;
 
-    if (++gen->gen == 0)
-        next_epoch(gen);
+    if (fp_bdev_gen_is_frozen(gen))
+        return FP_ERR_BUSY;
+    next_gen(gen);
     if (gen->cfg.maps == NULL)
-        return;
+        return FP_OK;
     chunk = (uint32_t)(off / gen->cfg.chunk_size);
     last = (uint32_t)((off + size - 1) / gen->cfg.chunk_size);
     for (; chunk <= last; chunk++)
         gen->fresh[chunk / 8] |= (uint8_t)(1 << chunk % 8);
+    return FP_OK;
 }
 
 static int gen_read(struct fp_bdev *dev, fp_addr off, void *buf, uint32_t size)
@@ -79,22 +89,18 @@ static int gen_prog(struct fp_bdev *dev, fp_addr off, const void *buf,
                     uint32_t size)
 {
     struct fp_bdev_gen *gen = gen_of(dev);
+    int err = touch(gen, off, size);
 
-    if (fp_bdev_gen_is_frozen(gen))
-        return FP_ERR_BUSY;
-    touch(gen, off, size);
-    return fp_bdev_prog(gen->under, off, buf, size);
+    return err ? err : fp_bdev_prog(gen->under, off, buf, size);
 }
 
 static int gen_erase(struct fp_bdev *dev, uint32_t block, uint32_t count)
 {
     struct fp_bdev_gen *gen = gen_of(dev);
+    int err = touch(gen, (fp_addr)block * dev->block_size,
+                    (fp_addr)count * dev->block_size);
 
-    if (fp_bdev_gen_is_frozen(gen))
-        return FP_ERR_BUSY;
-    touch(gen, (fp_addr)block * dev->block_size,
-          (fp_addr)count * dev->block_size);
-    return fp_bdev_erase(gen->under, block, count);
+    return err ? err : fp_bdev_erase(gen->under, block, count);
 }
 
 static int gen_sync(struct fp_bdev *dev)
@@ -125,13 +131,12 @@ size_t fp_bdev_gen_maps_size(const struct fp_bdev *dev, uint32_t chunk_size)
 int fp_bdev_gen_init(struct fp_bdev_gen *gen, struct fp_bdev *under,
                      const struct fp_bdev_gen_config *cfg)
 {
-    *gen = (struct fp_bdev_gen){
-        .bdev = *under,
-        .under = under,
-        .cfg = *cfg,
-    };
+    memset(gen, 0, sizeof *gen);
+    gen->bdev = *under;
     gen->bdev.ops = &gen_ops;
-    if (gen->cfg.chunk_size == 0)
+    gen->under = under;
+    gen->cfg = *cfg;
+    if (cfg->chunk_size == 0)
         gen->cfg.chunk_size = DEFAULT_CHUNK_SIZE;
     if (cfg->maps == NULL)
         return FP_OK;
@@ -139,17 +144,15 @@ int fp_bdev_gen_init(struct fp_bdev_gen *gen, struct fp_bdev *under,
         return FP_ERR_NOMEM;
     gen->answer = cfg->maps;
     gen->fresh = cfg->maps + map_size(gen);
-    memset(cfg->maps, 0, 2 * map_size(gen));
+    clear_maps(gen);
     return FP_OK;
 }
 
 void fp_bdev_gen_forget(struct fp_bdev_gen *gen)
 {
-    if (++gen->gen == 0)
-        next_epoch(gen);
+    next_gen(gen);
     gen->since_gen = gen->answer_gen = gen->gen;
-    if (gen->cfg.maps != NULL)
-        memset(gen->cfg.maps, 0, 2 * map_size(gen));
+    clear_maps(gen);
 }
 
 int fp_bdev_gen_replace(struct fp_bdev_gen *gen,
@@ -190,23 +193,19 @@ uint32_t fp_bdev_gen_chunk_size(const struct fp_bdev_gen *gen)
 int fp_bdev_gen_changed(struct fp_bdev_gen *gen, uint32_t since, uint32_t *now)
 {
     int err = since > gen->gen || since < gen->since_gen ? FP_ERR_STALE : FP_OK;
-    size_t size = map_size(gen);
+    bool adds = !err && since < gen->answer_gen;
 
     *now = gen->gen;
     if (gen->cfg.maps == NULL)
         return FP_ERR_NOTSUP;
 
-    if (err) {
-        memset(gen->answer, 0, size);
-        gen->since_gen = gen->gen;
-    } else if (since >= gen->answer_gen) {
-        memcpy(gen->answer, gen->fresh, size);
-        gen->since_gen = gen->answer_gen;
-    } else {
-        for (size_t i = 0; i < size; i++)
-            gen->answer[i] |= gen->fresh[i];
+    if (!adds)
+        gen->since_gen = err ? gen->gen : gen->answer_gen;
+    for (size_t i = 0; i < map_size(gen); i++) {
+        gen->answer[i] =
+            (uint8_t)((adds ? gen->answer[i] : 0) | (err ? 0 : gen->fresh[i]));
+        gen->fresh[i] = 0;
     }
-    memset(gen->fresh, 0, size);
     gen->answer_gen = gen->gen;
     return err;
 }
@@ -220,13 +219,11 @@ bool fp_bdev_gen_run(const struct fp_bdev_gen *gen, uint32_t *first,
         return false;
     while (chunk < end && !is_set(gen->answer, chunk))
         chunk += chunk % 8 == 0 && gen->answer[chunk / 8] == 0 ? 8 : 1;
-    if (chunk >= end)
-        return false;
     *first = chunk;
     while (chunk < end && is_set(gen->answer, chunk))
         chunk++;
     *count = chunk - *first;
-    return true;
+    return *count > 0;
 }
 
 int fp_bdev_gen_freeze(struct fp_bdev_gen *gen, uint32_t ms)

@@ -33,52 +33,48 @@ static uint32_t rotr(uint32_t x, unsigned n)
     return x >> n | x << (32 - n);
 }
 
-static inline uint32_t next_word(uint32_t w[16], unsigned t)
+/* Word t + 16 in the place of word t, which nobody needs any more. */
+static inline void next_word(uint32_t w[16], unsigned t)
 {
-    uint32_t w2 = w[(t - 2) & 15], w15 = w[(t - 15) & 15];
+    uint32_t w2 = w[(t + 14) & 15], w15 = w[(t + 1) & 15];
     uint32_t s1 = rotr(w2, 17) ^ rotr(w2, 19) ^ w2 >> 10;
     uint32_t s0 = rotr(w15, 7) ^ rotr(w15, 18) ^ w15 >> 3;
 
-    w[t & 15] += s1 + w[(t - 7) & 15] + s0;
-    return w[t & 15];
+    w[t & 15] += s1 + w[(t + 9) & 15] + s0;
 }
 
 #if FP_SHA256_SMALL
-static void compress(uint32_t h[8], const uint8_t *block)
+/* Rotates by the sum of them, adding x in between: so what is rotated once lies
+ * in one register. */
+static uint32_t sigma(uint32_t x, unsigned last, unsigned second,
+                      unsigned first)
 {
-    uint32_t a = h[0], b = h[1], c = h[2], d = h[3];
-    uint32_t e = h[4], f = h[5], g = h[6], i = h[7];
-    uint32_t w[16];
+    return rotr(rotr(rotr(x, last) ^ x, second) ^ x, first);
+}
 
+/* The words of the block are used up. */
+static void compress(uint32_t h[8], uint32_t w[16])
+{
+    uint32_t v[8];
+
+    memcpy(v, h, sizeof v);
     for (unsigned t = 0; t < 64; t++) {
-        uint32_t word, t1, t2;
+        uint32_t t1 = v[7] + k[t] + w[t & 15] + sigma(v[4], 14, 5, 6) +
+                      (v[6] ^ (v[4] & (v[5] ^ v[6])));
 
-        if (t < 16)
-            word = w[t] = fp_get_be32(block + 4 * t);
-        else
-            word = next_word(w, t);
-
-        t1 = i + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) +
-             ((e & f) ^ (~e & g)) + k[t] + word;
-        t2 = (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) +
-             ((a & b) ^ (a & c) ^ (b & c));
-        i = g;
-        g = f;
-        f = e;
-        e = d + t1;
-        d = c;
-        c = b;
-        b = a;
-        a = t1 + t2;
+        next_word(w, t);
+        v[7] = v[6];
+        v[6] = v[5];
+        v[5] = v[4];
+        v[4] = v[3] + t1;
+        t1 += sigma(v[0], 9, 11, 2) + (v[0] & v[1]) + (v[2] & (v[0] ^ v[1]));
+        v[3] = v[2];
+        v[2] = v[1];
+        v[1] = v[0];
+        v[0] = t1;
     }
-    h[0] += a;
-    h[1] += b;
-    h[2] += c;
-    h[3] += d;
-    h[4] += e;
-    h[5] += f;
-    h[6] += g;
-    h[7] += i;
+    for (unsigned i = 0; i < 8; i++)
+        h[i] += v[i];
 }
 #else
 /* Round t, of which `word` is the word and the constant together. No variable
@@ -101,7 +97,9 @@ static inline void round_of(uint32_t v[8], unsigned t, uint32_t word)
 #define SIXTEEN(round) \
     FOUR(round, 0u) FOUR(round, 4u) FOUR(round, 8u) FOUR(round, 12u)
 #define FIRST(t) round_of(v, t, k[t] + w[t]);
-#define LATER(t) round_of(v, t, k[from + (t)] + next_word(w, t));
+#define LATER(t)     \
+    next_word(w, t); \
+    round_of(v, t, k[from + (t)] + w[t]);
 
 static void run(uint32_t v[8], uint32_t w[16])
 {
@@ -110,12 +108,11 @@ static void run(uint32_t v[8], uint32_t w[16])
         SIXTEEN(LATER)
     }
 }
-static void compress(uint32_t h[8], const uint8_t *block)
-{
-    uint32_t v[8], w[16];
 
-    for (unsigned i = 0; i < 16; i++)
-        w[i] = fp_get_be32(block + 4 * i);
+static void compress(uint32_t h[8], uint32_t w[16])
+{
+    uint32_t v[8];
+
     memcpy(v, h, sizeof v);
     run(v, w);
     for (unsigned i = 0; i < 8; i++)
@@ -125,49 +122,49 @@ static void compress(uint32_t h[8], const uint8_t *block)
 
 void fp_sha256_init(struct fp_sha256 *sha)
 {
-    *sha = (struct fp_sha256){
-        .h = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
-               0x9b05688c, 0x1f83d9ab, 0x5be0cd19 },
-    };
+    static const uint32_t first[8] = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372,
+                                       0xa54ff53a, 0x510e527f, 0x9b05688c,
+                                       0x1f83d9ab, 0x5be0cd19 };
+
+    memcpy(sha->h, first, sizeof sha->h);
+    sha->size = 0;
+}
+
+static void take_block(struct fp_sha256 *sha)
+{
+    for (unsigned i = 0; i < 16; i++)
+        sha->w[i] = fp_get_be32((const uint8_t *)&sha->w[i]);
+    compress(sha->h, sha->w);
 }
 
 void fp_sha256_update(struct fp_sha256 *sha, const void *buf, size_t size)
 {
     const uint8_t *p = buf;
-    size_t held = (size_t)(sha->size % 64);
 
-    sha->size += size;
-    if (held > 0) {
+    while (size > 0) {
+        size_t held = (size_t)(sha->size % 64);
         size_t n = size < 64 - held ? size : 64 - held;
 
-        memcpy(sha->block + held, p, n);
-        if (held + n < 64)
-            return;
-        compress(sha->h, sha->block);
+        memcpy((uint8_t *)sha->w + held, p, n);
+        sha->size += n;
         p += n;
         size -= n;
+        if (held + n == 64)
+            take_block(sha);
     }
-    for (; size >= 64; size -= 64, p += 64)
-        compress(sha->h, p);
-    if (size > 0)
-        memcpy(sha->block, p, size);
 }
 
 void fp_sha256_final(struct fp_sha256 *sha, uint8_t digest[FP_SHA256_SIZE])
 {
-    size_t held = (size_t)(sha->size % 64);
     uint64_t bits = sha->size * 8;
+    uint8_t end[8];
 
-    sha->block[held++] = 0x80;
-    if (held > 56) {
-        memset(sha->block + held, 0, 64 - held);
-        compress(sha->h, sha->block);
-        held = 0;
-    }
-    memset(sha->block + held, 0, 56 - held);
-    fp_put_be32(sha->block + 56, (uint32_t)(bits >> 32));
-    fp_put_be32(sha->block + 60, (uint32_t)bits);
-    compress(sha->h, sha->block);
+    fp_put_be32(end, (uint32_t)(bits >> 32));
+    fp_put_be32(end + 4, (uint32_t)bits);
+    fp_sha256_update(sha, "\x80", 1);
+    while (sha->size % 64 != 56)
+        fp_sha256_update(sha, "", 1);
+    fp_sha256_update(sha, end, sizeof end);
     for (unsigned i = 0; i < 8; i++)
         fp_put_be32(digest + 4 * i, sha->h[i]);
 }

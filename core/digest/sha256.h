@@ -13,8 +13,8 @@
 struct fp_sha256 {
     /* private */
     uint32_t h[8];
-    uint64_t size; /* bytes taken so far */
-    uint8_t block[64];
+    uint64_t size;  /* bytes taken so far */
+    uint32_t w[16]; /* the block as it fills */
 };
 
 void fp_sha256_init(struct fp_sha256 *sha);

@@ -35,7 +35,7 @@ CALLS = {
     'core/fs/littlefs/blocks:fp_lfs_visit': GIVEN,
     'device-agent/tasks:*': ['jobs[16]'],
     'device-agent/agent:fp_agent_poll': ['jobs[16]', 'config[]'],
-    'device-agent/bulk:fp_agent_bulk_send': ['source.*[]', 'device-agent/chunk:image_read'],
+    'device-agent/bulk:fp_agent_bulk_send': ['source.*[]'],
     # callbacks of the firmware, most of which may be NULL
     'device-agent/agent:wire_send': ['config[]'],
     'device-agent/auth:*': ['config[]'],
