@@ -29,13 +29,25 @@ static bool is_zero(const uint8_t nonce[8])
     return sum == 0;
 }
 
+/* A session ends, or begins. */
 static void reset(struct fp_link *link)
 {
+    /* A record that is half sent is cut off: the zero before the next frame
+     * ends it, and its CRC fails. */
+    link->torn |= link->encoding;
+    link->encoding = false;
     link->send_syn = false;
     link->send_notice = false;
+    memset((uint8_t *)link + offsetof(struct fp_link, tx_una), 0,
+           offsetof(struct fp_link, now_ms) - offsetof(struct fp_link, tx_una));
+    link->tx_room = FP_LINK_NONE;
+    link->enc_rec = FP_LINK_NONE;
+    link->rx_peeked = FP_LINK_NONE;
+    link->rto_ms = link->cfg.rto_ms;
+    link->rto_min8 = FP_LINK_RTO_MIN_MS * 8;
+    link->rto_from_ms = link->now_ms;
     link->quiet_ms = link->now_ms;
-    fp_link_rx_reset(link);
-    fp_link_tx_reset(link);
+    fp_link_rx_grant(link);
 }
 
 void fp_link_init(struct fp_link *link, const struct fp_link_config *cfg,
@@ -43,7 +55,7 @@ void fp_link_init(struct fp_link *link, const struct fp_link_config *cfg,
 {
     memset(link, 0, sizeof *link);
     link->cfg = *cfg;
-    fp_link_tx_init(link);
+    link->line_bytes = FP_LINK_LINE_PRIOR;
     if (link->cfg.rto_ms == 0)
         link->cfg.rto_ms = 250;
     if (link->cfg.give_up_ms == 0)

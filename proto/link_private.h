@@ -21,6 +21,12 @@
 /* Frames under way at most: what one acknowledgement can tell about. */
 #define FP_LINK_FLIGHT_MAX 32
 
+/* Least retransmission timeout, where nothing was measured that asks for more,
+ * and the bytes that a line is taken to have carried well before anything is
+ * known of it. */
+#define FP_LINK_RTO_MIN_MS 24
+#define FP_LINK_LINE_PRIOR 0x20000u
+
 /* Payload of an ACK frame. */
 enum {
     FP_LINK_POKE = 1,  /* answer at once */
@@ -81,8 +87,6 @@ void fp_link_down(struct fp_link *link);
 void fp_link_on_handshake(struct fp_link *link, const struct fp_frame *frame);
 
 /* link_tx.c */
-void fp_link_tx_init(struct fp_link *link);
-void fp_link_tx_reset(struct fp_link *link);
 void fp_link_tx_run(struct fp_link *link);
 /* The acknowledgement in a frame's header, and the bitmap of an ACK frame. */
 void fp_link_tx_acked(struct fp_link *link, uint8_t ack, uint16_t credit,
@@ -103,7 +107,6 @@ void fp_link_tx_timeout(struct fp_link *link);
 bool fp_link_tx_starved(const struct fp_link *link);
 
 /* link_rx.c */
-void fp_link_rx_reset(struct fp_link *link);
 /* Grants what is free, and decides when to tell. */
 void fp_link_rx_grant(struct fp_link *link);
 

@@ -38,33 +38,10 @@ _Static_assert(FP_LINK_RX_MIN(512) == 512 + FP_LINK_UNIT + SLACK &&
 #define KEPT_MAX 128
 
 enum in_mode {
-    IN_FRAME, /* so far it can be a frame */
+    IN_FRAME, /* 0, when a session begins: so far it can be a frame */
     IN_TEXT,  /* it can't; so far it is text */
     IN_SKIP,  /* damaged or too long: wait for the zero */
 };
-
-void fp_link_rx_reset(struct fp_link *link)
-{
-    link->rx_tail = 0;
-    link->rx_count = 0;
-    link->rx_kept = 0;
-    link->in_size = 0;
-    link->in_mode = IN_FRAME;
-    link->rx_next = 0;
-    link->rx_deliver = 0;
-    link->rx_ahead = 0;
-    link->rx_units = 0;
-    link->rx_ahead_units = 0;
-    link->rx_edge = 0;
-    link->rx_peeked = FP_LINK_NONE;
-    link->told_next = 0;
-    link->told_units = 0;
-    link->told_edge = 0;
-    link->ack_now = false;
-    link->ack_armed = false;
-    link->rx_again = false;
-    fp_link_rx_grant(link);
-}
 
 /* --- the queue ------------------------------------------------------------- */
 

@@ -19,7 +19,7 @@
 
 #include <string.h>
 
-#define RTO_MIN_MS     24
+#define RTO_MIN_MS     FP_LINK_RTO_MIN_MS
 #define RTO_PATIENT_MS 160 /* what silences may raise it to */
 #define RTO_MAX_MS     2000
 #define RTO_BACKED_MS  640 /* no use in waiting longer: nothing is congested */
@@ -27,11 +27,9 @@
 #define CONSOLE_MAX    (FP_LINK_STAGE < 256 ? FP_LINK_STAGE - 16u : 240u)
 #define NOTICE_MS      100
 
-/* How damaged the line is: bytes over which it is judged, those that it is
- * taken to have carried well before anything is known, and what a frame costs
- * besides its payload. */
+/* How damaged the line is: bytes over which it is judged, and what a frame
+ * costs besides its payload. */
 #define LINE_BYTES  0x80000u
-#define LINE_PRIOR  0x20000u
 #define LINE_FRAME  18u
 #define PAYLOAD_MIN 128u
 
@@ -47,48 +45,6 @@ enum {
     TX_TIMED = 16, /* and by the timer, after a silence */
     TX_GONE = 32,  /* its payload, of the units that the order was */
 };
-
-/* What is known of the line outlives sessions. */
-void fp_link_tx_init(struct fp_link *link)
-{
-    link->line_bytes = LINE_PRIOR;
-    link->line_lost8 = 0;
-}
-
-void fp_link_tx_reset(struct fp_link *link)
-{
-    link->tx = (struct fp_link_ring){ 0 };
-    link->tx_room = FP_LINK_NONE;
-    link->tx_new = 0;
-    link->tx_una = 0;
-    link->tx_next = 0;
-    link->tx_last = 0;
-    link->tx_lost = 0;
-    link->tx_credit = 0;
-    link->tx_credit_max = 0;
-    link->tx_flight = 0;
-    link->tx_aloft = 0;
-    link->tx_order = 0;
-    link->tx_seen = 0;
-    link->rto_ms = link->cfg.rto_ms;
-    link->rto_min8 = RTO_MIN_MS * 8;
-    link->rto_flight = 0;
-    link->silence_ms = 0;
-    link->rto_from_ms = link->now_ms;
-    link->srtt8 = 0;
-    link->rttvar4 = 0;
-    link->timing = false;
-    link->backoff = 0;
-    link->poke = false;
-    link->yield = false;
-    link->yielded = false;
-    link->send_busy = false;
-    /* A record that is half sent is cut off: the zero before the next frame
-     * ends it, and its CRC fails. */
-    link->torn = link->torn || link->encoding;
-    link->encoding = false;
-    link->enc_rec = FP_LINK_NONE;
-}
 
 /* --- the ring -------------------------------------------------------------- */
 
