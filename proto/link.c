@@ -40,8 +40,6 @@ static void reset(struct fp_link *link)
     link->send_notice = false;
     memset((uint8_t *)link + offsetof(struct fp_link, tx_una), 0,
            offsetof(struct fp_link, now_ms) - offsetof(struct fp_link, tx_una));
-    link->tx_room = FP_LINK_NONE;
-    link->enc_rec = FP_LINK_NONE;
     link->rx_peeked = FP_LINK_NONE;
     link->rto_ms = link->cfg.rto_ms;
     link->rto_min8 = FP_LINK_RTO_MIN_MS * 8;

@@ -127,9 +127,8 @@ struct fp_link {
 
     /* From here to `now_ms` it is the session's, and 0 when one begins. */
     uint8_t tx_una;     /* number not yet acknowledged */
-    uint8_t tx_next;    /* number of the record at tx_new */
+    uint8_t tx_next;    /* number of the first that was not sent */
     uint8_t tx_last;    /* number that the next commit gets */
-    uint8_t tx_lost;    /* records to be sent again */
     uint8_t rx_next;    /* number awaited next: all before have come */
     uint8_t rx_deliver; /* number that peek gives next */
     uint8_t in_mode;    /* enum in_mode in link_rx.c */
@@ -147,11 +146,8 @@ struct fp_link {
 
     uint16_t tx_credit; /* granted, counted from tx_una */
     uint16_t tx_credit_max;
-    uint16_t tx_flight; /* used of it: sent, from tx_una on */
-    uint16_t tx_aloft;  /* of that, what may be on the line: not known to have
-                           arrived or to be lost */
-    uint16_t tx_order;  /* counts transmissions of records */
-    uint16_t tx_seen;   /* the latest one known to have arrived */
+    uint16_t tx_order; /* counts transmissions of records */
+    uint16_t tx_seen;  /* the latest one known to have arrived */
     uint16_t rx_count;
     uint16_t rx_units; /* received in order, since the session began */
     uint16_t rx_ahead_units;
@@ -161,17 +157,10 @@ struct fp_link {
     uint16_t timed_flight; /* what was under way with it */
     uint16_t rto_flight;   /* and with those that rto_ms is made of */
 
-    /* Frames committed and not yet acknowledged: a ring of records. */
-    struct fp_link_ring {
-        size_t head, tail; /* oldest record; where the next one goes */
-        size_t end;        /* wrapped: where the upper part ends */
-        bool wrapped;
-        uint16_t count;
-    } tx;
-    size_t tx_room; /* place given by alloc; SIZE_MAX: none */
-    size_t tx_room_size;
-    size_t tx_new;  /* record that is sent next for the first time */
-    size_t enc_rec; /* record being encoded; SIZE_MAX: none */
+    /* Frames committed and not yet acknowledged. */
+    uint8_t *tx_head, *tx_tail; /* oldest record; where the next one goes */
+    uint8_t *enc_rec;           /* record being encoded; NULL: none */
+    size_t tx_room;             /* bytes given by alloc, + 1; 0: none */
     /* Records received, taken ones among them; at the tail the bytes of the
      * frame that is coming in. */
     size_t rx_tail;
