@@ -41,8 +41,11 @@ static void reset(struct fp_link *link)
     memset((uint8_t *)link + offsetof(struct fp_link, tx_una), 0,
            offsetof(struct fp_link, now_ms) - offsetof(struct fp_link, tx_una));
     link->rx_peeked = FP_LINK_NONE;
-    link->rto_ms = link->cfg.rto_ms;
-    link->rto_min8 = FP_LINK_RTO_MIN_MS * 8;
+    if (FP_LINK_ADAPTS || FP_LINK_STALL) {
+        link->times =
+            (struct fp_link_times){ .rto_ms = link->cfg.rto_ms,
+                                    .rto_min8 = FP_LINK_RTO_MIN_MS * 8 };
+    }
     link->rto_from_ms = link->now_ms;
     link->quiet_ms = link->now_ms;
     fp_link_rx_grant(link);
@@ -69,9 +72,9 @@ void fp_link_start(struct fp_link *link, const uint8_t nonce[8],
                    uint32_t now_ms)
 {
     link->now_ms = now_ms;
-    memcpy(link->nonce, nonce, sizeof link->nonce);
     link->state = FP_LINK_SYNCING;
     reset(link);
+    memcpy(link->nonce, nonce, sizeof link->nonce);
     link->send_syn = true;
     link->syn_wait_ms = link->cfg.rto_ms;
     link->syn_ms = now_ms;
@@ -97,14 +100,12 @@ static void on_syn(struct fp_link *link, const struct fp_frame *frame,
                    uint16_t frame_max, const uint8_t nonce[8])
 {
     uint16_t credit = frame->credit; /* frame lies in rx_buf */
-    bool again = link->state == FP_LINK_UP &&
-                 memcmp(nonce, link->nonce, sizeof link->nonce) == 0;
 
     if (is_zero(nonce))
         return;
-    if (!again) {
-        memcpy(link->nonce, nonce, sizeof link->nonce);
+    if (memcmp(nonce, link->nonce, sizeof link->nonce) != 0) {
         reset(link);
+        memcpy(link->nonce, nonce, sizeof link->nonce);
         fp_link_up(link, frame_max);
         link->tx_credit = link->tx_credit_max = credit;
     }
@@ -183,7 +184,7 @@ static void up_timers(struct fp_link *link, uint32_t *next_ms)
         due(link, link->ack_ms, 0, next_ms))
         link->ack_now = true;
     if (fp_link_holding(link) &&
-        due(link, link->hold_ms, link->rto_ms, next_ms)) {
+        due(link, link->hold_ms, link->times.rto_ms, next_ms)) {
         link->hold_ms = link->now_ms;
         link->ack_now = true;
     }

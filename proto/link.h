@@ -123,7 +123,8 @@ struct fp_link {
     bool encoding;
     bool torn; /* the stage ends within a frame */
     bool held;
-    uint8_t hold_no; /* of our holds */
+    uint8_t hold_no;    /* of our holds */
+    uint16_t frame_max; /* negotiated */
 
     /* From here to `now_ms` it is the session's, and 0 when one begins. */
     uint8_t tx_una;     /* number not yet acknowledged */
@@ -141,8 +142,6 @@ struct fp_link {
     uint8_t yield_no; /* ... of this number */
     bool send_busy;
     uint8_t backoff;
-    uint8_t timed_seq;
-    bool timing;
 
     uint16_t tx_credit; /* granted, counted from tx_una */
     uint16_t tx_credit_max;
@@ -154,8 +153,6 @@ struct fp_link {
     uint16_t rx_edge;               /* granted, likewise counted */
     uint16_t told_units, told_edge; /* as last told */
     uint16_t busy_ms;
-    uint16_t timed_flight; /* what was under way with it */
-    uint16_t rto_flight;   /* and with those that rto_ms is made of */
 
     /* Frames committed and not yet acknowledged. */
     uint8_t *tx_head, *tx_tail; /* oldest record; where the next one goes */
@@ -171,31 +168,37 @@ struct fp_link {
     uint32_t rto_from_ms; /* since when nothing got forward */
     uint32_t quiet_ms;    /* last sign of life, or end of announced silence */
     uint32_t ack_ms;
-    uint32_t rto_ms;
-    uint32_t rto_min8;       /* eighths; grows where the other end is silent */
-    uint32_t silence_ms;     /* how long the last such silence was; 0: none */
-    uint32_t silent_ms;      /* when the silence began that the timer broke */
-    uint32_t srtt8, rttvar4; /* eighths, quarters of milliseconds; 0: none */
-    uint32_t timed_ms;
+    uint8_t nonce[8];
 
     uint32_t now_ms; /* as told by the last call that told it */
+    size_t stage_size, stage_sent;
     struct fp_link_config cfg;
     uint32_t session;
     uint32_t hold_ms;
     uint32_t syn_ms; /* the next SYN, or the last notice */
     uint32_t syn_wait_ms;
-    uint16_t frame_max; /* negotiated */
-    uint8_t nonce[8];
+    uint8_t small[16]; /* payload of a control frame */
+    struct fp_frame_encoder enc;
+    uint8_t stage[FP_LINK_STAGE];
+
+    /* How long answers take, in this session. */
+    struct fp_link_times {
+        uint32_t rto_ms;
+        uint32_t rto_min8;   /* eighths; grows where the other end is silent */
+        uint32_t silence_ms; /* how long the last such silence was; 0: none */
+        uint32_t silent_ms;  /* when the silence began that the timer broke */
+        uint32_t srtt8, rttvar4; /* eighths, quarters of ms; 0: none */
+        uint32_t timed_ms;
+        uint16_t timed_flight; /* what was under way with it */
+        uint16_t rto_flight;   /* and with those that rto_ms is made of */
+        uint8_t timed_seq;
+        bool timing;
+    } times;
     uint32_t line_bytes; /* sent of late; older ones count less */
     uint32_t line_lost8; /* eighths of frames that were lost of them */
 #if FP_LINK_STATS
     struct fp_link_stats stats;
 #endif
-
-    uint8_t small[16]; /* payload of a control frame */
-    size_t stage_size, stage_sent;
-    struct fp_frame_encoder enc;
-    uint8_t stage[FP_LINK_STAGE];
 };
 
 void fp_link_init(struct fp_link *link, const struct fp_link_config *cfg,

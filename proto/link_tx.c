@@ -219,17 +219,17 @@ uint16_t fp_link_payload(const struct fp_link *link)
  * and all be sent twice; so the next one of that length is waited out. */
 void fp_link_tx_again(struct fp_link *link)
 {
-    uint32_t least = link->silence_ms + RTO_MIN_MS / 2;
+    uint32_t least = link->times.silence_ms + RTO_MIN_MS / 2;
 
-    if (link->silence_ms == 0)
+    if (link->times.silence_ms == 0)
         return;
-    link->silence_ms = 0;
+    link->times.silence_ms = 0;
     if (least > RTO_PATIENT_MS)
         least = RTO_PATIENT_MS;
-    if (link->rto_min8 < least * 8)
-        link->rto_min8 = least * 8;
-    if (link->rto_ms < least)
-        link->rto_ms = least;
+    if (link->times.rto_min8 < least * 8)
+        link->times.rto_min8 = least * 8;
+    if (link->times.rto_ms < least)
+        link->times.rto_ms = least;
 }
 
 static void arrived(struct fp_link *link, uint8_t *rec)
@@ -237,7 +237,7 @@ static void arrived(struct fp_link *link, uint8_t *rec)
     uint16_t order = fp_link_get16(rec + 6);
 
     if (FP_LINK_ADAPTS && rec[4] & TX_TIMED)
-        link->silence_ms = link->now_ms - link->silent_ms;
+        link->times.silence_ms = link->now_ms - link->times.silent_ms;
     rec[4] |= TX_ARRIVED;
     if ((int16_t)(order - link->tx_seen) > 0)
         link->tx_seen = order;
@@ -249,34 +249,36 @@ static void arrived(struct fp_link *link, uint8_t *rec)
  * for a while where it proved too low. */
 static void measure(struct fp_link *link)
 {
-    int32_t rtt = fp_link_since(link->now_ms, link->timed_ms);
+    int32_t rtt = fp_link_since(link->now_ms, link->times.timed_ms);
 
-    link->timing = false;
+    link->times.timing = false;
     if (rtt < 0)
         return;
-    if (link->rto_flight < link->timed_flight)
-        link->rto_flight = link->timed_flight;
+    if (link->times.rto_flight < link->times.timed_flight)
+        link->times.rto_flight = link->times.timed_flight;
     else
-        link->rto_flight =
-            (uint16_t)(link->rto_flight -
-                       (link->rto_flight - link->timed_flight) / 8);
-    if (link->srtt8 == 0) {
-        link->srtt8 = (uint32_t)rtt * 8 + 1;
-        link->rttvar4 = (uint32_t)rtt * 2;
+        link->times.rto_flight =
+            (uint16_t)(link->times.rto_flight -
+                       (link->times.rto_flight - link->times.timed_flight) / 8);
+    if (link->times.srtt8 == 0) {
+        link->times.srtt8 = (uint32_t)rtt * 8 + 1;
+        link->times.rttvar4 = (uint32_t)rtt * 2;
     } else {
-        int32_t err = rtt - (int32_t)(link->srtt8 / 8);
+        int32_t err = rtt - (int32_t)(link->times.srtt8 / 8);
         uint32_t size = (uint32_t)(err < 0 ? -err : err);
 
-        link->srtt8 = (uint32_t)((int32_t)link->srtt8 + err);
-        link->rttvar4 = link->rttvar4 - link->rttvar4 / 4 + size;
+        link->times.srtt8 = (uint32_t)((int32_t)link->times.srtt8 + err);
+        link->times.rttvar4 =
+            link->times.rttvar4 - link->times.rttvar4 / 4 + size;
     }
-    link->rto_ms = link->srtt8 / 8 + link->rttvar4 + RTO_MIN_MS / 2;
-    if (link->rto_min8 > RTO_MIN_MS * 8)
-        link->rto_min8--;
-    if (link->rto_ms < link->rto_min8 / 8)
-        link->rto_ms = link->rto_min8 / 8;
-    if (link->rto_ms > RTO_MAX_MS)
-        link->rto_ms = RTO_MAX_MS;
+    link->times.rto_ms =
+        link->times.srtt8 / 8 + link->times.rttvar4 + RTO_MIN_MS / 2;
+    if (link->times.rto_min8 > RTO_MIN_MS * 8)
+        link->times.rto_min8--;
+    if (link->times.rto_ms < link->times.rto_min8 / 8)
+        link->times.rto_ms = link->times.rto_min8 / 8;
+    if (link->times.rto_ms > RTO_MAX_MS)
+        link->times.rto_ms = RTO_MAX_MS;
 }
 
 /* Units of what may be on the line: not known to have arrived or to be lost. */
@@ -296,7 +298,7 @@ static uint16_t aloft(const struct fp_link *link)
  * it: so the timeout is as long as what is on the line now. */
 uint32_t fp_link_tx_patience(const struct fp_link *link)
 {
-    uint32_t rto_ms = link->rto_ms, least = link->rto_min8 / 8;
+    uint32_t rto_ms = link->times.rto_ms, least = link->times.rto_min8 / 8;
     uint32_t most = rto_ms > link->cfg.rto_ms ? rto_ms : link->cfg.rto_ms;
 
     uint32_t flight;
@@ -304,11 +306,11 @@ uint32_t fp_link_tx_patience(const struct fp_link *link)
     if (!FP_LINK_ADAPTS)
         return link->cfg.rto_ms << link->backoff;
     flight = aloft(link);
-    if (flight > 0 && link->rto_flight > 0)
-        rto_ms = rto_ms * flight / link->rto_flight;
-    if (rto_ms < link->rto_ms) {
+    if (flight > 0 && link->times.rto_flight > 0)
+        rto_ms = rto_ms * flight / link->times.rto_flight;
+    if (rto_ms < link->times.rto_ms) {
         rto_ms += RTO_MIN_MS; /* not all of it is the bytes' */
-        most = link->rto_ms;
+        most = link->times.rto_ms;
     }
     if (rto_ms > most)
         rto_ms = most;
@@ -337,8 +339,8 @@ void fp_link_tx_acked(struct fp_link *link, uint8_t ack, uint16_t credit,
         if (came && !(rec[4] & TX_ARRIVED))
             arrived(link, rec);
     }
-    if (FP_LINK_ADAPTS && link->timing &&
-        (uint8_t)(link->timed_seq - link->tx_una) < step)
+    if (FP_LINK_ADAPTS && link->times.timing &&
+        (uint8_t)(link->times.timed_seq - link->tx_una) < step)
         measure(link);
     link->tx_una = ack;
     link->tx_credit = credit;
@@ -354,12 +356,12 @@ void fp_link_tx_timeout(struct fp_link *link)
     uint8_t *rec = link->tx_head;
 
     if (FP_LINK_ADAPTS && link->backoff == 0)
-        link->silent_ms = link->rto_from_ms;
+        link->times.silent_ms = link->rto_from_ms;
     link->rto_from_ms = link->now_ms;
     if (link->backoff < BACKOFF_MAX &&
         fp_link_tx_patience(link) < RTO_BACKED_MS)
         link->backoff++;
-    link->timing = false;
+    link->times.timing = false;
     if (link->tx_una == link->tx_next) {
         link->poke = true;
         return;
@@ -424,16 +426,13 @@ static void begin(struct fp_link *link, uint8_t kind, uint8_t seq,
     link->ack_armed = false;
 }
 
-static void begin_syn(struct fp_link *link, bool notice)
+static void begin_syn(struct fp_link *link)
 {
     uint8_t *p = link->small;
 
     p[0] = FP_LINK_VERSION;
     fp_link_put16(p + 1, link->cfg.frame_max);
-    if (notice)
-        memset(p + 3, 0, 8);
-    else
-        memcpy(p + 3, link->nonce, 8);
+    memcpy(p + 3, link->nonce, 8);
     begin(link, fp_link_is_host(link) ? FP_FRAME_SYN : FP_FRAME_SYNACK, 0, p,
           11);
 }
@@ -472,8 +471,8 @@ static void begin_record(struct fp_link *link, uint8_t *rec)
         FP_LINK_COUNT(link, retransmitted, 1);
         if (FP_LINK_ADAPTS && !(rec[4] & TX_LATE))
             link->line_lost8 += 8;
-        if (FP_LINK_ADAPTS && rec[3] == link->timed_seq)
-            link->timing = false;
+        if (FP_LINK_ADAPTS && rec[3] == link->times.timed_seq)
+            link->times.timing = false;
         rec[4] = (uint8_t)(TX_SENT | TX_AGAIN | (rec[4] & TX_TIMED));
     } else {
         rec[4] = TX_SENT;
@@ -492,20 +491,20 @@ static bool begin_next(struct fp_link *link)
 {
     uint8_t *rec;
 
-    if (link->send_syn) {
-        link->send_syn = false;
-        begin_syn(link, false);
-        return true;
-    }
-    if (link->state != FP_LINK_UP) {
-        if (!link->send_notice ||
-            fp_link_since(link->now_ms, link->syn_ms) < NOTICE_MS)
-            return false;
+    /* Without a session the nonce is zero. */
+    if (link->state != FP_LINK_UP && link->send_notice &&
+        fp_link_since(link->now_ms, link->syn_ms) >= NOTICE_MS) {
         link->send_notice = false;
         link->syn_ms = link->now_ms;
-        begin_syn(link, true);
+        link->send_syn = true;
+    }
+    if (link->send_syn) {
+        link->send_syn = false;
+        begin_syn(link);
         return true;
     }
+    if (link->state != FP_LINK_UP)
+        return false;
     if (link->send_busy) {
         link->send_busy = false;
         fp_link_put16(link->small, link->busy_ms);
@@ -531,11 +530,11 @@ static void encoded(struct fp_link *link)
     if (link->enc_rec != NULL) {
         const uint8_t *rec = link->enc_rec;
 
-        if (FP_LINK_ADAPTS && !link->timing && !(rec[4] & TX_AGAIN)) {
-            link->timing = true;
-            link->timed_seq = rec[3];
-            link->timed_ms = link->now_ms;
-            link->timed_flight = aloft(link);
+        if (FP_LINK_ADAPTS && !link->times.timing && !(rec[4] & TX_AGAIN)) {
+            link->times.timing = true;
+            link->times.timed_seq = rec[3];
+            link->times.timed_ms = link->now_ms;
+            link->times.timed_flight = aloft(link);
         }
         link->enc_rec = NULL;
         fp_link_tx_forward(link);
