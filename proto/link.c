@@ -40,7 +40,7 @@ static void reset(struct fp_link *link)
     link->send_notice = false;
     memset((uint8_t *)link + offsetof(struct fp_link, tx_una), 0,
            offsetof(struct fp_link, now_ms) - offsetof(struct fp_link, tx_una));
-    link->rx_peeked = FP_LINK_NONE;
+    link->rx_tail = link->cfg.rx_buf;
     if (FP_LINK_ADAPTS || FP_LINK_STALL) {
         link->times =
             (struct fp_link_times){ .rto_ms = link->cfg.rto_ms,
@@ -99,15 +99,13 @@ void fp_link_down(struct fp_link *link)
 static void on_syn(struct fp_link *link, const struct fp_frame *frame,
                    uint16_t frame_max, const uint8_t nonce[8])
 {
-    uint16_t credit = frame->credit; /* frame lies in rx_buf */
-
     if (is_zero(nonce))
         return;
     if (memcmp(nonce, link->nonce, sizeof link->nonce) != 0) {
         reset(link);
         memcpy(link->nonce, nonce, sizeof link->nonce);
         fp_link_up(link, frame_max);
-        link->tx_credit = link->tx_credit_max = credit;
+        link->tx_credit = link->tx_credit_max = frame->credit;
     }
     link->send_syn = true;
 }
@@ -129,14 +127,13 @@ static void on_synack(struct fp_link *link, const struct fp_frame *frame,
 
 void fp_link_on_handshake(struct fp_link *link, const struct fp_frame *frame)
 {
-    uint8_t nonce[8];
+    const uint8_t *nonce = frame->payload + 3; /* stays where it is */
     uint16_t frame_max;
 
     /* A later version may append fields. */
     if (frame->size < 11 || !frame->has_ack || frame->payload[0] == 0)
         return;
     frame_max = fp_link_get16(frame->payload + 1);
-    memcpy(nonce, frame->payload + 3, sizeof nonce);
     if (frame_max < FP_FRAME_MAX_MIN)
         return;
     if (frame->kind == FP_FRAME_SYN && !fp_link_is_host(link))

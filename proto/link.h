@@ -147,7 +147,6 @@ struct fp_link {
     uint16_t tx_credit_max;
     uint16_t tx_order; /* counts transmissions of records */
     uint16_t tx_seen;  /* the latest one known to have arrived */
-    uint16_t rx_count;
     uint16_t rx_units; /* received in order, since the session began */
     uint16_t rx_ahead_units;
     uint16_t rx_edge;               /* granted, likewise counted */
@@ -160,10 +159,10 @@ struct fp_link {
     size_t tx_room;             /* bytes given by alloc, + 1; 0: none */
     /* Records received, taken ones among them; at the tail the bytes of the
      * frame that is coming in. */
-    size_t rx_tail;
-    size_t rx_kept; /* bytes of those not taken */
+    uint8_t *rx_tail;
+    uint8_t *rx_peeked; /* NULL: none */
+    size_t rx_kept;     /* bytes of those not taken */
     size_t in_size;
-    size_t rx_peeked;     /* record; SIZE_MAX: none */
     uint32_t rx_ahead;    /* bit i: rx_next + 1 + i has come */
     uint32_t rto_from_ms; /* since when nothing got forward */
     uint32_t quiet_ms;    /* last sign of life, or end of announced silence */

@@ -8,8 +8,6 @@
 
 #include "proto/link.h"
 
-#define FP_LINK_NONE ((size_t)-1)
-
 /* A record in either buffer: size u16, kind, number, state, offset of the payload,
  * order u16, in the host's byte order through the functions below. */
 #define FP_LINK_RECORD 8
