@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-static void put_le32(uint8_t *p, uint32_t v)
+void fp_frame_put32(uint8_t *p, uint32_t v)
 {
     for (int i = 0; i < 4; i++)
         p[i] = (uint8_t)(v >> 8 * i);
@@ -36,7 +36,7 @@ void fp_frame_encode_begin(struct fp_frame_encoder *enc, fp_frame_crc *crc32,
     crc = crc32(0xffffffff, enc->header, n);
     if (frame->size > 0)
         crc = crc32(crc, frame->payload, frame->size);
-    put_le32(enc->tail, ~crc);
+    fp_frame_put32(enc->tail, ~crc);
 
     enc->part[0].data = enc->header;
     enc->part[0].size = n;
@@ -171,7 +171,7 @@ bool fp_frame_decode(struct fp_frame *frame, fp_frame_crc *crc32, uint8_t *buf,
     if (size < header + sizeof tail)
         return false;
     size -= sizeof tail;
-    put_le32(tail, ~crc32(0xffffffff, buf, size));
+    fp_frame_put32(tail, ~crc32(0xffffffff, buf, size));
     if (memcmp(tail, buf + size, sizeof tail) != 0)
         return false;
 

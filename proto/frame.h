@@ -59,6 +59,8 @@ struct fp_frame {
     size_t size;
 };
 
+void fp_frame_put32(uint8_t *p, uint32_t v);
+
 /* A frame on its way out; the payload must stay until it is done. */
 struct fp_frame_encoder {
     /* private */

@@ -171,9 +171,7 @@ static void syn_timer(struct fp_link *link, uint32_t *next_ms)
 
 static void up_timers(struct fp_link *link, uint32_t *next_ms)
 {
-    bool flight = link->tx_una != link->tx_next;
-
-    if (!flight && !fp_link_tx_starved(link))
+    if (!fp_link_tx_waits(link))
         fp_link_tx_forward(link);
     else if (due(link, link->rto_from_ms, fp_link_tx_patience(link), next_ms))
         fp_link_tx_timeout(link);
@@ -194,7 +192,7 @@ uint32_t fp_link_poll(struct fp_link *link, uint32_t now_ms)
 
     link->now_ms = now_ms;
     waiting = link->state == FP_LINK_UP
-                  ? link->tx_una != link->tx_next || fp_link_tx_starved(link)
+                  ? fp_link_tx_waits(link)
                   : fp_link_is_host(link) && link->state == FP_LINK_SYNCING;
     if (!waiting) {
         if (fp_link_since(now_ms, link->quiet_ms) > 0)

@@ -135,11 +135,9 @@ struct fp_link {
     uint8_t in_mode;    /* enum in_mode in link_rx.c */
     uint8_t told_next;  /* rx_next, as last told */
     bool ack_now, ack_armed;
-    bool rx_again; /* something came again since the last ACK */
-    bool poke;     /* ask for an answer */
-    bool yield;    /* answer the other end's hold... */
+    uint8_t say; /* flags of the next ACK */
     bool yielded;
-    uint8_t yield_no; /* ... of this number */
+    uint8_t yield_no; /* the hold of the other end that is answered */
     bool send_busy;
     uint8_t backoff;
 

@@ -101,8 +101,8 @@ static inline void fp_link_tx_forward(struct fp_link *link)
 /* Nothing got forward for long enough. */
 uint32_t fp_link_tx_patience(const struct fp_link *link);
 void fp_link_tx_timeout(struct fp_link *link);
-/* Frames are queued, none is under way, and credit lacks for the first. */
-bool fp_link_tx_starved(const struct fp_link *link);
+/* Frames are under way, or queued and credit lacks for the first. */
+bool fp_link_tx_waits(const struct fp_link *link);
 
 /* link_rx.c */
 /* Grants what is free, and decides when to tell. */

@@ -179,7 +179,7 @@ static void on_data(struct fp_link *link, const struct fp_frame *frame)
         link->ack_now = true;
     if (ahead >= 128 || link->rx_ahead & bit) {
         FP_LINK_COUNT(link, duplicates, 1);
-        link->rx_again = true; /* ours was lost, or late */
+        link->say |= FP_LINK_AGAIN; /* ours was lost, or late */
         return;
     }
     /* A peer that counts as we do never gets here. */
@@ -232,7 +232,7 @@ static void on_ack(struct fp_link *link, const struct fp_frame *frame)
     if (FP_LINK_ADAPTS && flags & FP_LINK_AGAIN)
         fp_link_tx_again(link);
     if (flags & FP_LINK_HOLD) {
-        link->yield = true;
+        link->say |= FP_LINK_YIELD;
         link->yield_no = p[5];
     }
     if (flags & FP_LINK_YIELD && fp_link_is_held(link) &&

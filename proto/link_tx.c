@@ -363,7 +363,7 @@ void fp_link_tx_timeout(struct fp_link *link)
         link->backoff++;
     link->times.timing = false;
     if (link->tx_una == link->tx_next) {
-        link->poke = true;
+        link->say |= FP_LINK_POKE;
         return;
     }
     if (is_done(link, rec))
@@ -395,10 +395,10 @@ static uint8_t *record_to_send(const struct fp_link *link)
     return NULL;
 }
 
-bool fp_link_tx_starved(const struct fp_link *link)
+bool fp_link_tx_waits(const struct fp_link *link)
 {
-    return link->tx_una == link->tx_next && link->tx_next != link->tx_last &&
-           record_to_send(link) == NULL;
+    return link->tx_una != link->tx_last &&
+           (link->tx_una != link->tx_next || record_to_send(link) == NULL);
 }
 
 static void begin(struct fp_link *link, uint8_t kind, uint8_t seq,
@@ -440,29 +440,23 @@ static void begin_syn(struct fp_link *link)
 static void begin_ack(struct fp_link *link)
 {
     uint8_t *p = link->small;
-    size_t size = link->rx_ahead != 0 ? 4 : 0;
+    unsigned flags = link->say, number = 0;
 
-    fp_link_put16(p, (uint16_t)link->rx_ahead);
-    fp_link_put16(p + 2, (uint16_t)(link->rx_ahead >> 16));
-    p[4] = link->poke ? FP_LINK_POKE : 0;
-    p[5] = 0;
-    if (fp_link_holding(link)) {
-        p[4] |= FP_LINK_HOLD;
-        p[5] = link->hold_no;
-    }
-    if (link->yield) {
-        p[4] = (uint8_t)((p[4] & ~FP_LINK_HOLD) | FP_LINK_YIELD);
-        p[5] = link->yield_no;
+    link->say = 0;
+    if (flags & FP_LINK_YIELD) {
+        number = link->yield_no;
         link->yielded = true;
+    } else if (fp_link_holding(link)) {
+        flags |= FP_LINK_HOLD;
+        number = link->hold_no;
     }
-    link->poke = false;
-    link->yield = false;
-    if (link->rx_again)
-        p[4] |= FP_LINK_AGAIN;
-    link->rx_again = false;
-    if (p[4] != 0)
-        size = 6;
-    begin(link, FP_FRAME_ACK, link->tx_next, p, size);
+    fp_frame_put32(p, link->rx_ahead);
+    p[4] = (uint8_t)flags;
+    p[5] = (uint8_t)number;
+    begin(link, FP_FRAME_ACK, link->tx_next, p,
+          flags != 0            ? 6
+          : link->rx_ahead != 0 ? 4
+                                : 0);
 }
 
 static void begin_record(struct fp_link *link, uint8_t *rec)
@@ -512,7 +506,7 @@ static bool begin_next(struct fp_link *link)
         return true;
     }
     rec = record_to_send(link);
-    if (link->yield || link->poke ||
+    if (link->say & (FP_LINK_POKE | FP_LINK_YIELD) ||
         (link->ack_now && !link->yielded &&
          (link->rx_ahead != 0 || fp_link_holding(link) || rec == NULL)))
         begin_ack(link);
