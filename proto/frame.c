@@ -44,8 +44,7 @@ void fp_frame_encode_begin(struct fp_frame_encoder *enc, fp_frame_crc *crc32,
     enc->part[1].size = frame->size;
     enc->part[2].data = enc->tail;
     enc->part[2].size = sizeof enc->tail;
-    enc->at = 0;
-    enc->off = 0;
+    enc->at = enc->part;
     enc->run = 0;
     enc->zero = false;
     enc->owed = true;
@@ -55,31 +54,35 @@ void fp_frame_encode_begin(struct fp_frame_encoder *enc, fp_frame_crc *crc32,
 /* Steps over parts that are used up; false at the end of the string. */
 static bool source_left(struct fp_frame_encoder *enc)
 {
-    while (enc->at < 3 && enc->off == enc->part[enc->at].size) {
+    while (enc->at < enc->part + 3 && enc->at->size == 0)
         enc->at++;
-        enc->off = 0;
-    }
-    return enc->at < 3;
+    return enc->at < enc->part + 3;
+}
+
+static void source_skip(struct fp_frame_encoder *enc, size_t n)
+{
+    enc->at->data += n;
+    enc->at->size -= n;
 }
 
 /* Begins a block: how many bytes before the next zero, at most 254? */
 static uint8_t block_begin(struct fp_frame_encoder *enc)
 {
-    size_t n = 0, off = enc->off;
+    size_t n = 0;
     bool zero = false;
 
-    for (unsigned i = enc->at; i < 3 && n < 254 && !zero; i++, off = 0) {
-        size_t left = enc->part[i].size - off;
-        const uint8_t *from, *found;
+    for (const struct fp_frame_part *part = enc->at;
+         part < enc->part + 3 && n < 254 && !zero; part++) {
+        size_t left = part->size;
+        const uint8_t *found;
 
         if (left > 254 - n)
             left = 254 - n;
         if (left == 0)
             continue;
-        from = enc->part[i].data + off;
-        found = memchr(from, 0, left);
+        found = memchr(part->data, 0, left);
         zero = found != NULL;
-        n += zero ? (size_t)(found - from) : left;
+        n += zero ? (size_t)(found - part->data) : left;
     }
     enc->run = (uint8_t)n;
     enc->zero = zero;
@@ -92,13 +95,12 @@ static size_t block_copy(struct fp_frame_encoder *enc, uint8_t *out,
 {
     size_t n = enc->run;
 
-    source_left(enc);
-    if (n > enc->part[enc->at].size - enc->off)
-        n = enc->part[enc->at].size - enc->off;
+    if (n > enc->at->size)
+        n = enc->at->size;
     if (n > size)
         n = size;
-    memcpy(out, enc->part[enc->at].data + enc->off, n);
-    enc->off += n;
+    memcpy(out, enc->at->data, n);
+    source_skip(enc, n);
     enc->run = (uint8_t)(enc->run - n);
     return n;
 }
@@ -108,16 +110,14 @@ size_t fp_frame_encode(struct fp_frame_encoder *enc, uint8_t *out, size_t size)
     size_t n = 0;
 
     while (n < size && !enc->done) {
+        bool more = source_left(enc);
+
         if (enc->run > 0) {
             n += block_copy(enc, out + n, size - n);
-            continue;
-        }
-        if (enc->zero) { /* the zero that the block before stood for */
-            source_left(enc);
-            enc->off++;
+        } else if (enc->zero) { /* the one that the block before stood for */
+            source_skip(enc, 1);
             enc->zero = false;
-        }
-        if (source_left(enc) || enc->owed) {
+        } else if (more || enc->owed) {
             out[n++] = block_begin(enc);
         } else {
             out[n++] = 0;
