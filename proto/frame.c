@@ -12,6 +12,10 @@
 
 #include <string.h>
 
+/* The CRC-32 of bytes and their CRC-32, not inverted, whatever they are. */
+#define CRC_GOOD 0xdebb20e3u
+#define CRC_SIZE 4
+
 void fp_frame_put32(uint8_t *p, uint32_t v)
 {
     for (int i = 0; i < 4; i++)
@@ -139,28 +143,27 @@ bool fp_frame_starts(uint8_t first, uint8_t second)
  * when the code bytes do not add up. */
 static size_t cobs_decode(uint8_t *buf, size_t size)
 {
-    size_t in = 0, out = 0;
+    const uint8_t *in = buf, *end = buf + size;
+    uint8_t *out = buf;
 
-    while (in < size) {
-        size_t code = buf[in++];
-        size_t n = code - 1;
+    while (in < end) {
+        size_t code = *in++, n = code - 1;
 
-        if (code == 0 || n > size - in)
+        if (code == 0 || n > (size_t)(end - in))
             return 0;
-        memmove(buf + out, buf + in, n);
+        memmove(out, in, n);
         in += n;
         out += n;
-        if (code < 255 && in < size)
-            buf[out++] = 0;
+        if (code < 255 && in < end)
+            *out++ = 0;
     }
-    return out;
+    return (size_t)(out - buf);
 }
 
 bool fp_frame_decode(struct fp_frame *frame, fp_frame_crc *crc32, uint8_t *buf,
                      size_t size)
 {
     size_t header;
-    uint8_t tail[4];
 
     if (size < 2 || !fp_frame_starts(buf[0], buf[1]))
         return false;
@@ -168,20 +171,14 @@ bool fp_frame_decode(struct fp_frame *frame, fp_frame_crc *crc32, uint8_t *buf,
     if (size == 0)
         return false;
     header = buf[0] & FP_FRAME_HAS_ACK ? 5 : 2;
-    if (size < header + sizeof tail)
-        return false;
-    size -= sizeof tail;
-    fp_frame_put32(tail, ~crc32(0xffffffff, buf, size));
-    if (memcmp(tail, buf + size, sizeof tail) != 0)
+    if (size < header + CRC_SIZE || crc32(0xffffffff, buf, size) != CRC_GOOD)
         return false;
 
-    *frame = (struct fp_frame){
-        .kind = buf[0] & FP_FRAME_KIND_MASK,
-        .has_ack = header == 5,
-        .seq = buf[1],
-        .payload = buf + header,
-        .size = size - header,
-    };
+    frame->kind = buf[0] & FP_FRAME_KIND_MASK;
+    frame->has_ack = header == 5;
+    frame->seq = buf[1];
+    frame->payload = buf + header;
+    frame->size = size - header - CRC_SIZE;
     if (frame->has_ack) {
         frame->ack = buf[2];
         frame->credit = (uint16_t)(buf[3] | buf[4] << 8);
