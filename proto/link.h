@@ -130,6 +130,7 @@ struct fp_link {
     uint8_t tx_una;     /* number not yet acknowledged */
     uint8_t tx_next;    /* number of the first that was not sent */
     uint8_t tx_last;    /* number that the next commit gets */
+    bool tx_came;       /* some have arrived, and their memory is not free */
     uint8_t rx_next;    /* number awaited next: all before have come */
     uint8_t rx_deliver; /* number that peek gives next */
     uint8_t in_mode;    /* enum in_mode in link_rx.c */

@@ -90,6 +90,7 @@ static void compact(struct fp_link *link)
 {
     uint8_t *rec = link->tx_head, *to = link->cfg.tx_buf;
 
+    link->tx_came = false;
     link->tx_head = to;
     while (rec != link->tx_tail) {
         uint8_t *next = record_next(rec);
@@ -120,7 +121,8 @@ uint8_t *fp_link_alloc(struct fp_link *link, size_t size)
     if (link->state != FP_LINK_UP || size > link->frame_max ||
         (uint8_t)(link->tx_last - link->tx_una) >= 4 * FP_LINK_FLIGHT_MAX - 1)
         return NULL;
-    if (link->tx_head == link->tx_tail || room(link) < FP_LINK_RECORD + size)
+    if (link->tx_head == link->tx_tail ||
+        (link->tx_came && room(link) < FP_LINK_RECORD + size))
         compact(link);
     if (room(link) < FP_LINK_RECORD + size)
         return NULL;
@@ -239,6 +241,7 @@ static void arrived(struct fp_link *link, uint8_t *rec)
     if (FP_LINK_ADAPTS && rec[4] & TX_TIMED)
         link->times.silence_ms = link->now_ms - link->times.silent_ms;
     rec[4] |= TX_ARRIVED;
+    link->tx_came = true;
     if ((int16_t)(order - link->tx_seen) > 0)
         link->tx_seen = order;
     link->backoff = 0;
