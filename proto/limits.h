@@ -46,9 +46,9 @@
 #endif
 
 #if FP_MESSAGE_EXTRAS
-#define FP_MESSAGE_EXTRA(...) __VA_ARGS__
+#define FP_MESSAGE_EXTRA(...)                       __VA_ARGS__
 #define FP_MESSAGE_EXTRA_FIELD(msg, name, tag, ...) __VA_ARGS__
-#define FP_MESSAGE_ANY(count) (count)
+#define FP_MESSAGE_ANY(count)                       (count)
 #else
 #define FP_MESSAGE_EXTRA(...)
 #define FP_MESSAGE_EXTRA_FIELD(msg, name, tag, ...)
