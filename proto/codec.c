@@ -144,7 +144,7 @@ static const uint16_t types[] = {
 
 /* --- what messages there are -------------------------------------------- */
 
-/* A bound that is not here needs a type above: -1 is refused as one. */
+/* A bound that is not here needs a type above: without one it is refused. */
 #define NUMBER_OF(size) \
     ((size) == 1 ? NUMBER_8 : (size) == 4 ? NUMBER_32 : NUMBER_64)
 #define BYTES_OF(n)                                      \
@@ -159,15 +159,17 @@ static const uint16_t types[] = {
      : (n) == 16 * FP_MESSAGE_DIGESTS  ? BYTES_DIGESTS   \
      : (n) == FP_MESSAGE_DIGESTS       ? BYTES_STATUS    \
      : (n) == FP_MESSAGE_ANY(256)      ? BYTES_VALUE     \
-                                       : -1)
+                                       : HEAD)
 
-#define SINGULAR_UINT32(msg, name)  NUMBER_32
-#define SINGULAR_UINT64(msg, name)  NUMBER_64
-#define SINGULAR_UENUM(msg, name)   NUMBER_OF(sizeof MEMBER(msg, name))
-#define SINGULAR_SINT32(msg, name)  SIGNED_32
-#define SINGULAR_SINT64(msg, name)  SIGNED_64
-#define SINGULAR_BOOL(msg, name)    TRUTH
-#define SINGULAR_BYTES(msg, name)   BYTES_OF(sizeof MEMBER(msg, name.bytes))
+#define SINGULAR_UINT32(msg, name) NUMBER_32
+#define SINGULAR_UINT64(msg, name) NUMBER_64
+#define SINGULAR_UENUM(msg, name)  NUMBER_OF(sizeof MEMBER(msg, name))
+#define SINGULAR_SINT32(msg, name) SIGNED_32
+#define SINGULAR_SINT64(msg, name) SIGNED_64
+#define SINGULAR_BOOL(msg, name)   TRUTH
+#define SINGULAR_BYTES(msg, name)                        \
+    (uint8_t)(BYTES_OF(sizeof MEMBER(msg, name.bytes)) + \
+              CHECKED(BYTES_OF(sizeof MEMBER(msg, name.bytes)) != HEAD))
 #define OPTIONAL_MESSAGE(msg, name) IN_##msg##_##name
 #define REPEATED_MESSAGE(msg, name) IN_##msg##_##name
 #define REPEATED_UINT32(msg, name)  IN_##msg##_##name
@@ -383,7 +385,7 @@ static bool put_plain(struct out *out, const struct field *field,
         value = (int64_t)value < 0 ? ~(value << 1) : value << 1;
     }
     if (value != 0)
-        put_number(out, field->tag << 3 | wire, value);
+        put_number(out, (uint32_t)field->tag << 3 | wire, value);
     return true;
 }
 
