@@ -50,7 +50,11 @@ def optional(header):
         end = header.index('#define', at + 1)
         rows = header[at:end]
         for field in fields:
-            rows, count = re.subn(rf'^(X\(a, [^(]*?(?:\(body,{field},body\.{field}\)|\b{field}),\s+\d+\))', r'FP_MESSAGE_EXTRA(\1)', rows, flags=re.MULTILINE)
+            if message == 'Envelope':
+                row, left_out = rf'\(body,{field},body\.{field}\),\s+\d+', r'FP_MESSAGE_EXTRA(\1)'
+            else:
+                row, left_out = rf'\b{field},\s+(\d+)', rf'FP_MESSAGE_EXTRA_FIELD(a, {field}, \2, \1)'
+            rows, count = re.subn(rf'^(X\(a, [^(]*?{row}\))', left_out, rows, flags=re.MULTILINE)
             if count != 1:
                 sys.exit(f'bounds.py: no field {message}.{field}')
         header = header[:at] + rows + header[end:]

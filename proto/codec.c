@@ -2,11 +2,13 @@
  *
  * Source: the protobuf encoding page (wire types, varints, zigzag, packed).
  *
- * The table is one row of 32-bit words, which the compiler makes from the
- * lists of fields in nanopb's header: for each message a head and its fields.
+ * The table is made by the compiler from the lists of fields in nanopb's
+ * header. A message is a row of bytes: its head, which is HEAD and its number,
+ * and then for each tag from 1 on what type of field that is.
  *
- *     head   1 | number (15 bits) | bytes of its struct (16)
- *     field  0 | unused (2) | tag (5) | kind (3) | offset (11) | room (10)
+ * Where in its struct a field lies is not written down: fields lie there in the
+ * order of their tags, each as its type is aligned, so a walk from the first
+ * one finds any. Both directions go through find().
  *
  * The number of a message is the tag of its body in the envelope; messages
  * that lie in others have numbers above these, and hold no further ones.
@@ -20,6 +22,7 @@
 #include <string.h>
 
 enum kind {
+    NOT_READ,
     NUMBER,
     SIGNED,
     BOOL,
@@ -34,155 +37,289 @@ enum wire {
     FIXED32 = 5
 };
 
-/* Messages in messages, and the fields that they are. */
+/* Messages in messages. */
 enum {
     ENTRY = 64,
     RUN,
     COUNTER,
     REGION,
-    COMMIT
+    COMMIT,
+    NOTHING
 };
-enum {
+
+/* --- what types of fields there are ------------------------------------- */
+
+/* Fields that are messages, or several of something, have a type each. */
+enum type {
+    NO_FIELD, /* of a tag that is not in use */
     IN_fp_StatReply_entry,
     IN_fp_ListReply_entries,
     IN_fp_ChunkChangedReply_runs,
+#if FP_MESSAGE_EXTRAS
     IN_fp_StatsReply_counters,
     IN_fp_StorageReply_regions,
     IN_fp_PutOpenRequest_commit,
     IN_fp_HelloReply_rates,
-};
-
-struct inner {
-    uint16_t count_off; /* of the count, or of the bool of an optional one */
-    uint16_t off;       /* of the first */
-    uint8_t number;
-    uint8_t max; /* 0: it is optional */
-};
-
-#define COUNT(msg, name) \
-    (sizeof(((msg *)0)->name) / sizeof(((msg *)0)->name[0]))
-#define OPTIONAL(msg, name, number)                               \
-    {                                                             \
-        offsetof(msg, has_##name), offsetof(msg, name), number, 0 \
-    }
-#define REPEATED(msg, name, number)                               \
-    {                                                             \
-        offsetof(msg, name##_count), offsetof(msg, name), number, \
-            COUNT(msg, name)                                      \
-    }
-
-static const struct inner inners[] = {
-    [IN_fp_StatReply_entry] = OPTIONAL(fp_StatReply, entry, ENTRY),
-    [IN_fp_ListReply_entries] = REPEATED(fp_ListReply, entries, ENTRY),
-    [IN_fp_ChunkChangedReply_runs] = REPEATED(fp_ChunkChangedReply, runs, RUN),
-#if FP_MESSAGE_EXTRAS
-    [IN_fp_StatsReply_counters] = REPEATED(fp_StatsReply, counters, COUNTER),
-    [IN_fp_StorageReply_regions] = REPEATED(fp_StorageReply, regions, REGION),
-    [IN_fp_PutOpenRequest_commit] = OPTIONAL(fp_PutOpenRequest, commit, COMMIT),
-    [IN_fp_HelloReply_rates] = REPEATED(fp_HelloReply, rates, 0),
+#else
+    OUT_fp_HelloReply_nonce,
+    OUT_fp_HelloReply_proof,
+    OUT_fp_HelloReply_rates,
+    OUT_fp_StorageReply_regions,
+    OUT_fp_PutOpenRequest_commit,
 #endif
+    TRUTH,
+    NUMBER_8,
+    NUMBER_32,
+    NUMBER_64,
+    SIGNED_32,
+    SIGNED_64,
+    BYTES_8,
+    BYTES_16,
+    BYTES_32,
+    BYTES_64,
+    BYTES_PATH,
+    BYTES_NAME,
+    BYTES_TEXT,
+    BYTES_LONG_TEXT,
+    BYTES_DIGESTS,
+    BYTES_STATUS,
+    BYTES_VALUE,
+    HEAD = 128 /* of a row, no type */
 };
 
-#define HEAD(number, size) \
-    (UINT32_C(1) << 31 | (uint32_t)(number) << 16 | (uint32_t)(size))
-#define CHECKED(c) (0 * (uint32_t)sizeof(char[(c) ? 1 : -1]))
-#define FIELD(tag, kind, off, room)                                            \
-    (((uint32_t)(tag) << 24 | (uint32_t)(kind) << 21 | (uint32_t)(off) << 10 | \
-      (uint32_t)(room)) +                                                      \
-     CHECKED((tag) < 32 && (off) < 2048 && (room) < 1024))
-#define PLAIN(msg, name, tag, kind) \
-    FIELD(tag, kind, offsetof(msg, name), sizeof(((msg *)0)->name))
+#define MEMBER(msg, name) (((msg *)0)->name)
 
-#define SINGULAR_UINT32(msg, name, tag) PLAIN(msg, name, tag, NUMBER)
-#define SINGULAR_UINT64(msg, name, tag) PLAIN(msg, name, tag, NUMBER)
-#define SINGULAR_UENUM(msg, name, tag)  PLAIN(msg, name, tag, NUMBER)
-#define SINGULAR_SINT32(msg, name, tag) PLAIN(msg, name, tag, SIGNED)
-#define SINGULAR_SINT64(msg, name, tag) PLAIN(msg, name, tag, SIGNED)
-#define SINGULAR_BOOL(msg, name, tag)   PLAIN(msg, name, tag, BOOL)
-#define SINGULAR_BYTES(msg, name, tag) \
-    FIELD(tag, BYTES, offsetof(msg, name), sizeof(((msg *)0)->name.bytes))
-#define OPTIONAL_MESSAGE(msg, name, tag) \
-    FIELD(tag, MESSAGE, 0, IN_##msg##_##name)
-#define REPEATED_MESSAGE(msg, name, tag) \
-    FIELD(tag, MESSAGE, 0, IN_##msg##_##name)
-#define REPEATED_UINT32(msg, name, tag) FIELD(tag, PACKED, 0, IN_##msg##_##name)
+/* kind (3 bits) | what its address is a multiple of, - 1 (3) | size (10) */
+#define CHECKED(c) (0 * sizeof(char[(c) ? 1 : -1]))
+#define TYPE(kind, like, size)                   \
+    ((kind) << 13 | (_Alignof(like) - 1) << 10 | \
+     ((size) + CHECKED((size) < 1024)))
+#define ROOM(kind, room) \
+    TYPE(kind, pb_size_t, (room) + offsetof(pb_bytes_array_t, bytes))
+#define ONE_OF(kind, msg, name)                           \
+    TYPE(kind, bool,                                      \
+         offsetof(msg, name) + sizeof MEMBER(msg, name) - \
+             offsetof(msg, has_##name))
+#define MANY_OF(kind, msg, name)                          \
+    TYPE(kind, pb_size_t,                                 \
+         offsetof(msg, name) + sizeof MEMBER(msg, name) - \
+             offsetof(msg, name##_count))
 
-/* A row of a list of fields; one of the envelope's, which is a message. */
-#define ROW(msg, alloc, rule, type, name, tag) ROW_(msg, rule, type, name, tag)
-#define ROW_(msg, rule, type, name, tag)       rule##_##type(msg, name, tag),
+static const uint16_t types[] = {
+    [IN_fp_StatReply_entry] = ONE_OF(MESSAGE, fp_StatReply, entry),
+    [IN_fp_ListReply_entries] = MANY_OF(MESSAGE, fp_ListReply, entries),
+    [IN_fp_ChunkChangedReply_runs] =
+        MANY_OF(MESSAGE, fp_ChunkChangedReply, runs),
+#if FP_MESSAGE_EXTRAS
+    [IN_fp_StatsReply_counters] = MANY_OF(MESSAGE, fp_StatsReply, counters),
+    [IN_fp_StorageReply_regions] = MANY_OF(MESSAGE, fp_StorageReply, regions),
+    [IN_fp_PutOpenRequest_commit] = ONE_OF(MESSAGE, fp_PutOpenRequest, commit),
+    [IN_fp_HelloReply_rates] = MANY_OF(PACKED, fp_HelloReply, rates),
+#else
+    [OUT_fp_HelloReply_nonce] = ROOM(NOT_READ, FP_MESSAGE_ANY(16)),
+    [OUT_fp_HelloReply_proof] = ROOM(NOT_READ, FP_MESSAGE_ANY(32)),
+    [OUT_fp_HelloReply_rates] = MANY_OF(NOT_READ, fp_HelloReply, rates),
+    [OUT_fp_StorageReply_regions] = MANY_OF(NOT_READ, fp_StorageReply, regions),
+    [OUT_fp_PutOpenRequest_commit] =
+        ONE_OF(NOT_READ, fp_PutOpenRequest, commit),
+#endif
+    [TRUTH] = TYPE(BOOL, bool, sizeof(bool)),
+    [NUMBER_8] = TYPE(NUMBER, uint8_t, 1),
+    [NUMBER_32] = TYPE(NUMBER, uint32_t, 4),
+    [NUMBER_64] = TYPE(NUMBER, uint64_t, 8),
+    [SIGNED_32] = TYPE(SIGNED, int32_t, 4),
+    [SIGNED_64] = TYPE(SIGNED, int64_t, 8),
+    [BYTES_8] = ROOM(BYTES, 8),
+    [BYTES_16] = ROOM(BYTES, 16),
+    [BYTES_32] = ROOM(BYTES, 32),
+    [BYTES_64] = ROOM(BYTES, 64),
+    [BYTES_PATH] = ROOM(BYTES, FP_MESSAGE_PATH_MAX),
+    [BYTES_NAME] = ROOM(BYTES, FP_MESSAGE_NAME_MAX),
+    [BYTES_TEXT] = ROOM(BYTES, FP_MESSAGE_TEXT_MAX),
+    [BYTES_LONG_TEXT] = ROOM(BYTES, FP_MESSAGE_TEXT_MAX + 32),
+    [BYTES_DIGESTS] = ROOM(BYTES, 16 * FP_MESSAGE_DIGESTS),
+    [BYTES_STATUS] = ROOM(BYTES, FP_MESSAGE_DIGESTS),
+    [BYTES_VALUE] = ROOM(BYTES, FP_MESSAGE_ANY(256)),
+};
+
+/* --- what messages there are -------------------------------------------- */
+
+/* A bound that is not here needs a type above: without one it is refused. */
+#define NUMBER_OF(size) \
+    ((size) == 1 ? NUMBER_8 : (size) == 4 ? NUMBER_32 : NUMBER_64)
+#define BYTES_OF(n)                                      \
+    ((n) == 8                          ? BYTES_8         \
+     : (n) == 16                       ? BYTES_16        \
+     : (n) == 32                       ? BYTES_32        \
+     : (n) == 64                       ? BYTES_64        \
+     : (n) == FP_MESSAGE_PATH_MAX      ? BYTES_PATH      \
+     : (n) == FP_MESSAGE_NAME_MAX      ? BYTES_NAME      \
+     : (n) == FP_MESSAGE_TEXT_MAX      ? BYTES_TEXT      \
+     : (n) == FP_MESSAGE_TEXT_MAX + 32 ? BYTES_LONG_TEXT \
+     : (n) == 16 * FP_MESSAGE_DIGESTS  ? BYTES_DIGESTS   \
+     : (n) == FP_MESSAGE_DIGESTS       ? BYTES_STATUS    \
+     : (n) == FP_MESSAGE_ANY(256)      ? BYTES_VALUE     \
+                                       : HEAD)
+
+#define SINGULAR_UINT32(msg, name) NUMBER_32
+#define SINGULAR_UINT64(msg, name) NUMBER_64
+#define SINGULAR_UENUM(msg, name)  NUMBER_OF(sizeof MEMBER(msg, name))
+#define SINGULAR_SINT32(msg, name) SIGNED_32
+#define SINGULAR_SINT64(msg, name) SIGNED_64
+#define SINGULAR_BOOL(msg, name)   TRUTH
+#define SINGULAR_BYTES(msg, name)                        \
+    (uint8_t)(BYTES_OF(sizeof MEMBER(msg, name.bytes)) + \
+              CHECKED(BYTES_OF(sizeof MEMBER(msg, name.bytes)) != HEAD))
+#define OPTIONAL_MESSAGE(msg, name) IN_##msg##_##name
+#define REPEATED_MESSAGE(msg, name) IN_##msg##_##name
+#define REPEATED_UINT32(msg, name)  IN_##msg##_##name
+
+/* A field that is left out lies in its struct all the same. */
+#if !FP_MESSAGE_EXTRAS
+#undef FP_MESSAGE_EXTRA_FIELD
+#define FP_MESSAGE_EXTRA_FIELD(msg, name, tag, ...) [tag] = OUT_##msg##_##name,
+#endif
+
+/* From a list of fields. */
+#define ROW(msg, alloc, rule, type, name, tag) [tag] = rule##_##type(msg, name),
 #define ROWS(msg)                              ROWS_(msg)
 #define ROWS_(msg)                             msg##_FIELDLIST(ROW, msg)
-#define ALL(number, msg)                       HEAD(number, sizeof(msg)), ROWS(msg)
+#define ALL(name, number, msg)                 .name = { HEAD | (number), ROWS(msg) },
+#define SLOTS(name, number, msg) \
+    uint8_t name[sizeof((uint8_t[]){ HEAD | (number), ROWS(msg) })];
 
-#define BODY(msg, alloc, rule, type, name, tag) BODY_##rule(name, tag)
-#define BODY_SINGULAR(name, tag)                /* the id */
-#define BODY_ONEOF(name, tag)                   BODY_OF(SECOND name, tag)
-#define SECOND(first, second, third)            second
-#define BODY_OF(...)                            BODY_OF_(__VA_ARGS__)
-#define BODY_OF_(name, tag)                     ALL(tag, fp_Envelope_body_##name##_MSGTYPE)
+/* From that of the envelope. */
+#define EACH(make, alloc, rule, type, name, tag) EACH_##rule(make, name, tag)
+#define EACH_SINGULAR(make, name, tag)           /* the id */
+#define EACH_ONEOF(make, name, tag)              EACH_OF(make, SECOND name, tag)
+#define SECOND(first, second, third)             second
+#define EACH_OF(make, ...)                       EACH_OF_(make, __VA_ARGS__)
+#define EACH_OF_(make, name, tag) \
+    make(name, tag, fp_Envelope_body_##name##_MSGTYPE)
 
 /* clang-format off */
-static const uint32_t table[] = {
-    fp_Envelope_FIELDLIST(BODY, fp_Envelope)
-    ALL(ENTRY, fp_Entry)
-    ALL(RUN, fp_ChunkRun)
 #if FP_MESSAGE_EXTRAS
-    ALL(COUNTER, fp_Counter)
-    ALL(REGION, fp_Region)
-    ALL(COMMIT, fp_PutCommitRequest)
+#define INNERS_OF_EXTRAS(make) \
+    make(counter, COUNTER, fp_Counter) \
+    make(region, REGION, fp_Region) \
+    make(in_put_open, COMMIT, fp_PutCommitRequest)
+#else
+#define INNERS_OF_EXTRAS(make)
 #endif
-    HEAD(0, 0)
+#define MESSAGES(make) \
+    fp_Envelope_FIELDLIST(EACH, make) \
+    make(entry, ENTRY, fp_Entry) \
+    make(run, RUN, fp_ChunkRun) \
+    INNERS_OF_EXTRAS(make)
+
+static const struct {
+    MESSAGES(SLOTS)
+    uint8_t envelope[3];
+} table = {
+    MESSAGES(ALL)
+    .envelope = { HEAD | NOTHING, [fp_Envelope_id_tag] = NUMBER_32, HEAD | NOTHING },
 };
 /* clang-format on */
 
-static bool is_head(uint32_t word)
+/* --- messages in messages ------------------------------------------------ */
+
+struct inner {
+    const uint8_t *row; /* of the message */
+    uint16_t size;      /* of one */
+    uint8_t max;        /* 0: it is optional */
+    uint8_t first; /* how far behind the count, or the bool, the first is */
+};
+
+#define INNER(msg, name, count, row, size, max) \
+    [IN_##msg##_##name - 1] = { row, size, max, \
+                                offsetof(msg, name) - offsetof(msg, count) }
+#define OPTIONAL(msg, name, row) \
+    INNER(msg, name, has_##name, row, sizeof MEMBER(msg, name), 0)
+#define REPEATED(msg, name, row)                                     \
+    INNER(msg, name, name##_count, row, sizeof MEMBER(msg, name[0]), \
+          sizeof MEMBER(msg, name) / sizeof MEMBER(msg, name[0]))
+
+static const struct inner inners[] = {
+    OPTIONAL(fp_StatReply, entry, table.entry),
+    REPEATED(fp_ListReply, entries, table.entry),
+    REPEATED(fp_ChunkChangedReply, runs, table.run),
+#if FP_MESSAGE_EXTRAS
+    REPEATED(fp_StatsReply, counters, table.counter),
+    REPEATED(fp_StorageReply, regions, table.region),
+    OPTIONAL(fp_PutOpenRequest, commit, table.in_put_open),
+    REPEATED(fp_HelloReply, rates, NULL),
+#endif
+};
+
+_Static_assert(offsetof(fp_Envelope, id) == 0, "the envelope's row begins it");
+
+static const struct inner *inner_of(uint32_t type)
 {
-    return word >> 31 != 0;
+    return &inners[type - 1];
 }
 
-static unsigned tag_of(uint32_t field)
+/* --- both ways ------------------------------------------------------------ */
+
+/* The row of a body; NULL: there is none of this number. */
+static const uint8_t *row_of(uint32_t number)
 {
-    return field >> 24;
+    return number < ENTRY ? memchr(&table, (int)(HEAD | number), sizeof table)
+                          : NULL;
 }
 
-static enum kind kind_of(uint32_t field)
+#define BEHIND 128 /* no tag is as large */
+
+struct field {
+    uint8_t tag, kind, type;
+    uint16_t size, off;
+};
+
+/* The field of this tag, 1 at least, and its kind. NOT_READ: it has none; then
+ * the tag that was found is at most the one behind the last. */
+static uint32_t find(struct field *field, const uint8_t *row, uint32_t tag)
 {
-    return (enum kind)(field >> 21 & 7);
+    uint32_t at = 1, off = 0;
+
+    for (;; at++) {
+        uint32_t type = row[at], about, align;
+
+        field->tag = (uint8_t)at;
+        field->type = (uint8_t)type;
+        if (type >= HEAD)
+            return NOT_READ;
+        about = types[type];
+        align = about >> 10 & 7;
+        off = (off + align) & ~align;
+        field->kind = (uint8_t)(about >> 13);
+        field->size = about & 1023;
+        field->off = (uint16_t)off;
+        if (at == tag)
+            return field->kind;
+        off = (off + field->size + align) & ~align; /* as in an array */
+    }
 }
 
-static unsigned off_of(uint32_t field)
+/* Where in a number of 64 bits its lowest `size` bytes are. */
+static size_t low(size_t size)
 {
-    return field >> 10 & 2047;
+    return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? sizeof(uint64_t) - size : 0;
 }
 
-static unsigned room_of(uint32_t field)
+static uint64_t load(const uint8_t *from, size_t size)
 {
-    return field & 1023;
+    uint64_t value = 0;
+
+    memcpy((uint8_t *)&value + low(size), from, size);
+    return value;
 }
 
-static size_t struct_size(const uint32_t *head)
+/* A count fits a byte, and so the lowest one of it tells all; an optional
+ * message has a bool. */
+static size_t count_at(const struct inner *in)
 {
-    return *head & 0xffff;
-}
-
-/* That of the end, which is of number 0, where there is none. */
-static const uint32_t *head_of(unsigned number)
-{
-    const uint32_t *at = table;
-
-    while (*at != HEAD(0, 0) && *at >> 16 != (0x8000 | number))
-        at++;
-    return at;
-}
-
-static unsigned count_of(const struct inner *in, const uint8_t *msg)
-{
-    pb_size_t count;
-
-    if (in->max == 0)
-        return msg[in->count_off];
-    memcpy(&count, msg + in->count_off, sizeof count);
-    return count;
+    return in->max == 0 || low(sizeof(uint64_t) - 1) == 0
+               ? 0
+               : sizeof(pb_size_t) - 1;
 }
 
 /* --- to bytes ----------------------------------------------------------- */
@@ -202,138 +339,113 @@ static void put(struct out *out, const void *src, size_t n)
 
 static void put_varint(struct out *out, uint64_t value)
 {
-    uint8_t bytes[10];
-    size_t n = 0;
+    uint8_t bytes[10], *at = bytes;
 
-    do {
-        bytes[n++] = (uint8_t)(value | 0x80);
+    while (value >= 0x80) {
+        *at++ = (uint8_t)(value | 0x80);
         value >>= 7;
-    } while (value != 0);
-    bytes[n - 1] &= 0x7f;
-    put(out, bytes, n);
+    }
+    *at++ = (uint8_t)value;
+    put(out, bytes, (size_t)(at - bytes));
 }
 
-static void put_key(struct out *out, unsigned tag, enum wire wire)
+static void put_number(struct out *out, uint32_t key, uint64_t value)
 {
-    put_varint(out, tag << 3 | wire);
+    put_varint(out, value);
+    put_varint(out, key);
 }
 
 /* What was written since `used` is of a field. */
-static void put_length(struct out *out, size_t used, unsigned tag)
+static void put_length(struct out *out, uint32_t tag, size_t used)
 {
-    put_varint(out, out->used - used);
-    put_key(out, tag, LENGTH);
-}
-
-static uint64_t load(const uint8_t *from, unsigned room)
-{
-    uint64_t wide;
-    uint32_t word;
-
-    if (room == sizeof wide) {
-        memcpy(&wide, from, sizeof wide);
-        return wide;
-    }
-    if (room == 1)
-        return *from;
-    memcpy(&word, from, sizeof word);
-    return word;
-}
-
-static uint64_t zigzag(uint64_t value, unsigned room)
-{
-    if (room == sizeof(int32_t))
-        value = (uint64_t)(int32_t)value;
-    return value << 1 ^ (0 - (value >> 63));
+    put_number(out, tag << 3 | LENGTH, out->used - used);
 }
 
 /* A field that is no message; false: it says to be longer than it may. */
-static bool put_plain(struct out *out, uint32_t field, const uint8_t *msg)
+static bool put_plain(struct out *out, const struct field *field,
+                      const uint8_t *msg)
 {
-    const uint8_t *from = msg + off_of(field);
-    unsigned room = room_of(field);
+    const uint8_t *from = msg + field->off;
+    const pb_bytes_array_t *bytes = (const void *)from;
+    enum wire wire = VARINT;
     uint64_t value;
 
-    if (kind_of(field) == BYTES) {
-        const pb_bytes_array_t *bytes = (const void *)from;
-        size_t used = out->used;
-
-        if (bytes->size > room)
+    if (field->kind == BYTES) {
+        if (bytes->size > field->size - offsetof(pb_bytes_array_t, bytes))
             return false;
-        if (bytes->size == 0)
-            return true;
         put(out, bytes->bytes, bytes->size);
-        put_length(out, used, tag_of(field));
-        return true;
+        value = bytes->size;
+        wire = LENGTH;
+    } else {
+        value = load(from, field->size);
     }
-    value = load(from, room);
-    if (kind_of(field) == SIGNED)
-        value = zigzag(value, room);
-    if (value != 0) {
-        put_varint(out, value);
-        put_key(out, tag_of(field), VARINT);
+    if (field->kind == SIGNED) {
+        if (field->size == sizeof(int32_t))
+            value = (uint64_t)(int32_t)value;
+        value = (int64_t)value < 0 ? ~(value << 1) : value << 1;
     }
+    if (value != 0)
+        put_number(out, (uint32_t)field->tag << 3 | wire, value);
     return true;
 }
 
-static const uint32_t *last_of(const uint32_t *head)
+static bool put_inner(struct out *out, const uint8_t *row, const uint8_t *msg)
 {
-    while (!is_head(head[1]))
-        head++;
-    return head;
-}
+    struct field field;
 
-static bool put_inner(struct out *out, const uint32_t *head, const uint8_t *msg)
-{
-    for (const uint32_t *field = last_of(head); field != head; field--)
-        if (!put_plain(out, *field, msg))
+    for (uint32_t tag = BEHIND; tag > 0; tag = field.tag - 1)
+        if (find(&field, row, tag) != NOT_READ && !put_plain(out, &field, msg))
             return false;
     return true;
 }
 
-static bool put_inners(struct out *out, uint32_t field, const uint8_t *msg)
+static bool put_inners(struct out *out, const struct field *field,
+                       const uint8_t *msg)
 {
-    const struct inner *in = &inners[room_of(field)];
-    const uint32_t *head = head_of(in->number);
-    unsigned count = count_of(in, msg);
+    const uint8_t *from = msg + field->off;
+    const struct inner *in = inner_of(field->type);
+    unsigned count = from[count_at(in)];
 
     if (count > (in->max == 0 ? 1 : in->max))
         return false;
+    from += in->first;
     while (count-- > 0) {
         size_t used = out->used;
 
-        if (!put_inner(out, head, msg + in->off + count * struct_size(head)))
+        if (!put_inner(out, in->row, from + count * in->size))
             return false;
-        put_length(out, used, tag_of(field));
+        put_length(out, field->tag, used);
     }
     return true;
 }
 
 #if FP_MESSAGE_EXTRAS
-static bool put_packed(struct out *out, uint32_t field, const uint8_t *msg)
+static bool put_packed(struct out *out, const struct field *field,
+                       const uint8_t *msg)
 {
-    const struct inner *in = &inners[room_of(field)];
-    unsigned count = count_of(in, msg);
+    const uint8_t *from = msg + field->off;
+    const struct inner *in = inner_of(field->type);
+    unsigned count = from[count_at(in)];
     size_t used = out->used;
 
     if (count > in->max)
         return false;
-    if (count == 0)
-        return true;
+    from += in->first;
     while (count-- > 0)
-        put_varint(out, load(msg + in->off + count * sizeof(uint32_t),
-                             sizeof(uint32_t)));
-    put_length(out, used, tag_of(field));
+        put_varint(out, load(from + count * in->size, in->size));
+    if (out->used != used)
+        put_length(out, field->tag, used);
     return true;
 }
 #endif
 
-static bool put_field(struct out *out, uint32_t field, const uint8_t *msg)
+static bool put_field(struct out *out, const struct field *field,
+                      const uint8_t *msg)
 {
-    if (kind_of(field) == MESSAGE)
+    if (field->kind == MESSAGE)
         return put_inners(out, field, msg);
 #if FP_MESSAGE_EXTRAS
-    if (kind_of(field) == PACKED)
+    if (field->kind == PACKED)
         return put_packed(out, field, msg);
 #endif
     return put_plain(out, field, msg);
@@ -342,18 +454,18 @@ static bool put_field(struct out *out, uint32_t field, const uint8_t *msg)
 int fp_codec_encode(const fp_Envelope *env, uint8_t *buf, size_t size)
 {
     struct out out = { .buf = buf, .size = size };
-    const uint32_t *head = head_of(env->which_body);
+    const uint8_t *row = row_of(env->which_body);
+    struct field field;
 
-    if (*head == HEAD(0, 0))
+    if (!row)
         return -fp_Error_ERROR_INVAL;
-    for (const uint32_t *field = last_of(head); field != head; field--)
-        if (!put_field(&out, *field, (const uint8_t *)&env->body))
+    for (uint32_t tag = BEHIND; tag > 0; tag = field.tag - 1)
+        if (find(&field, row, tag) != NOT_READ &&
+            !put_field(&out, &field, (const uint8_t *)&env->body))
             return -fp_Error_ERROR_INVAL;
-    put_length(&out, 0, env->which_body);
-    if (env->id != 0) {
-        put_varint(&out, env->id);
-        put_key(&out, fp_Envelope_id_tag, VARINT);
-    }
+    put_length(&out, env->which_body, 0);
+    if (env->id != 0)
+        put_number(&out, fp_Envelope_id_tag << 3 | VARINT, env->id);
     if (out.used > size)
         return -fp_Error_ERROR_FBIG;
     memmove(buf, buf + size - out.used, out.used);
@@ -364,17 +476,18 @@ int fp_codec_encode(const fp_Envelope *env, uint8_t *buf, size_t size)
 
 /* A message that is being read. */
 struct level {
-    const uint32_t *head; /* NULL: the envelope */
+    const uint8_t *row;
     uint8_t *msg;
     const uint8_t *end;
 };
 
 struct in {
-    const uint8_t *at;
-    struct level levels[3]; /* the envelope, a body, one in it */
+    const uint8_t *at;   /* behind the field that is read */
+    const uint8_t *from; /* where what it holds begins */
+    uint64_t value;      /* of a number */
+    uint32_t wire;
     struct level *level;
-    enum wire wire; /* of the field that is read: */
-    uint64_t value; /* the number that it is, or its length */
+    struct level levels[3]; /* the envelope, a body, one in it */
 };
 
 static bool take_varint(struct in *in)
@@ -391,8 +504,7 @@ static bool take_varint(struct in *in)
     return true;
 }
 
-/* The key of a field, and its number or the length of it; the tag, or 0: that
- * is none. */
+/* The key of a field, and how far it goes; its tag, or 0: that is none. */
 static uint32_t take_key(struct in *in)
 {
     uint32_t key;
@@ -400,181 +512,146 @@ static uint32_t take_key(struct in *in)
     if (!take_varint(in) || in->value > UINT32_MAX)
         return 0;
     key = (uint32_t)in->value;
-    in->wire = (enum wire)(key & 7);
-    switch (in->wire) {
-    case VARINT:
-        return take_varint(in) ? key >> 3 : 0;
-    case LENGTH:
-        if (!take_varint(in))
-            return 0;
-        break;
-    case FIXED32:
-    case FIXED64:
+    in->wire = key & 7;
+    if (in->wire == FIXED32 || in->wire == FIXED64)
         in->value = in->wire == FIXED32 ? 4 : 8;
-        break;
-    default:
+    else if ((in->wire != VARINT && in->wire != LENGTH) || !take_varint(in))
         return 0;
+    in->from = in->at;
+    if (in->wire != VARINT) {
+        if (in->value > (size_t)(in->level->end - in->at))
+            return 0;
+        in->at += (size_t)in->value;
     }
-    return in->value <= (size_t)(in->level->end - in->at) ? key >> 3 : 0;
+    return key >> 3;
 }
 
-/* What follows is in a message. */
-static void enter(struct in *in, const uint32_t *head, uint8_t *msg)
+/* The field is a message. */
+static void enter(struct in *in, const uint8_t *row, uint8_t *msg)
 {
     in->level++;
-    *in->level = (struct level){ head, msg, in->at + (size_t)in->value };
+    in->level->row = row;
+    in->level->msg = msg;
+    in->level->end = in->at;
+    in->at = in->from;
 }
 
-static void skip(struct in *in)
+static bool take_number(const struct in *in, const struct field *field,
+                        uint8_t *to)
 {
-    if (in->wire != VARINT)
-        in->at += (size_t)in->value;
-}
-
-static bool store(uint8_t *to, unsigned room, uint64_t value)
-{
-    uint32_t word = (uint32_t)value;
-
-    if (room == sizeof value) {
-        memcpy(to, &value, sizeof value);
-        return true;
-    }
-    if (room == 1) {
-        *to = (uint8_t)word;
-        return value <= UINT8_MAX;
-    }
-    memcpy(to, &word, sizeof word);
-    return value <= UINT32_MAX;
-}
-
-static bool take_number(const struct in *in, uint32_t field, uint8_t *to)
-{
+    size_t size = field->size;
     uint64_t value = in->value;
+    bool odd = value & 1;
 
-    if (kind_of(field) == BOOL) {
-        *to = value != 0;
-        return value <= UINT32_MAX;
+    if (value > UINT32_MAX && size < sizeof value)
+        return false;
+    if (field->kind == BOOL)
+        value = (uint32_t)value != 0;
+    if (field->kind == SIGNED) {
+        value >>= 1;
+        if (odd)
+            value = ~value;
     }
-    if (kind_of(field) == SIGNED) {
-        if (room_of(field) == sizeof(int32_t) && value > UINT32_MAX)
-            return false;
-        value = value >> 1 ^ (0 - (value & 1));
-        if (room_of(field) == sizeof(int32_t))
-            value = (uint32_t)value;
-    }
-    return store(to, room_of(field), value);
+    memcpy(to, (const uint8_t *)&value + low(size), size);
+    return size > 1 || (uint32_t)value <= UINT8_MAX;
 }
 
-static bool take_bytes(struct in *in, uint32_t field, uint8_t *to)
+static bool take_bytes(const struct in *in, const struct field *field,
+                       uint8_t *to)
 {
     pb_bytes_array_t *bytes = (void *)to;
+    size_t n = (size_t)(in->at - in->from);
 
-    if (in->value > room_of(field))
+    if (n > field->size - offsetof(pb_bytes_array_t, bytes))
         return false;
-    bytes->size = (pb_size_t)in->value;
-    memcpy(bytes->bytes, in->at, bytes->size);
-    skip(in);
+    bytes->size = (pb_size_t)n;
+    memcpy(bytes->bytes, in->from, n);
     return true;
 }
 
 /* Room for one more of a field that may come several times. */
-static uint8_t *one_more(const struct inner *in, uint8_t *msg, size_t size)
+static uint8_t *one_more(const struct inner *in, uint8_t *to)
 {
-    pb_size_t count = (pb_size_t)count_of(in, msg);
+    uint8_t *count = to + count_at(in);
 
-    if (in->max == 0) {
-        msg[in->count_off] = true;
-        return msg + in->off;
-    }
-    if (count == in->max)
+    if (in->max == 0)
+        *count = 0; /* it comes again: the same one */
+    else if (*count == in->max)
         return NULL;
-    count++;
-    memcpy(msg + in->count_off, &count, sizeof count);
-    return msg + in->off + (count - 1) * size;
+    return to + in->first + (size_t)(*count)++ * in->size;
 }
 
-static bool take_inner(struct in *in, uint32_t field)
+static bool take_inner(struct in *in, const struct inner *inner, uint8_t *to)
 {
-    const struct inner *inner = &inners[room_of(field)];
-    const uint32_t *head = head_of(inner->number);
-    uint8_t *msg = one_more(inner, in->level->msg, struct_size(head));
+    uint8_t *msg = one_more(inner, to);
 
     if (!msg)
         return false;
-    enter(in, head, msg);
+    enter(in, inner->row, msg);
     return true;
 }
 
 #if FP_MESSAGE_EXTRAS
 /* The numbers may come together or one by one. */
-static bool take_packed(struct in *in, uint32_t field)
+static bool take_packed(struct in *in, const struct inner *inner, uint8_t *to)
 {
-    const uint8_t *end = in->at + (size_t)in->value, *whole = in->level->end;
+    const uint8_t *end = in->at;
     bool alone = in->wire == VARINT;
+    uint32_t number;
 
     if (!alone)
-        in->level->end = end;
+        in->at = in->from;
     while (alone || in->at < end) {
-        uint8_t *to =
-            one_more(&inners[room_of(field)], in->level->msg, sizeof(uint32_t));
+        uint8_t *one = one_more(inner, to);
 
-        if (!to || (!alone && !take_varint(in)) ||
-            !store(to, sizeof(uint32_t), in->value))
+        if (!one || (!alone && !take_varint(in)) || in->at > end ||
+            in->value > UINT32_MAX)
             return false;
+        number = (uint32_t)in->value;
+        memcpy(one, &number, sizeof number);
         if (alone)
             break;
     }
-    in->level->end = whole;
     return true;
 }
 #endif
 
-static bool take_field(struct in *in, uint32_t tag)
+static bool take_body(struct in *in, fp_Envelope *env, uint32_t tag)
 {
-    const uint32_t *field = in->level->head + 1;
-    uint8_t *to;
-    enum kind kind;
+    const uint8_t *row = row_of(tag);
 
-    while (!is_head(*field) && tag_of(*field) != tag)
-        field++;
-    if (is_head(*field)) {
-        skip(in);
-        return true;
-    }
-    to = in->level->msg + off_of(*field);
-    kind = kind_of(*field);
+    if (!row)
+        return true; /* of a later version */
+    if (in->wire != LENGTH)
+        return false;
+    if (env->which_body != tag)
+        memset(&env->body, 0, sizeof env->body);
+    env->which_body = (pb_size_t)tag;
+    enter(in, row, (uint8_t *)&env->body);
+    return true;
+}
+
+static bool take_field(struct in *in, fp_Envelope *env, uint32_t tag)
+{
+    struct field field;
+    uint8_t *to;
+    uint32_t kind;
+
+    kind = find(&field, in->level->row, tag);
+    if (kind == NOT_READ)
+        return in->level == in->levels ? take_body(in, env, tag) : true;
+    to = in->level->msg + field.off;
 #if FP_MESSAGE_EXTRAS
     if (kind == PACKED && (in->wire == VARINT || in->wire == LENGTH))
-        return take_packed(in, *field);
+        return take_packed(in, inner_of(field.type), to);
 #endif
     if (in->wire != (kind < BYTES ? VARINT : LENGTH))
         return false;
     if (kind == MESSAGE)
-        return take_inner(in, *field);
+        return take_inner(in, inner_of(field.type), to);
     if (kind == BYTES)
-        return take_bytes(in, *field, to);
-    return take_number(in, *field, to);
-}
-
-static bool take_body(struct in *in, fp_Envelope *env, uint32_t tag)
-{
-    const uint32_t *head = head_of(tag < ENTRY ? tag : 0);
-
-    if (tag == fp_Envelope_id_tag) {
-        env->id = (uint32_t)in->value;
-        return in->wire == VARINT && in->value <= UINT32_MAX;
-    }
-    if (*head == HEAD(0, 0)) {
-        skip(in);
-        return true;
-    }
-    if (in->wire != LENGTH)
-        return false;
-    if (env->which_body != tag)
-        memset(&env->body, 0, struct_size(head));
-    env->which_body = (pb_size_t)tag;
-    enter(in, head, (uint8_t *)&env->body);
-    return true;
+        return take_bytes(in, &field, to);
+    return take_number(in, &field, to);
 }
 
 static bool take_all(struct in *in, fp_Envelope *env)
@@ -588,18 +665,19 @@ static bool take_all(struct in *in, fp_Envelope *env)
             in->level--;
         }
         tag = take_key(in);
-        if (tag == 0)
-            return false;
-        if (!(in->level->head ? take_field(in, tag) : take_body(in, env, tag)))
+        if (tag == 0 || !take_field(in, env, tag))
             return false;
     }
 }
 
 int fp_codec_decode(fp_Envelope *env, const uint8_t *buf, size_t size)
 {
-    struct in in = { .at = buf };
+    struct in in;
 
+    in.at = buf;
     in.level = in.levels;
+    in.level->row = table.envelope;
+    in.level->msg = (uint8_t *)env;
     in.level->end = buf + size;
     env->id = 0;
     env->which_body = 0;

@@ -16,6 +16,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if FP_MESSAGE_SMALL
+#define fp_codec_encode fp_message_encode
+#define fp_codec_decode fp_message_decode
+#endif
+
 int fp_codec_encode(const fp_Envelope *env, uint8_t *buf, size_t size);
 int fp_codec_decode(fp_Envelope *env, const uint8_t *buf, size_t size);
 

@@ -12,7 +12,11 @@
 
 #include <string.h>
 
-static void put_le32(uint8_t *p, uint32_t v)
+/* The CRC-32 of bytes and their CRC-32, not inverted, whatever they are. */
+#define CRC_GOOD 0xdebb20e3u
+#define CRC_SIZE 4
+
+void fp_frame_put32(uint8_t *p, uint32_t v)
 {
     for (int i = 0; i < 4; i++)
         p[i] = (uint8_t)(v >> 8 * i);
@@ -36,7 +40,7 @@ void fp_frame_encode_begin(struct fp_frame_encoder *enc, fp_frame_crc *crc32,
     crc = crc32(0xffffffff, enc->header, n);
     if (frame->size > 0)
         crc = crc32(crc, frame->payload, frame->size);
-    put_le32(enc->tail, ~crc);
+    fp_frame_put32(enc->tail, ~crc);
 
     enc->part[0].data = enc->header;
     enc->part[0].size = n;
@@ -44,8 +48,7 @@ void fp_frame_encode_begin(struct fp_frame_encoder *enc, fp_frame_crc *crc32,
     enc->part[1].size = frame->size;
     enc->part[2].data = enc->tail;
     enc->part[2].size = sizeof enc->tail;
-    enc->at = 0;
-    enc->off = 0;
+    enc->at = enc->part;
     enc->run = 0;
     enc->zero = false;
     enc->owed = true;
@@ -55,31 +58,35 @@ void fp_frame_encode_begin(struct fp_frame_encoder *enc, fp_frame_crc *crc32,
 /* Steps over parts that are used up; false at the end of the string. */
 static bool source_left(struct fp_frame_encoder *enc)
 {
-    while (enc->at < 3 && enc->off == enc->part[enc->at].size) {
+    while (enc->at < enc->part + 3 && enc->at->size == 0)
         enc->at++;
-        enc->off = 0;
-    }
-    return enc->at < 3;
+    return enc->at < enc->part + 3;
+}
+
+static void source_skip(struct fp_frame_encoder *enc, size_t n)
+{
+    enc->at->data += n;
+    enc->at->size -= n;
 }
 
 /* Begins a block: how many bytes before the next zero, at most 254? */
 static uint8_t block_begin(struct fp_frame_encoder *enc)
 {
-    size_t n = 0, off = enc->off;
+    size_t n = 0;
     bool zero = false;
 
-    for (unsigned i = enc->at; i < 3 && n < 254 && !zero; i++, off = 0) {
-        size_t left = enc->part[i].size - off;
-        const uint8_t *from, *found;
+    for (const struct fp_frame_part *part = enc->at;
+         part < enc->part + 3 && n < 254 && !zero; part++) {
+        size_t left = part->size;
+        const uint8_t *found;
 
         if (left > 254 - n)
             left = 254 - n;
         if (left == 0)
             continue;
-        from = enc->part[i].data + off;
-        found = memchr(from, 0, left);
+        found = memchr(part->data, 0, left);
         zero = found != NULL;
-        n += zero ? (size_t)(found - from) : left;
+        n += zero ? (size_t)(found - part->data) : left;
     }
     enc->run = (uint8_t)n;
     enc->zero = zero;
@@ -92,13 +99,12 @@ static size_t block_copy(struct fp_frame_encoder *enc, uint8_t *out,
 {
     size_t n = enc->run;
 
-    source_left(enc);
-    if (n > enc->part[enc->at].size - enc->off)
-        n = enc->part[enc->at].size - enc->off;
+    if (n > enc->at->size)
+        n = enc->at->size;
     if (n > size)
         n = size;
-    memcpy(out, enc->part[enc->at].data + enc->off, n);
-    enc->off += n;
+    memcpy(out, enc->at->data, n);
+    source_skip(enc, n);
     enc->run = (uint8_t)(enc->run - n);
     return n;
 }
@@ -108,16 +114,14 @@ size_t fp_frame_encode(struct fp_frame_encoder *enc, uint8_t *out, size_t size)
     size_t n = 0;
 
     while (n < size && !enc->done) {
+        bool more = source_left(enc);
+
         if (enc->run > 0) {
             n += block_copy(enc, out + n, size - n);
-            continue;
-        }
-        if (enc->zero) { /* the zero that the block before stood for */
-            source_left(enc);
-            enc->off++;
+        } else if (enc->zero) { /* the one that the block before stood for */
+            source_skip(enc, 1);
             enc->zero = false;
-        }
-        if (source_left(enc) || enc->owed) {
+        } else if (more || enc->owed) {
             out[n++] = block_begin(enc);
         } else {
             out[n++] = 0;
@@ -139,28 +143,27 @@ bool fp_frame_starts(uint8_t first, uint8_t second)
  * when the code bytes do not add up. */
 static size_t cobs_decode(uint8_t *buf, size_t size)
 {
-    size_t in = 0, out = 0;
+    const uint8_t *in = buf, *end = buf + size;
+    uint8_t *out = buf;
 
-    while (in < size) {
-        size_t code = buf[in++];
-        size_t n = code - 1;
+    while (in < end) {
+        size_t code = *in++, n = code - 1;
 
-        if (code == 0 || n > size - in)
+        if (code == 0 || n > (size_t)(end - in))
             return 0;
-        memmove(buf + out, buf + in, n);
+        memmove(out, in, n);
         in += n;
         out += n;
-        if (code < 255 && in < size)
-            buf[out++] = 0;
+        if (code < 255 && in < end)
+            *out++ = 0;
     }
-    return out;
+    return (size_t)(out - buf);
 }
 
 bool fp_frame_decode(struct fp_frame *frame, fp_frame_crc *crc32, uint8_t *buf,
                      size_t size)
 {
     size_t header;
-    uint8_t tail[4];
 
     if (size < 2 || !fp_frame_starts(buf[0], buf[1]))
         return false;
@@ -168,20 +171,14 @@ bool fp_frame_decode(struct fp_frame *frame, fp_frame_crc *crc32, uint8_t *buf,
     if (size == 0)
         return false;
     header = buf[0] & FP_FRAME_HAS_ACK ? 5 : 2;
-    if (size < header + sizeof tail)
-        return false;
-    size -= sizeof tail;
-    put_le32(tail, ~crc32(0xffffffff, buf, size));
-    if (memcmp(tail, buf + size, sizeof tail) != 0)
+    if (size < header + CRC_SIZE || crc32(0xffffffff, buf, size) != CRC_GOOD)
         return false;
 
-    *frame = (struct fp_frame){
-        .kind = buf[0] & FP_FRAME_KIND_MASK,
-        .has_ack = header == 5,
-        .seq = buf[1],
-        .payload = buf + header,
-        .size = size - header,
-    };
+    frame->kind = buf[0] & FP_FRAME_KIND_MASK;
+    frame->has_ack = header == 5;
+    frame->seq = buf[1];
+    frame->payload = buf + header;
+    frame->size = size - header - CRC_SIZE;
     if (frame->has_ack) {
         frame->ack = buf[2];
         frame->credit = (uint16_t)(buf[3] | buf[4] << 8);

@@ -59,20 +59,21 @@ struct fp_frame {
     size_t size;
 };
 
+void fp_frame_put32(uint8_t *p, uint32_t v);
+
 /* A frame on its way out; the payload must stay until it is done. */
 struct fp_frame_encoder {
     /* private */
-    struct {
-        const uint8_t *data;
-        size_t size;
-    } part[3]; /* header, payload, CRC: one string of bytes to COBS */
-    uint8_t header[5], tail[4];
-    unsigned at; /* part that the next byte is in */
-    size_t off;  /* and where */
     uint8_t run; /* bytes still to be copied of the block begun */
     bool zero;   /* the block stands for a zero after it */
     bool owed;   /* one more block is needed, even if empty */
     bool done;
+    struct fp_frame_part {
+        const uint8_t *data;
+        size_t size;
+    } part[3], *at; /* header, payload, CRC: one string of bytes to COBS; what
+                       is left of them, and the part that the next byte is in */
+    uint8_t header[5], tail[4];
 };
 
 void fp_frame_encode_begin(struct fp_frame_encoder *enc, fp_frame_crc *crc32,

@@ -46,10 +46,12 @@
 #endif
 
 #if FP_MESSAGE_EXTRAS
-#define FP_MESSAGE_EXTRA(...) __VA_ARGS__
-#define FP_MESSAGE_ANY(count) (count)
+#define FP_MESSAGE_EXTRA(...)                       __VA_ARGS__
+#define FP_MESSAGE_EXTRA_FIELD(msg, name, tag, ...) __VA_ARGS__
+#define FP_MESSAGE_ANY(count)                       (count)
 #else
 #define FP_MESSAGE_EXTRA(...)
+#define FP_MESSAGE_EXTRA_FIELD(msg, name, tag, ...)
 #define FP_MESSAGE_ANY(count) 1 /* no array is of none */
 #endif
 

@@ -29,13 +29,26 @@ static bool is_zero(const uint8_t nonce[8])
     return sum == 0;
 }
 
+/* A session ends, or begins. */
 static void reset(struct fp_link *link)
 {
+    /* A record that is half sent is cut off: the zero before the next frame
+     * ends it, and its CRC fails. */
+    link->torn |= link->encoding;
+    link->encoding = false;
     link->send_syn = false;
     link->send_notice = false;
+    memset((uint8_t *)link + offsetof(struct fp_link, tx_una), 0,
+           offsetof(struct fp_link, now_ms) - offsetof(struct fp_link, tx_una));
+    link->rx_tail = link->cfg.rx_buf;
+    if (FP_LINK_ADAPTS || FP_LINK_STALL) {
+        link->times =
+            (struct fp_link_times){ .rto_ms = link->cfg.rto_ms,
+                                    .rto_min8 = FP_LINK_RTO_MIN_MS * 8 };
+    }
+    link->rto_from_ms = link->now_ms;
     link->quiet_ms = link->now_ms;
-    fp_link_rx_reset(link);
-    fp_link_tx_reset(link);
+    fp_link_rx_grant(link);
 }
 
 void fp_link_init(struct fp_link *link, const struct fp_link_config *cfg,
@@ -43,7 +56,7 @@ void fp_link_init(struct fp_link *link, const struct fp_link_config *cfg,
 {
     memset(link, 0, sizeof *link);
     link->cfg = *cfg;
-    fp_link_tx_init(link);
+    link->line_bytes = FP_LINK_LINE_PRIOR;
     if (link->cfg.rto_ms == 0)
         link->cfg.rto_ms = 250;
     if (link->cfg.give_up_ms == 0)
@@ -59,9 +72,9 @@ void fp_link_start(struct fp_link *link, const uint8_t nonce[8],
                    uint32_t now_ms)
 {
     link->now_ms = now_ms;
-    memcpy(link->nonce, nonce, sizeof link->nonce);
     link->state = FP_LINK_SYNCING;
     reset(link);
+    memcpy(link->nonce, nonce, sizeof link->nonce);
     link->send_syn = true;
     link->syn_wait_ms = link->cfg.rto_ms;
     link->syn_ms = now_ms;
@@ -86,17 +99,13 @@ void fp_link_down(struct fp_link *link)
 static void on_syn(struct fp_link *link, const struct fp_frame *frame,
                    uint16_t frame_max, const uint8_t nonce[8])
 {
-    uint16_t credit = frame->credit; /* frame lies in rx_buf */
-    bool again = link->state == FP_LINK_UP &&
-                 memcmp(nonce, link->nonce, sizeof link->nonce) == 0;
-
     if (is_zero(nonce))
         return;
-    if (!again) {
-        memcpy(link->nonce, nonce, sizeof link->nonce);
+    if (memcmp(nonce, link->nonce, sizeof link->nonce) != 0) {
         reset(link);
+        memcpy(link->nonce, nonce, sizeof link->nonce);
         fp_link_up(link, frame_max);
-        link->tx_credit = link->tx_credit_max = credit;
+        link->tx_credit = link->tx_credit_max = frame->credit;
     }
     link->send_syn = true;
 }
@@ -118,14 +127,13 @@ static void on_synack(struct fp_link *link, const struct fp_frame *frame,
 
 void fp_link_on_handshake(struct fp_link *link, const struct fp_frame *frame)
 {
-    uint8_t nonce[8];
+    const uint8_t *nonce = frame->payload + 3; /* stays where it is */
     uint16_t frame_max;
 
     /* A later version may append fields. */
     if (frame->size < 11 || !frame->has_ack || frame->payload[0] == 0)
         return;
     frame_max = fp_link_get16(frame->payload + 1);
-    memcpy(nonce, frame->payload + 3, sizeof nonce);
     if (frame_max < FP_FRAME_MAX_MIN)
         return;
     if (frame->kind == FP_FRAME_SYN && !fp_link_is_host(link))
@@ -163,9 +171,7 @@ static void syn_timer(struct fp_link *link, uint32_t *next_ms)
 
 static void up_timers(struct fp_link *link, uint32_t *next_ms)
 {
-    bool flight = link->tx_una != link->tx_next;
-
-    if (!flight && !fp_link_tx_starved(link))
+    if (!fp_link_tx_waits(link))
         fp_link_tx_forward(link);
     else if (due(link, link->rto_from_ms, fp_link_tx_patience(link), next_ms))
         fp_link_tx_timeout(link);
@@ -173,7 +179,7 @@ static void up_timers(struct fp_link *link, uint32_t *next_ms)
         due(link, link->ack_ms, 0, next_ms))
         link->ack_now = true;
     if (fp_link_holding(link) &&
-        due(link, link->hold_ms, link->rto_ms, next_ms)) {
+        due(link, link->hold_ms, link->times.rto_ms, next_ms)) {
         link->hold_ms = link->now_ms;
         link->ack_now = true;
     }
@@ -186,7 +192,7 @@ uint32_t fp_link_poll(struct fp_link *link, uint32_t now_ms)
 
     link->now_ms = now_ms;
     waiting = link->state == FP_LINK_UP
-                  ? link->tx_una != link->tx_next || fp_link_tx_starved(link)
+                  ? fp_link_tx_waits(link)
                   : fp_link_is_host(link) && link->state == FP_LINK_SYNCING;
     if (!waiting) {
         if (fp_link_since(now_ms, link->quiet_ms) > 0)

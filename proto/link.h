@@ -37,9 +37,15 @@ enum fp_link_state {
 #define FP_LINK_RX_MIN(frame_max) (((frame_max) + 31u) / 16u * 16u + 64u)
 
 struct fp_link_config {
-    /* CRC-32 as core/digest/crc32.h's fp_crc32(); a port with a CRC unit
-     * passes its own. proto includes nobody, so it is handed in. */
-    fp_frame_crc *crc32;
+    uint8_t *tx_buf; /* frames sent and not yet acknowledged */
+    uint8_t *rx_buf; /* the frame being received, and those not yet taken */
+    size_t tx_size;  /* at least FP_LINK_TX_MIN(frame_max); with less
+                            than twice that, bulk goes in frames of half the
+                            size, and a message of full size waits until what
+                            was sent before is acknowledged */
+    size_t rx_size;  /* at least FP_LINK_RX_MIN(frame_max), with the same
+                            price; more is what the other end may have under
+                            way */
     /* Gives bytes to the wire: takes the first n of them at once, n <= size,
      * and returns n; 0 when the wire is full. */
     size_t (*send)(void *ctx, const uint8_t *buf, size_t size);
@@ -47,23 +53,17 @@ struct fp_link_config {
      * NULL; must not call the link. */
     void (*console)(void *ctx, const uint8_t *buf, size_t size);
     void *ctx;
+    /* CRC-32 as core/digest/crc32.h's fp_crc32(); a port with a CRC unit
+     * passes its own. proto includes nobody, so it is handed in. */
+    fp_frame_crc *crc32;
+    uint32_t rto_ms;     /* first retransmission timeout; 0: 250 */
+    uint32_t give_up_ms; /* silence after which the link is DOWN; 0: 5000 */
+    uint16_t frame_max;  /* largest payload this end takes or sends, 64 to
+                            4096; the smaller of both ends' rules */
     bool host;           /* this end starts the handshake */
     bool rx_stall;       /* receiving stops while flash works (XIP): grant no
                             credit between fp_link_hold() and
                             fp_link_resume() */
-    uint16_t frame_max;  /* largest payload this end takes or sends, 64 to
-                            4096; the smaller of both ends' rules */
-    uint8_t *tx_buf;     /* frames sent and not yet acknowledged */
-    size_t tx_size;      /* at least FP_LINK_TX_MIN(frame_max); with less
-                            than twice that, bulk goes in frames of half the
-                            size, and a message of full size waits until what
-                            was sent before is acknowledged */
-    uint8_t *rx_buf;     /* the frame being received, and those not yet taken */
-    size_t rx_size;      /* at least FP_LINK_RX_MIN(frame_max), with the same
-                            price; more is what the other end may have under
-                            way */
-    uint32_t rto_ms;     /* first retransmission timeout; 0: 250 */
-    uint32_t give_up_ms; /* silence after which the link is DOWN; 0: 5000 */
 };
 
 /* A received frame; `payload` lies in rx_buf and is valid until taken. */
@@ -112,97 +112,91 @@ struct fp_link_stats {
 #define FP_LINK_ADAPTS 1
 #endif
 
-/* Complete, so that a caller can place one. */
+/* Complete, so that a caller can place one. What small chips reach in one
+ * instruction comes first: bytes below 32, halfwords below 64, words below 128.
+ */
 struct fp_link {
     /* private */
+    uint8_t state; /* enum fp_link_state */
+    bool send_syn;
+    bool send_notice; /* device: "I know of no session" */
+    bool encoding;
+    bool torn; /* the stage ends within a frame */
+    bool held;
+    uint8_t hold_no;    /* of our holds */
+    uint16_t frame_max; /* negotiated */
+
+    /* From here to `now_ms` it is the session's, and 0 when one begins. */
+    uint8_t tx_una;     /* number not yet acknowledged */
+    uint8_t tx_next;    /* number of the first that was not sent */
+    uint8_t tx_last;    /* number that the next commit gets */
+    bool tx_came;       /* some have arrived, and their memory is not free */
+    uint8_t rx_next;    /* number awaited next: all before have come */
+    uint8_t rx_deliver; /* number that peek gives next */
+    uint8_t in_mode;    /* enum in_mode in link_rx.c */
+    uint8_t told_next;  /* rx_next, as last told */
+    bool ack_now, ack_armed;
+    uint8_t say; /* flags of the next ACK */
+    bool yielded;
+    uint8_t yield_no; /* the hold of the other end that is answered */
+    bool send_busy;
+    uint8_t backoff;
+
+    uint16_t tx_credit; /* granted, counted from tx_una */
+    uint16_t tx_credit_max;
+    uint16_t tx_order; /* counts transmissions of records */
+    uint16_t tx_seen;  /* the latest one known to have arrived */
+    uint16_t rx_units; /* received in order, since the session began */
+    uint16_t rx_ahead_units;
+    uint16_t rx_edge;               /* granted, likewise counted */
+    uint16_t told_units, told_edge; /* as last told */
+    uint16_t busy_ms;
+
+    /* Frames committed and not yet acknowledged. */
+    uint8_t *tx_head, *tx_tail; /* oldest record; where the next one goes */
+    uint8_t *enc_rec;           /* record being encoded; NULL: none */
+    size_t tx_room;             /* bytes given by alloc, + 1; 0: none */
+    /* Records received, taken ones among them; at the tail the bytes of the
+     * frame that is coming in. */
+    uint8_t *rx_tail;
+    uint8_t *rx_peeked; /* NULL: none */
+    size_t rx_kept;     /* bytes of those not taken */
+    size_t in_size;
+    uint32_t rx_ahead;    /* bit i: rx_next + 1 + i has come */
+    uint32_t rto_from_ms; /* since when nothing got forward */
+    uint32_t quiet_ms;    /* last sign of life, or end of announced silence */
+    uint32_t ack_ms;
+    uint8_t nonce[8];
+
+    uint32_t now_ms; /* as told by the last call that told it */
+    size_t stage_size, stage_sent;
     struct fp_link_config cfg;
+    uint32_t session;
+    uint32_t hold_ms;
+    uint32_t syn_ms; /* the next SYN, or the last notice */
+    uint32_t syn_wait_ms;
+    uint8_t small[16]; /* payload of a control frame */
+    struct fp_frame_encoder enc;
+    uint8_t stage[FP_LINK_STAGE];
+
+    /* How long answers take, in this session. */
+    struct fp_link_times {
+        uint32_t rto_ms;
+        uint32_t rto_min8;   /* eighths; grows where the other end is silent */
+        uint32_t silence_ms; /* how long the last such silence was; 0: none */
+        uint32_t silent_ms;  /* when the silence began that the timer broke */
+        uint32_t srtt8, rttvar4; /* eighths, quarters of ms; 0: none */
+        uint32_t timed_ms;
+        uint16_t timed_flight; /* what was under way with it */
+        uint16_t rto_flight;   /* and with those that rto_ms is made of */
+        uint8_t timed_seq;
+        bool timing;
+    } times;
+    uint32_t line_bytes; /* sent of late; older ones count less */
+    uint32_t line_lost8; /* eighths of frames that were lost of them */
 #if FP_LINK_STATS
     struct fp_link_stats stats;
 #endif
-    enum fp_link_state state;
-    uint32_t session;
-    uint16_t frame_max; /* negotiated */
-    uint8_t nonce[8];
-    uint32_t now_ms;   /* as told by the last call that told it */
-    uint32_t quiet_ms; /* last sign of life, or end of announced silence */
-    uint32_t syn_ms;   /* the next SYN, or the last notice */
-    uint32_t syn_wait_ms;
-    bool send_syn;
-    bool send_notice; /* device: "I know of no session" */
-
-    /* Frames committed and not yet acknowledged: a ring of records. */
-    struct fp_link_ring {
-        size_t head, tail; /* oldest record; where the next one goes */
-        size_t end;        /* wrapped: where the upper part ends */
-        bool wrapped;
-        uint16_t count;
-    } tx;
-    size_t tx_room; /* place given by alloc; SIZE_MAX: none */
-    size_t tx_room_size;
-    size_t tx_new;      /* record that is sent next for the first time */
-    uint8_t tx_una;     /* number not yet acknowledged */
-    uint8_t tx_next;    /* number of the record at tx_new */
-    uint8_t tx_last;    /* number that the next commit gets */
-    uint8_t tx_lost;    /* records to be sent again */
-    uint16_t tx_credit; /* granted, counted from tx_una */
-    uint16_t tx_credit_max;
-    uint16_t tx_flight;  /* used of it: sent, from tx_una on */
-    uint16_t tx_aloft;   /* of that, what may be on the line: not known to have
-                            arrived or to be lost */
-    uint16_t tx_order;   /* counts transmissions of records */
-    uint16_t tx_seen;    /* the latest one known to have arrived */
-    uint32_t line_bytes; /* sent of late; older ones count less */
-    uint32_t line_lost8; /* eighths of frames that were lost of them */
-    uint32_t rto_ms;
-    uint32_t rto_min8;       /* eighths; grows where the other end is silent */
-    uint32_t silence_ms;     /* how long the last such silence was; 0: none */
-    uint32_t silent_ms;      /* when the silence began that the timer broke */
-    uint32_t rto_from_ms;    /* since when nothing got forward */
-    uint32_t srtt8, rttvar4; /* eighths, quarters of milliseconds; 0: none */
-    uint32_t timed_ms;
-    uint16_t timed_flight; /* what was under way with it */
-    uint16_t rto_flight;   /* and with those that rto_ms is made of */
-    uint8_t timed_seq;
-    bool timing;
-    uint8_t backoff;
-
-    struct fp_frame_encoder enc;
-    bool encoding;
-    bool torn;         /* the stage ends within a frame */
-    size_t enc_rec;    /* record being encoded; SIZE_MAX: none */
-    uint8_t small[16]; /* payload of a control frame */
-    uint8_t stage[FP_LINK_STAGE];
-    size_t stage_size, stage_sent;
-
-    /* Records received, taken ones among them; at the tail the bytes of the
-     * frame that is coming in. */
-    size_t rx_tail;
-    size_t rx_kept; /* bytes of those not taken */
-    uint16_t rx_count;
-    size_t in_size;
-    uint8_t in_mode;    /* enum in_mode in link_rx.c */
-    uint8_t rx_next;    /* number awaited next: all before have come */
-    uint8_t rx_deliver; /* number that peek gives next */
-    uint32_t rx_ahead;  /* bit i: rx_next + 1 + i has come */
-    uint16_t rx_units;  /* received in order, since the session began */
-    uint16_t rx_ahead_units;
-    uint16_t rx_edge; /* granted, likewise counted */
-    size_t rx_peeked; /* record; SIZE_MAX: none */
-
-    uint8_t told_next; /* rx_next and rx_edge as last told */
-    uint16_t told_units, told_edge;
-    bool ack_now, ack_armed;
-    bool rx_again; /* something came again since the last ACK */
-    uint32_t ack_ms;
-    bool held;
-    uint8_t hold_no; /* of our holds */
-    uint32_t hold_ms;
-    bool poke;        /* ask for an answer */
-    bool yield;       /* answer the other end's hold... */
-    uint8_t yield_no; /* ... of this number */
-    bool yielded;
-    bool send_busy;
-    uint16_t busy_ms;
 };
 
 void fp_link_init(struct fp_link *link, const struct fp_link_config *cfg,

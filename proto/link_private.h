@@ -8,8 +8,6 @@
 
 #include "proto/link.h"
 
-#define FP_LINK_NONE ((size_t)-1)
-
 /* A record in either buffer: size u16, kind, number, state, offset of the payload,
  * order u16, in the host's byte order through the functions below. */
 #define FP_LINK_RECORD 8
@@ -20,6 +18,12 @@
 
 /* Frames under way at most: what one acknowledgement can tell about. */
 #define FP_LINK_FLIGHT_MAX 32
+
+/* Least retransmission timeout, where nothing was measured that asks for more,
+ * and the bytes that a line is taken to have carried well before anything is
+ * known of it. */
+#define FP_LINK_RTO_MIN_MS 24
+#define FP_LINK_LINE_PRIOR 0x20000u
 
 /* Payload of an ACK frame. */
 enum {
@@ -81,8 +85,6 @@ void fp_link_down(struct fp_link *link);
 void fp_link_on_handshake(struct fp_link *link, const struct fp_frame *frame);
 
 /* link_tx.c */
-void fp_link_tx_init(struct fp_link *link);
-void fp_link_tx_reset(struct fp_link *link);
 void fp_link_tx_run(struct fp_link *link);
 /* The acknowledgement in a frame's header, and the bitmap of an ACK frame. */
 void fp_link_tx_acked(struct fp_link *link, uint8_t ack, uint16_t credit,
@@ -99,11 +101,10 @@ static inline void fp_link_tx_forward(struct fp_link *link)
 /* Nothing got forward for long enough. */
 uint32_t fp_link_tx_patience(const struct fp_link *link);
 void fp_link_tx_timeout(struct fp_link *link);
-/* Frames are queued, none is under way, and credit lacks for the first. */
-bool fp_link_tx_starved(const struct fp_link *link);
+/* Frames are under way, or queued and credit lacks for the first. */
+bool fp_link_tx_waits(const struct fp_link *link);
 
 /* link_rx.c */
-void fp_link_rx_reset(struct fp_link *link);
 /* Grants what is free, and decides when to tell. */
 void fp_link_rx_grant(struct fp_link *link);
 

@@ -38,111 +38,72 @@ _Static_assert(FP_LINK_RX_MIN(512) == 512 + FP_LINK_UNIT + SLACK &&
 #define KEPT_MAX 128
 
 enum in_mode {
-    IN_FRAME, /* so far it can be a frame */
+    IN_FRAME, /* 0, when a session begins: so far it can be a frame */
     IN_TEXT,  /* it can't; so far it is text */
     IN_SKIP,  /* damaged or too long: wait for the zero */
 };
 
-void fp_link_rx_reset(struct fp_link *link)
-{
-    link->rx_tail = 0;
-    link->rx_count = 0;
-    link->rx_kept = 0;
-    link->in_size = 0;
-    link->in_mode = IN_FRAME;
-    link->rx_next = 0;
-    link->rx_deliver = 0;
-    link->rx_ahead = 0;
-    link->rx_units = 0;
-    link->rx_ahead_units = 0;
-    link->rx_edge = 0;
-    link->rx_peeked = FP_LINK_NONE;
-    link->told_next = 0;
-    link->told_units = 0;
-    link->told_edge = 0;
-    link->ack_now = false;
-    link->ack_armed = false;
-    link->rx_again = false;
-    fp_link_rx_grant(link);
-}
-
 /* --- the queue ------------------------------------------------------------- */
 
-static uint8_t *record(const struct fp_link *link, size_t at)
+static size_t record_size(const uint8_t *rec)
 {
-    return link->cfg.rx_buf + at;
+    return fp_link_units(fp_link_get16(rec)) * (size_t)FP_LINK_UNIT;
 }
 
-static size_t record_size(const struct fp_link *link, size_t at)
+static bool is_taken(const uint8_t *rec)
 {
-    return fp_link_units(fp_link_get16(record(link, at))) *
-           (size_t)FP_LINK_UNIT;
+    return rec[4] != 0;
 }
 
-static bool is_taken(const struct fp_link *link, size_t at)
+/* The record of frame `seq`, which has come and was not taken. */
+static uint8_t *record_find(const struct fp_link *link, uint8_t seq)
 {
-    return record(link, at)[4] != 0;
-}
+    uint8_t *rec = link->cfg.rx_buf;
 
-/* The record of frame `seq`; FP_LINK_NONE when it is not here. */
-static size_t record_find(const struct fp_link *link, uint8_t seq)
-{
-    size_t at = 0;
-
-    for (unsigned i = 0; i < link->rx_count; i++) {
-        if (record(link, at)[3] == seq && !is_taken(link, at))
-            return at;
-        at += record_size(link, at);
-    }
-    return FP_LINK_NONE;
+    while (rec[3] != seq || is_taken(rec))
+        rec += record_size(rec);
+    return rec;
 }
 
 /* Moves what is kept, and what is coming in, down over what was taken. */
 static void compact(struct fp_link *link)
 {
-    unsigned count = 0;
-    size_t to = 0, at = 0;
+    uint8_t *to = link->cfg.rx_buf, *rec = to;
 
-    for (unsigned i = 0; i < link->rx_count; i++) {
-        size_t size = record_size(link, at);
+    while (rec != link->rx_tail) {
+        size_t size = record_size(rec);
 
-        if (!is_taken(link, at)) {
-            memmove(record(link, to), record(link, at), size);
+        if (!is_taken(rec)) {
+            memmove(to, rec, size);
             to += size;
-            count++;
         }
-        at += size;
+        rec += size;
     }
-    memmove(record(link, to) + FP_LINK_RECORD,
-            record(link, at) + FP_LINK_RECORD, link->in_size);
+    memmove(to + FP_LINK_RECORD, rec + FP_LINK_RECORD, link->in_size);
     link->rx_tail = to;
-    link->rx_count = (uint16_t)count;
 }
 
-/* Bytes granted that have not come. */
-static size_t outstanding(const struct fp_link *link)
+/* Bytes up to the tail, and behind it. */
+static size_t used(const struct fp_link *link)
 {
-    uint16_t units = (uint16_t)(link->rx_edge - link->rx_units);
-
-    return (size_t)(units - link->rx_ahead_units) * FP_LINK_UNIT;
+    return (size_t)(link->rx_tail - link->cfg.rx_buf);
 }
 
-/* Behind the tail there shall be room for all that was granted. */
+static size_t room(const struct fp_link *link)
+{
+    return link->cfg.rx_size - used(link);
+}
+
+/* Behind the tail there shall be room for all that was granted and has not
+ * come. */
 static void make_room(struct fp_link *link)
 {
-    if (link->rx_peeked == FP_LINK_NONE && link->rx_kept < link->rx_tail &&
-        link->cfg.rx_size - link->rx_tail < outstanding(link) + SLACK)
+    uint16_t units = (uint16_t)(link->rx_edge - link->rx_units);
+    size_t granted = (size_t)(units - link->rx_ahead_units) * FP_LINK_UNIT;
+
+    if (link->rx_peeked == NULL && link->rx_kept < used(link) &&
+        room(link) < granted + SLACK)
         compact(link);
-}
-
-/* Bytes that may be granted: what lies behind the tail, and what can be moved
- * there. */
-static size_t grantable(const struct fp_link *link)
-{
-    size_t used =
-        link->rx_peeked == FP_LINK_NONE ? link->rx_kept : link->rx_tail;
-
-    return link->cfg.rx_size - SLACK - used;
 }
 
 /* An acknowledgement of its own leaves by then, if nothing takes it along. */
@@ -156,13 +117,16 @@ static void ack_within(struct fp_link *link, uint32_t ms)
 
 void fp_link_rx_grant(struct fp_link *link)
 {
-    uint16_t all = (uint16_t)((link->cfg.rx_size - SLACK) / FP_LINK_UNIT);
-    uint16_t frame = fp_link_units(link->frame_max);
-    size_t free = grantable(link) / FP_LINK_UNIT;
+    /* What lies behind the tail may be granted, and what can be moved there. */
+    size_t most = link->cfg.rx_size - SLACK;
+    size_t free = most - (link->rx_peeked ? used(link) : link->rx_kept);
+    unsigned quarter = (unsigned)(most / (4 * FP_LINK_UNIT));
+    unsigned frame = fp_link_units(link->frame_max), told, now;
     uint8_t kept = (uint8_t)(link->rx_next - link->rx_deliver);
-    uint16_t edge, told, grown, come;
+    uint16_t edge;
 
     if (!fp_link_is_held(link) && kept < KEPT_MAX / 2) {
+        free /= FP_LINK_UNIT;
         if (free > UNITS_MAX)
             free = UNITS_MAX;
         edge = (uint16_t)(link->rx_units + link->rx_ahead_units + free);
@@ -174,11 +138,11 @@ void fp_link_rx_grant(struct fp_link *link)
 
     /* Tell at once what the other end may be waiting for, the rest later. */
     told = (uint16_t)(link->told_edge - link->rx_units);
-    grown = (uint16_t)(link->rx_edge - link->told_edge);
-    come = (uint16_t)(link->rx_units - link->told_units);
-    if (grown >= all / 4 || come >= all / 4 ||
+    now = (uint16_t)(link->rx_edge - link->rx_units);
+    if ((uint16_t)(now - told) >= quarter ||
+        (uint16_t)(link->rx_units - link->told_units) >= quarter ||
         (uint8_t)(link->rx_next - link->told_next) >= ACK_FRAMES ||
-        (told < frame && told + grown >= frame) || fp_link_is_held(link))
+        (told < frame && now >= frame) || fp_link_is_held(link))
         link->ack_now = true;
     ack_within(link, ACK_DELAY_MS);
 }
@@ -191,16 +155,13 @@ static void advance(struct fp_link *link, uint16_t units)
     bool more = true;
 
     while (more) {
-        size_t at;
-
         link->rx_units = (uint16_t)(link->rx_units + units);
         link->rx_next++;
         more = (link->rx_ahead & 1) != 0;
         link->rx_ahead >>= 1;
         if (!more)
             break;
-        at = record_find(link, link->rx_next);
-        units = (uint16_t)(record_size(link, at) / FP_LINK_UNIT);
+        units = fp_link_units(fp_link_get16(record_find(link, link->rx_next)));
         link->rx_ahead_units = (uint16_t)(link->rx_ahead_units - units);
     }
 }
@@ -208,16 +169,17 @@ static void advance(struct fp_link *link, uint16_t units)
 /* A MSG or BULK; `frame` lies in the place of its record. */
 static void on_data(struct fp_link *link, const struct fp_frame *frame)
 {
-    uint8_t *rec = record(link, link->rx_tail);
+    uint8_t *rec = link->rx_tail;
     uint8_t ahead = (uint8_t)(frame->seq - link->rx_next);
+    uint32_t bit = ahead > 0 && ahead <= 32 ? (uint32_t)1 << (ahead - 1) : 0;
     uint16_t units = fp_link_units(frame->size);
     uint16_t granted = (uint16_t)(link->rx_edge - link->rx_units);
 
-    if (ahead >= 128 ||
-        (ahead > 0 && ahead <= 32 && link->rx_ahead >> (ahead - 1) & 1)) {
-        FP_LINK_COUNT(link, duplicates, 1);
-        link->rx_again = true; /* ours was lost, or late */
+    if (ahead > 0)
         link->ack_now = true;
+    if (ahead >= 128 || link->rx_ahead & bit) {
+        FP_LINK_COUNT(link, duplicates, 1);
+        link->say |= FP_LINK_AGAIN; /* ours was lost, or late */
         return;
     }
     /* A peer that counts as we do never gets here. */
@@ -239,7 +201,6 @@ static void on_data(struct fp_link *link, const struct fp_frame *frame)
     rec[4] = 0;
     link->rx_tail += units * (size_t)FP_LINK_UNIT;
     link->rx_kept += units * (size_t)FP_LINK_UNIT;
-    link->rx_count++;
     if (frame->kind == FP_FRAME_BULK)
         ack_within(link, ACK_BULK_MS);
     if (ahead == 0) {
@@ -247,22 +208,23 @@ static void on_data(struct fp_link *link, const struct fp_frame *frame)
         if (fp_link_holding(link))
             link->ack_now = true;
     } else {
-        link->rx_ahead |= (uint32_t)1 << (ahead - 1);
+        link->rx_ahead |= bit;
         link->rx_ahead_units = (uint16_t)(link->rx_ahead_units + units);
-        link->ack_now = true;
     }
 }
 
+/* What a frame tells in its header and, if it is an ACK, in its payload. */
 static void on_ack(struct fp_link *link, const struct fp_frame *frame)
 {
     const uint8_t *p = frame->payload;
+    size_t size = frame->kind == FP_FRAME_ACK ? frame->size : 0;
     uint32_t bitmap = 0;
     uint8_t flags = 0;
 
-    if (frame->size >= 4)
+    if (size >= 4)
         bitmap = (uint32_t)fp_link_get16(p) | (uint32_t)fp_link_get16(p + 2)
                                                   << 16;
-    if (frame->size >= 6)
+    if (size >= 6)
         flags = p[4];
     fp_link_tx_acked(link, frame->ack, frame->credit, bitmap);
     if (flags & FP_LINK_POKE)
@@ -270,7 +232,7 @@ static void on_ack(struct fp_link *link, const struct fp_frame *frame)
     if (FP_LINK_ADAPTS && flags & FP_LINK_AGAIN)
         fp_link_tx_again(link);
     if (flags & FP_LINK_HOLD) {
-        link->yield = true;
+        link->say |= FP_LINK_YIELD;
         link->yield_no = p[5];
     }
     if (flags & FP_LINK_YIELD && fp_link_is_held(link) &&
@@ -303,26 +265,16 @@ static void on_frame(struct fp_link *link, const struct fp_frame *frame)
         return;
     }
     link->quiet_ms = link->now_ms;
-    switch (frame->kind) {
-    case FP_FRAME_MSG:
-    case FP_FRAME_BULK:
-        if (frame->has_ack)
-            fp_link_tx_acked(link, frame->ack, frame->credit, 0);
-        on_data(link, frame);
-        break;
-    case FP_FRAME_ACK:
-        if (frame->has_ack)
-            on_ack(link, frame);
-        break;
-    case FP_FRAME_BUSY:
-        if (frame->size >= 2) {
-            link->quiet_ms += fp_link_get16(frame->payload);
-            link->rto_from_ms = link->quiet_ms; /* in the future */
-        }
-        break;
-    default:
-        break;
+    if (frame->kind == FP_FRAME_BUSY && frame->size >= 2) {
+        link->quiet_ms += fp_link_get16(frame->payload);
+        link->rto_from_ms = link->quiet_ms; /* in the future */
     }
+    if (frame->kind >= FP_FRAME_BUSY)
+        return;
+    if (frame->has_ack)
+        on_ack(link, frame);
+    if (frame->kind != FP_FRAME_ACK)
+        on_data(link, frame);
 }
 
 /* --- bytes ----------------------------------------------------------------- */
@@ -353,9 +305,9 @@ static size_t in_room(struct fp_link *link, size_t wanted)
     size_t most = FP_FRAME_ENCODED_MAX((size_t)link->cfg.frame_max);
     size_t left;
 
-    if (link->cfg.rx_size - link->rx_tail < link->in_size + wanted + SLACK)
+    if (room(link) < link->in_size + wanted + SLACK)
         make_room(link);
-    left = link->cfg.rx_size - link->rx_tail - FP_LINK_RECORD;
+    left = room(link) - FP_LINK_RECORD;
     return (left < most ? left : most) - link->in_size;
 }
 
@@ -363,9 +315,9 @@ static size_t in_room(struct fp_link *link, size_t wanted)
 static void segment(struct fp_link *link, const uint8_t *buf, size_t size)
 {
     if (link->in_mode == IN_FRAME) {
-        size_t room = in_room(link, size);
-        size_t n = size < room ? size : room;
-        uint8_t *in = record(link, link->rx_tail) + FP_LINK_RECORD;
+        size_t left = in_room(link, size);
+        size_t n = size < left ? size : left;
+        uint8_t *in = link->rx_tail + FP_LINK_RECORD;
 
         memcpy(in + link->in_size, buf, n);
         link->in_size += n;
@@ -386,7 +338,7 @@ static void segment(struct fp_link *link, const uint8_t *buf, size_t size)
 /* The zero that ends a segment. */
 static void segment_end(struct fp_link *link)
 {
-    uint8_t *in = record(link, link->rx_tail) + FP_LINK_RECORD;
+    uint8_t *in = link->rx_tail + FP_LINK_RECORD;
     size_t size = link->in_size;
     uint8_t mode = link->in_mode;
     struct fp_frame frame;
@@ -395,13 +347,14 @@ static void segment_end(struct fp_link *link)
     link->in_mode = IN_FRAME;
     if (mode != IN_FRAME || size == 0)
         return;
-    if (size == 1)
+    if (FP_LINK_HOST && size == 1) {
         text(link, in, 1);
-    else if (fp_frame_decode(&frame, link->cfg.crc32, in, size))
+        link->in_mode = IN_FRAME;
+    } else if (fp_frame_decode(&frame, link->cfg.crc32, in, size)) {
         on_frame(link, &frame);
-    else
+    } else {
         FP_LINK_COUNT(link, rx_damaged, 1);
-    link->in_mode = IN_FRAME;
+    }
 }
 
 void fp_link_input(struct fp_link *link, const uint8_t *buf, size_t size,
@@ -430,13 +383,13 @@ void fp_link_input(struct fp_link *link, const uint8_t *buf, size_t size,
 
 bool fp_link_peek(struct fp_link *link, struct fp_link_frame *frame)
 {
-    const uint8_t *rec;
+    uint8_t *rec;
 
     if (link->rx_deliver == link->rx_next)
         return false;
     make_room(link);
-    link->rx_peeked = record_find(link, link->rx_deliver);
-    rec = record(link, link->rx_peeked);
+    rec = record_find(link, link->rx_deliver);
+    link->rx_peeked = rec;
     frame->kind = (enum fp_frame_kind)rec[2];
     frame->payload = rec + rec[5];
     frame->size = fp_link_get16(rec);
@@ -445,11 +398,11 @@ bool fp_link_peek(struct fp_link *link, struct fp_link_frame *frame)
 
 void fp_link_take(struct fp_link *link)
 {
-    if (link->rx_peeked == FP_LINK_NONE)
+    if (link->rx_peeked == NULL)
         return;
-    record(link, link->rx_peeked)[4] = 1;
-    link->rx_kept -= record_size(link, link->rx_peeked);
-    link->rx_peeked = FP_LINK_NONE;
+    link->rx_peeked[4] = 1;
+    link->rx_kept -= record_size(link->rx_peeked);
+    link->rx_peeked = NULL;
     link->rx_deliver++;
     if (link->rx_kept == 0)
         compact(link);

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * Sending. tx_buf is a ring of records, kept until they are acknowledged:
+ * Sending. tx_buf is a queue of records, kept until they are acknowledged:
  *
- *      head             tx_new            tail
- *   ---| sent | sent | sent | queued | queued |---
+ *      head                             tail
+ *   ---| sent | sent | queued | queued |---
+ *
+ * When there is no room behind the tail, what is kept moves down to the begin
+ * of the buffer. Of a record that has arrived while one before it has not only
+ * the head is kept, so that with memory for two frames one can follow while the
+ * one before is sent again. Until that has arrived too, it takes the other
+ * end's memory.
  *
  * A frame is encoded a piece at a time into the stage, from where the wire
  * takes as much as it likes, so no second buffer for a whole frame is needed.
@@ -19,7 +25,7 @@
 
 #include <string.h>
 
-#define RTO_MIN_MS     24
+#define RTO_MIN_MS     FP_LINK_RTO_MIN_MS
 #define RTO_PATIENT_MS 160 /* what silences may raise it to */
 #define RTO_MAX_MS     2000
 #define RTO_BACKED_MS  640 /* no use in waiting longer: nothing is congested */
@@ -27,79 +33,30 @@
 #define CONSOLE_MAX    (FP_LINK_STAGE < 256 ? FP_LINK_STAGE - 16u : 240u)
 #define NOTICE_MS      100
 
-/* How damaged the line is: bytes over which it is judged, those that it is
- * taken to have carried well before anything is known, and what a frame costs
- * besides its payload. */
+/* How damaged the line is: bytes over which it is judged, and what a frame
+ * costs besides its payload. */
 #define LINE_BYTES  0x80000u
-#define LINE_PRIOR  0x20000u
 #define LINE_FRAME  18u
 #define PAYLOAD_MIN 128u
 
 _Static_assert(FP_FRAME_ENCODED_MAX(CONSOLE_MAX) + 2 <= FP_LINK_STAGE,
                "a CONSOLE frame is encoded in one go");
 
-/* States of a record, in its byte 4. */
+/* States of a record, in its byte 4; 0: it was not sent yet. */
 enum {
     TX_SENT = 1,
     TX_ARRIVED = 2,
-    TX_LOST = 4,
+    TX_LATE = 4,   /* for the timer it is lost */
     TX_AGAIN = 8,  /* sent more than once: tells nothing about time */
     TX_TIMED = 16, /* and by the timer, after a silence */
     TX_GONE = 32,  /* its payload, of the units that the order was */
 };
 
-/* What is known of the line outlives sessions. */
-void fp_link_tx_init(struct fp_link *link)
-{
-    link->line_bytes = LINE_PRIOR;
-    link->line_lost8 = 0;
-}
+/* --- the queue ------------------------------------------------------------- */
 
-void fp_link_tx_reset(struct fp_link *link)
+static uint8_t *record_next(uint8_t *rec)
 {
-    link->tx = (struct fp_link_ring){ 0 };
-    link->tx_room = FP_LINK_NONE;
-    link->tx_new = 0;
-    link->tx_una = 0;
-    link->tx_next = 0;
-    link->tx_last = 0;
-    link->tx_lost = 0;
-    link->tx_credit = 0;
-    link->tx_credit_max = 0;
-    link->tx_flight = 0;
-    link->tx_aloft = 0;
-    link->tx_order = 0;
-    link->tx_seen = 0;
-    link->rto_ms = link->cfg.rto_ms;
-    link->rto_min8 = RTO_MIN_MS * 8;
-    link->rto_flight = 0;
-    link->silence_ms = 0;
-    link->rto_from_ms = link->now_ms;
-    link->srtt8 = 0;
-    link->rttvar4 = 0;
-    link->timing = false;
-    link->backoff = 0;
-    link->poke = false;
-    link->yield = false;
-    link->yielded = false;
-    link->send_busy = false;
-    /* A record that is half sent is cut off: the zero before the next frame
-     * ends it, and its CRC fails. */
-    link->torn = link->torn || link->encoding;
-    link->encoding = false;
-    link->enc_rec = FP_LINK_NONE;
-}
-
-/* --- the ring -------------------------------------------------------------- */
-
-static uint8_t *record(const struct fp_link *link, size_t at)
-{
-    return link->cfg.tx_buf + at;
-}
-
-static size_t record_size(const struct fp_link *link, size_t at)
-{
-    return FP_LINK_RECORD + (size_t)fp_link_get16(record(link, at));
+    return rec + FP_LINK_RECORD + fp_link_get16(rec);
 }
 
 static uint16_t units_of(const uint8_t *rec)
@@ -108,87 +65,84 @@ static uint16_t units_of(const uint8_t *rec)
                             : fp_link_units(fp_link_get16(rec));
 }
 
-static size_t record_next(const struct fp_link *link, size_t at)
+/* It is acknowledged, and stays only because it is being encoded. */
+static bool is_done(const struct fp_link *link, const uint8_t *rec)
 {
-    at += record_size(link, at);
-    return link->tx.wrapped && at == link->tx.end ? 0 : at;
+    return (uint8_t)(link->tx_una - rec[3] - 1) < 128;
 }
 
-/* The last record gives its payload's memory back as soon as it has arrived,
- * so that with memory for two frames one can follow while the one before is
- * sent again. Until that has arrived too, it takes the other end's memory. */
-static void reap_last(struct fp_link *link)
+/* All that was transmitted before something that has arrived has, or is lost. */
+static bool is_lost(const struct fp_link *link, const uint8_t *rec)
 {
-    struct fp_link_ring *tx = &link->tx;
-    size_t last = tx->head;
-    uint8_t *rec;
+    return !(rec[4] & TX_ARRIVED) &&
+           (rec[4] & TX_LATE ||
+            (int16_t)(link->tx_seen - fp_link_get16(rec + 6)) > 0);
+}
 
-    for (unsigned i = 1; i < tx->count; i++)
-        last = record_next(link, last);
-    rec = record(link, last);
-    if (!(rec[4] & TX_ARRIVED) || rec[4] & TX_GONE || last == link->enc_rec)
-        return;
-    fp_link_put16(rec + 6, units_of(rec));
-    fp_link_put16(rec, 0);
-    rec[4] |= TX_GONE;
-    tx->tail = last + FP_LINK_RECORD;
-    link->tx_new = tx->tail;
+static void reap(struct fp_link *link)
+{
+    while (link->tx_head != link->tx_tail && is_done(link, link->tx_head) &&
+           link->tx_head != link->enc_rec)
+        link->tx_head = record_next(link->tx_head);
+}
+
+static void compact(struct fp_link *link)
+{
+    uint8_t *rec = link->tx_head, *to = link->cfg.tx_buf;
+
+    link->tx_came = false;
+    link->tx_head = to;
+    while (rec != link->tx_tail) {
+        uint8_t *next = record_next(rec);
+
+        if (rec == link->enc_rec) {
+            link->enc_rec = to;
+            link->enc.part[1].data -= rec - to;
+        } else if (rec[4] & TX_ARRIVED) {
+            fp_link_put16(rec + 6, units_of(rec));
+            fp_link_put16(rec, 0);
+            rec[4] |= TX_GONE;
+        }
+        memmove(to, rec, (size_t)(record_next(rec) - rec));
+        to = record_next(to);
+        rec = next;
+    }
+    link->tx_tail = to;
+}
+
+static size_t room(const struct fp_link *link)
+{
+    return link->cfg.tx_size - (size_t)(link->tx_tail - link->cfg.tx_buf);
 }
 
 uint8_t *fp_link_alloc(struct fp_link *link, size_t size)
 {
-    struct fp_link_ring *tx = &link->tx;
-    size_t need = FP_LINK_RECORD + size;
-
-    link->tx_room = FP_LINK_NONE;
+    link->tx_room = 0;
     if (link->state != FP_LINK_UP || size > link->frame_max ||
-        tx->count >= 4 * FP_LINK_FLIGHT_MAX - 1)
+        (uint8_t)(link->tx_last - link->tx_una) >= 4 * FP_LINK_FLIGHT_MAX - 1)
         return NULL;
-    if (tx->count > 0) {
-        reap_last(link);
-    } else {
-        *tx = (struct fp_link_ring){ 0 };
-        link->tx_new = 0;
-    }
-    if (tx->wrapped ? tx->head - tx->tail >= need
-                    : link->cfg.tx_size - tx->tail >= need)
-        link->tx_room = tx->tail;
-    else if (!tx->wrapped && tx->head >= need)
-        link->tx_room = 0;
-    else
+    if (link->tx_head == link->tx_tail ||
+        (link->tx_came && room(link) < FP_LINK_RECORD + size))
+        compact(link);
+    if (room(link) < FP_LINK_RECORD + size)
         return NULL;
-    link->tx_room_size = size;
-    return record(link, link->tx_room) + FP_LINK_RECORD;
+    link->tx_room = size + 1;
+    return link->tx_tail + FP_LINK_RECORD;
 }
 
 void fp_link_commit(struct fp_link *link, enum fp_frame_kind kind, size_t size)
 {
-    struct fp_link_ring *tx = &link->tx;
-    size_t at = link->tx_room;
-    uint8_t *rec;
+    uint8_t *rec = link->tx_tail;
 
     /* A session that ended meanwhile took the room with it. */
-    if (at == FP_LINK_NONE || size > link->tx_room_size)
+    if (size >= link->tx_room)
         return;
-    link->tx_room = FP_LINK_NONE;
-    if (tx->count == 0) { /* all before it has arrived meanwhile */
-        tx->head = tx->tail = at;
-        tx->wrapped = false;
-        link->tx_new = at;
-    }
-    if (at != tx->tail) {
-        tx->end = tx->tail;
-        tx->wrapped = true;
-        if (link->tx_next == link->tx_last)
-            link->tx_new = at;
-    }
-    rec = record(link, at);
+    link->tx_room = 0;
     memset(rec, 0, FP_LINK_RECORD);
     fp_link_put16(rec, (uint16_t)size);
     rec[2] = (uint8_t)kind;
     rec[3] = link->tx_last++;
-    tx->tail = at + FP_LINK_RECORD + size;
-    tx->count++;
+    link->tx_tail = record_next(rec);
 }
 
 unsigned fp_link_backlog(const struct fp_link *link)
@@ -200,25 +154,6 @@ bool fp_link_idle(const struct fp_link *link)
 {
     return link->tx_una == link->tx_last && !link->encoding &&
            link->stage_sent == link->stage_size;
-}
-
-/* Frees what has arrived, but not a record that is being encoded. */
-static void reap(struct fp_link *link)
-{
-    struct fp_link_ring *tx = &link->tx;
-
-    while (tx->count > 0 && record(link, tx->head)[4] & TX_ARRIVED &&
-           tx->head != link->enc_rec &&
-           (uint8_t)(link->tx_una - record(link, tx->head)[3] - 1) < 128) {
-        size_t next = tx->head + record_size(link, tx->head);
-
-        if (tx->wrapped && next == tx->end) {
-            next = 0;
-            tx->wrapped = false;
-        }
-        tx->head = next;
-        tx->count--;
-    }
 }
 
 /* --- how large frames should be -------------------------------------------- */
@@ -286,17 +221,17 @@ uint16_t fp_link_payload(const struct fp_link *link)
  * and all be sent twice; so the next one of that length is waited out. */
 void fp_link_tx_again(struct fp_link *link)
 {
-    uint32_t least = link->silence_ms + RTO_MIN_MS / 2;
+    uint32_t least = link->times.silence_ms + RTO_MIN_MS / 2;
 
-    if (link->silence_ms == 0)
+    if (link->times.silence_ms == 0)
         return;
-    link->silence_ms = 0;
+    link->times.silence_ms = 0;
     if (least > RTO_PATIENT_MS)
         least = RTO_PATIENT_MS;
-    if (link->rto_min8 < least * 8)
-        link->rto_min8 = least * 8;
-    if (link->rto_ms < least)
-        link->rto_ms = least;
+    if (link->times.rto_min8 < least * 8)
+        link->times.rto_min8 = least * 8;
+    if (link->times.rto_ms < least)
+        link->times.rto_ms = least;
 }
 
 static void arrived(struct fp_link *link, uint8_t *rec)
@@ -304,12 +239,9 @@ static void arrived(struct fp_link *link, uint8_t *rec)
     uint16_t order = fp_link_get16(rec + 6);
 
     if (FP_LINK_ADAPTS && rec[4] & TX_TIMED)
-        link->silence_ms = link->now_ms - link->silent_ms;
-    if (rec[4] & TX_LOST)
-        link->tx_lost--;
-    else
-        link->tx_aloft = (uint16_t)(link->tx_aloft - units_of(rec));
-    rec[4] = (uint8_t)((rec[4] & ~TX_LOST) | TX_ARRIVED);
+        link->times.silence_ms = link->now_ms - link->times.silent_ms;
+    rec[4] |= TX_ARRIVED;
+    link->tx_came = true;
     if ((int16_t)(order - link->tx_seen) > 0)
         link->tx_seen = order;
     link->backoff = 0;
@@ -320,34 +252,48 @@ static void arrived(struct fp_link *link, uint8_t *rec)
  * for a while where it proved too low. */
 static void measure(struct fp_link *link)
 {
-    int32_t rtt = fp_link_since(link->now_ms, link->timed_ms);
+    int32_t rtt = fp_link_since(link->now_ms, link->times.timed_ms);
 
-    link->timing = false;
+    link->times.timing = false;
     if (rtt < 0)
         return;
-    if (link->rto_flight < link->timed_flight)
-        link->rto_flight = link->timed_flight;
+    if (link->times.rto_flight < link->times.timed_flight)
+        link->times.rto_flight = link->times.timed_flight;
     else
-        link->rto_flight =
-            (uint16_t)(link->rto_flight -
-                       (link->rto_flight - link->timed_flight) / 8);
-    if (link->srtt8 == 0) {
-        link->srtt8 = (uint32_t)rtt * 8 + 1;
-        link->rttvar4 = (uint32_t)rtt * 2;
+        link->times.rto_flight =
+            (uint16_t)(link->times.rto_flight -
+                       (link->times.rto_flight - link->times.timed_flight) / 8);
+    if (link->times.srtt8 == 0) {
+        link->times.srtt8 = (uint32_t)rtt * 8 + 1;
+        link->times.rttvar4 = (uint32_t)rtt * 2;
     } else {
-        int32_t err = rtt - (int32_t)(link->srtt8 / 8);
+        int32_t err = rtt - (int32_t)(link->times.srtt8 / 8);
         uint32_t size = (uint32_t)(err < 0 ? -err : err);
 
-        link->srtt8 = (uint32_t)((int32_t)link->srtt8 + err);
-        link->rttvar4 = link->rttvar4 - link->rttvar4 / 4 + size;
+        link->times.srtt8 = (uint32_t)((int32_t)link->times.srtt8 + err);
+        link->times.rttvar4 =
+            link->times.rttvar4 - link->times.rttvar4 / 4 + size;
     }
-    link->rto_ms = link->srtt8 / 8 + link->rttvar4 + RTO_MIN_MS / 2;
-    if (link->rto_min8 > RTO_MIN_MS * 8)
-        link->rto_min8--;
-    if (link->rto_ms < link->rto_min8 / 8)
-        link->rto_ms = link->rto_min8 / 8;
-    if (link->rto_ms > RTO_MAX_MS)
-        link->rto_ms = RTO_MAX_MS;
+    link->times.rto_ms =
+        link->times.srtt8 / 8 + link->times.rttvar4 + RTO_MIN_MS / 2;
+    if (link->times.rto_min8 > RTO_MIN_MS * 8)
+        link->times.rto_min8--;
+    if (link->times.rto_ms < link->times.rto_min8 / 8)
+        link->times.rto_ms = link->times.rto_min8 / 8;
+    if (link->times.rto_ms > RTO_MAX_MS)
+        link->times.rto_ms = RTO_MAX_MS;
+}
+
+/* Units of what may be on the line: not known to have arrived or to be lost. */
+static uint16_t aloft(const struct fp_link *link)
+{
+    unsigned units = 0;
+
+    for (uint8_t *rec = link->tx_head; rec != link->tx_tail && rec[4] != 0;
+         rec = record_next(rec))
+        if (!(rec[4] & TX_ARRIVED) && !is_lost(link, rec))
+            units += units_of(rec);
+    return (uint16_t)units;
 }
 
 /* On a slow line a large frame alone takes longer than a small one and its
@@ -355,48 +301,23 @@ static void measure(struct fp_link *link)
  * it: so the timeout is as long as what is on the line now. */
 uint32_t fp_link_tx_patience(const struct fp_link *link)
 {
-    uint32_t rto_ms = link->rto_ms, least = link->rto_min8 / 8;
+    uint32_t rto_ms = link->times.rto_ms, least = link->times.rto_min8 / 8;
     uint32_t most = rto_ms > link->cfg.rto_ms ? rto_ms : link->cfg.rto_ms;
+
+    uint32_t flight;
 
     if (!FP_LINK_ADAPTS)
         return link->cfg.rto_ms << link->backoff;
-    if (link->tx_aloft > 0 && link->rto_flight > 0)
-        rto_ms = rto_ms * link->tx_aloft / link->rto_flight;
-    if (rto_ms < link->rto_ms) {
+    flight = aloft(link);
+    if (flight > 0 && link->times.rto_flight > 0)
+        rto_ms = rto_ms * flight / link->times.rto_flight;
+    if (rto_ms < link->times.rto_ms) {
         rto_ms += RTO_MIN_MS; /* not all of it is the bytes' */
-        most = link->rto_ms;
+        most = link->times.rto_ms;
     }
     if (rto_ms > most)
         rto_ms = most;
     return (rto_ms > least ? rto_ms : least) << link->backoff;
-}
-
-/* It is to be sent again. */
-static void lose(struct fp_link *link, uint8_t *rec)
-{
-    rec[4] |= TX_LOST;
-    link->tx_lost++;
-    link->tx_aloft = (uint16_t)(link->tx_aloft - units_of(rec));
-}
-
-/* All that was transmitted before something that has arrived has, or is lost. */
-static void find_lost(struct fp_link *link)
-{
-    uint8_t sent = (uint8_t)(link->tx_next - link->tx_una);
-    size_t at = link->tx.head;
-
-    for (unsigned i = 0; i < link->tx.count; i++) {
-        uint8_t *rec = record(link, at);
-
-        if ((uint8_t)(rec[3] - link->tx_una) < sent &&
-            !(rec[4] & (TX_ARRIVED | TX_LOST)) && at != link->enc_rec &&
-            (int16_t)(link->tx_seen - fp_link_get16(rec + 6)) > 0) {
-            lose(link, rec);
-            if (FP_LINK_ADAPTS)
-                link->line_lost8 += 8;
-        }
-        at = record_next(link, at);
-    }
 }
 
 void fp_link_tx_acked(struct fp_link *link, uint8_t ack, uint16_t credit,
@@ -404,28 +325,25 @@ void fp_link_tx_acked(struct fp_link *link, uint8_t ack, uint16_t credit,
 {
     uint8_t sent = (uint8_t)(link->tx_next - link->tx_una);
     uint8_t step = (uint8_t)(ack - link->tx_una);
-    size_t at = link->tx.head;
 
     if (step > sent)
         return; /* of what was never sent */
-    for (unsigned i = 0; i < link->tx.count; i++) {
-        uint8_t *rec = record(link, at);
+    for (uint8_t *rec = link->tx_head; rec != link->tx_tail;
+         rec = record_next(rec)) {
         uint8_t n = (uint8_t)(rec[3] - link->tx_una);
+        bool came = n < step;
 
-        if (n >= sent || !(rec[4] & TX_SENT)) {
-            /* not sent yet, or waits to be freed */
-        } else if (n < step) {
-            if (!(rec[4] & TX_ARRIVED))
-                arrived(link, rec);
-            link->tx_flight = (uint16_t)(link->tx_flight - units_of(rec));
-        } else if (n > step && n - step <= 32 && bitmap >> (n - step - 1) & 1 &&
-                   !(rec[4] & TX_ARRIVED)) {
-            arrived(link, rec);
+        if (n >= sent)
+            continue; /* not sent yet, or waits to be freed */
+        if (n > step) {
+            came = bitmap & 1;
+            bitmap >>= 1;
         }
-        at = record_next(link, at);
+        if (came && !(rec[4] & TX_ARRIVED))
+            arrived(link, rec);
     }
-    if (FP_LINK_ADAPTS && link->timing &&
-        (uint8_t)(link->timed_seq - link->tx_una) < step)
+    if (FP_LINK_ADAPTS && link->times.timing &&
+        (uint8_t)(link->times.timed_seq - link->tx_una) < step)
         measure(link);
     link->tx_una = ack;
     link->tx_credit = credit;
@@ -433,56 +351,57 @@ void fp_link_tx_acked(struct fp_link *link, uint8_t ack, uint16_t credit,
         link->tx_credit_max = credit;
     if (credit > 0)
         link->yielded = false;
-    find_lost(link);
     reap(link);
 }
 
 void fp_link_tx_timeout(struct fp_link *link)
 {
-    size_t at = link->tx.head;
+    uint8_t *rec = link->tx_head;
 
     if (FP_LINK_ADAPTS && link->backoff == 0)
-        link->silent_ms = link->rto_from_ms;
+        link->times.silent_ms = link->rto_from_ms;
     link->rto_from_ms = link->now_ms;
     if (link->backoff < BACKOFF_MAX &&
         fp_link_tx_patience(link) < RTO_BACKED_MS)
         link->backoff++;
-    link->timing = false;
+    link->times.timing = false;
     if (link->tx_una == link->tx_next) {
-        link->poke = true;
+        link->say |= FP_LINK_POKE;
         return;
     }
-    for (unsigned i = 0; i < link->tx.count; i++) {
-        uint8_t *rec = record(link, at);
-
-        if (rec[3] == link->tx_una && !(rec[4] & (TX_ARRIVED | TX_LOST)) &&
-            at != link->enc_rec) {
-            rec[4] |= TX_TIMED;
-            lose(link, rec);
-            return;
-        }
-        at = record_next(link, at);
-    }
+    if (is_done(link, rec))
+        rec = record_next(rec);
+    if (rec != link->enc_rec)
+        rec[4] |= TX_LATE | TX_TIMED;
 }
 
 /* --- what goes next -------------------------------------------------------- */
 
-static bool queued(const struct fp_link *link)
+/* The first record that is lost; else the next one, if it may be sent. */
+static uint8_t *record_to_send(const struct fp_link *link)
 {
-    return link->tx_next != link->tx_last;
+    unsigned units = 0;
+
+    for (uint8_t *rec = link->tx_head; rec != link->tx_tail;
+         rec = record_next(rec)) {
+        if (is_done(link, rec))
+            continue;
+        units += units_of(rec);
+        if (rec[4] == 0)
+            return units <= link->tx_credit &&
+                           (uint8_t)(rec[3] - link->tx_una) < FP_LINK_FLIGHT_MAX
+                       ? rec
+                       : NULL;
+        if (is_lost(link, rec))
+            return rec;
+    }
+    return NULL;
 }
 
-static bool credit_lacks(const struct fp_link *link)
+bool fp_link_tx_waits(const struct fp_link *link)
 {
-    const uint8_t *rec = record(link, link->tx_new);
-
-    return link->tx_flight + fp_link_units(fp_link_get16(rec)) >
-           link->tx_credit;
-}
-
-bool fp_link_tx_starved(const struct fp_link *link)
-{
-    return queued(link) && link->tx_una == link->tx_next && credit_lacks(link);
+    return link->tx_una != link->tx_last &&
+           (link->tx_una != link->tx_next || record_to_send(link) == NULL);
 }
 
 static void begin(struct fp_link *link, uint8_t kind, uint8_t seq,
@@ -510,16 +429,13 @@ static void begin(struct fp_link *link, uint8_t kind, uint8_t seq,
     link->ack_armed = false;
 }
 
-static void begin_syn(struct fp_link *link, bool notice)
+static void begin_syn(struct fp_link *link)
 {
     uint8_t *p = link->small;
 
     p[0] = FP_LINK_VERSION;
     fp_link_put16(p + 1, link->cfg.frame_max);
-    if (notice)
-        memset(p + 3, 0, 8);
-    else
-        memcpy(p + 3, link->nonce, 8);
+    memcpy(p + 3, link->nonce, 8);
     begin(link, fp_link_is_host(link) ? FP_FRAME_SYN : FP_FRAME_SYNACK, 0, p,
           11);
 }
@@ -527,107 +443,78 @@ static void begin_syn(struct fp_link *link, bool notice)
 static void begin_ack(struct fp_link *link)
 {
     uint8_t *p = link->small;
-    size_t size = link->rx_ahead != 0 ? 4 : 0;
+    unsigned flags = link->say, number = 0;
 
-    fp_link_put16(p, (uint16_t)link->rx_ahead);
-    fp_link_put16(p + 2, (uint16_t)(link->rx_ahead >> 16));
-    p[4] = link->poke ? FP_LINK_POKE : 0;
-    p[5] = 0;
-    if (fp_link_holding(link)) {
-        p[4] |= FP_LINK_HOLD;
-        p[5] = link->hold_no;
-    }
-    if (link->yield) {
-        p[4] = (uint8_t)((p[4] & ~FP_LINK_HOLD) | FP_LINK_YIELD);
-        p[5] = link->yield_no;
+    link->say = 0;
+    if (flags & FP_LINK_YIELD) {
+        number = link->yield_no;
         link->yielded = true;
+    } else if (fp_link_holding(link)) {
+        flags |= FP_LINK_HOLD;
+        number = link->hold_no;
     }
-    link->poke = false;
-    link->yield = false;
-    if (link->rx_again)
-        p[4] |= FP_LINK_AGAIN;
-    link->rx_again = false;
-    if (p[4] != 0)
-        size = 6;
-    begin(link, FP_FRAME_ACK, link->tx_next, p, size);
+    fp_frame_put32(p, link->rx_ahead);
+    p[4] = (uint8_t)flags;
+    p[5] = (uint8_t)number;
+    begin(link, FP_FRAME_ACK, link->tx_next, p,
+          flags != 0            ? 6
+          : link->rx_ahead != 0 ? 4
+                                : 0);
 }
 
-static void begin_record(struct fp_link *link, size_t at)
+static void begin_record(struct fp_link *link, uint8_t *rec)
 {
-    uint8_t *rec = record(link, at);
-
-    link->enc_rec = at;
-    link->tx_aloft = (uint16_t)(link->tx_aloft + units_of(rec));
+    if (rec[4] & TX_SENT) {
+        FP_LINK_COUNT(link, retransmitted, 1);
+        if (FP_LINK_ADAPTS && !(rec[4] & TX_LATE))
+            link->line_lost8 += 8;
+        if (FP_LINK_ADAPTS && rec[3] == link->times.timed_seq)
+            link->times.timing = false;
+        rec[4] = (uint8_t)(TX_SENT | TX_AGAIN | (rec[4] & TX_TIMED));
+    } else {
+        rec[4] = TX_SENT;
+        if (link->tx_una == link->tx_next)
+            fp_link_tx_forward(link);
+        link->tx_next++;
+    }
+    link->enc_rec = rec;
     fp_link_put16(rec + 6, ++link->tx_order);
     count_line(link, fp_link_get16(rec) + (size_t)LINE_FRAME);
     begin(link, rec[2], rec[3], rec + FP_LINK_RECORD, fp_link_get16(rec));
 }
 
-static void begin_lost(struct fp_link *link)
-{
-    size_t at = link->tx.head;
-    uint8_t *rec;
-
-    while (!(record(link, at)[4] & TX_LOST))
-        at = record_next(link, at);
-    rec = record(link, at);
-    rec[4] = (uint8_t)(TX_SENT | TX_AGAIN | (rec[4] & TX_TIMED));
-    link->tx_lost--;
-    FP_LINK_COUNT(link, retransmitted, 1);
-    if (FP_LINK_ADAPTS && link->timing && rec[3] == link->timed_seq)
-        link->timing = false;
-    begin_record(link, at);
-}
-
-static void begin_new(struct fp_link *link)
-{
-    size_t at = link->tx_new;
-
-    record(link, at)[4] = TX_SENT;
-    if (link->tx_una == link->tx_next)
-        fp_link_tx_forward(link);
-    link->tx_next++;
-    link->tx_flight = (uint16_t)(link->tx_flight + units_of(record(link, at)));
-    link->tx_new = record_next(link, at);
-    begin_record(link, at);
-}
-
 /* Chooses the next frame and begins it; false when there is none. */
 static bool begin_next(struct fp_link *link)
 {
-    bool fresh;
+    uint8_t *rec;
 
-    if (link->send_syn) {
-        link->send_syn = false;
-        begin_syn(link, false);
-        return true;
-    }
-    if (link->state != FP_LINK_UP) {
-        if (!link->send_notice ||
-            fp_link_since(link->now_ms, link->syn_ms) < NOTICE_MS)
-            return false;
+    /* Without a session the nonce is zero. */
+    if (link->state != FP_LINK_UP && link->send_notice &&
+        fp_link_since(link->now_ms, link->syn_ms) >= NOTICE_MS) {
         link->send_notice = false;
         link->syn_ms = link->now_ms;
-        begin_syn(link, true);
+        link->send_syn = true;
+    }
+    if (link->send_syn) {
+        link->send_syn = false;
+        begin_syn(link);
         return true;
     }
+    if (link->state != FP_LINK_UP)
+        return false;
     if (link->send_busy) {
         link->send_busy = false;
         fp_link_put16(link->small, link->busy_ms);
         begin(link, FP_FRAME_BUSY, link->tx_next, link->small, 2);
         return true;
     }
-    fresh = queued(link) && !credit_lacks(link) &&
-            (uint8_t)(link->tx_next - link->tx_una) < FP_LINK_FLIGHT_MAX;
-    if (link->yield || link->poke ||
+    rec = record_to_send(link);
+    if (link->say & (FP_LINK_POKE | FP_LINK_YIELD) ||
         (link->ack_now && !link->yielded &&
-         (link->rx_ahead != 0 || fp_link_holding(link) ||
-          (link->tx_lost == 0 && !fresh))))
+         (link->rx_ahead != 0 || fp_link_holding(link) || rec == NULL)))
         begin_ack(link);
-    else if (link->tx_lost > 0)
-        begin_lost(link);
-    else if (fresh)
-        begin_new(link);
+    else if (rec != NULL)
+        begin_record(link, rec);
     else
         return false;
     return true;
@@ -637,16 +524,16 @@ static void encoded(struct fp_link *link)
 {
     link->encoding = false;
     FP_LINK_COUNT(link, tx_frames, 1);
-    if (link->enc_rec != FP_LINK_NONE) {
-        const uint8_t *rec = record(link, link->enc_rec);
+    if (link->enc_rec != NULL) {
+        const uint8_t *rec = link->enc_rec;
 
-        if (FP_LINK_ADAPTS && !link->timing && !(rec[4] & TX_AGAIN)) {
-            link->timing = true;
-            link->timed_seq = rec[3];
-            link->timed_ms = link->now_ms;
-            link->timed_flight = link->tx_aloft;
+        if (FP_LINK_ADAPTS && !link->times.timing && !(rec[4] & TX_AGAIN)) {
+            link->times.timing = true;
+            link->times.timed_seq = rec[3];
+            link->times.timed_ms = link->now_ms;
+            link->times.timed_flight = aloft(link);
         }
-        link->enc_rec = FP_LINK_NONE;
+        link->enc_rec = NULL;
         fp_link_tx_forward(link);
         reap(link);
     }

@@ -6,25 +6,13 @@
  */
 #include "proto/message.h"
 
-#include "proto/codec.h"
-
 #if !FP_MESSAGE_SMALL
 #include <pb_decode.h>
 #include <pb_encode.h>
 #endif
 #include <string.h>
 
-#if FP_MESSAGE_SMALL
-int fp_message_encode(const fp_Envelope *env, uint8_t *buf, size_t size)
-{
-    return fp_codec_encode(env, buf, size);
-}
-
-int fp_message_decode(fp_Envelope *env, const uint8_t *buf, size_t size)
-{
-    return fp_codec_decode(env, buf, size);
-}
-#else
+#if !FP_MESSAGE_SMALL
 int fp_message_encode(const fp_Envelope *env, uint8_t *buf, size_t size)
 {
     pb_ostream_t out = pb_ostream_from_buffer(buf, size);
@@ -96,25 +84,24 @@ size_t fp_bulk_put_fill(uint8_t *payload, uint8_t stream, uint8_t fill,
 
 int fp_bulk_parse(struct fp_bulk *rec, const uint8_t *payload, size_t size)
 {
+    uint8_t type;
+
     if (size < 2 || payload[0] == 0)
         return -fp_Error_ERROR_PROTO;
-    *rec = (struct fp_bulk){ .stream = payload[0] };
-    switch (payload[1]) {
-    case FP_BULK_RAW:
-    case FP_BULK_LZ4:
-        rec->type = (enum fp_bulk_type)payload[1];
-        rec->data = payload + FP_BULK_RAW_HEADER;
-        rec->size = (uint32_t)(size - FP_BULK_RAW_HEADER);
-        break;
-    case FP_BULK_FILL:
+    type = payload[1];
+    rec->stream = payload[0];
+    rec->type = (enum fp_bulk_type)type;
+    rec->fill = 0;
+    rec->data = payload + FP_BULK_RAW_HEADER;
+    rec->size = (uint32_t)(size - FP_BULK_RAW_HEADER);
+    if (type == FP_BULK_FILL) {
         if (size != FP_BULK_FILL_SIZE)
             return -fp_Error_ERROR_PROTO;
-        rec->type = FP_BULK_FILL;
         rec->fill = payload[2];
-        for (int i = 0; i < 4; i++)
-            rec->size |= (uint32_t)payload[3 + i] << 8 * i;
-        break;
-    default:
+        rec->data = NULL;
+        rec->size = payload[3] | (uint32_t)payload[4] << 8 |
+                    (uint32_t)payload[5] << 16 | (uint32_t)payload[6] << 24;
+    } else if (type != FP_BULK_RAW && type != FP_BULK_LZ4) {
         return -fp_Error_ERROR_PROTO;
     }
     return rec->size == 0 ? -fp_Error_ERROR_PROTO : 0;

@@ -22,6 +22,9 @@
 
 #define BODIES 64
 
+/* In flashport.proto, and of these the extras. */
+#define BODIES_KNOWN (FP_MESSAGE_EXTRAS ? 55 : 55 - 9)
+
 static fp_Envelope ours, theirs;
 static uint64_t seed = 1;
 
@@ -69,6 +72,8 @@ static void add_text(struct bytes *to)
 {
     uint32_t size = any(8) == 0 ? any(600) : any(17);
 
+    if (size == FP_MESSAGE_NAME_MAX + 1)
+        size--; /* of an odd bound nanopb takes one byte more */
     add_varint(to, size);
     while (size-- > 0)
         add(to, (uint8_t)any(256));
@@ -188,7 +193,7 @@ static void both_read_and_write_the_same(void **state)
     }
     for (unsigned tag = 0; tag < BODIES; tag++)
         known += taken[tag] > 100;
-    assert_int_equal(known, 55); /* bodies in flashport.proto */
+    assert_int_equal(known, BODIES_KNOWN);
     assert_true(refused > 10000);
 }
 
@@ -268,6 +273,31 @@ static void what_is_no_message_is_refused(void **state)
     assert_int_equal(ours.id, 7);
 }
 
+/* As long as it may be, and then a field that may lie at an odd address. */
+static void a_name_of_all_its_room_is_written(void **state)
+{
+    static struct bytes a;
+    fp_Entry *entry = &ours.body.stat_reply.entry;
+
+    (void)state;
+    ours = (fp_Envelope)fp_Envelope_init_zero;
+    ours.which_body = fp_Envelope_stat_reply_tag;
+    ours.body.stat_reply.has_entry = true;
+    ours.body.stat_reply.fs_gen = 7;
+    entry->name.size = FP_MESSAGE_NAME_MAX;
+    memset(entry->name.bytes, 'n', FP_MESSAGE_NAME_MAX);
+    entry->type = fp_FileType_FILE_TYPE_FILE;
+    entry->size = 9;
+    entry->has_mtime = true;
+    entry->mtime_ns = INT64_MIN;
+    (void)written(&a, &ours);
+    assert_int_equal(fp_codec_decode(&theirs, a.at, a.size), 0);
+    assert_int_equal(theirs.body.stat_reply.fs_gen, 7);
+    assert_int_equal(theirs.body.stat_reply.entry.name.size,
+                     FP_MESSAGE_NAME_MAX);
+    assert_int_equal(theirs.body.stat_reply.entry.mtime_ns, INT64_MIN);
+}
+
 static void what_says_too_much_is_not_written(void **state)
 {
     uint8_t buf[64];
@@ -277,7 +307,7 @@ static void what_says_too_much_is_not_written(void **state)
     ours.which_body = 63; /* of none */
     assert_int_equal(fp_codec_encode(&ours, buf, sizeof buf), FP_ERR_INVAL);
     ours.which_body = fp_Envelope_stat_tag;
-    ours.body.stat.path.size = 513;
+    ours.body.stat.path.size = FP_MESSAGE_PATH_MAX + 1;
     assert_int_equal(fp_codec_encode(&ours, buf, sizeof buf), FP_ERR_INVAL);
     ours.which_body = fp_Envelope_list_reply_tag;
     ours.body.list_reply = (fp_ListReply){ .entries_count = 4 };
@@ -289,6 +319,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_list_has_the_bytes_of_protobuf),
         cmocka_unit_test(what_is_no_message_is_refused),
+        cmocka_unit_test(a_name_of_all_its_room_is_written),
         cmocka_unit_test(what_says_too_much_is_not_written),
         cmocka_unit_test(both_read_and_write_the_same),
         cmocka_unit_test(what_is_read_nanopb_reads_too),

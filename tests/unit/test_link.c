@@ -532,14 +532,21 @@ static void large_frames_after_small_ones_go_once(void **state)
     line_free(line);
 }
 
-static bool send_one(struct line *line, struct end *end, size_t size)
+static bool queue_one(struct end *end, size_t size)
 {
     uint8_t *buf = fp_link_alloc(&end->link, size);
 
     if (buf == NULL)
         return false;
-    memset(buf, 'x', size);
+    memset(buf, 'a' + (int)end->sent++, size);
     fp_link_commit(&end->link, FP_FRAME_BULK, size);
+    return true;
+}
+
+static bool send_one(struct line *line, struct end *end, size_t size)
+{
+    if (!queue_one(end, size))
+        return false;
     do
         tick(line);
     while (end->out->size > 0);
@@ -570,6 +577,53 @@ static void room_that_is_not_used_is_not_in_the_way(void **state)
     for (int i = 0; i < 50; i++)
         tick(line);
     assert_non_null(fp_link_alloc(&from->link, 600));
+    line_free(line);
+}
+
+/* While the first of four is lost again and again, and the fourth is, the two
+ * between take 8 bytes each of the 38 that they had. */
+static void what_arrives_early_gives_its_memory_back(void **state)
+{
+    static const size_t sizes[] = { 300, 30, 30, 300 };
+    struct line *line = line_new(26);
+    struct end *from = &line->device;
+    struct fp_link_frame frame;
+
+    (void)state;
+    end_init(&line->host, true, 640, 8192, 32768, &line->to_device, line->now);
+    end_init(from, false, 640, 2 * (300 + 8) + 2 * (30 + 8), 2 * (640 + 48),
+             &line->to_host, line->now);
+    line_start(line);
+    for (int i = 0; i < 100; i++)
+        tick(line);
+    line->to_host.drop = 1;
+    assert_true(send_one(line, from, 300));
+    line->to_host.drop = 0;
+    assert_true(queue_one(from, 30));
+    assert_true(send_one(line, from, 30));
+    line->to_host.drop = 1; /* the first one is lost again, and the fourth */
+    assert_true(send_one(line, from, 300));
+    for (int i = 0; i < 50; i++)
+        tick(line);
+    assert_null(fp_link_alloc(&from->link, 2 * 30 - 8 + 1));
+    assert_non_null(fp_link_alloc(&from->link, 2 * 30 - 8));
+
+    /* What moved comes out as it went in. */
+    line->to_host.drop = 0;
+    for (int i = 0; i < 1000; i++) {
+        line->now++;
+        carry(line, &line->to_host, &line->host);
+        carry(line, &line->to_device, from);
+        fp_link_poll(&line->host.link, line->now);
+        fp_link_poll(&from->link, line->now);
+    }
+    for (int n = 0; n < 4; n++) {
+        assert_true(fp_link_peek(&line->host.link, &frame));
+        assert_int_equal(frame.size, sizes[n]);
+        for (size_t i = 0; i < frame.size; i++)
+            assert_int_equal(frame.payload[i], 'a' + n);
+        fp_link_take(&line->host.link);
+    }
     line_free(line);
 }
 
@@ -1024,6 +1078,7 @@ int main(void)
         cmocka_unit_test(one_buffer_each_way_keeps_the_line_at_work),
         cmocka_unit_test(large_frames_after_small_ones_go_once),
         cmocka_unit_test(room_that_is_not_used_is_not_in_the_way),
+        cmocka_unit_test(what_arrives_early_gives_its_memory_back),
 #if FP_LINK_ADAPTS
         cmocka_unit_test(two_buffers_do_well_on_a_bad_line),
         cmocka_unit_test(frames_are_as_large_as_the_line_is_good),
