@@ -453,7 +453,7 @@ static void drop_session(struct fp_agent *agent)
 
         if (storage->gen != NULL)
             fp_bdev_gen_thaw(storage->gen);
-        if (FP_AGENT_RESTORE && storage->restoring)
+        if (fp_agent_is_restoring(storage))
             fp_agent_restore_release(agent, storage); /* nothing is mounted */
     }
     agent->has_nonce = false;

@@ -111,7 +111,7 @@ static void taken_out(struct fp_agent *agent, struct fp_agent_storage *storage)
         if (task->storage == storage)
             fp_agent_task_fail(agent, task, FP_ERR_NODEV,
                                FP_AGENT_SAY("the medium was taken out"));
-    if (storage->restoring)
+    if (fp_agent_is_restoring(storage))
         fp_agent_restore_release(agent, storage);
     if (storage->gen != NULL)
         fp_bdev_gen_thaw(storage->gen);
@@ -138,7 +138,7 @@ static void mount_late(struct fp_agent *agent,
         struct fp_agent_volume *volume = &agent->cfg->volumes[i];
 
         if (volume->on == storage && volume->mount_err == FP_ERR_BUSY &&
-            !storage->restoring && fp_fs_is_free(&volume->vm.mnt))
+            !fp_agent_is_restoring(storage) && fp_fs_is_free(&volume->vm.mnt))
             (void)fp_agent_volume_mount(agent, volume);
     }
 }
@@ -179,7 +179,7 @@ static void settle(struct fp_agent *agent, struct fp_agent_storage *storage)
         storage->gen_seen = gen;
         storage->gen_ms = agent->now_ms;
     }
-    if (gen != storage->gen_synced && !storage->restoring &&
+    if (gen != storage->gen_synced && !fp_agent_is_restoring(storage) &&
         agent->now_ms - storage->gen_ms >= SETTLE_MS &&
         fp_agent_may_write(agent, storage))
         sync_volumes(agent, storage);

@@ -268,7 +268,7 @@ static int do_mount(struct fp_agent *agent, struct fp_agent_volume *volume,
     if (err)
         return err;
     /* Of a card that was pulled the application may still hold a file. */
-    if (volume->on->restoring || !fp_fs_is_free(&volume->vm.mnt))
+    if (fp_agent_is_restoring(volume->on) || !fp_fs_is_free(&volume->vm.mnt))
         return FP_ERR_BUSY;
     return fp_vfs_mount(agent->cfg->vfs, &volume->vm, volume->path, plan->ops,
                         plan->dev, &plan->cfg, volume->ws, volume->ws_size);
@@ -559,7 +559,7 @@ static int make(struct fp_agent *agent, struct fp_agent_volume *volume)
         err = look_for(volume);
     if (err)
         return err;
-    if (volume->on->restoring)
+    if (fp_agent_is_restoring(volume->on))
         return FP_ERR_BUSY;
     if (volume->cfg.flags & FP_MOUNT_RDONLY)
         return FP_ERR_ROFS;
@@ -623,7 +623,7 @@ static struct why why_unmounted(const struct fp_agent_volume *volume)
     const struct fp_agent_partition *part = fp_agent_volume_part(volume);
     const struct fp_agent_storage *on = volume->on;
 
-    if (on != NULL && on->restoring)
+    if (on != NULL && fp_agent_is_restoring(on))
         return (struct why){ "its storage ", " is being restored" };
     if (on != NULL && !fp_agent_has_medium(on))
         return (struct why){ "there is no medium in ", "" };
@@ -673,7 +673,7 @@ static const char *place_name(const struct fp_agent_volume *volume)
 {
     const struct fp_agent_storage *on = volume->on;
 
-    if (on != NULL && (on->restoring || !fp_agent_has_medium(on)))
+    if (on != NULL && (fp_agent_is_restoring(on) || !fp_agent_has_medium(on)))
         return volume->storage;
     if (fp_agent_volume_part(volume) != NULL)
         return fp_agent_volume_part(volume)->region.name;

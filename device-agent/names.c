@@ -56,7 +56,7 @@ static int blame_volume(struct fp_agent_task *task)
         return fp_agent_because(task, FP_ERR_NOENT,
                                 "no volume is mounted there");
     }
-    if (volume->on != NULL && volume->on->restoring)
+    if (volume->on != NULL && fp_agent_is_restoring(volume->on))
         return FP_ERR_BUSY;
     if (volume->on != NULL && !fp_agent_has_medium(volume->on))
         return FP_ERR_NODEV;

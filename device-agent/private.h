@@ -332,6 +332,8 @@ bool fp_agent_has_medium(const struct fp_agent_storage *storage);
  * volumes can be mounted. */
 void fp_agent_media_mount(struct fp_agent *agent,
                           struct fp_agent_storage *storage);
+/* Does a host have it to itself, to write it block by block? */
+#define fp_agent_is_restoring(on) (FP_AGENT_RESTORE && (on)->restoring)
 /* No host has it to itself any more; nothing is mounted. */
 void fp_agent_restore_release(struct fp_agent *agent,
                               struct fp_agent_storage *storage);

@@ -150,7 +150,7 @@ int fp_agent_mount_step(struct fp_agent *agent, struct fp_agent_task *task)
     if (task->volume->mounted)
         return fp_agent_because(task, FP_ERR_BUSY,
                                 "it is mounted: unmount it first");
-    if (task->storage != NULL && task->storage->restoring)
+    if (task->storage != NULL && fp_agent_is_restoring(task->storage))
         return FP_ERR_BUSY;
     err =
         fp_agent_volume_mount_as(agent, task->volume, args->fs, args->options);
