@@ -28,6 +28,7 @@ class Whole:
                         *(f'-D{name}={value}' for name, value in LIMITS.items() if name not in ('FP_AGENT_IMAGES', 'FP_AGENT_RESTORE'))]
         others = [s for pattern in ('core/*/*.c', 'core/*.c', 'core/fs/minifs/*.c') for s in sorted(glob.glob(pattern)) if not s.startswith('core/host/')]
         self.core = self.compile(f'{folder}/core', others, [])
+        self.link_objects = self.compile(f'{folder}/link', sorted(glob.glob('proto/*.c')), [])
         self.size = self.link('whole', []).total()[0]
 
     def compile(self, folder, sources, options):
@@ -35,8 +36,9 @@ class Whole:
 
     def link(self, name, options):
         where = f'{self.folder}/{name}'
-        changed = self.compile(where, [*sorted(glob.glob('device-agent/*.c')), *sorted(glob.glob('proto/*.c')), 'tests/size/firmware.c'], options)
-        return firmware.Linked(f'{where}/firmware.elf', [*changed, *self.core], 'main', ['--specs=nano.specs'])
+        agent = self.compile(where, [*sorted(glob.glob('device-agent/*.c')), 'tests/size/firmware.c'], options)
+        link = self.compile(where, sorted(glob.glob('proto/*.c')), options) if name.startswith('FP_LINK') else self.link_objects
+        return firmware.Linked(f'{where}/firmware.elf', [*agent, *link, *self.core], 'main', ['--specs=nano.specs'])
 
 
 @pytest.fixture(scope='module', name='whole')
