@@ -684,6 +684,7 @@ static void metadata_that_breaks_while_mounted_is_an_error(void **state)
     struct small_step step = { SMALL_PUT, "/a", "", 20, 1 };
     struct fp_bdev_ops ops;
     struct small_volume v;
+    struct fp_statfs fs;
     struct fp_stat st;
 
     (void)state;
@@ -698,10 +699,37 @@ static void metadata_that_breaks_while_mounted_is_an_error(void **state)
     assert_int_equal(small_do(&kind, &v.mnt, &step), FP_ERR_IO);
     for (uint32_t at = 0; at < v.size; at += 256)
         memset(v.mem + at + 14, 0xf0, 2); /* the count, in either order */
+    assert_int_equal(fp_fs_statfs(&v.mnt, &fs), FP_ERR_CORRUPT);
     assert_int_equal(fp_fs_stat(&v.mnt, "/a", &st), FP_ERR_CORRUPT);
     assert_int_equal(small_do(&kind, &v.mnt, &step), FP_ERR_CORRUPT);
     step.op = SMALL_PUT;
     assert_int_equal(small_do(&kind, &v.mnt, &step), FP_ERR_CORRUPT);
+    small_unmount(&v);
+    small_free(&v);
+}
+
+/* What failed is not counted. */
+static void a_change_that_failed_takes_no_room(void **state)
+{
+    struct small_step step = { SMALL_PUT, "/a", "", 20, 1 };
+    struct fp_statfs before, after;
+    struct fp_bdev_ops ops;
+    struct small_volume v;
+
+    (void)state;
+    small_init(&v, &kind, 1, 256, 16);
+    small_format(&v);
+    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
+    assert_int_equal(small_do(&kind, &v.mnt, &step), FP_OK);
+    assert_int_equal(fp_fs_statfs(&v.mnt, &before), FP_OK);
+    ops = *v.ram.bdev.ops;
+    ops.erase = failing_erase;
+    v.ram.bdev.ops = &ops;
+    step.op = SMALL_REMOVE;
+    assert_int_equal(small_do(&kind, &v.mnt, &step), FP_ERR_IO);
+    assert_int_equal(fp_fs_statfs(&v.mnt, &after), FP_OK);
+    assert_int_equal(after.blocks_used, before.blocks_used);
+    assert_int_equal(after.free, before.free);
     small_unmount(&v);
     small_free(&v);
 }
@@ -728,6 +756,7 @@ int main(void)
         cmocka_unit_test(power_cuts_leave_old_or_new),
         cmocka_unit_test(broken_images_are_survived),
         cmocka_unit_test(metadata_that_breaks_while_mounted_is_an_error),
+        cmocka_unit_test(a_change_that_failed_takes_no_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

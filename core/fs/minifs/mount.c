@@ -161,9 +161,13 @@ int fp_mini_mount(struct fp_mount *mnt)
 int fp_mini_statfs(struct fp_mount *mnt, struct fp_statfs *st)
 {
     struct fp_mini *fs = fp_mini_of(mnt);
-    uint32_t used = fp_mini_count(fs) + 1;
-    uint32_t files = fs->block_size / FP_MINI_SECTION - used;
+    int err = fp_mini_look(fs);
+    uint32_t used, files;
 
+    if (err)
+        return err;
+    used = fp_mini_count(fs) + 1;
+    files = fs->block_size / FP_MINI_SECTION - used;
     while (files > 0 && used + files >= fs->block_count)
         files--;
     st->block_size = fs->block_size;
@@ -174,5 +178,5 @@ int fp_mini_statfs(struct fp_mount *mnt, struct fp_statfs *st)
     st->files_max = used - 1 + files;
     st->version[0] = (char)('0' + fs->version % 10);
     st->needs_repair = fs->has_rival;
-    return fp_mini_look(fs);
+    return FP_OK;
 }
