@@ -278,8 +278,8 @@ void fp_agent_tell_stat(const struct fp_stat *st, fp_Entry *entry);
 /* FP_ERR_EXIST: it is. What a host told of it holds still. */
 int fp_agent_volume_mount(struct fp_agent *agent,
                           struct fp_agent_volume *volume);
-/* The same with fs and options as a request gives them, for now and, if it
- * mounts, later; "" where it does not. */
+/* The same with fs and options as a request gives them, "" where it does not.
+ * Once mounted so, the volume keeps them. */
 int fp_agent_volume_mount_as(struct fp_agent *agent,
                              struct fp_agent_volume *volume, const char *fs,
                              const char *options);

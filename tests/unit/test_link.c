@@ -553,21 +553,29 @@ static bool send_one(struct line *line, struct end *end, size_t size)
     return true;
 }
 
+/* A line that is up, whose device has so much memory for what it sends. */
+static struct line *line_with_room(uint64_t seed, uint32_t room)
+{
+    struct line *line = line_new(seed);
+
+    end_init(&line->host, true, 640, 8192, 32768, &line->to_device, line->now);
+    end_init(&line->device, false, 640, room, 2 * (640 + 48), &line->to_host,
+             line->now);
+    line_start(line);
+    for (int i = 0; i < 100; i++)
+        tick(line);
+    return line;
+}
+
 /* With memory for two, one that has arrived makes room for a third while the
  * first is sent again; also if it arrived when room had been given out, as to
  * an agent that looks whether there is any. */
 static void room_that_is_not_used_is_not_in_the_way(void **state)
 {
-    struct line *line = line_new(25);
+    struct line *line = line_with_room(25, 2 * (640 + 48));
     struct end *from = &line->device;
 
     (void)state;
-    end_init(&line->host, true, 640, 8192, 32768, &line->to_device, line->now);
-    end_init(from, false, 640, 2 * (640 + 48), 2 * (640 + 48), &line->to_host,
-             line->now);
-    line_start(line);
-    for (int i = 0; i < 100; i++)
-        tick(line);
     line->to_host.drop = 1;
     assert_true(send_one(line, from, 600));
     line->to_host.drop = 0;
@@ -585,17 +593,11 @@ static void room_that_is_not_used_is_not_in_the_way(void **state)
 static void what_arrives_early_gives_its_memory_back(void **state)
 {
     static const size_t sizes[] = { 300, 30, 30, 300 };
-    struct line *line = line_new(26);
+    struct line *line = line_with_room(26, 2 * (300 + 8) + 2 * (30 + 8));
     struct end *from = &line->device;
     struct fp_link_frame frame;
 
     (void)state;
-    end_init(&line->host, true, 640, 8192, 32768, &line->to_device, line->now);
-    end_init(from, false, 640, 2 * (300 + 8) + 2 * (30 + 8), 2 * (640 + 48),
-             &line->to_host, line->now);
-    line_start(line);
-    for (int i = 0; i < 100; i++)
-        tick(line);
     line->to_host.drop = 1;
     assert_true(send_one(line, from, 300));
     line->to_host.drop = 0;

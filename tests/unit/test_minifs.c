@@ -677,26 +677,36 @@ static int failing_erase(struct fp_bdev *dev, uint32_t block, uint32_t count)
     return FP_ERR_IO;
 }
 
+/* A volume with a file that cannot be removed: `step` would, once nothing is
+ * erased any more. `before` is what it held. */
+static void fail_to_remove(struct small_volume *v, struct fp_bdev_ops *ops,
+                           struct small_step *step, struct fp_statfs *before)
+{
+    *step = (struct small_step){ SMALL_PUT, "/a", "", 20, 1 };
+    small_init(v, &kind, 1, 256, 16);
+    small_format(v);
+    assert_int_equal(small_mount(v, kind.ops, NULL), FP_OK);
+    assert_int_equal(small_do(&kind, &v->mnt, step), FP_OK);
+    assert_int_equal(fp_fs_statfs(&v->mnt, before), FP_OK);
+    *ops = *v->ram.bdev.ops;
+    ops->erase = failing_erase;
+    v->ram.bdev.ops = ops;
+    step->op = SMALL_REMOVE;
+    assert_int_equal(small_do(&kind, &v->mnt, step), FP_ERR_IO);
+}
+
 /* After a write that failed the metadata is read again, and may be broken by
  * then. */
 static void metadata_that_breaks_while_mounted_is_an_error(void **state)
 {
-    struct small_step step = { SMALL_PUT, "/a", "", 20, 1 };
+    struct small_step step;
     struct fp_bdev_ops ops;
     struct small_volume v;
     struct fp_statfs fs;
     struct fp_stat st;
 
     (void)state;
-    small_init(&v, &kind, 1, 256, 16);
-    small_format(&v);
-    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
-    assert_int_equal(small_do(&kind, &v.mnt, &step), FP_OK);
-    ops = *v.ram.bdev.ops;
-    ops.erase = failing_erase;
-    v.ram.bdev.ops = &ops;
-    step.op = SMALL_REMOVE;
-    assert_int_equal(small_do(&kind, &v.mnt, &step), FP_ERR_IO);
+    fail_to_remove(&v, &ops, &step, &fs);
     for (uint32_t at = 0; at < v.size; at += 256)
         memset(v.mem + at + 14, 0xf0, 2); /* the count, in either order */
     assert_int_equal(fp_fs_statfs(&v.mnt, &fs), FP_ERR_CORRUPT);
@@ -711,22 +721,13 @@ static void metadata_that_breaks_while_mounted_is_an_error(void **state)
 /* What failed is not counted. */
 static void a_change_that_failed_takes_no_room(void **state)
 {
-    struct small_step step = { SMALL_PUT, "/a", "", 20, 1 };
+    struct small_step step;
     struct fp_statfs before, after;
     struct fp_bdev_ops ops;
     struct small_volume v;
 
     (void)state;
-    small_init(&v, &kind, 1, 256, 16);
-    small_format(&v);
-    assert_int_equal(small_mount(&v, kind.ops, NULL), FP_OK);
-    assert_int_equal(small_do(&kind, &v.mnt, &step), FP_OK);
-    assert_int_equal(fp_fs_statfs(&v.mnt, &before), FP_OK);
-    ops = *v.ram.bdev.ops;
-    ops.erase = failing_erase;
-    v.ram.bdev.ops = &ops;
-    step.op = SMALL_REMOVE;
-    assert_int_equal(small_do(&kind, &v.mnt, &step), FP_ERR_IO);
+    fail_to_remove(&v, &ops, &step, &before);
     assert_int_equal(fp_fs_statfs(&v.mnt, &after), FP_OK);
     assert_int_equal(after.blocks_used, before.blocks_used);
     assert_int_equal(after.free, before.free);
