@@ -46,6 +46,7 @@
 #define FP_BON_BEGUN 2u /* a record of the tree begins here, */
 #define FP_BON_FOUND 4u /* or will, as soon as the walk comes to it */
 #define FP_BON_WAS   8u /* it was used when the map was made anew */
+#define FP_BON_TREE  16u /* it is a record's of the tree: changes by the journal */
 
 struct fp_bon_node {
     uint8_t handle_size, kids;
@@ -53,43 +54,23 @@ struct fp_bon_node {
     uint32_t data_size;
 };
 
-/* Small fields come first: Thumb reaches bytes at small offsets only. */
 struct fp_bon_file {
-    uint8_t handle_size;
     bool is_own_data; /* of a directory: its ".data" */
-    bool is_dirty;    /* the content is the shadow's */
-    bool is_in_place; /* what is written goes there through the journal */
     bool is_gone;     /* removed or replaced */
     bool is_stale;   /* a write failed: what was to be published is not there */
     uint32_t node;   /* what it was opened on or last became; 0: new */
-    uint32_t expect; /* the size that was reserved, or the last */
-    uint32_t shadow; /* rows of the record being written; 0: none yet */
+    uint32_t shadow; /* where the record being written begins; 0: there is none,
+                      * the content is the node's */
     uint32_t shadow_rows; /* that are taken for it */
-    uint32_t cached;      /* which of them is in buf, or NOTHING */
-    uint32_t at;          /* where in the record the next byte belongs */
-    uint32_t from;        /* where on flash it comes from; 0: it is a zero */
-    uint32_t parent;      /* of the record being written, as far as known */
-    uint8_t *buf;         /* a row, then the path of what has no node */
+    uint32_t expect;      /* so many at least will be needed */
+    char *path;           /* of what has no node */
 };
-
-#define FP_BON_NOTHING UINT32_MAX
 
 struct fp_bon_dir {
     struct fp_bon_dir *next;
     uint32_t node;  /* whose children are listed */
     uint32_t index; /* of the next */
     bool has_told_data;
-};
-
-/* A record to be composed: of the one in `old`, if old.row is not 0. */
-struct fp_bon_edit {
-    struct fp_bon_node old;
-    struct fp_bon_node node; /* its head as it will be, but for the children */
-    const uint8_t *handle;   /* NULL: that of old */
-    uint32_t data_at;        /* bytes from the start of the partition */
-    /* Of its children these go, and `put` comes in the place of the first of
-     * them, or at the end; 0 is none. */
-    uint32_t out, also, put;
 };
 
 /* Where a path leads. */
@@ -105,20 +86,20 @@ struct fp_bon {
     bool is_raw;
     bool is_mapped; /* the map is right */
     bool has_changed;
+    bool is_applying; /* the journal, or that broke off */
     uint8_t handle_size;
-    uint8_t moves; /* of the step that is being made */
-    int err;       /* the first of the operation */
+    int err; /* the first of the operation */
     struct fp_bdev *dev;
     uint32_t start; /* of the partition, as an address of the MCU */
     uint32_t rows;
-    uint32_t last; /* row behind the last record */
-    uint32_t free; /* rows, as the map says */
+    uint32_t last;   /* row behind the last record */
+    uint32_t free;   /* rows, as the map says */
+    uint32_t cached; /* the row whose new content is in `cache`; `rows`: none */
     uint32_t max_files, path_size;
     struct fp_bon_dir *dirs;
     struct fp_file **files;
-    uint8_t *bufs;
-    struct fp_bon_file record; /* the one that is composed */
-    uint8_t *map;              /* of each row: FP_BON_USED.. */
+    uint8_t *map;   /* of each row, and of none: FP_BON_USED.. */
+    uint8_t *cache; /* then the paths, of each file that may be written */
     /* To what lies behind: Thumb has no short way to large offsets. */
     uint8_t *journal; /* its head, as it is on flash or will be; without a
                        * count there is none */
@@ -169,7 +150,13 @@ static inline uint32_t fp_bon_data_at(const struct fp_bon_node *n)
     return fp_bon_handle_at(n) + n->handle_size;
 }
 
-/* Is there a journal to be applied? */
+/* Where the addresses of its children are. */
+static inline uint32_t fp_bon_kids_at(const struct fp_bon_node *n)
+{
+    return fp_bon_data_at(n) + n->data_size;
+}
+
+/* Is there a journal to be applied, or being made? */
 static inline bool fp_bon_is_committed(const struct fp_bon *fs)
 {
     return fs->journal[FP_BON_COUNT] != 0;
@@ -205,7 +192,9 @@ int fp_bon_result(struct fp_bon *fs);
 void fp_bon_get(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size);
 /* A whole row, to fs->row. */
 void fp_bon_get_row(struct fp_bon *fs, uint32_t row);
-/* What lies there, or in a committed journal for it. */
+/* Where a row's content lies: what is in the journal is elsewhere. */
+uint32_t fp_bon_place(const struct fp_bon *fs, uint32_t row);
+/* What lies there, or will when the step that is being made has happened. */
 void fp_bon_read(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size);
 uint32_t fp_bon_size(const struct fp_bon_node *n);
 bool fp_bon_is_dir(const struct fp_bon_node *n);
@@ -232,8 +221,10 @@ void fp_bon_compose_journal(struct fp_bon *fs);
 
 /* --- map.c, blocks.c --- */
 
-/* Takes these rows. The one behind them. */
-uint32_t fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count);
+/* Takes these rows; `as` is what the map says of them then. The one behind
+ * them. */
+uint32_t fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count,
+                     uint32_t as);
 /* Makes sure that the map is right: a walk over the tree. */
 void fp_bon_map(struct fp_bon *fs);
 int fp_bon_statfs(struct fp_mount *mnt, struct fp_statfs *st);
@@ -286,7 +277,7 @@ void fp_bon_claim(struct fp_bon *fs, struct fp_file *file,
                   const struct fp_bon_place *place);
 int fp_bon_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
                    uint32_t flags);
-int32_t fp_bon_read_ro(struct fp_file *file, void *buf, uint32_t size);
+int32_t fp_bon_file_read(struct fp_file *file, void *buf, uint32_t size);
 int fp_bon_close_ro(struct fp_file *file);
 
 /* --- probe.c, check.c --- */
@@ -308,7 +299,6 @@ void fp_bon_erase(struct fp_bon *fs, uint32_t row);
 void fp_bon_clear(struct fp_bon *fs, uint32_t row);
 /* Programs a row, erased before if it has to be. */
 void fp_bon_put_row(struct fp_bon *fs, uint32_t row, const uint8_t *buf);
-void fp_bon_copy_row(struct fp_bon *fs, uint32_t from, uint32_t to);
 /* The end of an operation: maps anew, and erases what was in use and is no
  * more. How it all went. */
 int fp_bon_end(struct fp_bon *fs);
@@ -316,24 +306,41 @@ int fp_bon_end(struct fp_bon *fs);
 /* journal.c */
 /* Before the first change: a journal that is committed is applied. */
 void fp_bon_begin(struct fp_bon *fs);
-/* The row is to get what is in fs->row, if that is not there: reads see it when
- * it is committed. */
-void fp_bon_journal(struct fp_bon *fs, uint32_t row);
-/* All that was journalled happens, in one step. */
+/* These bytes, or zeros for NULL, come to `off`: reads see them at once. Where
+ * that is in the tree, flash has them when they are committed. */
+void fp_bon_put(struct fp_bon *fs, uint32_t off, const void *from,
+                uint32_t size);
+/* The row in memory goes to flash, where it will be read from. */
+void fp_bon_flush(struct fp_bon *fs);
+/* All that was put happens, in one step. */
 void fp_bon_commit(struct fp_bon *fs);
 
 /* edit.c */
+/* What lies at `from` comes to `to`; the two may overlap. */
+void fp_bon_copy(struct fp_bon *fs, uint32_t to, uint32_t from, uint32_t size);
 /* The row's address. */
-void fp_bon_put_addr(const struct fp_bon *fs, uint8_t *at, uint32_t row);
-/* Takes up the record in `row`, as it is. */
-void fp_bon_edit_begin(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t row);
-/* Writes the record to rows of its own; or where it is, through the journal. */
-void fp_bon_edit(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to);
-/* The node e->old becomes that in `to`, which is the same or any, with the
- * handle and parent that `e` says. Its parent loses it and e->node.parent, which
- * may be the same, gets it, for `old` if that is not 0. All of that happens. */
-void fp_bon_move_node(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to,
-                      uint32_t old);
+void fp_bon_put_addr(struct fp_bon *fs, uint32_t off, uint32_t row);
+/* Its head, and zeros behind its end. */
+void fp_bon_put_node(struct fp_bon *fs, const struct fp_bon_node *node);
+/* A record of fs->handle, with as much of the data and the children of `old` as
+ * `node` says; it may be in the same rows. */
+void fp_bon_put_record(struct fp_bon *fs, const struct fp_bon_node *node,
+                       const struct fp_bon_node *old);
+/* The directory's own data becomes what lies at `from`. */
+void fp_bon_put_data(struct fp_bon *fs, const struct fp_bon_node *dir,
+                     uint32_t from, uint32_t size);
+/* Of the directory's children these go, and `put` comes in the place of the
+ * first of them, or at the end; 0 is none. What it lists that is no child
+ * goes, too. */
+void fp_bon_relink(struct fp_bon *fs, uint32_t dir, uint32_t out, uint32_t also,
+                   uint32_t put);
+/* Reads its handle to fs->handle. */
+void fp_bon_get_handle(struct fp_bon *fs, const struct fp_bon_node *node);
+/* The node `old` becomes `node`, in the same row or any, named fs->handle. Its
+ * parent loses it and node->parent, which may be the same, gets it, for
+ * `replaced` if that is not 0. All of that happens. */
+void fp_bon_move_node(struct fp_bon *fs, const struct fp_bon_node *node,
+                      const struct fp_bon_node *old, uint32_t replaced);
 /* Takes rows for such a record. */
 uint32_t fp_bon_alloc_node(struct fp_bon *fs, const struct fp_bon_node *node);
 /* Makes room for `more` bytes where the record is. True: another one was moved
@@ -346,25 +353,15 @@ bool fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to,
                        bool only_written);
 
 /* shadow.c: records that are being written */
+/* Begins that of a file, fp_bon_put_record() in rows of its own. */
+void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_bon_file *f,
+                         struct fp_bon_node *node,
+                         const struct fp_bon_node *old);
 /* It has at least `count` rows. */
 void fp_bon_grow(struct fp_bon *fs, struct fp_bon_file *f, uint32_t count);
-/* The next bytes of the record, f->at: from[0..size), or if that is NULL what
- * lies at f->from. */
-void fp_bon_add(struct fp_bon *fs, struct fp_bon_file *f, const uint8_t *from,
-                uint32_t size);
-/* What follows in the row becomes zeros. */
-void fp_bon_pad(struct fp_bon *fs, struct fp_bon_file *f);
-void fp_bon_put_head(struct fp_bon *fs, struct fp_bon_file *f,
-                     const struct fp_bon_node *n);
-/* All of it lies on flash; what does already is not written again. */
-void fp_bon_flush(struct fp_bon *fs, struct fp_bon_file *f);
 /* To where `count` rows are free, which become its. */
 void fp_bon_shadow_move(struct fp_bon *fs, struct fp_bon_file *f,
                         uint32_t count);
-/* Begins that of a file: its handle and its data as far as file->size, from
- * memory, or NULL: as the file has them. */
-void fp_bon_shadow_begin(struct fp_bon *fs, struct fp_file *file,
-                         const uint8_t *handle);
 /* Its head becomes right, and all of it lies on flash. */
 void fp_bon_shadow_finish(struct fp_bon *fs, struct fp_file *file);
 void fp_bon_shadow_drop(struct fp_bon_file *f);
@@ -372,7 +369,6 @@ void fp_bon_shadow_drop(struct fp_bon_file *f);
 /* write.c */
 int fp_bon_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
                 uint32_t flags);
-int32_t fp_bon_read_rw(struct fp_file *file, void *buf, uint32_t size);
 int32_t fp_bon_write(struct fp_file *file, const void *buf, uint32_t size);
 int fp_bon_truncate(struct fp_file *file, uint64_t size);
 int fp_bon_fsync(struct fp_file *file);

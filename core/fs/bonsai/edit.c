@@ -1,27 +1,66 @@
 /* SPDX-License-Identifier: MIT
  *
- * Composing records. Every change of the tree is a record with another handle,
- * other data, or another list of children. It is written to fresh rows, or
- * where it is, through the journal, of which only those rows take part that
- * differ. No step changes a record twice, so what is read of it is the old one
- * until the step is committed.
+ * Changing records and the tree they are. What is put is read at once: a step
+ * is changes in a row, each of what those before it left.
  *
  * A record with children stays where it is, because each of them has its
  * address. When it grows out of its rows, what lies behind it moves away.
  */
 #include "core/fs/bonsai/bon.h"
 
-void fp_bon_put_addr(const struct fp_bon *fs, uint8_t *at, uint32_t row)
+void fp_bon_copy(struct fp_bon *fs, uint32_t to, uint32_t from, uint32_t size)
 {
-    fp_put_le32(at, fp_bon_addr(fs, row));
+    uint8_t buf[32];
+
+    for (uint32_t done = 0, n; done < size; done += n) {
+        uint32_t left = size - done, at;
+
+        n = left < sizeof buf ? left : sizeof buf;
+        at = to > from ? left - n : done;
+        fp_bon_read(fs, from + at, buf, n);
+        fp_bon_put(fs, to + at, buf, n);
+    }
 }
 
-void fp_bon_edit_begin(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t row)
+void fp_bon_put_addr(struct fp_bon *fs, uint32_t off, uint32_t row)
 {
-    memset(e, 0, sizeof *e);
-    fp_bon_load(fs, row, &e->old);
-    e->node = e->old;
-    e->data_at = fp_bon_data_at(&e->old);
+    uint8_t addr[4];
+
+    fp_put_le32(addr, fp_bon_addr(fs, row));
+    fp_bon_put(fs, off, addr, sizeof addr);
+}
+
+void fp_bon_put_node(struct fp_bon *fs, const struct fp_bon_node *node)
+{
+    uint32_t at = node->row * FP_BON_ROW, size = fp_bon_size(node);
+    uint8_t head[3];
+
+    fp_bon_put(fs, at + size, NULL, -size % FP_BON_ROW);
+    head[0] = node->handle_size;
+    fp_put_le16(head + 1, (uint16_t)node->data_size);
+    fp_bon_put(fs, at, head, sizeof head);
+    fp_bon_put_addr(fs, at + 3, node->parent);
+    fp_bon_put(fs, at + 7, &node->kids, 1);
+}
+
+void fp_bon_put_record(struct fp_bon *fs, const struct fp_bon_node *node,
+                       const struct fp_bon_node *old)
+{
+    fp_bon_copy(fs, fp_bon_data_at(node), fp_bon_data_at(old),
+                node->data_size + 4u * node->kids);
+    fp_bon_put(fs, fp_bon_handle_at(node), fs->handle, node->handle_size);
+    fp_bon_put_node(fs, node);
+}
+
+void fp_bon_put_data(struct fp_bon *fs, const struct fp_bon_node *dir,
+                     uint32_t from, uint32_t size)
+{
+    struct fp_bon_node node = *dir;
+
+    node.data_size = size;
+    fp_bon_copy(fs, fp_bon_kids_at(&node), fp_bon_kids_at(dir), 4u * dir->kids);
+    fp_bon_copy(fs, fp_bon_data_at(dir), from, size);
+    fp_bon_put_node(fs, &node);
 }
 
 /* Listings skip nothing for the index'th child, which goes. */
@@ -32,54 +71,29 @@ static void step_back(struct fp_bon *fs, uint32_t dir, uint32_t index)
             d->index--;
 }
 
-/* The addresses of the children as they will be: added to the record, or only
- * counted. One of no child goes: it could become one. */
-static void list_kids(struct fp_bon *fs, struct fp_bon_edit *e, bool adds)
+void fp_bon_relink(struct fp_bon *fs, uint32_t dir, uint32_t out, uint32_t also,
+                   uint32_t put)
 {
-    uint32_t count = 0, put = e->put;
+    struct fp_bon_node node, kid;
+    uint32_t count = 0;
 
-    for (uint32_t i = 0; i <= e->old.kids; i++) {
-        struct fp_bon_node kid;
-        uint32_t row = fp_bon_kid_at(fs, &e->old, i, &kid);
-        uint8_t addr[4];
+    fp_bon_load(fs, dir, &node);
+    for (uint32_t i = 0; i <= node.kids; i++) {
+        uint32_t row = fp_bon_kid_at(fs, &node, i, &kid);
 
-        if (i == e->old.kids || row == e->out || row == e->also) {
+        if (i == node.kids || row == out || row == also) {
             kid.row = put;
             put = 0;
         }
-        if (kid.row == 0) {
-            if (!adds)
-                step_back(fs, e->old.row, count);
-            continue;
-        }
-        count++;
-        fp_bon_put_addr(fs, addr, kid.row);
-        if (adds)
-            fp_bon_add(fs, &fs->record, addr, sizeof addr);
+        if (kid.row == 0)
+            step_back(fs, dir, count);
+        else
+            fp_bon_put_addr(fs, fp_bon_kids_at(&node) + 4 * count++, kid.row);
     }
     if (count > FP_BON_KIDS_MAX)
         fp_bon_fail(fs, FP_ERR_NOSPC);
-    e->node.kids = (uint8_t)count;
-}
-
-void fp_bon_edit(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to)
-{
-    struct fp_bon_file *f = &fs->record;
-
-    f->buf = fs->row;
-    f->shadow = to;
-    f->shadow_rows = FP_BON_ROWS_MAX;
-    f->cached = FP_BON_NOTHING;
-    f->is_in_place = to == e->old.row;
-    list_kids(fs, e, false);
-    fp_bon_put_head(fs, f, &e->node);
-    f->from = fp_bon_handle_at(&e->old);
-    fp_bon_add(fs, f, e->handle, e->node.handle_size);
-    f->from = e->data_at;
-    fp_bon_add(fs, f, NULL, e->node.data_size);
-    list_kids(fs, e, true);
-    fp_bon_pad(fs, f);
-    fp_bon_flush(fs, f);
+    node.kids = (uint8_t)count;
+    fp_bon_put_node(fs, &node);
 }
 
 bool fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to,
@@ -93,7 +107,7 @@ bool fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to,
         if (fs->files[i] == NULL)
             continue;
         f = fp_bon_file_of(fs->files[i]);
-        if (f->node != from || (only_written && !f->is_dirty))
+        if (f->node != from || (only_written && f->shadow == 0))
             continue;
         f->node = to;
         has_told = true;
@@ -104,34 +118,23 @@ bool fp_bon_tell_moved(struct fp_bon *fs, uint32_t from, uint32_t to,
     return has_told;
 }
 
-/* The directory of e->old, or that it comes to, gets a new list. */
-static void relink(struct fp_bon *fs, const struct fp_bon_edit *moved,
-                   uint32_t dir, uint32_t old, uint32_t put)
+void fp_bon_get_handle(struct fp_bon *fs, const struct fp_bon_node *node)
 {
-    struct fp_bon_edit e;
-
-    fp_bon_edit_begin(fs, &e, dir);
-    e.out = moved->old.row;
-    e.also = old;
-    e.put = put;
-    fp_bon_edit(fs, &e, dir);
+    fp_bon_read(fs, fp_bon_handle_at(node), fs->handle, node->handle_size);
 }
 
-void fp_bon_move_node(struct fp_bon *fs, struct fp_bon_edit *e, uint32_t to,
-                      uint32_t old)
+void fp_bon_move_node(struct fp_bon *fs, const struct fp_bon_node *node,
+                      const struct fp_bon_node *old, uint32_t replaced)
 {
-    uint32_t from = e->old.row, index = 0;
+    uint32_t from = old->row, to = node->row, index = 0;
     struct fp_bon_node kid;
 
-    fp_bon_edit(fs, e, to);
-    relink(fs, e, e->node.parent, old, to);
-    if (e->old.parent != e->node.parent)
-        relink(fs, e, e->old.parent, old, 0);
-    while (to != from && fp_bon_kid(fs, &e->old, &index, &kid)) {
-        fp_bon_get_row(fs, kid.row);
-        fp_bon_put_addr(fs, fs->row + 3, to);
-        fp_bon_journal(fs, kid.row);
-    }
+    while (to != from && fp_bon_kid(fs, old, &index, &kid))
+        fp_bon_put_addr(fs, kid.row * FP_BON_ROW + 3, to);
+    fp_bon_put_record(fs, node, old);
+    fp_bon_relink(fs, node->parent, from, replaced, to);
+    if (old->parent != node->parent)
+        fp_bon_relink(fs, old->parent, from, replaced, 0);
     fp_bon_commit(fs);
     if (!fs->err)
         (void)fp_bon_tell_moved(fs, from, to, false);
@@ -148,10 +151,13 @@ uint32_t fp_bon_alloc_node(struct fp_bon *fs, const struct fp_bon_node *node)
 static void evict(struct fp_bon *fs, uint32_t row)
 {
     if (fs->map[row] & FP_BON_BEGUN) {
-        struct fp_bon_edit e;
+        struct fp_bon_node old, node;
 
-        fp_bon_edit_begin(fs, &e, row);
-        fp_bon_move_node(fs, &e, fp_bon_alloc_node(fs, &e.node), 0);
+        fp_bon_load(fs, row, &old);
+        fp_bon_get_handle(fs, &old);
+        node = old;
+        node.row = fp_bon_alloc_node(fs, &node);
+        fp_bon_move_node(fs, &node, &old, 0);
         return;
     }
     for (uint32_t i = 0; i < fs->max_files; i++) {
@@ -180,7 +186,7 @@ bool fp_bon_room(struct fp_bon *fs, const struct fp_bon_node *node,
         return false;
     while (blocked < end && !(fs->map[blocked] & FP_BON_USED))
         blocked++;
-    fp_bon_take(fs, row, end - row); /* nobody else is to */
+    fp_bon_take(fs, row, end - row, FP_BON_USED); /* nobody else is to */
     if (blocked == end)
         return false;
     evict(fs, blocked);

@@ -17,11 +17,10 @@ void fp_bon_claim(struct fp_bon *fs, struct fp_file *file,
     fs->err = slot < 0 ? slot : FP_OK;
     if (fs->err)
         return;
-    f->buf = fs->bufs + (uint32_t)slot * (FP_BON_ROW + fs->path_size);
-    f->cached = FP_BON_NOTHING;
+    f->path = (char *)fs->cache + FP_BON_ROW + (uint32_t)slot * fs->path_size;
     f->is_own_data = place->is_own_data;
     f->node = place->node.row;
-    file->size = f->expect = place->node.data_size;
+    file->size = place->node.data_size;
 }
 
 int fp_bon_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
@@ -35,14 +34,17 @@ int fp_bon_open_ro(struct fp_mount *mnt, struct fp_file *file, const char *path,
     return fp_bon_result(fs);
 }
 
-int32_t fp_bon_read_ro(struct fp_file *file, void *buf, uint32_t size)
+/* Of a record that is being written only file->size is right. */
+int32_t fp_bon_file_read(struct fp_file *file, void *buf, uint32_t size)
 {
     struct fp_bon *fs = fp_bon_of(file->mnt);
+    const struct fp_bon_file *f = fp_bon_file_of(file);
     struct fp_bon_node node;
+    bool is_written = f->shadow != 0;
 
-    if (!fp_bon_load(fs, fp_bon_file_of(file)->node, &node) ||
-        file->pos + size > node.data_size)
-        fp_bon_fail(fs, FP_ERR_STALE); /* a change of it failed half way */
+    if (!fp_bon_load(fs, is_written ? f->shadow : f->node, &node) ||
+        f->is_stale || (!is_written && file->pos + size > node.data_size))
+        fp_bon_fail(fs, FP_ERR_STALE); /* or a change of it failed half way */
     fp_bon_read(fs, fp_bon_data_at(&node) + file->pos, buf, size);
     return fp_bon_result(fs);
 }

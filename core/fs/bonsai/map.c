@@ -6,23 +6,24 @@
  */
 #include "core/fs/bonsai/bon.h"
 
-uint32_t fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count)
+uint32_t fp_bon_take(struct fp_bon *fs, uint32_t row, uint32_t count,
+                     uint32_t as)
 {
     for (; count > 0; count--, row++) {
         if (!(fs->map[row] & FP_BON_USED))
             fs->free--;
-        fs->map[row] |= FP_BON_USED;
+        fs->map[row] |= (uint8_t)as;
     }
     return row;
 }
 
 /* Takes the node's rows, if there is one. The row behind them. */
 static uint32_t take_node(struct fp_bon *fs, uint32_t row,
-                          struct fp_bon_node *node)
+                          struct fp_bon_node *node, uint32_t as)
 {
     if (!fp_bon_load(fs, row, node))
         return 0;
-    return fp_bon_take(fs, row, fp_bon_rows(fp_bon_size(node)));
+    return fp_bon_take(fs, row, fp_bon_rows(fp_bon_size(node)), as);
 }
 
 /* Takes the node's rows, and remembers its children. A row that is listed is
@@ -32,7 +33,8 @@ static uint32_t take_node(struct fp_bon *fs, uint32_t row,
 static uint32_t visit(struct fp_bon *fs, uint32_t row)
 {
     struct fp_bon_node node, kid;
-    uint32_t end = take_node(fs, row, &node), next = row;
+    uint32_t end = take_node(fs, row, &node, FP_BON_USED | FP_BON_TREE),
+             next = row;
 
     fs->map[row] ^= FP_BON_FOUND;
     if (end == 0)
@@ -41,7 +43,7 @@ static uint32_t visit(struct fp_bon *fs, uint32_t row)
     if (end > fs->last)
         fs->last = end;
     for (uint32_t i = 0; i < node.kids; i++) {
-        fp_bon_take(fs, fp_bon_kid_at(fs, &node, i, &kid), 1);
+        fp_bon_take(fs, fp_bon_kid_at(fs, &node, i, &kid), 1, FP_BON_USED);
         if (kid.row == 0)
             continue;
         fs->map[kid.row] |= FP_BON_FOUND;
@@ -59,7 +61,7 @@ static void walk(struct fp_bon *fs)
     for (row = 0; row < fs->rows; row++)
         fs->map[row] = fs->map[row] & FP_BON_USED ? FP_BON_WAS : 0;
     fs->free = fp_bon_head(fs);
-    fs->last = fp_bon_take(fs, 0, FP_BON_ROOT + 1);
+    fs->last = fp_bon_take(fs, 0, FP_BON_ROOT + 1, FP_BON_USED | FP_BON_TREE);
     fs->map[FP_BON_ROOT] |= FP_BON_FOUND;
     for (row = FP_BON_ROOT; row < fs->rows;)
         row = fs->map[row] & FP_BON_FOUND ? visit(fs, row) : row + 1;
@@ -76,10 +78,10 @@ static void take_files(struct fp_bon *fs)
         if (fs->files[i] == NULL)
             continue;
         f = fp_bon_file_of(fs->files[i]);
-        fp_bon_take(fs, f->shadow, f->shadow_rows);
+        fp_bon_take(fs, f->shadow, f->shadow_rows, FP_BON_USED);
         if (f->node != 0 && !fs->err && !(fs->map[f->node] & FP_BON_BEGUN))
             f->is_gone = true;
-        if (take_node(fs, f->node, &node) != 0 && !f->is_dirty)
+        if (take_node(fs, f->node, &node, FP_BON_USED) != 0 && f->shadow == 0)
             fs->files[i]->size = node.data_size;
     }
 }

@@ -18,8 +18,8 @@ static uint32_t path_size_of(const struct fp_fs_config *cfg)
     return fp_fs_option(cfg->options, "path", 256);
 }
 
-/* Behind the struct: a pointer for each file, a byte for each row, and a row and
- * a path for each file that may be written. */
+/* Behind the struct: a pointer for each file, a byte for each row and one more;
+ * and, to write, a row, and a path for each file. */
 size_t fp_bon_workspace(const struct fp_bdev *dev,
                         const struct fp_fs_config *cfg)
 {
@@ -28,9 +28,11 @@ size_t fp_bon_workspace(const struct fp_bdev *dev,
 
     if (rows < 4 || rows > FP_BON_ROWS_MAX || dev->read_size != 1)
         return 0;
-    if (!(cfg->flags & FP_MOUNT_RDONLY))
-        each += FP_BON_ROW + path_size_of(cfg);
-    return sizeof(struct fp_bon) + (size_t)rows + (files ? files : 4) * each;
+    if (!(cfg->flags & FP_MOUNT_RDONLY)) {
+        each += path_size_of(cfg);
+        rows += FP_BON_ROW;
+    }
+    return sizeof(struct fp_bon) + (size_t)rows + 1 + (files ? files : 4) * each;
 }
 
 void fp_bon_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws)
@@ -38,15 +40,15 @@ void fp_bon_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws)
     struct fp_bon *fs = ws;
     uint32_t rows = (uint32_t)(fp_bdev_size(dev) / FP_BON_ROW);
 
-    memset(fs, 0, sizeof *fs + rows + cfg->max_files * sizeof(void *));
+    memset(fs, 0, sizeof *fs + rows + 1 + cfg->max_files * sizeof(void *));
     fs->files = (struct fp_file **)(void *)(fs + 1);
     fs->map = (uint8_t *)(fs->files + cfg->max_files);
-    fs->bufs = fs->map + rows;
+    fs->cache = fs->map + rows + 1;
     fs->journal = fs->journal_space;
     fs->row = fs->row_space;
     fs->handle = fs->handle_space;
     fs->dev = dev;
-    fs->rows = rows;
+    fs->rows = fs->cached = rows;
     fs->max_files = cfg->max_files;
     fs->path_size = path_size_of(cfg);
     fs->is_raw = fp_fs_option(cfg->options, "raw", 0);

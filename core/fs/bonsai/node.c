@@ -35,8 +35,7 @@ void fp_bon_get_row(struct fp_bon *fs, uint32_t row)
     fp_bon_get(fs, row * FP_BON_ROW, fs->row, FP_BON_ROW);
 }
 
-/* Where a row's content lies: what is in the journal is elsewhere. */
-static uint32_t place_of(const struct fp_bon *fs, uint32_t row)
+uint32_t fp_bon_place(const struct fp_bon *fs, uint32_t row)
 {
     const uint8_t *at = fp_bon_move(fs, 0);
 
@@ -51,12 +50,15 @@ void fp_bon_read(struct fp_bon *fs, uint32_t off, void *buf, uint32_t size)
     uint8_t *dst = buf;
 
     while (size > 0) {
-        uint32_t at = off % FP_BON_ROW, n = FP_BON_ROW - at;
+        uint32_t row = off / FP_BON_ROW, at = off % FP_BON_ROW;
+        uint32_t n = FP_BON_ROW - at;
 
         if (n > size)
             n = size;
-        fp_bon_get(fs, place_of(fs, off / FP_BON_ROW) * FP_BON_ROW + at, dst,
-                   n);
+        if (row == fs->cached)
+            memcpy(dst, fs->cache + at, n);
+        else
+            fp_bon_get(fs, fp_bon_place(fs, row) * FP_BON_ROW + at, dst, n);
         dst += n;
         off += n;
         size -= n;
@@ -101,8 +103,7 @@ uint32_t fp_bon_kid_at(struct fp_bon *fs, const struct fp_bon_node *node,
     uint8_t addr[4];
     uint32_t row;
 
-    fp_bon_read(fs, fp_bon_data_at(node) + node->data_size + 4 * index, addr,
-                sizeof addr);
+    fp_bon_read(fs, fp_bon_kids_at(node) + 4 * index, addr, sizeof addr);
     row = row_of(fs, addr);
     if (!fp_bon_load(fs, row, kid) || row <= FP_BON_ROOT ||
         kid->parent != node->row)

@@ -7,46 +7,11 @@
  */
 #include "core/fs/bonsai/bon.h"
 
-/* Rows for the next of the parents that are missing; there is none: `record`.
- * A name takes no more of it than of the path. */
-static uint32_t next_row(struct fp_bon *fs, const char *rest, uint32_t record)
-{
-    const char *end = strchr(rest, '/');
-    uint32_t count;
-
-    if (end == NULL)
-        return record;
-    count = fp_bon_rows(FP_BON_HEAD + (uint32_t)(end - rest) + 4);
-    return fp_bon_alloc(fs, count, count, FP_BON_KEEP);
-}
-
-/* Makes the parents that are missing, in fresh rows, each with the next as its
- * child and the last with `record`. The first of all these; *parent becomes
- * the last parent. */
-static uint32_t make_parents(struct fp_bon *fs, const char *rest,
-                             uint32_t record, uint32_t *parent)
-{
-    uint32_t first = next_row(fs, rest, record), row = first;
-
-    while (row != record && !fs->err) {
-        struct fp_bon_edit e = { .node.parent = *parent, .handle = fs->handle };
-
-        (void)fp_bon_component(fs, rest, &rest);
-        rest++;
-        e.node.handle_size = fs->handle_size;
-        e.put = next_row(fs, rest, record);
-        fp_bon_edit(fs, &e, row);
-        *parent = row;
-        row = e.put;
-    }
-    return first;
-}
-
 static void find(struct fp_bon *fs, struct fp_bon_file *f,
                  struct fp_bon_place *place)
 {
     if (f->node == 0) {
-        (void)fp_bon_find(fs, (const char *)f->buf + FP_BON_ROW, true, place);
+        (void)fp_bon_find(fs, f->path, true, place);
         return;
     }
     place->is_own_data = f->is_own_data;
@@ -72,11 +37,35 @@ static void prepare(struct fp_bon *fs, struct fp_file *file,
     } while (!fs->err && fp_bon_room(fs, &place->parent, more));
 }
 
+/* Its directory gets the record in `row`, for `place->node` if that is there.
+ * Parents that are missing come to be. */
+static void link_record(struct fp_bon *fs, const struct fp_bon_place *place,
+                        uint32_t row)
+{
+    uint32_t dir = place->parent.row;
+    const char *rest = place->rest;
+
+    while (!fs->err && strchr(rest, '/') != NULL) {
+        struct fp_bon_node node = { .parent = dir, .kids = 1 };
+
+        (void)fp_bon_component(fs, rest, &rest);
+        rest++;
+        node.handle_size = fs->handle_size;
+        node.row = fp_bon_alloc_node(fs, &node);
+        node.kids = 0;
+        fp_bon_put_record(fs, &node, &node);
+        fp_bon_relink(fs, dir, 0, 0, node.row);
+        dir = node.row;
+    }
+    fp_bon_put_addr(fs, row * FP_BON_ROW + 3, dir);
+    fp_bon_relink(fs, dir, place->node.row, 0, row);
+}
+
 int fp_bon_publish(struct fp_bon *fs, struct fp_file *file)
 {
     struct fp_bon_file *f = fp_bon_file_of(file);
     struct fp_bon_place place;
-    struct fp_bon_edit e;
+    struct fp_bon_node node;
     uint32_t old, row;
 
     fp_bon_begin(fs);
@@ -85,21 +74,17 @@ int fp_bon_publish(struct fp_bon *fs, struct fp_file *file)
         return fp_bon_end(fs); /* it is not to be seen yet */
     prepare(fs, file, &place);
     old = place.node.row;
-    fp_bon_edit_begin(fs, &e, place.parent.row);
-    row = f->parent = e.old.row;
+    row = f->shadow; /* which may have moved */
     if (place.is_own_data) {
-        e.data_at = f->shadow * FP_BON_ROW + FP_BON_HEAD + f->handle_size;
-        e.node.data_size = file->size;
+        fp_bon_load(fs, row, &node);
+        row = old;
+        fp_bon_put_data(fs, &place.node, fp_bon_data_at(&node), file->size);
     } else {
-        row = f->shadow;
-        e.out = old;
-        e.put = make_parents(fs, place.rest, row, &f->parent);
-        fp_bon_shadow_finish(fs, file);
+        link_record(fs, &place, row);
     }
-    fp_bon_edit(fs, &e, e.old.row);
-    if (fs->err)
-        return fp_bon_end(fs);
     fp_bon_commit(fs);
+    if (fs->err && !fs->is_applying)
+        return fp_bon_end(fs);
     /* After an error it may have happened: the shadow's rows are the tree's. */
     f->is_stale = fs->err != FP_OK;
     if (!fs->err) {

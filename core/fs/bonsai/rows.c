@@ -24,7 +24,7 @@ uint32_t fp_bon_alloc(struct fp_bon *fs, uint32_t want, uint32_t count,
         fp_bon_fail(fs, FP_ERR_NOSPC);
     if (fs->err)
         return 0;
-    fp_bon_take(fs, row, count);
+    fp_bon_take(fs, row, count, FP_BON_USED);
     return row;
 }
 
@@ -50,22 +50,19 @@ void fp_bon_put_row(struct fp_bon *fs, uint32_t row, const uint8_t *buf)
             fp_bdev_prog(fs->dev, (fp_addr)row * FP_BON_ROW, buf, FP_BON_ROW);
 }
 
-void fp_bon_copy_row(struct fp_bon *fs, uint32_t from, uint32_t to)
-{
-    fp_bon_get_row(fs, from);
-    fp_bon_put_row(fs, to, fs->row);
-}
-
 int fp_bon_end(struct fp_bon *fs)
 {
     int err = fp_bon_result(fs), map_err;
     uint32_t row = fp_bon_head(fs);
 
+    if (!fs->is_applying)
+        fs->journal[FP_BON_COUNT] = 0;
+    if (fs->map[fs->cached] & FP_BON_TREE)
+        fs->cached = fs->rows;
     fs->is_mapped = false;
-    fs->moves = 0;
     fp_bon_map(fs);
     /* What a journal may still need stays. */
-    while (!fp_bon_is_committed(fs) && row-- > 0 && !fs->err)
+    while (!fs->is_applying && row-- > 0 && !fs->err)
         if ((fs->map[row] & (FP_BON_WAS | FP_BON_USED)) == FP_BON_WAS)
             fp_bon_clear(fs, row);
     fs->is_mapped = !fs->err;

@@ -10,11 +10,7 @@ int fp_bon_sync(struct fp_mount *mnt)
     struct fp_bon *fs = fp_bon_of(mnt);
 
     fp_bon_begin(fs);
-    fp_bon_get_row(fs, 0);
-    fp_bon_put_addr(fs, fs->row + FP_BON_FSA, fs->last);
-    fp_bon_journal(fs, 0);
-    if (fs->moves == 0)
-        return fp_bon_result(fs);
+    fp_bon_put_addr(fs, FP_BON_FSA, fs->last);
     fp_bon_commit(fs);
     return fp_bon_end(fs);
 }

@@ -10,18 +10,15 @@ static int remove_at(struct fp_mount *mnt, const char *path, bool all)
 {
     struct fp_bon *fs = fp_bon_of(mnt);
     struct fp_bon_place place;
-    struct fp_bon_edit e;
 
     fp_bon_begin(fs);
     (void)fp_bon_find(fs, path, false, &place);
     if (!all && !place.is_own_data && fp_bon_has_kids(fs, &place.node))
         fp_bon_fail(fs, FP_ERR_NOTEMPTY);
-    fp_bon_edit_begin(fs, &e, place.parent.row);
     if (place.is_own_data)
-        e.node.data_size = 0;
+        fp_bon_put_data(fs, &place.node, 0, 0);
     else
-        e.out = place.node.row;
-    fp_bon_edit(fs, &e, e.old.row);
+        fp_bon_relink(fs, place.parent.row, place.node.row, 0, 0);
     fp_bon_commit(fs);
     return fp_bon_end(fs);
 }
@@ -74,16 +71,13 @@ static void find_both(struct fp_bon *fs, struct move *m)
 /* The node gets its new handle and parent: where it is, if it has children. */
 static void move(struct fp_bon *fs, const struct move *m)
 {
-    uint32_t row = m->from.node.row;
-    struct fp_bon_edit e;
+    struct fp_bon_node node = m->from.node;
 
-    fp_bon_edit_begin(fs, &e, row);
-    e.handle = fs->handle;
-    e.node.parent = m->to.parent.row;
-    e.node.handle_size = fs->handle_size;
-    if (e.node.kids == 0)
-        row = fp_bon_alloc_node(fs, &e.node);
-    fp_bon_move_node(fs, &e, row, m->to.node.row);
+    node.parent = m->to.parent.row;
+    node.handle_size = fs->handle_size;
+    if (node.kids == 0)
+        node.row = fp_bon_alloc_node(fs, &node);
+    fp_bon_move_node(fs, &node, &m->from.node, m->to.node.row);
 }
 
 /* Makes it where entries get longer. True: find both again. */

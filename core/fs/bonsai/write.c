@@ -5,11 +5,6 @@
  */
 #include "core/fs/bonsai/bon.h"
 
-static char *path_of(const struct fp_bon_file *f)
-{
-    return (char *)f->buf + FP_BON_ROW;
-}
-
 /* All that is missing of a path can be made, the last component's handle in
  * fs->handle. */
 static void check_rest(struct fp_bon *fs, const char *rest)
@@ -28,7 +23,7 @@ static void keep_path(struct fp_bon *fs, struct fp_bon_file *f,
     if (size > fs->path_size)
         fp_bon_fail(fs, FP_ERR_NAMETOOLONG);
     else
-        memcpy(path_of(f), path, size);
+        memcpy(f->path, path, size);
 }
 
 int fp_bon_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
@@ -50,32 +45,15 @@ int fp_bon_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
         keep_path(fs, f, path);
     }
     if (!is_there || flags & FP_O_TRUNC) {
-        fp_bon_begin(fs); /* a long handle takes a row at once */
-        file->size = f->expect = 0;
-        f->parent = place.parent.row;
-        f->handle_size = fs->handle_size;
-        fp_bon_shadow_begin(fs, file, fs->handle);
+        struct fp_bon_node node = { .parent = place.parent.row,
+                                    .handle_size = fs->handle_size };
+
+        fp_bon_begin(fs);
+        file->size = 0; /* also if there was nothing to be mapped */
+        fp_bon_shadow_begin(fs, f, &node, &node);
     }
     if (fs->err)
         fp_fs_release(fs->files, file);
-    return fp_bon_result(fs);
-}
-
-int32_t fp_bon_read_rw(struct fp_file *file, void *buf, uint32_t size)
-{
-    struct fp_bon *fs = fp_bon_of(file->mnt);
-    struct fp_bon_file *f = fp_bon_file_of(file);
-    uint32_t at = FP_BON_HEAD + f->handle_size + file->pos;
-    uint8_t *to = buf;
-
-    if (f->is_stale)
-        return FP_ERR_STALE;
-    if (!f->is_dirty)
-        return fp_bon_read_ro(file, buf, size);
-    fp_bon_read(fs, f->shadow * FP_BON_ROW + at, to, size);
-    for (; size > 0; size--, at++, to++)
-        if (at / FP_BON_ROW == f->cached)
-            *to = f->buf[at % FP_BON_ROW];
     return fp_bon_result(fs);
 }
 
@@ -93,43 +71,41 @@ static int outcome(struct fp_bon *fs, struct fp_file *file)
     return fp_bon_end(fs);
 }
 
-/* The record comes to a shadow. */
+/* There is a shadow, with what the file has. */
 static void make_dirty(struct fp_bon *fs, struct fp_file *file)
 {
     struct fp_bon_file *f = fp_bon_file_of(file);
-    struct fp_bon_node node;
+    struct fp_bon_node old, node;
 
     fp_bon_begin(fs);
     if (f->is_stale)
         fp_bon_fail(fs, FP_ERR_STALE);
-    if (f->is_dirty || !fp_bon_load(fs, f->node, &node))
+    if (f->shadow != 0 || !fp_bon_load(fs, f->node, &old))
         return;
-    f->handle_size = node.handle_size;
-    f->parent = node.parent;
-    f->expect = file->size;
-    fp_bon_shadow_begin(fs, file, NULL);
+    fp_bon_get_handle(fs, &old);
+    node = old;
+    fp_bon_shadow_begin(fs, f, &node, &old);
 }
 
 /* buf[0..size) comes to `pos`, and zeros between that and the end if it is
- * before; without buf, `pos` is the end then. What was cut off becomes zeros
- * where the record's last row shows it. */
+ * before; without buf, `pos` is the end then. */
 static int change(struct fp_file *file, uint32_t pos, const uint8_t *buf,
                   uint32_t size)
 {
     struct fp_bon *fs = fp_bon_of(file->mnt);
     struct fp_bon_file *f = fp_bon_file_of(file);
-    uint32_t end = pos + size, from;
+    uint32_t from = file->size < pos ? file->size : pos;
+    struct fp_bon_node node;
 
     make_dirty(fs, file);
-    from = file->size < pos ? file->size : pos;
-    f->at = FP_BON_HEAD + f->handle_size + from;
-    f->from = 0;
-    fp_bon_add(fs, f, NULL, pos - from);
-    fp_bon_add(fs, f, buf, size);
-    if (buf == NULL || file->size <= end) {
-        file->size = end;
-        fp_bon_pad(fs, f);
-    }
+    fp_bon_load(fs, f->shadow, &node);
+    node.data_size = pos + size;
+    fp_bon_grow(fs, f, fp_bon_rows(fp_bon_size(&node)));
+    node.row = f->shadow;
+    fp_bon_put(fs, fp_bon_data_at(&node) + from, NULL, pos - from);
+    fp_bon_put(fs, fp_bon_data_at(&node) + pos, buf, size);
+    if (buf == NULL || file->size < pos + size)
+        file->size = pos + size;
     return outcome(fs, file);
 }
 
@@ -149,7 +125,7 @@ int fp_bon_fsync(struct fp_file *file)
 
     if (f->is_stale)
         return FP_ERR_STALE;
-    if (!f->is_dirty)
+    if (f->shadow == 0)
         return FP_OK;
     return f->is_gone ? FP_ERR_NOENT
                       : fp_bon_publish(fp_bon_of(file->mnt), file);
@@ -168,9 +144,9 @@ int fp_bon_reserve(struct fp_file *file, uint64_t size)
     struct fp_bon *fs = fp_bon_of(file->mnt);
     struct fp_bon_file *f = fp_bon_file_of(file);
 
-    fp_bon_begin(fs);
-    f->expect = (uint32_t)size;
-    fp_bon_grow(fs, f, fp_bon_rows(FP_BON_HEAD + FP_BON_NAME_MAX + f->expect));
+    make_dirty(fs, file);
+    f->expect = fp_bon_rows(FP_BON_HEAD + FP_BON_NAME_MAX + (uint32_t)size);
+    fp_bon_grow(fs, f, f->expect);
     return fp_bon_result(fs);
 }
 
