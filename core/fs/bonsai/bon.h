@@ -46,7 +46,8 @@
 #define FP_BON_BEGUN 2u /* a record of the tree begins here, */
 #define FP_BON_FOUND 4u /* or will, as soon as the walk comes to it */
 #define FP_BON_WAS   8u /* it was used when the map was made anew */
-#define FP_BON_TREE  16u /* it is a record's of the tree: changes by the journal */
+#define FP_BON_TREE \
+    16u /* it is a record's of the tree: changes by the journal */
 
 struct fp_bon_node {
     uint8_t handle_size, kids;

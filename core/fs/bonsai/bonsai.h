@@ -18,8 +18,8 @@
  *         or its program is larger than a row, as the 4 KiB of most NOR chips
  *         is, format is FP_ERR_NOTSUP and a mount read-only, as a row could
  *         not be erased without its neighbours.
- * Memory  one workspace: a byte a row, and unless the mount is read-only a
- *         row and a path for each file of cfg->max_files
+ * Memory  one workspace: a byte a row, and unless the mount is read-only one
+ *         row more and a path for each file of cfg->max_files
  * Device  reads any number of bytes
  * Options "start=N" address of the partition in the MCU; a mount finds it in the
  *         root, and refuses another (FP_ERR_INVAL); format's default is 0,

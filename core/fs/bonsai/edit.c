@@ -33,14 +33,13 @@ void fp_bon_put_addr(struct fp_bon *fs, uint32_t off, uint32_t row)
 void fp_bon_put_node(struct fp_bon *fs, const struct fp_bon_node *node)
 {
     uint32_t at = node->row * FP_BON_ROW, size = fp_bon_size(node);
-    uint8_t head[3];
+    uint32_t addr = fp_bon_addr(fs, node->parent);
+    uint8_t head[FP_BON_HEAD];
 
-    fp_bon_put(fs, at + size, NULL, -size % FP_BON_ROW);
-    head[0] = node->handle_size;
-    fp_put_le16(head + 1, (uint16_t)node->data_size);
+    fp_put_le32(head, node->handle_size | node->data_size << 8 | addr << 24);
+    fp_put_le32(head + 4, addr >> 8 | (uint32_t)node->kids << 24);
     fp_bon_put(fs, at, head, sizeof head);
-    fp_bon_put_addr(fs, at + 3, node->parent);
-    fp_bon_put(fs, at + 7, &node->kids, 1);
+    fp_bon_put(fs, at + size, NULL, -size % FP_BON_ROW);
 }
 
 void fp_bon_put_record(struct fp_bon *fs, const struct fp_bon_node *node,

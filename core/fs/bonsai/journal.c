@@ -105,22 +105,11 @@ void fp_bon_put(struct fp_bon *fs, uint32_t off, const void *from,
 {
     const uint8_t *src = from;
 
-    while (size > 0) {
-        uint32_t at = off % FP_BON_ROW, n = FP_BON_ROW - at;
-
-        if (n > size)
-            n = size;
+    for (; size > 0; size--, off++) {
         fetch(fs, off / FP_BON_ROW);
         if (fs->err)
             return;
-        if (src != NULL) {
-            memcpy(fs->cache + at, src, n);
-            src += n;
-        } else {
-            memset(fs->cache + at, 0, n);
-        }
-        off += n;
-        size -= n;
+        fs->cache[off % FP_BON_ROW] = src != NULL ? *src++ : 0;
     }
 }
 

@@ -32,7 +32,8 @@ size_t fp_bon_workspace(const struct fp_bdev *dev,
         each += path_size_of(cfg);
         rows += FP_BON_ROW;
     }
-    return sizeof(struct fp_bon) + (size_t)rows + 1 + (files ? files : 4) * each;
+    return sizeof(struct fp_bon) + (size_t)rows + 1 +
+           (files ? files : 4) * each;
 }
 
 void fp_bon_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws)

@@ -49,7 +49,7 @@ int fp_bon_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
                                     .handle_size = fs->handle_size };
 
         fp_bon_begin(fs);
-        file->size = 0; /* also if there was nothing to be mapped */
+        file->size = 0; /* the map may have told that of the old */
         fp_bon_shadow_begin(fs, f, &node, &node);
     }
     if (fs->err)
