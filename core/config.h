@@ -56,6 +56,13 @@
 #define FP_FS_CHECK 1
 #endif
 
+/* 0: leaves out of every driver's table how an empty volume is made and told
+ * from others: fp_fs_format() and fp_fs_is_blank() are FP_ERR_NOTSUP. For
+ * devices that get theirs with the firmware, or by a restore. */
+#ifndef FP_FS_FORMAT
+#define FP_FS_FORMAT 1
+#endif
+
 /* 0: leaves out fp_fs_blocks(), which block is used for what: tools on a host
  * ask it of images, the agent asks no device. */
 #ifndef FP_FS_BLOCKS
@@ -102,6 +109,11 @@
  * reads, how much is in use. */
 #ifndef FP_LFS_EXTRAS
 #define FP_LFS_EXTRAS 1
+#endif
+
+/* 0: leaves out Bonsai's raw view: the option "raw" is not looked at. */
+#ifndef FP_BON_RAW
+#define FP_BON_RAW 1
 #endif
 
 /* Mistakes of our own stop here; nothing a cable, a chip or an image causes

@@ -158,10 +158,12 @@ struct fp_agent_volume {
     void *adapt_ctx;
     void *ws; /* aligned as malloc aligns */
     size_t ws_size;
+#if FP_FS_FORMAT
     bool format_erased; /* when the device starts there is nothing, but perhaps
                            what is left of such a format that was cut: make a
                            filesystem. What is damaged never is formatted unless
                            somebody asks */
+#endif
     /* private */
     struct fp_vfs_mount vm;
 #if FP_AGENT_REGIONS
@@ -431,10 +433,12 @@ bool fp_agent_is_trusting(const struct fp_agent *agent);
 /* True unless rx_stall media are to be written soon: the port may sleep. */
 bool fp_agent_is_idle(const struct fp_agent *agent);
 
+#if FP_FS_FORMAT
 /* Makes an empty filesystem (fs NULL: the volume's, else the first driver's)
  * and mounts it. FP_ERR_BUSY: files are open on it. */
 int fp_agent_format(struct fp_agent *agent, struct fp_agent_volume *volume,
                     const char *fs);
+#endif
 
 /* For fp_agent_storage.partitions: a card's MBR. */
 int fp_agent_partitions_mbr(struct fp_bdev *dev, uint8_t *buf, uint32_t size,

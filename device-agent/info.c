@@ -123,7 +123,8 @@ int fp_agent_hello_step(struct fp_agent *agent, struct fp_agent_task *task)
         hello->lz4_window = fp_agent_unpack(agent)->size;
     if (vm != NULL)
         FP_AGENT_TEXT(hello->default_volume, vm->path);
-    tell_filesystems(agent, hello);
+    if (FP_FS_FORMAT)
+        tell_filesystems(agent, hello);
     fp_agent_tell_proof(agent, hello);
     fp_agent_tell_rates(agent, hello);
     return fp_agent_send(agent);

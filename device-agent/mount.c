@@ -141,18 +141,6 @@ static void range_of(const struct fp_agent_volume *volume, uint64_t *off,
                           : fp_agent_storage_size(volume->on);
 }
 
-static bool is_overlap(const struct fp_agent_volume *a,
-                       const struct fp_agent_volume *b)
-{
-    uint64_t off, end, other_off, other_end;
-
-    if (a->on != b->on || !FP_AGENT_REGIONS)
-        return a->on == b->on;
-    range_of(a, &off, &end);
-    range_of(b, &other_off, &other_end);
-    return other_off < end && off < other_end;
-}
-
 static bool is_guarded(const struct fp_agent_volume *volume)
 {
     uint64_t off, end;
@@ -164,14 +152,14 @@ static bool is_guarded(const struct fp_agent_volume *volume)
                                FP_AGENT_REGION_RDONLY | FP_AGENT_REGION_HIDDEN);
 }
 
-/* A volume of raw regions: of its files each is refused or not. */
+/* A volume of raw regions, whose files stay: each is refused or not. */
 static bool is_raw(const struct fp_agent *agent,
                    const struct fp_agent_volume *volume)
 {
     const struct fp_fs_ops *ops =
         volume->fs != NULL ? fp_agent_driver(agent, volume->fs) : NULL;
 
-    return ops != NULL && ops->format == NULL;
+    return ops != NULL && ops->remove == NULL;
 }
 
 /* ---- how it is mounted ---- */
@@ -274,6 +262,8 @@ static int do_mount(struct fp_agent *agent, struct fp_agent_volume *volume,
                         plan->dev, &plan->cfg, volume->ws, volume->ws_size);
 }
 
+#if FP_FS_FORMAT
+
 /* The first bytes; without a probe that would see what is further behind, all
  * of them. */
 static bool begins_erased(struct fp_agent *agent, struct fp_bdev *dev)
@@ -290,6 +280,10 @@ static bool begins_erased(struct fp_agent *agent, struct fp_bdev *dev)
         size = agent->scratch_size;
     return size > 0 && fp_fs_blank_to(&blank, size, 0) == 1;
 }
+
+#else
+#define begins_erased(agent, dev) ((void)(agent), false)
+#endif
 
 #if FP_FS_PROBE && FP_AGENT_TEXTS
 
@@ -505,6 +499,20 @@ void fp_agent_volume_abandon(struct fp_agent *agent,
 
 /* ---- formatting ---- */
 
+#if FP_FS_FORMAT
+
+static bool is_overlap(const struct fp_agent_volume *a,
+                       const struct fp_agent_volume *b)
+{
+    uint64_t off, end, other_off, other_end;
+
+    if (a->on != b->on || !FP_AGENT_REGIONS)
+        return a->on == b->on;
+    range_of(a, &off, &end);
+    range_of(b, &other_off, &other_end);
+    return other_off < end && off < other_end;
+}
+
 /* Is another filesystem mounted on some of the same blocks? What cannot be
  * formatted, raw regions, may lie over everything. */
 static bool is_shared(const struct fp_agent *agent,
@@ -514,7 +522,7 @@ static bool is_shared(const struct fp_agent *agent,
         const struct fp_agent_volume *other = &agent->cfg->volumes[i];
 
         if (other != volume && other->mounted && is_overlap(other, volume) &&
-            other->vm.mnt.ops->format != NULL)
+            other->vm.mnt.ops->remove != NULL)
             return true;
     }
     return false;
@@ -610,7 +618,17 @@ int fp_agent_format(struct fp_agent *agent, struct fp_agent_volume *volume,
     return fp_agent_volume_format(agent, volume, fs != NULL ? fs : "", "");
 }
 
+#endif
+
 /* ---- why it is not there ---- */
+
+#if FP_FS_FORMAT
+#define TO_USE     ": format it to use it"
+#define OR_MAKE_IT ", check or format it"
+#else
+#define TO_USE     ""
+#define OR_MAKE_IT ""
+#endif
 
 /* A phrase around the name of the place; the place is left out where there is
  * nothing behind it. */
@@ -640,10 +658,8 @@ static struct why why_unmounted(const struct fp_agent_volume *volume)
         return (struct why){ "there is no such storage or region: ", "" };
     case FP_ERR_NOENT:
         if (volume->erased)
-            return (struct why){ "no filesystem on ",
-                                 ", it is erased: format it to use it" };
-        return (struct why){ "no filesystem found on ",
-                             ": format it to use it" };
+            return (struct why){ "no filesystem on ", ", it is erased" TO_USE };
+        return (struct why){ "no filesystem found on ", TO_USE };
     case FP_ERR_ROFS:
         return (struct why){ "no filesystem on ",
                              ", which is write-protected" };
@@ -659,8 +675,7 @@ static struct why why_unmounted(const struct fp_agent_volume *volume)
     case FP_ERR_CORRUPT:
         if (other_found(volume) != NULL)
             return (struct why){ "no such filesystem on ", ", which holds " };
-        return (struct why){ "the filesystem is damaged, check or format it: ",
-                             "" };
+        return (struct why){ "the filesystem is damaged" OR_MAKE_IT ": ", "" };
     case FP_ERR_NOTSUP:
         return (struct why){ "no driver here can mount it: ", "" };
     default:

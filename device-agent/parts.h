@@ -85,9 +85,10 @@
 #endif
 
 /* Mount, Unmount and Format on request: volumes are as the firmware begins
- * them, and it still may format what was never written (format_erased). */
+ * them, and it still may format what was never written (format_erased). That
+ * too goes with FP_FS_FORMAT=0, and fp_agent_format(). */
 #ifndef FP_AGENT_MOUNTS
-#define FP_AGENT_MOUNTS FP_AGENT_ALL
+#define FP_AGENT_MOUNTS (FP_AGENT_ALL && FP_FS_FORMAT)
 #endif
 
 /* Uploads that are appended, or written in place of the old file. */
@@ -126,6 +127,10 @@
 
 #if FP_AGENT_RESTORE && !FP_AGENT_IMAGES
 #error "a restore compares chunks: it takes FP_AGENT_IMAGES"
+#endif
+
+#if FP_AGENT_MOUNTS && !FP_FS_FORMAT
+#error "a host that mounts also formats: it takes FP_FS_FORMAT"
 #endif
 
 #if !FP_MESSAGE_EXTRAS &&                                                     \

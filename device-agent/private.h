@@ -283,6 +283,7 @@ int fp_agent_volume_mount(struct fp_agent *agent,
 int fp_agent_volume_mount_as(struct fp_agent *agent,
                              struct fp_agent_volume *volume, const char *fs,
                              const char *options);
+#if FP_FS_FORMAT
 /* Formats, then mounts what was made. As fp_agent_volume_mount_as(). */
 int fp_agent_volume_format(struct fp_agent *agent,
                            struct fp_agent_volume *volume, const char *fs,
@@ -290,6 +291,9 @@ int fp_agent_volume_format(struct fp_agent *agent,
 /* At the start, once all that can be is mounted: format_erased. */
 void fp_agent_volume_begin(struct fp_agent *agent,
                            struct fp_agent_volume *volume);
+#else
+#define fp_agent_volume_begin(agent, volume) ((void)0)
+#endif
 /* Gives up what the agent itself has open there, then unmounts. */
 int fp_agent_volume_unmount(struct fp_agent *agent,
                             struct fp_agent_volume *volume);

@@ -204,6 +204,8 @@ int fp_agent_format_start(struct fp_agent *agent, struct fp_agent_task *task,
     return err ? err : check_driver(agent, task, task->u.mount.fs);
 }
 
+#if FP_FS_FORMAT
+
 int fp_agent_format_step(struct fp_agent *agent, struct fp_agent_task *task)
 {
     struct fp_agent_mount_args *args = &task->u.mount;
@@ -231,6 +233,8 @@ int fp_agent_format_step(struct fp_agent *agent, struct fp_agent_task *task)
         return fp_agent_because(task, err, "that filesystem cannot live there");
     return err ? err : fp_agent_done(agent, task);
 }
+
+#endif
 
 /* ---- Check, Repair ---- */
 

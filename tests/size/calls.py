@@ -42,6 +42,7 @@ CALLS = {
     'device-agent/info:*': ['config[]'],
     'device-agent/media:*': ['config[]', 'storages[]'],
     'device-agent/mount:place': ['volumes[]'],
+    'device-agent/mount:fp_agent_volume_mount': ['volumes[]'],
     'device-agent/mount:as_told': ['device-agent/mount:fp_agent_volume_mount', 'device-agent/mount:make'],
     'device-agent/mount:by_maker': ['core/fs/fs:fp_fs_format', 'core/fs/fs:fp_fs_is_blank'],
     'device-agent/rate:*': ['config[]'],

@@ -33,7 +33,7 @@ class Configuration:
 
 
 # A device that is a few files and a line: docs/porting.md says what each costs.
-SMALL = {'FP_AGENT_REQUESTS': 2, 'FP_AGENT_UPLOADS': 1, 'FP_AGENT_ALL': 0, 'FP_AGENT_IMAGES': 1, 'FP_AGENT_RESTORE': 1, 'FP_FS_PROBE': 0, 'FP_FS_CHECK': 0, 'FP_FS_BLOCKS': 0, 'FP_LFS_EXTRAS': 0, 'FP_LINK_STAGE': 32, 'FP_LINK_STATS': 0, 'FP_LINK_HOST': 0, 'FP_LINK_STALL': 0, 'FP_LINK_ADAPTS': 0, 'FP_AGENT_OUTCOMES': 4,
+SMALL = {'FP_AGENT_REQUESTS': 2, 'FP_AGENT_UPLOADS': 1, 'FP_AGENT_ALL': 0, 'FP_AGENT_IMAGES': 1, 'FP_AGENT_RESTORE': 1, 'FP_FS_PROBE': 0, 'FP_FS_CHECK': 0, 'FP_FS_FORMAT': 0, 'FP_FS_BLOCKS': 0, 'FP_LFS_EXTRAS': 0, 'FP_LINK_STAGE': 32, 'FP_LINK_STATS': 0, 'FP_LINK_HOST': 0, 'FP_LINK_STALL': 0, 'FP_LINK_ADAPTS': 0, 'FP_AGENT_OUTCOMES': 4,
          'FP_MESSAGE_SMALL': 1, 'FP_MESSAGE_EXTRAS': 0, 'FP_MESSAGE_TEXT_MAX': 16, 'FP_MESSAGE_DIGESTS': 4, 'FP_MESSAGE_RUNS': 8}
 CONFIGURATIONS = {
     # Names of 12 bytes; a file is a block, and so is the workspace for each that is open.

@@ -40,20 +40,21 @@ class Driver:
     """core/fs/<name>, with tables fp_fs_<name> and fp_fs_<name>_ro; sizes in bytes, 0: there is no goal."""
     name: str
     goal: float
-    read_only_goal: float = 0
+    read_only_goal: float
     # what does not count, by the files that it is, or by the macro that leaves it out
-    extras: dict = dataclasses.field(default_factory=lambda: {'check': 'check*', 'format': 'format*'})
+    extras: dict
 
 
+# What of every driver's table an option leaves out.
+TABLE = {'check': 'FP_FS_CHECK', 'blocks': 'FP_FS_BLOCKS', 'format': 'FP_FS_FORMAT', 'probe': 'FP_FS_PROBE'}
 DRIVERS = [
     # Measured as the reference is: format in, the probe out, and what it does not have either.
     Driver('littlefs', 15 * KB, 5 * KB, {'extras': 'FP_LFS_EXTRAS', 'blocks': 'FP_FS_BLOCKS', 'check': 'FP_FS_CHECK',
                                          'probe': 'FP_FS_PROBE'}),
-    Driver('fat', 9 * KB, 0, {'check': 'FP_FS_CHECK', 'blocks': 'FP_FS_BLOCKS', 'format': 'format*', 'probe': 'FP_FS_PROBE'}),
-    Driver('spiffs', 16 * KB, 0, {'check': 'check*', 'format': 'format*', 'probe': 'probe'}),
-    # these two have but one size of block, or are told it: the probe is left out, too
-    Driver('minifs', 2.5 * KB, 0, {'check': 'check*', 'blocks': 'blocks', 'format': 'format', 'probe': 'probe'}),
-    Driver('bonsai', 5 * KB, 0, {'check': 'check*', 'blocks': 'blocks', 'format': 'format', 'probe': 'probe', 'raw view': 'raw'}),
+    Driver('fat', 9 * KB, 0, TABLE),
+    Driver('spiffs', 16 * KB, 0, TABLE),
+    Driver('minifs', 2.5 * KB, 0, TABLE),
+    Driver('bonsai', 5 * KB, 0, {**TABLE, 'raw view': 'FP_BON_RAW'}),
     # a firmware gives a table of regions; a text of them is what hosts have
     Driver('raw', 1 * KB, 0, {'text': 'options', 'content': 'content'}),
 ]

@@ -6,7 +6,7 @@ import re
 import firmware
 import pytest
 
-LIMITS = {**firmware.CONFIGURATIONS['with-minifs'].limits, 'FP_AGENT_ALL': 1, 'FP_MESSAGE_EXTRAS': 1, 'FP_FS_CHECK': 1, 'FP_LINK_STATS': 1, 'FP_LINK_STALL': 1,
+LIMITS = {**firmware.CONFIGURATIONS['with-minifs'].limits, 'FP_AGENT_ALL': 1, 'FP_MESSAGE_EXTRAS': 1, 'FP_FS_CHECK': 1, 'FP_FS_FORMAT': 1, 'FP_LINK_STATS': 1, 'FP_LINK_STALL': 1,
           'FP_LINK_HOST': 1, 'FP_LINK_ADAPTS': 1}
 # What another part takes goes with it.
 WITH = {'FP_AGENT_IMAGES': ['FP_AGENT_RESTORE'], 'FP_LINK_STATS': ['FP_AGENT_STATS', 'FP_AGENT_RATES']}
@@ -14,8 +14,8 @@ WITH = {'FP_AGENT_IMAGES': ['FP_AGENT_RESTORE'], 'FP_LINK_STATS': ['FP_AGENT_STA
 
 def parts():
     with open('device-agent/parts.h') as file:
-        return [*re.findall(r'^#define (FP_AGENT_\w+) +FP_AGENT_(?:ALL|EXTRA)$', file.read(), re.MULTILINE), 'FP_LINK_STALL', 'FP_LINK_HOST', 'FP_LINK_ADAPTS',
-                'FP_LINK_STATS']
+        return [*re.findall(r'^#define (FP_AGENT_\w+) +\(?FP_AGENT_(?:ALL|EXTRA)\b(?! && FP_M)', file.read(), re.MULTILINE), 'FP_LINK_STALL', 'FP_LINK_HOST', 'FP_LINK_ADAPTS',
+                'FP_LINK_STATS', 'FP_FS_FORMAT']
 
 
 class Whole:
@@ -26,9 +26,10 @@ class Whole:
         firmware.generate_messages(folder)
         self.options = ['-O1', '-I', f'{folder}/generated', '-I', 'build/debian/nanopb', '-DPB_NO_ERRMSG=1', '-DDRIVER=fp_fs_minifs',
                         *(f'-D{name}={value}' for name, value in LIMITS.items() if name not in ('FP_AGENT_IMAGES', 'FP_AGENT_RESTORE'))]
-        others = [s for pattern in ('core/*/*.c', 'core/*.c', 'core/fs/minifs/*.c') for s in sorted(glob.glob(pattern)) if not s.startswith('core/host/')]
-        self.core = self.compile(f'{folder}/core', others, [])
-        self.link_objects = self.compile(f'{folder}/link', sorted(glob.glob('proto/*.c')), [])
+        core = [s for pattern in ('core/*/*.c', 'core/*.c', 'core/fs/minifs/*.c') for s in sorted(glob.glob(pattern)) if not s.startswith('core/host/')]
+        # what has options of its own, by the beginning of their names
+        self.parts = {'FP_FS': core, 'FP_LINK': sorted(glob.glob('proto/*.c'))}
+        self.objects = {prefix: self.compile(f'{folder}/{prefix}', sources, []) for prefix, sources in self.parts.items()}
         self.size = self.link('whole', []).total()[0]
 
     def compile(self, folder, sources, options):
@@ -37,8 +38,9 @@ class Whole:
     def link(self, name, options):
         where = f'{self.folder}/{name}'
         agent = self.compile(where, [*sorted(glob.glob('device-agent/*.c')), 'tests/size/firmware.c'], options)
-        link = self.compile(where, sorted(glob.glob('proto/*.c')), options) if name.startswith('FP_LINK') else self.link_objects
-        return firmware.Linked(f'{where}/firmware.elf', [*agent, *link, *self.core], 'main', ['--specs=nano.specs'])
+        others = [o for prefix, sources in self.parts.items()
+                  for o in (self.compile(where, sources, options) if name.startswith(prefix) else self.objects[prefix])]
+        return firmware.Linked(f'{where}/firmware.elf', [*agent, *others], 'main', ['--specs=nano.specs'])
 
 
 @pytest.fixture(scope='module', name='whole')

@@ -119,6 +119,11 @@ static inline struct fp_bon *fp_bon_of(const struct fp_mount *mnt)
     return mnt->ws;
 }
 
+static inline bool fp_bon_is_raw(const struct fp_bon *fs)
+{
+    return FP_BON_RAW && fs->is_raw;
+}
+
 static inline struct fp_bon_file *fp_bon_file_of(struct fp_file *file)
 {
     return (struct fp_bon_file *)(void *)file->state;

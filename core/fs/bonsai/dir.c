@@ -50,7 +50,7 @@ int fp_bon_readdir(struct fp_dir *dir, struct fp_dirent *entry)
     struct fp_bon_node node, kid;
     int got = 0, err;
 
-    if (fs->is_raw)
+    if (fp_bon_is_raw(fs))
         return fp_bon_readdir_raw(fs, d, entry);
     if (!fp_bon_load(fs, d->node, &node))
         return fp_bon_result(fs);

@@ -36,7 +36,7 @@ bool fp_bon_find(struct fp_bon *fs, const char *path, bool for_create,
 
     place->is_own_data = false;
     fp_bon_load(fs, FP_BON_ROOT, &place->node);
-    place->rest = fs->is_raw ? fp_bon_raw_path(path) : path;
+    place->rest = fp_bon_is_raw(fs) ? fp_bon_raw_path(path) : path;
     is_there = place->rest != NULL;
     while (is_there && place->rest[0] == '/' && place->rest[1] != '\0') {
         place->rest++;
@@ -52,8 +52,9 @@ bool fp_bon_find_file(struct fp_bon *fs, const char *path, uint32_t flags,
 {
     bool is_there = fp_bon_find(fs, path, flags & FP_O_CREATE, place);
 
-    if (is_there && (path[1] == '\0' || (fp_bon_is_dir(&place->node) &&
-                                         !place->is_own_data && !fs->is_raw)))
+    if (is_there &&
+        (path[1] == '\0' || (fp_bon_is_dir(&place->node) &&
+                             !place->is_own_data && !fp_bon_is_raw(fs))))
         fp_bon_fail(fs, FP_ERR_ISDIR);
     return is_there;
 }

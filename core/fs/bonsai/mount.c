@@ -52,7 +52,8 @@ void fp_bon_setup(struct fp_bdev *dev, const struct fp_fs_config *cfg, void *ws)
     fs->rows = fs->cached = rows;
     fs->max_files = cfg->max_files;
     fs->path_size = path_size_of(cfg);
-    fs->is_raw = fp_fs_option(cfg->options, "raw", 0);
+    if (FP_BON_RAW)
+        fs->is_raw = fp_fs_option(cfg->options, "raw", 0);
 }
 
 /* The System File is there; the root, where there is one, agrees on `start`,
@@ -82,7 +83,7 @@ int fp_bon_mount(struct fp_mount *mnt)
     fp_bon_setup(mnt->dev, &mnt->cfg, fs);
     mnt->cfg.block_size = FP_BON_ROW;
     mnt->file_max = FP_BON_DATA_MAX;
-    if (fs->is_raw || !fp_bon_can_write(mnt->dev))
+    if (fp_bon_is_raw(fs) || !fp_bon_can_write(mnt->dev))
         mnt->cfg.flags |= FP_MOUNT_RDONLY;
     fp_bon_load_journal(fs);
     check_start(fs, mnt->cfg.options);

@@ -32,7 +32,7 @@ bool fp_bon_component(struct fp_bon *fs, const char *path, const char **rest)
     uint32_t size = 0;
 
     for (; *path != '\0' && *path != '/'; path++, size++) {
-        const char *escape = fs->is_raw ? NULL : escape_at(path);
+        const char *escape = fp_bon_is_raw(fs) ? NULL : escape_at(path);
 
         if (size < FP_BON_NAME_MAX)
             fs->handle[size] = (uint8_t)(escape != NULL ? *escape : *path);
@@ -42,7 +42,7 @@ bool fp_bon_component(struct fp_bon *fs, const char *path, const char **rest)
     fs->handle_size = (uint8_t)size;
     if (size > FP_BON_NAME_MAX)
         fp_bon_fail(fs, FP_ERR_NAMETOOLONG);
-    return fs->is_raw || !is_data(fs->handle, (uint32_t)(path - from));
+    return fp_bon_is_raw(fs) || !is_data(fs->handle, (uint32_t)(path - from));
 }
 
 /* Reserved as a whole: ".", ".." and ".data", in a handle that begins
