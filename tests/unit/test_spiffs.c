@@ -5,6 +5,7 @@
  * can be gone on with: random changes agree with a model, and the checker that
  * knows nothing of the driver lists just that and finds no fault.
  */
+#include "core/bytes.h"
 #include "tests/unit/spiffs_support.h"
 
 static const uint32_t CREATE = FP_O_WRITE | FP_O_CREATE | FP_O_TRUNC;
@@ -265,6 +266,51 @@ static void handles_of_one_file_keep_to_their_rules(void **state)
     assert_int_equal(fp_fs_read(&a, buf, 1), FP_ERR_STALE);
     assert_int_equal(fp_fs_write(&a, buf, 1), FP_ERR_STALE);
     assert_int_equal(fp_fs_close(&a), FP_OK);
+    spf_free(&v);
+}
+
+/* Its one file, of id 1, gets another id, as a writer that counts on might have
+ * given it. */
+static void store_id(struct spf_image *image, uint32_t to)
+{
+    for (uint32_t page = 0; page < image->size; page += image->page_size) {
+        bool is_table = page % image->block_size == 0;
+        uint32_t size = is_table ? image->page_size : 4;
+
+        for (uint8_t *at = image->mem + page; size > 0; at += 4, size -= 4)
+            if ((fp_get_le32(at) & INT32_MAX) == 1)
+                fp_put_le32(at, fp_get_le32(at) - 1 + to);
+    }
+}
+
+static void an_id_of_any_size_can_be_written_to(void **state)
+{
+    struct spf_image v;
+    static const uint8_t some[3000];
+    struct fp_file file, staged;
+    char buf[7];
+
+    (void)state;
+    start(&v, "id_bytes=4");
+    assert_int_equal(put(&v.mnt, "/f", "before", 6), FP_OK);
+    assert_int_equal(fp_fs_unmount(&v.mnt), FP_OK);
+    store_id(&v, INT32_MAX - 1);
+    remount(&v, 0);
+    assert_int_equal(fp_fs_open(&v.mnt, &file, "/f", FP_O_READ | FP_O_WRITE),
+                     FP_OK);
+    assert_int_equal(fp_fs_write(&file, "af", 2), 2);
+    /* What is left of a staged file is looked for while the other is open. */
+    assert_int_equal(fp_fs_open(&v.mnt, &staged, "/g", CREATE | FP_O_STAGE), 0);
+    assert_int_equal(fp_fs_write(&staged, some, sizeof some), sizeof some);
+    assert_int_equal(fp_fs_close(&staged), FP_OK);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    remount(&v, 0);
+    assert_int_equal(fp_fs_open(&v.mnt, &file, "/f", FP_O_READ), FP_OK);
+    assert_int_equal(fp_fs_read(&file, buf, sizeof buf), 6);
+    assert_memory_equal(buf, "affore", 6);
+    assert_int_equal(fp_fs_close(&file), FP_OK);
+    assert_int_equal(fp_fs_remove(&v.mnt, "/f"), FP_OK);
+    assert_int_equal(fp_fs_unmount(&v.mnt), FP_OK);
     spf_free(&v);
 }
 
@@ -540,6 +586,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_a_directory_too_is_marked),
         cmocka_unit_test(media_that_cannot_be_reprogrammed_are_read_only),
         cmocka_unit_test(handles_of_one_file_keep_to_their_rules),
+        cmocka_unit_test(an_id_of_any_size_can_be_written_to),
         cmocka_unit_test(every_image_can_be_written_to),
     };
 

@@ -32,12 +32,6 @@ uint32_t fp_spf_next(const struct fp_spf *fs, uint32_t from, uint8_t state)
     return at != NULL ? (uint32_t)(at - fs->map) : FP_SPF_NONE;
 }
 
-static void use_id(struct fp_spf *fs, uint32_t id)
-{
-    if (id <= fs->id_max)
-        fp_spf_bit_set(fs->ids, id);
-}
-
 /* Is the header at `at` there still that this one replaced? */
 static int check_replaced(struct fp_spf *fs, const struct fp_spf_head *head,
                           uint32_t at)
@@ -117,7 +111,7 @@ static int scan_index(struct fp_spf *fs, uint32_t page)
 
     if (err)
         return err;
-    use_id(fs, head.id);
+    fp_spf_use_id(fs, head.id);
     if (!fp_spf_is_index(&head) ||
         (head.span == 0 && !(head.flags & FP_SPF_IXDELE))) {
         fs->map[page] = FP_SPF_JUNK;
@@ -150,7 +144,7 @@ static int scan_entry(struct fp_spf *fs, uint32_t first, uint32_t page,
     if (entry & fp_spf_ix(fs))
         return scan_index(fs, page);
     fp_spf_set(fs, page, entry ? FP_SPF_DATA : FP_SPF_GONE);
-    use_id(fs, entry); /* of a deleted page that is 0, which none has */
+    fp_spf_use_id(fs, entry); /* of a deleted page that is 0, which none has */
     return FP_OK;
 }
 

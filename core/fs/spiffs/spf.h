@@ -196,6 +196,14 @@ static inline void fp_spf_bit_set(uint8_t *bits, uint32_t n)
     bits[n / 8] |= (uint8_t)(1u << n % 8);
 }
 
+/* It is given to no new file; one that another writer gave may be larger than
+ * any of ours. */
+static inline void fp_spf_use_id(struct fp_spf *fs, uint32_t id)
+{
+    if (id <= fs->id_max)
+        fp_spf_bit_set(fs->ids, id);
+}
+
 /* Index page and entry in it of a data span, and back. */
 static inline uint32_t fp_spf_index_of(const struct fp_spf *fs, uint32_t span)
 {

@@ -44,8 +44,7 @@ static int mark_file(struct fp_spf *fs, uint32_t page)
     fp_spf_head_get(fs, fs->aux, &head);
     if (err)
         return err;
-    if (head.id <= fs->id_max)
-        fp_spf_bit_set(fs->ids, head.id);
+    fp_spf_use_id(fs, head.id);
     spans =
         fp_spf_min(fp_spf_spans(fs, fp_spf_size_get(fs, fs->aux)), fs->pages);
     mark_table(fs, 0, spans);
@@ -79,7 +78,7 @@ static int mark_all(struct fp_spf *fs)
 
     memset(fs->ids, 0, fs->id_max / 8 + 1);
     for (const struct fp_spf_file *f = fs->open; f != NULL; f = f->next)
-        fp_spf_bit_set(fs->ids, f->id);
+        fp_spf_use_id(fs, f->id);
     for (uint32_t p = 0; p < fs->pages && !err; p++)
         if (fs->map[p] & FP_SPF_HEAD)
             err = mark_file(fs, p);
