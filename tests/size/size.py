@@ -175,7 +175,9 @@ def add_firmware(figures, name, folder, nanopb):
     linked = firmware.build(folder, name, nanopb)
     flash, ram = linked.total()
     parts = linked.parts(part_of)
-    figures.add(f'{name} flash', flash, config.flash_goal)
+    counted = config.counted()
+    figures.add(f'{name} flash', flash)
+    figures.add(f'{name} flash: {", ".join(counted)}', sum(parts[part][0] for part in counted), config.flash_goal)
     for part in sorted(parts, key=lambda p: -parts[p][0]):
         figures.add(f'{name} flash: {part}', parts[part][0])
     figures.add(f'{name} RAM', ram, config.ram_goal)

@@ -104,3 +104,4 @@ def test_what_grew_and_what_is_new_is_above_its_ceiling():
 def test_every_whole_firmware_has_its_goals():
     goals = {name: (c.flash_goal, c.ram_goal) for name, c in firmware.CONFIGURATIONS.items()}
     assert goals == {'with-minifs': (20480, 4096), 'with-littlefs': (36864, 8192)}
+    assert firmware.CONFIGURATIONS['with-minifs'].counted() == ['agent', 'link', 'messages', 'minifs']
