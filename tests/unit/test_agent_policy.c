@@ -198,14 +198,15 @@ static void nothing_takes_a_protected_path_along(void **state)
     bench_free(b);
 }
 
-static int chunk_write(struct bench *b, const uint8_t nonce[8], uint32_t first)
+/* The answer to the request alone. */
+static int begin_chunks(struct bench *b, const uint8_t nonce[8], uint32_t first,
+                        uint32_t count)
 {
     fp_Envelope *env = ask(b, fp_Envelope_chunk_write_tag);
-    uint8_t fill[FP_BULK_FILL_SIZE];
 
     SET(env->body.chunk_write.storage, "flash0");
     env->body.chunk_write.first = first;
-    env->body.chunk_write.count = 1;
+    env->body.chunk_write.count = count;
     env->body.chunk_write.stream = 5;
     assert_true(FP_MESSAGE_SET(env->body.chunk_write.nonce, nonce, 8));
     bench_forget(b);
@@ -213,8 +214,16 @@ static int chunk_write(struct bench *b, const uint8_t nonce[8], uint32_t first)
     for (int i = 0; i < 20; i++)
         bench_turn(b);
     assert_int_equal(b->reply_count, 1);
-    if (error_of(&b->replies[0]))
-        return error_of(&b->replies[0]);
+    return error_of(&b->replies[0]);
+}
+
+static int chunk_write(struct bench *b, const uint8_t nonce[8], uint32_t first)
+{
+    uint8_t fill[FP_BULK_FILL_SIZE];
+    int err = begin_chunks(b, nonce, first, 1);
+
+    if (err)
+        return err;
     bench_send_bytes(b, FP_FRAME_BULK, fill,
                      fp_bulk_put_fill(fill, 5, 0x5a, BLOCK_SIZE));
     for (int i = 0; i < 20; i++)
@@ -275,6 +284,25 @@ static void no_write_reaches_a_guarded_region(void **state)
         assert_int_equal(b->flash[FLASH_SIZE / 2 - 1], 0x5a);
         bench_free(b);
     }
+}
+
+/* 64 chunks there are. */
+static void no_write_goes_past_the_end(void **state)
+{
+    struct bench *b = bench_new(false);
+    uint8_t nonce[8];
+
+    (void)state;
+    region_flags(b, 0);
+    nonce_of(b, nonce);
+    assert_int_equal(restore_begin(b, nonce), 0);
+    assert_int_equal(begin_chunks(b, nonce, 64, 1), FP_ERR_INVAL);
+    assert_int_equal(begin_chunks(b, nonce, 63, 2), FP_ERR_INVAL);
+    assert_int_equal(begin_chunks(b, nonce, 1, UINT32_MAX), FP_ERR_INVAL);
+    assert_int_equal(begin_chunks(b, nonce, 5, 0), FP_ERR_INVAL);
+    assert_int_equal(chunk_write(b, nonce, 63), 0);
+    assert_int_equal(b->flash[FLASH_SIZE - 1], 0x5a);
+    bench_free(b);
 }
 
 /* What a driver would meet that asks nobody before it writes. */
@@ -372,6 +400,7 @@ int main(void)
         cmocka_unit_test(nothing_takes_a_protected_path_along),
         cmocka_unit_test(no_nonce_is_good_in_another_session),
         cmocka_unit_test(no_write_reaches_a_guarded_region),
+        cmocka_unit_test(no_write_goes_past_the_end),
         cmocka_unit_test(nor_does_one_of_a_driver),
         cmocka_unit_test(a_volume_on_a_read_only_region_is_read_only),
         cmocka_unit_test(what_is_hidden_reads_as_unreadable),
