@@ -213,8 +213,7 @@ static uint32_t next_chunk(const struct fp_bdev_gen *gen, uint32_t chunk,
 {
     uint32_t end = fp_bdev_gen_chunk_count(gen);
 
-    while (chunk < end &&
-           (gen->answer[chunk / 8] >> chunk % 8 & 1) != is_told)
+    while (chunk < end && (gen->answer[chunk / 8] >> chunk % 8 & 1) != is_told)
         chunk++;
     return chunk;
 }

@@ -110,6 +110,9 @@ static void names_and_paths_have_a_limit(void **state)
     path[FP_PATH_MAX] = 'n';
     path[FP_PATH_MAX + 1] = '\0';
     assert_int_equal(fp_fs_stat(&f.mnt, path, &st), FP_ERR_NAMETOOLONG);
+    path[FP_PATH_MAX] = '/'; /* malformed is worse than long */
+    assert_int_equal(fp_fs_stat(&f.mnt, path, &st), FP_ERR_INVAL);
+    path[FP_PATH_MAX] = 'n';
     path[FP_PATH_MAX + 1] = 'n';
     path[10000] = '\0';
     assert_int_equal(fp_fs_stat(&f.mnt, path, &st), FP_ERR_NAMETOOLONG);
