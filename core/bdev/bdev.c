@@ -9,18 +9,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-static bool fits(const struct fp_bdev *dev, fp_addr off, uint32_t size,
-                 uint32_t unit)
+static bool fits(fp_addr end, fp_addr off, uint32_t size, uint32_t unit)
 {
-    fp_addr end = fp_bdev_size(dev);
-
     return off <= end && size <= end - off && off % unit == 0 &&
            size % unit == 0;
 }
 
 int fp_bdev_read(struct fp_bdev *dev, fp_addr off, void *buf, uint32_t size)
 {
-    if (!fits(dev, off, size, dev->read_size))
+    if (!fits(fp_bdev_size(dev), off, size, dev->read_size))
         return FP_ERR_INVAL;
     if (size == 0)
         return FP_OK;
@@ -30,7 +27,7 @@ int fp_bdev_read(struct fp_bdev *dev, fp_addr off, void *buf, uint32_t size)
 int fp_bdev_prog(struct fp_bdev *dev, fp_addr off, const void *buf,
                  uint32_t size)
 {
-    if (!fits(dev, off, size, dev->prog_size))
+    if (!fits(fp_bdev_size(dev), off, size, dev->prog_size))
         return FP_ERR_INVAL;
     if (size == 0)
         return FP_OK;
@@ -41,7 +38,7 @@ int fp_bdev_prog(struct fp_bdev *dev, fp_addr off, const void *buf,
 
 int fp_bdev_erase(struct fp_bdev *dev, uint32_t block, uint32_t count)
 {
-    if (block > dev->block_count || count > dev->block_count - block)
+    if (!fits(dev->block_count, block, count, 1))
         return FP_ERR_INVAL;
     if (count == 0)
         return FP_OK;

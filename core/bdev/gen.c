@@ -39,13 +39,10 @@ static size_t map_size(const struct fp_bdev_gen *gen)
     return (fp_bdev_gen_chunk_count(gen) + (size_t)7) / 8;
 }
 
-static bool is_set(const uint8_t *map, uint32_t chunk)
+/* What changed is known since now. */
+static void start_anew(struct fp_bdev_gen *gen)
 {
-    return map[chunk / 8] >> chunk % 8 & 1;
-}
-
-static void clear_maps(struct fp_bdev_gen *gen)
-{
+    gen->since_gen = gen->answer_gen = gen->gen;
     if (gen->cfg.maps != NULL)
         memset(gen->cfg.maps, 0, 2 * map_size(gen));
 }
@@ -58,8 +55,7 @@ static void next_gen(struct fp_bdev_gen *gen)
     for (unsigned i = 0; i < FP_EPOCH_SIZE; i++)
         if (++gen->cfg.epoch[i] != 0)
             break;
-    gen->since_gen = gen->answer_gen = 0;
-    clear_maps(gen);
+    start_anew(gen);
 }
 
 /* The range [off, off + size), of at least one byte, is about to change.
@@ -144,15 +140,14 @@ int fp_bdev_gen_init(struct fp_bdev_gen *gen, struct fp_bdev *under,
         return FP_ERR_NOMEM;
     gen->answer = cfg->maps;
     gen->fresh = cfg->maps + map_size(gen);
-    clear_maps(gen);
+    start_anew(gen);
     return FP_OK;
 }
 
 void fp_bdev_gen_forget(struct fp_bdev_gen *gen)
 {
     next_gen(gen);
-    gen->since_gen = gen->answer_gen = gen->gen;
-    clear_maps(gen);
+    start_anew(gen);
 }
 
 int fp_bdev_gen_replace(struct fp_bdev_gen *gen,
@@ -192,37 +187,44 @@ uint32_t fp_bdev_gen_chunk_size(const struct fp_bdev_gen *gen)
 
 int fp_bdev_gen_changed(struct fp_bdev_gen *gen, uint32_t since, uint32_t *now)
 {
-    int err = since > gen->gen || since < gen->since_gen ? FP_ERR_STALE : FP_OK;
-    bool adds = !err && since < gen->answer_gen;
-
     *now = gen->gen;
     if (gen->cfg.maps == NULL)
         return FP_ERR_NOTSUP;
-
-    if (!adds)
-        gen->since_gen = err ? gen->gen : gen->answer_gen;
+    if (since > gen->gen || since < gen->since_gen) {
+        start_anew(gen);
+        return FP_ERR_STALE;
+    }
+    if (since >= gen->answer_gen) {
+        gen->since_gen = gen->answer_gen;
+        memset(gen->answer, 0, map_size(gen));
+    }
     for (size_t i = 0; i < map_size(gen); i++) {
-        gen->answer[i] =
-            (uint8_t)((adds ? gen->answer[i] : 0) | (err ? 0 : gen->fresh[i]));
+        gen->answer[i] |= gen->fresh[i];
         gen->fresh[i] = 0;
     }
     gen->answer_gen = gen->gen;
-    return err;
+    return FP_OK;
+}
+
+/* The first chunk from `chunk` on that is one of the answer, or is not; the
+ * count of chunks if there is none. */
+static uint32_t next_chunk(const struct fp_bdev_gen *gen, uint32_t chunk,
+                           int is_told)
+{
+    uint32_t end = fp_bdev_gen_chunk_count(gen);
+
+    while (chunk < end && (gen->answer[chunk / 8] >> chunk % 8 & 1) != is_told)
+        chunk++;
+    return chunk;
 }
 
 bool fp_bdev_gen_run(const struct fp_bdev_gen *gen, uint32_t *first,
                      uint32_t *count)
 {
-    uint32_t end = fp_bdev_gen_chunk_count(gen), chunk = *first;
-
     if (gen->cfg.maps == NULL)
         return false;
-    while (chunk < end && !is_set(gen->answer, chunk))
-        chunk += chunk % 8 == 0 && gen->answer[chunk / 8] == 0 ? 8 : 1;
-    *first = chunk;
-    while (chunk < end && is_set(gen->answer, chunk))
-        chunk++;
-    *count = chunk - *first;
+    *first = next_chunk(gen, *first, 1);
+    *count = next_chunk(gen, *first, 0) - *first;
     return *count > 0;
 }
 

@@ -49,7 +49,7 @@ struct fp_bdev_gen {
     uint32_t since_gen;  /* what it was since: map A starts */
     uint8_t *answer;     /* map A: [since_gen, answer_gen) */
     uint8_t *fresh;      /* map B: [answer_gen, gen) */
-    bool frozen;
+    uint32_t frozen;     /* bool; a word is nearer than a byte is on Thumb */
     /* Frozen: since when and for how long; else when that ended, and how long it
      * is not frozen again. */
     uint32_t since_ms, for_ms;

@@ -157,13 +157,15 @@ void fp_sha256_update(struct fp_sha256 *sha, const void *buf, size_t size)
 void fp_sha256_final(struct fp_sha256 *sha, uint8_t digest[FP_SHA256_SIZE])
 {
     uint64_t bits = sha->size * 8;
+    const char *pad = "\x80";
     uint8_t end[8];
 
     fp_put_be32(end, (uint32_t)(bits >> 32));
     fp_put_be32(end + 4, (uint32_t)bits);
-    fp_sha256_update(sha, "\x80", 1);
-    while (sha->size % 64 != 56)
-        fp_sha256_update(sha, "", 1);
+    do {
+        fp_sha256_update(sha, pad, 1);
+        pad = "";
+    } while (sha->size % 64 != 56);
     fp_sha256_update(sha, end, sizeof end);
     for (unsigned i = 0; i < 8; i++)
         fp_put_be32(digest + 4 * i, sha->h[i]);

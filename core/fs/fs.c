@@ -29,25 +29,23 @@ size_t fp_fs_name_size(const char *name)
     return size;
 }
 
-/* Absolute, single slashes between, none at the end, no "." or "..". */
-static int check_path(const char *path)
+int fp_fs_check_path(const char *path)
 {
     const char *at = path;
+    int err = FP_OK;
 
     if (path == NULL || path[0] != '/')
         return FP_ERR_INVAL;
-    if (is_root(path))
-        return FP_OK;
-    while (*at == '/') {
+    while (*at == '/' && !is_root(path)) {
         size_t size = fp_fs_name_size(at + 1);
 
         if (size == 0)
             return FP_ERR_INVAL;
         at += 1 + size;
         if (size > FP_NAME_MAX || at - path > FP_PATH_MAX)
-            return FP_ERR_NAMETOOLONG;
+            err = FP_ERR_NAMETOOLONG;
     }
-    return FP_OK;
+    return err;
 }
 
 static bool is_rdonly(const struct fp_mount *mnt)
@@ -63,7 +61,7 @@ static int check_look(const struct fp_mount *mnt, const char *path)
         return FP_ERR_INVAL;
     if (mnt->cfg.flags & FP_MOUNT_STORED && is_rdonly(mnt))
         return path != NULL && path[0] == '/' ? FP_OK : FP_ERR_INVAL;
-    return check_path(path);
+    return fp_fs_check_path(path);
 }
 
 /* What holds for every call that changes what a path names. */
@@ -114,45 +112,51 @@ static int check_workspace(const struct fp_fs_ops *ops,
     return ws_size < need ? FP_ERR_NOMEM : FP_OK;
 }
 
-/* The configuration of a format, whose workspace is large enough. */
-static int prepare(const struct fp_fs_ops *ops, const struct fp_bdev *dev,
-                   const struct fp_fs_config *cfg, size_t ws_size,
-                   struct fp_fs_config *use)
+typedef int (*format_fn)(struct fp_bdev *dev, const struct fp_fs_config *cfg,
+                         void *ws, size_t ws_size);
+
+/* What a format does, or what asks whether there may be one. */
+static int look_or_format(const struct fp_fs_ops *ops, struct fp_bdev *dev,
+                          const struct fp_fs_config *cfg, void *ws,
+                          size_t ws_size, format_fn fn)
 {
-    *use = cfg != NULL ? *cfg : (struct fp_fs_config){ 0 };
+    struct fp_fs_config use = { 0 };
+    int err;
+
+    if (cfg != NULL)
+        use = *cfg;
+    if (use.max_files == 0)
+        use.max_files = DEFAULT_MAX_FILES;
     if (ops->format == NULL)
         return FP_ERR_NOTSUP;
-    if (use->max_files == 0)
-        use->max_files = DEFAULT_MAX_FILES;
-    return check_workspace(ops, dev, use, ws_size);
+    err = check_workspace(ops, dev, &use, ws_size);
+    return err ? err : fn(dev, &use, ws, ws_size);
+}
+
+static int is_erased(struct fp_bdev *dev, const struct fp_fs_config *cfg,
+                     void *ws, size_t ws_size)
+{
+    struct fp_fs_blank all = {
+        .dev = dev, .buf = ws, .size = (uint32_t)ws_size, .also = 0xff
+    };
+
+    (void)cfg;
+    return fp_fs_blank_to(&all, fp_bdev_size(dev), 0);
 }
 
 int fp_fs_format(const struct fp_fs_ops *ops, struct fp_bdev *dev,
                  const struct fp_fs_config *cfg, void *ws, size_t ws_size)
 {
-    struct fp_fs_config use;
-    int err;
-
     if (ops->format != NULL && dev->flags & FP_BDEV_RDONLY)
         return FP_ERR_ROFS;
-    err = prepare(ops, dev, cfg, ws_size, &use);
-    return err ? err : ops->format(dev, &use, ws, ws_size);
+    return look_or_format(ops, dev, cfg, ws, ws_size, ops->format);
 }
 
 int fp_fs_is_blank(const struct fp_fs_ops *ops, struct fp_bdev *dev,
                    const struct fp_fs_config *cfg, void *ws, size_t ws_size)
 {
-    struct fp_fs_blank all = {
-        .dev = dev, .buf = ws, .size = (uint32_t)ws_size, .also = 0xff
-    };
-    struct fp_fs_config use;
-    int err = prepare(ops, dev, cfg, ws_size, &use);
-
-    if (err)
-        return err;
-    if (ops->is_blank != NULL)
-        return ops->is_blank(dev, &use, ws, ws_size);
-    return fp_fs_blank_to(&all, fp_bdev_size(dev), 0);
+    return look_or_format(ops, dev, cfg, ws, ws_size,
+                          ops->is_blank != NULL ? ops->is_blank : is_erased);
 }
 
 /* Without a stated block size the volume is asked how it is laid out. */
@@ -377,6 +381,7 @@ int32_t fp_fs_read(struct fp_file *file, void *buf, uint32_t size)
 int32_t fp_fs_write(struct fp_file *file, const void *buf, uint32_t size)
 {
     int err = check_file(file, FP_O_WRITE);
+    fp_addr max;
 
     if (err || size > INT32_MAX)
         return err ? err : FP_ERR_INVAL;
@@ -384,9 +389,9 @@ int32_t fp_fs_write(struct fp_file *file, const void *buf, uint32_t size)
         return 0;
     if (file->flags & FP_O_APPEND)
         file->pos = file->size;
-    err = check_size(file, (uint64_t)file->pos + size);
-    if (err)
-        return err;
+    max = file->mnt->file_max;
+    if (file->pos > max || size > max - file->pos)
+        return FP_ERR_FBIG;
     err = move_on(file, file->mnt->ops->write(file, buf, size), size);
     if (err > 0 && file->size < file->pos)
         file->size = file->pos;
@@ -611,7 +616,7 @@ int fp_fs_rename(struct fp_mount *mnt, const char *from, const char *to,
     int err = check_change(mnt, from);
 
     if (!err)
-        err = check_path(to);
+        err = fp_fs_check_path(to);
     if (err)
         return err;
     if (flags & ~(uint32_t)FP_RENAME_NOREPLACE)

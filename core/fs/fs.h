@@ -374,6 +374,10 @@ uint32_t fp_fs_option(const char *options, const char *name, uint32_t without);
  * that no path can have, "." and ".." among them. */
 size_t fp_fs_name_size(const char *name);
 
+/* Is that a path: absolute, single slashes between, none at the end, no "." or
+ * ".."? FP_ERR_INVAL, or FP_ERR_NAMETOOLONG if nothing else is wrong. */
+int fp_fs_check_path(const char *path);
+
 /* For drivers: the list of a mount's open files, files[0..count), NULL between
  * them. claim() gives the index that file has got, or FP_ERR_NFILE. */
 int fp_fs_claim(struct fp_file **files, uint32_t count, struct fp_file *file);

@@ -14,13 +14,6 @@ void fp_vfs_init(struct fp_vfs *vfs, const struct fp_fs_ops *const *drivers)
     *vfs = (struct fp_vfs){ .drivers = drivers };
 }
 
-/* Bytes of the first component behind the leading slash; 0 if there is none or
- * it is "." or "..". */
-static size_t first_size(const char *path)
-{
-    return path[0] == '/' ? fp_fs_name_size(path + 1) : 0;
-}
-
 static struct fp_vfs_mount *find(const struct fp_vfs *vfs, const char *path,
                                  size_t size)
 {
@@ -30,14 +23,24 @@ static struct fp_vfs_mount *find(const struct fp_vfs *vfs, const char *path,
     return NULL;
 }
 
+/* The pointer of the table that points to vm, or the one at its end. */
+static struct fp_vfs_mount **link_to(struct fp_vfs *vfs,
+                                     const struct fp_vfs_mount *vm)
+{
+    struct fp_vfs_mount **at = &vfs->mounts;
+
+    while (*at != NULL && *at != vm)
+        at = &(*at)->next;
+    return at;
+}
+
 int fp_vfs_mount(struct fp_vfs *vfs, struct fp_vfs_mount *vm, const char *path,
                  const struct fp_fs_ops *ops, struct fp_bdev *dev,
                  const struct fp_fs_config *cfg, void *ws, size_t ws_size)
 {
     struct fp_fs_config found;
-    struct fp_vfs_mount **end = &vfs->mounts;
     struct fp_bdev_window window;
-    size_t size = first_size(path);
+    size_t size = path[0] == '/' ? fp_fs_name_size(path + 1) : 0;
     int err;
 
     if (size == 0 || path[1 + size] != '\0')
@@ -63,21 +66,8 @@ int fp_vfs_mount(struct fp_vfs *vfs, struct fp_vfs_mount *vm, const char *path,
 
     memcpy(vm->path, path, size + 2);
     vm->next = NULL;
-    while (*end != NULL)
-        end = &(*end)->next;
-    *end = vm; /* published last, fully formed */
+    *link_to(vfs, NULL) = vm; /* published last, fully formed */
     return FP_OK;
-}
-
-/* The pointer of the table that points to vm, or the one at its end. */
-static struct fp_vfs_mount **link_to(struct fp_vfs *vfs,
-                                     const struct fp_vfs_mount *vm)
-{
-    struct fp_vfs_mount **at = &vfs->mounts;
-
-    while (*at != NULL && *at != vm)
-        at = &(*at)->next;
-    return at;
 }
 
 void fp_vfs_abandon(struct fp_vfs *vfs, struct fp_vfs_mount *vm)
@@ -123,38 +113,21 @@ struct fp_vfs_mount *fp_vfs_default(struct fp_vfs *vfs)
     return vm != NULL ? vm : vfs->mounts;
 }
 
-/* Whether what follows the mount point holds to the rules of a path. A driver's
- * front end looks again; but a path that leads nowhere is to be told from one
- * that is malformed, whichever volume it names. */
-static bool is_well_formed(const char *rest)
-{
-    while (*rest == '/') {
-        size_t size = first_size(rest);
-
-        if (size == 0)
-            return false;
-        rest += 1 + size;
-    }
-    return true;
-}
-
 int fp_vfs_resolve(struct fp_vfs *vfs, const char *path,
                    struct fp_vfs_mount **vm, const char **rest)
 {
     size_t size;
 
-    if (path == NULL || path[0] != '/')
+    /* The volume's front end looks again, for what is too long, too; but a
+     * path that leads nowhere is to be told from one that is malformed. */
+    if (fp_fs_check_path(path) == FP_ERR_INVAL)
         return FP_ERR_INVAL;
-    if (path[1] == '\0')
-        return FP_ERR_ISDIR;
-    if (!is_well_formed(path))
-        return FP_ERR_INVAL;
-    size = first_size(path) + 1;
-    *vm = find(vfs, path, size);
-    if (*vm == NULL)
-        return FP_ERR_NOENT;
+    size = 1 + fp_fs_name_size(path + 1);
     *rest = path[size] == '\0' ? "/" : path + size;
-    return FP_OK;
+    *vm = find(vfs, path, size);
+    if (*vm != NULL)
+        return FP_OK;
+    return size == 1 ? FP_ERR_ISDIR : FP_ERR_NOENT;
 }
 
 int fp_vfs_stat(struct fp_vfs *vfs, const char *path, struct fp_stat *st)
@@ -177,9 +150,7 @@ static int resolve_change(struct fp_vfs *vfs, const char *path,
 {
     int err = fp_vfs_resolve(vfs, path, vm, rest);
 
-    if (err == FP_ERR_ISDIR)
-        return FP_ERR_ROFS;
-    if (err == FP_ERR_NOENT && path[1 + first_size(path)] == '\0')
+    if (err && err != FP_ERR_INVAL && (*rest)[1] == '\0')
         return FP_ERR_ROFS;
     return err;
 }
@@ -202,8 +173,8 @@ int fp_vfs_opendir(struct fp_vfs *vfs, struct fp_vfs_dir *dir, const char *path)
     const char *rest;
     int err = fp_vfs_resolve(vfs, path, &vm, &rest);
 
-    *dir = (struct fp_vfs_dir){ .is_root = err == FP_ERR_ISDIR };
-    if (dir->is_root) {
+    memset(dir, 0, sizeof *dir);
+    if (err == FP_ERR_ISDIR) {
         dir->vfs = vfs;
         return FP_OK;
     }
@@ -217,7 +188,7 @@ static int read_root(struct fp_vfs_dir *dir, struct fp_dirent *entry)
     const struct fp_vfs_mount *vm = dir->vfs->mounts;
     size_t size;
 
-    for (uint32_t i = 0; i < dir->index && vm != NULL; i++)
+    for (uint32_t i = dir->index; i > 0 && vm != NULL; i--)
         vm = vm->next;
     if (vm == NULL)
         return 0;
@@ -231,15 +202,15 @@ static int read_root(struct fp_vfs_dir *dir, struct fp_dirent *entry)
 
 int fp_vfs_readdir(struct fp_vfs_dir *dir, struct fp_dirent *entry)
 {
-    return dir->is_root ? read_root(dir, entry)
-                        : fp_fs_readdir(&dir->dir, entry);
+    return dir->vfs != NULL ? read_root(dir, entry)
+                            : fp_fs_readdir(&dir->dir, entry);
 }
 
 int fp_vfs_closedir(struct fp_vfs_dir *dir)
 {
-    if (!dir->is_root)
+    if (dir->vfs == NULL)
         return fp_fs_closedir(&dir->dir);
-    dir->is_root = false;
+    dir->vfs = NULL;
     return FP_OK;
 }
 

@@ -32,9 +32,8 @@ struct fp_vfs {
 struct fp_vfs_dir {
     struct fp_dir dir; /* open on a volume; "/" has what follows instead */
     /* private */
-    struct fp_vfs *vfs;
-    uint32_t index; /* of the next mount point to tell */
-    bool is_root;
+    struct fp_vfs *vfs; /* of "/", else NULL */
+    uint32_t index;     /* of the next mount point to tell */
 };
 
 void fp_vfs_init(struct fp_vfs *vfs, const struct fp_fs_ops *const *drivers);
@@ -59,7 +58,8 @@ struct fp_vfs_mount *fp_vfs_default(struct fp_vfs *vfs);
 
 /* Resolves `path`: its volume and, in *rest, the path within it ("/" for the
  * mount point itself), which points into `path` or to a constant.
- * FP_ERR_ISDIR: `path` is "/" itself. FP_ERR_NOENT: no such volume.
+ * FP_ERR_ISDIR: `path` is "/" itself. FP_ERR_NOENT: no such volume; *rest is
+ * told even so.
  * FP_ERR_INVAL: empty, relative, "." or "..", doubled or trailing '/'. */
 int fp_vfs_resolve(struct fp_vfs *vfs, const char *path,
                    struct fp_vfs_mount **vm, const char **rest);

@@ -21,6 +21,7 @@ CALLS = {
     # loaded long before the call, so that the place in the table is not to be seen
     'core/fs/fs:fp_fs_open': ['core/fs/*/*:fp_*_open'],
     'core/fs/fs:fp_fs_commit': ['core/fs/*/*:fp_*_commit'],
+    'core/fs/fs:look_or_format': ['core/fs/fs:is_erased', 'core/fs/*/*:fp_*_format', 'core/fs/*/*:fp_*_is_blank'],
     'core/fs/fs:*': ['fp_fs_*[]'],
     # findings, of a check
     'core/fs/*/check:*say': ['device-agent/volume:on_finding'],

@@ -68,23 +68,28 @@ static struct fp_bdev flash = {
 static struct fp_bdev_gen gen;
 static uint8_t gen_maps[2 * (65536 / 4096 / 8)];
 
-static struct fp_agent_storage storages[] = {
-    { .name = "flash0", .dev = &gen.bdev, .gen = &gen },
-};
+static struct fp_agent_storage storage;
 
 static const struct fp_fs_ops *const drivers[] = { &DRIVER, NULL };
 static struct fp_vfs vfs;
 static uint64_t workspace[WORKSPACE / sizeof(uint64_t)];
 
-static struct fp_agent_volume volumes[] = {
-    { .path = "/flash",
-      .storage = "flash0",
-      .cfg = { .max_files = FILES_MAX,
-               .cache_size = CACHE_SIZE,
-               .options = OPTIONS },
-      .ws = workspace,
-      .ws_size = sizeof workspace },
-};
+static struct fp_agent_volume volume;
+
+/* Stores take less flash than initial values, of which most are 0. */
+static void name_all(void)
+{
+    storage.name = "flash0";
+    storage.dev = &gen.bdev;
+    storage.gen = &gen;
+    volume.path = "/flash";
+    volume.storage = "flash0";
+    volume.cfg.max_files = FILES_MAX;
+    volume.cfg.cache_size = CACHE_SIZE;
+    volume.cfg.options = OPTIONS;
+    volume.ws = workspace;
+    volume.ws_size = sizeof workspace;
+}
 
 static size_t uart_send(void *ctx, const uint8_t *buf, size_t size)
 {
@@ -107,9 +112,9 @@ static const struct fp_agent_config config = {
     .model = "size",
     .firmware = "1",
     .vfs = &vfs,
-    .storages = storages,
+    .storages = &storage,
     .storage_count = 1,
-    .volumes = volumes,
+    .volumes = &volume,
     .volume_count = 1,
     .send = uart_send,
     .frame_max = FRAME_MAX,
@@ -136,6 +141,7 @@ int main(void)
 
     if (err)
         return err;
+    name_all();
     fp_vfs_init(&vfs, drivers);
     err = fp_agent_init(&agent, &config, *CLOCK);
     while (!err) {

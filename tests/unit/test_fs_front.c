@@ -101,6 +101,9 @@ static void names_and_paths_have_a_limit(void **state)
     path[1 + FP_NAME_MAX] = 'n';
     path[2 + FP_NAME_MAX] = '\0';
     assert_int_equal(fp_fs_stat(&f.mnt, path, &st), FP_ERR_NAMETOOLONG);
+    path[2 + FP_NAME_MAX] = '/'; /* malformed is worse than long */
+    path[3 + FP_NAME_MAX] = '\0';
+    assert_int_equal(fp_fs_stat(&f.mnt, path, &st), FP_ERR_INVAL);
 
     memset(path, 'n', sizeof path);
     for (size_t i = 0; i < sizeof path; i += 100)
