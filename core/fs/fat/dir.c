@@ -270,7 +270,7 @@ int fp_fat_readdir(struct fp_dir *dir, struct fp_dirent *entry)
 
     while (!d->node.ended && fp_fat_entry(fs, &d->at, &place)) {
         entry->name_len =
-            (uint16_t)fp_fat_name_show(fs, place.raw, entry->name, NULL);
+            (uint16_t)fp_fat_name_show(fs, entry->name, NULL, place.raw);
         /* A name that no path can hold is one that nobody can open. */
         if (!entry->name_len)
             continue;

@@ -30,7 +30,7 @@ static const uint8_t *push_end(struct fp_fat *fs, struct fp_fat_cursor at,
     uint8_t *raw = fp_fat_slot(fs, &at);
 
     if (raw && raw[0])
-        *fp_fat_edit(fs, fs->win.sector, (uint32_t)(raw - fs->win.buf)) = 0;
+        *fp_fat_change(fs, raw) = 0;
     raw = fp_fat_edit(fs, place->sector, place->off);
     *raw = FP_FAT_FREE;
     return raw;

@@ -26,7 +26,7 @@ static void drop_peer(struct fp_fat *fs, uint8_t *raw)
 #if !FP_FAT_SMALL
     fp_fat_index_freed(fs);
 #endif
-    raw = fp_fat_edit(fs, fs->win.sector, off);
+    raw = fp_fat_change(fs, raw);
     for (;;) {
         *raw = FP_FAT_FREE;
         if (!off)

@@ -188,8 +188,8 @@ static uint32_t show(const struct fp_fat *fs, char *name, const char *path)
     return n && n <= 2 && name[0] == '.' && name[n - 1] == '.' ? 0 : n;
 }
 
-uint32_t fp_fat_name_show(struct fp_fat *fs, const uint8_t *raw, char *name,
-                          const char *path)
+uint32_t fp_fat_name_show(struct fp_fat *fs, char *name, const char *path,
+                          const uint8_t *raw)
 {
     uint32_t n = show(fs, name, path);
 

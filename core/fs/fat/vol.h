@@ -378,12 +378,12 @@ void fp_fat_name_hashes(const struct fp_fat *fs, const uint8_t *raw,
  * name[0..FP_NAME_MAX]; its length, 0: no path can hold it. With a path: is one
  * of them path[0..) up to '/' or NUL? 0: neither. Leaves fs->name the one that
  * it looked at last. */
-uint32_t fp_fat_name_show(struct fp_fat *fs, const uint8_t *raw, char *name,
-                          const char *path);
+uint32_t fp_fat_name_show(struct fp_fat *fs, char *name, const char *path,
+                          const uint8_t *raw);
 static inline bool fp_fat_name_is(struct fp_fat *fs,
                                   const struct fp_fat_place *place)
 {
-    return fp_fat_name_show(fs, place->raw, NULL, place->name) != 0;
+    return fp_fat_name_show(fs, NULL, place->name, place->raw) != 0;
 }
 /* The 8.3 name as it is shown, in UTF-16 up to 0; how many units before it. */
 uint32_t fp_fat_name_short(const uint8_t *raw,
@@ -476,6 +476,9 @@ int fp_fat_finish(struct fp_fat *fs);
 /* Before anything is changed: marks the volume dirty. */
 void fp_fat_begin(struct fp_fat *fs);
 void fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value);
+/* `slot` in the window is going to be changed; after an error, or if it is NULL,
+ * none is. */
+uint8_t *fp_fat_change(struct fp_fat *fs, uint8_t *slot);
 /* A slot of a directory, to be changed. */
 uint8_t *fp_fat_edit(struct fp_fat *fs, uint32_t sector, uint32_t off);
 uint8_t *fp_fat_slot_edit(struct fp_fat *fs, struct fp_fat_cursor *at);
