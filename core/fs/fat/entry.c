@@ -142,11 +142,10 @@ static void put_part(const struct fp_fat *fs, uint8_t *raw, uint32_t part,
 {
     const uint16_t *units = &fs->name[(part - 1) * 13];
 
+    memset(raw, 0, FP_FAT_SLOT);
     raw[0] = (uint8_t)(part | last);
     raw[FP_FAT_AT_ATTR] = FP_FAT_LONG;
-    raw[FP_FAT_AT_CASE] = 0;
     raw[13] = (uint8_t)fs->sum;
-    fp_fat_put16(raw + FP_FAT_AT_LOW, 0);
     for (uint32_t i = 0; i < 13; i++)
         fp_fat_put16(raw + fp_fat_part_at[i], units[i]);
 }
