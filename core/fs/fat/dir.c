@@ -58,12 +58,12 @@ uint8_t *fp_fat_peer(struct fp_fat *fs, const struct fp_fat_place *place,
 {
     const uint8_t *mark = place->raw + FP_FAT_AT_PEER;
     uint32_t sector = fp_fat_u32(mark);
-    uint32_t off = fp_fat_u16(mark + 4) & (fs->sector_size - FP_FAT_SLOT);
     uint8_t *raw;
 
     if (sector - fs->root_start >= fs->sectors - fs->root_start)
         return NULL;
-    raw = fp_fat_show(fs, sector) + off;
+    raw = fp_fat_show(fs, sector) +
+          (fp_fat_u16(mark + 4) & (fs->sector_size - FP_FAT_SLOT));
     mark = raw + FP_FAT_AT_PEER;
     if (fs->err || raw[0] == FP_FAT_FREE || !(raw[FP_FAT_AT_CASE] & kind) ||
         fp_fat_u32(mark) != place->sector || fp_fat_u16(mark + 4) != place->off)
@@ -151,12 +151,13 @@ bool fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
 
 uint32_t fp_fat_dir_head(struct fp_fat *fs, const struct fp_fat_place *place)
 {
-    uint32_t head = fp_fat_head(place->raw);
+    uint32_t head;
 
-    if (!fp_fat_is_dir(place->raw))
-        fp_fat_fail(fs, FP_ERR_NOTDIR);
     if (place->sector == FP_FAT_NONE)
         return fs->root_cluster;
+    if (!fp_fat_is_dir(place->raw))
+        fp_fat_fail(fs, FP_ERR_NOTDIR);
+    head = fp_fat_head(place->raw);
     /* Only the root has cluster 0, and no entry, and FP_FAT_NONE is nobody's:
      * 1 is no cluster. */
     return head + 1 < 2 ? 1 : head;
@@ -189,8 +190,6 @@ bool fp_fat_lookup(struct fp_fat *fs, const char *path,
         place->dir = fp_fat_dir_head(fs, place);
         if (fs->barred && place->dir == fs->barred)
             fp_fat_fail(fs, FP_ERR_INVAL);
-        if (fs->err)
-            return false;
         place->name = ++path;
         found = fp_fat_find_name(fs, place);
         path = strchr(path, '/');
