@@ -8,7 +8,7 @@
 int fp_fat_blocks(struct fp_mount *mnt, fp_fs_block_fn fn, void *ctx)
 {
     struct fp_fat *fs = fp_fat_enter(mnt);
-    uint32_t end = fp_fat_sector_of(fs, fs->last + 1);
+    uint32_t end = fs->data_start + ((fs->last - 1) << fs->spc_shift);
 
     for (uint32_t sector = 0; sector < fs->sectors && !fs->err; sector++) {
         enum fp_block_use use = FP_BLOCK_METADATA;

@@ -15,7 +15,7 @@ static uint32_t log2_of(uint32_t v)
 {
     uint32_t shift = 0;
 
-    while (shift < 32 && v != 1u << shift)
+    for (uint32_t power = 1; power && power != v; power <<= 1)
         shift++;
     return shift;
 }

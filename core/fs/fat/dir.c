@@ -41,8 +41,6 @@ uint8_t *fp_fat_slot(struct fp_fat *fs, struct fp_fat_cursor *at)
             if (!cluster)
                 return NULL;
         }
-        if (!fp_fat_is_cluster(fs, cluster))
-            fp_fat_fail(fs, FP_ERR_CORRUPT);
         sector = fp_fat_sector_of(fs, cluster);
     }
     buf = fp_fat_show(fs, sector + (off >> fs->sector_shift));
@@ -60,12 +58,12 @@ uint8_t *fp_fat_peer(struct fp_fat *fs, const struct fp_fat_place *place,
 {
     const uint8_t *mark = place->raw + FP_FAT_AT_PEER;
     uint32_t sector = fp_fat_u32(mark);
-    uint32_t off = fp_fat_u16(mark + 4) & (fs->sector_size - FP_FAT_SLOT);
     uint8_t *raw;
 
     if (sector - fs->root_start >= fs->sectors - fs->root_start)
         return NULL;
-    raw = fp_fat_show(fs, sector) + off;
+    raw = fp_fat_show(fs, sector) +
+          (fp_fat_u16(mark + 4) & (fs->sector_size - FP_FAT_SLOT));
     mark = raw + FP_FAT_AT_PEER;
     if (fs->err || raw[0] == FP_FAT_FREE || !(raw[FP_FAT_AT_CASE] & kind) ||
         fp_fat_u32(mark) != place->sector || fp_fat_u16(mark + 4) != place->off)
@@ -85,24 +83,22 @@ static uint32_t take_part(struct fp_fat *fs, uint32_t want,
                           struct fp_fat_place *place)
 {
     const uint8_t *raw = place->raw;
-    uint32_t part = raw[0] & 0x3f, at;
+    uint32_t part = raw[0] & 0x3f;
+    uint16_t *to;
 
     if (raw[0] & 0x40) {
         place->first = *here;
         place->slots = 0;
         want = part;
-        fs->units = part * 13;
         fs->sum = raw[13];
     }
     if (part != want || part - 1 >= FP_FAT_PARTS_MAX || fs->sum != raw[13])
         return FP_FAT_NONE;
-    place->slots++;
-    at = part * 13;
-    for (uint32_t i = 13; i-- > 0;) {
-        fs->name[--at] = (uint16_t)fp_fat_u16(raw + fp_fat_part_at[i]);
-        if (!fs->name[at])
-            fs->units = at; /* so far */
-    }
+    to = &fs->name[part * 13];
+    if (!place->slots++)
+        *to = 0;
+    for (uint32_t i = 13; i-- > 0;)
+        *--to = (uint16_t)fp_fat_u16(raw + fp_fat_part_at[i]);
     return part - 1;
 }
 
@@ -140,7 +136,8 @@ bool fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
             continue;
         }
         if (want || fs->sum != fp_fat_checksum(place->raw)) {
-            fs->units = place->slots = 0;
+            fs->name[0] = 0;
+            place->slots = 0;
             place->first = here;
         }
         place->slots++;
@@ -152,13 +149,15 @@ bool fp_fat_entry(struct fp_fat *fs, struct fp_fat_cursor *at,
 
 /* --- paths --- */
 
-uint32_t fp_fat_dir_head(const struct fp_fat *fs,
-                         const struct fp_fat_place *place)
+uint32_t fp_fat_dir_head(struct fp_fat *fs, const struct fp_fat_place *place)
 {
-    uint32_t head = fp_fat_head(place->raw);
+    uint32_t head;
 
     if (place->sector == FP_FAT_NONE)
         return fs->root_cluster;
+    if (!fp_fat_is_dir(place->raw))
+        fp_fat_fail(fs, FP_ERR_NOTDIR);
+    head = fp_fat_head(place->raw);
     /* Only the root has cluster 0, and no entry, and FP_FAT_NONE is nobody's:
      * 1 is no cluster. */
     return head + 1 < 2 ? 1 : head;
@@ -188,13 +187,9 @@ bool fp_fat_lookup(struct fp_fat *fs, const char *path,
     while (path && path[1]) {
         if (!found)
             fp_fat_fail(fs, FP_ERR_NOENT);
-        if (!fp_fat_is_dir(place->raw))
-            fp_fat_fail(fs, FP_ERR_NOTDIR);
         place->dir = fp_fat_dir_head(fs, place);
         if (fs->barred && place->dir == fs->barred)
             fp_fat_fail(fs, FP_ERR_INVAL);
-        if (fs->err)
-            return false;
         place->name = ++path;
         found = fp_fat_find_name(fs, place);
         path = strchr(path, '/');
@@ -254,15 +249,14 @@ int fp_fat_opendir(struct fp_mount *mnt, struct fp_dir *dir, const char *path)
     struct fp_fat_dir *d = dir_of(dir);
     struct fp_fat_place place;
     struct fp_fat *fs = fp_fat_find_path(mnt, path, &place);
+    uint32_t head = fp_fat_dir_head(fs, &place);
 
-    if (!fp_fat_is_dir(place.raw))
-        fp_fat_fail(fs, FP_ERR_NOTDIR);
     if (fs->err)
         return fs->err;
     d->node.is_dir = true;
     d->node.sector = FP_FAT_NONE;
-    d->node.off = fp_fat_dir_head(fs, &place);
-    fp_fat_cursor_start(&d->at, d->node.off);
+    d->node.off = head;
+    fp_fat_cursor_start(&d->at, head);
     fp_fat_node_add(fs, &d->node);
     return FP_OK;
 }
@@ -275,7 +269,7 @@ int fp_fat_readdir(struct fp_dir *dir, struct fp_dirent *entry)
 
     while (!d->node.ended && fp_fat_entry(fs, &d->at, &place)) {
         entry->name_len =
-            (uint16_t)fp_fat_name_show(fs, place.raw, entry->name, NULL);
+            (uint16_t)fp_fat_name_show(fs, entry->name, NULL, place.raw);
         /* A name that no path can hold is one that nobody can open. */
         if (!entry->name_len)
             continue;

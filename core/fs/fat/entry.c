@@ -30,7 +30,7 @@ static const uint8_t *push_end(struct fp_fat *fs, struct fp_fat_cursor at,
     uint8_t *raw = fp_fat_slot(fs, &at);
 
     if (raw && raw[0])
-        *fp_fat_edit(fs, fs->win.sector, (uint32_t)(raw - fs->win.buf)) = 0;
+        *fp_fat_change(fs, raw) = 0;
     raw = fp_fat_edit(fs, place->sector, place->off);
     *raw = FP_FAT_FREE;
     return raw;
@@ -48,10 +48,10 @@ static const uint8_t *next_slot(struct fp_fat *fs, struct fp_fat_cursor *at,
     return raw + FP_FAT_SLOT;
 }
 
-/* Finds the first place->slots that are free, in one sector if they are to be
- * aligned. The last of them is the 8.3 slot. */
+/* Finds the first place->slots that are free and of which none but the first is
+ * at a multiple of `unit`. The last of them is the 8.3 slot. */
 static void find_gap(struct fp_fat *fs, struct fp_fat_place *place,
-                     bool aligned)
+                     uint32_t unit)
 {
     const uint8_t *raw = NULL;
     struct fp_fat_cursor at;
@@ -59,12 +59,14 @@ static void find_gap(struct fp_fat *fs, struct fp_fat_place *place,
 
     fp_fat_cursor_start(&at, place->dir);
 #if !FP_FAT_SMALL
-    if (aligned)
+    if (unit != FP_FAT_NONE)
         fp_fat_index_start_room(&fs->index, place->slots, &at);
 #endif
     while (run < place->slots && !fs->err) {
-        struct fp_fat_cursor here = at;
-
+        if (!(at.slot & unit))
+            run = 0;
+        if (!run)
+            place->first = at;
         raw = next_slot(fs, &at, raw);
         if (!raw) {
             extend(fs, &at);
@@ -74,10 +76,7 @@ static void find_gap(struct fp_fat *fs, struct fp_fat_place *place,
         place->sector = fs->win.sector;
         if (!raw[0])
             raw = push_end(fs, at, place);
-        if (raw[0] != FP_FAT_FREE || (aligned && !place->off))
-            run = 0;
-        if (raw[0] == FP_FAT_FREE && !run++)
-            place->first = here;
+        run = raw[0] == FP_FAT_FREE ? run + 1 : 0;
     }
 }
 
@@ -115,22 +114,23 @@ static void make_alias(struct fp_fat *fs, struct fp_fat_place *place)
 
 void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place)
 {
-    bool aligned;
+    /* All in one sector, if that has so many. */
+    uint32_t unit = fs->sector_size / FP_FAT_SLOT - 1;
 
-    fp_fat_name_take(fs, place->name, place->raw);
-    place->slots = 1 + (fs->units + 12) / 13;
-    aligned = place->slots <= fs->sector_size / FP_FAT_SLOT;
+    fp_fat_name_take(fs, place);
+    if (place->slots > unit + 1)
+        unit = FP_FAT_NONE;
     for (;;) {
-        find_gap(fs, place, aligned);
-        if (!aligned || fs->err != FP_ERR_NOSPC)
+        find_gap(fs, place, unit);
+        if (unit == FP_FAT_NONE || fs->err != FP_ERR_NOSPC)
             break;
-        aligned = false;
+        unit = FP_FAT_NONE;
         fs->err = FP_OK;
     }
-    if (fs->units)
+    if (place->slots > 1)
         make_alias(fs, place);
 #if !FP_FAT_SMALL
-    if (aligned && !fs->err)
+    if (unit != FP_FAT_NONE && !fs->err)
         fp_fat_index_room(&fs->index, place);
     fp_fat_index_add(fs, place);
 #endif
@@ -142,37 +142,33 @@ static void put_part(const struct fp_fat *fs, uint8_t *raw, uint32_t part,
 {
     const uint16_t *units = &fs->name[(part - 1) * 13];
 
+    memset(raw, 0, FP_FAT_SLOT);
     raw[0] = (uint8_t)(part | last);
     raw[FP_FAT_AT_ATTR] = FP_FAT_LONG;
-    raw[FP_FAT_AT_CASE] = 0;
     raw[13] = (uint8_t)fs->sum;
-    fp_fat_put16(raw + FP_FAT_AT_LOW, 0);
     for (uint32_t i = 0; i < 13; i++)
         fp_fat_put16(raw + fp_fat_part_at[i], units[i]);
 }
 
-void fp_fat_entry_put(struct fp_fat *fs, const struct fp_fat_place *place)
+void fp_fat_entry_put(struct fp_fat *fs, struct fp_fat_place *place)
 {
-    struct fp_fat_cursor at = place->first;
     uint32_t last = 0x40;
 
     fs->sum = fp_fat_checksum(place->raw);
     for (uint32_t left = place->slots; --left; last = 0)
-        put_part(fs, fp_fat_slot_edit(fs, &at), left, last);
+        put_part(fs, fp_fat_slot_edit(fs, &place->first), left, last);
     memcpy(fp_fat_edit(fs, place->sector, place->off), place->raw, FP_FAT_SLOT);
 }
 
-void fp_fat_entry_drop(struct fp_fat *fs, const struct fp_fat_place *place)
+void fp_fat_entry_drop(struct fp_fat *fs, struct fp_fat_place *place)
 {
-    struct fp_fat_cursor at = place->first;
-
 #if !FP_FAT_SMALL
     fp_fat_index_gone(fs);
     fp_fat_index_freed(fs);
 #endif
     *fp_fat_edit(fs, place->sector, place->off) = FP_FAT_FREE;
     for (uint32_t left = place->slots; --left;)
-        *fp_fat_slot_edit(fs, &at) = FP_FAT_FREE;
+        *fp_fat_slot_edit(fs, &place->first) = FP_FAT_FREE;
 }
 
 void fp_fat_head_set(uint8_t *raw, uint32_t head, uint32_t size)

@@ -169,6 +169,8 @@ bool fp_fat_find_name(struct fp_fat *fs, struct fp_fat_place *place)
     struct fp_fat_index *index = &fs->index;
     bool is_last = !strchr(place->name, '/');
 
+    if (fs->err)
+        return false;
     if (!is_last)
         return search_way(fs, place);
     if (index->dir == place->dir && !has(fs, fp_fat_name_hash(place->name)))

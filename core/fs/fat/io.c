@@ -36,8 +36,10 @@ bool fp_fat_is_cluster(const struct fp_fat *fs, uint32_t n)
     return n >= 2 && n <= fs->last;
 }
 
-uint32_t fp_fat_sector_of(const struct fp_fat *fs, uint32_t n)
+uint32_t fp_fat_sector_of(struct fp_fat *fs, uint32_t n)
 {
+    if (!fp_fat_is_cluster(fs, n))
+        fp_fat_fail(fs, FP_ERR_CORRUPT);
     return fs->data_start + ((n - 2) << fs->spc_shift);
 }
 

@@ -26,7 +26,7 @@ static void drop_peer(struct fp_fat *fs, uint8_t *raw)
 #if !FP_FAT_SMALL
     fp_fat_index_freed(fs);
 #endif
-    raw = fp_fat_edit(fs, fs->win.sector, off);
+    raw = fp_fat_change(fs, raw);
     for (;;) {
         *raw = FP_FAT_FREE;
         if (!off)
@@ -44,8 +44,6 @@ void fp_fat_parent_set(struct fp_fat *fs, uint32_t head, uint32_t parent)
     uint32_t sector = fp_fat_sector_of(fs, head);
     const uint8_t *raw;
 
-    if (!fp_fat_is_cluster(fs, head))
-        fp_fat_fail(fs, FP_ERR_CORRUPT);
     raw = fp_fat_show(fs, sector) + FP_FAT_SLOT;
     if (parent == fs->root_cluster)
         parent = 0;
@@ -70,7 +68,7 @@ static void arrive(struct fp_fat *fs, const struct fp_fat_place *place)
     memcpy(fp_fat_edit(fs, place->sector, place->off), place->raw, FP_FAT_SLOT);
 }
 
-void fp_fat_move(struct fp_fat *fs, const struct fp_fat_place *from,
+void fp_fat_move(struct fp_fat *fs, struct fp_fat_place *from,
                  struct fp_fat_place *to)
 {
     const uint8_t letters = FP_FAT_LOWER_BASE | FP_FAT_LOWER_EXT;

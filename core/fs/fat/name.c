@@ -13,28 +13,37 @@
 /* A byte of an 8.3 name beyond ASCII, whose code page nobody knows. */
 #define OEM 0xf000u
 
+/* Bytes of a character; 0: it is none. */
 static FP_FAT_APART uint32_t utf8_size(uint32_t c)
 {
-    return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    uint32_t n = 2;
+
+    if (c > CHAR_MAX || c >> 11 == SURROGATE >> 11)
+        return 0;
+    if (c < 0x80)
+        return 1;
+    for (c >>= 11; c; c >>= 5)
+        n++;
+    return n;
 }
 
 uint32_t fp_fat_utf8_take(const char **text)
 {
     const uint8_t *p = (const uint8_t *)*text;
-    uint32_t lead = *p++, c = lead, more;
+    uint32_t c = *p++, size = 1;
 
-    if (lead >= 0x80) {
-        more = 1u + (lead >= 0xe0) + (lead >= 0xf0);
-        c &= 0x7fu >> more; /* too large for leads that there are not */
-        for (uint32_t i = 0; i < more; i++, p++) {
-            if ((*p & 0xc0) != 0x80)
-                return BAD_CHAR;
-            c = c << 6 | (*p & 0x3f);
-        }
-        if (lead < 0xc0 || utf8_size(c) != more + 1 || c > CHAR_MAX ||
-            c >> 11 == SURROGATE >> 11)
+    /* Each one of the lead's behind the first stands for a byte. */
+    for (uint32_t lead = c; lead >= 0xc0; lead = lead << 1 & 0xff)
+        size++;
+    if (size > 1)
+        c &= 0xffu >> size;
+    for (uint32_t i = size; --i > 0; p++) {
+        if ((*p & 0xc0) != 0x80)
             return BAD_CHAR;
+        c = c << 6 | (*p & 0x3f);
     }
+    if (utf8_size(c) != size)
+        return BAD_CHAR;
     *text = (const char *)p;
     return c;
 }
@@ -74,16 +83,17 @@ static uint32_t fold(uint32_t c)
     return c;
 }
 
-/* Takes one character of UTF-16; more than CHAR_MAX for half a pair. */
-static uint32_t utf16_take(const uint16_t **at, const uint16_t *end)
+/* Takes one character of UTF-16; of half a pair, what it is. */
+static uint32_t utf16_take(const uint16_t **at)
 {
     uint32_t c = *(*at)++, low;
 
     if (c >> 11 != SURROGATE >> 11)
         return c;
-    low = *at < end ? *(*at)++ : 0;
+    low = **at;
     if (low >> 10 != 0xdc00 >> 10)
-        return BAD_CHAR;
+        return c;
+    ++*at;
     /* The first 0xd800 is U+10000; the first 0xdc00 is too much. */
     return (c << 10) + low - PAIR_BASE;
 }
@@ -95,7 +105,8 @@ uint32_t fp_fat_trim(const uint8_t *text, uint32_t size)
     return size;
 }
 
-uint32_t fp_fat_name_short(const uint8_t *raw, uint16_t units[FP_FAT_SHORT_MAX])
+uint32_t fp_fat_name_short(const uint8_t *raw,
+                           uint16_t units[FP_FAT_SHORT_SIZE])
 {
     uint16_t *to = units, *end = units; /* the end has no spaces before it */
     uint32_t cases = raw[FP_FAT_AT_CASE];
@@ -112,12 +123,15 @@ uint32_t fp_fat_name_short(const uint8_t *raw, uint16_t units[FP_FAT_SHORT_MAX])
             c += 32;
         if (c >= 0x80)
             c += OEM;
+        if (!c)
+            c = '/'; /* likewise nobody's */
         *to++ = (uint16_t)c;
         if (c != ' ')
             end = to;
     }
     if (raw[0] == 0x05)
         units[0] = OEM + 0xe5;
+    *end = 0;
     return (uint32_t)(end - units);
 }
 
@@ -131,36 +145,36 @@ uint32_t fp_fat_name_hash(const char *path)
     return hash;
 }
 
-static uint32_t hash_units(const uint16_t *at, uint32_t count)
+static uint32_t hash_units(const uint16_t *at)
 {
-    const uint16_t *end = at + count;
     uint32_t hash = 0;
 
-    while (at < end)
-        hash = hash * 31 + fold(utf16_take(&at, end));
+    while (*at)
+        hash = hash * 31 + fold(utf16_take(&at));
     return hash;
 }
 
 void fp_fat_name_hashes(const struct fp_fat *fs, const uint8_t *raw,
                         uint32_t hashes[2])
 {
-    uint16_t units[FP_FAT_SHORT_MAX];
+    uint16_t units[FP_FAT_SHORT_SIZE];
 
-    hashes[0] = hash_units(units, fp_fat_name_short(raw, units));
-    hashes[1] = fs->units ? hash_units(fs->name, fs->units) : hashes[0];
+    (void)fp_fat_name_short(raw, units);
+    hashes[0] = hash_units(units);
+    hashes[1] = *fs->name ? hash_units(fs->name) : hashes[0];
 }
 #endif
 
 /* The same, of fs->name alone. */
 static uint32_t show(const struct fp_fat *fs, char *name, const char *path)
 {
-    const uint16_t *at = fs->name, *end = at + fs->units;
+    const uint16_t *at = fs->name;
     uint32_t n = 0;
 
-    while (at < end) {
-        uint32_t c = utf16_take(&at, end), size = utf8_size(c);
+    while (*at) {
+        uint32_t c = utf16_take(&at), size = utf8_size(c);
 
-        if (c > CHAR_MAX || c == '/' || !c || n + size > FP_NAME_MAX)
+        if (!size || c == '/' || n + size > FP_NAME_MAX)
             return 0;
         if (!path)
             utf8_put(name + n, c, size);
@@ -174,14 +188,14 @@ static uint32_t show(const struct fp_fat *fs, char *name, const char *path)
     return n && n <= 2 && name[0] == '.' && name[n - 1] == '.' ? 0 : n;
 }
 
-uint32_t fp_fat_name_show(struct fp_fat *fs, const uint8_t *raw, char *name,
-                          const char *path)
+uint32_t fp_fat_name_show(struct fp_fat *fs, char *name, const char *path,
+                          const uint8_t *raw)
 {
     uint32_t n = show(fs, name, path);
 
     if (n)
         return n;
-    fs->units = fp_fat_name_short(raw, fs->name);
+    (void)fp_fat_name_short(raw, fs->name);
     return show(fs, name, path);
 }
 

@@ -56,8 +56,7 @@ int fp_fat_finish(struct fp_fat *fs)
     return fs->err;
 }
 
-/* `slot` in the window is going to be changed; after an error nothing is. */
-static FP_FAT_APART uint8_t *change(struct fp_fat *fs, uint8_t *slot)
+FP_FAT_APART uint8_t *fp_fat_change(struct fp_fat *fs, uint8_t *slot)
 {
     if (fs->err || !slot)
         return fs->nowhere;
@@ -68,12 +67,12 @@ static FP_FAT_APART uint8_t *change(struct fp_fat *fs, uint8_t *slot)
 
 uint8_t *fp_fat_edit(struct fp_fat *fs, uint32_t sector, uint32_t off)
 {
-    return change(fs, fp_fat_show(fs, sector) + off);
+    return fp_fat_change(fs, fp_fat_show(fs, sector) + off);
 }
 
 uint8_t *fp_fat_slot_edit(struct fp_fat *fs, struct fp_fat_cursor *at)
 {
-    return change(fs, fp_fat_slot(fs, at));
+    return fp_fat_change(fs, fp_fat_slot(fs, at));
 }
 
 static void recount(struct fp_fat *fs)

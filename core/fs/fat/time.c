@@ -66,10 +66,10 @@ static uint32_t clock_of(uint32_t s)
 void fp_fat_time_set(const struct fp_fat *fs, uint8_t *raw, int64_t ns)
 {
     int64_t since = ns / NS_PER_S + ahead(fs);
-    uint32_t s = since < 0 ? 0 : (uint32_t)since, stamp = 0, least = 1;
+    uint32_t s = (uint32_t)since, stamp = 0, least = 1;
 
-    if (since >= (int64_t)DAYS_MAX * DAY_S)
-        s = DAYS_MAX * DAY_S - 1;
+    if ((uint64_t)since >= (uint64_t)DAYS_MAX * DAY_S)
+        s = since < 0 ? 0 : DAYS_MAX * DAY_S - 1;
     if (!FP_FAT_SMALL) { /* where these are at hand, half of the bits */
         stamp = clock_of(s % DAY_S);
         least = 1u << 16;

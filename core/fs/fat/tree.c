@@ -43,8 +43,10 @@ static void check_removable(struct fp_fat *fs, const struct fp_fat_place *place)
 
     if (place->raw[FP_FAT_AT_ATTR] & FP_FAT_READONLY)
         fp_fat_fail(fs, FP_ERR_ACCES);
+    if (!fp_fat_is_dir(place->raw))
+        return;
     fp_fat_cursor_start(&at, fp_fat_dir_head(fs, place));
-    if (fp_fat_is_dir(place->raw) && fp_fat_entry(fs, &at, &entry))
+    if (fp_fat_entry(fs, &at, &entry))
         fp_fat_fail(fs, FP_ERR_NOTEMPTY);
 }
 

@@ -44,7 +44,7 @@
 #define FP_FAT_SLOTS_MAX  65536u /* in a directory */
 #define FP_FAT_UNITS_MAX  255u   /* UTF-16 units of a name */
 #define FP_FAT_PARTS_MAX  20u    /* entries of a long name, 13 units each */
-#define FP_FAT_SHORT_MAX  12u    /* of an 8.3 name */
+#define FP_FAT_SHORT_SIZE 13u    /* of an 8.3 name, with a dot and 0 */
 #define FP_FAT_ROUNDS_MAX 64u    /* hashes that an alias is tried with */
 #define FP_FAT_FILES_MAX  32u    /* open at once; a bit each in a word */
 #define FP_FAT_NONE       0xffffffffu
@@ -238,9 +238,8 @@ struct fp_fat {
     uint32_t free, counted;
     uint32_t next; /* where to look for a free one */
 
-    /* The long name last read or to be written: its length, and a checksum of
-     * the 8.3 name that its parts say they belong to. */
-    uint32_t units, sum;
+    /* What the parts of the long name in `name` say of their 8.3 name. */
+    uint32_t sum;
 
     uint32_t barred; /* no path may lead through the directory at it */
     struct fp_fat_node *nodes;
@@ -259,7 +258,8 @@ struct fp_fat {
 #endif
     uint8_t *bitmap;                  /* of a check */
     uint8_t nowhere[2 * FP_FAT_SLOT]; /* what is changed after an error */
-    uint16_t name[FP_FAT_PARTS_MAX * 13];
+    /* The long name last read or to be written, up to 0; "": none. */
+    uint16_t name[FP_FAT_PARTS_MAX * 13 + 1];
 };
 
 static inline struct fp_fat *fp_fat_of(struct fp_mount *mnt)
@@ -324,7 +324,8 @@ static inline void fp_fat_fail(struct fp_fat *fs, int err)
     fp_fat_fail_by(fs, -err);
 }
 bool fp_fat_is_cluster(const struct fp_fat *fs, uint32_t n);
-uint32_t fp_fat_sector_of(const struct fp_fat *fs, uint32_t n);
+/* Where a cluster begins; what is none is FP_ERR_CORRUPT. */
+uint32_t fp_fat_sector_of(struct fp_fat *fs, uint32_t n);
 /* Clusters that `size` bytes take. */
 uint32_t fp_fat_clusters(const struct fp_fat *fs, uint32_t size);
 /* First cluster and size that a slot names. */
@@ -377,16 +378,16 @@ void fp_fat_name_hashes(const struct fp_fat *fs, const uint8_t *raw,
  * name[0..FP_NAME_MAX]; its length, 0: no path can hold it. With a path: is one
  * of them path[0..) up to '/' or NUL? 0: neither. Leaves fs->name the one that
  * it looked at last. */
-uint32_t fp_fat_name_show(struct fp_fat *fs, const uint8_t *raw, char *name,
-                          const char *path);
+uint32_t fp_fat_name_show(struct fp_fat *fs, char *name, const char *path,
+                          const uint8_t *raw);
 static inline bool fp_fat_name_is(struct fp_fat *fs,
                                   const struct fp_fat_place *place)
 {
-    return fp_fat_name_show(fs, place->raw, NULL, place->name) != 0;
+    return fp_fat_name_show(fs, NULL, place->name, place->raw) != 0;
 }
-/* The 8.3 name as it is shown, in UTF-16; how many units. */
+/* The 8.3 name as it is shown, in UTF-16 up to 0; how many units before it. */
 uint32_t fp_fat_name_short(const uint8_t *raw,
-                           uint16_t units[FP_FAT_SHORT_MAX]);
+                           uint16_t units[FP_FAT_SHORT_SIZE]);
 uint8_t fp_fat_checksum(const uint8_t *raw);
 /* Where in a slot the 13 units of a part of a long name are. */
 extern const uint8_t fp_fat_part_at[13];
@@ -414,9 +415,9 @@ bool fp_fat_lookup(struct fp_fat *fs, const char *path,
 /* Starts an operation on what there is at `path`. */
 struct fp_fat *fp_fat_find_path(struct fp_mount *mnt, const char *path,
                                 struct fp_fat_place *place);
-/* The head of the directory that a place is; the root's for FP_FAT_NONE. */
-uint32_t fp_fat_dir_head(const struct fp_fat *fs,
-                         const struct fp_fat_place *place);
+/* The head of the directory that a place is, or else FP_ERR_NOTDIR; the root's
+ * for FP_FAT_NONE. */
+uint32_t fp_fat_dir_head(struct fp_fat *fs, const struct fp_fat_place *place);
 /* The slot that the one at `place` names as its peer, in the window, if that
  * names it in turn and is of that kind; else NULL. */
 uint8_t *fp_fat_peer(struct fp_fat *fs, const struct fp_fat_place *place,
@@ -475,6 +476,9 @@ int fp_fat_finish(struct fp_fat *fs);
 /* Before anything is changed: marks the volume dirty. */
 void fp_fat_begin(struct fp_fat *fs);
 void fp_fat_set(struct fp_fat *fs, uint32_t n, uint32_t value);
+/* `slot` in the window is going to be changed; after an error, or if it is NULL,
+ * none is. */
+uint8_t *fp_fat_change(struct fp_fat *fs, uint8_t *slot);
 /* A slot of a directory, to be changed. */
 uint8_t *fp_fat_edit(struct fp_fat *fs, uint32_t sector, uint32_t off);
 uint8_t *fp_fat_slot_edit(struct fp_fat *fs, struct fp_fat_cursor *at);
@@ -514,9 +518,9 @@ void fp_fat_free(struct fp_fat *fs, uint32_t head, uint32_t tail);
 void fp_fat_zero(struct fp_fat *fs, uint32_t cluster);
 
 /* alias.c */
-/* What entries a name needs: fills fs->name (fs->units 0: the 8.3 name says it
- * all) and raw[0..11), the case byte too. FP_ERR_INVAL: no name here. */
-void fp_fat_name_take(struct fp_fat *fs, const char *name, uint8_t *raw);
+/* What slots place->name needs, one if 8.3 says it all: how many, fs->name and
+ * place->raw[0..11), the case byte, too. FP_ERR_INVAL: no name here. */
+void fp_fat_name_take(struct fp_fat *fs, struct fp_fat_place *place);
 /* Makes raw an alias: in round 0 of the name's beginning, in later ones of a
  * hash of it all, and a tail, whose digit belongs where the result says. */
 uint8_t *fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round);
@@ -525,10 +529,10 @@ uint8_t *fp_fat_alias_make(struct fp_fat *fs, uint8_t *raw, uint32_t round);
 /* Finds room for an entry of place->name in the directory place->dir; place
  * has where, and its raw the name. The directory may grow. */
 void fp_fat_room(struct fp_fat *fs, struct fp_fat_place *place);
-/* Writes the entry there. fs->name is still as fp_fat_room left it, or slots is
+/* These two use up place->first. Writes the entry there. fs->name is still as fp_fat_room left it, or slots is
  * 1, to give the 8.3 slot of one that is there new content. */
-void fp_fat_entry_put(struct fp_fat *fs, const struct fp_fat_place *place);
-void fp_fat_entry_drop(struct fp_fat *fs, const struct fp_fat_place *place);
+void fp_fat_entry_put(struct fp_fat *fs, struct fp_fat_place *place);
+void fp_fat_entry_drop(struct fp_fat *fs, struct fp_fat_place *place);
 void fp_fat_head_set(uint8_t *raw, uint32_t head, uint32_t size);
 /* An empty entry of that kind, but for its name. */
 void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head);
@@ -538,7 +542,7 @@ void fp_fat_entry_init(uint8_t *raw, uint8_t attr, uint32_t head);
 void fp_fat_parent_set(struct fp_fat *fs, uint32_t head, uint32_t parent);
 /* The entry at `from` goes to `to`, whose raw has its name. Its slots are
  * free, or those of an entry that it replaces. */
-void fp_fat_move(struct fp_fat *fs, const struct fp_fat_place *from,
+void fp_fat_move(struct fp_fat *fs, struct fp_fat_place *from,
                  struct fp_fat_place *to);
 /* If something was being moved to this place, in the directory place->dir, what
  * is missing of that is done; marks the volume. */

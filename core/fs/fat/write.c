@@ -35,7 +35,7 @@ int fp_fat_open(struct fp_mount *mnt, struct fp_file *file, const char *path,
         by_name = true;
         if (!(flags & FP_O_CREATE))
             fp_fat_fail(fs, FP_ERR_NOENT);
-        fp_fat_name_take(fs, place.name, place.raw); /* is it a name? */
+        fp_fat_name_take(fs, &place); /* is it a name? */
     }
     fp_fat_claim(fs, file);
     if (fs->err)
