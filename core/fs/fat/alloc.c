@@ -21,14 +21,13 @@ uint32_t fp_fat_alloc(struct fp_fat *fs, uint32_t near)
     return n;
 }
 
-void fp_fat_free(struct fp_fat *fs, uint32_t head, uint32_t tail)
+void fp_fat_free(struct fp_fat *fs, uint32_t head, uint32_t count)
 {
     int err = fs->err;
-    uint32_t stop, next;
+    uint32_t next;
 
     fs->err = FP_OK;
-    stop = tail ? fp_fat_get(fs, tail) : 0;
-    while (head != stop && fp_fat_is_cluster(fs, head)) {
+    for (; count && fp_fat_is_cluster(fs, head); count--) {
         next = fp_fat_get(fs, head);
         if (next == FP_FAT_BAD)
             break;

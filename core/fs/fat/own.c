@@ -65,12 +65,10 @@ void fp_fat_own_cluster(struct fp_fat *fs, struct fp_file *file, uint32_t i)
 
         if (next)
             fp_fat_set(fs, cluster, next);
-        if (!is_front && own->count)
-            fp_fat_set(fs, own->tail, cluster);
+        if (index > own->first)
+            fp_fat_set(fs, near, cluster);
         if (fs->err)
             return;
-        if (!is_front)
-            own->tail = cluster;
         if (index <= own->first) {
             own->first = index;
             own->head = cluster;
@@ -82,25 +80,25 @@ void fp_fat_own_cluster(struct fp_fat *fs, struct fp_file *file, uint32_t i)
     }
 }
 
+/* Where the file is cut off right behind its own, they no longer lead on. */
 void fp_fat_disown(struct fp_fat *fs, struct fp_file *file, uint32_t index)
 {
     struct fp_fat_stretch *own = &fp_fat_file_of(file)->own;
     uint32_t keep = index > own->first ? index - own->first : 0;
-    uint32_t head = own->head, tail = own->tail, last;
+    uint32_t head = own->head, gone = own->count - keep, last;
 
     fp_fat_forget(file, index);
-    if (keep >= own->count)
+    if (!own->count || keep > own->count)
         return;
     if (keep) {
         last = fp_fat_cluster(fs, file, index - 1);
-        head = fp_fat_next(fs, last);
+        head = fp_fat_get(fs, last);
         if (fs->err) /* its end is still where it was */
             return;
         fp_fat_set(fs, last, FP_FAT_EOC);
-        own->tail = last;
     } else {
-        own->head = own->tail = 0;
+        own->head = 0;
     }
     own->count = keep;
-    fp_fat_free(fs, head, tail);
+    fp_fat_free(fs, head, gone);
 }

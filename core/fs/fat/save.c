@@ -48,7 +48,7 @@ void fp_fat_abandon(struct fp_fat *fs, const struct fp_fat_place *place,
         is_held = true;
     }
     if (!is_held)
-        fp_fat_free(fs, head, 0);
+        fp_fat_free(fs, head, FP_FAT_NONE);
 }
 
 /* --- saving --- */
@@ -121,17 +121,17 @@ static void save(struct fp_fat *fs, struct fp_file *file,
 {
     struct fp_fat_file *f = fp_fat_file_of(file);
     uint32_t size = file->size, have = fp_fat_clusters(fs, size);
-    uint32_t link = 0, rest = f->head, old = 0;
+    uint32_t link = 0, rest = 0;
     struct fp_fat_stretch own;
     struct fp_fat_place place;
     bool by_entry;
 
     gather(fs, file, have);
+    if (!f->own.count)
+        f->own.first = have;
     own = f->own;
-    if (!own.count)
-        own.first = have;
-    else if (own.first + own.count == have)
-        fp_fat_set(fs, own.tail, FP_FAT_EOC); /* more may have been cut off */
+    if (own.first + own.count == have) /* what follows is cut off */
+        own.count = FP_FAT_NONE;
     if (own.first) {
         link = fp_fat_cluster(fs, file, own.first - 1);
         rest = fp_fat_get(fs, link);
@@ -144,12 +144,13 @@ static void save(struct fp_fat *fs, struct fp_file *file,
         return;
     memset(&f->own, 0, sizeof f->own);
     f->node.ended = true;
-    if (!link)
+    if (!link) {
+        rest = fp_fat_head(place.raw);
         f->head = own.head;
-    else if (own.head)
+    } else if (own.head) {
         fp_fat_set(fs, link, own.head);
+    }
     if (by_entry) {
-        old = fp_fat_head(place.raw);
         fp_fat_head_set(place.raw, f->head, size);
         if (mtime_ns)
             fp_fat_time_set(fs, place.raw, *mtime_ns);
@@ -162,11 +163,12 @@ static void save(struct fp_fat *fs, struct fp_file *file,
     if (link && !own.head)
         fp_fat_set(fs, link, FP_FAT_EOC);
     if (f->node.sector == FP_FAT_NONE) {
-        fp_fat_abandon(fs, &place, old);
+        fp_fat_abandon(fs, &place, rest);
         f->node.sector = place.sector;
         f->node.off = place.off;
+    } else {
+        fp_fat_free(fs, rest, own.count);
     }
-    fp_fat_free(fs, rest, own.tail);
     f->disk_size = size;
     tell(fs, file);
 }

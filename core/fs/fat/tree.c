@@ -21,7 +21,7 @@ int fp_fat_mkdir(struct fp_mount *mnt, const char *path)
     fp_fat_zero(fs, cluster);
     raw = fp_fat_edit(fs, fp_fat_sector_of(fs, cluster), 0);
     if (fs->err) {
-        fp_fat_free(fs, cluster, 0);
+        fp_fat_free(fs, cluster, 1);
         return fs->err;
     }
     memset(raw, ' ', 11);

@@ -129,10 +129,10 @@ struct fp_fat_dir {
     struct fp_fat_cursor at;
 };
 
-/* The clusters [first, first + count) of a file, from head to tail. count 0:
- * none, and head and tail are 0, too. */
+/* The clusters [first, first + count) of a file, from head on. count 0: none,
+ * and head is 0, too. */
 struct fp_fat_stretch {
-    uint32_t first, count, head, tail;
+    uint32_t first, count, head;
 };
 
 /* A handle sees `size` bytes: the chain from `head`, in which a stretch is
@@ -510,10 +510,10 @@ bool fp_fat_index_alias(struct fp_fat *fs, struct fp_fat_place *place);
 /* alloc.c */
 /* A free cluster, behind `near` if that can be, now the end of a chain. */
 uint32_t fp_fat_alloc(struct fp_fat *fs, uint32_t near);
-/* Frees the chain from head up to the cluster that `tail` leads on to; tail 0:
- * all of it. What makes no sense ends it: that part is lost until a repair. It
- * is done without regard to an error before, and leaves none. */
-void fp_fat_free(struct fp_fat *fs, uint32_t head, uint32_t tail);
+/* Frees up to so many clusters of the chain from head. What makes no
+ * sense ends it: that part is lost until a repair. It is done without regard to
+ * an error before, and leaves none. */
+void fp_fat_free(struct fp_fat *fs, uint32_t head, uint32_t count);
 /* Gives a cluster zeros. */
 void fp_fat_zero(struct fp_fat *fs, uint32_t cluster);
 

@@ -219,6 +219,6 @@ int fp_fat_close(struct fp_file *file)
     fp_fat_disown(fs, file, 0);
     fp_fat_release(fs, file);
     if (is_orphan(f) && !fp_fat_node_at(fs, NULL, FP_FAT_ORPHAN, f->head))
-        fp_fat_free(fs, f->head, 0);
+        fp_fat_free(fs, f->head, FP_FAT_NONE);
     return frees ? fp_fat_finish(fs) : fs->err;
 }
